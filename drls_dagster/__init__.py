@@ -1,0 +1,1 @@
+"""How it runs: Dagster assets, the Spark-on-Ray engine and Iceberg tables."""

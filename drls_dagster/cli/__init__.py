@@ -1,0 +1,1 @@
+"""The `drls` command, one file per command group."""

@@ -1,0 +1,135 @@
+"""Where DRLS keeps its things and how it is configured.
+
+One file, `DRLS_HOME/drls.toml`; an environment variable wins over it (`DRLS_ENGINE__CORES=4`).
+Secrets come only from environment variables or files that the settings name.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from drls_dagster.errors import UsageError
+
+CatalogType = Literal["sql", "rest", "hive", "glue", "nessie", "polaris"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CatalogSettings(_Section):
+    """The Iceberg catalog, once for PyIceberg and for Spark."""
+
+    name: str = Field("lake", pattern=r"^[a-z][a-z0-9_]*$")
+    type: CatalogType = "sql"
+    uri: str | None = Field(None, repr=False, description="Default: SQLite at DRLS_HOME/catalog.db")
+    warehouse: str | None = Field(None, description="Default: DRLS_HOME/warehouse")
+    properties: dict[str, str] = Field(default_factory=dict, repr=False)
+    secrets: dict[str, str] = Field(
+        default_factory=dict,
+        description="Property name -> `env:NAME` or `file:/path`: where to read a credential from",
+    )
+
+
+class EngineSettings(_Section):
+    """Spark on Ray. The default fits 2 cores and 4 GB."""
+
+    executors: int = Field(1, ge=1)
+    cores: int = Field(2, ge=1, description="Cores of one executor")
+    memory: str = Field("1g", pattern=r"^[1-9][0-9]*[mg]$", description="Heap of one executor")
+    driver_memory: str = Field("768m", pattern=r"^[1-9][0-9]*[mg]$")
+    object_store_memory: str = Field("512m", pattern=r"^[1-9][0-9]*[mg]$")
+    ray_address: str | None = Field(None, description="An existing Ray cluster; RAY_ADDRESS says the same")
+    spark_connect: str | None = Field(None, description="An existing Spark Connect endpoint, sc://…", repr=False)
+    idle_minutes: float = Field(30, gt=0, description="The engine stops after so long without a user")
+    start_seconds: float = Field(300, gt=0, description="How long a cold start may take")
+    maven_mirror: str | None = Field(None, description="Where jars come from instead of Maven Central")
+    staging: str | None = Field(None, description="Storage that Spark and Ray share; default DRLS_HOME/staging")
+    spark_conf: dict[str, str] = Field(default_factory=dict, description="Further Spark settings, on top")
+
+
+class EnvironmentSettings(_Section):
+    """What differs from one environment to the next."""
+
+    landing: str | None = Field(None, description="What relative file paths of sources start from")
+
+
+class Settings(BaseSettings):
+    """All settings of one DRLS_HOME."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DRLS_", env_nested_delimiter="__", extra="ignore", frozen=True, nested_model_default_partial_update=True
+    )
+
+    home: Path
+    pipelines: Path | None = Field(None, description="Folder of pipeline files; default DRLS_HOME/pipelines")
+    landing: str | None = Field(None, description="Default: DRLS_HOME/landing")
+    catalog: CatalogSettings = CatalogSettings()
+    engine: EngineSettings = EngineSettings()
+    environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    def landing_for(self, environment: str) -> str:
+        """The folder or URI that relative source paths of an environment start from."""
+        own = self.environments.get(environment)
+        return (own and own.landing) or self.landing or str(self.home / "landing")
+
+    @property
+    def staging(self) -> str:
+        return self.engine.staging or str(self.home / "staging")
+
+    @property
+    def pipeline_folder(self) -> Path:
+        """The configured folder; before anyone has made it, the examples that come with DRLS."""
+        folder = self.pipelines or self.home / "pipelines"
+        return folder if self.pipelines or folder.is_dir() else examples_folder()
+
+
+def examples_folder() -> Path:
+    """The example pipelines: inside the installed package, or beside it in a checkout."""
+    here = Path(__file__).resolve().parent
+    return here / "examples" if (here / "examples").is_dir() else here.parent / "examples"
+
+
+def home_folder() -> Path:
+    """DRLS_HOME, absolute; `~/.drls` when it is not set."""
+    return Path(os.environ.get("DRLS_HOME") or "~/.drls").expanduser().absolute()
+
+
+def load_settings(home: Path | None = None) -> Settings:
+    """The settings of `home` (default: DRLS_HOME).
+
+    Raises UsageError naming the file and field when a value is wrong.
+    """
+    return _load(home or home_folder())
+
+
+@lru_cache(maxsize=8)
+def _load(home: Path) -> Settings:
+    file = home / "drls.toml"
+    try:
+        values: dict[str, Any] = tomllib.loads(file.read_text()) if file.is_file() else {}
+        return Settings(**{**values, "home": home})
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not valid TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{file} or DRLS_{where.upper().replace('.', '__')}: {where}: {first['msg']}") from None

@@ -1,0 +1,1 @@
+"""What may run where: specs, versions, environments, approvals and audit. Knows no engine."""
