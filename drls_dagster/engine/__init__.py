@@ -1,0 +1,1 @@
+"""The Spark-on-Ray engine and what it needs from the machine."""
