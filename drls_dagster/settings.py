@@ -50,7 +50,7 @@ class EngineSettings(_Section):
         default=None, description="An existing Ray cluster; RAY_ADDRESS says the same"
     )
     spark_connect: str | None = Field(
-        None, description="An existing Spark Connect endpoint, sc://…", repr=False
+        default=None, description="An existing Spark Connect endpoint, sc://…", repr=False
     )
     idle_minutes: float = Field(default=30, gt=0, description="The engine stops after so long without a user")
     start_seconds: float = Field(default=300, gt=0, description="How long a cold start may take")
@@ -58,7 +58,7 @@ class EngineSettings(_Section):
         default=None, description="Where jars come from instead of Maven Central"
     )
     staging: str | None = Field(
-        None, description="Storage that Spark and Ray share; default DRLS_HOME/staging"
+        default=None, description="Storage that Spark and Ray share; default DRLS_HOME/staging"
     )
     spark_conf: dict[str, str] = Field(default_factory=dict, description="Further Spark settings, on top")
 

@@ -8,7 +8,14 @@ version=0.13.9
 if command -v uv; then exit 0; fi
 
 if ! [ -x .uv/bin/uv ]; then
-  python="$(command -v python3.12 || command -v python3.11 || command -v python3 || true)"
+  python=
+  for candidate in python3 python3.12 python3.11; do
+    # A version manager's shim may be on PATH without a Python behind it.
+    if "$candidate" -c '' 2>/dev/null; then
+      python="$candidate"
+      break
+    fi
+  done
   if [ -z "$python" ]; then
     echo "No Python 3 and no uv on PATH. Install Python 3.11 or 3.12, or uv, and try again." >&2
     exit 1
