@@ -21,5 +21,7 @@ if ! .venv/bin/python -c "$supported" 2>/dev/null; then
 fi
 
 echo "Installing requirements.lock into .venv"
-"$uv" pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+# Where Python may not keep bytecode, every process would compile pyspark, dagster and ray again.
+"$uv" pip sync --quiet --python .venv/bin/python --require-hashes ${PYTHONDONTWRITEBYTECODE:+--compile-bytecode} \
+  requirements.lock
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
