@@ -80,15 +80,16 @@ def close_session(session: EngineSession) -> None:
     session.spark.client.close()
 
 
-def interrupt(settings: Settings, session_id: str, engine_id: str) -> None:
-    """Stop what a dead process left running in its session: it must not commit any more."""
+def interrupt(settings: Settings, session_id: str, engine_id: str, *, release: bool = True) -> None:
+    """Stop what still runs in a session, a dead process's too: it must not commit any more."""
     engine = st.read_state(settings)
     if engine is None or engine.engine_id != engine_id or not engine.is_alive:
         return
     spark = connect(connect_url(engine), session_id)
     with contextlib.suppress(_spark_error()):
         spark.interruptAll()
-        spark.client.release_session()
+        if release:
+            spark.client.release_session()
     spark.client.close()
 
 

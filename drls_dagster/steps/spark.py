@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
     from drls_dagster.steps.frames import Frames
-    from drls_dagster.steps.run import Reads
+    from drls_dagster.steps.run import PipelineRun, Reads
 
 
 class StepFailed(DrlsError):
@@ -27,7 +27,7 @@ def build(frames: Frames, node: SparkTransform, reads: Reads) -> DataFrame:
     upstream = run.spec.upstream(node.id)
     if node.sql is not None:
         views = {name: frames.view(name, reads) for name in upstream}
-        return run_sql(run.session.spark, node.sql, views, arguments(frames, node.sql))
+        return run_sql(run.session.spark, node.sql, views, arguments_of(run, node.sql))
     function = load_function(
         node.python, node.entrypoint, locked_digest(run.spec, node.entrypoint), run.search_path, "transform"
     )
@@ -41,9 +41,8 @@ def build(frames: Frames, node: SparkTransform, reads: Reads) -> DataFrame:
     return result
 
 
-def arguments(frames: Frames, sql: str) -> dict[str, Any]:
+def arguments_of(run: PipelineRun, sql: str) -> dict[str, Any]:
     """Values for the `:name`s of a query."""
-    run = frames.run
     known = {**run.parameters, **(run.window.arguments() if run.window else {})}
     missing = [name for name in sql_parameters(sql) if name not in known]
     if missing:

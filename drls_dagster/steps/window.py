@@ -52,22 +52,27 @@ class Window:
         Raises DrlsError where the column cannot be compared with the partitions.
         """
         from pyspark.sql.connect.functions import builtin as f
-        from pyspark.sql.types import DateType, TimestampNTZType, TimestampType
 
         column = f.col(f"`{self.column}`")
         if self.start is None or self.end is None:
-            return column.cast("string").isin(*self.keys) if len(self.keys) > 1 else column == f.lit(self.keys[0])
-        bounds: tuple[date, date]
+            # Literals of the column's own type, so that Iceberg can compare them with its partitions.
+            return column.isin(*(f.lit(key).cast(kind) for key in self.keys))
+        start, end = self.bounds(kind, sink)
+        return (column >= f.lit(start)) & (column < f.lit(end))
+
+    def bounds(self, kind: DataType, sink: str) -> tuple[date, date]:
+        """Start and end as values of the column's type. Raises DrlsError where there are none."""
+        from pyspark.sql.types import DateType, TimestampNTZType, TimestampType
+
+        if self.start is None or self.end is None:
+            raise ValueError("a static window has no bounds")
         if isinstance(kind, DateType) and not self.hourly:
-            bounds = (self.start.date(), self.end.date())
-        elif isinstance(kind, TimestampType):
-            bounds = (self.start.astimezone(UTC), self.end.astimezone(UTC))
-        elif isinstance(kind, TimestampNTZType):
-            bounds = (self.start.replace(tzinfo=None), self.end.replace(tzinfo=None))
-        else:
-            wanted = "timestamp" if self.hourly else "date or timestamp"
-            raise DrlsError(
-                f"sink '{sink}': the partition column '{self.column}' is {kind.simpleString()}, not {wanted}; cast it"
-            )
-        literals = [f.lit(bound) for bound in bounds]
-        return (column >= literals[0]) & (column < literals[1])
+            return self.start.date(), self.end.date()
+        if isinstance(kind, TimestampType):
+            return self.start.astimezone(UTC), self.end.astimezone(UTC)
+        if isinstance(kind, TimestampNTZType):
+            return self.start.replace(tzinfo=None), self.end.replace(tzinfo=None)
+        wanted = "timestamp" if self.hourly else "date or timestamp"
+        raise DrlsError(
+            f"sink '{sink}': the partition column '{self.column}' is {kind.simpleString()}, not {wanted}; cast it"
+        )
