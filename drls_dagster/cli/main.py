@@ -18,6 +18,8 @@ from drls_dagster.errors import DrlsError
 # One line per command: its name, where it is, and the help that `drls --help` shows without importing it.
 COMMANDS = {
     "completion": ("drls_dagster.cli.completion", "completion", "Print the completion script of a shell."),
+    "doctor": ("drls_dagster.cli.doctor", "doctor", "Check this machine and DRLS_HOME, and say what to do."),
+    "pipeline": ("drls_dagster.cli.pipeline", "pipeline", "Validate and show pipeline files."),
     "table": ("drls_dagster.cli.table", "table", "List, show and preview Iceberg tables."),
 }
 
@@ -71,7 +73,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _report(message: str, exit_code: int, as_json: bool) -> int:
-    click.echo(json.dumps({"error": message}) if as_json else f"Error: {message}", err=True)
+    lines = (
+        [json.dumps({"error": message})] if as_json else [f"Error: {line}" for line in message.splitlines()]
+    )
+    click.echo("\n".join(lines), err=True)
     return exit_code
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 BUSY_SECONDS = 60
+_CONNECT_SECONDS = 10
 _JAVA_NAMES = {
     "s3.region": "client.region",
     "glue.region": "client.region",
@@ -108,6 +109,8 @@ def _load_sql(config: CatalogConfig, properties: dict[str, str]) -> Catalog:
             return SqlCatalog(config.name, **properties, uri=url.render_as_string())
     # SQLAlchemy's default PostgreSQL driver is psycopg 3, which is not installed.
     url = url.set(drivername="postgresql+psycopg2", username=config.user, password=config.password)
+    if "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": str(_CONNECT_SECONDS)})
     everything = {"pool_pre_ping": "true", **properties, "uri": url.render_as_string(hide_password=False)}
     try:
         catalog = SqlCatalog(config.name, **everything)
