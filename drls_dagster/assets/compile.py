@@ -1,10 +1,9 @@
 """A pipeline spec to Dagster definitions."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from drls_dagster.assets.nodes import Compiling, checks_of, sink_asset, source_checks, source_spec, transform_asset
@@ -82,7 +81,7 @@ def compile_pipeline(
 
 
 def _schedules(
-    spec: PipelineSpec, environment: str, job: dg.UnresolvedAssetJobDefinition
+    spec: PipelineSpec, environment: str, job: UnresolvedAssetJobDefinition
 ) -> list[dg.ScheduleDefinition]:
     """The pipeline's cron schedule; it starts by itself in production only (L4)."""
     if spec.schedule is None:

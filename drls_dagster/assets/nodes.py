@@ -1,7 +1,5 @@
 """One Dagster asset per node: sources are external, transforms are views, sinks are tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

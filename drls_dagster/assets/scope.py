@@ -53,7 +53,9 @@ def scope_of(
         )
         return Scope(run, Frames(run))
 
-    return spark.scoped((spec.name, window), make)
+    scope = spark.scoped((spec.name, window), make)
+    scope.run.log = context.log.info  # each step says its own
+    return scope
 
 
 def run_key(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
