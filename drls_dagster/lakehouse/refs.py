@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
@@ -46,6 +47,46 @@ def ancestor_ids(table: Table, snapshot_id: int | None) -> list[int]:
         ids.append(snapshot.snapshot_id)
         snapshot_id = snapshot.parent_snapshot_id
     return [*ids, snapshot_id] if snapshot_id is not None else ids
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """A snapshot and those before it, expired ones too, newest first; `complete` up to the table's first.
+
+    `ids` may name one more than `snapshots` has.
+    """
+
+    ids: tuple[int, ...]
+    snapshots: tuple[Snapshot, ...]
+    complete: bool
+
+
+def lineage(table: Table, snapshot_id: int) -> Lineage:
+    """The ancestry as the table's older metadata files know it.
+
+    Java's expiry leaves the id behind the oldest snapshot that stays, PyIceberg's makes it look like the first.
+    """
+    from pyiceberg.serializers import FromInputFile
+
+    known = {one.snapshot_id: one for one in table.metadata.snapshots}
+    parents = {one.snapshot_id: one.parent_snapshot_id for one in known.values()}
+    for entry in reversed(table.metadata.metadata_log):
+        try:
+            older = FromInputFile.table_metadata(table.io.new_input(entry.metadata_file))
+        except OSError:
+            break
+        for one in older.snapshots:
+            known.setdefault(one.snapshot_id, one)
+            parents[one.snapshot_id] = parents.get(one.snapshot_id) or one.parent_snapshot_id
+    ids: list[int] = []
+    at: int | None = snapshot_id
+    while at is not None:
+        ids.append(at)
+        at = parents.get(at)
+    first = known.get(ids[-1])
+    # A table's first snapshot has the sequence number 1, in format version 1 none.
+    complete = first is not None and (first.sequence_number or 0) <= 1
+    return Lineage(tuple(ids), tuple(known[one] for one in ids if one in known), complete)
 
 
 def summary(snapshot: Snapshot) -> Mapping[str, str]:
@@ -96,7 +137,7 @@ def publish(catalog: Catalog, table: Table, ref: str, base: int | None, candidat
     updates = (
         SetSnapshotRefUpdate(ref_name=ref, type="branch", snapshot_id=candidate),
         RemoveSnapshotRefUpdate(ref_name=branch),
-        *((SetPropertiesUpdate(updates={RELEASED: "true"}),) if base is None else ()),
+        *((SetPropertiesUpdate(updates={RELEASED: "true"}),) if base is None and ref == "main" else ()),
     )
     _commit(catalog, table, requirements, updates, ref)
 
