@@ -32,7 +32,7 @@ def scope_of(
     """The scope that all steps of the run in this process share."""
     spark: SparkOnRay = context.resources.spark
     iceberg: Iceberg = context.resources.iceberg
-    window = window_of(context, spec)
+    window = window_of(context.run, spec)
 
     def make() -> Scope:
         settings = spark.settings

@@ -49,7 +49,8 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
     (upstream,) = run.spec.upstream(node.id)
     staged = f"{folder}/in"
     writer = frames.frame(upstream, reads).write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
-    writer.parquet(staged)
+    with frames.reading(upstream, reads):
+        writer.parquet(staged)
     request = {
         "node": node.id,
         "inputs": staged_files(staged),

@@ -127,7 +127,8 @@ def _once(
             whole=prepared.rebuilt,
             summary=_summary(run, sink, reads),
         )
-        write(spark, frame, plan)
+        with frames.reading(upstream, reads):
+            write(spark, frame, plan)
         at("written")
         written = run.catalog.load_table(location.identifier)
         candidate = refs.head(written, branch)
