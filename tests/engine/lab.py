@@ -212,7 +212,7 @@ class Lab:
         `resume` is the id of a run to re-execute from failure, `again` that of one to re-execute all of.
         """
         spec = self.spec(text)
-        path = self.landing / "pipeline.json"
+        path = self.landing / f"{uuid.uuid4().hex}.json"  # Dagster remembers what it made of a path
         path.write_text(text)
         job = build_reconstructable_job(
             "lab", "job_of", (), {"path": str(path), "home": str(self.settings.home)}, str(Path(__file__).parent)
