@@ -70,6 +70,7 @@ def settings_file(settings: Settings) -> Finding:
 
 def home_permissions(settings: Settings) -> Finding:
     home = settings.home
+    quoted = quote(str(home))
     if not home.exists():
         return Finding("home", "ok", f"{home} is made at first use")
     if not home.is_dir() or not os.access(home, os.R_OK | os.W_OK | os.X_OK):
@@ -79,10 +80,10 @@ def home_permissions(settings: Settings) -> Finding:
     status = home.stat()
     if status.st_uid != os.getuid():
         return Finding(
-            "home", "warn", f"{home} belongs to another user", f"Run: sudo chown -R $(id -un) {quote(str(home))}"
+            "home", "warn", f"{home} belongs to another user", f"Run: sudo chown -R $(id -un) {quoted}"
         )
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return Finding("home", "warn", f"other users can look into {home}", f"Run: chmod 700 {quote(str(home))}")
+        return Finding("home", "warn", f"other users can look into {home}", f"Run: chmod 700 {quoted}")
     return Finding("home", "ok", f"{home}, yours alone")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
+from traceback import format_exception
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
@@ -52,7 +53,9 @@ def catalog_errors(config: CatalogConfig) -> Iterator[None]:
         reason = config.without_secrets(" ".join(str(error).split()) or type(error).__name__)
         where = config.without_secrets(config.uri or config.protocol)
         told = DrlsError(f"The catalog {config.name!r} at {where} failed: {reason}")
-        raise told from (error if reason in " ".join(str(error).split()) else None)
+        # A cause is printed with the error, and so are its own causes.
+        texts = "".join(format_exception(error))
+        raise told from (error if config.without_secrets(texts) == texts else None)
 
 
 def spark_catalog_conf(settings: Settings) -> dict[str, str]:
