@@ -49,12 +49,13 @@ def demo(as_json: bool) -> None:
     ]
     print_table(("step", "time"), [*steps, *rest], right=("time",))
     console.print("what to try next", style="bold")
-    for line in (
-        "drls run flights_daily --partition 2013-02 --param min_flights=200    one month, another parameter",
-        "drls table show flights__development.daily_delays                     snapshots, partitions, refs",
-        f"DAGSTER_HOME={settings.home / 'dagster'} dagster dev -w workspace.yaml    the graph, in Dagster's UI",
+    for command, why in (
+        ("drls run flights_daily --partition 2013-02", "one month"),
+        ("drls run flights_daily --partition all --param min_flights=200", "another parameter"),
+        ("drls table show flights__development.daily_delays", "snapshots, partitions, refs"),
+        (f"DAGSTER_HOME={settings.home / 'dagster'} dagster dev -w workspace.yaml", "the graph, in Dagster"),
     ):
-        console.print(f"  {line}", soft_wrap=True)
+        console.print(f"  {command}    # {why}", soft_wrap=True)
 
 
 def _preview() -> None:
@@ -66,6 +67,7 @@ def _preview() -> None:
     console.print(f"\n{found.name}", style="bold")
     _, rows = preview(found, limit=5)
     rounded = [
-        [f"{value:.3f}" if isinstance(value, float) else value for value in row.values()] for row in rows.to_pylist()
+        [f"{value:.3f}" if isinstance(value, float) else value for value in row.values()]
+        for row in rows.to_pylist()
     ]
     print_table(rows.column_names, rounded)

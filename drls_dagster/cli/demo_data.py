@@ -32,7 +32,11 @@ def lay_out(landing: Path) -> Path:
         if (data / name).is_file():
             shutil.copyfile(data / name, partial)
         else:
-            with zipfile.ZipFile(data / f"{name}.zip") as archive, archive.open(name) as source, partial.open("wb") as out:
+            with (
+                zipfile.ZipFile(data / f"{name}.zip") as archive,
+                archive.open(name) as source,
+                partial.open("wb") as out,
+            ):
                 shutil.copyfileobj(source, out)
         partial.rename(target)
     return folder
