@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _DAGSTER_YAML = """\
 # Written by drls at its first run; yours to change.
 telemetry: {enabled: false}
+nux: {enabled: false}
 """
 State = Literal["waiting", "running", "done", "failed", "skipped"]
 
