@@ -83,10 +83,13 @@ def plain_value(value: object) -> object:
     return isoformat() if isoformat else value
 
 
-def _plain_number(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53 - 1:
+def _one_value(value: object) -> object:
+    value = plain_value(value)
+    if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        raise FieldError(f"'{shorten(value)}' is not one value", "write text, a number, true or false")
+    if isinstance(value, int) and abs(value) > 2**53 - 1:
         raise FieldError(f"{value} is too large for a number that JSON carries exactly", "put it in quotes")
-    return plain_value(value)
+    return value
 
 
 def _safe_path(value: str) -> str:
@@ -105,7 +108,7 @@ PlainText = Annotated[str, BeforeValidator(plain_value)]
 PlainScalar = Annotated[
     Annotated[bool, Strict()] | Annotated[int, Strict()] | Annotated[float, Strict()] | str,
     Field(union_mode="left_to_right"),
-    BeforeValidator(_plain_number),
+    BeforeValidator(_one_value),
 ]
 Seconds = Annotated[
     float,
