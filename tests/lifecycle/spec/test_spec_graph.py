@@ -114,7 +114,7 @@ def test_two_thousand_nodes_are_handled_quickly() -> None:
         "edges:",
         *(f"- {p}" for p in pairs),
     ]
-    started = time.perf_counter()
+    started = time.process_time()
     spec = parse_pipeline("\n".join(lines))
     assert len(spec.ancestors("last")) == 1999
-    assert time.perf_counter() - started < 8
+    assert time.process_time() - started < 8

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from lifecycle.spec import Parameter
 
-UTC = timezone.utc
+UTC = UTC
 
 
 @pytest.mark.parametrize(
