@@ -34,7 +34,12 @@ class Frozen(BaseModel):
     """A part of a pipeline: immutable, refuses unknown fields."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+        defer_build=True,
     )
 
     @model_serializer(mode="wrap")

@@ -80,17 +80,20 @@ def test_equal_meaning_gives_an_equal_digest(spec_of: Build, changes: list[Calla
 
 
 @pytest.mark.parametrize(
-    "first, second",
+    ("first", "second"),
     [
         (top(run={"retries": {"delay": "60s"}}), top(run={"retries": {"delay": "1m"}})),
         (top(run={"retries": {"delay": 90}}), top(run={"retries": {"delay": "90000ms"}})),
         (node(2, partition_by=["months(day)"]), node(2, partition_by=["month( day )"])),
         (node(2, sort_by=["x"]), node(2, sort_by=[{"column": "x", "order": "asc"}])),
         (node(2, properties={"comment": True}), node(2, properties={"comment": "true"})),
-        (top(parameters={"a": {"type": "integer", "default": "5"}}), top(parameters={"a": {"type": "integer", "default": 5}})),
+        (
+            top(parameters={"a": {"type": "integer", "default": "5"}}),
+            top(parameters={"a": {"type": "integer", "default": 5}}),
+        ),
         (top(schedule={"cron": "0  6 * * *"}), top(schedule={"cron": "0 6 * * *", "timezone": "UTC"})),
     ],
-)  # fmt: skip
+)
 def test_two_ways_to_write_one_thing_give_one_digest(
     spec_of: Build, first: Callable[[Data], object], second: Callable[[Data], object]
 ) -> None:
@@ -143,19 +146,31 @@ USED = [
 ]
 
 CHANGES: dict[str, tuple[Callable[[Data], object], set[str]]] = {
-    "the source": (node(0, source={"kind": "iceberg", "table": "sales.o2"}), {"orders", "daily", "daily_orders", "quality"}),
+    "the source": (
+        node(0, source={"kind": "iceberg", "table": "sales.o2"}),
+        {"orders", "daily", "daily_orders", "quality"},
+    ),
     "the SQL": (node(1, sql="SELECT x FROM orders WHERE x >= :least"), {"daily", "daily_orders", "quality"}),
     "the sink": (node(2, table="sales.other"), {"daily_orders", "quality"}),
     "the check": (node(3, checks=[{"kind": "row_count", "min": 2}]), {"quality"}),
-    "a used parameter": (lambda d: d["parameters"]["least"].update(default=2), {"daily", "daily_orders", "quality"}),
+    "a used parameter": (
+        lambda d: d["parameters"]["least"].update(default=2),
+        {"daily", "daily_orders", "quality"},
+    ),
     "an unused parameter": (lambda d: d["parameters"]["other"].update(default=2), set()),
-    "words about a parameter": (lambda d: d["parameters"]["least"].update(description="x", runtime=True), set()),
-    "words, schedule, resources": (top(description="x", schedule={"cron": "0 6 * * *"}, run={"cores": 4}, name="n"), set()),
+    "words about a parameter": (
+        lambda d: d["parameters"]["least"].update(description="x", runtime=True),
+        set(),
+    ),
+    "words, schedule, resources": (
+        top(description="x", schedule={"cron": "0 6 * * *"}, run={"cores": 4}, name="n"),
+        set(),
+    ),
     "order in the file": (lambda d: (d["nodes"].reverse(), d["edges"].reverse()), set()),
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize("change, touched", CHANGES.values(), ids=CHANGES.keys())
+@pytest.mark.parametrize(("change", "touched"), CHANGES.values(), ids=CHANGES.keys())
 def test_a_subtree_digest_changes_exactly_where_the_output_does(
     spec_of: Build, change: Callable[[Data], object], touched: set[str]
 ) -> None:
@@ -196,7 +211,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 NAME = st.text(string.ascii_lowercase, min_size=1, max_size=8)
 VALUE = st.one_of(
     TEXT, st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1), st.floats(-(2**53) + 1, 2**53 - 1)
-)  # fmt: skip
+)
 PARAMETER = st.one_of(
     st.fixed_dictionaries({"type": st.just("string"), "default": TEXT, "description": TEXT}),
     st.fixed_dictionaries({"type": st.just("integer"), "default": st.integers(-(2**63), 2**63 - 1)}),
@@ -236,20 +251,35 @@ def test_writing_and_reading_keeps_the_digest(parts: Data) -> None:
                     {
                         "id": "source",
                         "type": "source",
-                        "source": {"kind": "files", "format": "csv", "path": "x", "options": parts["options"]},
+                        "source": {
+                            "kind": "files",
+                            "format": "csv",
+                            "path": "x",
+                            "options": parts["options"],
+                        },
                     },
                     {"id": "step", "type": "transform", "step": "spark", "python": python},
-                    {"id": "sink", "type": "sink", "table": "a.b", "mode": "overwrite",
-                     "properties": {"comment": "x" + parts["comment"]}},
-                    {"id": "m", "type": "monitor",
-                     "checks": [{"kind": "accepted_values", "column": "c", "values": parts["values"]}] * 2},
+                    {
+                        "id": "sink",
+                        "type": "sink",
+                        "table": "a.b",
+                        "mode": "overwrite",
+                        "properties": {"comment": "x" + parts["comment"]},
+                    },
+                    {
+                        "id": "m",
+                        "type": "monitor",
+                        "checks": [{"kind": "accepted_values", "column": "c", "values": parts["values"]}] * 2,
+                    },
                 ],
                 "edges": [
-                    {"from": "source", "to": "step"}, {"from": "step", "to": "sink"}, {"from": "sink", "to": "m"},
+                    {"from": "source", "to": "step"},
+                    {"from": "step", "to": "sink"},
+                    {"from": "sink", "to": "m"},
                 ],
             }
         )
-    )  # fmt: skip
+    )
     text = spec.dump_yaml()
     again = parse_pipeline(text)
     assert again == spec

@@ -48,9 +48,10 @@ def test_l2_the_whole_package_counts_but_not_its_caches(code: Path) -> None:
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "x.pyc").write_bytes(b"x")
     (package / ".hidden").write_text("x")
-    (package / "old.pyc").write_bytes(b"x")
     assert now() == first
-    for changed in (package / "inner" / "__init__.py", package / "words.txt", package / "new.py"):
+    # Python imports compiled code without its source, outside of __pycache__: it counts.
+    compiled = package / "compiled.pyc"
+    for changed in (package / "inner" / "__init__.py", package / "words.txt", package / "new.py", compiled):
         changed.write_text(f"# {first}")
         assert now() != first
         first = now()
@@ -99,7 +100,7 @@ def test_l2_a_link_to_a_folder_is_refused(code: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "entrypoint, part",
+    ("entrypoint", "part"),
     [
         (
             "no_such_package.x:f",

@@ -9,11 +9,9 @@ import pytest
 
 from lifecycle.spec import Parameter
 
-UTC = UTC
-
 
 @pytest.mark.parametrize(
-    "kind, given, value",
+    ("kind", "given", "value"),
     [
         ("string", "x", "x"),
         ("string", 5, "5"),
@@ -44,7 +42,7 @@ def test_a_value_is_typed(kind: Any, given: object, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind, given, part",
+    ("kind", "given", "part"),
     [
         ("string", [1], "is not text"),
         ("string", None, "is not text"),

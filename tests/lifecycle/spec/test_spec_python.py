@@ -23,8 +23,12 @@ def spark(text: str) -> Callable[[Data], object]:
 def ray(text: str) -> Callable[[Data], object]:
     def change(data: Data) -> None:
         data["nodes"][1] = {
-            "id": "daily", "type": "transform", "step": "rayProcess", "python": text, "output_schema": {"a": "long"},
-        }  # fmt: skip
+            "id": "daily",
+            "type": "transform",
+            "step": "rayProcess",
+            "python": text,
+            "output_schema": {"a": "long"},
+        }
 
     return change
 
@@ -44,7 +48,7 @@ def test_spark_python_that_takes_its_inputs_by_name_is_accepted(problems_of: Fin
 
 
 @pytest.mark.parametrize(
-    "text, part",
+    ("text", "part"),
     [
         ("def transform(spark, orders):\n  retrun 1", "does not compile: invalid syntax (line 2)"),
         (
@@ -80,7 +84,7 @@ def test_a_function_on_batches_is_accepted(problems_of: Find, text: str) -> None
 
 
 @pytest.mark.parametrize(
-    "text, part",
+    ("text", "part"),
     [
         ("def proces(batch): ...", "does not define the function process; write def process(batch): …"),
         ("def process(): ...", "process takes no batch"),

@@ -50,7 +50,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize("text, part", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(("text", "part"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_no_pipeline_is_refused_quickly_and_clearly(text: str | bytes, part: str) -> None:
     started = time.process_time()
     with pytest.raises(SpecError) as caught:
@@ -69,7 +69,7 @@ def test_more_than_2000_nodes_are_refused_quickly(orders: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    "text, value",
+    ("text", "value"),
     [
         ("no", "no"),
         ("NO", "NO"),

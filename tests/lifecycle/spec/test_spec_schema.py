@@ -36,7 +36,7 @@ def test_the_examples_keep_to_the_schema(example: Path, all_kinds: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "path, value",
+    ("path", "value"),
     [
         (["nmae"], "x"),
         (["nodes", 0, "type"], "sorce"),

@@ -56,13 +56,13 @@ READS: list[tuple[str, tuple[str, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize("text, tables", READS)
+@pytest.mark.parametrize(("text", "tables"), READS)
 def test_all_tables_that_are_read_are_found(text: str, tables: tuple[str, ...]) -> None:
     assert sql_tables(text) == tables
 
 
 @pytest.mark.parametrize(
-    "text, parameters",
+    ("text", "parameters"),
     [
         ("select :a, :b, :a from t", ("a", "b")),
         ("select a::int, b :: string, ':c', \":d\" from t -- :e\n/* :f */ where x = :g", ("g",)),
@@ -138,7 +138,7 @@ NOT_A_QUERY: list[tuple[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("text, part", NOT_A_QUERY, ids=[text[:40] for text, _ in NOT_A_QUERY])
+@pytest.mark.parametrize(("text", "part"), NOT_A_QUERY, ids=[text[:40] for text, _ in NOT_A_QUERY])
 def test_what_is_not_one_query_over_nodes_is_refused_quickly(text: str, part: str) -> None:
     started = time.process_time()
     with pytest.raises(SpecError) as caught:
@@ -187,7 +187,7 @@ WRONG: list[tuple[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("text, part", WRONG)
+@pytest.mark.parametrize(("text", "part"), WRONG)
 def test_sql_that_reads_something_else_names_the_node_and_the_way_out(
     problems_of: Find, text: str, part: str
 ) -> None:
@@ -221,7 +221,7 @@ CHECKS: list[tuple[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("text, part", CHECKS)
+@pytest.mark.parametrize(("text", "part"), CHECKS)
 def test_a_sql_check_reads_only_what_its_monitor_is_attached_to(
     problems_of: Find, text: str, part: str
 ) -> None:
