@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 LOCK = Path("requirements.lock")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
-PLACE = re.compile(r"https?://|file:|^\s*-|(?:^|\s)/\w", re.MULTILINE)
+PLACE = re.compile(r"https?://|file:|^\s*--?\S+|(?:^|\s)/\w\S*", re.MULTILINE)
 
 
 def problems() -> list[str]:

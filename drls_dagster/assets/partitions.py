@@ -68,7 +68,5 @@ def _keys(run: dg.DagsterRun, definition: dg.PartitionsDefinition) -> tuple[str,
         return (run.tags[PARTITION_NAME_TAG],)
     if ASSET_PARTITION_RANGE_START_TAG not in run.tags:
         return ()
-    span = dg.PartitionKeyRange(
-        run.tags[ASSET_PARTITION_RANGE_START_TAG], run.tags[ASSET_PARTITION_RANGE_END_TAG]
-    )
+    span = dg.PartitionKeyRange(run.tags[ASSET_PARTITION_RANGE_START_TAG], run.tags[ASSET_PARTITION_RANGE_END_TAG])
     return tuple(definition.get_partition_keys_in_range(span))

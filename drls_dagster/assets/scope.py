@@ -33,10 +33,18 @@ def scope_of(
     spark: SparkOnRay = context.resources.spark
     iceberg: Iceberg = context.resources.iceberg
     window = window_of(context.run, spec)
+    if spec.partitions is not None and window is None:
+        raise dg.Failure(
+            f"pipeline '{spec.name}' is partitioned and the run names no partition; choose one, or a range",
+            allow_retries=False,
+        )
 
     def make() -> Scope:
         settings = spark.settings
         clear_old_runs(settings)
+        wanted, there = spec.run.executors * spec.run.cores, settings.engine.executors * settings.engine.cores
+        if wanted > there:
+            context.log.warning(f"the pipeline asks for {wanted} cores, the engine has {there} (settings, [engine])")
         run = PipelineRun(
             spec=spec,
             environment=environment,

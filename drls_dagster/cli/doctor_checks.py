@@ -70,6 +70,7 @@ def settings_file(settings: Settings) -> Finding:
 
 def home_permissions(settings: Settings) -> Finding:
     home = settings.home
+    quoted = quote(str(home))
     if not home.exists():
         return Finding("home", "ok", f"{home} is made at first use")
     if not home.is_dir() or not os.access(home, os.R_OK | os.W_OK | os.X_OK):
@@ -79,10 +80,10 @@ def home_permissions(settings: Settings) -> Finding:
     status = home.stat()
     if status.st_uid != os.getuid():
         return Finding(
-            "home", "warn", f"{home} belongs to another user", f"Run: sudo chown -R $(id -un) {quote(str(home))}"
+            "home", "warn", f"{home} belongs to another user", f"Run: sudo chown -R $(id -un) {quoted}"
         )
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return Finding("home", "warn", f"other users can look into {home}", f"Run: chmod 700 {quote(str(home))}")
+        return Finding("home", "warn", f"other users can look into {home}", f"Run: chmod 700 {quoted}")
     return Finding("home", "ok", f"{home}, yours alone")
 
 
@@ -134,8 +135,40 @@ def catalog(settings: Settings) -> Finding:
     return Finding("catalog", "ok", f"{config.name} at {config.uri or config.protocol}, {count} namespaces")
 
 
+def jars(settings: Settings) -> Finding:
+    from drls_dagster.engine.jars import missing
+
+    wanted = missing(settings)
+    if wanted:
+        names = ", ".join(path.name for path in wanted)
+        return Finding(
+            "jars", "warn", f"not here yet: {names}", "Nothing: the first engine start fetches them."
+        )
+    return Finding("jars", "ok", f"all in {settings.home / 'jars'}")
+
+
+def engine(settings: Settings) -> Finding:
+    from drls_dagster.engine.client import status
+
+    if settings.engine.spark_connect:
+        return Finding("engine", "ok", "an endpoint that is not DRLS's own (engine.spark_connect)")
+    told = status(settings)
+    if told.state == "dead":
+        return Finding("engine", "warn", told.detail, "Nothing, or now: drls engine start")
+    return Finding("engine", "ok", f"{told.state}: {told.detail}")
+
+
 # Each takes the settings; a DrlsError that it raises is a failure, its message the detail.
-CHECKS: list[Callable[[Settings], Finding]] = [settings_file, home_permissions, disk, memory, ports, catalog]
+CHECKS: list[Callable[[Settings], Finding]] = [
+    settings_file,
+    home_permissions,
+    disk,
+    memory,
+    ports,
+    catalog,
+    jars,
+    engine,
+]
 
 
 def _guarded(check: Callable[..., Finding], *arguments: Settings) -> Finding:

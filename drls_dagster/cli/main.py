@@ -18,8 +18,11 @@ from drls_dagster.errors import DrlsError
 # One line per command: its name, where it is, and the help that `drls --help` shows without importing it.
 COMMANDS = {
     "completion": ("drls_dagster.cli.completion", "completion", "Print the completion script of a shell."),
+    "demo": ("drls_dagster.cli.demo", "demo", "Run the flights example from files to tables."),
     "doctor": ("drls_dagster.cli.doctor", "doctor", "Check this machine and DRLS_HOME, and say what to do."),
+    "engine": ("drls_dagster.cli.engine", "engine", "Start, stop and watch the Spark-on-Ray engine."),
     "pipeline": ("drls_dagster.cli.pipeline", "pipeline", "Validate and show pipeline files."),
+    "run": ("drls_dagster.cli.run", "run", "Run a pipeline, or part of it."),
     "table": ("drls_dagster.cli.table", "table", "List, show and preview Iceberg tables."),
 }
 

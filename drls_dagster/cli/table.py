@@ -122,6 +122,26 @@ def preview(
     click.echo(f"{len(rows)} rows of {found.name}, {at}")
 
 
+@table.command("reset-position")
+@click.argument("sink")
+@click.argument("source")
+@click.option("--to", required=True, metavar="start|head|SNAPSHOT", help="What is taken as read already.")
+@environment_option
+def reset_position(sink: str, source: str, to: str, environment: str | None) -> None:
+    """Decide from where an incremental SINK goes on reading SOURCE.
+
+    start reads everything again, head only what is appended from now on.
+    """
+    from drls_dagster.lakehouse import reset, tables
+
+    with _catalog() as catalog:
+        reader = tables.find_table(catalog, sink, environment)
+        read = tables.find_table(catalog, source, environment)
+        position = reset.reset_position(catalog, reader, read, to)
+    where = "its start" if position is None else f"snapshot {position}"
+    click.echo(f"{reader.name} goes on reading {read.name} from {where}.")
+
+
 @contextmanager
 def _catalog() -> Iterator[Catalog]:
     from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
+
+# PySpark writes each error to standard error, as pages of JSON, before it raises it.
+_LOGS_EVERY_ERROR = ("pyspark.sql.connect.logging", "SQLQueryContextLogger")
 
 
 class Session(SparkSession):
@@ -18,6 +23,8 @@ class Session(SparkSession):
 
 def connect(url: str, session_id: str) -> Session:
     """The session of that id on the server, made there when it is new."""
+    for name in _LOGS_EVERY_ERROR:
+        logging.getLogger(name).disabled = True
     separator = "" if url.endswith(";") else ";" if "/;" in url else "/;"
     spark = Session(connection=f"{url}{separator}session_id={session_id}")
     # Spark's own policy waits ten minutes for a server that is gone.

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
+from traceback import format_exception
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog_config import CatalogConfig, parse_sql_uri, resolve_catalog
-from drls_dagster.settings import Settings, load_settings
+from drls_dagster.settings import Settings, load_settings, make_private
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -52,7 +53,9 @@ def catalog_errors(config: CatalogConfig) -> Iterator[None]:
         reason = config.without_secrets(" ".join(str(error).split()) or type(error).__name__)
         where = config.without_secrets(config.uri or config.protocol)
         told = DrlsError(f"The catalog {config.name!r} at {where} failed: {reason}")
-        raise told from (error if reason in " ".join(str(error).split()) else None)
+        # A cause is printed with the error, and so are its own causes.
+        texts = "".join(format_exception(error))
+        raise told from (error if config.without_secrets(texts) == texts else None)
 
 
 def spark_catalog_conf(settings: Settings) -> dict[str, str]:
@@ -84,7 +87,7 @@ def _load(config: CatalogConfig, _process: int) -> Catalog:
     if config.warehouse:
         properties["warehouse"] = config.warehouse
         if config.protocol == "sql" and config.warehouse.startswith("file://"):
-            _make_private(Path(config.warehouse.removeprefix("file://")))
+            make_private(Path(config.warehouse.removeprefix("file://")))
     if config.protocol == "sql":
         return _load_sql(config, properties)
     if config.uri:
@@ -102,7 +105,7 @@ def _load_sql(config: CatalogConfig, properties: dict[str, str]) -> Catalog:
         from filelock import FileLock
 
         file = Path(url.database or "")
-        _make_private(file.parent)
+        make_private(file.parent)
         url = url.update_query_dict({"timeout": str(BUSY_SECONDS)})
         with FileLock(f"{file}.lock", timeout=BUSY_SECONDS):
             _use_write_ahead_log(file)
@@ -120,12 +123,6 @@ def _load_sql(config: CatalogConfig, properties: dict[str, str]) -> Catalog:
     # The properties travel on to every table's file access; the password need not.
     catalog.properties["uri"] = config.uri or ""
     return catalog
-
-
-def _make_private(folder: Path) -> None:
-    # Path.mkdir(parents=True) gives its mode to the last folder only.
-    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(mode=0o700, exist_ok=True)
 
 
 def _use_write_ahead_log(file: Path) -> None:

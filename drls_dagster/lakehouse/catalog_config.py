@@ -80,6 +80,8 @@ def resolve_catalog(settings: Settings) -> CatalogConfig:
         uri = url._replace(username=None, password=None).render_as_string()
     elif protocol in {"rest", "hive"} and not uri:
         raise UsageError(f"catalog.uri is missing: where the {catalog.type} catalog answers.")
+    # A client sends the parts of `id:secret` one by one, so each may come back in an error.
+    client_secrets = [secrets[name].partition(":")[2] for name in secrets if name.endswith("credential")]
     return CatalogConfig(
         name=catalog.name,
         protocol=protocol,
@@ -88,7 +90,7 @@ def resolve_catalog(settings: Settings) -> CatalogConfig:
         properties=tuple(sorted(properties.items())),
         user=user,
         password=password,
-        secret_values=frozenset(value for value in (*secrets.values(), password) if value),
+        secret_values=frozenset(value for value in (*secrets.values(), *client_secrets, password) if value),
     )
 
 

@@ -21,12 +21,14 @@ Scoped = TypeVar("Scoped")
 class SparkOnRay(PySparkResource):
     """A Spark Connect session on the engine of DRLS_HOME, which starts with the first step that needs it.
 
-    `spark_session` is what PySparkResource offers, but never a session of another run (D2): temporary views and
-    settings of one run cannot be seen by the next. When the engine is lost during a run, the next step gets a
-    new session on a new engine.
+    `spark_session` is what PySparkResource offers, but never a session of another run (D2): temporary
+    views and settings of one run cannot be seen by the next. When the engine is lost during a run, the
+    next step gets a new session on a new engine.
     """
 
-    spark_config: dict[str, Any] = Field(default_factory=dict, description="Session settings, on top of the engine's")
+    spark_config: dict[str, Any] = Field(
+        default_factory=dict, description="Session settings, on top of the engine's"
+    )
     home: str | None = Field(None, description="DRLS_HOME; default: the environment's")
 
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)

@@ -8,6 +8,16 @@ from lifecycle.spec.pipeline import PipelineSpec
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema 2020-12 of a pipeline file."""
+    """JSON Schema 2020-12 of a pipeline file. It knows the fields, not the rules between them."""
     schema = PipelineSpec.model_json_schema(by_alias=True, mode="validation")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    for model in schema["$defs"].values():
+        fields: dict[str, Any] = model.get("properties", {})
+        # The models know their own kind; a file has to say it.
+        kinds = [name for name in ("type", "step", "kind") if "const" in fields.get(name, {})]
+        if kinds:
+            model["required"] = sorted({*model.get("required", []), *kinds})
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "DRLS pipeline, format_version 1",
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -9,6 +10,9 @@ import yaml
 from lifecycle.spec.checks import MonitorNode, without_derived_names
 from lifecycle.spec.pipeline import PipelineSpec
 from lifecycle.spec.reading import scalar
+
+# What YAML also takes for the end of a line, or drops: only double quotes can escape it.
+_BREAKS = re.compile("[\r\x85\u2028\u2029\ufeff]")
 
 
 class _Dumper(yaml.SafeDumper):
@@ -18,11 +22,14 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    if "\n" in text and not text.startswith(("\n", " ", "\t")):
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
-    quote = None if isinstance(_read(text), str) else "'"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=quote)
+def _text(dumper: Any, text: str) -> yaml.ScalarNode:
+    if _BREAKS.search(text):
+        style = '"'
+    elif "\n" in text and not text.startswith(("\n", " ", "\t")):
+        style = "|"
+    else:
+        style = None if isinstance(_read(text), str) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 def _read(text: str) -> Any:
@@ -39,7 +46,9 @@ _Dumper.add_representer(tuple, lambda dumper, items: dumper.represent_list(items
 def dump_yaml(spec: PipelineSpec) -> str:
     """The pipeline file of a spec, without defaults. Parsing it gives an equal spec."""
     nodes = tuple(
-        node.model_copy(update={"checks": without_derived_names(node.checks)}) if isinstance(node, MonitorNode) else node
+        node.model_copy(update={"checks": without_derived_names(node.checks)})
+        if isinstance(node, MonitorNode)
+        else node
         for node in spec.nodes
     )
     data = spec.model_copy(update={"nodes": nodes}).model_dump(by_alias=True, exclude_defaults=True)

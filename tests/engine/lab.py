@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +74,7 @@ def edges(text: str) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for chain in text.split(","):
         names = [name.strip() for name in chain.split(">")]
-        found += [{"from": a, "to": b} for a, b in zip(names, names[1:], strict=False)]
+        found += [{"from": a, "to": b} for a, b in itertools.pairwise(names)]
     return found
 
 

@@ -18,7 +18,8 @@ from drls_dagster.steps.sink import NotPublished
 SLEEP = 8  # seconds that the write of a row takes
 SLOW = """
 def transform(spark, raw):
-    return raw.selectExpr("id", "CAST(reflect('java.lang.Thread', 'sleep', CAST(if(id > 1, SLEEP, 0) AS BIGINT)) AS STRING) AS x")
+    slow = "reflect('java.lang.Thread', 'sleep', CAST(if(id > 1, SLEEP, 0) AS BIGINT))"
+    return raw.selectExpr("id", f"CAST({slow} AS STRING) AS x")
 """.replace("SLEEP", str(SLEEP * 1000))
 
 

@@ -116,9 +116,7 @@ def test_d5_an_incremental_read_of_a_source_that_is_still_empty_reads_all_when_r
 
 def test_d5_a_column_that_the_source_gained_in_between_is_read_with_its_values(lab: Lab) -> None:
     source(lab, A)
-    text = lab.pipeline(
-        iceberg("raw", lab.named("src"), "incremental"), sink("out", lab.named("out")), flow="raw>out"
-    )
+    text = lab.pipeline(iceberg("raw", lab.named("src"), "incremental"), sink("out", lab.named("out")), flow="raw>out")
     lab.prepare(text).sink("out")
     lab.append("src", B)
     with lab.table("src").update_schema() as change:

@@ -136,7 +136,9 @@ def test_d6_hourly_windows_on_a_timestamp_column(lab: Lab, kind: str) -> None:
 def test_d6_an_append_in_a_window_is_found_again_per_window(lab: Lab) -> None:
     """D7 with partitions: the key of a commit has the window in it."""
     write(lab, (1, 1), (2, 2))
-    text = daily(lab).replace("overwrite_partitions", "append").replace('"partition_by"', '"repeat": true, "partition_by"')
+    text = (
+        daily(lab).replace("overwrite_partitions", "append").replace('"partition_by"', '"repeat": true, "partition_by"')
+    )
     first = lab.prepare(text, window=day_window(1, 1))
     first.sink("out")
     lab.prepare(text, window=day_window(2, 2), run_key=first.run.run_key).sink("out")
