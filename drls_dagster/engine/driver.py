@@ -174,6 +174,9 @@ def main() -> None:
         RAY_USAGE_STATS_ENABLED="0",
         # Ray's name for "listen on loopback only"; a cluster that RAY_ADDRESS names decides for itself.
         RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
+        # RayDP starts executors with -Xms as large as -Xmx, below which no JVM gives heap back; only this variable
+        # is read after the command line.
+        _JAVA_OPTIONS=f"{os.environ.get('_JAVA_OPTIONS', '')} -Xms64m".strip(),
         # RayDP starts the executors with whatever `java` is first on the path.
         PATH=f"{find_java().path}/bin{os.pathsep}{os.environ.get('PATH', '')}",
     )
