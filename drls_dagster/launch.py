@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _DAGSTER_YAML = """\
 # Written by drls at its first run; yours to change.
 telemetry: {enabled: false}
+nux: {enabled: false}
 """
 State = Literal["waiting", "running", "done", "failed", "skipped"]
 
@@ -120,7 +121,10 @@ def read_parameters(spec: PipelineSpec, given: Sequence[str]) -> dict[str, Any]:
 
 
 def read_partitions(spec: PipelineSpec, text: str | None, *, each: bool) -> list[Partitions | None]:
-    """What `--partition` names, one entry per run: a key, `first...last`, or `all`. Raises UsageError."""
+    """What `--partition` names, one entry per run. Raises UsageError.
+
+    A key, `first...last`, or `all`; the beginning of keys (`2024-01` of days) names all of those.
+    """
     from drls_dagster.assets.partitions import partitions_definition
 
     definition = partitions_definition(spec)
@@ -143,7 +147,7 @@ def read_partitions(spec: PipelineSpec, text: str | None, *, each: bool) -> list
         if not match:
             raise UsageError(f"pipeline '{spec.name}' has no partition {end!r}; it has {span}")
         chosen.append(match[0] if len(chosen) == 0 else match[-1])
-    low, high = keys.index(chosen[0]), keys.index(chosen[1] if dots else chosen[0])
+    low, high = keys.index(chosen[0]), keys.index(chosen[1])
     if low > high:
         raise UsageError(f"--partition {text}: {chosen[0]} is after {chosen[1]}")
     if each or spec.partitions is None or spec.partitions.kind == "static":

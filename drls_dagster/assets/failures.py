@@ -23,7 +23,8 @@ def as_failure(node_id: str) -> Iterator[None]:
     except (EngineError, CommitConflictError) as error:
         raise dg.Failure(str(error)) from error
     except DrlsError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        # Says all there is to say: a chain of tracebacks would only hide it.
+        raise dg.Failure(str(error), allow_retries=False) from None
     except (AnalysisException, ParseException) as error:
         raise dg.Failure(f"node '{node_id}': {first_line(error)}", allow_retries=False) from error
     except PySparkException as error:

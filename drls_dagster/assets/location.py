@@ -123,6 +123,8 @@ def merge(parts: list[dg.Definitions]) -> dg.Definitions:
         jobs=[job for part in parts for job in part.jobs or ()],
         schedules=[schedule for part in parts for schedule in part.schedules or ()],
         resources=resources,
+        # Also for what Dagster's UI materializes: a process per step would cost each one its imports.
+        executor=dg.in_process_executor,
     )
 
 

@@ -40,7 +40,7 @@ def backfill_policy(spec: PipelineSpec) -> dg.BackfillPolicy | None:
 def window_of(context: dg.AssetExecutionContext, spec: PipelineSpec) -> Window | None:
     """The window of a run; a range of partitions is one window."""
     partitions = spec.partitions
-    if partitions is None or not context.has_partition_key_range:
+    if partitions is None or not (context.has_partition_key or context.has_partition_key_range):
         return None
     keys = tuple(context.partition_keys)
     if not isinstance(partitions, TimePartitions):

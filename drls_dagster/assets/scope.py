@@ -33,6 +33,11 @@ def scope_of(
     spark: SparkOnRay = context.resources.spark
     iceberg: Iceberg = context.resources.iceberg
     window = window_of(context, spec)
+    if spec.partitions is not None and window is None:
+        raise dg.Failure(
+            f"pipeline '{spec.name}' is partitioned and the run names no partition; choose one, or a range",
+            allow_retries=False,
+        )
 
     def make() -> Scope:
         settings = spark.settings

@@ -86,7 +86,7 @@ def write_state(settings: Settings, state: EngineState) -> None:
 def read_state(settings: Settings) -> EngineState | None:
     """The state of the last engine, dead or alive; None when there was none."""
     try:
-        return EngineState(**json.loads((folder(settings) / "state.json").read_text()))
+        return EngineState(**json.loads((settings.home / "engine" / "state.json").read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
 
@@ -94,7 +94,7 @@ def read_state(settings: Settings) -> EngineState | None:
 def read_runner(settings: Settings, engine_id: str) -> RunnerState | None:
     """The runner of that engine, None while it is not up."""
     try:
-        runner = RunnerState(**json.loads((folder(settings) / "runner.json").read_text()))
+        runner = RunnerState(**json.loads((settings.home / "engine" / "runner.json").read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return runner if runner.engine_id == engine_id and process_is(runner.pid, runner.created) else None
@@ -118,7 +118,7 @@ def lease(settings: Settings) -> Iterator[None]:
 def live_leases(settings: Settings) -> int:
     """How many users the engine has; leases of dead users are removed."""
     count = 0
-    for path in (folder(settings) / "leases").glob("*"):
+    for path in (settings.home / "engine" / "leases").glob("*"):
         try:
             with path.open() as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
