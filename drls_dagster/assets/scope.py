@@ -49,7 +49,7 @@ def scope_of(
             catalog=iceberg.catalog(),
             ledger=Ledger(settings),
             open_session=spark.session,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             run_key=run_key(context.instance, context.run),
             parameters=parameters_of(context, spec),
             window=window,
