@@ -1,7 +1,7 @@
 """Spark → Ray of 10M rows × 3 columns (240 MB of Arrow): staged Parquet against RayDP's own `from_spark`.
 
-Both read the same Parquet files with Spark and end when every block is in Ray's object store; then the rows and
-the sums of the columns are compared. RayDP's side is started anew for each of its first calls.
+Both read the same Parquet files with Spark and end when every block is in Ray's object store; then the rows
+and the sums of the columns are compared. RayDP's side is started anew for each of its first calls.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def run(lab: Lab) -> list[Line]:
     for _ in range(lab.times(3, 1)):
         theirs = lab.worker("exchange_raydp", source)
         first.append(theirs.ask())
-        for _ in range(2):
-            last = theirs.ask()
+        theirs.ask()
         for _ in range(lab.times(3, 2)):
-            own.append(_equal(ours.ask(), last, rows))
+            own.append(ours.ask())
             warm.append(theirs.ask())
+            _refuse_unequal(own[-1], warm[-1], rows)
         grown.append((warm[-1]["driver_bytes"] - first[-1]["driver_bytes"]) / MB)
         theirs.close()
     ours.close()
@@ -73,11 +73,10 @@ def _values(answers: list[dict[str, Any]], name: str) -> tuple[float, ...]:
     return tuple(float(answer[name]) for answer in answers)
 
 
-def _equal(ours: dict[str, Any], theirs: dict[str, Any], rows: int) -> dict[str, Any]:
-    """`ours`, if both sides have all rows and the same sums."""
+def _refuse_unequal(ours: dict[str, Any], theirs: dict[str, Any], rows: int) -> None:
+    """Raises RuntimeError unless both sides have all rows and the same sums."""
     same = all(
         math.isclose(a, b, rel_tol=1e-9) for a, b in zip(ours["checksum"], theirs["checksum"], strict=True)
     )
     if not same or ours["rows"] != rows or theirs["rows"] != rows:
         raise RuntimeError(f"the sides differ: {ours}, {theirs}")
-    return ours

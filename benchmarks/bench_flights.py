@@ -1,8 +1,9 @@
 """The flights example, a whole year in one run, warm, against the same in plain local Spark.
 
-Ours goes through Dagster, Spark on Ray and Ray; it writes, audits (nine checks), publishes, and records lineage,
-schemas and receipts. The plain side writes the same tables with the same SQL and Python (see `plain_flights`); its
-time is taken without and with the same checks. Both sides rewrite tables that exist, after runs that do not count.
+Ours goes through Dagster, Spark on Ray and Ray; it writes, audits (nine checks), publishes, and records
+lineage, schemas and receipts. The plain side writes the same tables with the same SQL and Python (see
+`plain_flights`); its time is taken without and with the same checks. Both sides rewrite tables that exist,
+after runs that do not count.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def _steps(lab: Lab) -> Line:
             query()
         many, few, queries = in_turn(lab.times(5, 2), lambda: chain(MANY), lambda: chain(FEW), query)
     each = tuple((a - b) / (MANY - FEW) for a, b in zip(many, few, strict=True))
-    note = f"through Dagster, {MANY} steps and a sink take {median(many):.2f} s, {FEW} and a sink {median(few):.2f} s"
+    note = f"in all, {MANY} steps and a sink take {median(many):.2f} s, {FEW} and a sink {median(few):.2f} s"
     return Line("overhead", "per step", Side("one more step", each), Side("one SELECT 1", queries), note=note)
 
 

@@ -15,9 +15,7 @@ def checksum(dataset: Dataset) -> list[float]:
     import ray
 
     def sums(table: Any) -> list[float]:
-        import pyarrow.compute as pc
-
-        return [float(pc.sum(table[name]).as_py()) for name in ("id", "a", "b")]
+        return [float(table[name].to_numpy().sum()) for name in ("id", "a", "b")]
 
     remote = ray.remote(sums)
     parts: list[list[float]] = ray.get([remote.remote(ref) for ref in dataset.to_arrow_refs()])

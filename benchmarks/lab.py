@@ -48,7 +48,10 @@ class Lab:
             shutil.copyfile(jar, home / "jars" / jar.name)
         for name in [name for name in os.environ if name.startswith("DRLS_")]:
             del os.environ[name]
-        os.environ["DRLS_HOME"] = str(home)
+        # The last: clients of the engine's Ray must look for it on loopback, too.
+        os.environ.update(
+            DRLS_HOME=str(home), PYSPARK_PYTHON=sys.executable, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0"
+        )
         settings = load_settings(home)
         ensure_jars(settings, self.log)
         self._stack.callback(client.stop, settings, force=True)

@@ -1,8 +1,8 @@
 """The flights job as a person writes it for plain local Spark, in a process that stays warm.
 
-The SQL, the Python and the schemas are read from the example's file, so both sides run the same text. Partitioning,
-sort order and merge keys are written out here in Spark's own terms. The scored rows are cached, because two tables
-need them.
+The SQL, the Python and the schemas are read from the example's file, so both sides run the same text.
+Partitioning, sort order and merge keys are written out here in Spark's own terms. The scored rows are cached,
+because two tables need them.
 
 `python -m benchmarks.plain_flights PIPELINE LANDING FOLDER JARS [once]`
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ def _scored(departures: DataFrame, spec: PipelineSpec) -> DataFrame:
     assert node.python
     source, schema = node.python, arrow_schema(node.output_schema)
 
-    def on_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def on_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         names: dict[str, Any] = {}
         exec(source, names)  # noqa: S102  the example's own Python
         process: Callable[[pa.Table], pa.Table] = names["process"]
