@@ -52,7 +52,7 @@ def _steps(lab: Lab) -> Line:
 
 def _pipeline(folder: Path, length: int) -> Path:
     names = ["start", *(f"step_{number}" for number in range(length))]
-    edges = [f"  - {{from: {a}, to: {b}}}" for a, b in itertools.pairwise([*names, "table"])]
+    edges = [f"  - {{from: {a}, to: {b}}}" for a, b in itertools.pairwise([*names, "target"])]
     nodes = [
         f"  - {{id: {name}, type: transform, step: spark, sql: 'SELECT * FROM {above}'}}"
         for above, name in itertools.pairwise(names)
@@ -63,7 +63,7 @@ def _pipeline(folder: Path, length: int) -> Path:
         "nodes:",
         "  - {id: start, type: source, source: {kind: rate, rows_per_second: 1}}",
         *nodes,
-        f"  - {{id: table, type: sink, table: bench.chain_{length}, mode: overwrite}}",
+        f"  - {{id: target, type: sink, table: bench.chain_{length}, mode: overwrite}}",
         "edges:",
         *edges,
     ]

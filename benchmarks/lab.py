@@ -48,9 +48,12 @@ class Lab:
             shutil.copyfile(jar, home / "jars" / jar.name)
         for name in [name for name in os.environ if name.startswith("DRLS_")]:
             del os.environ[name]
-        # The last: clients of the engine's Ray must look for it on loopback, too.
+        # The last two: clients of the engine's Ray must look for it on loopback, and show its token.
         os.environ.update(
-            DRLS_HOME=str(home), PYSPARK_PYTHON=sys.executable, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0"
+            DRLS_HOME=str(home),
+            PYSPARK_PYTHON=sys.executable,
+            RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
+            RAY_AUTH_MODE="token",
         )
         settings = load_settings(home)
         ensure_jars(settings, self.log)

@@ -81,7 +81,8 @@ def job(spark: SparkSession, spec: PipelineSpec, landing: Path) -> dict[str, flo
     scored = _scored(spark.table("departures"), spec).persist()
     scored.createOrReplaceTempView("scored")
     daily = spark.sql(_sql(spec, "per_day"), args={"min_flights": 10})
-    aircraft = spark.sql(_sql(spec, "per_aircraft"))
+    # Cached, too: without, Spark 4.1 cannot plan the merge (INTERNAL_ERROR_ATTRIBUTE_NOT_FOUND: month).
+    aircraft = spark.sql(_sql(spec, "per_aircraft")).persist()
     _make_tables(spark, daily, aircraft)
     daily.writeTo(DAILY).overwritePartitions()
     aircraft.createOrReplaceTempView("new_aircraft")
@@ -90,6 +91,7 @@ def job(spark: SparkSession, spec: PipelineSpec, landing: Path) -> dict[str, flo
         "ON t.month <=> s.month AND t.tailnum <=> s.tailnum AND t.airline <=> s.airline "
         "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
     )
+    aircraft.unpersist()
     scored.unpersist()
     written = time.perf_counter() - began
     (checked,) = spark.sql(CHECKS).collect()

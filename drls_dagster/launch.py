@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from drls_dagster.errors import UsageError
-from drls_dagster.settings import Settings
+from drls_dagster.settings import Settings, make_private
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -90,8 +90,7 @@ def find_pipeline(name: str, settings: Settings) -> Loaded:
 
 def dagster_home(settings: Settings) -> Path:
     """DRLS_HOME/dagster, with a dagster.yaml. The environment's DAGSTER_HOME is set to it."""
-    folder = settings.home / "dagster"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = make_private(settings.home / "dagster")
     file = folder / "dagster.yaml"
     if not file.exists():
         file.write_text(_DAGSTER_YAML)
@@ -239,6 +238,9 @@ def launch(
                 tags=tags,
                 raise_on_error=False,
             )
+    for step in outcome.steps:
+        if step.state == "waiting":
+            step.state = "skipped"
     outcome.success = result.success
     outcome.seconds = time.monotonic() - started
     return outcome

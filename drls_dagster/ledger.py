@@ -19,7 +19,7 @@ import psutil
 import sqlalchemy as sa
 
 from drls_dagster.engine.state import process_is
-from drls_dagster.settings import Settings
+from drls_dagster.settings import Settings, make_private
 
 _metadata = sa.MetaData()
 _pins = sa.Table(
@@ -110,7 +110,7 @@ class Ledger:
     """The store of one DRLS_HOME; safe for several processes at once (A3: every write is BEGIN IMMEDIATE)."""
 
     def __init__(self, settings: Settings) -> None:
-        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(settings.home)
         self._engine = sa.create_engine(
             f"sqlite:///{settings.home / 'runs.db'}", isolation_level="AUTOCOMMIT", connect_args={"timeout": 30}
         )

@@ -122,6 +122,14 @@ def examples_folder() -> Path:
     return here / "examples" if (here / "examples").is_dir() else here.parent / "examples"
 
 
+def make_private(folder: Path) -> Path:
+    """Make `folder` and what is missing above it, for this user alone; what is there stays as it is."""
+    # Path.mkdir(parents=True) gives its mode to the last folder only.
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def home_folder() -> Path:
     """DRLS_HOME, absolute; `~/.drls` when it is not set."""
     return Path(os.environ.get("DRLS_HOME") or "~/.drls").expanduser().absolute()

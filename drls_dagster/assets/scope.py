@@ -42,6 +42,9 @@ def scope_of(
     def make() -> Scope:
         settings = spark.settings
         clear_old_runs(settings)
+        wanted, there = spec.run.executors * spec.run.cores, settings.engine.executors * settings.engine.cores
+        if wanted > there:
+            context.log.warning(f"the pipeline asks for {wanted} cores, the engine has {there} (settings, [engine])")
         run = PipelineRun(
             spec=spec,
             environment=environment,

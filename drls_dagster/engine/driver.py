@@ -90,7 +90,7 @@ class Driver:
         import ray
 
         engine = self.settings.engine
-        address = engine.ray_address or os.environ.get("RAY_ADDRESS")
+        address = ray_address(self.settings)
         if address:
             context = ray.init(address=address, namespace=_APP, log_to_driver=False)
         else:
@@ -142,6 +142,11 @@ class Driver:
         ray.shutdown()
 
 
+def ray_address(settings: Settings) -> str | None:
+    """The cluster to join; None to start Ray on this machine."""
+    return settings.engine.ray_address or os.environ.get("RAY_ADDRESS") or None
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -170,16 +175,16 @@ def main() -> None:
         JAVA_HOME=str(find_java().path),
         PYSPARK_PYTHON=sys.executable,
         PYSPARK_DRIVER_PYTHON=sys.executable,
-        SPARK_LOCAL_IP="127.0.0.1",
         RAY_USAGE_STATS_ENABLED="0",
-        # Ray's name for "listen on loopback only"; a cluster that RAY_ADDRESS names decides for itself.
-        RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
-        # RayDP starts executors with -Xms as large as -Xmx, below which no JVM gives heap back; only this variable
-        # is read after the command line.
-        _JAVA_OPTIONS=f"{os.environ.get('_JAVA_OPTIONS', '')} -Xms64m".strip(),
+        # RayDP starts executors with -Xms at the full size, which would never be given back. Of all ways to
+        # set options only this variable comes after that.
+        _JAVA_OPTIONS=f"-Xms64m {os.environ.get('_JAVA_OPTIONS', '')}".strip(),
         # RayDP starts the executors with whatever `java` is first on the path.
         PATH=f"{find_java().path}/bin{os.pathsep}{os.environ.get('PATH', '')}",
     )
+    if ray_address(settings) is None:
+        # Everything is on this machine and listens on loopback only: so Spark's way to say it, and Ray's.
+        os.environ.update(SPARK_LOCAL_IP="127.0.0.1", RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
     driver = Driver(settings, given.fingerprint)
     signal.signal(signal.SIGTERM, lambda *_: driver.stopping.set())
     # The terminal's Ctrl-C is for the command in front of it, not for the engine that others may use.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from drls_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
+
+# PySpark writes each error to standard error, as pages of JSON, before it raises it.
+_LOGS_EVERY_ERROR = ("pyspark.sql.connect.logging", "SQLQueryContextLogger")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ def connect(url: str, session_id: str) -> SparkSession:
     from pyspark.sql.connect.client.retries import DefaultPolicy
     from pyspark.sql.connect.session import SparkSession
 
+    for name in _LOGS_EVERY_ERROR:
+        logging.getLogger(name).disabled = True
     separator = "" if url.endswith(";") else ";" if "/;" in url else "/;"
     spark = SparkSession.builder.remote(f"{url}{separator}session_id={session_id}").create()
     # Spark's own policy waits ten minutes for a server that is gone.

@@ -14,7 +14,7 @@ from typing import Literal
 
 import psutil
 
-from drls_dagster.settings import Settings
+from drls_dagster.settings import Settings, make_private
 
 Phase = Literal["starting", "running"]
 
@@ -66,9 +66,7 @@ def process_is(pid: int, created: float) -> bool:
 
 
 def folder(settings: Settings) -> Path:
-    path = settings.home / "engine"
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
+    return make_private(settings.home / "engine")
 
 
 def write_private(path: Path, text: str) -> None:

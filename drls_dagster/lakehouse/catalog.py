@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog_config import CatalogConfig, parse_sql_uri, resolve_catalog
-from drls_dagster.settings import Settings, load_settings
+from drls_dagster.settings import Settings, load_settings, make_private
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -87,7 +87,7 @@ def _load(config: CatalogConfig, _process: int) -> Catalog:
     if config.warehouse:
         properties["warehouse"] = config.warehouse
         if config.protocol == "sql" and config.warehouse.startswith("file://"):
-            _make_private(Path(config.warehouse.removeprefix("file://")))
+            make_private(Path(config.warehouse.removeprefix("file://")))
     if config.protocol == "sql":
         return _load_sql(config, properties)
     if config.uri:
@@ -105,7 +105,7 @@ def _load_sql(config: CatalogConfig, properties: dict[str, str]) -> Catalog:
         from filelock import FileLock
 
         file = Path(url.database or "")
-        _make_private(file.parent)
+        make_private(file.parent)
         url = url.update_query_dict({"timeout": str(BUSY_SECONDS)})
         with FileLock(f"{file}.lock", timeout=BUSY_SECONDS):
             _use_write_ahead_log(file)
@@ -123,12 +123,6 @@ def _load_sql(config: CatalogConfig, properties: dict[str, str]) -> Catalog:
     # The properties travel on to every table's file access; the password need not.
     catalog.properties["uri"] = config.uri or ""
     return catalog
-
-
-def _make_private(folder: Path) -> None:
-    # Path.mkdir(parents=True) gives its mode to the last folder only.
-    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(mode=0o700, exist_ok=True)
 
 
 def _use_write_ahead_log(file: Path) -> None:

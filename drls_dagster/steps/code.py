@@ -40,16 +40,23 @@ def _inline(source: str, name: str) -> Function:
     return namespace[name]
 
 
+def check_code(entrypoint: str | None, digest: str | None, search_path: Sequence[str]) -> None:
+    """Raises CodeChanged when the entry point's package has another digest than the locked one."""
+    if entrypoint is None or digest is None:
+        return
+    found = package_digest(entrypoint.partition(":")[0], [Path(folder) for folder in search_path])
+    if found != digest:
+        raise CodeChanged(
+            f"{entrypoint} is not the code that was saved (saved {digest[:19]}…, here {found[:19]}…); "
+            "save the pipeline again to make a version of the new code"
+        )
+
+
 @lru_cache(maxsize=64)
 def _entrypoint(entrypoint: str, digest: str | None, search_path: tuple[str, ...]) -> Function:
+    # Checked once per digest and worker, not for every batch; the step itself has checked before.
+    check_code(entrypoint, digest, search_path)
     module, _, function = entrypoint.partition(":")
-    if digest is not None:
-        found = package_digest(module, [Path(p) for p in search_path])
-        if found != digest:
-            raise CodeChanged(
-                f"{entrypoint} is not the code that was saved (saved {digest[:19]}…, here {found[:19]}…); "
-                "save the pipeline again to make a version of the new code"
-            )
     _forget(module.partition(".")[0], search_path)
     sys.path[:0] = [p for p in search_path if p not in sys.path]
     importlib.invalidate_caches()

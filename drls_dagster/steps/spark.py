@@ -53,6 +53,6 @@ def arguments_of(run: PipelineRun, sql: str) -> dict[str, Any]:
 def run_sql(spark: SparkSession, sql: str, views: Mapping[str, str], values: Mapping[str, Any]) -> DataFrame:
     """`sql` with its table names bound to the views, by common table expressions around it."""
     bound = ", ".join(f"`{name}` AS (SELECT * FROM `{view}`)" for name, view in views.items())
-    # The line break ends a comment that the query may end with.
-    text = f"WITH {bound} SELECT * FROM (\n{sql.strip().rstrip(';')}\n)" if bound else sql
+    # No line break before the query, so that Spark's errors name its lines; one after it, which ends a comment.
+    text = f"WITH {bound} SELECT * FROM ({sql.strip().rstrip(';')}\n)" if bound else sql
     return spark.sql(text, args=dict(values) or None)

@@ -230,6 +230,8 @@ class Walk:
             self._generator(node.this)
         elif isinstance(node, exp.Placeholder):
             self._placeholder(node)
+        elif isinstance(node, exp.Select) and not node.expressions:
+            self._wrong("a SELECT names no columns", "write SELECT * FROM … or name them")
         elif isinstance(node, exp.Parameter | exp.SessionParameter):
             self._wrong(
                 f"'{shorten(node.sql('spark'), 30)}' is a variable of the session",
@@ -276,8 +278,8 @@ class Walk:
             self._wrong("the SQL has a parameter without a name", "declare a parameter and write :name")
 
     def _qualified_function(self, node: exp.Dot) -> None:
-        path = [str(part.name).lower() for part in node.parts[:-1]]
-        if path[-1:] != ["system"] or _name(node.expression) not in _ICEBERG_FUNCTIONS:
+        namespace = node.this.sql("spark").lower().replace("`", "").split(".")[-1]
+        if namespace != "system" or _name(node.expression) not in _ICEBERG_FUNCTIONS:
             self._wrong(
                 f"{shorten(node.sql('spark'), 40)} is a function of a catalog and may read anything",
                 "write it in SQL",

@@ -12,8 +12,8 @@ import pytest
 from lifecycle.spec import (
     FilesSource,
     RayProcessTransform,
-    SpecError,
     SparkTransform,
+    SpecError,
     TimePartitions,
     digest,
     load_pipeline,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -28,40 +29,119 @@ def more(*nodes: Data) -> Callable[[Data], object]:
 GOOD = ("orders>daily", "daily>daily_orders", "daily_orders>quality")
 SPARK = {"id": "extra", "type": "transform", "step": "spark", "sql": "SELECT * FROM daily"}
 RAY = {
-    "id": "ray", "type": "transform", "step": "rayProcess", "python": "def process(batch): return batch",
+    "id": "ray",
+    "type": "transform",
+    "step": "rayProcess",
+    "python": "def process(batch): return batch",
     "output_schema": {"a": "long"},
-}  # fmt: skip
+}
 SINK = {"id": "second", "type": "sink", "table": "sales.second", "mode": "overwrite"}
 SOURCE = {"id": "others", "type": "source", "source": {"kind": "iceberg", "table": "sales.others"}}
 
 WRONG: list[tuple[str, list[Callable[[Data], object]], str | None, str | None, str]] = [
-    ("self edge", [edges(*GOOD, "daily>daily")], "daily", "edges[3]", "leads from the node to itself; remove"),
-    ("unknown start", [edges("order>daily", *GOOD)], None, "edges[0].from", "no node 'order'; did you mean 'orders'?"),
-    ("unknown end", [edges(*GOOD, "daily>zzz")], None, "edges[3].to", "no node 'zzz'; add the node, or remove"),
+    (
+        "self edge",
+        [edges(*GOOD, "daily>daily")],
+        "daily",
+        "edges[3]",
+        "leads from the node to itself; remove",
+    ),
+    (
+        "unknown start",
+        [edges("order>daily", *GOOD)],
+        None,
+        "edges[0].from",
+        "no node 'order'; did you mean 'orders'?",
+    ),
+    (
+        "unknown end",
+        [edges(*GOOD, "daily>zzz")],
+        None,
+        "edges[3].to",
+        "no node 'zzz'; add the node, or remove",
+    ),
     ("edge twice", [edges(*GOOD, "orders>daily")], "daily", "edges[3]", "from 'orders' stands twice"),
     ("into a source", [edges(*GOOD, "daily>orders")], "orders", "edges[3]", "into a source, from 'daily'"),
-    ("out of a monitor", [edges(*GOOD, "quality>daily")], "daily", "edges[3]", "out of the monitor 'quality'"),
-    ("sink to transform", [edges(*GOOD, "daily_orders>daily")], "daily", "edges[3]", "only monitors follow a sink"),
-    ("sink to sink", [more(SINK), edges(*GOOD, "daily_orders>second")], "second", "edges[3]", "only monitors follow"),
-    ("a cycle", [more(SPARK), edges(*GOOD, "daily>extra", "extra>daily")], "daily", "edges", "daily → extra → daily"),
-    ("sink without input", [more(SINK)], "second", "edges", "the sink has no input; add an edge {from: …, to: second}"),
-    ("sink with two inputs", [edges(*GOOD, "orders>daily_orders")], "daily_orders", "edges", "2 inputs: daily, orders"),
+    (
+        "out of a monitor",
+        [edges(*GOOD, "quality>daily")],
+        "daily",
+        "edges[3]",
+        "out of the monitor 'quality'",
+    ),
+    (
+        "sink to transform",
+        [edges(*GOOD, "daily_orders>daily")],
+        "daily",
+        "edges[3]",
+        "only monitors follow a sink",
+    ),
+    (
+        "sink to sink",
+        [more(SINK), edges(*GOOD, "daily_orders>second")],
+        "second",
+        "edges[3]",
+        "only monitors follow",
+    ),
+    (
+        "a cycle",
+        [more(SPARK), edges(*GOOD, "daily>extra", "extra>daily")],
+        "daily",
+        "edges",
+        "daily → extra → daily",
+    ),
+    (
+        "sink without input",
+        [more(SINK)],
+        "second",
+        "edges",
+        "the sink has no input; add an edge {from: …, to: second}",
+    ),
+    (
+        "sink with two inputs",
+        [edges(*GOOD, "orders>daily_orders")],
+        "daily_orders",
+        "edges",
+        "2 inputs: daily, orders",
+    ),
     ("transform without input", [edges(*GOOD[1:])], "daily", "edges", "the transform has no input"),
     ("monitor without a node", [edges(*GOOD[:2])], "quality", "edges", "the monitor has no input"),
-    ("monitor of two nodes", [edges(*GOOD, "daily>quality")], "quality", "edges", "write one monitor for each"),
+    (
+        "monitor of two nodes",
+        [edges(*GOOD, "daily>quality")],
+        "quality",
+        "edges",
+        "write one monitor for each",
+    ),
     (
         "ray step with two inputs",
         [more(RAY, SINK), edges(*GOOD, "daily>ray", "orders>ray", "ray>second")],
-        "ray", "edges", "this has 2: daily, orders; join them",
+        "ray",
+        "edges",
+        "this has 2: daily, orders; join them",
     ),
     ("unused source", [more(SOURCE)], "others", "edges", "nothing comes of this source"),
-    ("unused transform", [more(SPARK), edges(*GOOD, "daily>extra")], "extra", "edges", "nothing comes of this transform"),
-    ("no sink", [lambda d: d.update(nodes=d["nodes"][:2]), edges(GOOD[0])], None, "nodes", "the pipeline has no sink"),
+    (
+        "unused transform",
+        [more(SPARK), edges(*GOOD, "daily>extra")],
+        "extra",
+        "edges",
+        "nothing comes of this transform",
+    ),
+    (
+        "no sink",
+        [lambda d: d.update(nodes=d["nodes"][:2]), edges(GOOD[0])],
+        None,
+        "nodes",
+        "the pipeline has no sink",
+    ),
     ("one id twice", [more({**SPARK, "id": "daily"})], "daily", "id", "2 nodes have this id"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize("changes, node, field, part", [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
+@pytest.mark.parametrize(
+    ("changes", "node", "field", "part"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG]
+)
 def test_a_graph_that_is_no_pipeline_is_refused(
     problems_of: Find, changes: list[Callable[[Data], object]], node: str | None, field: str | None, part: str
 ) -> None:
@@ -105,7 +185,7 @@ def test_two_thousand_nodes_are_handled_quickly() -> None:
     ]
     nodes += ["{id: last, type: sink, table: a.b, mode: append}"]
     names = [*(f"n{i}" for i in range(1999)), "last"]
-    pairs = [f"{{from: {a}, to: {b}}}" for a, b in zip(names, names[1:], strict=False)]
+    pairs = [f"{{from: {a}, to: {b}}}" for a, b in itertools.pairwise(names)]
     lines = [
         "format_version: 1",
         "name: long",
@@ -114,7 +194,7 @@ def test_two_thousand_nodes_are_handled_quickly() -> None:
         "edges:",
         *(f"- {p}" for p in pairs),
     ]
-    started = time.perf_counter()
+    started = time.process_time()
     spec = parse_pipeline("\n".join(lines))
     assert len(spec.ancestors("last")) == 1999
-    assert time.perf_counter() - started < 8
+    assert time.process_time() - started < 8

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from lifecycle.spec import Parameter
 
-UTC = timezone.utc
-
 
 @pytest.mark.parametrize(
-    "kind, given, value",
+    ("kind", "given", "value"),
     [
         ("string", "x", "x"),
         ("string", 5, "5"),
@@ -44,7 +42,7 @@ def test_a_value_is_typed(kind: Any, given: object, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind, given, part",
+    ("kind", "given", "part"),
     [
         ("string", [1], "is not text"),
         ("string", None, "is not text"),

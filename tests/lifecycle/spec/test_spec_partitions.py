@@ -53,7 +53,9 @@ WRONG: list[tuple[Data, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("fields, field, part", WRONG, ids=[f"{w[0]['kind']}-{w[2][:30]}" for w in WRONG])
+@pytest.mark.parametrize(
+    ("fields", "field", "part"), WRONG, ids=[f"{w[0]['kind']}-{w[2][:30]}" for w in WRONG]
+)
 def test_partitions_that_cannot_be_are_refused(
     problems_of: Find, fields: Data, field: str, part: str
 ) -> None:
@@ -64,7 +66,7 @@ def test_partitions_that_cannot_be_are_refused(
 
 
 @pytest.mark.parametrize(
-    "kind, start",
+    ("kind", "start"),
     [
         ("hourly", "2013-01-01T06:00"),
         ("daily", "2013-01-01"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -50,26 +50,26 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize("text, part", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(("text", "part"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_no_pipeline_is_refused_quickly_and_clearly(text: str | bytes, part: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(SpecError) as caught:
         parse_pipeline(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert part in str(caught.value)
     assert len(str(caught.value)) < 300
 
 
 def test_more_than_2000_nodes_are_refused_quickly(orders: dict[str, Any]) -> None:
     orders["nodes"] = [{**orders["nodes"][0], "id": f"n{i}"} for i in range(2001)]
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(SpecError, match="nodes: there are more than 2000 nodes; split the pipeline"):
         parse_pipeline(json.dumps(orders))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(
-    "text, value",
+    ("text", "value"),
     [
         ("no", "no"),
         ("NO", "NO"),
@@ -96,7 +96,7 @@ def test_more_than_2000_nodes_are_refused_quickly(orders: dict[str, Any]) -> Non
         ('"true"', "true"),
         ("2024-01-31", date(2024, 1, 31)),
         ("2024-01-31 6:00:00", datetime(2024, 1, 31, 6)),
-        ("2024-01-31T06:00:00Z", datetime(2024, 1, 31, 6, tzinfo=timezone.utc)),
+        ("2024-01-31T06:00:00Z", datetime(2024, 1, 31, 6, tzinfo=UTC)),
         ("<<", "<<"),
     ],
 )

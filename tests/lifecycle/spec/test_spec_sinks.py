@@ -128,20 +128,25 @@ WRONG: list[tuple[Data, str, str]] = [
     ({"sort_by": ["a", {"column": "a", "order": "desc"}]}, "sort_by", "'a' stands twice"),
     ({"partition_by": ["month(a)", "months(a)"]}, "partition_by", "'month(a)' stands twice"),
     ({"properties": {"location": "/x"}}, "properties.location", "may not be set by a pipeline"),
-    ({"properties": {"write.data.path": "s3://x"}}, "properties.write.data.path", "may not be set by a pipeline"),
+    (
+        {"properties": {"write.data.path": "s3://x"}},
+        "properties.write.data.path",
+        "may not be set by a pipeline",
+    ),
     ({"properties": {"gc.enabled": False}}, "properties.gc.enabled", "may not be set"),
     ({"properties": {"format-version": 3}}, "properties.format-version", "may not be set"),
     ({"properties": {"write.wap.enabled": True}}, "properties.write.wap.enabled", "may not be set"),
     ({"properties": {"drls.version": "x"}}, "properties.drls.version", "may not be set"),
     (
         {"properties": {"write.parquet.compresion-codec": "zstd"}},
-        "properties.write.parquet.compresion-codec", "did you mean 'write.parquet.compression-codec'?",
+        "properties.write.parquet.compresion-codec",
+        "did you mean 'write.parquet.compression-codec'?",
     ),
     ({"properties": {"comment": ""}}, "properties.comment", "is empty or very long"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize("fields, field, part", WRONG, ids=[f"{w[1]}-{w[2][:20]}" for w in WRONG])
+@pytest.mark.parametrize(("fields", "field", "part"), WRONG, ids=[f"{w[1]}-{w[2][:20]}" for w in WRONG])
 def test_a_sink_that_cannot_be_meant_is_refused(
     problems_of: Find, fields: Data, field: str, part: str
 ) -> None:
@@ -153,12 +158,15 @@ def test_allowed_properties_become_text(spec_of: Callable[..., PipelineSpec]) ->
     column = {"write.parquet.bloom-filter-enabled.column.id": "true"}
     spec = spec_of(sink(properties={**properties, **column}))
     assert spec.sinks[0].properties == {
-        "write.spark.fanout.enabled": "true", "write.target-file-size-bytes": "1024", "comment": "x", **column,
+        "write.spark.fanout.enabled": "true",
+        "write.target-file-size-bytes": "1024",
+        "comment": "x",
+        **column,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "text, transform, column, argument",
+    ("text", "transform", "column", "argument"),
     [
         ("region", "identity", "region", None),
         ("identity(region)", "identity", "region", None),
@@ -182,9 +190,12 @@ def test_partition_fields_have_one_normal_form(
 def test_columns_of_a_sink_must_be_in_the_declared_output(problems_of: Find) -> None:
     def ray(data: Data) -> None:
         data["nodes"][1] = {
-            "id": "daily", "type": "transform", "step": "rayProcess", "python": "def process(batch): ...",
+            "id": "daily",
+            "type": "transform",
+            "step": "rayProcess",
+            "python": "def process(batch): ...",
             "output_schema": {"day": "date", "Carrier": "string"},
-        }  # fmt: skip
+        }
 
     assert problems_of(ray, sink(mode="merge", keys=["carrier"], partition_by=["month(day)"])) == ()
     problems = problems_of(ray, sink(mode="merge", keys=["carier"], sort_by=["dai"]))

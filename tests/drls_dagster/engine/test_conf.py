@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from drls_dagster.engine.conf import spark_conf
+from drls_dagster.engine.jars import coordinates, jar_path, missing
+from drls_dagster.settings import CatalogSettings, EngineSettings, Settings
+
+
+def settings_of(home: Path, **more: object) -> Settings:
+    return Settings(home=home, **more)  # pyright: ignore[reportArgumentType]
+
+
+def test_d1_every_spark_catalog_has_no_cache(drls_home: Path) -> None:
+    conf = spark_conf(settings_of(drls_home), [], 1234)
+    assert conf["spark.sql.catalog.lake.cache-enabled"] == "false"
+
+
+def test_spark_listens_on_loopback_and_knows_no_token(drls_home: Path) -> None:
+    conf = spark_conf(settings_of(drls_home), [], 1234)
+    assert conf["spark.connect.grpc.binding.address"] == "127.0.0.1"
+    assert not [key for key in conf if "token" in key.lower()]
+
+
+def test_what_the_jdk_must_open_is_opened_for_all_three_kinds_of_jvm(drls_home: Path) -> None:
+    conf = spark_conf(settings_of(drls_home), [], 1234)
+    for name in ("driver", "executor", "ray.raydp_app_master"):
+        assert "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED" in conf[f"spark.{name}.extraJavaOptions"]
+
+
+def test_settings_come_on_top(drls_home: Path) -> None:
+    engine = EngineSettings(cores=4, memory="3g", spark_conf={"spark.sql.shuffle.partitions": "64"})
+    conf = spark_conf(settings_of(drls_home, engine=engine), [Path("/a.jar"), Path("/b.jar")], 1234)
+    assert conf["spark.sql.shuffle.partitions"] == "64"
+    assert conf["spark.jars"] == "/a.jar,/b.jar"
+
+
+def test_only_the_jars_that_the_catalog_needs_are_fetched(drls_home: Path) -> None:
+    def artifacts(catalog: CatalogSettings) -> set[str]:
+        return {c.split(":")[1] for c in coordinates(settings_of(drls_home, catalog=catalog))}
+
+    assert artifacts(CatalogSettings()) == {"iceberg-spark-runtime-4.1_2.13", "sqlite-jdbc"}
+    assert "postgresql" in artifacts(CatalogSettings(uri="postgresql://db/lake"))
+    assert "iceberg-aws-bundle" in artifacts(CatalogSettings(warehouse="s3://bucket/lake"))
+
+
+def test_a_jar_that_is_there_is_not_fetched_again(drls_home: Path) -> None:
+    settings = settings_of(drls_home)
+    first, second = coordinates(settings)
+    jar_path(settings, first).parent.mkdir(parents=True)
+    jar_path(settings, first).write_bytes(b"")
+    assert missing(settings) == [jar_path(settings, second)]
