@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from drls_dagster.steps.code import load_function
 from drls_dagster.storage import filesystem_of
 
 if TYPE_CHECKING:
+    from ray.data import MaterializedDataset
     from ray.data._internal.execution.interfaces import TaskContext
     from ray.data.datasource import WriteResult
 
@@ -60,17 +61,13 @@ def process(request: ProcessRequest) -> list[File]:
     Only files that a finished task reports are returned: what a task that Ray ran twice left is read by nobody.
     Raises StepCodeError when the pipeline's function is at fault.
     """
-    import ray
-    import ray.data
     from ray.exceptions import RayError
 
     if not request.inputs:
         return []
-    read = ray.remote(read_parquet)
-    tables = ray.data.from_arrow_refs([read.remote(path) for path in request.inputs])
     sink = StagedFiles(request)
     try:
-        tables.map_batches(
+        tables_of(request.inputs).map_batches(
             apply,
             fn_args=[request],
             batch_format="pyarrow",
@@ -86,6 +83,15 @@ def process(request: ProcessRequest) -> list[File]:
             cause = getattr(cause, "cause", None) or cause.__cause__
         raise (cause or error) from None
     return sink.files
+
+
+def tables_of(paths: Sequence[str]) -> MaterializedDataset:
+    """The Parquet files as blocks in Ray's object store, read by a task each."""
+    import ray
+    import ray.data
+
+    read = ray.remote(read_parquet)
+    return ray.data.from_arrow_refs([read.remote(path) for path in paths])
 
 
 def read_parquet(path: str) -> pa.Table:
