@@ -66,6 +66,8 @@ def process(request: ProcessRequest) -> list[File]:
 
     if not request.inputs:
         return []
+    # Its wrapper of errors in user code loses the cause, which is what people need, on the way here.
+    ray.data.DataContext.get_current().raise_original_map_exception = True
     read = ray.remote(read_parquet)
     tables = ray.data.from_arrow_refs([read.remote(path) for path in request.inputs])
     sink = StagedFiles(request)
@@ -82,7 +84,7 @@ def process(request: ProcessRequest) -> list[File]:
         ).write_datasink(sink)
     except RayError as error:
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, StepCodeError):
+        while cause is not None and type(cause) is not StepCodeError:  # Ray's own class is both
             cause = getattr(cause, "cause", None) or cause.__cause__
         raise (cause or error) from None
     return sink.files

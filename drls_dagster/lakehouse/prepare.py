@@ -145,17 +145,17 @@ def _evolve(table: Table, frame: Schema, change: SchemaChange, *, rebuilt: bool)
             if rebuilt:
                 clashing = [name for name in table.schema().column_names if _clashes(table, frame, name)]
                 for name in clashing:
-                    update.delete_column(name)
+                    update.delete_column((name,))
             for name in change.added:
-                update.add_column(name, by_name[name.lower()].field_type)
+                update.add_column((name,), by_name[name.lower()].field_type)  # as text, a dot is a path
             for name in change.widened:
-                update.update_column(name, by_name[name.lower()].field_type)
+                update.update_column((name,), by_name[name.lower()].field_type)
             if change.nested:
                 update.union_by_name(Schema(*(by_name[name.lower()] for name in change.nested)))
         if rebuilt:
             with table.update_schema(allow_incompatible_changes=True, case_sensitive=False) as update:
                 for name in clashing:
-                    update.add_column(by_name[name.lower()].name, by_name[name.lower()].field_type)
+                    update.add_column((by_name[name.lower()].name,), by_name[name.lower()].field_type)
     except (ValueError, ValidationError) as error:
         raise SchemaConflict(f"table {'.'.join(table.name())} cannot follow the result: {error}") from None
 
