@@ -32,7 +32,7 @@ class EngineError(DrlsError):
 class EngineStatus:
     """What `drls engine status` shows."""
 
-    state: Literal["running", "starting", "stopped", "dead"]
+    state: Literal["running", "starting", "stopping", "stopped", "dead"]
     detail: str
     pid: int | None = None
     since: float | None = None  # seconds since the epoch
@@ -106,6 +106,7 @@ def _start(settings: Settings, report: Report, deadline: float) -> st.EngineStat
         state = st.read_state(settings)
         if state and state.engine_id == engine_id:
             if state.phase == "running":
+                process.returncode = 0  # it outlives this process: Python need not warn that nobody waited for it
                 return state
             if state.detail != said:
                 said = state.detail

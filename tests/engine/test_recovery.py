@@ -15,7 +15,7 @@ from drls_dagster.engine import client
 from drls_dagster.engine.processes import processes_of
 from drls_dagster.engine.state import EngineState, read_runner, read_state
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def through_ray(lab: Lab) -> str:
@@ -76,21 +76,18 @@ def test_the_ray_runner_and_the_ray_workers_come_back_in_the_same_engine(lab: La
     assert client.ensure_engine(lab.settings).engine_id == state.engine_id
 
 
-def test_an_executor_that_was_killed_is_replaced_or_its_engine_is(lab: Lab) -> None:
+def test_an_engine_whose_executors_were_killed_ends_and_the_next_run_starts_another(lab: Lab) -> None:
+    """RayDP does not replace them; a job would wait for ever."""
     state = running(lab)
-    works(lab)
     executors = sorted(of_engine(state, "java", "DefaultWorker"), key=lambda one: one.memory_info().rss)
     executors[-1].kill()
-    wait_for("the driver to notice", lambda: recovered(lab, state), 90)
+    wait_for("the driver to notice", lambda: not serves(lab, state), 60)
     works(lab)
 
 
-def recovered(lab: Lab, state: EngineState) -> bool:
-    """Whether the engine is gone, or answers again."""
+def serves(lab: Lab, state: EngineState) -> bool:
     now = read_state(lab.settings)
-    if now is None or now.engine_id != state.engine_id or now.phase != "running" or not now.is_alive:
-        return True
-    return time.time() - state.since > 0 and bool(of_engine(state, "java", "DefaultWorker")[1:])
+    return now is not None and now.engine_id == state.engine_id and now.phase == "running" and now.is_alive
 
 
 def test_a_killed_driver_is_followed_by_a_new_engine_and_leaves_no_process(lab: Lab) -> None:
