@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _APP = "drls"
+LONE_SECONDS = 10  # how long the engine waits for an executor to come back
 
 
 class Driver:
@@ -106,12 +107,19 @@ class Driver:
     def watch(self, spark: SparkSession) -> str:
         """Keeps the runner alive; returns why the engine ends."""
         settings = self.settings
+        alone_since: float | None = None
         while not self.stopping.wait(1.0):
-            current = st.read_state(settings)
-            if current is None or current.engine_id != self.state.engine_id:
+            if not self.owns_state():
                 return "its state file is gone"
             if spark._jsc.sc().isStopped():  # pyright: ignore
                 return "Spark stopped"
+            # RayDP's own replacement of an executor may not come; jobs would wait for ever.
+            if executors(spark):
+                alone_since = None
+            elif alone_since is None:
+                alone_since = time.monotonic()
+            elif time.monotonic() - alone_since > LONE_SECONDS:
+                return "its executors are gone"
             if self.runner is None or self.runner.poll() is not None:
                 self._start_runner()
             if st.live_leases(settings):
@@ -132,6 +140,19 @@ class Driver:
                 stderr=subprocess.STDOUT,
             )
 
+    def owns_state(self) -> bool:
+        """Whether the state file is still about this engine, and not about the next one."""
+        current = st.read_state(self.settings)
+        return current is not None and current.engine_id == self.state.engine_id
+
+    def leave(self, why: str) -> None:
+        """Say that the engine ends: whoever comes now starts a new one, instead of joining."""
+        self.state = replace(self.state, phase="stopping")
+        if self.owns_state():
+            self.report(f"stopping: {why}")
+        else:
+            print(f"stopping: {why}", flush=True)
+
     def stop(self) -> None:
         if self.runner is not None and self.runner.poll() is None:
             self.runner.terminate()
@@ -145,6 +166,12 @@ class Driver:
 def ray_address(settings: Settings) -> str | None:
     """The cluster to join; None to start Ray on this machine."""
     return settings.engine.ray_address or os.environ.get("RAY_ADDRESS") or None
+
+
+def executors(spark: SparkSession) -> int:
+    """How many executors Spark has."""
+    infos = spark._jsc.sc().statusTracker().getExecutorInfos()  # pyright: ignore
+    return len(infos) - 1  # the driver is one of them
 
 
 def free_port() -> int:
@@ -191,11 +218,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         why = driver.watch(driver.start())
-        driver.report(f"stopping: {why}")
+        driver.leave(why)
         driver.stop()
     finally:
-        current = st.read_state(settings)
-        if current and current.engine_id == driver.state.engine_id and driver.state.phase == "running":
+        if driver.owns_state() and driver.state.phase != "starting":
             (st.folder(settings) / "state.json").unlink(missing_ok=True)
 
 

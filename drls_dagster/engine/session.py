@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -101,6 +102,9 @@ def session(settings: Settings, report: Report = lambda _: None) -> Iterator[Eng
 def first_line(error: BaseException) -> str:
     """The part of a Spark error that says something: without stack traces."""
     text = str(error).strip()
+    if "RPC that terminated with" in text:  # gRPC's own, which begins with the name of a class
+        told = re.search(r'details = "([^"]*)', text)
+        return f"the connection to Spark was lost ({told[1] if told else 'no details'}); run again"
     return text.split("\n", 1)[0].split("JVM stacktrace:", 1)[0].strip() or type(error).__name__
 
 

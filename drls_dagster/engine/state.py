@@ -16,7 +16,7 @@ import psutil
 
 from drls_dagster.settings import Settings, make_private
 
-Phase = Literal["starting", "running"]
+Phase = Literal["starting", "running", "stopping"]
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def compare(table: Schema, frame: Schema) -> SchemaChange:
         have = known.get(column.name.lower())
         if have is None:
             added.append(column.name)
-        elif spark_ddl(have.field_type) == spark_ddl(column.field_type) or _fits(column.field_type, have.field_type):
+        elif _holds(have.field_type, column.field_type):
             continue
         elif _fits(have.field_type, column.field_type):
             widened.append(have.name)
@@ -52,6 +52,20 @@ def compare(table: Schema, frame: Schema) -> SchemaChange:
         else:
             clashing.append(f"'{have.name}' is {have.field_type} in the table and {column.field_type} in the result")
     return SchemaChange(tuple(added), tuple(widened), tuple(nested), tuple(clashing))
+
+
+def _holds(table: ib.IcebergType, frame: ib.IcebergType) -> bool:
+    """Whether a column of the table takes what the frame has, with null for fields of structs that it lacks."""
+    if isinstance(table, ib.StructType) and isinstance(frame, ib.StructType):
+        known = {field.name.lower(): field.field_type for field in table.fields}
+        return all(
+            field.name.lower() in known and _holds(known[field.name.lower()], field.field_type) for field in frame.fields
+        )
+    if isinstance(table, ib.ListType) and isinstance(frame, ib.ListType):
+        return _holds(table.element_type, frame.element_type)
+    if isinstance(table, ib.MapType) and isinstance(frame, ib.MapType):
+        return _holds(table.key_type, frame.key_type) and _holds(table.value_type, frame.value_type)
+    return spark_ddl(table) == spark_ddl(frame) or _fits(frame, table)
 
 
 def _fits(narrow: ib.IcebergType, wide: ib.IcebergType) -> bool:

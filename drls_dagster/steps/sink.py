@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from drls_dagster.engine.session import interrupt
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
-from drls_dagster.lakehouse.columns import iceberg_schema, spark_ddl
+from drls_dagster.lakehouse.columns import iceberg_schema
 from drls_dagster.lakehouse.naming import TableLocation, table_location
 from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
 from drls_dagster.lakehouse.prepare import load_if_exists, prepare_table, refuse_foreign
@@ -119,8 +119,8 @@ def _once(
             target=".".join(f"`{part}`" for part in (run.settings.catalog.name, *location.identifier)),
             branch=branch,
             sink=sink,
-            columns=[(field.name, spark_ddl(field.field_type)) for field in table.schema().fields],
-            frame_columns={field.name.lower(): (field.name, spark_ddl(field.field_type)) for field in schema.fields},
+            columns=table.schema().fields,
+            frame_columns={field.name.lower(): field for field in schema.fields},
             window=run.window,
             whole=prepared.rebuilt,
             summary=_summary(run, sink, reads),
@@ -251,3 +251,4 @@ def _summary(run: PipelineRun, sink: SinkNode, reads: Reads) -> Mapping[str, str
         SOURCES: json.dumps({name: read.pin["uuid"] for name, read in tables.items()}),
     }
     return {key: str(value) for key, value in values.items()}
+

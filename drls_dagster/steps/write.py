@@ -6,27 +6,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyiceberg.types import IcebergType, ListType, MapType, NestedField, StructType
+
 from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.columns import spark_ddl
 from drls_dagster.steps.window import Window
 from lifecycle.spec import SinkNode
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql.connect.column import Column
+    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql.connect.readwriter import DataFrameWriterV2
     from pyspark.sql.connect.session import SparkSession
-    from pyspark.sql.readwriter import DataFrameWriterV2
 
 _CONF = "spark.sql.iceberg.snapshot-property."
 
 
 @dataclass(frozen=True)
 class WritePlan:
-    """What is written where. Columns are (name, Spark type), the frame's by lower-case name."""
+    """What is written where; the frame's columns by lower-case name."""
 
     target: str  # quoted table name, catalog first
     branch: str
     sink: SinkNode
-    columns: Sequence[tuple[str, str]]
-    frame_columns: Mapping[str, tuple[str, str]]
+    columns: Sequence[NestedField]
+    frame_columns: Mapping[str, NestedField]
     window: Window | None
     whole: bool  # the table is rebuilt: everything in it is replaced
     summary: Mapping[str, str]
@@ -68,12 +72,40 @@ def _fitted(frame: DataFrame, plan: WritePlan) -> DataFrame:
     """The frame with exactly the table's columns, by name: what it lacks is null (D10)."""
     from pyspark.sql.connect.functions import builtin as f
 
-    chosen = []
-    for name, kind in plan.columns:
-        own = plan.frame_columns.get(name.lower())
-        column = f.lit(None).cast(kind) if own is None else f.col(quoted(own[0]))
-        chosen.append((column if own is None or own[1] == kind else column.cast(kind)).alias(name))
+    chosen: list[Column] = []
+    for field in plan.columns:
+        own = plan.frame_columns.get(field.name.lower())
+        column = _null(field) if own is None else _fit(f.col(quoted(own.name)), own.field_type, field.field_type)
+        chosen.append(column.alias(field.name))
     return frame.select(*chosen)
+
+
+def _fit(column: Column, have: IcebergType, want: IcebergType) -> Column:
+    """A column as the table's type. Fields of structs go by name, wherever they are: Spark's cast goes by place."""
+    from pyspark.sql.connect.functions import builtin as f
+
+    if spark_ddl(have) == spark_ddl(want):
+        return column
+    if isinstance(have, StructType) and isinstance(want, StructType):
+        known = {field.name.lower(): field for field in have.fields}
+        parts: list[Column] = []
+        for field in want.fields:
+            own = known.get(field.name.lower())
+            part = _null(field) if own is None else _fit(column[own.name], own.field_type, field.field_type)
+            parts.append(part.alias(field.name))
+        return f.when(column.isNotNull(), f.struct(*parts))
+    if isinstance(have, ListType) and isinstance(want, ListType):
+        return f.transform(column, lambda one: _fit(one, have.element_type, want.element_type))
+    if isinstance(have, MapType) and isinstance(want, MapType):
+        fitted = f.transform_values(column, lambda _, value: _fit(value, have.value_type, want.value_type))
+        return f.transform_keys(fitted, lambda key, _: _fit(key, have.key_type, want.key_type))
+    return column.cast(spark_ddl(want))
+
+
+def _null(field: NestedField) -> Column:
+    from pyspark.sql.connect.functions import builtin as f
+
+    return f.lit(None).cast(spark_ddl(field.field_type))
 
 
 def _with_summary(rows: DataFrame, plan: WritePlan) -> DataFrameWriterV2:
@@ -138,14 +170,15 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
     # In the same job as the merge, which shuffles by the keys anyway.
     single = rows.withColumn("__drls_rows", twins)
     single = single.where(f.when(f.col("__drls_rows") == 1, f.lit(True)).otherwise(refuse)).drop("__drls_rows")
-    given = [name for name, _ in plan.columns if name.lower() in plan.frame_columns]
+    names = [field.name for field in plan.columns]
+    given = [name for name in names if name.lower() in plan.frame_columns]
     lower = {key.lower() for key in keys}
     target = f"`branch_{plan.branch}`"
     match = " AND ".join(f"{target}.`{key}` <=> s.`{key}`" for key in keys)
     # Columns by name: `SET *` broke when another branch added a column (D10). A column that the result lacks keeps
     # its value in rows that match.
     changes = {quoted(name): f.col(f"s.{quoted(name)}") for name in given if name.lower() not in lower}
-    values = {quoted(name): f.col(f"s.{quoted(name)}") for name, _ in plan.columns}
+    values = {quoted(name): f.col(f"s.{quoted(name)}") for name in names}
     # Not MERGE in SQL, which needs a view: Spark 4.1 cannot plan one over an incremental read.
     merge = single.alias("s").mergeInto(plan.branch_name, f.expr(match))
     if changes:
@@ -165,7 +198,7 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def _true():
+def _true():  # noqa: ANN202  a Column, imported where it is used
     from pyspark.sql.connect.functions import builtin as f
 
     return f.lit(True)

@@ -1,0 +1,102 @@
+"""`kill -9` of each process of the engine: the next run works, and nobody believes what a dead process said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+from lab import Lab, files, ray, sink
+
+from drls_dagster.engine import client
+from drls_dagster.engine.processes import processes_of
+from drls_dagster.engine.state import EngineState, read_runner, read_state
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def through_ray(lab: Lab) -> str:
+    lab.file("a.csv", "id\n1\n2\n")
+    return lab.pipeline(
+        files("raw", lab.path("*.csv"), id="long"),
+        ray("worked", "def process(batch): return batch", id="long"),
+        sink("out", lab.named("out"), "overwrite"),
+        flow="raw>worked>out",
+    )
+
+
+def running(lab: Lab) -> EngineState:
+    state = client.ensure_engine(lab.settings)
+    client.wait_for_runner(lab.settings, state)
+    return state
+
+
+def wait_for(what: str, condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.2)
+
+
+def works(lab: Lab) -> None:
+    ran = lab.run(through_ray(lab))
+    assert ran.success, ran.failures
+    assert lab.rows("out") == [(1,), (2,)]
+
+
+def of_engine(state: EngineState, *words: str) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for process in processes_of(state.engine_id):
+        try:
+            line = " ".join(process.cmdline())
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if all(word in line for word in words):
+            found.append(process)
+    return found
+
+
+def test_the_ray_runner_and_the_ray_workers_come_back_in_the_same_engine(lab: Lab) -> None:
+    state = running(lab)
+    runner = read_runner(lab.settings, state.engine_id)
+    assert runner is not None
+    os.kill(runner.pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(runner.pid)] if psutil.pid_exists(runner.pid) else [], timeout=10)
+    assert read_runner(lab.settings, state.engine_id) is None
+    works(lab)
+
+    workers = of_engine(state, "ray::")
+    assert workers
+    for worker in workers:
+        worker.kill()
+    works(lab)
+    assert client.ensure_engine(lab.settings).engine_id == state.engine_id
+
+
+def test_an_engine_whose_executors_were_killed_ends_and_the_next_run_starts_another(lab: Lab) -> None:
+    """RayDP does not replace them; a job would wait for ever."""
+    state = running(lab)
+    executors = sorted(of_engine(state, "java", "DefaultWorker"), key=lambda one: one.memory_info().rss)
+    executors[-1].kill()
+    wait_for("the driver to notice", lambda: not serves(lab, state), 60)
+    works(lab)
+
+
+def serves(lab: Lab, state: EngineState) -> bool:
+    now = read_state(lab.settings)
+    return now is not None and now.engine_id == state.engine_id and now.phase == "running" and now.is_alive
+
+
+def test_a_killed_driver_is_followed_by_a_new_engine_and_leaves_no_process(lab: Lab) -> None:
+    state = running(lab)
+    os.kill(state.pid, signal.SIGKILL)
+    wait_for("the driver's end", lambda: not state.is_alive)
+    assert client.status(lab.settings).state == "dead"
+    works(lab)
+    now = read_state(lab.settings)
+    assert now is not None
+    assert now.engine_id != state.engine_id
+    assert processes_of(state.engine_id) == []
