@@ -27,12 +27,8 @@ RESULTS = Path(__file__).parent / "results"
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="benchmarks", description="Measure every claim of speed.")
     arguments.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; default: all")
-    arguments.add_argument(
-        "--quick", action="store_true", help="less data, fewer repetitions: does it run at all?"
-    )
-    arguments.add_argument(
-        "--json", type=Path, metavar="FILE", help="default: benchmarks/results/<date>.json"
-    )
+    arguments.add_argument("--quick", action="store_true", help="less data, fewer repetitions: does it run at all?")
+    arguments.add_argument("--json", type=Path, metavar="FILE", help="default: benchmarks/results/<date>.json")
     given = arguments.parse_args()
     unknown = sorted(set(given.names) - set(NAMES))
     if unknown:
@@ -44,9 +40,7 @@ def main() -> int:
     lines: list[Line] = []
     failures: dict[str, str] = {}
     try:
-        with Lab(
-            quick=given.quick, log=lambda text: errors.print(f"  {text}", style="dim", highlight=False)
-        ) as lab:
+        with Lab(quick=given.quick, log=lambda text: errors.print(f"  {text}", style="dim", highlight=False)) as lab:
             for name in [name for name in NAMES if name in given.names or not given.names]:
                 began = time.perf_counter()
                 errors.print(f"{name} …")
@@ -64,9 +58,7 @@ def main() -> int:
     write_json(lines, failures, facts, path)
     missed = [line for line in lines if line.ok is False]
     for line in missed:
-        console.print(
-            f"MISSED {line.benchmark}, {line.what}: wanted {line.wanted}", style="bold red", highlight=False
-        )
+        console.print(f"MISSED {line.benchmark}, {line.what}: wanted {line.wanted}", style="bold red", highlight=False)
     for name, text in failures.items():
         console.print(f"FAILED {name}: {text}", style="bold red", markup=False, highlight=False)
     console.print(f"written to {path}")

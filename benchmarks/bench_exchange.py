@@ -14,9 +14,7 @@ from benchmarks.lab import Lab
 from benchmarks.report import Line, Side, at_least, at_most
 
 MB = 1e6
-FLAT = (
-    0.1  # of the data's size: what more may be the driver's memory, which data going through it would exceed
-)
+FLAT = 0.1  # of the data's size: what more may be the driver's memory, which data going through it would exceed
 
 
 def run(lab: Lab) -> list[Line]:
@@ -45,17 +43,11 @@ def run(lab: Lab) -> list[Line]:
     ours.close()
     a = Side(f"staged Parquet, {size:.0f} MB", _values(own, "seconds"))
     part = _values(own, "written")
-    note = (
-        f"of A, {sorted(part)[len(part) // 2]:.2f} s until Spark has written; row counts and sums are equal"
-    )
-    memory = Side(
-        "driver grown, staged", (max(0.0, own[-1]["driver_bytes"] - own[0]["driver_bytes"]) / MB,), "MB"
-    )
+    note = f"of A, {sorted(part)[len(part) // 2]:.2f} s until Spark has written; row counts and sums are equal"
+    memory = Side("driver grown, staged", (max(0.0, own[-1]["driver_bytes"] - own[0]["driver_bytes"]) / MB,), "MB")
     return [
         at_least("exchange", "RayDP warm", a, Side("from_spark, warm", _values(warm, "seconds")), 1.15, note),
-        at_least(
-            "exchange", "RayDP's first call", a, Side("from_spark, first", _values(first, "seconds")), 3
-        ),
+        at_least("exchange", "RayDP's first call", a, Side("from_spark, first", _values(first, "seconds")), 3),
         at_most(
             "exchange",
             "driver memory",
@@ -75,8 +67,6 @@ def _values(answers: list[dict[str, Any]], name: str) -> tuple[float, ...]:
 
 def _refuse_unequal(ours: dict[str, Any], theirs: dict[str, Any], rows: int) -> None:
     """Raises RuntimeError unless both sides have all rows and the same sums."""
-    same = all(
-        math.isclose(a, b, rel_tol=1e-9) for a, b in zip(ours["checksum"], theirs["checksum"], strict=True)
-    )
+    same = all(math.isclose(a, b, rel_tol=1e-9) for a, b in zip(ours["checksum"], theirs["checksum"], strict=True))
     if not same or ours["rows"] != rows or theirs["rows"] != rows:
         raise RuntimeError(f"the sides differ: {ours}, {theirs}")

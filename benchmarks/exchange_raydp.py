@@ -18,9 +18,7 @@ from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.settings import load_settings
 
-OBJECT_STORE = (
-    2 * 2**30
-)  # bytes; the engine's default is a quarter of it: RayDP's side shall not have to spill
+OBJECT_STORE = 2 * 2**30  # bytes; the engine's default is a quarter of it: RayDP's side shall not have to spill
 
 
 def main() -> None:
@@ -33,9 +31,7 @@ def main() -> None:
         SPARK_LOCAL_IP="127.0.0.1",
         RAY_USAGE_STATS_ENABLED="0",
     )
-    os.environ.update(
-        RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", PATH=f"{java}/bin{os.pathsep}{os.environ['PATH']}"
-    )
+    os.environ.update(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", PATH=f"{java}/bin{os.pathsep}{os.environ['PATH']}")
     import ray
     import ray.data
     import raydp
@@ -43,9 +39,7 @@ def main() -> None:
 
     ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE, log_to_driver=False)
     conf = spark_conf(settings, ensure_jars(settings), 0)
-    conf = {
-        name: value for name, value in conf.items() if name != "spark.plugins" and ".connect." not in name
-    }
+    conf = {name: value for name, value in conf.items() if name != "spark.plugins" and ".connect." not in name}
     engine = settings.engine
     # Without fault_tolerant_mode from_spark refuses.
     spark = raydp.init_spark(

@@ -55,9 +55,7 @@ class Line:
     ratio: float = field(init=False)  # of the medians, B / A: how many times less A takes
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "ratio", self.b.median / self.a.median if self.a.median > 0 else float("inf")
-        )
+        object.__setattr__(self, "ratio", self.b.median / self.a.median if self.a.median > 0 else float("inf"))
 
 
 def at_least(benchmark: str, what: str, a: Side, b: Side, factor: float, note: str = "") -> Line:

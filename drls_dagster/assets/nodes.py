@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 
@@ -14,11 +14,20 @@ from drls_dagster.assets.scope import Scope, parameters_key, scope_of
 from drls_dagster.lakehouse.naming import table_location
 from drls_dagster.lakehouse.prepare import load_if_exists
 from drls_dagster.lakehouse.refs import read_head
-from drls_dagster.steps.checks import evaluate
+from drls_dagster.steps.checks import CheckResult, evaluate
 from drls_dagster.steps.run import Reads
 from drls_dagster.steps.sink import NotPublished, run_sink
 from drls_dagster.steps.spark import arguments_of
-from lifecycle.spec import AnyCheck, PipelineSpec, RayProcessTransform, SinkNode, SourceNode, SparkTransform, subtree_digest
+from lifecycle.spec import (
+    AnyCheck,
+    IcebergSource,
+    PipelineSpec,
+    RayProcessTransform,
+    SinkNode,
+    SourceNode,
+    SparkTransform,
+    subtree_digest,
+)
 
 Checks = list[tuple[str, AnyCheck]]
 
@@ -72,11 +81,17 @@ class Compiling:
 
 
 def checks_of(spec: PipelineSpec, node_id: str) -> Checks:
-    """All checks on a node, named for Dagster: with the monitor's name where several watch the node."""
+    """All checks on a node, named for Dagster: with the monitor's name where several watch the node, and with the
+    pipeline's on a table that it only reads, which other pipelines may check too.
+    """
     monitors = spec.monitors_of(node_id)
-    many = len(monitors) > 1
+    node = spec.node(node_id)
+    shared = isinstance(node, SourceNode) and isinstance(node.source, IcebergSource)
+    prefix = f"{spec.name}_" if shared else ""
     return [
-        (f"{monitor.id}_{check.name}" if many else check.name, check) for monitor in monitors for check in monitor.checks
+        (f"{prefix}{monitor.id}_{check.name}" if len(monitors) > 1 else f"{prefix}{check.name}", check)
+        for monitor in monitors
+        for check in monitor.checks
     ]
 
 
@@ -106,24 +121,19 @@ def transform_asset(to: Compiling, node: SparkTransform | RayProcessTransform) -
             recipes = recipes_of(scope, to.spec, node.id)
             frames = [scope.frames.frame(node.id, reads) for reads in recipes]
             reads, frame = recipes[0], frames[0]
-            upstream = {
-                name: scope.frames.frame(name, reads).columns for name in to.spec.upstream(node.id)
-            }
+            upstream = {name: scope.frames.frame(name, reads).columns for name in to.spec.upstream(node.id)}
             metadata = frame_metadata(to.spec, node.id, to.environment, to.catalog, frame.schema, upstream)
             checks = checks_of(to.spec, node.id)
-            results = []
+            results: list[CheckResult] = []
             if checks:
                 name = scope.frames.view(node.id, reads)
                 session = scope.run.session.spark
                 results = evaluate(session, frame, node.id, checks, name, lambda sql: arguments_of(scope.run, sql))
         yield from (check_result(result, to.key(node.id)) for result in results)
-        failed = [result for result in results if result.blocking and not result.passed]
-        if failed:
-            told = "; ".join(f"{result.name}: {result.message}" for result in failed)
-            raise dg.Failure(f"node '{node.id}' fails its checks: {told}", allow_retries=False)
+        stop_at_failed(node.id, results)
         yield dg.MaterializeResult(metadata={**metadata, "inputs": inputs_metadata(reads)})
 
-    return view
+    return cast(dg.AssetsDefinition, view)
 
 
 def sink_asset(to: Compiling, node: SinkNode) -> dg.AssetsDefinition:
@@ -146,11 +156,9 @@ def sink_asset(to: Compiling, node: SinkNode) -> dg.AssetsDefinition:
         finally:
             context.log.debug(f"run key {scope.run.run_key}")
         yield from (check_result(result, key) for result in done.results)
-        yield dg.MaterializeResult(
-            metadata=table_metadata(to.spec, node.id, to.environment, to.catalog, done, columns)
-        )
+        yield dg.MaterializeResult(metadata=table_metadata(to.spec, node.id, to.environment, to.catalog, done, columns))
 
-    return table
+    return cast(dg.AssetsDefinition, table)
 
 
 def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:
@@ -172,8 +180,17 @@ def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:
             spark = scope.run.session.spark
             results = evaluate(spark, frame, node.id, checks, name, lambda sql: arguments_of(scope.run, sql))
         yield from (check_result(result, to.key(node.id)) for result in results)
+        stop_at_failed(node.id, results)
 
     return source_check
+
+
+def stop_at_failed(node_id: str, results: Sequence[CheckResult]) -> None:
+    """Raises dg.Failure naming the blocking checks that failed; what is below does not run then."""
+    failed = [result for result in results if result.blocking and not result.passed]
+    if failed:
+        told = "; ".join(f"{result.name}: {result.message}" for result in failed)
+        raise dg.Failure(f"node '{node_id}' fails its checks: {told}", allow_retries=False)
 
 
 def recipes_of(scope: Scope, spec: PipelineSpec, node_id: str) -> list[Reads]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
 
 from drls_dagster.steps.window import Window
 from lifecycle.spec import PipelineSpec, TimePartitions
 
-_CLASSES: dict[str, type[dg.TimeWindowPartitionsDefinition]] = {
+_CLASSES: dict[str, Callable[..., dg.PartitionsDefinition]] = {
     "hourly": dg.HourlyPartitionsDefinition,
     "daily": dg.DailyPartitionsDefinition,
     "weekly": dg.WeeklyPartitionsDefinition,
@@ -37,22 +44,31 @@ def backfill_policy(spec: PipelineSpec) -> dg.BackfillPolicy | None:
     return dg.BackfillPolicy.multi_run(1)
 
 
-def window_of(context: dg.AssetExecutionContext, spec: PipelineSpec) -> Window | None:
-    """The window of a run; a range of partitions is one window."""
-    partitions = spec.partitions
-    if partitions is None or not (context.has_partition_key or context.has_partition_key_range):
+def window_of(run: dg.DagsterRun, spec: PipelineSpec) -> Window | None:
+    """The window of a run; a range of partitions is one window.
+
+    Told by the run, because steps of checks on sources have no partitions of their own.
+    """
+    partitions, definition = spec.partitions, partitions_definition(spec)
+    keys = _keys(run, definition) if definition is not None else ()
+    if partitions is None or definition is None or not keys:
         return None
-    keys = tuple(context.partition_keys)
-    if not isinstance(partitions, TimePartitions):
-        return Window(partitions.column, keys, whole=set(keys) == set(partitions.values))
-    span = context.partition_time_window
-    definition = partitions_definition(spec)
-    count = len(definition.get_partition_keys()) if definition else 0
+    if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
+        return Window(partitions.column, keys, whole=set(keys) == set(definition.get_partition_keys()))
     return Window(
         partitions.column,
         keys,
-        span.start,
-        span.end,
+        definition.time_window_for_partition_key(keys[0]).start,
+        definition.time_window_for_partition_key(keys[-1]).end,
         hourly=partitions.kind == "hourly",
-        whole=len(keys) == count,
+        whole=len(keys) == len(definition.get_partition_keys()),
     )
+
+
+def _keys(run: dg.DagsterRun, definition: dg.PartitionsDefinition) -> tuple[str, ...]:
+    if PARTITION_NAME_TAG in run.tags:
+        return (run.tags[PARTITION_NAME_TAG],)
+    if ASSET_PARTITION_RANGE_START_TAG not in run.tags:
+        return ()
+    span = dg.PartitionKeyRange(run.tags[ASSET_PARTITION_RANGE_START_TAG], run.tags[ASSET_PARTITION_RANGE_END_TAG])
+    return tuple(definition.get_partition_keys_in_range(span))

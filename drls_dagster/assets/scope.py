@@ -32,7 +32,7 @@ def scope_of(
     """The scope that all steps of the run in this process share."""
     spark: SparkOnRay = context.resources.spark
     iceberg: Iceberg = context.resources.iceberg
-    window = window_of(context, spec)
+    window = window_of(context.run, spec)
     if spec.partitions is not None and window is None:
         raise dg.Failure(
             f"pipeline '{spec.name}' is partitioned and the run names no partition; choose one, or a range",

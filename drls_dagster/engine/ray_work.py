@@ -20,8 +20,8 @@ from drls_dagster.steps.code import load_function
 from drls_dagster.storage import filesystem_of
 
 if TYPE_CHECKING:
-    from ray.data import MaterializedDataset
     from ray.data._internal.execution.interfaces import TaskContext
+    from ray.data.dataset import MaterializedDataset
     from ray.data.datasource import WriteResult
 
 File = tuple[str, int, int]  # path, rows, bytes
@@ -66,9 +66,10 @@ def process(request: ProcessRequest) -> list[File]:
     if not request.inputs:
         return []
     sink = StagedFiles(request)
+    step: Any = apply
     try:
         tables_of(request.inputs).map_batches(
-            apply,
+            step,
             fn_args=[request],
             batch_format="pyarrow",
             batch_size=request.batch_size,
@@ -91,7 +92,8 @@ def tables_of(paths: Sequence[str]) -> MaterializedDataset:
     import ray.data
 
     read = ray.remote(read_parquet)
-    return ray.data.from_arrow_refs([read.remote(path) for path in paths])
+    refs: list[Any] = [read.remote(path) for path in paths]
+    return ray.data.from_arrow_refs(refs)
 
 
 def read_parquet(path: str) -> pa.Table:
@@ -104,7 +106,7 @@ def apply(batch: pa.Table, request: ProcessRequest) -> pa.Table:
     function = load_function(request.python, request.entrypoint, request.code_digest, request.search_path, "process")
     try:
         result = function(batch)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever the pipeline's own code raises
         raise StepCodeError(
             f"process() of node '{request.node}' failed: {type(error).__name__}: {error}", traceback.format_exc()
         ) from None

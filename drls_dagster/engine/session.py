@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +14,6 @@ from drls_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
-
-# PySpark writes each error to standard error, as pages of JSON, before it raises it.
-_LOGS_EVERY_ERROR = ("pyspark.sql.connect.logging", "SQLQueryContextLogger")
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,10 @@ def open_session(settings: Settings, report: Report = lambda _: None) -> EngineS
     else:
         engine = ensure_engine(settings, report)
         url = connect_url(engine)
+    from drls_dagster.engine.connection import connect, make_active
+
     spark = connect(url, session_id)
+    make_active(spark)
     try:
         spark.conf.set("spark.sql.session.timeZone", "UTC")
     except Exception as error:
@@ -60,19 +59,6 @@ def open_session(settings: Settings, report: Report = lambda _: None) -> EngineS
 def connect_url(engine: st.EngineState) -> str:
     # "localhost", not 127.0.0.1: only for that name the client sends a token without TLS.
     return f"sc://localhost:{engine.connect_port}/;token={engine.token}"
-
-
-def connect(url: str, session_id: str) -> SparkSession:
-    from pyspark.sql.connect.client.retries import DefaultPolicy
-    from pyspark.sql.connect.session import SparkSession
-
-    for name in _LOGS_EVERY_ERROR:
-        logging.getLogger(name).disabled = True
-    separator = "" if url.endswith(";") else ";" if "/;" in url else "/;"
-    spark = SparkSession.builder.remote(f"{url}{separator}session_id={session_id}").create()
-    # Spark's own policy waits ten minutes for a server that is gone.
-    spark.client.set_retry_policies([DefaultPolicy(max_retries=4, max_backoff=2000)])
-    return spark
 
 
 def close_session(session: EngineSession) -> None:
@@ -91,6 +77,8 @@ def interrupt(settings: Settings, session_id: str, engine_id: str, *, release: b
     engine = st.read_state(settings)
     if engine is None or engine.engine_id != engine_id or not engine.is_alive:
         return
+    from drls_dagster.engine.connection import connect
+
     spark = connect(connect_url(engine), session_id)
     with contextlib.suppress(_spark_error()):
         spark.interruptAll()

@@ -7,15 +7,16 @@ published, and is looked for along that snapshot's ancestry; the receipts of the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
 
     from drls_dagster.ledger import Receipt
     from lifecycle.spec import SinkNode
@@ -51,7 +52,9 @@ class Read:
     end: int | None
 
 
-def find_position(sink: Table | None, base: int | None, source: Table, mode: Mode, receipts: Sequence[Receipt]) -> int | None:
+def find_position(
+    sink: Table | None, base: int | None, source: Table, mode: Mode, receipts: Sequence[Receipt]
+) -> int | None:
     """The snapshot of `source` up to which `sink`, at `base`, has read; None when it has read nothing.
 
     Raises PositionLost when it has read something and nothing says how far.
@@ -64,13 +67,43 @@ def find_position(sink: Table | None, base: int | None, source: Table, mode: Mod
     after = json.loads(reset) if reset else None
     if base is None:
         return after["position"] if after else None
+    told = [receipt for receipt in receipts if uuid in receipt.positions]
+    found = _in_summaries(refs.ancestors(sink, base), sink, name, uuid, mode, after)
+    if found.known or (found.written_by_drls and not told):
+        return found.position  # told, or a source that the sink did not read yet
+    lineage = refs.lineage(sink, base)
+    found = _in_summaries(lineage.snapshots, sink, name, uuid, mode, after)
+    if found.known:
+        return found.position
+    for receipt in told:
+        if receipt.snapshot_id in lineage.ids:
+            return int(receipt.positions[uuid])
+    if told or not (lineage.complete or found.written_by_drls):
+        raise PositionLost(
+            f"{'.'.join(sink.name())} does not say any more up to where it has read {name} "
+            f"(its snapshots that did were expired or rolled back); {_remedy(sink, name)}"
+        )
+    return None
+
+
+@dataclass(frozen=True)
+class _Found:
+    known: bool
+    position: int | None = None
+    written_by_drls: bool = False
+
+
+def _in_summaries(
+    snapshots: Iterable[Snapshot], sink: Table, name: str, uuid: str, mode: Mode, reset: Mapping[str, Any] | None
+) -> _Found:
+    """What the snapshots, newest first, say of the source `name`."""
     written_by_drls = False
-    for snapshot in refs.ancestors(sink, base):
-        if after and after["after"] == snapshot.snapshot_id:
-            return after["position"]
+    for snapshot in snapshots:
+        if reset and reset["after"] == snapshot.snapshot_id:
+            return _Found(True, reset["position"])
         positions = _json(refs.summary(snapshot), POSITIONS)
         if uuid in positions:
-            return int(positions[uuid])
+            return _Found(True, int(positions[uuid]))
         earlier = _json(refs.summary(snapshot), SOURCES).get(name)
         if earlier and earlier != uuid and mode == "append":
             raise PositionLost(
@@ -78,18 +111,7 @@ def find_position(sink: Table | None, base: int | None, source: Table, mode: Mod
                 f"{_remedy(sink, name)}"
             )
         written_by_drls = written_by_drls or POSITIONS in refs.summary(snapshot)
-    reachable = set(refs.ancestor_ids(sink, base))
-    told = [receipt for receipt in receipts if uuid in receipt.positions]
-    for receipt in told:
-        if receipt.snapshot_id in reachable:
-            return int(receipt.positions[uuid])
-    truncated = len(reachable) > sum(1 for _ in refs.ancestors(sink, base))
-    if told or (truncated and not written_by_drls):
-        raise PositionLost(
-            f"{'.'.join(sink.name())} does not say any more up to where it has read {name} "
-            f"(its snapshots that did were expired or rolled back); {_remedy(sink, name)}"
-        )
-    return None
+    return _Found(False, None, written_by_drls)
 
 
 def plan_read(source: Table, position: int | None, end: int | None, sink: SinkNode, sink_table: str) -> Read:

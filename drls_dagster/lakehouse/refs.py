@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
+    from pyiceberg.table.update import TableRequirement, TableUpdate
 
 RELEASED = "drls.released"
 
@@ -48,6 +50,46 @@ def ancestor_ids(table: Table, snapshot_id: int | None) -> list[int]:
     return [*ids, snapshot_id] if snapshot_id is not None else ids
 
 
+@dataclass(frozen=True)
+class Lineage:
+    """A snapshot and those before it, expired ones too, newest first; `complete` up to the table's first.
+
+    `ids` may name one more than `snapshots` has.
+    """
+
+    ids: tuple[int, ...]
+    snapshots: tuple[Snapshot, ...]
+    complete: bool
+
+
+def lineage(table: Table, snapshot_id: int) -> Lineage:
+    """The ancestry as the table's older metadata files know it.
+
+    Java's expiry leaves the id behind the oldest snapshot that stays, PyIceberg's makes it look like the first.
+    """
+    from pyiceberg.serializers import FromInputFile
+
+    known = {one.snapshot_id: one for one in table.metadata.snapshots}
+    parents = {one.snapshot_id: one.parent_snapshot_id for one in known.values()}
+    for entry in reversed(table.metadata.metadata_log):
+        try:
+            older = FromInputFile.table_metadata(table.io.new_input(entry.metadata_file))
+        except OSError:
+            break
+        for one in older.snapshots:
+            known.setdefault(one.snapshot_id, one)
+            parents[one.snapshot_id] = parents.get(one.snapshot_id) or one.parent_snapshot_id
+    ids: list[int] = []
+    at: int | None = snapshot_id
+    while at is not None:
+        ids.append(at)
+        at = parents.get(at)
+    first = known.get(ids[-1])
+    # A table's first snapshot has the sequence number 1, in format version 1 none.
+    complete = first is not None and (first.sequence_number or 0) <= 1
+    return Lineage(tuple(ids), tuple(known[one] for one in ids if one in known), complete)
+
+
 def summary(snapshot: Snapshot) -> Mapping[str, str]:
     return snapshot.summary.additional_properties if snapshot.summary else {}
 
@@ -58,20 +100,17 @@ def summary_int(snapshot: Snapshot, key: str) -> int:
 
 def create_branch(catalog: Catalog, table: Table, branch: str, snapshot_id: int) -> None:
     """A branch at `snapshot_id`. Raises RefMoved when it exists already."""
-    from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate
-
-    update = SetSnapshotRefUpdate(ref_name=branch, type="branch", snapshot_id=snapshot_id)
-    _commit(catalog, table, (AssertRefSnapshotId(ref=branch, snapshot_id=None),), (update,), branch)
+    _commit(catalog, table, (_ref_is(branch, None),), (_set_ref(branch, snapshot_id),), branch)
 
 
 def drop_branch(catalog: Catalog, table: Table, branch: str) -> None:
     """Remove a branch; without effect when it is not there."""
-    from pyiceberg.table.update import AssertTableUUID, RemoveSnapshotRefUpdate
+    from pyiceberg.table.update import AssertTableUUID
 
     if branch not in catalog.load_table(table.name()).metadata.refs:
         return
     requirement = AssertTableUUID(uuid=table.metadata.table_uuid)
-    _commit(catalog, table, (requirement,), (RemoveSnapshotRefUpdate(ref_name=branch),), branch)
+    _commit(catalog, table, (requirement,), (_remove_ref(branch),), branch)
 
 
 def publish(catalog: Catalog, table: Table, ref: str, base: int | None, candidate: int, branch: str) -> None:
@@ -80,28 +119,46 @@ def publish(catalog: Catalog, table: Table, ref: str, base: int | None, candidat
     One metadata file is written and no data. Raises RefMoved when `ref` is not at `base`, or the branch not
     at `candidate`, any more.
     """
-    from pyiceberg.table.update import (
-        AssertRefSnapshotId,
-        AssertTableUUID,
-        RemoveSnapshotRefUpdate,
-        SetPropertiesUpdate,
-        SetSnapshotRefUpdate,
-    )
+    from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate
 
     requirements = (
         AssertTableUUID(uuid=table.metadata.table_uuid),
-        AssertRefSnapshotId(ref=ref, snapshot_id=base),
-        AssertRefSnapshotId(ref=branch, snapshot_id=candidate),
+        _ref_is(ref, base),
+        _ref_is(branch, candidate),
     )
     updates = (
-        SetSnapshotRefUpdate(ref_name=ref, type="branch", snapshot_id=candidate),
-        RemoveSnapshotRefUpdate(ref_name=branch),
-        *((SetPropertiesUpdate(updates={RELEASED: "true"}),) if base is None else ()),
+        _set_ref(ref, candidate),
+        _remove_ref(branch),
+        *((SetPropertiesUpdate(updates={RELEASED: "true"}),) if base is None and ref == "main" else ()),
     )
     _commit(catalog, table, requirements, updates, ref)
 
 
-def _commit(catalog: Catalog, table: Table, requirements: tuple[object, ...], updates: tuple[object, ...], ref: str) -> None:
+def _ref_is(ref: str, snapshot_id: int | None) -> TableRequirement:
+    from pyiceberg.table.update import AssertRefSnapshotId
+
+    return AssertRefSnapshotId.model_validate({"ref": ref, "snapshot-id": snapshot_id})
+
+
+def _set_ref(ref: str, snapshot_id: int) -> TableUpdate:
+    from pyiceberg.table.update import SetSnapshotRefUpdate
+
+    return SetSnapshotRefUpdate.model_validate({"ref-name": ref, "type": "branch", "snapshot-id": snapshot_id})
+
+
+def _remove_ref(ref: str) -> TableUpdate:
+    from pyiceberg.table.update import RemoveSnapshotRefUpdate
+
+    return RemoveSnapshotRefUpdate.model_validate({"ref-name": ref})
+
+
+def _commit(
+    catalog: Catalog,
+    table: Table,
+    requirements: tuple[TableRequirement, ...],
+    updates: tuple[TableUpdate, ...],
+    ref: str,
+) -> None:
     """Commit with bounded retries: another ref of the table may move at the same time, this one may not (D14)."""
     from pyiceberg.exceptions import CommitFailedException
 
@@ -113,9 +170,9 @@ def _commit(catalog: Catalog, table: Table, requirements: tuple[object, ...], up
         fresh = catalog.load_table(table.name())
         for requirement in requirements:
             try:
-                requirement.validate(fresh.metadata)  # pyright: ignore[reportAttributeAccessIssue]
+                requirement.validate(fresh.metadata)
             except CommitFailedException as error:
                 raise RefMoved(f"'{ref}' of {name} moved meanwhile: {error}") from None
-        catalog.commit_table(fresh, requirements, updates)  # pyright: ignore[reportArgumentType]
+        catalog.commit_table(fresh, requirements, updates)
 
     commit_with_retry(attempt, what=f"'{ref}' of {name}")

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.run import PipelineRun, Reads
-from lifecycle.spec import RayProcessTransform, SourceNode, SparkTransform
+from drls_dagster.steps.sources import refuse_changed
+from lifecycle.spec import RayProcessTransform, SourceNode, SparkTransform, subtree_digest
 
 if TYPE_CHECKING:
-    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql import DataFrame
 
 
 class Frames:
@@ -25,6 +28,7 @@ class Frames:
         self.run = run
         self._session_id = ""
         self._frames: dict[str, DataFrame] = {}
+        self._recipes: dict[str, list[object]] = {}
 
     def frame(self, node_id: str, reads: Reads) -> DataFrame:
         """The DataFrame of a source or transform, its upstream frames built first."""
@@ -41,8 +45,18 @@ class Frames:
         """Names the recipe: the node, and the reads of the sources above it."""
         above = {*self.run.spec.ancestors(node_id), node_id}
         relevant = {name: [read.pin, read.start, read.end] for name, read in reads.items() if name in above}
-        text = json.dumps([node_id, relevant, self.run.window.id if self.run.window else ""], sort_keys=True)
+        window = self.run.window.id if self.run.window else ""
+        text = json.dumps([self._recipe(node_id, above), relevant, window], sort_keys=True)
         return f"{node_id}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+    def _recipe(self, node_id: str, above: set[str]) -> list[object]:
+        """A resumed run may have other code or parameters than the one whose outputs it would take."""
+        if node_id not in self._recipes:
+            spec, values = self.run.spec, self.run.parameters
+            used = {name for node in above for name in spec.used_parameters(node)}
+            given = {name: str(values[name]) for name in used if name in values}
+            self._recipes[node_id] = [subtree_digest(spec, node_id), given]
+        return self._recipes[node_id]
 
     def view(self, node_id: str, reads: Reads) -> str:
         """The node's frame as a temporary view of a name that no other recipe has.
@@ -54,6 +68,29 @@ class Frames:
         name = f"drls_{self.key(node_id, reads)}"
         frame.createOrReplaceTempView(name)
         return name
+
+    @contextmanager
+    def reading(self, node_id: str, reads: Reads) -> Iterator[None]:
+        """Around an action on a node's frame: raises SourceMissing where a pinned file changed meanwhile (D1).
+
+        Spark lists and opens the files anew at each action, so that looking before it does not suffice.
+        """
+        from pyspark.errors import PySparkException
+
+        try:
+            yield
+        except PySparkException:
+            self._refuse_changed(node_id, reads)
+            raise
+        self._refuse_changed(node_id, reads)
+
+    def _refuse_changed(self, node_id: str, reads: Reads) -> None:
+        node = self.run.spec.node(node_id)
+        if isinstance(node, SourceNode) and "files" in reads[node_id].pin:
+            refuse_changed(node_id, reads[node_id].pin["files"])
+        if not isinstance(node, RayProcessTransform):  # what it made is kept, whatever happens to its sources
+            for name in self.run.spec.upstream(node_id):
+                self._refuse_changed(name, reads)
 
     def _build(self, node_id: str, reads: Reads, key: str) -> DataFrame:
         from drls_dagster.steps import ray_process, spark

@@ -19,7 +19,7 @@ from drls_dagster.steps.staging import forget, staged_files, staging_folder, sti
 from lifecycle.spec import RayProcessTransform
 
 if TYPE_CHECKING:
-    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql import DataFrame
 
     from drls_dagster.settings import Settings
     from drls_dagster.steps.frames import Frames
@@ -51,7 +51,8 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
     (upstream,) = run.spec.upstream(node.id)
     staged = f"{folder}/in"
     writer = frames.frame(upstream, reads).write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
-    writer.parquet(staged)
+    with frames.reading(upstream, reads):
+        writer.parquet(staged)
     request = {
         "node": node.id,
         "inputs": staged_files(staged),

@@ -120,14 +120,13 @@ def _once(
             branch=branch,
             sink=sink,
             columns=[(field.name, spark_ddl(field.field_type)) for field in table.schema().fields],
-            frame_columns={
-                field.name.lower(): (field.name, spark_ddl(field.field_type)) for field in schema.fields
-            },
+            frame_columns={field.name.lower(): (field.name, spark_ddl(field.field_type)) for field in schema.fields},
             window=run.window,
             whole=prepared.rebuilt,
             summary=_summary(run, sink, reads),
         )
-        write(spark, frame, plan)
+        with frames.reading(upstream, reads):
+            write(spark, frame, plan)
         at("written")
         written = run.catalog.load_table(location.identifier)
         candidate = refs.head(written, branch)
@@ -252,4 +251,3 @@ def _summary(run: PipelineRun, sink: SinkNode, reads: Reads) -> Mapping[str, str
         SOURCES: json.dumps({name: read.pin["uuid"] for name, read in tables.items()}),
     }
     return {key: str(value) for key, value in values.items()}
-

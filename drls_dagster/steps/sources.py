@@ -18,7 +18,7 @@ from lifecycle.spec import FilesSource, IcebergSource, RateSource, SourceNode
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
-    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql import DataFrame
     from pyspark.sql.connect.session import SparkSession
 
 Pin = dict[str, Any]
@@ -102,7 +102,7 @@ def _remote_listing(node: str, uri: str) -> list[list[Any]]:
 
     filesystem, name = pafs.FileSystem.from_uri(uri)
     fixed = name.split("*")[0].rpartition("/")[0] if "*" in name else name
-    scheme = uri.split("://")[0]
+    scheme = uri.split("://", maxsplit=1)[0]
     found = filesystem.get_file_info(pafs.FileSelector(fixed, recursive=True, allow_not_found=True))
     if not found:
         found = [filesystem.get_file_info(name)]
@@ -138,16 +138,39 @@ def read_source(spark: SparkSession, node: SourceNode, pin: Pin, start: int | No
     )
 
 
-def _read_files(spark: SparkSession, node: str, source: FilesSource, files: list[list[Any]]) -> DataFrame:
+def refuse_changed(node: str, files: list[list[Any]]) -> None:
+    """Raises SourceMissing naming a pinned file that is not what it was (D1)."""
+    remote = [name for name, _, _ in files if "://" in name]
+    found = _remote_stats(remote) if remote else {}
     for name, size, modified in files:
         if "://" in name:
-            continue
-        try:
-            stat = os.stat(name)
-        except FileNotFoundError:
-            raise SourceMissing(f"node '{node}': {name} was removed while the run needed it") from None
-        if (stat.st_size, stat.st_mtime_ns) != (size, modified):
+            now = found[name]
+        else:
+            try:
+                stat = os.stat(name)
+            except FileNotFoundError:
+                now = None
+            else:
+                now = (stat.st_size, stat.st_mtime_ns)
+        if now is None:
+            raise SourceMissing(f"node '{node}': {name} was removed while the run needed it")
+        if now != (size, modified):
             raise SourceMissing(f"node '{node}': {name} changed since the run pinned it; start a new run")
+
+
+def _remote_stats(names: list[str]) -> dict[str, tuple[int, int] | None]:
+    import pyarrow.fs as pafs
+
+    filesystem, _ = pafs.FileSystem.from_uri(names[0])
+    infos = filesystem.get_file_info([name.split("://", 1)[1] for name in names])
+    return {
+        name: (info.size, info.mtime_ns or 0) if info.type == pafs.FileType.File else None
+        for name, info in zip(names, infos, strict=True)
+    }
+
+
+def _read_files(spark: SparkSession, node: str, source: FilesSource, files: list[list[Any]]) -> DataFrame:
+    refuse_changed(node, files)
     paths = [name for name, _, _ in files]
     reader = spark.read.format(source.format).options(**source.options)
     if source.schema_:

@@ -11,9 +11,9 @@ from drls_dagster.steps.window import Window
 from lifecycle.spec import SinkNode
 
 if TYPE_CHECKING:
-    from pyspark.sql.connect.dataframe import DataFrame
-    from pyspark.sql.connect.readwriter import DataFrameWriterV2
+    from pyspark.sql import DataFrame
     from pyspark.sql.connect.session import SparkSession
+    from pyspark.sql.readwriter import DataFrameWriterV2
 
 _CONF = "spark.sql.iceberg.snapshot-property."
 
@@ -71,7 +71,7 @@ def _fitted(frame: DataFrame, plan: WritePlan) -> DataFrame:
     chosen = []
     for name, kind in plan.columns:
         own = plan.frame_columns.get(name.lower())
-        column = f.lit(None).cast(kind) if own is None else f.col(f"`{own[0]}`")
+        column = f.lit(None).cast(kind) if own is None else f.col(quoted(own[0]))
         chosen.append((column if own is None or own[1] == kind else column.cast(kind)).alias(name))
     return frame.select(*chosen)
 
@@ -138,30 +138,34 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
     # In the same job as the merge, which shuffles by the keys anyway.
     single = rows.withColumn("__drls_rows", twins)
     single = single.where(f.when(f.col("__drls_rows") == 1, f.lit(True)).otherwise(refuse)).drop("__drls_rows")
-    view = f"drls_merge_{plan.branch}"
-    single.createOrReplaceTempView(view)
     given = [name for name, _ in plan.columns if name.lower() in plan.frame_columns]
     lower = {key.lower() for key in keys}
-    match = " AND ".join(f"t.`{key}` <=> s.`{key}`" for key in keys)
-    assign = ", ".join(f"t.`{name}` = s.`{name}`" for name in given if name.lower() not in lower)
-    update = f"WHEN MATCHED THEN UPDATE SET {assign} " if assign else ""
+    target = f"`branch_{plan.branch}`"
+    match = " AND ".join(f"{target}.`{key}` <=> s.`{key}`" for key in keys)
     # Columns by name: `SET *` broke when another branch added a column (D10). A column that the result lacks keeps
     # its value in rows that match.
-    insert = ", ".join(f"`{name}`" for name, _ in plan.columns)
-    values = ", ".join(f"s.`{name}`" for name, _ in plan.columns)
+    changes = {quoted(name): f.col(f"s.{quoted(name)}") for name in given if name.lower() not in lower}
+    values = {quoted(name): f.col(f"s.{quoted(name)}") for name, _ in plan.columns}
+    # Not MERGE in SQL, which needs a view: Spark 4.1 cannot plan one over an incremental read.
+    merge = single.alias("s").mergeInto(plan.branch_name, f.expr(match))
+    if changes:
+        merge = merge.whenMatched().update(changes)
+    merge = merge.whenNotMatched().insert(values)
     for key, value in plan.summary.items():
         spark.conf.set(_CONF + key, value)
     try:
-        spark.sql(
-            f"MERGE INTO {plan.branch_name} t USING `{view}` s ON {match} {update}"
-            f"WHEN NOT MATCHED THEN INSERT ({insert}) VALUES ({values})"
-        ).collect()
+        merge.merge()
     finally:
         for key in plan.summary:
             spark.conf.unset(_CONF + key)
 
 
-def _true():  # noqa: ANN202  a Column, imported where it is used
+def quoted(name: str) -> str:
+    """A column's name as SQL and `col` read it, whatever is in it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _true():
     from pyspark.sql.connect.functions import builtin as f
 
     return f.lit(True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +74,7 @@ def edges(text: str) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for chain in text.split(","):
         names = [name.strip() for name in chain.split(">")]
-        found += [{"from": a, "to": b} for a, b in zip(names, names[1:], strict=False)]
+        found += [{"from": a, "to": b} for a, b in itertools.pairwise(names)]
     return found
 
 
@@ -212,7 +213,7 @@ class Lab:
         `resume` is the id of a run to re-execute from failure, `again` that of one to re-execute all of.
         """
         spec = self.spec(text)
-        path = self.landing / "pipeline.json"
+        path = self.landing / f"{uuid.uuid4().hex}.json"  # Dagster remembers what it made of a path
         path.write_text(text)
         job = build_reconstructable_job(
             "lab", "job_of", (), {"path": str(path), "home": str(self.settings.home)}, str(Path(__file__).parent)

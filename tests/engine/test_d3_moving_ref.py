@@ -71,9 +71,7 @@ def test_d3_an_insert_only_merge_is_not_applied_twice_when_the_ref_moves_after_t
 def test_d3_an_incremental_append_takes_its_new_rows_exactly_once_when_the_ref_moves(lab: Lab) -> None:
     lab.create("src", id="long", name="string")
     lab.append("src", (1, "a"))
-    text = lab.pipeline(
-        iceberg("raw", lab.named("src"), "incremental"), sink("out", lab.named("out")), flow="raw>out"
-    )
+    text = lab.pipeline(iceberg("raw", lab.named("src"), "incremental"), sink("out", lab.named("out")), flow="raw>out")
     lab.prepare(text).sink("out")
     lab.append("src", (2, "b"))
 
@@ -111,12 +109,9 @@ def test_d3_a_rollback_of_the_table_while_a_run_writes_is_noticed_too(lab: Lab) 
     first = refs.head(lab.table("out"), "main")
     lab.append("out", (9, "wrong"))
 
-    def roll_back() -> None:
-        lab.sql(
-            f"CALL {lab.settings.catalog.name}.system.rollback_to_snapshot('{'.'.join(lab.identifier('out'))}', {first})"
-        )
-
-    lab.prepare(text).sink("out", on("written", roll_back))
+    name = ".".join(lab.identifier("out"))
+    call = f"CALL {lab.settings.catalog.name}.system.rollback_to_snapshot('{name}', {first})"
+    lab.prepare(text).sink("out", on("written", lambda: lab.sql(call)))
     assert lab.rows("out") == sorted(TWO * 2)
 
 

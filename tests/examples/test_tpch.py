@@ -58,9 +58,7 @@ EXPECTED = {
 
 
 @pytest.mark.timeout(600)
-def test_every_table_equals_what_duckdb_computes(
-    engine: Settings, run_example: Callable[..., RunOutcome]
-) -> None:
+def test_every_table_equals_what_duckdb_computes(engine: Settings, run_example: Callable[..., RunOutcome]) -> None:
     folder = generate(Path(engine.landing_for("development")), 0.01)
     database = duckdb.connect()
     for name in TABLES:
@@ -74,6 +72,4 @@ def test_every_table_equals_what_duckdb_computes(
         assert_same(rows_of(engine, table, keys), wanted)
     assert len(outcome.checks) == 9
     assert all(check["passed"] for check in outcome.checks)
-    assert {table["name"] for table in outcome.tables} == {
-        name.replace(".", "__development.") for name in EXPECTED
-    }
+    assert {table["name"] for table in outcome.tables} == {name.replace(".", "__development.") for name in EXPECTED}

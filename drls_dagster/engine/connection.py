@@ -1,0 +1,37 @@
+"""A Spark Connect session that ends when we close it, and not when Python collects it."""
+
+from __future__ import annotations
+
+import logging
+
+from pyspark.sql.connect.client.retries import DefaultPolicy
+from pyspark.sql.connect.session import SparkSession
+
+# PySpark writes each error to standard error, as pages of JSON, before it raises it.
+_LOGS_EVERY_ERROR = ("pyspark.sql.connect.logging", "SQLQueryContextLogger")
+
+
+class Session(SparkSession):
+    """PySpark's own `__del__` closes the client, which waits, under a lock that all sessions of the process
+    share, for threads of a pool that they share too. The collector may run it in one of those threads: seen,
+    a run that hung for ever when the session of an earlier one was collected.
+    """
+
+    def __del__(self) -> None:
+        pass
+
+
+def connect(url: str, session_id: str) -> Session:
+    """The session of that id on the server, made there when it is new."""
+    for name in _LOGS_EVERY_ERROR:
+        logging.getLogger(name).disabled = True
+    separator = "" if url.endswith(";") else ";" if "/;" in url else "/;"
+    spark = Session(connection=f"{url}{separator}session_id={session_id}")
+    # Spark's own policy waits ten minutes for a server that is gone.
+    spark.client.set_retry_policies([DefaultPolicy(max_retries=4, max_backoff=2000)])
+    return spark
+
+
+def make_active(spark: Session) -> None:
+    """What pipelines' code finds as the active session. Not that of somebody else's which we only interrupt."""
+    SparkSession._set_default_and_active_session(spark)

@@ -1,0 +1,147 @@
+"""D6: a partitioned run replaces its window, all of it and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from lab import Lab, files, on, sink, sql
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.steps.window import Window
+
+DAILY = {"kind": "daily", "start": "2024-01-01", "end": "2024-01-06", "column": "day"}
+FILTER = "SELECT * FROM raw WHERE day >= :partition_start AND day < :partition_end"
+
+
+def daily(lab: Lab, query: str = FILTER, **more: Any) -> str:
+    return lab.pipeline(
+        files("raw", lab.path("*.csv"), day="date", n="int"),
+        sql("part", query),
+        sink("out", lab.named("out"), "overwrite_partitions", **{"partition_by": ["month(day)"], **more}),
+        flow="raw>part>out",
+        partitions=DAILY,
+    )
+
+
+def day_window(first: int, last: int) -> Window:
+    start, end = datetime(2024, 1, first, tzinfo=UTC), datetime(2024, 1, last + 1, tzinfo=UTC)
+    return Window("day", tuple(f"2024-01-0{n}" for n in range(first, last + 1)), start, end)
+
+
+def on_days(*numbers: tuple[int, int]) -> list[tuple[date, int]]:
+    return [(date(2024, 1, day), n) for day, n in numbers]
+
+
+def write(lab: Lab, *numbers: tuple[int, int]) -> None:
+    lab.file("a.csv", "day,n\n" + "".join(f"2024-01-0{day},{n}\n" for day, n in numbers))
+
+
+def test_d6_daily_windows_in_monthly_partitions_replace_their_own_rows_only(lab: Lab) -> None:
+    """The range in one run equals one run per day; a file of several days is rewritten; an empty day is emptied."""
+    write(lab, (1, 1), (2, 2), (3, 3))
+    ran = lab.run(daily(lab), partition_range=("2024-01-01", "2024-01-05"))
+    assert ran.success, ran.failures
+    assert lab.rows("out") == on_days((1, 1), (2, 2), (3, 3))
+    assert len(list(lab.table("out").scan().plan_files())) == 1
+
+    write(lab, (1, 10), (2, 20), (2, 21), (3, 30))
+    ran = lab.run(daily(lab), partition="2024-01-02")
+    assert ran.success, ran.failures
+    assert lab.rows("out") == on_days((1, 1), (2, 20), (2, 21), (3, 3))
+
+    write(lab, (1, 10), (3, 30))
+    lab.prepare(daily(lab), window=day_window(2, 2)).sink("out")
+    assert lab.rows("out") == on_days((1, 1), (3, 3))
+    lab.prepare(daily(lab), window=day_window(4, 4)).sink("out")  # empty before and after
+    assert lab.rows("out") == on_days((1, 1), (3, 3))
+
+    whole = lab.pipeline(
+        files("raw", lab.path("*.csv"), day="date", n="int"),
+        sql("part", FILTER),
+        sink("out", lab.named("single"), "overwrite_partitions", partition_by=["month(day)"]),
+        flow="raw>part>out",
+        partitions=DAILY,
+    )
+    for day in range(1, 6):
+        lab.prepare(whole, window=day_window(day, day)).sink("out")
+    lab.prepare(daily(lab), window=day_window(1, 5)).sink("out")
+    assert lab.rows("single") == lab.rows("out") == on_days((1, 10), (3, 30))
+
+
+@pytest.mark.parametrize("row", ["2024-01-03,3", ",9"], ids=["another day", "null"])
+def test_d6_a_row_outside_of_the_window_fails_the_sink_and_publishes_nothing(lab: Lab, row: str) -> None:
+    write(lab, (1, 1))
+    lab.prepare(daily(lab), window=day_window(1, 1)).sink("out")
+    lab.file("a.csv", f"day,n\n2024-01-01,7\n{row}\n")
+    everything = daily(lab, "SELECT * FROM raw WHERE :partition_key IS NOT NULL")
+    with pytest.raises(DrlsError, match=r"sink 'out': a row lies outside of the run's partition: day = ") as failed:
+        lab.prepare(everything, window=day_window(1, 1)).sink("out")
+    assert "filter by :partition_start and :partition_end" in str(failed.value)
+    assert "\n" not in str(failed.value)
+    assert lab.rows("out") == on_days((1, 1))
+    assert lab.branches("out") == []
+
+
+def test_d6_a_moving_ref_in_a_window_is_written_again_without_the_others_rows_being_lost(lab: Lab) -> None:
+    write(lab, (1, 1), (2, 2))
+    lab.prepare(daily(lab), window=day_window(1, 2)).sink("out")
+    write(lab, (1, 1), (2, 22))
+    insert = f"INSERT INTO {lab.spark_name('out')} VALUES (DATE'2024-01-02', 99), (DATE'2024-01-03', 33)"
+    lab.prepare(daily(lab), window=day_window(2, 2)).sink("out", on("audited", lambda: lab.sql(insert)))
+    assert lab.rows("out") == on_days((1, 1), (2, 22), (3, 33))
+
+
+@pytest.mark.parametrize("layout", [["region"], []], ids=["partitioned by it", "not partitioned"])
+def test_d6_static_partitions_replace_their_key_only(lab: Lab, layout: list[str]) -> None:
+    text = lab.pipeline(
+        files("raw", lab.path("*.csv"), region="string", n="int"),
+        sql("part", "SELECT * FROM raw WHERE region = :partition_key"),
+        sink("out", lab.named("out"), "overwrite_partitions", partition_by=layout),
+        flow="raw>part>out",
+        partitions={"kind": "static", "values": ["eu", "o'us"], "column": "region"},
+    )
+    lab.file("a.csv", "region,n\neu,1\no'us,2\n")
+    for key in ("eu", "o'us"):
+        lab.prepare(text, window=Window("region", (key,))).sink("out")
+    lab.file("a.csv", "region,n\neu,10\n")
+    lab.prepare(text, window=Window("region", ("o'us",))).sink("out")
+    assert lab.rows("out") == [("eu", 1)]
+    if not layout:
+        ran = lab.run(text, partition="eu")
+        assert ran.success, ran.failures
+        assert lab.rows("out") == [("eu", 10)]
+
+
+@pytest.mark.parametrize("kind", ["timestamp", "timestamp_ntz"])
+def test_d6_hourly_windows_on_a_timestamp_column(lab: Lab, kind: str) -> None:
+    text = lab.pipeline(
+        files("raw", lab.path("*.csv"), at=kind, n="int"),
+        sql("part", "SELECT * FROM raw WHERE at >= :partition_start AND at < :partition_end"),
+        sink("out", lab.named("out"), "overwrite_partitions", partition_by=["day(at)"]),
+        flow="raw>part>out",
+        partitions={"kind": "hourly", "start": "2024-01-01T00:00", "end": "2024-01-01T04:00", "column": "at"},
+    )
+    rows = "at,n\n2024-01-01T00:30:00,1\n2024-01-01T01:00:00,2\n2024-01-01T01:59:59,3\n2024-01-01T02:00:00,4\n"
+    lab.file("a.csv", rows)
+    ran = lab.run(text, partition_range=("2024-01-01-00:00", "2024-01-01-03:00"))
+    assert ran.success, ran.failures
+    lab.file("a.csv", rows.replace(",3\n", ",30\n").replace(",4\n", ",40\n"))
+    ran = lab.run(text, partition="2024-01-01-01:00")
+    assert ran.success, ran.failures
+    assert [n for (n,) in lab.rows("out", "n")] == [1, 2, 30, 4]
+
+
+def test_d6_an_append_in_a_window_is_found_again_per_window(lab: Lab) -> None:
+    """D7 with partitions: the key of a commit has the window in it."""
+    write(lab, (1, 1), (2, 2))
+    text = (
+        daily(lab).replace("overwrite_partitions", "append").replace('"partition_by"', '"repeat": true, "partition_by"')
+    )
+    first = lab.prepare(text, window=day_window(1, 1))
+    first.sink("out")
+    lab.prepare(text, window=day_window(2, 2), run_key=first.run.run_key).sink("out")
+    again = lab.prepare(text, window=day_window(1, 1), run_key=first.run.run_key).sink("out")
+    assert again.repeated
+    assert lab.rows("out") == on_days((1, 1), (2, 2))
