@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -96,7 +97,7 @@ class Worker:
             )
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Raises RuntimeError with the end of the log when the process fails."""
+        """Raises RuntimeError with the log's last errors when the process fails."""
         assert self.process.stdin
         assert self.process.stdout
         with contextlib.suppress(BrokenPipeError):
@@ -104,8 +105,9 @@ class Worker:
             self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            told = self.log.read_text(errors="replace").splitlines()[-15:]
-            raise RuntimeError(f"{self.log.stem} ended with {self.process.wait()}:\n" + "\n".join(told))
+            log = self.log.read_text(errors="replace").splitlines()
+            told = [text for text in log if re.match(r"\S*(Error|Exception)\b", text.lstrip(": "))] or log
+            raise RuntimeError(f"{self.log.stem} ended with {self.process.wait()}:\n" + "\n".join(told[-3:]))
         return json.loads(line)
 
     def close(self) -> None:
