@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -136,10 +137,9 @@ def stop(settings: Settings, *, force: bool = False, patience: float = 20.0) -> 
             raise EngineError(f"the engine is in use by {users} run(s); wait, or `drls engine stop --force`")
         if alive:
             os.kill(state.pid, signal.SIGTERM)
-            try:
+            # What is left after that is ended below.
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
                 psutil.Process(state.pid).wait(patience)
-            except (psutil.NoSuchProcess, psutil.TimeoutExpired):
-                pass  # what is left is ended below
         end_all(state.engine_id)
         (st.folder(settings) / "state.json").unlink(missing_ok=True)
         return alive
