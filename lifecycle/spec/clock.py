@@ -1,0 +1,57 @@
+"""Schedules: cron expressions and time zones."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from lifecycle.spec.base import Frozen
+from lifecycle.spec.errors import Refused, did_you_mean, shorten
+
+_CRON_FIELD = re.compile(r"^[0-9A-Za-z*,/#?-]+$")
+
+
+def zone(name: str) -> zoneinfo.ZoneInfo:
+    """The time zone of an IANA name. Raises ValueError with the nearest name."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        hint = did_you_mean(name, ())
+        raise Refused(f"'{shorten(name)}' is not a time zone", hint or "use a name such as UTC or Europe/Berlin") from None
+
+
+def _zone_name(name: str) -> str:
+    zone(name)
+    return name
+
+
+def _cron(text: str) -> str:
+    from croniter import croniter
+    from croniter.croniter import CroniterError
+
+    fields = text.split()
+    if len(fields) != 5 or not all(_CRON_FIELD.match(field) for field in fields):
+        raise Refused(
+            f"'{shorten(text)}' is not a cron expression of five fields",
+            "write minute hour day month weekday, for example '0 6 * * *'",
+        )
+    try:
+        croniter(" ".join(fields), datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except (CroniterError, ValueError, KeyError) as error:
+        raise Refused(f"'{shorten(text)}' never fires: {shorten(error)}", "for example '0 6 * * *' is daily at six") from None
+    return " ".join(fields)
+
+
+TimeZone = Annotated[str, AfterValidator(_zone_name), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})]
+Cron = Annotated[str, AfterValidator(_cron), WithJsonSchema({"type": "string", "examples": ["0 6 * * *"]})]
+
+
+class Schedule(Frozen):
+    """When runs start: a cron expression of five fields, in the wall clock of a time zone."""
+
+    cron: Cron
+    timezone: TimeZone = "UTC"

@@ -1,0 +1,43 @@
+"""From a file to a checked spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lifecycle.spec.errors import Problem, SpecError
+from lifecycle.spec.messages import problems_of
+from lifecycle.spec.pipeline import MAX_NODES, PipelineSpec
+from lifecycle.spec.reading import MAX_BYTES, read_text
+
+
+def load_pipeline(path: Path) -> PipelineSpec:
+    """The checked spec in a YAML or JSON file. Raises SpecError naming the file, and OSError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return parse_pipeline(file.read(MAX_BYTES + 1))
+    except SpecError as error:
+        raise SpecError(error.problems, str(path)) from None
+
+
+def parse_pipeline(text: str | bytes) -> PipelineSpec:
+    """The checked spec in YAML or JSON. Raises SpecError with every problem that was found."""
+    from lifecycle.spec.rules import validate
+
+    spec = _fields(read_text(text))
+    problems = validate(spec)
+    if problems:
+        raise SpecError(problems)
+    return spec
+
+
+def _fields(data: dict[str, Any]) -> PipelineSpec:
+    nodes = data.get("nodes")
+    if isinstance(nodes, list) and len(nodes) > MAX_NODES:  # pyright: ignore[reportUnknownArgumentType]
+        raise SpecError([Problem(None, "nodes", f"there are more than {MAX_NODES} nodes", "split the pipeline")])
+    try:
+        return PipelineSpec.model_validate(data, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise SpecError(problems_of(error, data)) from None

@@ -1,0 +1,13 @@
+"""JSON Schema of the pipeline file, for editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lifecycle.spec.pipeline import PipelineSpec
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12 of a pipeline file."""
+    schema = PipelineSpec.model_json_schema(by_alias=True, mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

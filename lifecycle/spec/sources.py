@@ -1,0 +1,123 @@
+"""Where data comes from. A connection is a name; each environment resolves it from its settings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+
+from lifecycle.spec.base import Column, Connection, Frozen, NodeId, Path, ScalarText, TableName, Text, Whole
+from lifecycle.spec.columns import Schema
+from lifecycle.spec.errors import Refused, shorten
+from lifecycle.spec.parameters import parse_timestamp
+
+
+def _snapshot_id(value: object) -> object:
+    """Iceberg's snapshot ids are 64-bit, more than JSON numbers carry: text of digits is as good."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise Refused(f"'{shorten(value)}' is not a snapshot id", "write the whole number that Iceberg shows")
+    return value
+
+
+SnapshotId = Annotated[
+    int,
+    BeforeValidator(_snapshot_id),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    WithJsonSchema({"type": ["integer", "string"], "pattern": "^[0-9]{1,19}$"}),
+]
+Timestamp = Annotated[
+    datetime, BeforeValidator(parse_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+
+
+class IcebergSource(Frozen):
+    """An Iceberg table, always at a pinned snapshot.
+
+    `full` reads the whole table as it is when the run starts, `incremental` what was appended since this
+    pipeline's last run, `as_of` one named `snapshot` or the one current at `timestamp` (UTC).
+    """
+
+    kind: Literal["iceberg"] = "iceberg"
+    table: TableName
+    read: Literal["full", "incremental", "as_of"] = "full"
+    snapshot: SnapshotId | None = None
+    timestamp: Timestamp | None = None
+
+    @model_validator(mode="after")
+    def _one_point_in_time(self) -> IcebergSource:
+        named = sum(point is not None for point in (self.snapshot, self.timestamp))
+        if self.read == "as_of" and named != 1:
+            raise Refused("read: as_of needs one point in time", "give either snapshot or timestamp")
+        if self.read != "as_of" and named:
+            raise Refused(f"read: {self.read} takes no snapshot or timestamp", "write read: as_of, or remove it")
+        return self
+
+
+class FilesSource(Frozen):
+    """Files at a path or glob; a relative path starts at the environment's `landing` setting."""
+
+    kind: Literal["files"] = "files"
+    format: Literal["csv", "json", "parquet"]
+    path: Path
+    options: dict[str, ScalarText] = Field(default_factory=dict)
+    schema_: Schema | None = Field(default=None, validation_alias="schema", serialization_alias="schema")
+
+
+class JdbcSource(Frozen):
+    """A table or query of a database, read in `partitions` parts along `partition_column`."""
+
+    kind: Literal["jdbc"] = "jdbc"
+    connection: Connection
+    table: Text | None = None
+    query: Text | None = None
+    partition_column: Column | None = None
+    partitions: Annotated[Whole, Field(ge=1, le=1000)] = 1
+
+    @model_validator(mode="after")
+    def _table_or_query(self) -> JdbcSource:
+        if (self.table is None) == (self.query is None):
+            raise Refused("a jdbc source reads one thing", "give either table or query")
+        if self.partitions > 1 and self.partition_column is None:
+            raise Refused("reading in several partitions needs a column", "give partition_column, or leave out partitions")
+        return self
+
+
+class KafkaSource(Frozen):
+    """A Kafka topic; json and csv messages are read with `schema`."""
+
+    kind: Literal["kafka"] = "kafka"
+    connection: Connection
+    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=249)]
+    format: Literal["json", "csv", "avro", "text", "binary"] = "json"
+    schema_: Schema | None = Field(default=None, validation_alias="schema", serialization_alias="schema")
+    options: dict[str, ScalarText] = Field(default_factory=dict)
+
+
+class RateSource(Frozen):
+    """Made-up rows (timestamp, value), for tests and demonstrations."""
+
+    kind: Literal["rate"] = "rate"
+    rows_per_second: Annotated[Whole, Field(ge=1, le=10_000_000)] = 1
+
+
+AnySource = Annotated[
+    IcebergSource | FilesSource | JdbcSource | KafkaSource | RateSource, Field(discriminator="kind")
+]
+
+
+class SourceNode(Frozen):
+    """A node that reads from outside the pipeline."""
+
+    id: NodeId
+    type: Literal["source"] = "source"
+    source: AnySource
+
+    @property
+    def full(self) -> bool:
+        """Whether each run reads everything again (D5), rather than going on from a position."""
+        if isinstance(self.source, IcebergSource):
+            return self.source.read != "incremental"
+        return isinstance(self.source, FilesSource | JdbcSource)

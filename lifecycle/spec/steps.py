@@ -1,0 +1,127 @@
+"""Transforms, told apart by `step`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lifecycle.spec.base import Column, Entrypoint, Frozen, NodeId, Path, ScalarText, Seconds, Text, Whole
+from lifecycle.spec.columns import Schema
+from lifecycle.spec.errors import Refused
+
+
+class SparkTransform(Frozen):
+    """Exactly one of `sql` (upstream node ids are its tables), `python` (source that defines
+    `transform(spark, <upstream ids>)`) or `entrypoint` (`module:function` of the same shape)."""
+
+    id: NodeId
+    type: Literal["transform"] = "transform"
+    step: Literal["spark"] = "spark"
+    sql: Text | None = None
+    python: Text | None = None
+    entrypoint: Entrypoint | None = None
+
+    @model_validator(mode="after")
+    def _one_recipe(self) -> SparkTransform:
+        if sum(given is not None for given in (self.sql, self.python, self.entrypoint)) != 1:
+            raise Refused("a spark transform has one recipe", "give exactly one of sql, python or entrypoint")
+        return self
+
+
+class Trigger(Frozen):
+    """How often a stream processes what has arrived."""
+
+    every: Seconds
+
+
+class Watermark(Frozen):
+    """How late events may be: `delay` seconds behind the newest value of `column`."""
+
+    column: Column
+    delay: Seconds
+
+
+class SparkStreamTransform(Frozen):
+    """A streaming query; its checkpoint belongs to the version and the schema."""
+
+    id: NodeId
+    type: Literal["transform"] = "transform"
+    step: Literal["sparkStream"] = "sparkStream"
+    sql: Text | None = None
+    python: Text | None = None
+    entrypoint: Entrypoint | None = None
+    trigger: Trigger | None = None
+    watermark: Watermark | None = None
+
+    @model_validator(mode="after")
+    def _one_recipe(self) -> SparkStreamTransform:
+        if sum(given is not None for given in (self.sql, self.python, self.entrypoint)) != 1:
+            raise Refused("a sparkStream transform has one recipe", "give exactly one of sql, python or entrypoint")
+        return self
+
+
+class RayResources(Frozen):
+    """What each of `concurrency` workers gets; parts of a CPU or GPU are allowed."""
+
+    cpus: Annotated[float, Field(ge=0, le=1024)] = 1
+    gpus: Annotated[float, Field(ge=0, le=64)] = 0
+    concurrency: Annotated[Whole, Field(ge=1, le=10_000)] = 1
+
+
+class RayProcessTransform(Frozen):
+    """A function from pyarrow.Table to pyarrow.Table, called for batches of `batch_size` rows."""
+
+    id: NodeId
+    type: Literal["transform"] = "transform"
+    step: Literal["rayProcess"] = "rayProcess"
+    python: Text | None = None
+    entrypoint: Entrypoint | None = None
+    batch_size: Annotated[Whole, Field(ge=1, le=10_000_000)] = 8192
+    resources: RayResources = RayResources()
+    output_schema: Schema
+
+    @model_validator(mode="after")
+    def _one_recipe(self) -> RayProcessTransform:
+        if (self.python is None) == (self.entrypoint is None):
+            raise Refused("a rayProcess transform has one recipe", "give exactly one of python or entrypoint")
+        return self
+
+
+class DbtTransform(Frozen):
+    """Models of a dbt project (a folder), chosen by dbt's own selection syntax."""
+
+    id: NodeId
+    type: Literal["transform"] = "transform"
+    step: Literal["dbt"] = "dbt"
+    project: Path
+    select: str = ""
+
+
+class CustomTransform(Frozen):
+    """A command, an image, or a command inside an image, run through Dagster Pipes."""
+
+    id: NodeId
+    type: Literal["transform"] = "transform"
+    step: Literal["custom"] = "custom"
+    command: tuple[ScalarText, ...] = ()
+    image: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._:/@-]*$", max_length=512)] | None = None
+    env: dict[str, ScalarText] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _something_to_run(self) -> CustomTransform:
+        if not self.command and self.image is None:
+            raise Refused("a custom transform has nothing to run", "give command, image or both")
+        return self
+
+    @property
+    def image_digest(self) -> str | None:
+        """`sha256:…` if the image is named by its digest, which UAT and production demand (L2)."""
+        _, at, digest = (self.image or "").partition("@")
+        return digest if at else None
+
+
+AnyTransform = Annotated[
+    SparkTransform | SparkStreamTransform | RayProcessTransform | DbtTransform | CustomTransform,
+    Field(discriminator="step"),
+]
