@@ -48,11 +48,13 @@ from lifecycle.spec.steps import (
 )
 
 __all__ = [
-    "ENVIRONMENTS", "AcceptedValues", "AnyCheck", "AnyNode", "AnyPartitions", "AnySource", "AnyTransform",
-    "CustomTransform", "DbtTransform", "Edge", "FilesSource", "Freshness", "IcebergSource", "JdbcSource", "KafkaSource",
-    "Lock", "MonitorNode", "NotNull", "Parameter", "ParameterValue", "PartitionField", "PipelineSpec", "Problem", "Range",
-    "RateSource", "RayProcessTransform", "RayResources", "Retries", "RowCount", "RunResources", "Schedule", "SinkNode",
-    "SortField", "SourceNode", "SparkStreamTransform", "SparkTransform", "SpecError", "SqlCheck", "StaticPartitions",
-    "TimePartitions", "Trigger", "Unique", "Watermark", "canonical_json", "column_lineage", "digest", "json_schema",
-    "load_pipeline", "package_digest", "parse_pipeline", "resolve_lock", "sql_parameters", "sql_tables", "subtree_digest",
+    "ENVIRONMENTS", "AcceptedValues", "AnyCheck", "AnyNode", "AnyPartitions", "AnySource",
+    "AnyTransform", "CustomTransform", "DbtTransform", "Edge", "FilesSource", "Freshness",
+    "IcebergSource", "JdbcSource", "KafkaSource", "Lock", "MonitorNode", "NotNull", "Parameter",
+    "ParameterValue", "PartitionField", "PipelineSpec", "Problem", "Range", "RateSource",
+    "RayProcessTransform", "RayResources", "Retries", "RowCount", "RunResources", "Schedule",
+    "SinkNode", "SortField", "SourceNode", "SparkStreamTransform", "SparkTransform", "SpecError",
+    "SqlCheck", "StaticPartitions", "TimePartitions", "Trigger", "Unique", "Watermark",
+    "canonical_json", "column_lineage", "digest", "json_schema", "load_pipeline", "package_digest",
+    "parse_pipeline", "resolve_lock", "sql_parameters", "sql_tables", "subtree_digest",
 ]  # fmt: skip

@@ -16,9 +16,9 @@ from pydantic import (
     WithJsonSchema,
     model_serializer,
 )
-from pydantic.functional_serializers import SerializerFunctionWrapHandler
+from pydantic_core.core_schema import SerializerFunctionWrapHandler
 
-from lifecycle.spec.errors import Refused, shorten
+from lifecycle.spec.errors import FieldError, shorten
 
 ENVIRONMENTS = ("development", "qa", "uat", "production")
 """The environments in the order of promotion. Namespaces ending in `__<one of them>` are reserved (D11)."""
@@ -52,7 +52,9 @@ def parse_duration(value: object) -> float:
         return float(value)
     found = _DURATION.match(value) if isinstance(value, str) else None
     if not found:
-        raise Refused(f"'{shorten(value)}' is not a duration", "write a number and a unit: 500ms, 10s, 2m, 1h or 2d")
+        raise FieldError(
+            f"'{shorten(value)}' is not a duration", "write a number and a unit: 500ms, 10s, 2m, 1h or 2d"
+        )
     return int(found[1]) * _UNITS[found[2]]
 
 
@@ -83,13 +85,15 @@ def plain_value(value: object) -> object:
 
 def _plain_number(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53 - 1:
-        raise Refused(f"{value} is too large for a number that JSON carries exactly", "put it in quotes")
+        raise FieldError(f"{value} is too large for a number that JSON carries exactly", "put it in quotes")
     return plain_value(value)
 
 
 def _safe_path(value: str) -> str:
     if _CONTROL.search(value) or ".." in re.split(r"[/\\]", value):
-        raise Refused(f"the path '{shorten(value)}' leaves its folder", "write it without '..' and control characters")
+        raise FieldError(
+            f"the path '{shorten(value)}' leaves its folder", "write it without '..' and control characters"
+        )
     return value
 
 
@@ -109,14 +113,23 @@ Seconds = Annotated[
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": ["string", "number"], "pattern": r"^\s*[0-9]+\s*(ms|s|m|h|d)\s*$"}),
 ]
-Path = Annotated[str, Field(min_length=1, max_length=4096), BeforeValidator(lambda v: _safe_path(v) if isinstance(v, str) else v)]
+Path = Annotated[
+    str,
+    Field(min_length=1, max_length=4096),
+    BeforeValidator(lambda v: _safe_path(v) if isinstance(v, str) else v),
+]
 Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=255)]
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
 NodeId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
 Connection = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=63)]
-TableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$", max_length=255)]
+TableName = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$", max_length=255)
+]
 Entrypoint = Annotated[
-    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$", max_length=255)
+    str,
+    Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$", max_length=255
+    ),
 ]
 
 

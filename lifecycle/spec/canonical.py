@@ -1,14 +1,14 @@
 """The canonical form of a spec and its digests.
 
-Equal meaning gives equal bytes: defaults are filled in, absent and empty are the same, nodes stand by id and edges by
-the node they lead to (the order of a node's own inputs counts), columns keep their order. The canonical JSON is
-itself a pipeline file with the same digest.
+Equal meaning gives equal bytes: defaults are filled in, absent and empty are the same, nodes stand by id and
+edges by the node they lead to (the order of a node's own inputs counts), columns keep their order. The
+canonical JSON is itself a pipeline file with the same digest.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 from lifecycle.spec.pipeline import PipelineSpec
 from lifecycle.spec.steps import CustomTransform, DbtTransform
@@ -18,7 +18,7 @@ _SAFE = 2**53 - 1
 
 def canonical_json(spec: PipelineSpec) -> bytes:
     """RFC 8785 JSON of the whole spec, its lock block included."""
-    return _bytes(_canonical(spec))
+    return _bytes(spec.normal_form)
 
 
 def digest(spec: PipelineSpec) -> str:
@@ -29,13 +29,13 @@ def digest(spec: PipelineSpec) -> str:
 def subtree_digest(spec: PipelineSpec, node_id: str) -> str:
     """`sha256:<hex>` over what decides a node's output, and over nothing else.
 
-    That is the node, everything upstream of it, the edges among them, the parameters those nodes use, their lock
-    entries, and how the pipeline is partitioned (not how far). What only says how much machine a step gets is left
-    out. Raises KeyError for an unknown node.
+    That is the node, everything upstream of it, the edges among them, the parameters those nodes use, their
+    lock entries, and how the pipeline is partitioned (not how far). What only says how much machine a step
+    gets is left out. Raises KeyError for an unknown node.
     """
     spec.node(node_id)
     inside = {node_id, *spec.ancestors(node_id)}
-    whole = _canonical(spec)
+    whole = spec.normal_form
     parameters = {name for node in inside for name in spec.used_parameters(node)}
     code, projects, images = set[str](), set[str](), set[str]()
     for node in (spec.node(name) for name in inside):
@@ -56,7 +56,9 @@ def subtree_digest(spec: PipelineSpec, node_id: str) -> str:
                     for name, parameter in whole.get("parameters", {}).items()
                     if name in parameters
                 },
-                "partitions": {key: partitions[key] for key in ("kind", "column", "timezone") if key in partitions},
+                "partitions": {
+                    key: partitions[key] for key in ("kind", "column", "timezone") if key in partitions
+                },
                 "lock": {
                     "code": {key: value for key, value in lock.get("code", {}).items() if key in code},
                     "dbt": {key: value for key, value in lock.get("dbt", {}).items() if key in projects},
@@ -71,7 +73,8 @@ def _deciding(node: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key != "resources"}
 
 
-def _canonical(spec: PipelineSpec) -> dict[str, Any]:
+def normal_form(spec: PipelineSpec) -> dict[str, Any]:
+    """The plain values of a spec in the one form that stands for its meaning."""
     data = _normal(spec.model_dump(mode="json", by_alias=True))
     data["nodes"] = sorted(data["nodes"], key=lambda node: node["id"])
     if "edges" in data:
@@ -81,12 +84,12 @@ def _canonical(spec: PipelineSpec) -> dict[str, Any]:
 
 def _normal(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
-        items: dict[str, Any] = value
+        items = cast("dict[str, Any]", value)
         if key in {"schema", "output_schema"}:
             # JSON objects have no order, and the order of columns counts.
             return [{"name": name, "type": kind} for name, kind in items.items()]
         kept = {name: _normal(item, name) for name, item in items.items()}
-        return {name: item for name, item in kept.items() if item is not None and item != {} and item != []}
+        return {name: item for name, item in kept.items() if item not in (None, {}, [])}
     if isinstance(value, list):
         return [_normal(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _SAFE:

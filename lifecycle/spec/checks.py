@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from lifecycle.spec.base import Column, Columns, Frozen, NodeId, PlainScalar, Seconds, Text, Whole
-from lifecycle.spec.errors import Refused
+from lifecycle.spec.errors import FieldError
 
 CheckName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 
@@ -17,7 +17,7 @@ CheckName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 class Check(Frozen):
     """What all checks have. A failed `blocking` check publishes nothing, a failed `warn` check is reported.
 
-    `name` is unique inside the monitor; where the file gives none, the monitor derives it from kind and columns.
+    `name` is unique inside the monitor; without one in the file, the monitor makes it of kind and columns.
     """
 
     name: CheckName = ""
@@ -38,9 +38,9 @@ class RowCount(Check):
     @model_validator(mode="after")
     def _a_range(self) -> RowCount:
         if self.min is None and self.max is None:
-            raise Refused("a row_count check compares with nothing", "give min, max or both")
+            raise FieldError("a row_count check compares with nothing", "give min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise Refused(f"min {self.min} is more than max {self.max}", "swap them")
+            raise FieldError(f"min {self.min} is more than max {self.max}", "swap them")
         return self
 
 
@@ -76,7 +76,7 @@ class AcceptedValues(Check):
 
 
 class Range(Check):
-    """Every value that is not null lies between `min` and `max`, both included, compared as the column's type."""
+    """Every value that is not null lies from `min` to `max`, both included, compared as the column's type."""
 
     kind: Literal["range"] = "range"
     column: Column
@@ -86,9 +86,9 @@ class Range(Check):
     @model_validator(mode="after")
     def _a_range(self) -> Range:
         if self.min is None and self.max is None:
-            raise Refused("a range check compares with nothing", "give min, max or both")
+            raise FieldError("a range check compares with nothing", "give min, max or both")
         if isinstance(self.min, int | float) and isinstance(self.max, int | float) and self.min > self.max:
-            raise Refused(f"min {self.min} is more than max {self.max}", "swap them")
+            raise FieldError(f"min {self.min} is more than max {self.max}", "swap them")
         return self
 
     def about(self) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ AnyCheck = Annotated[
 
 
 def check_names(checks: Sequence[AnyCheck]) -> tuple[str, ...]:
-    """The name of each check: its own, or derived from kind and columns, with _2, _3 … where that is taken."""
+    """The name of each check: its own, or one made of kind and columns, with _2, _3 … where that is taken."""
     taken = {check.name for check in checks if check.name}
     names: list[str] = []
     for check in checks:
@@ -139,7 +139,9 @@ def _with_names(checks: tuple[AnyCheck, ...]) -> tuple[AnyCheck, ...]:
     own = [check.name for check in checks if check.name]
     twins = sorted({name for name in own if own.count(name) > 1})
     if twins:
-        raise Refused(f"two checks have the name '{twins[0]}'", "give each check of a monitor a name of its own")
+        raise FieldError(
+            f"two checks have the name '{twins[0]}'", "give each check of a monitor a name of its own"
+        )
     return tuple(
         check if check.name else check.model_copy(update={"name": name})
         for check, name in zip(checks, check_names(checks), strict=True)

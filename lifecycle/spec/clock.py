@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, WithJsonSchema
 
 from lifecycle.spec.base import Frozen
-from lifecycle.spec.errors import Refused, did_you_mean, shorten
+from lifecycle.spec.errors import FieldError, did_you_mean, shorten
 
 _CRON_FIELD = re.compile(r"^[0-9A-Za-z*,/#?-]+$")
 
@@ -20,8 +20,10 @@ def zone(name: str) -> zoneinfo.ZoneInfo:
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        hint = did_you_mean(name, ())
-        raise Refused(f"'{shorten(name)}' is not a time zone", hint or "use a name such as UTC or Europe/Berlin") from None
+        hint = did_you_mean(name, zoneinfo.available_timezones())
+        raise FieldError(
+            f"'{shorten(name)}' is not a time zone", hint or "use a name such as UTC or Europe/Berlin"
+        ) from None
 
 
 def _zone_name(name: str) -> str:
@@ -35,18 +37,22 @@ def _cron(text: str) -> str:
 
     fields = text.split()
     if len(fields) != 5 or not all(_CRON_FIELD.match(field) for field in fields):
-        raise Refused(
+        raise FieldError(
             f"'{shorten(text)}' is not a cron expression of five fields",
             "write minute hour day month weekday, for example '0 6 * * *'",
         )
     try:
         croniter(" ".join(fields), datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
     except (CroniterError, ValueError, KeyError) as error:
-        raise Refused(f"'{shorten(text)}' never fires: {shorten(error)}", "for example '0 6 * * *' is daily at six") from None
+        raise FieldError(
+            f"'{shorten(text)}' never fires: {shorten(error)}", "for example '0 6 * * *' is daily at six"
+        ) from None
     return " ".join(fields)
 
 
-TimeZone = Annotated[str, AfterValidator(_zone_name), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})]
+TimeZone = Annotated[
+    str, AfterValidator(_zone_name), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})
+]
 Cron = Annotated[str, AfterValidator(_cron), WithJsonSchema({"type": "string", "examples": ["0 6 * * *"]})]
 
 

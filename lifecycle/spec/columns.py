@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from lifecycle.spec.errors import Refused, did_you_mean, shorten
+from lifecycle.spec.errors import FieldError, did_you_mean, shorten
 
 SIMPLE_TYPES = (
     "boolean", "int", "long", "float", "double", "string", "date", "timestamp", "timestamp_ntz", "binary",
 )  # fmt: skip
 _OTHER_NAMES = {
-    "bigint": "long", "integer": "int", "text": "string", "varchar": "string", "bool": "boolean", "real": "float",
-    "timestamptz": "timestamp", "bytes": "binary", "number": "double", "smallint": "int", "list": "array<…>",
+    "bigint": "long", "integer": "int", "text": "string", "varchar": "string", "bool": "boolean",
+    "real": "float", "timestamptz": "timestamp", "bytes": "binary", "number": "double",
+    "smallint": "int", "list": "array<…>",
 }  # fmt: skip
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[<>(),:])\s*")
 _MAX_DEPTH = 16
@@ -27,17 +28,18 @@ def column_type(text: str) -> str:
 
     Raises ValueError saying what is not a type.
     """
-    tokens, at = [], 0
+    tokens: list[str] = []
+    at = 0
     while at < len(text):
         found = _TOKEN.match(text, at)
         if not found:
-            raise Refused(f"'{shorten(text)}' is not a column type", _known())
+            raise FieldError(f"'{shorten(text)}' is not a column type", _known())
         tokens.append(found[1])
         at = found.end()
     reader = _Reader(tokens, text)
     result = reader.read(0)
     if reader.rest:
-        raise Refused(f"'{shorten(text)}' is not a column type", _known())
+        raise FieldError(f"'{shorten(text)}' is not a column type", _known())
     return result
 
 
@@ -52,12 +54,12 @@ class _Reader:
 
     def _take(self, *wanted: str) -> str:
         if not self.rest or (wanted and self.rest[0] not in wanted):
-            raise Refused(f"'{shorten(self.text)}' is not a column type", _known())
+            raise FieldError(f"'{shorten(self.text)}' is not a column type", _known())
         return self.rest.pop(0)
 
     def read(self, depth: int) -> str:
         if depth > _MAX_DEPTH:
-            raise Refused("the column type is nested too deeply", f"use at most {_MAX_DEPTH} levels")
+            raise FieldError("the column type is nested too deeply", f"use at most {_MAX_DEPTH} levels")
         name = self._take().lower()
         if name in SIMPLE_TYPES:
             return name
@@ -79,7 +81,7 @@ class _Reader:
             return self._struct(depth)
         other = _OTHER_NAMES.get(name)
         hint = f"did you mean '{other}'?" if other else did_you_mean(name, SIMPLE_TYPES)
-        raise Refused(f"'{shorten(name)}' is not a column type", hint or _known())
+        raise FieldError(f"'{shorten(name)}' is not a column type", hint or _known())
 
     def _decimal(self) -> str:
         self._take("(")
@@ -89,7 +91,10 @@ class _Reader:
         self._take(")")
         fits = precision.isdigit() and scale.isdigit() and len(precision) < 3 and len(scale) < 3
         if not fits or not (1 <= int(precision) <= 38 and int(scale) <= int(precision)):
-            raise Refused(f"'{shorten(self.text)}' is not a decimal", "write decimal(precision,scale), at most 38 digits")
+            raise FieldError(
+                f"'{shorten(self.text)}' is not a decimal",
+                "write decimal(precision,scale), at most 38 digits",
+            )
         return f"decimal({int(precision)},{int(scale)})"
 
     def _struct(self, depth: int) -> str:
@@ -99,7 +104,9 @@ class _Reader:
             name = self._take()
             self._take(":")
             if not name.isidentifier() or name.lower() in {known.lower() for known in fields}:
-                raise Refused(f"'{shorten(name)}' cannot be a field of this struct", "give each field a name of its own")
+                raise FieldError(
+                    f"'{shorten(name)}' cannot be a field of this struct", "give each field a name of its own"
+                )
             fields[name] = self.read(depth + 1)
             if self._take(",", ">") == ">":
                 return "struct<" + ",".join(f"{name}:{kind}" for name, kind in fields.items()) + ">"
@@ -112,7 +119,7 @@ def _from_list(value: object) -> object:
     columns: dict[str, Any] = {}
     for item in value:  # pyright: ignore[reportUnknownVariableType]
         if not isinstance(item, Mapping) or set(item) != {"name", "type"}:  # pyright: ignore[reportUnknownArgumentType]
-            raise Refused("a list of columns has items {name, type}", "write a mapping: {column: type}")
+            raise FieldError("a list of columns has items {name, type}", "write a mapping: {column: type}")
         columns[str(item["name"])] = item["type"]  # pyright: ignore[reportUnknownArgumentType]
     return columns
 
@@ -121,10 +128,13 @@ def _no_twins(columns: dict[str, str]) -> dict[str, str]:
     seen: dict[str, str] = {}
     for name in columns:
         if not _COLUMN_NAME.match(name) or name != name.strip():
-            raise Refused(f"'{shorten(name)}' cannot be a column name", "use letters, digits and '_'")
+            raise FieldError(f"'{shorten(name)}' cannot be a column name", "use letters, digits and '_'")
         twin = seen.setdefault(name.lower(), name)
         if twin != name:
-            raise Refused(f"the columns '{twin}' and '{name}' differ only in case", "Spark takes them for one: rename one")
+            raise FieldError(
+                f"the columns '{twin}' and '{name}' differ only in case",
+                "Spark takes them for one: rename one",
+            )
     return columns
 
 

@@ -38,7 +38,7 @@ class SpecError(ValueError):
         return "\n".join(start + str(problem) for problem in self.problems)
 
 
-class Refused(ValueError):
+class FieldError(ValueError):
     """A value that a field cannot take, with the remedy apart, so that it can become a `Problem`."""
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
@@ -49,8 +49,9 @@ class Refused(ValueError):
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str | None:
     """The known word nearest to `wrong`, as a question; None when nothing is near."""
-    near = difflib.get_close_matches(wrong.lower(), list(known), n=1, cutoff=0.6)
-    return f"did you mean '{near[0]}'?" if near else None
+    words = {word.lower(): word for word in known}
+    near = difflib.get_close_matches(wrong.lower()[:100], list(words), n=1, cutoff=0.6)
+    return f"did you mean '{words[near[0]]}'?" if near else None
 
 
 def shorten(value: object, limit: int = 60) -> str:

@@ -14,12 +14,15 @@ from lifecycle.spec.reading import MAX_BYTES, read_text
 
 
 def load_pipeline(path: Path) -> PipelineSpec:
-    """The checked spec in a YAML or JSON file. Raises SpecError naming the file, and OSError where it cannot be read."""
+    """The checked spec in a YAML or JSON file. Raises SpecError naming the file."""
     try:
         with path.open("rb") as file:
             return parse_pipeline(file.read(MAX_BYTES + 1))
     except SpecError as error:
         raise SpecError(error.problems, str(path)) from None
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror}"
+        raise SpecError([Problem(None, None, message, "check its path and permissions")], str(path)) from None
 
 
 def parse_pipeline(text: str | bytes) -> PipelineSpec:
@@ -36,7 +39,9 @@ def parse_pipeline(text: str | bytes) -> PipelineSpec:
 def _fields(data: dict[str, Any]) -> PipelineSpec:
     nodes = data.get("nodes")
     if isinstance(nodes, list) and len(nodes) > MAX_NODES:  # pyright: ignore[reportUnknownArgumentType]
-        raise SpecError([Problem(None, "nodes", f"there are more than {MAX_NODES} nodes", "split the pipeline")])
+        raise SpecError(
+            [Problem(None, "nodes", f"there are more than {MAX_NODES} nodes", "split the pipeline")]
+        )
     try:
         return PipelineSpec.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:

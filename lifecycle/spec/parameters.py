@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
 from lifecycle.spec.base import Flag, Frozen
-from lifecycle.spec.errors import Refused, shorten
+from lifecycle.spec.errors import FieldError, shorten
 
 ParameterValue = str | int | float | bool | date | datetime
 """The Python value of a parameter; a timestamp is an aware datetime in UTC."""
@@ -24,15 +25,17 @@ def parse_timestamp(value: object) -> datetime:
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
-            raise Refused(f"'{shorten(value)}' is not a timestamp", "write it like 2024-01-31T06:00:00Z") from None
+            raise FieldError(
+                f"'{shorten(value)}' is not a timestamp", "write it like 2024-01-31T06:00:00Z"
+            ) from None
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time())
     if not isinstance(value, datetime):
-        raise Refused(f"'{shorten(value)}' is not a timestamp", "write it like 2024-01-31T06:00:00Z")
+        raise FieldError(f"'{shorten(value)}' is not a timestamp", "write it like 2024-01-31T06:00:00Z")
     try:
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     except OverflowError:
-        raise Refused(f"'{value}' is outside the calendar", "write a year from 1 to 9999") from None
+        raise FieldError(f"'{value}' is outside the calendar", "write a year from 1 to 9999") from None
 
 
 def parse_date(value: object) -> date:
@@ -41,9 +44,9 @@ def parse_date(value: object) -> date:
         try:
             value = date.fromisoformat(value.strip())
         except ValueError:
-            raise Refused(f"'{shorten(value)}' is not a date", "write it like 2024-01-31") from None
+            raise FieldError(f"'{shorten(value)}' is not a date", "write it like 2024-01-31") from None
     if not isinstance(value, date) or isinstance(value, datetime):
-        raise Refused(f"'{shorten(value)}' is not a date", "write it like 2024-01-31")
+        raise FieldError(f"'{shorten(value)}' is not a date", "write it like 2024-01-31")
     return value
 
 
@@ -53,9 +56,9 @@ def _integer(value: object) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Refused(f"'{shorten(value)}' is not an integer", "write a whole number such as 10")
+        raise FieldError(f"'{shorten(value)}' is not an integer", "write a whole number such as 10")
     if not -(2**63) <= value < 2**63:
-        raise Refused(f"'{shorten(value)}' does not fit into 64 bits", "use a smaller number")
+        raise FieldError(f"'{shorten(value)}' does not fit into 64 bits", "use a smaller number")
     return value
 
 
@@ -65,7 +68,7 @@ def _number(value: object) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise Refused(f"'{shorten(value)}' is not a number", "write a number such as 1.5")
+        raise FieldError(f"'{shorten(value)}' is not a number", "write a number such as 1.5")
     return number
 
 
@@ -75,7 +78,7 @@ def _boolean(value: object) -> bool:
         return True
     if text is False or text == "false":
         return False
-    raise Refused(f"'{shorten(value)}' is not a boolean", "write true or false")
+    raise FieldError(f"'{shorten(value)}' is not a boolean", "write true or false")
 
 
 def _string(value: object) -> str:
@@ -85,10 +88,10 @@ def _string(value: object) -> str:
         return str(value)
     if isinstance(value, date):
         return value.isoformat()
-    raise Refused(f"'{shorten(value)}' is not text", "write one value, in quotes")
+    raise FieldError(f"'{shorten(value)}' is not text", "write one value, in quotes")
 
 
-_COERCE = {
+_COERCE: dict[str, Callable[[object], ParameterValue]] = {
     "string": _string,
     "integer": _integer,
     "number": _number,
@@ -101,7 +104,7 @@ _COERCE = {
 class Parameter(Frozen):
     """A value that may differ from run to run.
 
-    Without a `default` it must be given at launch. Only `runtime: true` may change in UAT and production (L5).
+    Without a `default` it must be given at launch. Only `runtime: true` changes in UAT and production (L5).
     """
 
     type: Literal["string", "integer", "number", "boolean", "date", "timestamp"]
@@ -111,17 +114,18 @@ class Parameter(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _typed_default(cls, data: object) -> object:
-        if not isinstance(data, dict) or data.get("default") is None:  # pyright: ignore[reportUnknownMemberType]
-            return data  # pyright: ignore[reportUnknownVariableType]
-        coerce = _COERCE.get(str(data.get("type")))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-        if coerce is None:
-            return data  # pyright: ignore[reportUnknownVariableType]
+    def _typed_default(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        fields = cast("dict[str, Any]", data)
+        coerce = _COERCE.get(str(fields.get("type")))
+        if coerce is None or fields.get("default") is None:
+            return fields
         try:
-            return {**data, "default": coerce(data["default"])}
-        except Refused as refused:
-            raise Refused(f"default: {refused.message}", refused.remedy) from None
+            return {**fields, "default": coerce(fields["default"])}
+        except FieldError as error:
+            raise FieldError(f"default: {error.message}", error.remedy) from None
 
     def coerce(self, value: object) -> ParameterValue:
-        """The typed value of what was given at launch: text or a value. Raises ValueError saying what is wrong."""
+        """The typed value of what was given at launch. Raises ValueError saying what is wrong."""
         return _COERCE[self.type](value)

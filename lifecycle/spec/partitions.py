@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_serializer, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    WithJsonSchema,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from lifecycle.spec.base import Column, Frozen, PlainText
 from lifecycle.spec.clock import TimeZone, zone
-from lifecycle.spec.errors import Refused, shorten
+from lifecycle.spec.errors import FieldError, shorten
 
 
 def _moment(value: object) -> datetime:
@@ -18,16 +25,20 @@ def _moment(value: object) -> datetime:
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
-            raise Refused(f"'{shorten(value)}' is not a date or timestamp", "write it like 2024-01-31") from None
+            raise FieldError(
+                f"'{shorten(value)}' is not a date or timestamp", "write it like 2024-01-31"
+            ) from None
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):
         return datetime.combine(value, time())
-    raise Refused(f"'{shorten(value)}' is not a date or timestamp", "write it like 2024-01-31")
+    raise FieldError(f"'{shorten(value)}' is not a date or timestamp", "write it like 2024-01-31")
 
 
 Moment = Annotated[
-    datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "examples": ["2024-01-31", "2024-01-31T06:00"]})
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "examples": ["2024-01-31", "2024-01-31T06:00"]}),
 ]
 
 
@@ -50,26 +61,29 @@ class TimePartitions(Frozen):
         """A time with an offset becomes the wall clock time of the zone."""
         if not isinstance(data, dict):
             return data
-        named = data.get("timezone", "UTC")
+        fields = dict(cast("dict[str, Any]", data))
+        named = fields.get("timezone", "UTC")
         for field in ("start", "end"):
             try:
-                moment = _moment(data.get(field))
+                moment = _moment(fields.get(field))
                 if moment.tzinfo and isinstance(named, str):
-                    data = {**data, field: moment.astimezone(zone(named)).replace(tzinfo=None)}
+                    fields[field] = moment.astimezone(zone(named)).replace(tzinfo=None)
             except (ValueError, OverflowError):
                 continue
-        return data
+        return fields
 
     @model_validator(mode="after")
     def _aligned(self) -> TimePartitions:
         for field, moment in (("start", self.start), ("end", self.end)):
             if moment is not None and moment != (near := floor(self.kind, moment)):
-                raise Refused(
+                raise FieldError(
                     f"{field} {moment.isoformat(' ')} is not where a window of {self.kind} partitions begins",
                     f"write {_text(self.kind, near)}",
                 )
         if self.end is not None and self.end <= self.start:
-            raise Refused("end is not after start", "the first window begins at start, the last one ends at end")
+            raise FieldError(
+                "end is not after start", "the first window begins at start, the last one ends at end"
+            )
         return self
 
     @field_serializer("start", "end")
@@ -85,7 +99,7 @@ def floor(kind: str, moment: datetime) -> datetime:
     day = hour.replace(hour=0)
     if kind == "weekly":
         # Monday, as in ISO 8601 and Spark's date_trunc('week').
-        return day - min(timedelta(days=day.weekday()), day - datetime.min)  # noqa: DTZ901
+        return day - min(timedelta(days=day.weekday()), day - datetime.min)
     return day.replace(day=1) if kind == "monthly" else day
 
 
@@ -97,18 +111,26 @@ class StaticPartitions(Frozen):
     """Named parts: the rows where `column` equals the key, which SQL sees as `:partition_key`."""
 
     kind: Literal["static"] = "static"
-    values: Annotated[tuple[Annotated[PlainText, Field(min_length=1, max_length=255)], ...], Field(min_length=1)]
+    values: Annotated[
+        tuple[Annotated[PlainText, Field(min_length=1, max_length=255)], ...], Field(min_length=1)
+    ]
     column: Column
 
     @field_validator("values")
     @classmethod
     def _distinct(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        twins = sorted({value for value in values if values.count(value) > 1}) if len(set(values)) < len(values) else []
+        twins = (
+            sorted({value for value in values if values.count(value) > 1})
+            if len(set(values)) < len(values)
+            else []
+        )
         if twins:
-            raise Refused(f"'{shorten(twins[0])}' is listed twice", "name each partition once")
+            raise FieldError(f"'{shorten(twins[0])}' is listed twice", "name each partition once")
         wrong = [value for value in values if value != value.strip() or any(ord(c) < 32 for c in value)]
         if wrong:
-            raise Refused(f"'{shorten(wrong[0])}' has spaces at its ends or control characters", "remove them")
+            raise FieldError(
+                f"'{shorten(wrong[0])}' has spaces at its ends or control characters", "remove them"
+            )
         return values
 
 

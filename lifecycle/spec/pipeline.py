@@ -6,14 +6,14 @@ import heapq
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from lifecycle.spec.base import Frozen, NodeId, ScalarText, Seconds, Whole
 from lifecycle.spec.checks import MonitorNode, SqlCheck
 from lifecycle.spec.clock import Schedule
-from lifecycle.spec.errors import Refused, shorten
+from lifecycle.spec.errors import FieldError, shorten
 from lifecycle.spec.parameters import Parameter
 from lifecycle.spec.partitions import AnyPartitions
 from lifecycle.spec.sinks import SinkNode
@@ -125,7 +125,7 @@ class PipelineSpec(Frozen):
         return tuple(node for node in nodes if isinstance(node, MonitorNode))
 
     def used_parameters(self, node_id: str) -> tuple[str, ...]:
-        """The declared parameters that a node sees, sorted: those its SQL names; a dbt or custom step sees all."""
+        """The declared parameters a node sees, sorted: those its SQL names; dbt and custom steps see all."""
         node = self.node(node_id)
         if isinstance(node, DbtTransform | CustomTransform):
             return tuple(sorted(self.parameters))
@@ -139,6 +139,13 @@ class PipelineSpec(Frozen):
         from lifecycle.spec.writing import dump_yaml
 
         return dump_yaml(self)
+
+    @cached_property
+    def normal_form(self) -> Mapping[str, Any]:
+        """The plain values that digests are made of; see `lifecycle.spec.canonical`. Not to be changed."""
+        from lifecycle.spec.canonical import normal_form
+
+        return normal_form(self)
 
     @cached_property
     def _by_id(self) -> Mapping[str, AnyNode]:
@@ -174,13 +181,15 @@ class PipelineSpec(Frozen):
     def _reachable(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
         for owner in owners:
             if not _OWNER.match(owner):
-                raise Refused(f"'{shorten(owner)}' is not an owner", "write an e-mail address or team:<name>")
+                raise FieldError(
+                    f"'{shorten(owner)}' is not an owner", "write an e-mail address or team:<name>"
+                )
         return owners
 
     @model_validator(mode="after")
     def _one_start(self) -> PipelineSpec:
         if self.schedule and self.automation:
-            raise Refused("schedule and automation both start runs", "keep one of them")
+            raise FieldError("schedule and automation both start runs", "keep one of them")
         return self
 
 

@@ -7,6 +7,7 @@ and depth. Booleans and numbers follow YAML 1.2, so that `no` is the country and
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import date, datetime
 from typing import Any
@@ -24,7 +25,8 @@ _NULL = {"", "~", "null", "Null", "NULL"}
 INTEGER = re.compile(r"^[-+]?(0|[1-9][0-9]*)$")
 FLOAT = re.compile(r"^[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
 TIMESTAMP = re.compile(
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?\s*(Z|[-+][0-9]{2}:?[0-9]{2})?)?$"
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([Tt ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?\s*(Z|[-+][0-9]{2}:?[0-9]{2})?)?$"
 )
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -35,9 +37,10 @@ def read_text(text: str | bytes) -> dict[str, Any]:
         raise _refused("the file is larger than 5 MB", "move data out of the pipeline file")
     if isinstance(text, bytes):
         try:
-            text = text.decode("utf-8-sig")
+            text = text.decode("utf-8")
         except UnicodeDecodeError as error:
             raise _refused(f"the file is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+    text = text.removeprefix("\ufeff")
     value = _read_json(text) if text.lstrip().startswith("{") else _NOTHING
     if value is _NOTHING:
         value = _read_yaml(text)
@@ -94,6 +97,8 @@ def _check_values(value: Any) -> None:
         for item in level:
             if isinstance(item, str):
                 _check_text(item, None)
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise _refused("a number is too large", "use a smaller number")
             elif isinstance(item, dict):
                 following.extend(item.values())  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
                 following.extend(item)  # pyright: ignore[reportUnknownArgumentType]
@@ -111,7 +116,9 @@ def _check_text(text: str, line: int | None) -> None:
 
 
 def _too_deep(line: int | None = None) -> SpecError:
-    return _refused(f"the file is nested more than {MAX_DEPTH} levels deep", "a pipeline needs fewer than ten", line)
+    return _refused(
+        f"the file is nested more than {MAX_DEPTH} levels deep", "a pipeline needs fewer than ten", line
+    )
 
 
 def _read_yaml(text: str) -> Any:
@@ -122,7 +129,9 @@ def _read_yaml(text: str) -> Any:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
         line = mark.line + 1 if mark else None
-        raise _refused(f"this is not YAML: {shorten(what, 120)}", "check indentation, quotes and colons", line) from None
+        raise _refused(
+            f"this is not YAML: {shorten(what, 120)}", "check indentation, quotes and colons", line
+        ) from None
 
 
 class _Builder:
@@ -152,7 +161,9 @@ class _Builder:
 
     def _node(self, event: Any, line: int) -> None:
         if event.anchor is not None:
-            raise _refused(f"anchors and aliases ('{shorten(event.anchor)}') are not read", "write it out", line)
+            raise _refused(
+                f"anchors and aliases ('{shorten(event.anchor)}') are not read", "write it out", line
+            )
         if event.tag is not None and event.tag != "!":
             raise _refused(f"the tag '{shorten(event.tag)}' is not read", "write a plain value", line)
         if self._stack and isinstance(self._stack[-1], dict) and self._keys[-1] is None:
@@ -174,7 +185,9 @@ class _Builder:
         key = str(event.value)
         _check_text(key, line)
         if key in parent:
-            raise _refused(f"the key '{shorten(key)}' stands twice in one mapping", "remove one of them", line)
+            raise _refused(
+                f"the key '{shorten(key)}' stands twice in one mapping", "remove one of them", line
+            )
         self._keys[-1] = key
 
     def _put(self, value: Any) -> None:
@@ -201,8 +214,8 @@ def scalar(text: str, *, plain: bool, line: int | None = None) -> Any:
     try:
         if INTEGER.match(text):
             return int(text)
-        if FLOAT.match(text):
-            return float(text)
+        if FLOAT.match(text) and math.isfinite(number := float(text)):
+            return number
         if TIMESTAMP.match(text):
             return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(_iso(text))
     except ValueError:

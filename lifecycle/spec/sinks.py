@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, model_serializer, model_validator
 
-from lifecycle.spec.base import Columns, Flag, Frozen, NodeId, ScalarText, TableName, Whole
 from lifecycle.spec.base import Column as ColumnName
-from lifecycle.spec.errors import Refused, shorten
+from lifecycle.spec.base import Columns, Flag, Frozen, NodeId, ScalarText, TableName, Whole
+from lifecycle.spec.errors import FieldError, shorten
 
-_CALL = re.compile(r"^([A-Za-z]+)\s*\(\s*(?:([0-9]{1,9})\s*,\s*)?([A-Za-z_][A-Za-z0-9_.]*)\s*(?:,\s*([0-9]{1,9})\s*)?\)$")
+_CALL = re.compile(
+    r"^([A-Za-z]+)\s*\(\s*(?:([0-9]{1,9})\s*,\s*)?([A-Za-z_][A-Za-z0-9_.]*)\s*(?:,\s*([0-9]{1,9})\s*)?\)$"
+)
 _TRANSFORMS = {
     "year": "year", "years": "year", "month": "month", "months": "month", "day": "day", "days": "day",
     "hour": "hour", "hours": "hour", "bucket": "bucket", "truncate": "truncate", "identity": "identity",
@@ -41,7 +43,11 @@ class PartitionField(Frozen):
             return {"column": text}
         transform = _TRANSFORMS.get(found[1].lower())
         argument = found[2] or found[4]
-        if transform is None or (found[2] and found[4]) or bool(argument) != (transform in {"bucket", "truncate"}):
+        if (
+            transform is None
+            or (found[2] and found[4])
+            or bool(argument) != (transform in {"bucket", "truncate"})
+        ):
             raise _not_a_partition(text)
         return {"transform": transform, "column": found[3], "argument": int(argument) if argument else None}
 
@@ -55,8 +61,8 @@ class PartitionField(Frozen):
         return f"{self.transform}({self.argument}, {self.column})"
 
 
-def _not_a_partition(text: str) -> Refused:
-    return Refused(
+def _not_a_partition(text: str) -> FieldError:
+    return FieldError(
         f"'{shorten(text)}' is not a partition field",
         "write a column, year(c), month(c), day(c), hour(c), bucket(16, c) or truncate(4, c)",
     )

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, mo
 
 from lifecycle.spec.base import Column, Connection, Frozen, NodeId, Path, ScalarText, TableName, Text, Whole
 from lifecycle.spec.columns import Schema
-from lifecycle.spec.errors import Refused, shorten
+from lifecycle.spec.errors import FieldError, shorten
 from lifecycle.spec.parameters import parse_timestamp
 
 
@@ -18,7 +18,9 @@ def _snapshot_id(value: object) -> object:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise Refused(f"'{shorten(value)}' is not a snapshot id", "write the whole number that Iceberg shows")
+        raise FieldError(
+            f"'{shorten(value)}' is not a snapshot id", "write the whole number that Iceberg shows"
+        )
     return value
 
 
@@ -50,9 +52,11 @@ class IcebergSource(Frozen):
     def _one_point_in_time(self) -> IcebergSource:
         named = sum(point is not None for point in (self.snapshot, self.timestamp))
         if self.read == "as_of" and named != 1:
-            raise Refused("read: as_of needs one point in time", "give either snapshot or timestamp")
+            raise FieldError("read: as_of needs one point in time", "give either snapshot or timestamp")
         if self.read != "as_of" and named:
-            raise Refused(f"read: {self.read} takes no snapshot or timestamp", "write read: as_of, or remove it")
+            raise FieldError(
+                f"read: {self.read} takes no snapshot or timestamp", "write read: as_of, or remove it"
+            )
         return self
 
 
@@ -79,9 +83,12 @@ class JdbcSource(Frozen):
     @model_validator(mode="after")
     def _table_or_query(self) -> JdbcSource:
         if (self.table is None) == (self.query is None):
-            raise Refused("a jdbc source reads one thing", "give either table or query")
+            raise FieldError("a jdbc source reads one thing", "give either table or query")
         if self.partitions > 1 and self.partition_column is None:
-            raise Refused("reading in several partitions needs a column", "give partition_column, or leave out partitions")
+            raise FieldError(
+                "reading in several partitions needs a column",
+                "give partition_column, or leave out partitions",
+            )
         return self
 
 

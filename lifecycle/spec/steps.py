@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from lifecycle.spec.base import Column, Entrypoint, Frozen, NodeId, Path, ScalarText, Seconds, Text, Whole
 from lifecycle.spec.columns import Schema
-from lifecycle.spec.errors import Refused
+from lifecycle.spec.errors import FieldError
 
 
 class SparkTransform(Frozen):
@@ -25,7 +25,9 @@ class SparkTransform(Frozen):
     @model_validator(mode="after")
     def _one_recipe(self) -> SparkTransform:
         if sum(given is not None for given in (self.sql, self.python, self.entrypoint)) != 1:
-            raise Refused("a spark transform has one recipe", "give exactly one of sql, python or entrypoint")
+            raise FieldError(
+                "a spark transform has one recipe", "give exactly one of sql, python or entrypoint"
+            )
         return self
 
 
@@ -57,7 +59,9 @@ class SparkStreamTransform(Frozen):
     @model_validator(mode="after")
     def _one_recipe(self) -> SparkStreamTransform:
         if sum(given is not None for given in (self.sql, self.python, self.entrypoint)) != 1:
-            raise Refused("a sparkStream transform has one recipe", "give exactly one of sql, python or entrypoint")
+            raise FieldError(
+                "a sparkStream transform has one recipe", "give exactly one of sql, python or entrypoint"
+            )
         return self
 
 
@@ -84,7 +88,9 @@ class RayProcessTransform(Frozen):
     @model_validator(mode="after")
     def _one_recipe(self) -> RayProcessTransform:
         if (self.python is None) == (self.entrypoint is None):
-            raise Refused("a rayProcess transform has one recipe", "give exactly one of python or entrypoint")
+            raise FieldError(
+                "a rayProcess transform has one recipe", "give exactly one of python or entrypoint"
+            )
         return self
 
 
@@ -111,7 +117,7 @@ class CustomTransform(Frozen):
     @model_validator(mode="after")
     def _something_to_run(self) -> CustomTransform:
         if not self.command and self.image is None:
-            raise Refused("a custom transform has nothing to run", "give command, image or both")
+            raise FieldError("a custom transform has nothing to run", "give command, image or both")
         return self
 
     @property

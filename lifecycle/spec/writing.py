@@ -18,7 +18,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+def _text(dumper: Any, text: str) -> yaml.ScalarNode:
     if "\n" in text and not text.startswith(("\n", " ", "\t")):
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
     quote = None if isinstance(_read(text), str) else "'"
@@ -39,7 +39,9 @@ _Dumper.add_representer(tuple, lambda dumper, items: dumper.represent_list(items
 def dump_yaml(spec: PipelineSpec) -> str:
     """The pipeline file of a spec, without defaults. Parsing it gives an equal spec."""
     nodes = tuple(
-        node.model_copy(update={"checks": without_derived_names(node.checks)}) if isinstance(node, MonitorNode) else node
+        node.model_copy(update={"checks": without_derived_names(node.checks)})
+        if isinstance(node, MonitorNode)
+        else node
         for node in spec.nodes
     )
     data = spec.model_copy(update={"nodes": nodes}).model_dump(by_alias=True, exclude_defaults=True)

@@ -1,0 +1,32 @@
+"""What partitions ask of the rest of a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lifecycle.spec.errors import Problem
+from lifecycle.spec.pipeline import PipelineSpec
+from lifecycle.spec.sources import IcebergSource, KafkaSource
+
+
+def rules(spec: PipelineSpec) -> Iterator[Problem]:
+    """Positions and windows contradict each other, and a partition has to have a place in the table."""
+    if spec.partitions is None:
+        for sink in spec.sinks:
+            if sink.mode == "overwrite_partitions" and not sink.partition_by:
+                message = "overwrite_partitions has no partitions to replace"
+                remedy = "give partition_by, or give the pipeline partitions, or use mode: overwrite"
+                yield Problem(sink.id, "partition_by", message, remedy)
+        return
+    why = "goes on from a position, but each run of a partitioned pipeline reads its own window"
+    for node in spec.sources:
+        if isinstance(node.source, IcebergSource) and node.source.read == "incremental":
+            remedy = "use read: full and select the window in SQL, or remove partitions"
+            yield Problem(node.id, "source.read", f"read: incremental {why}", remedy)
+        elif isinstance(node.source, KafkaSource):
+            yield Problem(
+                node.id, "source.kind", f"a kafka source {why}", "remove partitions from the pipeline"
+            )
+    for step in spec.transforms:
+        if step.step == "sparkStream":
+            yield Problem(step.id, "step", f"a stream {why}", "use step: spark, or remove partitions")
