@@ -56,7 +56,7 @@ class Plan(Frozen):
     """What will go where, from which inputs, on which evidence, under which policy. All of it is approved."""
 
     format_version: Literal[1] = 1
-    kind: Literal["promote", "break-glass"] = "promote"
+    kind: Literal["promote", "rollback", "break-glass"] = "promote"
     pipeline: str
     version: int
     spec_digest: str

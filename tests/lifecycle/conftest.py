@@ -10,6 +10,7 @@ import pytest
 from lifecycle.audit.keys import SigningKey
 from lifecycle.store.store import Store
 from tests.fakes.clock import FakeClock
+from tests.lifecycle.life import Life
 from tests.postgres_server import PostgresServer, running_postgres
 
 
@@ -43,3 +44,8 @@ def store(store_url: str, signing_key: SigningKey, clock: FakeClock) -> Iterator
     made = Store.create(store_url, signing_key, clock)
     yield made
     made.close()
+
+
+@pytest.fixture
+def life(store: Store, tmp_path: Path, clock: FakeClock) -> Life:
+    return Life(store, tmp_path, clock)

@@ -96,6 +96,12 @@ class Runs:
         )
         return self._tx.one(Admission, query)
 
+    def admission_by_id(self, admission_id: int) -> Admission:
+        found = self._tx.one(Admission, select(*_ADMISSION).where(AdmissionRow.id == admission_id))
+        if found is None:
+            raise NotFound(f"there is no admission {admission_id}")
+        return found
+
     def live_admissions(
         self, pipeline_id: int | None = None, environment: Environment | None = None
     ) -> tuple[Admission, ...]:
