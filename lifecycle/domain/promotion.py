@@ -43,7 +43,10 @@ class State(StrEnum):
 
 
 class Promotion(Frozen):
-    """A request with the plan that is approved. `revision` counts its changes (compare-and-set)."""
+    """A request with the plan that is approved. `revision` counts its changes (compare-and-set).
+
+    `pinned`: its candidates are kept by a tag, which goes when the request is over.
+    """
 
     id: int
     revision: int
@@ -63,6 +66,7 @@ class Promotion(Frozen):
     approved_at: datetime | None
     finished_at: datetime | None
     outcome: str
+    pinned: bool
     executor: str | None
     lease_until: datetime | None
 

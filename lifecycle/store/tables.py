@@ -178,6 +178,7 @@ class PromotionRow(Base):
     approved_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     outcome: Mapped[str]
+    pinned: Mapped[bool]
     executor: Mapped[str | None]
     lease_until: Mapped[datetime | None]
 

@@ -47,7 +47,7 @@ def execute_promotion(ctx: Context, actor: Actor, promotion_id: int) -> Executio
     promotion = begun.promotion
     waiting = settle_permits(ctx, acting, promotion.pipeline_id, promotion.target)
     if waiting is not None:
-        return Execution(promotion=promotion, waiting=waiting)
+        return Execution(promotion=_wait(ctx, acting, promotion, waiting), waiting=waiting)
     with ctx.store.read() as view:
         moving_began = bool(view.promotions.journal(promotion_id))
     try:
@@ -62,7 +62,7 @@ def execute_promotion(ctx: Context, actor: Actor, promotion_id: int) -> Executio
     done = _finish(ctx, acting, promotion)
     ctx.orchestrator.deployments_changed(promotion.target)
     _report(ctx, done)
-    unpin_candidates(ctx, done)
+    unpin_candidates(ctx, acting, done)
     return Execution(promotion=done)
 
 
@@ -81,6 +81,14 @@ def _begin(ctx: Context, acting: Actor, promotion_id: int) -> Execution:
         promotion = unit.promotions.change(promotion, started)
         unit.audit("promotion.executing", f"promotion:{promotion_id}", executor=ctx.executor)
         return Execution(promotion=promotion)
+
+
+def _wait(ctx: Context, acting: Actor, promotion: Promotion, waiting: Waiting) -> Promotion:
+    """Still executing, so that no new permit is granted, but free for any executor to go on with."""
+    with ctx.store.write(acting, "execute_promotion") as unit:
+        unit.promotions.renew(promotion, unit.now)
+        unit.audit("promotion.waiting", f"promotion:{promotion.id}", reason=waiting.why)
+        return unit.promotions.get(promotion.id)
 
 
 def _waits(unit: Unit, promotion: Promotion) -> Waiting | None:
@@ -137,7 +145,7 @@ def _stop(ctx: Context, acting: Actor, promotion: Promotion, moved: Moved) -> Pr
         unit.audit("promotion.stale", f"promotion:{promotion.id}", reason=moved.outcome)
         name = unit.pipelines.get(promotion.pipeline_id).name
         tell(unit, "promotion.stale", name, promotion=promotion.id, reason=moved.outcome)
-    unpin_candidates(ctx, stale)
+    unpin_candidates(ctx, acting, stale)
     return stale
 
 

@@ -42,5 +42,5 @@ def reject_promotion(
         name = unit.pipelines.get(promotion.pipeline_id).name
         tell(unit, "promotion.rejected", name, promotion=promotion_id, reason=reason)
         unit.remember(promotion)
-    unpin_candidates(ctx, promotion)
+    unpin_candidates(ctx, actor, promotion)
     return promotion

@@ -120,6 +120,7 @@ def _add(
         refresh_of=refresh_of,
         expires_at=unit.now + _WITHOUT_POLICY if free else store.expires_at,
         approved_at=unit.now if free else None,
+        pinned=any(table.candidate is not None for table in plan.tables),
     )
     unit.audit(
         "promotion.requested",

@@ -28,7 +28,10 @@ def tick(ctx: Context, actor: Actor) -> Ticked:
         due = view.promotions.list(
             states=[State.REQUESTED, State.APPROVED, State.EXECUTING, State.FAILED], limit=1000
         )
+        over = view.promotions.over_but_pinned()
         now = view.now
+    for promotion in over:
+        unpin_candidates(ctx, actor, promotion)
     executed: list[int] = []
     expired: list[int] = []
     for promotion in due:
@@ -87,5 +90,5 @@ def _expire(ctx: Context, actor: Actor, promotion: Promotion) -> bool:
             tell(unit, "promotion.expired", name, promotion=promotion.id)
     except Conflict:
         return False
-    unpin_candidates(ctx, promotion)
+    unpin_candidates(ctx, actor, promotion)
     return True

@@ -33,5 +33,5 @@ def withdraw_promotion(
         promotion = unit.promotions.change(promotion, Ended(state=State.WITHDRAWN, outcome=why, at=unit.now))
         unit.audit("promotion.withdrawn", f"promotion:{promotion_id}", reason=reason)
         unit.remember(promotion)
-    unpin_candidates(ctx, promotion)
+    unpin_candidates(ctx, actor, promotion)
     return promotion

@@ -1,7 +1,8 @@
-"""Stores on both databases."""
+"""Stores on both databases; each test copies one that was migrated once."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,18 +21,47 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def signing_key() -> SigningKey:
+    return SigningKey.generate()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey) -> Path:
+    file = tmp_path_factory.mktemp("template") / "lifecycle.db"
+    Store.create(f"sqlite:///{file}", signing_key, FakeClock()).close()
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer, signing_key: SigningKey) -> str:
+    url = postgres.fresh_database()
+    Store.create(url, signing_key, FakeClock()).close()
+    return url.rsplit("/", 1)[1]
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh, empty database on SQLite, then on PostgreSQL."""
-    if request.param == "sqlite":
+def database(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def empty_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh, empty database."""
+    if database == "sqlite":
         return f"sqlite:///{tmp_path / 'lifecycle.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.fresh_database()
 
 
-@pytest.fixture(scope="session")
-def signing_key() -> SigningKey:
-    return SigningKey.generate()
+@pytest.fixture
+def store_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database with an empty store."""
+    if database == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "lifecycle.db")
+        return f"sqlite:///{tmp_path / 'lifecycle.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.fresh_database(request.getfixturevalue("postgres_template"))
 
 
 @pytest.fixture
@@ -41,9 +71,9 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def store(store_url: str, signing_key: SigningKey, clock: FakeClock) -> Iterator[Store]:
-    made = Store.create(store_url, signing_key, clock)
-    yield made
-    made.close()
+    opened = Store.open(store_url, signing_key, clock)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from lifecycle.store.tables import CommentRow, DecisionRow, JournalRow, Promotio
 from lifecycle.store.tx import Tx
 
 _ALL = tuple(PromotionRow.__table__.columns)
+_NEW: dict[str, Any] = {"revision": 1, "outcome": "", "pinned": False}
 _OPEN = (State.REQUESTED.value, State.APPROVED.value)
 
 
@@ -27,7 +28,7 @@ class Promotions:
     def add(self, **values: Any) -> Promotion:
         """`values` are the fields of Promotion that the caller decides."""
         return self.get(
-            self._tx.insert(PromotionRow, revision=1, outcome="", requested_at=self._tx.now, **values)
+            self._tx.insert(PromotionRow, **{**_NEW, "requested_at": self._tx.now, **values})
         )
 
     def get(self, promotion_id: int) -> Promotion:
@@ -68,6 +69,17 @@ class Promotions:
             .values(lease_until=lease_until)
         )
         return self._tx.update(statement) == 1
+
+    def note_unpinned(self, promotion_id: int) -> bool:
+        """Notes that the candidates' tags are gone; False when that was noted before."""
+        statement = update(PromotionRow).where(PromotionRow.id == promotion_id, PromotionRow.pinned)
+        return self._tx.update(statement.values(pinned=False)) == 1
+
+    def over_but_pinned(self) -> tuple[Promotion, ...]:
+        """Requests that are over and whose candidates' tags are still to be taken away."""
+        over = [state.value for state in State if state.is_terminal]
+        query = select(*_ALL).where(PromotionRow.pinned, PromotionRow.state.in_(over))
+        return self._tx.many(Promotion, query.order_by(PromotionRow.id))
 
     def open_for_version(self, version_id: int) -> tuple[Promotion, ...]:
         query = select(*_ALL).where(PromotionRow.version_id == version_id, PromotionRow.state.in_(_OPEN))

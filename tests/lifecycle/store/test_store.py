@@ -136,9 +136,9 @@ def test_the_migrations_build_exactly_the_tables(store: Store) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_an_empty_database_is_refused_with_the_command(store_url: str, signing_key: SigningKey) -> None:
+def test_an_empty_database_is_refused_with_the_command(empty_url: str, signing_key: SigningKey) -> None:
     with pytest.raises(StoreError, match="drls db upgrade"):
-        Store.open(store_url, signing_key, SystemClock())
+        Store.open(empty_url, signing_key, SystemClock())
 
 
 def test_a_newer_database_is_refused(store: Store, store_url: str, signing_key: SigningKey) -> None:
@@ -213,10 +213,10 @@ def test_a3_threads_keep_one_chain(store: Store) -> None:
         assert verify(view.log.entries(), view.log.head(), keys).whole
 
 
-def test_several_first_starts_make_one_store(store_url: str, signing_key: SigningKey) -> None:
+def test_several_first_starts_make_one_store(empty_url: str, signing_key: SigningKey) -> None:
     made: list[Store] = []
     threads = [
-        threading.Thread(target=lambda: made.append(Store.create(store_url, signing_key, FakeClock())))
+        threading.Thread(target=lambda: made.append(Store.create(empty_url, signing_key, FakeClock())))
         for _ in range(4)
     ]
     for thread in threads:

@@ -309,6 +309,7 @@ def upgrade() -> None:
         sa.Column("approved_at", _INSTANT, nullable=True),
         sa.Column("finished_at", _INSTANT, nullable=True),
         sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("pinned", sa.Boolean(), nullable=False),
         sa.Column("executor", sa.Text(), nullable=True),
         sa.Column("lease_until", _INSTANT, nullable=True),
         sa.ForeignKeyConstraint(["acted_for"], ["person.id"], name=op.f("fk_promotion_acted_for")),
