@@ -11,7 +11,10 @@ from lifecycle.spec import PipelineSpec, canonical_json
 
 
 class FieldDiff(Frozen):
-    """A field of the pipeline or of a node; None where it is not set. `lines` is a unified diff of long text."""
+    """A field of the pipeline or of a node; None where it is not set.
+
+    `lines` is a unified diff of text with several lines.
+    """
 
     field: str
     before: Any = None
@@ -68,15 +71,15 @@ def _edges(edges: list[dict[str, str]]) -> list[str]:
 
 
 def _fields(before: dict[str, Any], after: dict[str, Any]) -> tuple[FieldDiff, ...]:
+    names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+    pairs = [(name, before.get(name), after.get(name)) for name in names]
     return tuple(
-        FieldDiff(field=name, before=before.get(name), after=after.get(name), lines=_lines(before.get(name), after.get(name)))
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    )  # fmt: skip
+        FieldDiff(field=name, before=old, after=new, lines=_lines(old, new)) for name, old, new in pairs
+    )
 
 
 def _lines(before: object, after: object) -> tuple[str, ...]:
-    texts = [one if isinstance(one, str) else "" for one in (before, after)]
-    if not any("\n" in text for text in texts):
+    old, new = (one if isinstance(one, str) else "" for one in (before, after))
+    if "\n" not in old + new:
         return ()
-    return tuple(difflib.unified_diff(*(text.splitlines() for text in texts), lineterm="", n=3))[2:]
+    return tuple(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=3))[2:]

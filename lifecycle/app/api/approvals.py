@@ -51,7 +51,11 @@ def list_approvals(
     with ctx.store.read() as view:
         pipeline_id = view.pipelines.named(pipeline).id if pipeline else None
         every = view.promotions.list(
-            states=[state] if state else [], target=target, pipeline_id=pipeline_id, before=before, limit=limit
+            states=[state] if state else [],
+            target=target,
+            pipeline_id=pipeline_id,
+            before=before,
+            limit=limit,
         )
         everything = sees_everything(view, who)
         found = [one for one in every if everything or _sees(view, who, one)]
@@ -178,7 +182,13 @@ def _revision(if_match: str | None) -> int | None:
 def _visible(view: View, who: Actor, promotion_id: int, role: Role = Role.VIEWER) -> Promotion:
     promotion = view.promotions.get(promotion_id)
     pipeline = view.pipelines.get(promotion.pipeline_id)
-    require(view, who, role, target_of(view, pipeline), "reading a request" if role is Role.VIEWER else "executing")
+    require(
+        view,
+        who,
+        role,
+        target_of(view, pipeline),
+        "reading a request" if role is Role.VIEWER else "executing",
+    )
     return promotion
 
 

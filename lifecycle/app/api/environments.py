@@ -56,7 +56,7 @@ def may_run(
     run_id: Text | None = None,
 ) -> Answer:
     """The gate's answer, with the reason."""
-    return may(ctx, pipeline, digest, environment, action, run_id)
+    return may(ctx, pipeline, digest, environment, action, run_id=run_id)
 
 
 @router.post("/environments/{environment}/rollback/plan")

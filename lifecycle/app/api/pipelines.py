@@ -62,7 +62,9 @@ def list_pipelines(ctx: Ctx, who: Who, after: str = "", limit: Limit = 100) -> P
         found = every if sees_everything(view, who) else tuple(one for one in every if _sees(view, who, one))
         newest = view.pipelines.newest_numbers(one.id for one in found)
         active = view.deployments.active_numbers(one.id for one in found)
-    heads = [PipelineHead(name=one.name, newest=newest[one.id], active=active.get(one.id, {})) for one in found]
+    heads = [
+        PipelineHead(name=one.name, newest=newest[one.id], active=active.get(one.id, {})) for one in found
+    ]
     return Page(items=heads, next=every[-1].name if len(every) == limit else None)
 
 
@@ -292,5 +294,8 @@ def _answer(ctx: Ctx, version: Version, response: Response) -> VersionDetail:
         (head,) = _heads(view, pipeline, (version,))
     response.headers["ETag"] = f'"{version.digest}"'
     return VersionDetail(
-        **head.model_dump(), pipeline=pipeline.name, definition=json.loads(version.spec), origin=version.origin
+        **head.model_dump(),
+        pipeline=pipeline.name,
+        definition=json.loads(version.spec),
+        origin=version.origin,
     )

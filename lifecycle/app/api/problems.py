@@ -28,13 +28,16 @@ class Problem(BaseModel):
     errors: list[str] = []
 
 
+_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    status: {"description": text, "content": {"application/problem+json": {"schema": _SCHEMA}}}
     for status, text in {"4XX": "Refused", "5XX": "Failed"}.items()
-}  # fmt: skip
+}
 
 
-def problem(status: int, code: str, detail: str, errors: list[str] | None = None, **headers: str) -> JSONResponse:
+def problem(
+    status: int, code: str, detail: str, errors: list[str] | None = None, **headers: str
+) -> JSONResponse:
     """A problem as a response."""
     body = Problem(title=code.replace("_", " "), status=status, code=code, detail=detail, errors=errors or [])
     if status == 401:
@@ -61,7 +64,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(_: Request, error: HTTPException) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        return problem(error.status_code, "http", str(error.detail), **dict(error.headers or {}))
+        return problem(error.status_code, "http", str(error.detail), None, **dict(error.headers or {}))
 
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import schemathesis
 from fastapi import FastAPI
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -41,23 +40,27 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def served(life: Life) -> Iterator[tuple[FastAPI, str]]:
+def served(life: Life) -> tuple[FastAPI, str]:
     with life.store.write(SETUP, "token") as unit:
         rotate_secret(unit)
         person = unit.people.named("adam")
-        secret = issue(unit, person, TokenKind.PERSONAL, "test", tuple(TokenScope), timedelta(days=300)).secret
+        secret = issue(
+            unit, person, TokenKind.PERSONAL, "test", tuple(TokenScope), timedelta(days=300)
+        ).secret
     version = life.save()
     life.to_qa(version)
     life.run(version, QA)
     life.ask(version, UAT)
-    yield create_app(life.ctx), secret
+    return create_app(life.ctx), secret
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_contract_holds_for_whatever_is_sent(served: tuple[FastAPI, str]) -> None:
     app, secret = served
-    schema = schemathesis.openapi.from_asgi("/api/openapi.json", app, headers={"Authorization": f"Bearer {secret}"})
+    schema = schemathesis.openapi.from_asgi(
+        "/api/openapi.json", app, headers={"Authorization": f"Bearer {secret}"}
+    )
     skipped = {"/api/me/password", "/api/people/{person}"}
     tried: set[tuple[str, str]] = set()
     for result in schema.get_all_operations():
@@ -72,7 +75,7 @@ def test_the_contract_holds_for_whatever_is_sent(served: tuple[FastAPI, str]) ->
             max_examples=PER_ROUTE, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate],
             database=None, derandomize=True,
         )  # fmt: skip
-        @__import__("hypothesis").given(case=strategy)
+        @given(case=strategy)
         def probe(case: Any) -> None:
             if case.path == "/api/events":
                 case.query = {**(case.query if isinstance(case.query, dict) else {}), "seconds": 0}

@@ -17,7 +17,6 @@ from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.usecases.accounts import set_password
 from lifecycle.usecases.signed_tokens import rotate_secret
-from lifecycle.usecases.tokens import issue_token
 from tests.lifecycle.life import QA, SETUP, UAT, Life
 
 PASSWORD = "a long enough password"
@@ -26,7 +25,10 @@ VALUES = {
     "name": "flights", "number": "1", "other": "1", "promotion_id": "2", "environment": "uat", "hold_id": "1",
     "drift_id": "1", "token_id": "999", "person": "leo", "team": "risk", "grant_id": "999",
 }  # fmt: skip
-QUERY = {"/api/environments/{environment}/may": {"pipeline": "flights", "digest": "x"}, "/api/events": {"seconds": 0}}
+QUERY = {
+    "/api/environments/{environment}/may": {"pipeline": "flights", "digest": "x"},
+    "/api/events": {"seconds": 0},
+}
 
 
 @pytest.fixture(params=["sqlite"])
@@ -60,7 +62,7 @@ def token(life: Life, role: Role | None, *scopes: TokenScope) -> str:
     with life.store.write(SETUP, "token") as unit:
         person = unit.people.named(name)
         given = scopes or tuple(TokenScope)
-        return issue(unit, person, TokenKind.PERSONAL, "test", given, timedelta(days=1)).secret
+        return issue(unit, person, TokenKind.PERSONAL, "test", scopes=given, life=timedelta(days=1)).secret
 
 
 def call(client: TestClient, method: str, path: str, **options: Any) -> int:
@@ -84,7 +86,11 @@ def test_every_route_refuses_who_shows_nothing_or_something_wrong(client: TestCl
     for (method, path), need in TABLE.items():
         for credential in wrong:
             if need.role is not None:
-                assert call(client, method, path, **credential, **params(path)) == 401, (method, path, credential)
+                assert call(client, method, path, **credential, **params(path)) == 401, (
+                    method,
+                    path,
+                    credential,
+                )
 
 
 def test_every_route_asks_for_its_role_and_its_scope(client: TestClient, life: Life) -> None:
@@ -103,7 +109,9 @@ def test_every_route_asks_for_its_role_and_its_scope(client: TestClient, life: L
                 assert status not in (401, 403, 500), (method, path, role)
         for scope, secret in narrow.items():
             if scope is not need.scope:
-                status = call(client, method, path, headers={"Authorization": f"Bearer {secret}"}, **params(path))
+                status = call(
+                    client, method, path, headers={"Authorization": f"Bearer {secret}"}, **params(path)
+                )
                 assert status == 403, (method, path, scope)
 
 
@@ -115,7 +123,9 @@ def signed_in(client: TestClient, life: Life, name: str = "adam") -> str:
     return answer.json()["csrf"]
 
 
-def test_a_page_changes_nothing_without_its_csrf_token_or_from_another_origin(client: TestClient, life: Life) -> None:
+def test_a_page_changes_nothing_without_its_csrf_token_or_from_another_origin(
+    client: TestClient, life: Life
+) -> None:
     csrf = signed_in(client, life)
     for method, path in TABLE:
         if TABLE[method, path].role is None or path in {"/api/me/password", "/api/people/{person}"}:
@@ -147,13 +157,13 @@ def test_a_foreign_page_cannot_sign_in(client: TestClient) -> None:
 
 def test_an_unlisted_route_fails_at_start_up(app: FastAPI) -> None:
     app.openapi_schema = None
-    app.add_api_route("/api/new", lambda: {}, methods=["GET"])
+    app.add_api_route("/api/new", dict, methods=["GET"])
     with pytest.raises(RuntimeError, match="/api/new"):
         check_table(app)
 
 
 def test_what_never_was_listed_is_called_by_nobody(app: FastAPI, life: Life) -> None:
-    app.add_api_route("/api/hidden", lambda: {}, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/api/hidden", dict, methods=["GET"], include_in_schema=False)
     client = TestClient(app)
     headers = {"Authorization": f"Bearer {token(life, Role.ADMIN)}"}
     assert client.get("/api/hidden", headers=headers).status_code == 403
@@ -190,9 +200,13 @@ def test_the_whole_way_over_http(client: TestClient, life: Life) -> None:
     body = {"plan_digest": request["plan_digest"], "reason": "looks right"}
     ada("POST", path + "/approve", 403, json=body)
     lea("POST", path + "/approve", 409, json=body, headers={"If-Match": '"99"'})
-    done = lea("POST", path + "/approve", json=body, headers={"If-Match": etag, "Idempotency-Key": "k1"}).json()
+    done = lea(
+        "POST", path + "/approve", json=body, headers={"If-Match": etag, "Idempotency-Key": "k1"}
+    ).json()
     assert done["state"] == "done"
-    again = lea("POST", path + "/approve", json=body, headers={"If-Match": etag, "Idempotency-Key": "k1"}).json()
+    again = lea(
+        "POST", path + "/approve", json=body, headers={"If-Match": etag, "Idempotency-Key": "k1"}
+    ).json()
     assert again["state"] == "done"
     running = ada("GET", "/api/environments").json()["items"]
     assert [(one["environment"], one["approved_by"]) for one in running][-1] == ("uat", ["lea"])
@@ -232,7 +246,12 @@ def test_a_viewer_of_one_pipeline_sees_no_other(client: TestClient, life: Life) 
     from lifecycle.usecases.grants import add_grant
 
     add_grant(
-        life.ctx, life.as_("adam"), Role.VIEWER, person="nobody", scope=ScopeKind.PIPELINE, scope_value="other"
+        life.ctx,
+        life.as_("adam"),
+        Role.VIEWER,
+        person="nobody",
+        scope=ScopeKind.PIPELINE,
+        scope_value="other",
     )
     nobody = Caller(client, token(life, None))
     assert nobody("GET", "/api/pipeline-defs").json()["items"] == []
