@@ -1,0 +1,94 @@
+"""What an audit entry is and how entries hang together.
+
+Each entry's hash covers the log's identity, its own content and the hash before it, so that no
+entry can be changed, taken out or moved without every later hash becoming wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import rfc8785
+from pydantic import Field
+
+from lifecycle.domain.model import Frozen
+
+
+class Event(Frozen):
+    """What a verb tells the audit log: `subject` is `kind:id`, `body` is JSON."""
+
+    verb: str
+    subject: str
+    body: dict[str, Any] = Field(default_factory=dict)
+
+
+class Entry(Frozen):
+    """An event with its place in the chain. Hashes are lower-case hexadecimal SHA-256."""
+
+    sequence: int
+    at: datetime
+    actor: dict[str, Any]
+    verb: str
+    subject: str
+    body: dict[str, Any]
+    previous: str
+    hash: str
+
+    def expected_hash(self, log: str) -> str:
+        """The hash that this content has in the log with the identity `log`."""
+        content = {
+            "log": log,
+            "sequence": self.sequence,
+            "at": self.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            "actor": self.actor,
+            "verb": self.verb,
+            "subject": self.subject,
+            "body": self.body,
+            "previous": self.previous,
+        }
+        return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
+
+
+class Head(Frozen):
+    """How far a log has come, signed with Ed25519; also what is anchored outside."""
+
+    log: str
+    sequence: int
+    hash: str
+    key_id: str
+    signature: str
+
+    @property
+    def signed_bytes(self) -> bytes:
+        """What the signature covers."""
+        content = {"log": self.log, "sequence": self.sequence, "hash": self.hash, "type": "drls-audit-head"}
+        return rfc8785.dumps(content)
+
+
+def genesis(log: str) -> Head:
+    """The unsigned head of a log without entries; its hash is what the first entry follows."""
+    start = hashlib.sha256(f"drls-audit:{log}".encode()).hexdigest()
+    return Head(log=log, sequence=0, hash=start, key_id="", signature="")
+
+
+def chain(head: Head, at: datetime, actor: dict[str, Any], events: Sequence[Event]) -> tuple[Entry, ...]:
+    """The entries for `events`, following `head`."""
+    entries: list[Entry] = []
+    previous = head.hash
+    for sequence, event in enumerate(events, start=head.sequence + 1):
+        entry = Entry(
+            sequence=sequence,
+            at=at,
+            actor=actor,
+            verb=event.verb,
+            subject=event.subject,
+            body=event.body,
+            previous=previous,
+            hash="",
+        )
+        previous = entry.expected_hash(head.log)
+        entries.append(entry.model_copy(update={"hash": previous}))
+    return tuple(entries)

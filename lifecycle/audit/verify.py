@@ -1,0 +1,139 @@
+"""Says what is wrong with a log, without the store that wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+
+from lifecycle.audit.chain import Entry, Head, genesis
+from lifecycle.audit.keys import is_signed
+from lifecycle.domain.model import Frozen
+
+
+class Harm(StrEnum):
+    """What was done to a log."""
+
+    EDITED = "edited"
+    MISSING = "missing"
+    REORDERED = "reordered"
+    BROKEN = "broken"
+    TAIL = "tail"
+    FORKED = "forked"
+    HEAD = "head"
+
+
+class Finding(Frozen):
+    """One harm, at an entry (0 means the log as a whole), in words for people."""
+
+    harm: Harm
+    sequence: int
+    message: str
+
+
+class Verdict(Frozen):
+    """`whole` says that every entry is where and what it was, as far as the head and anchors reach."""
+
+    entries: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def whole(self) -> bool:
+        return not self.findings
+
+
+def verify(
+    entries: Iterable[Entry], head: Head, keys: Mapping[str, str], anchors: Sequence[Head] = ()
+) -> Verdict:
+    """Checks a log from its first entry on.
+
+    `keys` are the trusted public keys by key id (hexadecimal); a key that came with the log proves
+    nothing, so the caller brings them. `anchors` are heads of this log that were kept elsewhere.
+    One pass, constant memory.
+    """
+    findings: list[Finding] = list(_check_signature("the head", head, keys))
+    wanted = {anchor.sequence: anchor for anchor in anchors if anchor.log == head.log}
+    for anchor in anchors:
+        findings.extend(_check_signature(f"the anchor at {anchor.sequence}", anchor, keys))
+        if anchor.log != head.log:
+            findings.append(
+                _found(
+                    Harm.FORKED, 0, f"the anchor at {anchor.sequence} is of another log: the log was replaced"
+                )
+            )
+    count, last, previous = 0, 0, genesis(head.log).hash
+    hash_at_head: str | None = previous if head.sequence == 0 else None
+    for entry in entries:
+        count += 1
+        findings.extend(_check_entry(entry, head.log, last, previous))
+        anchor = wanted.pop(entry.sequence, None)
+        if anchor is not None and anchor.hash != entry.hash:
+            findings.append(
+                _found(
+                    Harm.FORKED,
+                    entry.sequence,
+                    f"entry {entry.sequence} is not the anchored one: the log was rewritten or forked",
+                )
+            )
+        if entry.sequence == head.sequence:
+            hash_at_head = entry.hash
+        last, previous = entry.sequence, entry.hash
+    if last < head.sequence:
+        findings.append(
+            _found(Harm.TAIL, last + 1, f"entries {last + 1} to {head.sequence} are missing at the end")
+        )
+    elif last > head.sequence:
+        findings.append(
+            _found(
+                Harm.HEAD,
+                head.sequence,
+                f"the head is at {head.sequence} but there are entries up to {last}: one was put back",
+            )
+        )
+    elif hash_at_head != head.hash:
+        findings.append(
+            _found(
+                Harm.HEAD,
+                head.sequence,
+                "the last entry is not the one that the head signs: the log was chained again",
+            )
+        )
+    findings.extend(
+        _found(
+            Harm.TAIL,
+            anchor.sequence,
+            f"an anchor knows entry {anchor.sequence}, the log does not: its end was cut off",
+        )
+        for anchor in wanted.values()
+        if anchor.sequence > last
+    )
+    return Verdict(entries=count, findings=tuple(findings))
+
+
+def _found(harm: Harm, sequence: int, message: str) -> Finding:
+    return Finding(harm=harm, sequence=sequence, message=message)
+
+
+def _check_signature(what: str, head: Head, keys: Mapping[str, str]) -> Iterable[Finding]:
+    public = keys.get(head.key_id)
+    if public is None:
+        yield _found(Harm.HEAD, head.sequence, f"{what} is signed by the unknown key {head.key_id[:12]}")
+    elif not is_signed(head, public):
+        yield _found(Harm.HEAD, head.sequence, f"{what} has a wrong signature")
+
+
+def _check_entry(entry: Entry, log: str, last: int, previous: str) -> Iterable[Finding]:
+    number = entry.sequence
+    if entry.hash != entry.expected_hash(log):
+        yield _found(Harm.EDITED, number, f"entry {number} was edited")
+    if number == last:
+        yield _found(Harm.FORKED, number, f"there are two entries {number}: the log was forked")
+    elif number < last:
+        yield _found(
+            Harm.REORDERED, number, f"entry {number} stands after entry {last}: entries were reordered"
+        )
+    elif number > last + 1:
+        yield _found(Harm.MISSING, last + 1, f"entries {last + 1} to {number - 1} are missing")
+    elif entry.previous != previous:
+        yield _found(
+            Harm.BROKEN, number, f"entry {number} does not follow entry {last}: one of both was replaced"
+        )

@@ -1,0 +1,40 @@
+"""Tokens: what a secret was issued for. The secret itself is never kept, only its hash."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from lifecycle.domain.model import Frozen
+
+
+class TokenKind(StrEnum):
+    """PERSONAL for programs, SESSION for a browser, LINK signs in once."""
+
+    PERSONAL = "personal"
+    SESSION = "session"
+    LINK = "link"
+
+
+class TokenScope(StrEnum):
+    """What a token may be used for, at most; its owner's grants still apply."""
+
+    READ = "read"
+    WRITE = "write"
+    APPROVE = "approve"
+    ADMIN = "admin"
+
+
+class Token(Frozen):
+    """An issued secret, by its SHA-256."""
+
+    id: int
+    person_id: int
+    kind: TokenKind
+    name: str
+    secret_hash: str
+    scopes: tuple[TokenScope, ...]
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+    revoked_at: datetime | None

@@ -1,0 +1,225 @@
+"""From facts to a plan: what a promotion would be now, and everything that stands in its way.
+
+The same function serves `plan`, `request` and `execute`, so that what people are shown as blocking is
+what blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from pydantic import Field
+
+from lifecycle.domain.carry import CarryDecision, choose_carry
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.evidence import Asked, Evidence, assess
+from lifecycle.domain.four_eyes import Eligibility
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.plan import Advice, Carry, InputPlan, Plan, PositionPlan, TablePlan
+from lifecycle.domain.policy import Hold, Policy, PolicyRevision
+from lifecycle.domain.readiness import waits_for
+from lifecycle.domain.run import Drift, InputRead, Receipt, Session
+from lifecycle.domain.version import Deployment, Version
+from lifecycle.ports import SnapshotFacts, TableFacts
+
+
+class StoreFacts(Frozen):
+    """What the store says about promoting `version` to `target`."""
+
+    pipeline: str
+    version: Version
+    source: Environment
+    target: Environment
+    asked: Asked
+    source_deployment: Deployment | None
+    target_version: Version | None
+    policy: PolicyRevision | None
+    session: Session | None
+    receipts: tuple[Receipt, ...] = ()
+    parameters: dict[str, dict[str, object]] = Field(default_factory=dict)
+    eligibility: Eligibility | None = None
+    owners: dict[str, str] = Field(default_factory=dict)
+    drifts: tuple[Drift, ...] = ()
+    freeze: Hold | None = None
+    local_commands: tuple[str, ...] = ()
+    next_target_run: datetime | None = None
+    expires_at: datetime
+
+
+class DataFacts(Frozen):
+    """What the data plane says: per sink table in source and target, and about what was read."""
+
+    source: dict[str, TableFacts] = Field(default_factory=dict)
+    target: dict[str, TableFacts] = Field(default_factory=dict)
+    chains: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    since_base: dict[str, tuple[SnapshotFacts, ...]] = Field(default_factory=dict)
+    on_main: dict[tuple[str, int], bool] = {}  # noqa: RUF012 (pydantic copies it)
+    fingerprints: dict[str, str] = Field(default_factory=dict)
+    positions: tuple[PositionPlan, ...] = ()
+
+
+class Draft(Frozen):
+    """The plan as of now. `problems` are refused at a request and make an approved plan fail."""
+
+    plan: Plan
+    advice: Advice
+    problems: tuple[str, ...]
+    evidence: Evidence
+
+
+def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | None = None) -> Draft:
+    """What promoting would be at `now`.
+
+    With `approved`, its candidates and receipts are looked at again, not the newest ones, and a base
+    that only compaction (`replace`) has moved counts as the approved one.
+    """
+    policy = (store.policy and store.policy.body) or Policy()
+    receipts = _named(store.receipts, approved)
+    evidence = _evidence(store, data, receipts, policy, now)
+    decision = _carry(store, data, evidence)
+    plan = Plan(
+        pipeline=store.pipeline,
+        version=store.version.number,
+        spec_digest=store.version.digest,
+        source=store.source,
+        target=store.target,
+        replaces=store.target_version and store.target_version.digest,
+        carry=decision.carry,
+        carry_reason=decision.reason,
+        session=evidence.session,
+        parameters=evidence.parameters,
+        inputs=tuple(_input(read, store, data) for read in evidence.inputs),
+        tables=tuple(_table(name, decision.carry, evidence, data, approved) for name in store.asked.tables),
+        positions=data.positions,
+        receipts=evidence.receipts,
+        policy=store.policy.id if store.policy else None,
+    )
+    problems = (*_problems(store, policy), *evidence.problems)
+    may = store.eligibility.may_approve if store.eligibility else ()
+    waiting = waits_for(store.source_deployment, store.freeze, policy, now)
+    advice = Advice(
+        may_approve=tuple(sorted(standing.name for standing in may)),
+        blocked=problems if waiting is None else (*problems, waiting.why),
+        warnings=tuple(_warnings(store, data, evidence)),
+    )
+    return Draft(plan=plan, advice=advice, problems=problems, evidence=evidence)
+
+
+def _named(receipts: Sequence[Receipt], approved: Plan | None) -> Sequence[Receipt]:
+    if approved is None:
+        return receipts
+    return [receipt for receipt in receipts if receipt.id in approved.receipts]
+
+
+def _evidence(
+    store: StoreFacts, data: DataFacts, receipts: Sequence[Receipt], policy: Policy, now: datetime
+) -> Evidence:
+    if not store.target.needs_evidence:
+        return Evidence(session=None)
+    return assess(
+        store.asked,
+        session=store.session,
+        receipts=receipts,
+        chains=data.chains,
+        parameters=store.parameters,
+        policy=policy,
+        now=now,
+    )
+
+
+def _carry(store: StoreFacts, data: DataFacts, evidence: Evidence) -> CarryDecision:
+    separate = {
+        table: facts.separate
+        for table, facts in (*data.source.items(), *data.target.items())
+        if facts.separate is not None
+    }
+    return choose_carry(
+        moves_data=store.target is Environment.PRODUCTION,
+        tables=store.asked.tables,
+        separate=separate,
+        inputs=evidence.inputs,
+        on_main=data.on_main,
+        candidates=evidence.candidates,
+        target_fingerprints=data.fingerprints,
+        next_target_run=store.next_target_run,
+        expires_at=store.expires_at,
+    )
+
+
+def _input(read: InputRead, store: StoreFacts, data: DataFacts) -> InputPlan:
+    # The target's fingerprint is what a promotion would start to read: that is what must not change.
+    fingerprint = data.fingerprints.get(read.node) if read.snapshot is None else None
+    return InputPlan(
+        node=read.node,
+        name=read.name,
+        table_uuid=read.table_uuid,
+        ref=read.ref,
+        snapshot=read.snapshot,
+        fingerprint=fingerprint,
+    )
+
+
+def _table(name: str, carry: Carry, evidence: Evidence, data: DataFacts, approved: Plan | None) -> TablePlan:
+    if carry is Carry.CODE:
+        return TablePlan(table=name)
+    facts = data.target[name]
+    return TablePlan(
+        table=name,
+        table_uuid=facts.uuid,
+        base=_base(name, facts, data.since_base, approved),
+        candidate=evidence.candidates.get(name),
+        metadata_changes=facts.metadata_changes,
+    )
+
+
+def _base(
+    name: str, facts: TableFacts, since_base: Mapping[str, Sequence[SnapshotFacts]], approved: Plan | None
+) -> int | None:
+    planned = next((table for table in approved.tables if table.table == name), None) if approved else None
+    if planned is None or planned.base == facts.head:
+        return facts.head
+    moved = since_base.get(name, ())
+    if moved and moved[-1].parent == planned.base and all(one.operation == "replace" for one in moved):
+        return planned.base
+    return facts.head
+
+
+def _problems(store: StoreFacts, policy: Policy) -> Iterable[str]:
+    where, target = store.source.value, store.target.value
+    active = store.source_deployment
+    if active is None or active.version_id != store.version.id:
+        yield f"version {store.version.number} is not active in {where}: promote it there first"
+    if store.target_version is not None and store.target_version.id == store.version.id:
+        yield f"version {store.version.number} is active in {target} already"
+    if store.target.governed and store.policy is None:
+        yield f"{target} has no policy, so nothing may go there: set one with drls policy set {target}"
+    if store.target.governed and store.local_commands:
+        names = ", ".join(store.local_commands)
+        yield f"{names} runs a local command without an image: name an image by @sha256, or stay in QA"
+    for table, owner in sorted(store.owners.items()):
+        yield f"{table} is written by pipeline {owner}: a table has one writing pipeline"
+    for drift in store.drifts:
+        yield (
+            f"{drift.table_name} has drifted on {drift.ref} (snapshot {drift.found} has no permit): "
+            f"a LeadDataEngineer adopts or reverts it first"
+        )
+    if store.target.governed and store.eligibility is not None and not store.eligibility.reachable:
+        yield _nobody(store.eligibility, policy)
+
+
+def _nobody(eligibility: Eligibility, policy: Policy) -> str:
+    helpers = [name for name, why in eligibility.excluded.items() if why.startswith("contributed")]
+    let = f"; let somebody else than {', '.join(sorted(helpers))} do such work, or" if helpers else ";"
+    return f"nobody can give the approval ({policy.quorum}){let} grant another person the role"
+
+
+def _warnings(store: StoreFacts, data: DataFacts, evidence: Evidence) -> Iterable[str]:
+    for table, facts in sorted(data.source.items()):
+        candidate = evidence.candidates.get(table)
+        if candidate is not None and facts.head != candidate:
+            yield f"{table}: {store.source.value} has moved on from snapshot {candidate} to {facts.head}"
+    tools = {f"{k} {v}" for receipt in store.receipts for k, v in receipt.details.tools.items()}
+    names = [tool.split(" ")[0] for tool in tools]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"the evidence ran with several versions of {name}"

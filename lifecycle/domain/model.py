@@ -1,0 +1,21 @@
+"""The base of every value here, and the types that all of them share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+
+class Frozen(BaseModel):
+    """A value: never changed in place, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _as_int(value: object) -> object:
+    return int(value) if isinstance(value, str) else value
+
+
+# Iceberg's ids use 63 bits; JSON numbers are exact to 53, so they travel as text.
+SnapshotId = Annotated[int, BeforeValidator(_as_int), PlainSerializer(str, return_type=str, when_used="json")]

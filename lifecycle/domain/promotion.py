@@ -1,0 +1,220 @@
+"""The life of a request to promote (L8): its states, and the changes that move it.
+
+requested → approved → executing → done, or rejected, withdrawn, expired, stale, failed.
+A failed execution can be resumed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, assert_never
+
+from pydantic import Field
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.plan import Plan
+from lifecycle.errors import Conflict
+
+
+class State(StrEnum):
+    """Where a request stands."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    EXECUTING = "executing"
+    DONE = "done"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    STALE = "stale"
+    FAILED = "failed"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether people can still decide, withdraw, or wait for it."""
+        return self in (State.REQUESTED, State.APPROVED)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing can happen to it any more."""
+        return self in (State.DONE, State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.STALE)
+
+
+class Promotion(Frozen):
+    """A request with the plan that is approved. `revision` counts its changes (compare-and-set).
+
+    `pinned`: its candidates are kept by a tag, which goes when the request is over.
+    """
+
+    id: int
+    revision: int
+    pipeline_id: int
+    version_id: int
+    target: Environment
+    state: State
+    plan: Plan
+    plan_digest: str
+    policy_id: int | None
+    requested_by: int | None
+    acted_for: int | None
+    reason: str
+    refresh_of: int | None
+    requested_at: datetime
+    expires_at: datetime
+    approved_at: datetime | None
+    finished_at: datetime | None
+    outcome: str
+    pinned: bool
+    executor: str | None
+    lease_until: datetime | None
+
+
+class Verdict(StrEnum):
+    """What a person says to a request."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Decision(Frozen):
+    """A person's verdict on a plan digest, with what they were at that moment. Never changed."""
+
+    id: int
+    promotion_id: int
+    person: int
+    identity: str
+    verdict: Verdict
+    reason: str
+    role: str
+    teams: tuple[str, ...]
+    own_work: bool
+    plan_digest: str
+    at: datetime
+
+
+class Comment(Frozen):
+    """A remark on a request. Never changed."""
+
+    id: int
+    promotion_id: int
+    person: int
+    body: str
+    at: datetime
+
+
+class Approved(Frozen):
+    """The quorum is met."""
+
+    kind: Literal["approved"] = "approved"
+    at: datetime
+
+
+class Ended(Frozen):
+    """Over without effect, with the reason in `outcome`."""
+
+    kind: Literal["ended"] = "ended"
+    state: Literal[State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.STALE]
+    outcome: str
+    at: datetime
+
+
+class Started(Frozen):
+    """An executor took it, or took it over after a lease ran out or a failure."""
+
+    kind: Literal["started"] = "started"
+    executor: str
+    lease_until: datetime
+    now: datetime
+
+
+class Finished(Frozen):
+    """The target runs the version."""
+
+    kind: Literal["finished"] = "finished"
+    executor: str
+    at: datetime
+
+
+class Broken(Frozen):
+    """Execution could not go on; everything that had moved stays in the journal for resume."""
+
+    kind: Literal["broken"] = "broken"
+    executor: str
+    outcome: str
+
+
+class Undone(Frozen):
+    """Execution ended in nothing: what had moved is back."""
+
+    kind: Literal["undone"] = "undone"
+    executor: str
+    state: Literal[State.STALE, State.WITHDRAWN]
+    outcome: str
+    at: datetime
+
+
+Change = Annotated[Approved | Ended | Started | Finished | Broken | Undone, Field(discriminator="kind")]
+
+
+def apply(promotion: Promotion, change: Change) -> Promotion:
+    """The request after `change`. Raises Conflict when its state does not allow the change."""
+    match change:
+        case Approved():
+            _expect(promotion, State.REQUESTED, doing="approved")
+            return _next(promotion, state=State.APPROVED, approved_at=change.at)
+        case Ended():
+            _expect(promotion, State.REQUESTED, State.APPROVED, State.FAILED, doing=change.state.value)
+            return _next(promotion, state=change.state, outcome=change.outcome, finished_at=change.at)
+        case Started():
+            _expect(promotion, State.APPROVED, State.FAILED, State.EXECUTING, doing="executed")
+            if promotion.state is State.EXECUTING and not _lease_is_over(promotion, change):
+                raise Conflict(
+                    f"request {promotion.id} is being executed by {promotion.executor}; wait until it is done"
+                )
+            return _next(
+                promotion,
+                state=State.EXECUTING,
+                executor=change.executor,
+                lease_until=change.lease_until,
+                outcome="",
+            )
+        case Finished():
+            _expect_executor(promotion, change.executor)
+            return _next(promotion, state=State.DONE, finished_at=change.at, lease_until=None)
+        case Broken():
+            _expect_executor(promotion, change.executor)
+            return _next(promotion, state=State.FAILED, outcome=change.outcome, lease_until=None)
+        case Undone():
+            _expect_executor(promotion, change.executor)
+            return _next(
+                promotion, state=change.state, outcome=change.outcome, finished_at=change.at, lease_until=None
+            )
+        case _:
+            assert_never(change)
+
+
+def _lease_is_over(promotion: Promotion, change: Started) -> bool:
+    own = promotion.executor == change.executor
+    return own or promotion.lease_until is None or promotion.lease_until <= change.now
+
+
+def _expect(promotion: Promotion, *states: State, doing: str) -> None:
+    if promotion.state not in states:
+        why = f" ({promotion.outcome})" if promotion.outcome else ""
+        raise Conflict(
+            f"request {promotion.id} is {promotion.state.value}{why} and cannot be {doing} any more"
+        )
+
+
+def _expect_executor(promotion: Promotion, executor: str) -> None:
+    if promotion.state is not State.EXECUTING or promotion.executor != executor:
+        raise Conflict(
+            f"request {promotion.id} is {promotion.state.value}, executed by {promotion.executor}: "
+            f"{executor} lost its lease and stops"
+        )
+
+
+def _next(promotion: Promotion, **changed: Any) -> Promotion:
+    return promotion.model_copy(update={**changed, "revision": promotion.revision + 1})

@@ -1,0 +1,27 @@
+"""What production would go back to (L1): promotions push a release, rollbacks take one off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lifecycle.domain.version import Deployment
+
+ROLLBACK = "rollback"
+
+
+def previous_release(history: Sequence[Deployment]) -> Deployment | None:
+    """The release that a rollback of the active one re-activates; None when there is none.
+
+    `history` is every deployment of one pipeline in one environment, oldest first.
+    """
+    stack: list[Deployment] = []
+    for deployment in history:
+        if deployment.reason == ROLLBACK and stack:
+            stack.pop()
+            if stack:
+                stack[-1] = deployment
+                continue
+        stack.append(deployment)
+    if len(stack) < 2 or stack[-1].ended_at is not None:
+        return None
+    return stack[-2]

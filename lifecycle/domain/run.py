@@ -1,0 +1,170 @@
+"""Runs as the lifecycle sees them: admitted once (L10), publishing under permits (L11), leaving receipts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.model import Frozen, SnapshotId
+
+
+class SessionState(StrEnum):
+    """PENDING: the branches are opened when the version's first run starts."""
+
+    PENDING = "pending"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Session(Frozen):
+    """An evidence session: `bases` is where each table's branch started, None for a table without data."""
+
+    id: int
+    environment: Environment
+    pipeline_id: int
+    version_id: int
+    state: SessionState
+    bases: dict[str, SnapshotId | None]
+    created_at: datetime
+    opened_at: datetime | None
+    closed_at: datetime | None
+
+
+class AdmissionState(StrEnum):
+    """QUEUED waits for the run before it; one is RUNNING per pipeline and environment."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    REVOKED = "revoked"
+
+    @property
+    def is_live(self) -> bool:
+        return self in (AdmissionState.QUEUED, AdmissionState.RUNNING)
+
+
+class Admission(Frozen):
+    """One run of one pipeline, tied to the version that it was admitted with."""
+
+    id: int
+    run_id: str
+    root_run_id: str
+    environment: Environment
+    pipeline_id: int
+    version_id: int
+    session_id: int | None
+    state: AdmissionState
+    parameters: dict[str, Any]
+    way_in: str
+    admitted_by: int | None
+    admitted_at: datetime
+    ended_at: datetime | None
+    why: str
+
+
+class PermitState(StrEnum):
+    """LIVE until it is used, its publish was found never to have happened, or it is taken away."""
+
+    LIVE = "live"
+    USED = "used"
+    VOID = "void"
+    REVOKED = "revoked"
+
+
+class CheckResult(Frozen):
+    """What one check found on what was written. `digest` ties it to the check in the spec."""
+
+    node: str
+    check: str
+    passed: bool
+    blocking: bool = True
+    observed: str = ""
+
+
+class InputRead(Frozen):
+    """What a step read, as it was pinned (D1)."""
+
+    node: str
+    name: str
+    table_uuid: str | None = None
+    ref: str | None = None
+    snapshot: SnapshotId | None = None
+    fingerprint: str | None = None
+
+
+class Work(Frozen):
+    """What a step says about what it wrote; part of the permit, kept in the receipt."""
+
+    inputs: tuple[InputRead, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    rows: int | None = None
+    bytes: int | None = None
+    seconds: float | None = None
+    positions: dict[str, SnapshotId] = Field(default_factory=dict)
+    tools: dict[str, str] = Field(default_factory=dict)
+    table_uuid: str | None = None
+
+
+class Permit(Frozen):
+    """Leave to move `ref` of `table_name` from `base` to `candidate`, once, until `lease_until`."""
+
+    id: int
+    admission_id: int
+    environment: Environment
+    pipeline_id: int
+    version_id: int
+    session_id: int | None
+    step: str
+    partition: str
+    table_name: str
+    ref: str
+    base: SnapshotId | None
+    candidate: SnapshotId
+    details: Work
+    state: PermitState
+    granted_at: datetime
+    lease_until: datetime
+    closed_at: datetime | None
+
+
+class Receipt(Frozen):
+    """Proof that a snapshot was published by a version: by a run's permit, or by a promotion."""
+
+    id: int
+    permit_id: int | None
+    promotion_id: int | None
+    run_id: str
+    root_run_id: str
+    environment: Environment
+    pipeline_id: int
+    version_id: int
+    session_id: int | None
+    step: str
+    partition: str
+    table_name: str
+    ref: str
+    base: SnapshotId | None
+    snapshot: SnapshotId
+    details: Work
+    at: datetime
+
+
+class Drift(Frozen):
+    """A head of a governed ref that no permit explains (L15)."""
+
+    id: int
+    environment: Environment
+    pipeline_id: int
+    table_name: str
+    ref: str
+    expected: SnapshotId | None
+    found: SnapshotId | None
+    state: str
+    reason: str
+    found_at: datetime
+    closed_at: datetime | None
+    closed_by: int | None

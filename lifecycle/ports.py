@@ -1,0 +1,177 @@
+"""What the outside does for the lifecycle: data (Iceberg), runs (Dagster), time, messages.
+
+Adapters live outside; their fakes live in tests, and one behaviour suite runs against both. Facts
+are asked and moves are made here; whether a move may be made is decided in `domain` and `usecases`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.model import Frozen, SnapshotId
+from lifecycle.domain.plan import PositionPlan
+
+
+class Clock(ABC):
+    """The only source of time; always aware, always UTC (L8)."""
+
+    @abstractmethod
+    def now(self) -> datetime:
+        """The present."""
+
+
+class SystemClock(Clock):
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class SnapshotFacts(Frozen):
+    """One snapshot on a ref. `operation` is Iceberg's: append, replace, overwrite, delete."""
+
+    id: SnapshotId
+    parent: SnapshotId | None
+    operation: str
+
+
+class TableFacts(Frozen):
+    """A sink table as one environment sees it.
+
+    `head` is None for a ref without a snapshot, `uuid` None for a table that is not there yet.
+    `separate` says, in words, why this table's data cannot be carried by moving a ref (D10, another
+    catalog); None when it can. `metadata_changes` are what a promotion would change in the table.
+    """
+
+    table: str
+    uuid: str | None
+    head: SnapshotId | None
+    separate: str | None = None
+    metadata_changes: tuple[str, ...] = ()
+
+
+class Move(Frozen):
+    """A compare-and-set of `ref` from `base` (None: the ref has no snapshot) to `candidate`.
+
+    `tag` is made in the same commit and must be new; `metadata_changes` are applied in it.
+    """
+
+    table: str
+    ref: str
+    base: SnapshotId | None
+    candidate: SnapshotId
+    tag: str
+    metadata_changes: tuple[str, ...] = ()
+
+
+class MoveResult(StrEnum):
+    """MOVED now; ALREADY by an earlier try (the tag is there); CONFLICT: the ref is not at `base`."""
+
+    MOVED = "moved"
+    ALREADY = "already"
+    CONFLICT = "conflict"
+
+
+class DataPlane(ABC):
+    """Iceberg refs. Each call is atomic by itself and safe to repeat; none asks who may do it.
+
+    A call that cannot reach the catalog raises; the caller leaves its journal for resume.
+    """
+
+    @abstractmethod
+    def table(self, table: str, environment: Environment) -> TableFacts:
+        """A table as `environment` sees it now: its own ref where it has one, else main."""
+
+    @abstractmethod
+    def snapshots(
+        self, table: str, environment: Environment, head: int | None, until: int | None
+    ) -> Sequence[SnapshotFacts]:
+        """The ancestors of `head`, itself first, back to and without `until`.
+
+        All of them when `until` is no ancestor, none when `head` is None.
+        """
+
+    @abstractmethod
+    def is_on_main(self, table: str, snapshot: int) -> bool:
+        """Whether `snapshot` is main's head or an ancestor of it."""
+
+    @abstractmethod
+    def fingerprints(self, spec: str, environment: Environment) -> Mapping[str, str]:
+        """For each source node that is no Iceberg table: what its connection or path resolves to, hashed."""
+
+    @abstractmethod
+    def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
+        """Where incremental reading will go on in `target` (D4)."""
+
+    @abstractmethod
+    def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
+        """Puts each table's branch of `environment` freshly on main (D9); returns where each starts."""
+
+    @abstractmethod
+    def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:
+        """Keeps `snapshot` under `tag`, so that it outlives its branch; repeating changes nothing."""
+
+    @abstractmethod
+    def unpin(self, table: str, environment: Environment, tag: str) -> None:
+        """Takes `tag` away; nothing when it is not there."""
+
+    @abstractmethod
+    def move(self, move: Move, environment: Environment) -> MoveResult:
+        """The compare-and-set, with the release tag, in one commit."""
+
+    @abstractmethod
+    def undo(self, move: Move, environment: Environment) -> bool:
+        """Puts a moved ref back from `candidate` to `base` and takes the tag away.
+
+        True when the ref is not moved afterwards, False when others wrote on top of it since.
+        """
+
+
+class RunState(StrEnum):
+    """What the orchestrator knows of a run; UNKNOWN: it has never heard of it, or forgot it."""
+
+    ACTIVE = "active"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+
+
+class Orchestrator(ABC):
+    """Dagster, as far as the lifecycle needs it. It pushes; sensors catch what a push missed."""
+
+    @abstractmethod
+    def run_state(self, run_id: str) -> RunState:
+        """Whether a run can still do something."""
+
+    @abstractmethod
+    def deployments_changed(self, environment: Environment) -> None:
+        """What is active in `environment` is another than before."""
+
+    @abstractmethod
+    def launch(self, environment: Environment, pipeline: str, reason: str) -> None:
+        """Starts a run of the active version, through the gate like any other."""
+
+    @abstractmethod
+    def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
+        """A promotion carried these snapshots: report a materialization each (L14)."""
+
+
+class Message(Frozen):
+    """A notification for one receiver; `body` is JSON, `key` is the same in each retry."""
+
+    key: str
+    event: str
+    receiver: str
+    body: dict[str, Any]
+
+
+class Notifier(ABC):
+    """Delivers one message, or raises; the outbox retries."""
+
+    @abstractmethod
+    def deliver(self, message: Message) -> None:
+        """Returns when the receiver has taken the message."""

@@ -1,0 +1,107 @@
+"""What is, and was, active where (L1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import or_, select, update
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.version import Deployment, Label
+from lifecycle.errors import Conflict
+from lifecycle.store.tables import DeploymentRow, VersionRow
+from lifecycle.store.tx import Tx
+
+_ALL = tuple(DeploymentRow.__table__.columns)
+
+
+class Deployments:
+    """The truth about (environment, pipeline) → version, now and at any past time."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    def active(self, pipeline_id: int, environment: Environment) -> Deployment | None:
+        query = select(*_ALL).where(
+            DeploymentRow.pipeline_id == pipeline_id,
+            DeploymentRow.environment == environment.value,
+            DeploymentRow.ended_at.is_(None),
+        )
+        return self._tx.one(Deployment, query)
+
+    def active_everywhere(self, pipeline_id: int) -> tuple[Deployment, ...]:
+        query = select(*_ALL).where(
+            DeploymentRow.pipeline_id == pipeline_id, DeploymentRow.ended_at.is_(None)
+        )
+        return self._tx.many(Deployment, query)
+
+    def active_numbers(self, pipeline_ids: Iterable[int]) -> dict[int, dict[Environment, int]]:
+        """By pipeline and environment: the number of the active version."""
+        query = (
+            select(DeploymentRow.pipeline_id, DeploymentRow.environment, VersionRow.number)
+            .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
+            .where(DeploymentRow.pipeline_id.in_(list(pipeline_ids)), DeploymentRow.ended_at.is_(None))
+        )
+        found: dict[int, dict[Environment, int]] = {}
+        for pipeline_id, environment, number in self._tx.tuples(query):
+            found.setdefault(pipeline_id, {})[Environment(environment)] = number
+        return found
+
+    def of(self, environment: Environment, at: datetime | None = None) -> tuple[Deployment, ...]:
+        """What is active in `environment` now, or was at `at`."""
+        query = select(*_ALL).where(DeploymentRow.environment == environment.value)
+        if at is None:
+            query = query.where(DeploymentRow.ended_at.is_(None))
+        else:
+            query = query.where(
+                DeploymentRow.started_at <= at,
+                or_(DeploymentRow.ended_at.is_(None), DeploymentRow.ended_at > at),
+            )
+        return self._tx.many(Deployment, query.order_by(DeploymentRow.pipeline_id, DeploymentRow.id))
+
+    def history(self, pipeline_id: int, environment: Environment | None = None) -> tuple[Deployment, ...]:
+        """Every deployment of a pipeline, oldest first."""
+        query = select(*_ALL).where(DeploymentRow.pipeline_id == pipeline_id)
+        if environment is not None:
+            query = query.where(DeploymentRow.environment == environment.value)
+        return self._tx.many(Deployment, query.order_by(DeploymentRow.id))
+
+    def start(
+        self,
+        environment: Environment,
+        pipeline_id: int,
+        version_id: int,
+        digest: str,
+        *,
+        reason: str,
+        label: Label,
+        by: int | None,
+        promotion_id: int | None = None,
+    ) -> Deployment:
+        """Makes a version active where none is; `end` the one before first."""
+        self._tx.insert(
+            DeploymentRow,
+            environment=environment.value,
+            pipeline_id=pipeline_id,
+            version_id=version_id,
+            deployed_digest=digest,
+            reason=reason,
+            label=label.value,
+            promotion_id=promotion_id,
+            started_at=self._tx.now,
+            started_by=by,
+        )
+        found = self.active(pipeline_id, environment)
+        assert found is not None  # noqa: S101 (inserted above)
+        return found
+
+    def end(self, deployment: Deployment, reason: str) -> None:
+        """Ends an active deployment. Raises Conflict when it ended already."""
+        changed = self._tx.update(
+            update(DeploymentRow)
+            .where(DeploymentRow.id == deployment.id, DeploymentRow.ended_at.is_(None))
+            .values(ended_at=self._tx.now, ended_reason=reason)
+        )
+        if not changed:
+            raise Conflict(f"deployment {deployment.id} ended already; look again")

@@ -1,0 +1,191 @@
+"""People, teams, grants, credentials and sign-in attempts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import or_, select, update
+
+from lifecycle.domain.credentials import Token
+from lifecycle.domain.people import Grant, Person, Target, Team, role_on
+from lifecycle.domain.quorum import Standing
+from lifecycle.errors import NotFound
+from lifecycle.store.tables_people import (
+    GrantRow,
+    MembershipRow,
+    PersonRow,
+    SignInAttemptRow,
+    TeamRow,
+    TokenRow,
+)
+from lifecycle.store.tx import Tx
+
+_PERSON = tuple(PersonRow.__table__.columns)
+_GRANT = tuple(GrantRow.__table__.columns)
+_TOKEN = tuple(TokenRow.__table__.columns)
+
+
+class People:
+    """Accounts and what they may do."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    def add(self, **values: Any) -> Person:
+        return self.get(self._tx.insert(PersonRow, created_at=self._tx.now, access_epoch=1, **values))
+
+    def get(self, person_id: int) -> Person:
+        found = self._tx.one(Person, select(*_PERSON).where(PersonRow.id == person_id))
+        if found is None:
+            raise NotFound(f"there is no account with the id {person_id}")
+        return found
+
+    def find(self, name: str) -> Person | None:
+        return self._tx.one(Person, select(*_PERSON).where(PersonRow.name == name))
+
+    def named(self, name: str) -> Person:
+        found = self.find(name)
+        if found is None:
+            raise NotFound(f"there is no account {name!r}; drls user list shows what there is")
+        return found
+
+    def with_subject(self, subject: str) -> Person | None:
+        return self._tx.one(Person, select(*_PERSON).where(PersonRow.subject == subject))
+
+    def all(self) -> tuple[Person, ...]:
+        return self._tx.many(Person, select(*_PERSON).order_by(PersonRow.name))
+
+    def change(self, person_id: int, **values: Any) -> Person:
+        """Changes an account and makes what was issued to it before outdated."""
+        self._tx.update(
+            update(PersonRow)
+            .where(PersonRow.id == person_id)
+            .values(access_epoch=PersonRow.access_epoch + 1, **values)
+        )
+        return self.get(person_id)
+
+    def add_team(self, name: str) -> Team:
+        key = self._tx.insert(TeamRow, name=name, created_at=self._tx.now)
+        return Team(id=key, name=name, created_at=self._tx.now)
+
+    def team(self, name: str) -> Team:
+        found = self._tx.one(Team, select(*TeamRow.__table__.columns).where(TeamRow.name == name))
+        if found is None:
+            raise NotFound(f"there is no team {name!r}; drls team list shows what there is")
+        return found
+
+    def teams(self) -> tuple[Team, ...]:
+        return self._tx.many(Team, select(*TeamRow.__table__.columns).order_by(TeamRow.name))
+
+    def members(self, team_id: int) -> tuple[Person, ...]:
+        query = select(*_PERSON).join(MembershipRow, MembershipRow.person_id == PersonRow.id)
+        return self._tx.many(Person, query.where(MembershipRow.team_id == team_id).order_by(PersonRow.name))
+
+    def set_member(self, team_id: int, person_id: int, *, member: bool) -> None:
+        """Adds or removes; both outdate what was issued to the person."""
+        known = self._tx.values(
+            select(MembershipRow.id).where(
+                MembershipRow.team_id == team_id, MembershipRow.person_id == person_id
+            )
+        )
+        if member and not known:
+            self._tx.insert(MembershipRow, team_id=team_id, person_id=person_id)
+        if not member and known:
+            self._tx.delete(MembershipRow, MembershipRow.id == known[0])
+        self.change(person_id)
+
+    def team_names(self, person_id: int) -> tuple[str, ...]:
+        query = select(TeamRow.name).join(MembershipRow, MembershipRow.team_id == TeamRow.id)
+        return tuple(
+            self._tx.values(query.where(MembershipRow.person_id == person_id).order_by(TeamRow.name))
+        )
+
+    def add_grant(self, **values: Any) -> Grant:
+        key = self._tx.insert(GrantRow, granted_at=self._tx.now, **values)
+        return self.grant(key)
+
+    def grant(self, grant_id: int) -> Grant:
+        found = self._tx.one(Grant, select(*_GRANT).where(GrantRow.id == grant_id))
+        if found is None:
+            raise NotFound(f"there is no grant {grant_id}")
+        return found
+
+    def revoke_grant(self, grant: Grant) -> None:
+        self._tx.update(
+            update(GrantRow)
+            .where(GrantRow.id == grant.id, GrantRow.revoked_at.is_(None))
+            .values(revoked_at=self._tx.now)
+        )
+
+    def all_grants(self) -> tuple[Grant, ...]:
+        return self._tx.many(
+            Grant, select(*_GRANT).where(GrantRow.revoked_at.is_(None)).order_by(GrantRow.id)
+        )
+
+    def grants(self, person_id: int) -> tuple[Grant, ...]:
+        """Living grants of a person, their teams' too."""
+        teams = select(MembershipRow.team_id).where(MembershipRow.person_id == person_id)
+        query = select(*_GRANT).where(
+            GrantRow.revoked_at.is_(None), or_(GrantRow.person_id == person_id, GrantRow.team_id.in_(teams))
+        )
+        return self._tx.many(Grant, query.order_by(GrantRow.id))
+
+    def standing(self, person: Person, target: Target) -> Standing:
+        """A person's role and teams with regard to `target`."""
+        return Standing(
+            identity=person.identity,
+            name=person.name,
+            role=role_on(self.grants(person.id), target),
+            teams=self.team_names(person.id),
+        )
+
+    def add_token(self, **values: Any) -> Token:
+        key = self._tx.insert(TokenRow, created_at=self._tx.now, **values)
+        found = self._tx.one(Token, select(*_TOKEN).where(TokenRow.id == key))
+        assert found is not None  # noqa: S101 (inserted above)
+        return found
+
+    def token_with_hash(self, secret_hash: str) -> Token | None:
+        return self._tx.one(Token, select(*_TOKEN).where(TokenRow.secret_hash == secret_hash))
+
+    def tokens(self, person_id: int) -> tuple[Token, ...]:
+        query = select(*_TOKEN).where(TokenRow.person_id == person_id, TokenRow.revoked_at.is_(None))
+        return self._tx.many(Token, query.order_by(TokenRow.id))
+
+    def token(self, token_id: int) -> Token:
+        found = self._tx.one(Token, select(*_TOKEN).where(TokenRow.id == token_id))
+        if found is None:
+            raise NotFound(f"there is no token {token_id}")
+        return found
+
+    def end_token(self, token: Token, *, used: bool = False) -> bool:
+        """Revokes a token, or uses a one-time link up; False when it was over already."""
+        column = "used_at" if used else "revoked_at"
+        statement = (
+            update(TokenRow)
+            .where(TokenRow.id == token.id, TokenRow.revoked_at.is_(None), TokenRow.used_at.is_(None))
+            .values(**{column: self._tx.now})
+        )
+        return self._tx.update(statement) == 1
+
+    def add_attempt(self, account: str, host: str, *, succeeded: bool) -> None:
+        self._tx.insert(SignInAttemptRow, account=account, host=host, succeeded=succeeded, at=self._tx.now)
+
+    def failures(
+        self, *, account: str | None = None, host: str | None = None, since: timedelta
+    ) -> list[datetime]:
+        """When sign-in failed lately, oldest first; an account's count starts again at a success."""
+        start = self._tx.now - since
+        query = select(SignInAttemptRow.at).where(SignInAttemptRow.at > start, ~SignInAttemptRow.succeeded)
+        if account is not None:
+            last = (
+                select(SignInAttemptRow.id)
+                .where(SignInAttemptRow.account == account, SignInAttemptRow.succeeded)
+                .order_by(SignInAttemptRow.id.desc())
+            )
+            newest = self._tx.values(last.limit(1))
+            query = query.where(SignInAttemptRow.account == account, SignInAttemptRow.id > (newest or [0])[0])
+        if host is not None:
+            query = query.where(SignInAttemptRow.host == host)
+        return self._tx.values(query.order_by(SignInAttemptRow.id))

@@ -1,0 +1,175 @@
+"""Pipelines and their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from lifecycle.domain.version import Contribution, Pipeline, Version
+from lifecycle.errors import NotFound
+from lifecycle.store.tables import DeploymentRow, PipelineRow, SavedRow, SinkTableRow, VersionRow
+from lifecycle.store.tx import Tx
+
+_HEADS = (
+    VersionRow.id, VersionRow.pipeline_id, VersionRow.number, VersionRow.digest, VersionRow.parent_id,
+    VersionRow.message, VersionRow.origin, VersionRow.author, VersionRow.acted_for, VersionRow.created_at,
+)  # fmt: skip
+
+
+class Pipelines:
+    """Pipelines, versions, who contributed, and which tables a version writes."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    def add(self, name: str, created_by: int | None) -> Pipeline:
+        self._tx.insert(PipelineRow, name=name, created_at=self._tx.now, created_by=created_by)
+        return self.named(name)
+
+    def find(self, name: str) -> Pipeline | None:
+        """A pipeline by name, deleted ones too."""
+        return self._tx.one(Pipeline, select(*PipelineRow.__table__.columns).where(PipelineRow.name == name))
+
+    def named(self, name: str) -> Pipeline:
+        """A pipeline by name. Raises NotFound when there is none, or it was deleted."""
+        pipeline = self.find(name)
+        if pipeline is None or pipeline.deleted_at is not None:
+            raise NotFound(f"there is no pipeline {name!r}; drls pipeline list shows what there is")
+        return pipeline
+
+    def get(self, pipeline_id: int) -> Pipeline:
+        pipeline = self._tx.one(
+            Pipeline, select(*PipelineRow.__table__.columns).where(PipelineRow.id == pipeline_id)
+        )
+        if pipeline is None:
+            raise NotFound(f"there is no pipeline with the id {pipeline_id}")
+        return pipeline
+
+    def list(self, after: str = "", limit: int = 100) -> tuple[Pipeline, ...]:
+        """Pipelines that are not deleted, by name."""
+        query = (
+            select(*PipelineRow.__table__.columns)
+            .where(PipelineRow.deleted_at.is_(None), PipelineRow.name > after)
+            .order_by(PipelineRow.name)
+            .limit(limit)
+        )
+        return self._tx.many(Pipeline, query)
+
+    def bury(self, pipeline: Pipeline, by: int | None) -> None:
+        """Writes the tombstone."""
+        self._tx.update(
+            update(PipelineRow)
+            .where(PipelineRow.id == pipeline.id, PipelineRow.deleted_at.is_(None))
+            .values(deleted_at=self._tx.now, deleted_by=by)
+        )
+
+    def add_version(self, pipeline: Pipeline, tables: Iterable[str], **values: Any) -> Version:
+        """Adds the next version; `values` are the fields of Version that the caller decides."""
+        number = 1 + (self._newest_number(pipeline.id) or 0)
+        version_id = self._tx.insert(
+            VersionRow, pipeline_id=pipeline.id, number=number, created_at=self._tx.now, **values
+        )
+        for table in tables:
+            self._tx.insert(SinkTableRow, version_id=version_id, name=table)
+        return self.version(version_id)
+
+    def add_contribution(self, contribution: Contribution) -> None:
+        self._tx.insert(SavedRow, **contribution.model_dump(), at=self._tx.now)
+
+    def version(self, version_id: int) -> Version:
+        found = self._tx.one(
+            Version, select(*VersionRow.__table__.columns).where(VersionRow.id == version_id)
+        )
+        if found is None:
+            raise NotFound(f"there is no version with the id {version_id}")
+        return found
+
+    def numbered(self, pipeline: Pipeline, number: int) -> Version:
+        """`pipeline`'s version `number`. Raises NotFound."""
+        query = select(*VersionRow.__table__.columns).where(
+            VersionRow.pipeline_id == pipeline.id, VersionRow.number == number
+        )
+        found = self._tx.one(Version, query)
+        if found is None:
+            raise NotFound(
+                f"{pipeline.name} has no version {number}; drls pipeline show {pipeline.name} lists them"
+            )
+        return found
+
+    def with_digest(self, pipeline_id: int, digest: str) -> Version | None:
+        query = select(*VersionRow.__table__.columns).where(
+            VersionRow.pipeline_id == pipeline_id, VersionRow.digest == digest
+        )
+        return self._tx.one(Version, query)
+
+    def newest(self, pipeline_id: int) -> Version | None:
+        query = (
+            select(*VersionRow.__table__.columns)
+            .where(VersionRow.pipeline_id == pipeline_id)
+            .order_by(VersionRow.number.desc())
+        )
+        return self._tx.one(Version, query)
+
+    def versions(self, pipeline_id: int, below: int | None = None, limit: int = 100) -> tuple[Version, ...]:
+        """Versions, newest first, without their specs (`spec` is empty); `below` pages on."""
+        query = select(*_HEADS).where(VersionRow.pipeline_id == pipeline_id)
+        if below is not None:
+            query = query.where(VersionRow.number < below)
+        rows = self._tx.tuples(query.order_by(VersionRow.number.desc()).limit(limit))
+        names = [column.key for column in _HEADS]
+        return tuple(Version(spec="", **dict(zip(names, row, strict=True))) for row in rows)
+
+    def newest_numbers(self, pipeline_ids: Iterable[int]) -> dict[int, int]:
+        """The newest version's number, by pipeline."""
+        query = (
+            select(VersionRow.pipeline_id, func.max(VersionRow.number))
+            .where(VersionRow.pipeline_id.in_(list(pipeline_ids)))
+            .group_by(VersionRow.pipeline_id)
+        )
+        return {row[0]: row[1] for row in self._tx.tuples(query)}
+
+    def parents(self, pipeline_id: int) -> Mapping[int, frozenset[int]]:
+        """By version: every version that it was saved on."""
+        query = (
+            select(SavedRow.version_id, SavedRow.parent_id)
+            .join(VersionRow, VersionRow.id == SavedRow.version_id)
+            .where(VersionRow.pipeline_id == pipeline_id, SavedRow.parent_id.is_not(None))
+        )
+        found: dict[int, set[int]] = {}
+        for version_id, parent_id in self._tx.tuples(query):
+            found.setdefault(version_id, set()).add(parent_id)
+        return {version_id: frozenset(parents) for version_id, parents in found.items()}
+
+    def contributions(self, version_ids: Iterable[int]) -> tuple[Contribution, ...]:
+        query = select(SavedRow.version_id, SavedRow.parent_id, SavedRow.person, SavedRow.acted_for).where(
+            SavedRow.version_id.in_(list(version_ids))
+        )
+        return self._tx.many(Contribution, query)
+
+    def tables(self, version_id: int) -> tuple[str, ...]:
+        """The sink tables of a version."""
+        query = (
+            select(SinkTableRow.name).where(SinkTableRow.version_id == version_id).order_by(SinkTableRow.name)
+        )
+        return tuple(self._tx.values(query))
+
+    def owners(self, tables: Iterable[str], but: int) -> dict[str, str]:
+        """Which other pipeline writes each of `tables` in a version that is active anywhere (D11)."""
+        query = (
+            select(SinkTableRow.name, PipelineRow.name)
+            .join(DeploymentRow, DeploymentRow.version_id == SinkTableRow.version_id)
+            .join(PipelineRow, PipelineRow.id == DeploymentRow.pipeline_id)
+            .where(
+                SinkTableRow.name.in_(list(tables)),
+                DeploymentRow.ended_at.is_(None),
+                DeploymentRow.pipeline_id != but,
+            )
+        )
+        return {row[0]: row[1] for row in self._tx.tuples(query)}
+
+    def _newest_number(self, pipeline_id: int) -> int | None:
+        return self._tx.values(
+            select(func.max(VersionRow.number)).where(VersionRow.pipeline_id == pipeline_id)
+        )[0]

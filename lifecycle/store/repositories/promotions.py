@@ -1,0 +1,158 @@
+"""Requests to promote, with their decisions, comments and the journal of their execution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.promotion import Change, Comment, Decision, Promotion, State, apply
+from lifecycle.errors import Conflict, NotFound
+from lifecycle.store.tables import CommentRow, DecisionRow, JournalRow, PromotionRow
+from lifecycle.store.tx import Tx
+
+_ALL = tuple(PromotionRow.__table__.columns)
+_NEW: dict[str, Any] = {"revision": 1, "outcome": "", "pinned": False}
+_OPEN = (State.REQUESTED.value, State.APPROVED.value)
+
+
+class Promotions:
+    """A request changes only through `change`, a compare-and-set on its revision."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    def add(self, **values: Any) -> Promotion:
+        """`values` are the fields of Promotion that the caller decides."""
+        return self.get(self._tx.insert(PromotionRow, **{**_NEW, "requested_at": self._tx.now, **values}))
+
+    def get(self, promotion_id: int) -> Promotion:
+        found = self._tx.one(Promotion, select(*_ALL).where(PromotionRow.id == promotion_id))
+        if found is None:
+            raise NotFound(f"there is no request {promotion_id}; drls approvals list shows what there is")
+        return found
+
+    def change(self, promotion: Promotion, change: Change) -> Promotion:
+        """Applies `change`. Raises Conflict when the state forbids it or somebody was first."""
+        after = apply(promotion, change)
+        changed = self._tx.update(
+            update(PromotionRow)
+            .where(PromotionRow.id == promotion.id, PromotionRow.revision == promotion.revision)
+            .values(
+                revision=after.revision,
+                state=after.state.value,
+                outcome=after.outcome,
+                approved_at=after.approved_at,
+                finished_at=after.finished_at,
+                executor=after.executor,
+                lease_until=after.lease_until,
+            )
+        )
+        if not changed:
+            raise Conflict(f"request {promotion.id} changed meanwhile; look again, then decide")
+        return after
+
+    def renew(self, promotion: Promotion, lease_until: datetime) -> bool:
+        """Lengthens an executor's lease; False when the executor lost it."""
+        statement = (
+            update(PromotionRow)
+            .where(
+                PromotionRow.id == promotion.id,
+                PromotionRow.executor == promotion.executor,
+                PromotionRow.state == State.EXECUTING.value,
+            )
+            .values(lease_until=lease_until)
+        )
+        return self._tx.update(statement) == 1
+
+    def note_unpinned(self, promotion_id: int) -> bool:
+        """Notes that the candidates' tags are gone; False when that was noted before."""
+        statement = update(PromotionRow).where(PromotionRow.id == promotion_id, PromotionRow.pinned)
+        return self._tx.update(statement.values(pinned=False)) == 1
+
+    def over_but_pinned(self) -> tuple[Promotion, ...]:
+        """Requests that are over and whose candidates' tags are still to be taken away."""
+        over = [state.value for state in State if state.is_terminal]
+        query = select(*_ALL).where(PromotionRow.pinned, PromotionRow.state.in_(over))
+        return self._tx.many(Promotion, query.order_by(PromotionRow.id))
+
+    def open_for_version(self, version_id: int) -> tuple[Promotion, ...]:
+        query = select(*_ALL).where(PromotionRow.version_id == version_id, PromotionRow.state.in_(_OPEN))
+        return self._tx.many(Promotion, query.order_by(PromotionRow.id))
+
+    def unfinished_into(self, pipeline_id: int, target: Environment) -> tuple[Promotion, ...]:
+        """Open, executing and failed requests into an environment."""
+        query = select(*_ALL).where(
+            PromotionRow.pipeline_id == pipeline_id,
+            PromotionRow.target == target.value,
+            PromotionRow.state.in_((*_OPEN, State.EXECUTING.value, State.FAILED.value)),
+        )
+        return self._tx.many(Promotion, query.order_by(PromotionRow.id))
+
+    def of_versions(self, version_ids: Iterable[int]) -> tuple[Promotion, ...]:
+        query = select(*_ALL).where(PromotionRow.version_id.in_(list(version_ids)))
+        return self._tx.many(Promotion, query.order_by(PromotionRow.id))
+
+    def list(
+        self,
+        *,
+        states: Iterable[State] = (),
+        target: Environment | None = None,
+        pipeline_id: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> tuple[Promotion, ...]:
+        """Requests, newest first; `before` (an id) pages on."""
+        query = select(*_ALL)
+        if wanted := [state.value for state in states]:
+            query = query.where(PromotionRow.state.in_(wanted))
+        if target is not None:
+            query = query.where(PromotionRow.target == target.value)
+        if pipeline_id is not None:
+            query = query.where(PromotionRow.pipeline_id == pipeline_id)
+        if before is not None:
+            query = query.where(PromotionRow.id < before)
+        return self._tx.many(Promotion, query.order_by(PromotionRow.id.desc()).limit(limit))
+
+    def add_decision(self, **values: Any) -> None:
+        self._tx.insert(DecisionRow, at=self._tx.now, **values)
+
+    def decisions(self, promotion_id: int) -> tuple[Decision, ...]:
+        query = select(*DecisionRow.__table__.columns).where(DecisionRow.promotion_id == promotion_id)
+        return self._tx.many(Decision, query.order_by(DecisionRow.id))
+
+    def add_comment(self, promotion_id: int, person: int, body: str) -> Comment:
+        key = self._tx.insert(
+            CommentRow, promotion_id=promotion_id, person=person, body=body, at=self._tx.now
+        )
+        return Comment(id=key, promotion_id=promotion_id, person=person, body=body, at=self._tx.now)
+
+    def comments(self, promotion_id: int) -> tuple[Comment, ...]:
+        query = select(*CommentRow.__table__.columns).where(CommentRow.promotion_id == promotion_id)
+        return self._tx.many(Comment, query.order_by(CommentRow.id))
+
+    def journal(self, promotion_id: int) -> dict[str, str]:
+        """By table, in order: `intended` (about to move) or `moved`."""
+        query = (
+            select(JournalRow.table_name, JournalRow.state)
+            .where(JournalRow.promotion_id == promotion_id)
+            .order_by(JournalRow.position)
+        )
+        return {row[0]: row[1] for row in self._tx.tuples(query)}
+
+    def write_journal(self, promotion_id: int, tables: Iterable[str], state: str) -> None:
+        """Notes `state` for each table, new or not."""
+        known = self.journal(promotion_id)
+        for position, table in enumerate([*known, *(name for name in tables if name not in known)]):
+            if table not in known:
+                self._tx.insert(
+                    JournalRow, promotion_id=promotion_id, position=position, table_name=table, state=state
+                )
+        self._tx.update(
+            update(JournalRow)
+            .where(JournalRow.promotion_id == promotion_id, JournalRow.table_name.in_(list(tables)))
+            .values(state=state)
+        )

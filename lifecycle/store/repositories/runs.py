@@ -1,0 +1,257 @@
+"""Sessions, admissions, permits, receipts and drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import select, update
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.run import (
+    Admission,
+    AdmissionState,
+    Drift,
+    Permit,
+    PermitState,
+    Receipt,
+    Session,
+    SessionState,
+)
+from lifecycle.errors import Conflict, NotFound
+from lifecycle.store.tables import AdmissionRow, DriftRow, PermitRow, ReceiptRow, SessionRow
+from lifecycle.store.tx import Tx
+
+_ADMISSION = tuple(AdmissionRow.__table__.columns)
+_PERMIT = tuple(PermitRow.__table__.columns)
+_RECEIPT = tuple(ReceiptRow.__table__.columns)
+_SESSION = tuple(SessionRow.__table__.columns)
+_LIVE = (AdmissionState.QUEUED.value, AdmissionState.RUNNING.value)
+
+
+class Runs:
+    """What runs may do and have done."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    def add_session(self, environment: Environment, pipeline_id: int, version_id: int) -> Session:
+        """A pending session; the ones before stay until it opens."""
+        key = self._tx.insert(
+            SessionRow,
+            environment=environment.value,
+            pipeline_id=pipeline_id,
+            version_id=version_id,
+            state=SessionState.PENDING.value,
+            bases={},
+            created_at=self._tx.now,
+        )
+        return self.session(key)
+
+    def session(self, session_id: int) -> Session:
+        found = self._tx.one(Session, select(*_SESSION).where(SessionRow.id == session_id))
+        if found is None:
+            raise NotFound(f"there is no evidence session {session_id}")
+        return found
+
+    def newest_session(self, pipeline_id: int, environment: Environment, version_id: int) -> Session | None:
+        query = select(*_SESSION).where(
+            SessionRow.pipeline_id == pipeline_id,
+            SessionRow.environment == environment.value,
+            SessionRow.version_id == version_id,
+        )
+        return self._tx.one(Session, query.order_by(SessionRow.id.desc()))
+
+    def open_session(self, session: Session, bases: dict[str, int | None]) -> Session:
+        """Pending → open, and every older session of the environment is closed."""
+        self._tx.update(
+            update(SessionRow)
+            .where(
+                SessionRow.pipeline_id == session.pipeline_id,
+                SessionRow.environment == session.environment.value,
+                SessionRow.id < session.id,
+                SessionRow.state != SessionState.CLOSED.value,
+            )
+            .values(state=SessionState.CLOSED.value, closed_at=self._tx.now)
+        )
+        texts = {table: None if base is None else str(base) for table, base in bases.items()}
+        changed = self._tx.update(
+            update(SessionRow)
+            .where(SessionRow.id == session.id, SessionRow.state == SessionState.PENDING.value)
+            .values(state=SessionState.OPEN.value, opened_at=self._tx.now, bases=texts)
+        )
+        if not changed:
+            raise Conflict(f"evidence session {session.id} is opened already")
+        return self.session(session.id)
+
+    def add_admission(self, **values: Any) -> Admission:
+        key = self._tx.insert(AdmissionRow, admitted_at=self._tx.now, why="", **values)
+        found = self._tx.one(Admission, select(*_ADMISSION).where(AdmissionRow.id == key))
+        assert found is not None  # noqa: S101 (inserted above)
+        return found
+
+    def admission(self, run_id: str, pipeline_id: int) -> Admission | None:
+        query = select(*_ADMISSION).where(
+            AdmissionRow.run_id == run_id, AdmissionRow.pipeline_id == pipeline_id
+        )
+        return self._tx.one(Admission, query)
+
+    def admission_by_id(self, admission_id: int) -> Admission:
+        found = self._tx.one(Admission, select(*_ADMISSION).where(AdmissionRow.id == admission_id))
+        if found is None:
+            raise NotFound(f"there is no admission {admission_id}")
+        return found
+
+    def live_admissions(
+        self, pipeline_id: int | None = None, environment: Environment | None = None
+    ) -> tuple[Admission, ...]:
+        """Queued and running, oldest first."""
+        query = select(*_ADMISSION).where(AdmissionRow.state.in_(_LIVE))
+        if pipeline_id is not None:
+            query = query.where(AdmissionRow.pipeline_id == pipeline_id)
+        if environment is not None:
+            query = query.where(AdmissionRow.environment == environment.value)
+        return self._tx.many(Admission, query.order_by(AdmissionRow.id))
+
+    def set_admission(
+        self, admission: Admission, state: AdmissionState, why: str = "", session_id: int | None = None
+    ) -> Admission:
+        """A compare-and-set on the state."""
+        ended = None if state.is_live else self._tx.now
+        session = session_id or admission.session_id
+        changed = self._tx.update(
+            update(AdmissionRow)
+            .where(AdmissionRow.id == admission.id, AdmissionRow.state == admission.state.value)
+            .values(state=state.value, why=why, ended_at=ended, session_id=session)
+        )
+        if not changed:
+            raise Conflict(f"run {admission.run_id} changed meanwhile; look again")
+        return admission.model_copy(
+            update={"state": state, "why": why, "ended_at": ended, "session_id": session}
+        )
+
+    def parameters(self, root_run_ids: Iterable[str], pipeline_id: int) -> dict[str, dict[str, Any]]:
+        """The parameters that each root run's admission names."""
+        query = (
+            select(AdmissionRow.root_run_id, AdmissionRow.parameters)
+            .where(AdmissionRow.root_run_id.in_(list(root_run_ids)), AdmissionRow.pipeline_id == pipeline_id)
+            .order_by(AdmissionRow.id.desc())
+        )
+        return {row[0]: row[1] for row in self._tx.tuples(query)}
+
+    def add_permit(self, **values: Any) -> Permit:
+        return self.permit(
+            self._tx.insert(PermitRow, granted_at=self._tx.now, state=PermitState.LIVE.value, **values)
+        )
+
+    def permit(self, permit_id: int) -> Permit:
+        found = self._tx.one(Permit, select(*_PERMIT).where(PermitRow.id == permit_id))
+        if found is None:
+            raise NotFound(f"there is no permit {permit_id}")
+        return found
+
+    def live_permits(
+        self, pipeline_id: int | None = None, environment: Environment | None = None
+    ) -> tuple[Permit, ...]:
+        query = select(*_PERMIT).where(PermitRow.state == PermitState.LIVE.value)
+        if pipeline_id is not None:
+            query = query.where(PermitRow.pipeline_id == pipeline_id)
+        if environment is not None:
+            query = query.where(PermitRow.environment == environment.value)
+        return self._tx.many(Permit, query.order_by(PermitRow.id))
+
+    def permits_on(self, table: str, ref: str, environment: Environment) -> tuple[Permit, ...]:
+        """Every permit that ever named this ref of this table."""
+        query = select(*_PERMIT).where(
+            PermitRow.table_name == table, PermitRow.ref == ref, PermitRow.environment == environment.value
+        )
+        return self._tx.many(Permit, query.order_by(PermitRow.id))
+
+    def close_permit(self, permit: Permit, state: PermitState) -> None:
+        """Live → `state`. Raises Conflict when it is closed already."""
+        changed = self._tx.update(
+            update(PermitRow)
+            .where(PermitRow.id == permit.id, PermitRow.state == PermitState.LIVE.value)
+            .values(state=state.value, closed_at=self._tx.now)
+        )
+        if not changed:
+            raise Conflict(f"permit {permit.id} is closed already")
+
+    def add_receipt(self, **values: Any) -> Receipt:
+        key = self._tx.insert(ReceiptRow, at=self._tx.now, **values)
+        found = self._tx.one(Receipt, select(*_RECEIPT).where(ReceiptRow.id == key))
+        assert found is not None  # noqa: S101 (inserted above)
+        return found
+
+    def receipt_of(self, permit_id: int) -> Receipt | None:
+        return self._tx.one(Receipt, select(*_RECEIPT).where(ReceiptRow.permit_id == permit_id))
+
+    def receipt_for(self, root_run_id: str, pipeline_id: int, step: str, partition: str) -> Receipt | None:
+        """What a step published already: the key of D7."""
+        query = select(*_RECEIPT).where(
+            ReceiptRow.root_run_id == root_run_id,
+            ReceiptRow.pipeline_id == pipeline_id,
+            ReceiptRow.step == step,
+            ReceiptRow.partition == partition,
+        )
+        return self._tx.one(Receipt, query)
+
+    def receipts(
+        self,
+        *,
+        session_id: int | None = None,
+        version_id: int | None = None,
+        ids: Iterable[int] | None = None,
+    ) -> tuple[Receipt, ...]:
+        """Oldest first."""
+        query = select(*_RECEIPT)
+        if session_id is not None:
+            query = query.where(ReceiptRow.session_id == session_id)
+        if version_id is not None:
+            query = query.where(ReceiptRow.version_id == version_id)
+        if ids is not None:
+            query = query.where(ReceiptRow.id.in_(list(ids)))
+        return self._tx.many(Receipt, query.order_by(ReceiptRow.id))
+
+    def receipts_on(self, table: str, ref: str) -> tuple[Receipt, ...]:
+        """Everything that was published to this ref of this table, oldest first."""
+        query = select(*_RECEIPT).where(ReceiptRow.table_name == table, ReceiptRow.ref == ref)
+        return self._tx.many(Receipt, query.order_by(ReceiptRow.id))
+
+    def add_drift(self, **values: Any) -> Drift:
+        return self.drift(self._tx.insert(DriftRow, state="open", reason="", found_at=self._tx.now, **values))
+
+    def drift(self, drift_id: int) -> Drift:
+        found = self._tx.one(Drift, select(*DriftRow.__table__.columns).where(DriftRow.id == drift_id))
+        if found is None:
+            raise NotFound(f"there is no drift {drift_id}")
+        return found
+
+    def open_drifts(
+        self, pipeline_id: int | None = None, environment: Environment | None = None
+    ) -> tuple[Drift, ...]:
+        query = select(*DriftRow.__table__.columns).where(DriftRow.state == "open")
+        if pipeline_id is not None:
+            query = query.where(DriftRow.pipeline_id == pipeline_id)
+        if environment is not None:
+            query = query.where(DriftRow.environment == environment.value)
+        return self._tx.many(Drift, query.order_by(DriftRow.id))
+
+    def adopted(self, table: str, ref: str) -> frozenset[int]:
+        """Snapshots that a Lead took over though no permit explains them."""
+        query = select(DriftRow.found).where(
+            DriftRow.table_name == table,
+            DriftRow.ref == ref,
+            DriftRow.state == "adopted",
+            DriftRow.found.is_not(None),
+        )
+        return frozenset(self._tx.values(query))
+
+    def close_drift(self, drift: Drift, state: str, reason: str, by: int | None) -> None:
+        changed = self._tx.update(
+            update(DriftRow)
+            .where(DriftRow.id == drift.id, DriftRow.state == "open")
+            .values(state=state, reason=reason, closed_at=self._tx.now, closed_by=by)
+        )
+        if not changed:
+            raise Conflict(f"drift {drift.id} was settled already; look again")

@@ -1,0 +1,135 @@
+"""The store: reading, and writing one unit of work at a time.
+
+Every write transaction takes the audit head first (BEGIN IMMEDIATE on SQLite, FOR UPDATE on
+PostgreSQL, A3). So writes stand in one line on both databases: what a use case reads inside its
+transaction cannot change before it commits.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, insert, select, text, update
+from sqlalchemy.exc import OperationalError
+
+from lifecycle.audit.chain import Head, chain, genesis
+from lifecycle.audit.keys import SigningKey
+from lifecycle.domain.people import Actor
+from lifecycle.errors import StoreError
+from lifecycle.ports import Clock
+from lifecycle.store.engine import BUSY_SECONDS, is_sqlite, open_engine
+from lifecycle.store.schema import check_schema, describe, upgrade
+from lifecycle.store.tables_people import AuditHeadRow, AuditRow
+from lifecycle.store.tx import Tx
+from lifecycle.store.unit import Unit, View
+
+
+class Store:
+    """Use `open` or `create`; one Store per process, shared by its threads."""
+
+    def __init__(self, engine: Engine, signing_key: SigningKey, clock: Clock) -> None:
+        self.engine = engine
+        self.signing_key = signing_key
+        self._clock = clock
+        # Threads line up here, so that only processes meet SQLite's polling for its lock.
+        self._line = threading.Lock()
+
+    @classmethod
+    def open(cls, url: str, signing_key: SigningKey, clock: Clock) -> Store:
+        """Opens a store of exactly this schema; StoreError says what to do otherwise."""
+        store = cls(open_engine(url), signing_key, clock)
+        try:
+            check_schema(store.engine)
+        except OperationalError as error:
+            raise StoreError(f"cannot open {describe(store.engine)}: {error.orig}") from None
+        return store
+
+    @classmethod
+    def create(cls, url: str, signing_key: SigningKey, clock: Clock) -> Store:
+        """Makes or migrates a store, then opens it. Safe to call by several processes at once."""
+        store = cls(open_engine(url), signing_key, clock)
+        upgrade(store.engine)
+        with store._begin() as connection:
+            store._lock_everything(connection)
+            if store._head(connection) is None:
+                store._write_first_head(connection)
+        return store
+
+    def close(self) -> None:
+        """Gives every connection back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def read(self) -> Generator[View]:
+        """A consistent picture."""
+        options = {} if is_sqlite(self.engine) else {"isolation_level": "REPEATABLE READ"}
+        with self.engine.connect() as plain:
+            connection = plain.execution_options(**options)
+            with connection.begin():
+                yield View(Tx(connection, self._clock.now(), writes=False))
+
+    @contextmanager
+    def write(
+        self, actor: Actor, verb: str, *, key: str | None = None, command: dict[str, Any] | None = None
+    ) -> Generator[Unit]:
+        """One unit of work of `actor`; commits when the block ends well, else leaves nothing.
+
+        `key` with `command` makes a repetition answer the same (see Unit.earlier). What changes
+        rows without telling the audit log does not commit.
+        """
+        with self._line, self._begin() as connection:
+            head = self._head(connection)
+            if head is None:
+                raise StoreError(f"{describe(self.engine)} has no audit head; restore it from a backup")
+            unit = Unit(Tx(connection, self._clock.now(), writes=True), actor, verb, key, command or {})
+            yield unit
+            if unit.changed and not unit.events:
+                raise RuntimeError(f"{verb} changed rows without an audit event")
+            if unit.events:
+                self._append(connection, head, unit)
+
+    @contextmanager
+    def _begin(self) -> Generator[Connection]:
+        try:
+            with self.engine.connect() as plain:
+                connection = plain.execution_options(drls_writes=True)
+                with connection.begin():
+                    yield connection
+        except OperationalError as error:
+            if "locked" in str(error.orig) or "lock timeout" in str(error.orig):
+                raise StoreError(
+                    f"{describe(self.engine)} was busy for {BUSY_SECONDS} s; try again"
+                ) from error
+            raise
+
+    def _lock_everything(self, connection: Connection) -> None:
+        if not is_sqlite(self.engine):
+            connection.execute(text("LOCK TABLE audit_head IN EXCLUSIVE MODE"))
+
+    def _head(self, connection: Connection) -> Head | None:
+        columns = [column for column in AuditHeadRow.__table__.columns if column.name != "id"]
+        if not is_sqlite(self.engine):
+            connection.execute(text(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"))
+        query = select(*columns).where(AuditHeadRow.id == 1).with_for_update()
+        row = connection.execute(query).mappings().first()
+        return None if row is None else Head.model_validate(dict(row))
+
+    def _write_first_head(self, connection: Connection) -> None:
+        log = secrets.token_hex(16)
+        head = self.signing_key.sign(genesis(log))
+        connection.execute(insert(AuditHeadRow).values(id=1, **head.model_dump()))
+
+    def _append(self, connection: Connection, head: Head, unit: Unit) -> None:
+        entries = chain(head, unit.now, unit.actor.audited, unit.events)
+        connection.execute(insert(AuditRow), [entry.model_dump() for entry in entries])
+        last = entries[-1]
+        moved = head.model_copy(update={"sequence": last.sequence, "hash": last.hash})
+        connection.execute(
+            update(AuditHeadRow)
+            .where(AuditHeadRow.id == 1)
+            .values(**self.signing_key.sign(moved).model_dump())
+        )

@@ -1,0 +1,96 @@
+"""A unit of work: every repository on one transaction, the audit events, and the idempotency key."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, TypeVar
+
+import rfc8785
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from lifecycle.audit.chain import Event
+from lifecycle.domain.people import Actor
+from lifecycle.errors import Conflict
+from lifecycle.store.repositories.deployments import Deployments
+from lifecycle.store.repositories.gate import Gate
+from lifecycle.store.repositories.keeping import AuditLog, Outbox, Settings
+from lifecycle.store.repositories.people import People
+from lifecycle.store.repositories.pipelines import Pipelines
+from lifecycle.store.repositories.policies import Policies
+from lifecycle.store.repositories.promotions import Promotions
+from lifecycle.store.repositories.runs import Runs
+from lifecycle.store.tables_people import DoneRow
+from lifecycle.store.tx import Tx
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class View:
+    """A consistent picture of the store; writing through it fails."""
+
+    def __init__(self, tx: Tx) -> None:
+        self.now = tx.now
+        self.pipelines = Pipelines(tx)
+        self.deployments = Deployments(tx)
+        self.promotions = Promotions(tx)
+        self.runs = Runs(tx)
+        self.policies = Policies(tx)
+        self.people = People(tx)
+        self.settings = Settings(tx)
+        self.gate = Gate(tx)
+        self.outbox = Outbox(tx)
+        self.log = AuditLog(tx)
+
+
+class Unit(View):
+    """One write: all of it commits together with its audit events, or nothing does."""
+
+    def __init__(self, tx: Tx, actor: Actor, verb: str, key: str | None, command: dict[str, Any]) -> None:
+        super().__init__(tx)
+        self._tx = tx
+        self._verb = verb
+        self._key = key
+        self._command = hashlib.sha256(rfc8785.dumps(command)).hexdigest()
+        self.actor = actor
+        self.events: list[Event] = []
+
+    @property
+    def changed(self) -> bool:
+        return self._tx.changed
+
+    def audit(self, verb: str, subject: str, **body: Any) -> None:
+        """Says what happened; written with everything else at commit."""
+        self.events.append(Event(verb=verb, subject=subject, body=body))
+
+    def earlier(self, answer: type[Answer]) -> Answer | None:
+        """What this keyed command answered when it was given before, or None.
+
+        Raises Conflict when the key was used for another command.
+        """
+        if self._key is None:
+            return None
+        query = select(DoneRow.verb, DoneRow.command, DoneRow.answer).where(
+            DoneRow.actor == self.actor.idempotency, DoneRow.key == self._key
+        )
+        rows = self._tx.tuples(query)
+        if not rows:
+            return None
+        verb, command, given = rows[0]
+        if (verb, command) != (self._verb, self._command):
+            raise Conflict(f"the idempotency key {self._key!r} was used for another {verb}; use a new key")
+        return answer.model_validate(given)
+
+    def remember(self, answer: Answer) -> Answer:
+        """Keeps the answer for a repetition of the same keyed command."""
+        if self._key is not None:
+            self._tx.insert(
+                DoneRow,
+                actor=self.actor.idempotency,
+                key=self._key,
+                verb=self._verb,
+                command=self._command,
+                answer=answer.model_dump(mode="json"),
+                at=self.now,
+            )
+        return answer

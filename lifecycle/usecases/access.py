@@ -1,0 +1,55 @@
+"""Who may do what to which pipeline: asked inside the transaction that does it."""
+
+from __future__ import annotations
+
+from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.people import Actor, Person, PersonKind, Target, common_tags
+from lifecycle.domain.version import Pipeline, Version
+from lifecycle.errors import Forbidden, Unauthorized
+from lifecycle.store.unit import View
+from lifecycle.usecases.specs import spec_of
+
+
+def target_of(view: View, pipeline: Pipeline, version: Version | None = None) -> Target:
+    """A pipeline as grants see it.
+
+    Tags count only where every version concerned has them: `version` (else the newest) and what is
+    active in UAT and production. So a new version cannot change who may decide about it.
+    """
+    versions = [version or view.pipelines.newest(pipeline.id)]
+    for environment in (Environment.UAT, Environment.PRODUCTION):
+        active = view.deployments.active(pipeline.id, environment)
+        if active is not None:
+            versions.append(view.pipelines.version(active.version_id))
+    tags = common_tags(spec_of(one).tags for one in versions if one is not None)
+    return Target(pipeline=pipeline.name, tags=tags)
+
+
+def require(view: View, actor: Actor, role: Role, target: Target, doing: str) -> Person:
+    """The acting person, who has `role` on `target`.
+
+    Raises Unauthorized for the system (it is nobody), Forbidden when the role is missing, also to the
+    person that a service account acts for.
+    """
+    if actor.person is None:
+        raise Unauthorized(f"{doing} is a person's decision; sign in with drls login")
+    person = view.people.get(actor.person)
+    if person.disabled_at is not None:
+        raise Unauthorized(f"the account {person.name} is disabled; ask an Admin")
+    asked = [person] if person.acts_for is None else [person, view.people.get(person.acts_for)]
+    for one in asked:
+        has = view.people.standing(one, target).role
+        if has is None or not has.includes(role):
+            where = f"pipeline {target.pipeline}" if target.pipeline else "this installation"
+            raise Forbidden(
+                f"{doing} needs the role {role.value} on {where}; "
+                f"{one.name} has {has.value if has else 'none'}: "
+                f"ask an Admin for a grant"
+            )
+    return person
+
+
+def require_human(person: Person, doing: str) -> None:
+    """Raises Forbidden for service accounts: decisions are people's (L6)."""
+    if person.kind is PersonKind.SERVICE:
+        raise Forbidden(f"{person.name} is a service account; {doing} is for people")

@@ -1,0 +1,134 @@
+"""Accounts: people, and service accounts that act for somebody."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from lifecycle.domain.environment import Role
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import Actor, Person, PersonKind, Target
+from lifecycle.errors import Conflict, Forbidden, Invalid
+from lifecycle.store.unit import Unit
+from lifecycle.usecases.access import require
+from lifecycle.usecases.context import Context
+
+MIN_PASSWORD = 12
+_HASHER = PasswordHasher()
+# Compared with when there is no such account, so that the time taken does not tell.
+_NOBODY = _HASHER.hash("nobody has this password")
+
+
+class PersonView(Frozen):
+    """An account as others see it: no hash, no epoch."""
+
+    id: int
+    name: str
+    kind: PersonKind
+    display_name: str
+    email: str | None
+    email_verified: bool
+    acts_for: int | None
+    disabled_at: datetime | None
+    created_at: datetime
+
+
+def shown(person: Person) -> PersonView:
+    """What others may see of an account."""
+    return PersonView.model_validate({name: getattr(person, name) for name in PersonView.model_fields})
+
+
+def add_person(
+    ctx: Context,
+    actor: Actor,
+    name: str,
+    *,
+    display_name: str = "",
+    email: str | None = None,
+    email_verified: bool = False,
+    kind: PersonKind = PersonKind.HUMAN,
+    acts_for: str | None = None,
+    key: str | None = None,
+) -> PersonView:
+    """An account without password and without any grant. A service account names whom it acts for."""
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or len(name) > 64:
+        raise Invalid(f"{name!r} is no account name; use letters, digits, '-', '_' and '.'")
+    if (kind is PersonKind.SERVICE) != (acts_for is not None):
+        raise Invalid(
+            "a service account acts for a person, and only a service account does; name both or none"
+        )
+    command = {"name": name, "email": email, "kind": kind.value, "acts_for": acts_for}
+    with ctx.store.write(actor, "add_person", key=key, command=command) as unit:
+        earlier = unit.earlier(PersonView)
+        if earlier is not None:
+            return earlier
+        require(unit, actor, Role.ADMIN, Target(), "adding an account")
+        if unit.people.find(name) is not None:
+            raise Conflict(f"there is an account {name!r} already")
+        person = unit.people.add(
+            name=name,
+            kind=kind.value,
+            display_name=display_name or name,
+            email=email,
+            email_verified=email_verified,
+            password_hash=None,
+            subject=None,
+            acts_for=unit.people.named(acts_for).id if acts_for else None,
+            disabled_at=None,
+        )
+        unit.audit("person.added", f"person:{name}", kind=kind.value, email=email, verified=email_verified)
+        return unit.remember(shown(person))
+
+
+def set_password(ctx: Context, actor: Actor, name: str, password: str) -> None:
+    """Sets one's own password, or (Admin) another's; every session of the account ends."""
+    if len(password) < MIN_PASSWORD:
+        raise Invalid(f"a password has at least {MIN_PASSWORD} characters")
+    hashed = _HASHER.hash(password)
+    with ctx.store.write(actor, "set_password") as unit:
+        person = unit.people.named(name)
+        if person.id != actor.person:
+            require(unit, actor, Role.ADMIN, Target(), "setting another's password")
+        if person.kind is PersonKind.SERVICE:
+            raise Forbidden(f"{name} is a service account; give it a token instead")
+        unit.people.change(person.id, password_hash=hashed)
+        end_sessions(unit, person)
+        unit.audit("password.set", f"person:{name}")
+
+
+def disable_person(ctx: Context, actor: Actor, name: str) -> PersonView:
+    """Ends every token and session; history keeps the name. The last Admin cannot be disabled."""
+    with ctx.store.write(actor, "disable_person") as unit:
+        require(unit, actor, Role.ADMIN, Target(), "disabling an account")
+        person = unit.people.named(name)
+        refuse_without_admin(unit, without=person.id)
+        person = unit.people.change(person.id, disabled_at=unit.now)
+        end_sessions(unit, person)
+        unit.audit("person.disabled", f"person:{name}")
+        return shown(person)
+
+
+def is_password(person: Person | None, password: str) -> bool:
+    """Whether this is the person's password; takes as long for nobody."""
+    try:
+        return _HASHER.verify((person and person.password_hash) or _NOBODY, password) and person is not None
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def end_sessions(unit: Unit, person: Person) -> None:
+    """Revokes every token of an account."""
+    for token in unit.people.tokens(person.id):
+        unit.people.end_token(token)
+
+
+def refuse_without_admin(unit: Unit, *, without: int) -> None:
+    """Raises Conflict when nobody else than `without` would be Admin of everything."""
+    for person in unit.people.all():
+        if person.id == without or person.disabled_at is not None or person.kind is PersonKind.SERVICE:
+            continue
+        if unit.people.standing(person, Target()).role is Role.ADMIN:
+            return
+    raise Conflict("this is the last Admin; make somebody else Admin first")

@@ -1,0 +1,109 @@
+"""Admit: a run is tied, once, to the version it was created with (L10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.gate import Action
+from lifecycle.domain.people import Actor
+from lifecycle.domain.run import Admission, AdmissionState
+from lifecycle.domain.version import Pipeline, Version
+from lifecycle.errors import Refused
+from lifecycle.store.unit import Unit
+from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.may import ask
+from lifecycle.usecases.specs import spec_of
+
+
+def admit_run(
+    ctx: Context,
+    actor: Actor,
+    run_id: str,
+    *,
+    name: str,
+    digest: str,
+    environment: Environment,
+    root_run_id: str | None = None,
+    parameters: dict[str, Any] | None = None,
+) -> Admission:
+    """The run's admission, queued; admitted before, that one, whatever is active by now.
+
+    `root_run_id` names the first run of a chain of re-executions; re-executing another version's run is
+    refused (L5). Raises Refused with the reason for people; refusals are in the audit log too.
+    """
+    root = root_run_id or run_id
+    given = parameters or {}
+    with ctx.store.write(actor, "admit_run") as unit:
+        pipeline = unit.pipelines.named(name)
+        known = unit.runs.admission(run_id, pipeline.id)
+        version = unit.pipelines.with_digest(pipeline.id, digest)
+        if known is not None and version is not None and known.version_id == version.id:
+            return known
+        if actor.person is not None:
+            require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline), "launching a run")
+        why = _why_not(
+            unit, pipeline, version, environment, digest=digest, known=known, root=root, parameters=given
+        )
+        if why or version is None:
+            unit.audit(
+                "admission.refused",
+                f"run:{run_id}",
+                pipeline=name,
+                digest=digest,
+                environment=environment.value,
+                reason=why,
+            )
+        else:
+            admission = unit.runs.add_admission(
+                run_id=run_id,
+                root_run_id=root,
+                environment=environment.value,
+                pipeline_id=pipeline.id,
+                version_id=version.id,
+                session_id=None,
+                state=AdmissionState.QUEUED.value,
+                parameters=given,
+                way_in=actor.way_in.value,
+                admitted_by=actor.person,
+            )
+            unit.audit(
+                "admission.granted",
+                f"run:{run_id}",
+                pipeline=name,
+                version=version.number,
+                environment=environment.value,
+                parameters=given,
+            )
+            return admission
+    raise Refused(why)
+
+
+def _why_not(
+    unit: Unit,
+    pipeline: Pipeline,
+    version: Version | None,
+    environment: Environment,
+    *,
+    digest: str,
+    known: Admission | None,
+    root: str,
+    parameters: dict[str, Any],
+) -> str:
+    """Why this run is refused, or nothing."""
+    answer = ask(unit, pipeline.name, digest, environment, Action.ADMIT)
+    if not answer.allowed or version is None:
+        return answer.reason
+    if known is not None:
+        return f"this run was admitted with another version of {pipeline.name}; launch a new run"
+    parent = unit.runs.admission(root, pipeline.id)
+    if parent is not None and (parent.version_id, parent.environment) != (version.id, environment):
+        ran = unit.pipelines.version(parent.version_id).number
+        there = parent.environment.value
+        return f"the run to re-execute ran {pipeline.name} v{ran} in {there}; launch a new run"
+    declared = spec_of(version).parameters
+    fixed = [name for name in parameters if name not in declared or not declared[name].runtime]
+    if environment.governed and fixed:
+        return f"{', '.join(sorted(fixed))} may not change in {environment.value}; declare it runtime: true"
+    return ""

@@ -1,0 +1,50 @@
+"""Approve: one person says yes to one plan; when the quorum is met the promotion executes by itself (L8)."""
+
+from __future__ import annotations
+
+from lifecycle.domain.people import Actor
+from lifecycle.domain.promotion import Approved, Promotion, State, Verdict
+from lifecycle.errors import Conflict
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.deciding import approvers, check_fresh, record_decision
+from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.telling import tell
+
+
+def approve_promotion(
+    ctx: Context,
+    actor: Actor,
+    promotion_id: int,
+    plan_digest: str,
+    *,
+    reason: str = "",
+    if_revision: int | None = None,
+    key: str | None = None,
+) -> Promotion:
+    """Records the approval of the plan with `plan_digest`; approving twice is approving once.
+
+    Raises Forbidden when it is not this person's to approve (L6), Conflict when the request is decided,
+    over, or has another plan.
+    """
+    command = {"promotion": promotion_id, "plan": plan_digest, "reason": reason}
+    with ctx.store.write(actor, "approve_promotion", key=key, command=command) as unit:
+        promotion = unit.promotions.get(promotion_id)
+        said = {(one.person, one.verdict) for one in unit.promotions.decisions(promotion_id)}
+        if unit.earlier(Promotion) is None and (actor.person, Verdict.APPROVE) not in said:
+            check_fresh(promotion, plan_digest, if_revision)
+            if promotion.state is not State.REQUESTED:
+                raise Conflict(
+                    f"request {promotion_id} is {promotion.state.value} and takes no approval any more"
+                )
+            if promotion.expires_at <= unit.now:
+                raise Conflict(f"request {promotion_id} expired; refresh it")
+            _, policy = record_decision(unit, promotion, Verdict.APPROVE, reason, plan_digest)
+            if policy.parsed_quorum.met_by(approvers(unit, promotion, own_work=policy.approvals == "solo")):
+                promotion = unit.promotions.change(promotion, Approved(at=unit.now))
+                unit.audit("promotion.approved", f"promotion:{promotion_id}", plan=plan_digest)
+                name = unit.pipelines.get(promotion.pipeline_id).name
+                tell(unit, "promotion.approved", name, promotion=promotion_id)
+            unit.remember(promotion)
+    if promotion.state is State.APPROVED:
+        return execute_promotion(ctx, actor, promotion_id).promotion
+    return promotion

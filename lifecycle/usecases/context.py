@@ -1,0 +1,24 @@
+"""What every verb works with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from lifecycle.ports import Clock, DataPlane, Orchestrator
+from lifecycle.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The store and the ports. `executor` names this process in leases; no two processes share one."""
+
+    store: Store
+    plane: DataPlane
+    orchestrator: Orchestrator
+    clock: Clock
+    executor: str
+    search_path: Sequence[Path] = field(default=())
+    lease: timedelta = timedelta(seconds=60)

@@ -1,0 +1,111 @@
+"""What approve and reject share: eligibility, the recorded decision, the quorum."""
+
+from __future__ import annotations
+
+from lifecycle.domain.environment import Role
+from lifecycle.domain.people import Person, PersonKind
+from lifecycle.domain.policy import Policy
+from lifecycle.domain.promotion import Decision, Promotion, Verdict
+from lifecycle.domain.quorum import Standing
+from lifecycle.domain.version import Pipeline, Version
+from lifecycle.errors import Conflict, Forbidden
+from lifecycle.store.unit import Unit, View
+from lifecycle.usecases.access import require, require_human, target_of
+from lifecycle.usecases.planning import contributors
+
+
+def policy_of(view: View, promotion: Promotion) -> Policy:
+    """The policy revision that the request was made under."""
+    for revision in view.policies.history(promotion.target, promotion.pipeline_id):
+        if revision.id == promotion.policy_id and revision.body is not None:
+            return revision.body
+    for revision in view.policies.history(promotion.target):
+        if revision.id == promotion.policy_id and revision.body is not None:
+            return revision.body
+    return Policy()
+
+
+def check_fresh(promotion: Promotion, plan_digest: str, if_revision: int | None) -> None:
+    """Raises Conflict when the person looked at another plan, or at an older state."""
+    if plan_digest != promotion.plan_digest:
+        raise Conflict(f"request {promotion.id} has another plan than the one you looked at; look again")
+    if if_revision is not None and if_revision != promotion.revision:
+        raise Conflict(f"request {promotion.id} is {promotion.state.value} by now; look again, then decide")
+
+
+def record_decision(
+    unit: Unit, promotion: Promotion, verdict: Verdict, reason: str, plan_digest: str
+) -> tuple[Person, Policy]:
+    """Adds the acting person's decision. Raises Forbidden with the reason when it is not theirs to give."""
+    pipeline = unit.pipelines.get(promotion.pipeline_id)
+    version = unit.pipelines.version(promotion.version_id)
+    scope = target_of(unit, pipeline, version)
+    doing = "approving a promotion" if verdict is Verdict.APPROVE else "rejecting a promotion"
+    person = require(unit, unit.actor, Role.VIEWER, scope, doing)
+    require_human(person, doing)
+    policy = policy_of(unit, promotion)
+    standing = unit.people.standing(person, scope)
+    own_work = standing.identity in contributors(
+        unit, pipeline, version, promotion.target, promotion.requested_by
+    )
+    if not policy.parsed_quorum.admits(standing):
+        raise Forbidden(f"request {promotion.id} is for {policy.quorum} to decide; ask one of them")
+    if own_work and verdict is Verdict.APPROVE and policy.approvals != "solo":
+        raise Forbidden(
+            f"{person.name} contributed to what request {promotion.id} would release and cannot approve it; "
+            f"ask {who_else(unit, promotion, pipeline, version, policy)}"
+        )
+    unit.promotions.add_decision(
+        promotion_id=promotion.id,
+        person=person.id,
+        identity=standing.identity,
+        verdict=verdict.value,
+        reason=reason,
+        role=standing.role.value if standing.role else "",
+        teams=list(standing.teams),
+        own_work=own_work,
+        plan_digest=plan_digest,
+    )
+    unit.audit(
+        f"promotion.{'approved' if verdict is Verdict.APPROVE else 'rejected'}_by",
+        f"promotion:{promotion.id}",
+        plan=plan_digest,
+        reason=reason,
+        own_work=own_work,
+    )
+    return person, policy
+
+
+def who_else(view: View, promotion: Promotion, pipeline: Pipeline, version: Version, policy: Policy) -> str:
+    """The names of who may approve, for messages."""
+    known = contributors(view, pipeline, version, promotion.target, promotion.requested_by)
+    scope = target_of(view, pipeline, version)
+    names = [
+        person.name
+        for person in view.people.all()
+        if person.kind is PersonKind.HUMAN
+        and person.disabled_at is None
+        and person.identity not in known
+        and policy.parsed_quorum.admits(view.people.standing(person, scope))
+    ]
+    return " or ".join(names[:5]) or "an Admin to grant somebody else the role"
+
+
+def approvers(view: View, promotion: Promotion, *, own_work: bool) -> list[Standing]:
+    """Those who approved this very plan, as they stood then; without `own_work`, only independent ones."""
+    return [
+        _standing(view, decision)
+        for decision in view.promotions.decisions(promotion.id)
+        if decision.verdict is Verdict.APPROVE
+        and decision.plan_digest == promotion.plan_digest
+        and (own_work or not decision.own_work)
+    ]
+
+
+def _standing(view: View, decision: Decision) -> Standing:
+    return Standing(
+        identity=decision.identity,
+        name=view.people.get(decision.person).name,
+        role=Role(decision.role) if decision.role else None,
+        teams=decision.teams,
+    )

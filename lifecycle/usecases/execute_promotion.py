@@ -1,0 +1,227 @@
+"""Execute: compare the plan with the present, move the refs, switch the deployment (L12).
+
+Interrupted anywhere, calling it again goes on where it stopped; it ends in all or nothing.
+"""
+
+from __future__ import annotations
+
+from lifecycle.domain.draft import draft
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import Actor, system_actor
+from lifecycle.domain.plan import Plan, plan_changes
+from lifecycle.domain.policy import HoldKind, Policy
+from lifecycle.domain.promotion import Broken, Finished, Promotion, Started, State, Undone
+from lifecycle.domain.readiness import Waiting, waits_for
+from lifecycle.domain.version import Label
+from lifecycle.errors import Conflict
+from lifecycle.store.unit import Unit
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.deciding import approvers, policy_of
+from lifecycle.usecases.moving import Moved, move_tables
+from lifecycle.usecases.pinning import unpin_candidates
+from lifecycle.usecases.planning import data_facts, store_facts
+from lifecycle.usecases.settle_permits import settle_permits
+from lifecycle.usecases.specs import is_intact
+from lifecycle.usecases.switch import activate, require_no_execution
+from lifecycle.usecases.telling import tell
+
+
+class Execution(Frozen):
+    """Where the request stands now; `waiting` says what an unfinished one waits for."""
+
+    promotion: Promotion
+    waiting: Waiting | None = None
+
+
+def execute_promotion(ctx: Context, actor: Actor, promotion_id: int) -> Execution:
+    """Executes or resumes a request, as far as it goes now.
+
+    Safe to call at any time by anybody: what is not approved raises Conflict, what is not due answers
+    with `waiting`. A catalog that cannot be reached leaves the request failed, to be resumed.
+    """
+    acting = system_actor(f"executor for {actor.name}", actor.way_in, actor.host, actor.os_user)
+    begun = _begin(ctx, acting, promotion_id)
+    if begun.waiting is not None or begun.promotion.state is not State.EXECUTING:
+        return begun
+    promotion = begun.promotion
+    waiting = settle_permits(ctx, acting, promotion.pipeline_id, promotion.target)
+    if waiting is not None:
+        return Execution(promotion=_wait(ctx, acting, promotion, waiting), waiting=waiting)
+    with ctx.store.read() as view:
+        moving_began = bool(view.promotions.journal(promotion_id))
+    try:
+        outcome = "" if moving_began else _differences(ctx, promotion)
+        moved = Moved(undone=True, outcome=outcome) if outcome else move_tables(ctx, acting, promotion)
+    except Conflict:
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever a catalog raises, the request must stay resumable)
+        return Execution(promotion=_break(ctx, acting, promotion, f"{type(error).__name__}: {error}"))
+    if moved.outcome:
+        return Execution(promotion=_stop(ctx, acting, promotion, moved))
+    done = _finish(ctx, acting, promotion)
+    ctx.orchestrator.deployments_changed(promotion.target)
+    _report(ctx, done)
+    unpin_candidates(ctx, acting, done)
+    return Execution(promotion=done)
+
+
+def _begin(ctx: Context, acting: Actor, promotion_id: int) -> Execution:
+    with ctx.store.write(acting, "execute_promotion") as unit:
+        promotion = unit.promotions.get(promotion_id)
+        if promotion.state is State.DONE:
+            return Execution(promotion=promotion)
+        pipeline = unit.pipelines.get(promotion.pipeline_id)
+        if promotion.state is State.APPROVED:
+            waiting = _waits(unit, promotion)
+            if waiting is not None:
+                return Execution(promotion=promotion, waiting=waiting)
+        require_no_execution(unit, pipeline, promotion.plan.source, promotion.target, but=promotion_id)
+        started = Started(executor=ctx.executor, lease_until=unit.now + ctx.lease, now=unit.now)
+        promotion = unit.promotions.change(promotion, started)
+        unit.audit("promotion.executing", f"promotion:{promotion_id}", executor=ctx.executor)
+        return Execution(promotion=promotion)
+
+
+def _wait(ctx: Context, acting: Actor, promotion: Promotion, waiting: Waiting) -> Promotion:
+    """Still executing, so that no new permit is granted, but free for any executor to go on with."""
+    with ctx.store.write(acting, "execute_promotion") as unit:
+        unit.promotions.renew(promotion, unit.now)
+        unit.audit("promotion.waiting", f"promotion:{promotion.id}", reason=waiting.why)
+        return unit.promotions.get(promotion.id)
+
+
+def _waits(unit: Unit, promotion: Promotion) -> Waiting | None:
+    if promotion.plan.kind == "break-glass":
+        return None
+    if promotion.expires_at <= unit.now:
+        raise Conflict(f"request {promotion.id} expired; refresh it")
+    freeze = unit.policies.holding(HoldKind.FREEZE, promotion.target, promotion.pipeline_id)
+    if promotion.plan.kind == "rollback":
+        # A rollback does not wait for windows and soak: it repairs.
+        return waits_for(None, freeze, Policy(), unit.now)
+    source = unit.deployments.active(promotion.pipeline_id, promotion.plan.source)
+    return waits_for(source, freeze, policy_of(unit, promotion), unit.now)
+
+
+def _differences(ctx: Context, promotion: Promotion) -> str:
+    """What is not as approved, in words; empty when everything is."""
+    approved: Plan = promotion.plan
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.get(promotion.pipeline_id)
+        version = view.pipelines.version(promotion.version_id)
+        active = view.deployments.active(pipeline.id, promotion.target)
+        store = store_facts(
+            view, pipeline, version, promotion.target, approved=approved, expires_at=promotion.expires_at
+        )
+        now = view.now
+    if not is_intact(version) or version.digest != approved.spec_digest:
+        return "spec_digest: the stored version is not the approved one; restore a backup"
+    if approved.kind != "promote":
+        found = active.deployed_digest if active else None
+        return "" if found == approved.replaces else f"replaces: {approved.replaces} → {found}"
+    fresh = draft(store, data_facts(ctx.plane, store, approved), now, approved)
+    changes = plan_changes(approved, fresh.plan)
+    return "; ".join([*map(str, changes), *(problem for problem in fresh.problems if not changes)])
+
+
+def _break(ctx: Context, acting: Actor, promotion: Promotion, outcome: str) -> Promotion:
+    with ctx.store.write(acting, "execute_promotion") as unit:
+        current = unit.promotions.get(promotion.id)
+        broken = unit.promotions.change(current, Broken(executor=ctx.executor, outcome=outcome))
+        unit.audit("promotion.failed", f"promotion:{promotion.id}", reason=outcome)
+        name = unit.pipelines.get(promotion.pipeline_id).name
+        tell(unit, "promotion.failed", name, promotion=promotion.id, reason=outcome)
+        return broken
+
+
+def _stop(ctx: Context, acting: Actor, promotion: Promotion, moved: Moved) -> Promotion:
+    if not moved.undone:
+        return _break(ctx, acting, promotion, moved.outcome)
+    with ctx.store.write(acting, "execute_promotion") as unit:
+        current = unit.promotions.get(promotion.id)
+        undone = Undone(executor=ctx.executor, state=State.STALE, outcome=moved.outcome, at=unit.now)
+        stale = unit.promotions.change(current, undone)
+        unit.audit("promotion.stale", f"promotion:{promotion.id}", reason=moved.outcome)
+        name = unit.pipelines.get(promotion.pipeline_id).name
+        tell(unit, "promotion.stale", name, promotion=promotion.id, reason=moved.outcome)
+    unpin_candidates(ctx, acting, stale)
+    return stale
+
+
+def _finish(ctx: Context, acting: Actor, promotion: Promotion) -> Promotion:
+    with ctx.store.write(acting, "execute_promotion") as unit:
+        current = unit.promotions.get(promotion.id)
+        done = unit.promotions.change(current, Finished(executor=ctx.executor, at=unit.now))
+        pipeline = unit.pipelines.get(promotion.pipeline_id)
+        version = unit.pipelines.version(promotion.version_id)
+        rolled_back = unit.deployments.active(pipeline.id, promotion.target)
+        activate(
+            unit,
+            pipeline,
+            version,
+            promotion.target,
+            reason=promotion.plan.kind,
+            label=_label(unit, promotion),
+            promotion_id=promotion.id,
+        )
+        if promotion.plan.kind == "rollback" and rolled_back is not None:
+            _ask_new_evidence(unit, pipeline.id, rolled_back.version_id)
+        _write_receipts(unit, promotion)
+        unit.audit("promotion.done", f"promotion:{promotion.id}", plan=promotion.plan_digest)
+        tell(unit, "promotion.done", pipeline.name, promotion=promotion.id, target=promotion.target.value)
+        return done
+
+
+def _label(unit: Unit, promotion: Promotion) -> Label:
+    """APPROVED only when independent people filled the quorum; a rollback takes over its release's label."""
+    if not promotion.target.governed:
+        return Label.FREE
+    if promotion.plan.kind == "rollback":
+        earlier = [
+            one
+            for one in unit.deployments.history(promotion.pipeline_id, promotion.target)
+            if one.version_id == promotion.version_id
+        ]
+        return earlier[-1].label
+    if promotion.plan.kind == "break-glass":
+        return Label.UNREVIEWED
+    quorum = policy_of(unit, promotion).parsed_quorum
+    return Label.APPROVED if quorum.met_by(approvers(unit, promotion, own_work=False)) else Label.UNREVIEWED
+
+
+def _ask_new_evidence(unit: Unit, pipeline_id: int, version_id: int) -> None:
+    """What was rolled back needs a new UAT run before it can go to production again (L1)."""
+    in_uat = unit.deployments.active(pipeline_id, Environment.UAT)
+    if in_uat is not None and in_uat.version_id == version_id:
+        unit.runs.add_session(Environment.UAT, pipeline_id, version_id)
+
+
+def _write_receipts(unit: Unit, promotion: Promotion) -> None:
+    run_id = f"promotion:{promotion.id}"
+    for table in promotion.plan.tables:
+        if table.candidate is None:
+            continue
+        unit.runs.add_receipt(
+            permit_id=None,
+            promotion_id=promotion.id,
+            run_id=run_id,
+            root_run_id=run_id,
+            environment=promotion.target.value,
+            pipeline_id=promotion.pipeline_id,
+            version_id=promotion.version_id,
+            session_id=None,
+            step=table.table,
+            partition="",
+            table_name=table.table,
+            ref=promotion.target.ref,
+            base=table.base,
+            snapshot=table.candidate,
+            details={},
+        )
+
+
+def _report(ctx: Context, promotion: Promotion) -> None:
+    carried = {one.table: one.candidate for one in promotion.plan.tables if one.candidate is not None}
+    if carried:
+        ctx.orchestrator.released(promotion.target, promotion.plan.pipeline, carried)

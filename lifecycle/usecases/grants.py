@@ -1,0 +1,95 @@
+"""Teams and grants (A2): an Admin's acts. Each outdates what was signed for the people concerned."""
+
+from __future__ import annotations
+
+from lifecycle.domain.environment import Role
+from lifecycle.domain.people import Actor, Grant, ScopeKind, Target, Team
+from lifecycle.errors import Conflict, Invalid
+from lifecycle.store.unit import Unit
+from lifecycle.usecases.access import require
+from lifecycle.usecases.accounts import refuse_without_admin
+from lifecycle.usecases.context import Context
+
+
+def add_team(ctx: Context, actor: Actor, name: str) -> Team:
+    """A team without members."""
+    if not name or " " in name or ":" in name:
+        raise Invalid(f"{name!r} is no team name; use letters, digits and '-'")
+    with ctx.store.write(actor, "add_team") as unit:
+        require(unit, actor, Role.ADMIN, Target(), "adding a team")
+        if any(team.name == name for team in unit.people.teams()):
+            raise Conflict(f"there is a team {name!r} already")
+        unit.audit("team.added", f"team:{name}")
+        return unit.people.add_team(name)
+
+
+def set_member(ctx: Context, actor: Actor, team: str, name: str, *, member: bool) -> Team:
+    """Puts a person into a team, or out of it; doing so twice changes nothing more."""
+    with ctx.store.write(actor, "set_member") as unit:
+        require(unit, actor, Role.ADMIN, Target(), "changing a team")
+        found = unit.people.team(team)
+        unit.people.set_member(found.id, unit.people.named(name).id, member=member)
+        if not member:
+            refuse_without_admin(unit, without=0)
+        unit.audit("team.changed", f"team:{team}", person=name, member=member)
+        return found
+
+
+def add_grant(
+    ctx: Context,
+    actor: Actor,
+    role: Role,
+    *,
+    person: str | None = None,
+    team: str | None = None,
+    scope: ScopeKind = ScopeKind.EVERYTHING,
+    scope_value: str = "",
+    key: str | None = None,
+) -> Grant:
+    """A role for a person or a team on everything, on a tag `key=value`, or on a pipeline."""
+    if (person is None) == (team is None):
+        raise Invalid("a grant is for a person or for a team; name one of them")
+    if (scope is ScopeKind.EVERYTHING) != (scope_value == ""):
+        raise Invalid(
+            "a tag grant names key=value, a pipeline grant names the pipeline, a grant on everything nothing"
+        )
+    if scope is ScopeKind.TAG and "=" not in scope_value:
+        raise Invalid(f"{scope_value!r} is no tag; write key=value")
+    command = {"role": role.value, "person": person, "team": team, "scope": scope.value, "value": scope_value}
+    with ctx.store.write(actor, "add_grant", key=key, command=command) as unit:
+        earlier = unit.earlier(Grant)
+        if earlier is not None:
+            return earlier
+        require(unit, actor, Role.ADMIN, Target(), "granting a role")
+        grant = unit.people.add_grant(
+            person_id=unit.people.named(person).id if person else None,
+            team_id=unit.people.team(team).id if team else None,
+            role=role.value,
+            scope=scope.value,
+            scope_value=scope_value,
+            granted_by=actor.person,
+            revoked_at=None,
+        )
+        _outdate(unit, grant)
+        unit.audit("grant.added", f"grant:{grant.id}", **command)
+        return unit.remember(grant)
+
+
+def revoke_grant(ctx: Context, actor: Actor, grant_id: int) -> Grant:
+    """Takes a grant away; the last Admin stays."""
+    with ctx.store.write(actor, "revoke_grant") as unit:
+        require(unit, actor, Role.ADMIN, Target(), "revoking a grant")
+        grant = unit.people.grant(grant_id)
+        unit.people.revoke_grant(grant)
+        refuse_without_admin(unit, without=0)
+        _outdate(unit, grant)
+        unit.audit("grant.revoked", f"grant:{grant_id}")
+        return unit.people.grant(grant_id)
+
+
+def _outdate(unit: Unit, grant: Grant) -> None:
+    people = [grant.person_id] if grant.person_id is not None else []
+    if grant.team_id is not None:
+        people = [person.id for person in unit.people.members(grant.team_id)]
+    for person_id in people:
+        unit.people.change(person_id)

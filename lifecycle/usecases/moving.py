@@ -1,0 +1,78 @@
+"""Moving the refs of a promotion, table by table, through a journal (L12)."""
+
+from __future__ import annotations
+
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import Actor
+from lifecycle.domain.plan import TablePlan
+from lifecycle.domain.promotion import Promotion
+from lifecycle.errors import Conflict
+from lifecycle.ports import Move, MoveResult
+from lifecycle.usecases.context import Context
+
+
+class Moved(Frozen):
+    """`outcome` is empty when every ref moved; else why not, and whether all is as before (`undone`)."""
+
+    undone: bool = False
+    outcome: str = ""
+
+
+def move_tables(ctx: Context, acting: Actor, promotion: Promotion) -> Moved:
+    """Moves every carried table, or undoes what moved. Each step is safe to repeat."""
+    tables = [table for table in promotion.plan.tables if table.candidate is not None]
+    if not tables:
+        return Moved()
+    _note(ctx, acting, promotion, [table.table for table in tables], "intended")
+    done: list[Move] = []
+    for table in tables:
+        move = _move(ctx, promotion, table)
+        if ctx.plane.move(move, promotion.target) is MoveResult.CONFLICT:
+            return _undo(ctx, acting, promotion, done, table.table)
+        done.append(move)
+        _note(ctx, acting, promotion, [table.table], "moved")
+    return Moved()
+
+
+def _move(ctx: Context, promotion: Promotion, table: TablePlan) -> Move:
+    assert table.candidate is not None  # noqa: S101 (chosen by the caller)
+    return Move(
+        table=table.table,
+        ref=promotion.target.ref,
+        base=_present_base(ctx, promotion, table),
+        candidate=table.candidate,
+        tag=f"drls-release-{promotion.id}",
+        metadata_changes=table.metadata_changes,
+    )
+
+
+def _present_base(ctx: Context, promotion: Promotion, table: TablePlan) -> int | None:
+    """The approved base, or the head that compaction alone has made of it (L3)."""
+    head = ctx.plane.table(table.table, promotion.target).head
+    if head is None or head in (table.base, table.candidate):
+        return table.base
+    since = ctx.plane.snapshots(table.table, promotion.target, head, table.base)
+    compacted = since and since[-1].parent == table.base and all(one.operation == "replace" for one in since)
+    return head if compacted else table.base
+
+
+def _undo(ctx: Context, acting: Actor, promotion: Promotion, done: list[Move], lost: str) -> Moved:
+    for move in reversed(done):
+        if not ctx.plane.undo(move, promotion.target):
+            return Moved(
+                outcome=f"{lost} moved meanwhile, and {move.table} was written on top: repair it, then resume"
+            )
+        _note(ctx, acting, promotion, [move.table], "undone")
+    return Moved(undone=True, outcome=f"tables[{lost}].base: it moved while the promotion executed")
+
+
+def _note(ctx: Context, acting: Actor, promotion: Promotion, tables: list[str], state: str) -> None:
+    with ctx.store.write(acting, "execute_promotion") as unit:
+        current = unit.promotions.get(promotion.id)
+        held = current.model_copy(update={"executor": ctx.executor})
+        if not unit.promotions.renew(held, unit.now + ctx.lease):
+            raise Conflict(
+                f"request {promotion.id} is executed by {current.executor} now; this process stops"
+            )
+        unit.promotions.write_journal(promotion.id, tables, state)
+        unit.audit("promotion.journal", f"promotion:{promotion.id}", tables=tables, state=state)

@@ -1,0 +1,21 @@
+"""Plan: what promoting a version would be now, who may approve it, and what stands in its way."""
+
+from __future__ import annotations
+
+from lifecycle.domain.draft import Draft, draft
+from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.people import Actor
+from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.planning import data_facts, store_facts
+
+
+def plan_promotion(ctx: Context, actor: Actor, name: str, number: int, target: Environment) -> Draft:
+    """Changes nothing; the plan's digest is what a request made now would ask to approve."""
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.named(name)
+        version = view.pipelines.numbered(pipeline, number)
+        require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a promotion")
+        store = store_facts(view, pipeline, version, target, requester=actor.person)
+        now = view.now
+    return draft(store, data_facts(ctx.plane, store), now)

@@ -1,0 +1,151 @@
+"""Gathering the facts for a draft: the store's in one transaction, the data plane's outside of any."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from lifecycle.domain.draft import DataFacts, StoreFacts
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.four_eyes import Eligibility, contributor_identities, eligibility, versions_since
+from lifecycle.domain.plan import Plan
+from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
+from lifecycle.domain.quorum import Standing
+from lifecycle.domain.version import Contribution, Pipeline, Version
+from lifecycle.ports import DataPlane, SnapshotFacts
+from lifecycle.store.unit import View
+from lifecycle.usecases.access import target_of
+from lifecycle.usecases.specs import asked_of, local_commands, next_run, spec_of
+
+
+def store_facts(
+    view: View,
+    pipeline: Pipeline,
+    version: Version,
+    target: Environment,
+    *,
+    requester: int | None = None,
+    approved: Plan | None = None,
+    expires_at: datetime | None = None,
+) -> StoreFacts:
+    """Everything the store knows. `requester` would be a contributor too (L6)."""
+    source = target.before
+    assert source is not None  # noqa: S101 (nothing is promoted to development)
+    spec = spec_of(version)
+    replaced = view.deployments.active(pipeline.id, target)
+    policy = view.policies.in_force(target, pipeline.id) if target.governed else None
+    body = (policy and policy.body) or Policy()
+    session = view.runs.newest_session(pipeline.id, source, version.id) if source.has_sessions else None
+    if approved is not None and approved.session is not None:
+        session = view.runs.session(approved.session)
+    receipts = view.runs.receipts(session_id=session.id) if session else ()
+    replaced_version = view.pipelines.version(replaced.version_id) if replaced else None
+    schedules = replaced_version is not None and body.schedules_run(target)
+    return StoreFacts(
+        pipeline=pipeline.name,
+        version=version,
+        source=source,
+        target=target,
+        asked=asked_of(spec),
+        source_deployment=view.deployments.active(pipeline.id, source),
+        target_version=replaced_version,
+        policy=policy,
+        session=session,
+        receipts=tuple(one for one in receipts if one.version_id == version.id),
+        parameters=view.runs.parameters({one.root_run_id for one in receipts}, pipeline.id),
+        eligibility=None
+        if approved
+        else who_may_approve(view, pipeline, version, target, policy=policy, requester=requester),
+        owners=view.pipelines.owners(asked_of(spec).tables, but=pipeline.id),
+        drifts=tuple(d for d in view.runs.open_drifts(pipeline.id) if d.environment in (source, target)),
+        freeze=view.policies.holding(HoldKind.FREEZE, target, pipeline.id),
+        local_commands=local_commands(spec),
+        next_target_run=next_run(spec_of(replaced_version), view.now)
+        if replaced_version and schedules
+        else None,
+        expires_at=expires_at or view.now + body.expires,
+    )
+
+
+def data_facts(plane: DataPlane, facts: StoreFacts, approved: Plan | None = None) -> DataFacts:
+    """Everything the data plane knows that the plan depends on."""
+    if not facts.target.needs_evidence:
+        return DataFacts()
+    tables = facts.asked.tables
+    source = {table: plane.table(table, facts.source) for table in tables}
+    target = {table: plane.table(table, facts.target) for table in tables}
+    planned = {table.table: table for table in approved.tables} if approved else {}
+    bases = facts.session.bases if facts.session else {}
+    newest = {receipt.table_name: receipt.snapshot for receipt in facts.receipts}
+    if approved is not None:
+        named = [receipt for receipt in facts.receipts if receipt.id in approved.receipts]
+        newest = {receipt.table_name: receipt.snapshot for receipt in named}
+    chains: dict[str, tuple[int, ...]] = {}
+    since_base: dict[str, tuple[SnapshotFacts, ...]] = {}
+    for table in tables:
+        head = newest.get(table) if approved is not None else source[table].head
+        chain = plane.snapshots(table, facts.source, head, bases.get(table))
+        chains[table] = tuple(snapshot.id for snapshot in chain)
+        base = planned[table].base if table in planned else None
+        if approved is not None and base is not None and base != target[table].head:
+            since_base[table] = tuple(plane.snapshots(table, facts.target, target[table].head, base))
+    reads = [read for receipt in facts.receipts for read in receipt.details.inputs]
+    on_main = {
+        (read.name, read.snapshot): plane.is_on_main(read.name, read.snapshot)
+        for read in reads
+        if read.snapshot is not None
+    }
+    return DataFacts(
+        source=source,
+        target=target,
+        chains=chains,
+        since_base=since_base,
+        on_main=on_main,
+        fingerprints=dict(plane.fingerprints(facts.version.spec, facts.target)),
+        positions=tuple(plane.positions(facts.version.spec, facts.source, facts.target)),
+    )
+
+
+def contributors(
+    view: View, pipeline: Pipeline, version: Version, target: Environment, requester: int | None = None
+) -> frozenset[str]:
+    """Whose work a release of `version` to `target` would be (L6)."""
+    replaced = view.deployments.active(pipeline.id, target)
+    chain = versions_since(
+        version.id, replaced.version_id if replaced else None, view.pipelines.parents(pipeline.id)
+    )
+    everything = list(view.pipelines.contributions(chain))
+    everything.extend(
+        Contribution(
+            version_id=asked.version_id, parent_id=None, person=asked.requested_by, acted_for=asked.acted_for
+        )
+        for asked in view.promotions.of_versions(chain)
+    )
+    if requester is not None:
+        everything.append(
+            Contribution(version_id=version.id, parent_id=None, person=requester, acted_for=None)
+        )
+    return contributor_identities(everything, {person.id: person for person in view.people.all()})
+
+
+def who_may_approve(
+    view: View,
+    pipeline: Pipeline,
+    version: Version,
+    target: Environment,
+    *,
+    policy: PolicyRevision | None,
+    requester: int | None = None,
+    already: tuple[Standing, ...] = (),
+) -> Eligibility | None:
+    """Who may still approve; None where nothing needs an approval or no policy is set."""
+    if policy is None or policy.body is None:
+        return None
+    scope = target_of(view, pipeline, version)
+    everybody = [(person, view.people.standing(person, scope)) for person in view.people.all()]
+    return eligibility(
+        policy.body.parsed_quorum,
+        everybody,
+        contributors(view, pipeline, version, target, requester),
+        solo=policy.body.approvals == "solo",
+        already=already,
+    )

@@ -1,0 +1,125 @@
+"""Reconcile: closes permits and runs that ended without saying so, and finds drift (L11, L15)."""
+
+from __future__ import annotations
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import Actor
+from lifecycle.domain.run import Drift, SessionState
+from lifecycle.domain.version import Deployment
+from lifecycle.ports import RunState
+from lifecycle.store.unit import View
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.settle_permits import settle_permits
+from lifecycle.usecases.start_run import finish_admission
+from lifecycle.usecases.telling import tell
+
+
+class Reconciled(Frozen):
+    """What was found: runs that were over, and new drift."""
+
+    runs: tuple[str, ...] = ()
+    drifts: tuple[Drift, ...] = ()
+
+
+def reconcile(ctx: Context, actor: Actor) -> Reconciled:
+    """Safe to call at any time, by several at once."""
+    settle_permits(ctx, actor)
+    return Reconciled(runs=_end_runs(ctx, actor), drifts=_find_drift(ctx, actor))
+
+
+def _end_runs(ctx: Context, actor: Actor) -> tuple[str, ...]:
+    with ctx.store.read() as view:
+        live = view.runs.live_admissions()
+        young = {one.id for one in live if one.admitted_at + ctx.lease > view.now}
+    over: list[str] = []
+    for admission in live:
+        state = ctx.orchestrator.run_state(admission.run_id)
+        # A run that was admitted a moment ago may not be known to the orchestrator yet.
+        if state is RunState.ACTIVE or (state is RunState.UNKNOWN and admission.id in young):
+            continue
+        with ctx.store.write(actor, "reconcile") as unit:
+            current = unit.runs.admission_by_id(admission.id)
+            if current.state.is_live:
+                finish_admission(unit, current, f"the orchestrator says: {state.value}")
+                over.append(admission.run_id)
+    return tuple(over)
+
+
+def _find_drift(ctx: Context, actor: Actor) -> tuple[Drift, ...]:
+    found: list[Drift] = []
+    for environment in (Environment.QA, Environment.UAT, Environment.PRODUCTION):
+        with ctx.store.read() as view:
+            deployments = view.deployments.of(environment)
+        for deployment in deployments:
+            found.extend(_drift_of(ctx, actor, deployment))
+    return tuple(found)
+
+
+def _drift_of(ctx: Context, actor: Actor, deployment: Deployment) -> list[Drift]:
+    environment = deployment.environment
+    with ctx.store.read() as view:
+        explained = {
+            table: _explained(view, table, deployment)
+            for table in view.pipelines.tables(deployment.version_id)
+        }
+    found: list[Drift] = []
+    for table, known in explained.items():
+        if not known:
+            continue
+        head = ctx.plane.table(table, environment).head
+        culprit = _unexplained(ctx, table, environment, head, known)
+        if culprit is None:
+            continue
+        with ctx.store.write(actor, "reconcile") as unit:
+            # Asked again inside: a run may have published since the store was read.
+            if head in _explained(unit, table, deployment) or _is_known(unit, deployment, table, head):
+                continue
+            name = unit.pipelines.get(deployment.pipeline_id).name
+            drift = unit.runs.add_drift(
+                environment=environment.value,
+                pipeline_id=deployment.pipeline_id,
+                table_name=table,
+                ref=environment.ref,
+                expected=None,
+                found=head,
+            )
+            unit.audit(
+                "drift.found", f"pipeline:{name}", table=table, ref=environment.ref, snapshot=str(head)
+            )
+            tell(unit, "drift.found", name, table=table, environment=environment.value)
+            found.append(drift)
+    return found
+
+
+def _is_known(view: View, deployment: Deployment, table: str, head: int | None) -> bool:
+    drifts = view.runs.open_drifts(deployment.pipeline_id, deployment.environment)
+    return any(drift.table_name == table and drift.found == head for drift in drifts)
+
+
+def _explained(view: View, table: str, deployment: Deployment) -> frozenset[int | None]:
+    """The heads that somebody answers for. Empty when DRLS has never written this ref."""
+    environment = deployment.environment
+    receipts = view.runs.receipts_on(table, environment.ref)
+    known: set[int | None] = {receipt.snapshot for receipt in receipts} | {one.base for one in receipts}
+    session = view.runs.newest_session(deployment.pipeline_id, environment, deployment.version_id)
+    if session is not None and session.state is SessionState.OPEN:
+        known.add(session.bases.get(table))
+    if not known:
+        return frozenset()
+    known.update(permit.candidate for permit in view.runs.permits_on(table, environment.ref, environment))
+    return frozenset(known | view.runs.adopted(table, environment.ref))
+
+
+def _unexplained(
+    ctx: Context, table: str, environment: Environment, head: int | None, known: frozenset[int | None]
+) -> int | None:
+    """The newest snapshot that nobody answers for; compaction (`replace`) answers for itself."""
+    if head in known:
+        return None
+    for snapshot in ctx.plane.snapshots(table, environment, head, None):
+        if snapshot.id in known:
+            return None
+        if snapshot.operation != "replace":
+            return snapshot.id
+    return None

@@ -1,0 +1,150 @@
+"""Request: asks for a version to go one environment further, under the plan as it is now."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lifecycle.domain.draft import Draft, StoreFacts, draft
+from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.people import Actor
+from lifecycle.domain.promotion import Ended, Promotion, State
+from lifecycle.domain.version import Pipeline, Version
+from lifecycle.errors import Conflict, Invalid, Refused
+from lifecycle.store.unit import Unit
+from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.pinning import pin_candidates
+from lifecycle.usecases.planning import data_facts, store_facts
+from lifecycle.usecases.telling import tell
+
+_WITHOUT_POLICY = timedelta(days=1)
+
+
+def request_promotion(
+    ctx: Context,
+    actor: Actor,
+    name: str,
+    number: int,
+    target: Environment,
+    *,
+    reason: str = "",
+    if_plan: str | None = None,
+    refresh_of: int | None = None,
+    key: str | None = None,
+) -> Promotion:
+    """A request with its plan. Into QA it needs no approval and is approved at once.
+
+    `if_plan` (a digest) raises Conflict when the plan is another by now. Raises Refused with everything
+    that stands in the way. `refresh_of` withdraws that older request; its approvals are not taken over.
+    """
+    if target.before is None:
+        raise Invalid("a version is active in development when it is saved; promote to qa, uat or production")
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.named(name)
+        version = view.pipelines.numbered(pipeline, number)
+        seen = store_facts(view, pipeline, version, target, requester=actor.person)
+    data = data_facts(ctx.plane, seen)
+    command = {
+        "pipeline": name, "version": number, "target": target.value, "reason": reason, "if_plan": if_plan,
+        "refresh_of": refresh_of,
+    }  # fmt: skip
+    with ctx.store.write(actor, "request_promotion", key=key, command=command) as unit:
+        earlier = unit.earlier(Promotion)
+        if earlier is not None:
+            return earlier
+        person = require(
+            unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline, version), "asking for a promotion"
+        )
+        store = store_facts(unit, pipeline, version, target, requester=person.id)
+        if [one.id for one in store.receipts] != [one.id for one in seen.receipts]:
+            raise Conflict(f"{name} published in {store.source.value} meanwhile; plan again")
+        _end_refreshed(unit, refresh_of)
+        _refuse_second(unit, version, target)
+        drafted = draft(store, data, unit.now)
+        _check(drafted, if_plan, f"{name} v{number} to {target.value}")
+        promotion = _add(
+            unit,
+            pipeline,
+            version,
+            store=store,
+            drafted=drafted,
+            reason=reason,
+            refresh_of=refresh_of,
+            acted_for=person.acts_for,
+        )
+        unit.remember(promotion)
+    pin_candidates(ctx, promotion)
+    return promotion
+
+
+def _check(drafted: Draft, if_plan: str | None, what: str) -> None:
+    if drafted.problems:
+        raise Refused(f"{what} is not possible: {'; '.join(drafted.problems)}")
+    if if_plan is not None and if_plan != drafted.plan.digest:
+        raise Conflict(f"the plan for {what} changed since you looked; plan again")
+
+
+def _end_refreshed(unit: Unit, refresh_of: int | None) -> None:
+    if refresh_of is None:
+        return
+    old = unit.promotions.get(refresh_of)
+    if old.state.is_open:
+        unit.promotions.change(
+            old, Ended(state=State.WITHDRAWN, outcome="refreshed by a new request", at=unit.now)
+        )
+        unit.audit("promotion.withdrawn", f"promotion:{old.id}", reason="refreshed by a new request")
+
+
+def _refuse_second(unit: Unit, version: Version, target: Environment) -> None:
+    for other in unit.promotions.unfinished_into(version.pipeline_id, target):
+        if other.version_id == version.id:
+            raise Conflict(
+                f"request {other.id} asks for the same and is {other.state.value}; "
+                f"withdraw, refresh or resume it"
+            )
+
+
+def _add(
+    unit: Unit,
+    pipeline: Pipeline,
+    version: Version,
+    *,
+    store: StoreFacts,
+    drafted: Draft,
+    reason: str,
+    refresh_of: int | None,
+    acted_for: int | None,
+) -> Promotion:
+    plan = drafted.plan
+    free = not plan.target.governed
+    promotion = unit.promotions.add(
+        pipeline_id=pipeline.id,
+        version_id=version.id,
+        target=plan.target.value,
+        state=(State.APPROVED if free else State.REQUESTED).value,
+        plan=plan.model_dump(mode="json"),
+        plan_digest=plan.digest,
+        policy_id=plan.policy,
+        requested_by=unit.actor.person,
+        acted_for=acted_for,
+        reason=reason,
+        refresh_of=refresh_of,
+        expires_at=unit.now + _WITHOUT_POLICY if free else store.expires_at,
+        approved_at=unit.now if free else None,
+        pinned=any(table.candidate is not None for table in plan.tables),
+    )
+    unit.audit(
+        "promotion.requested",
+        f"promotion:{promotion.id}",
+        pipeline=pipeline.name,
+        version=version.number,
+        target=plan.target.value,
+        plan=plan.digest,
+        carry=plan.carry.value,
+        refresh_of=refresh_of,
+    )
+    tell(
+        unit, "promotion.requested", pipeline.name, promotion=promotion.id, version=version.number,
+        target=plan.target.value, may_approve=list(drafted.advice.may_approve),
+    )  # fmt: skip
+    return promotion

@@ -1,0 +1,29 @@
+"""Review: somebody independent looks at an unreviewed release afterwards (L7). The label stays."""
+
+from __future__ import annotations
+
+from lifecycle.domain.people import Actor
+from lifecycle.domain.promotion import Promotion, State, Verdict
+from lifecycle.errors import Conflict, Forbidden
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.deciding import check_fresh, record_decision
+
+
+def review_release(
+    ctx: Context, actor: Actor, promotion_id: int, plan_digest: str, verdict: Verdict, *, reason: str
+) -> Promotion:
+    """Records the verdict on a release that is done. Own work cannot be reviewed."""
+    with ctx.store.write(actor, "review_release") as unit:
+        promotion = unit.promotions.get(promotion_id)
+        check_fresh(promotion, plan_digest, None)
+        if promotion.state is not State.DONE or promotion.plan.kind == "rollback":
+            raise Conflict(
+                f"request {promotion_id} is {promotion.state.value}; reviews are for finished releases"
+            )
+        if any(one.person == actor.person for one in unit.promotions.decisions(promotion_id)):
+            raise Conflict(f"{actor.name} has decided about request {promotion_id} already")
+        record_decision(unit, promotion, verdict, reason, plan_digest)
+        if unit.promotions.decisions(promotion_id)[-1].own_work:
+            raise Forbidden(f"{actor.name} contributed to release {promotion_id} and cannot review it")
+        unit.audit("release.reviewed", f"promotion:{promotion_id}", verdict=verdict.value, reason=reason)
+        return promotion

@@ -1,0 +1,161 @@
+"""Roll back: production's previous release again; code alone, or with its data (L1, L13)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.model import Frozen, SnapshotId
+from lifecycle.domain.people import Actor
+from lifecycle.domain.plan import Carry, Plan, TablePlan
+from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.releases import previous_release
+from lifecycle.domain.version import Deployment, Pipeline, Version
+from lifecycle.errors import Conflict, Invalid, Refused
+from lifecycle.ports import DataPlane
+from lifecycle.store.unit import View
+from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.holding import refuse_when_frozen
+from lifecycle.usecases.retire_version import consumers
+from lifecycle.usecases.switch import require_no_execution
+
+_TIME_TO_EXECUTE = timedelta(hours=1)
+
+
+class UndonePublish(Frozen):
+    """A snapshot that goes away: by which run and for which partition, or (no run) written by others."""
+
+    table: str
+    snapshot: SnapshotId
+    run_id: str | None = None
+    partition: str = ""
+
+
+class RollbackPlan(Frozen):
+    """What would happen. Consent to data going away is given by naming `plan.digest`."""
+
+    plan: Plan
+    undone: tuple[UndonePublish, ...] = ()
+    consumers: tuple[str, ...] = ()
+
+
+def plan_rollback(ctx: Context, actor: Actor, name: str, *, data: bool = False) -> RollbackPlan:
+    """What a rollback of production would do now; changes nothing."""
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.named(name)
+        require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a rollback")
+        return _plan(ctx.plane, view, pipeline, data=data)[0]
+
+
+def rollback_release(
+    ctx: Context,
+    actor: Actor,
+    name: str,
+    *,
+    reason: str,
+    data: bool = False,
+    consent: str | None = None,
+    key: str | None = None,
+) -> Promotion:
+    """Executes at once, through the same journal as a promotion.
+
+    With `data`, every table goes back to where it was when the release was replaced, and `consent` must be
+    the digest of the plan that `plan_rollback` showed.
+    """
+    if not reason.strip():
+        raise Invalid("a rollback needs a reason: say what is wrong in production")
+    command = {"name": name, "reason": reason, "data": data, "consent": consent}
+    with ctx.store.write(actor, "rollback_release", key=key, command=command) as unit:
+        promotion = unit.earlier(Promotion)
+        if promotion is None:
+            pipeline = unit.pipelines.named(name)
+            person = require(unit, actor, Role.LEAD, target_of(unit, pipeline), "rolling back production")
+            refuse_when_frozen(unit, Environment.PRODUCTION, pipeline)
+            require_no_execution(unit, pipeline, Environment.PRODUCTION)
+            rollback, version = _plan(ctx.plane, unit, pipeline, data=data)
+            if data and consent != rollback.plan.digest:
+                raise Conflict(
+                    f"rolling back data undoes {len(rollback.undone)} publishes; "
+                    f"look at the plan and consent to {rollback.plan.digest}"
+                )
+            promotion = unit.promotions.add(
+                pipeline_id=pipeline.id,
+                version_id=version.id,
+                target=Environment.PRODUCTION.value,
+                state=State.APPROVED.value,
+                plan=rollback.plan.model_dump(mode="json"),
+                plan_digest=rollback.plan.digest,
+                policy_id=None,
+                requested_by=person.id,
+                acted_for=person.acts_for,
+                reason=reason,
+                refresh_of=None,
+                expires_at=unit.now + _TIME_TO_EXECUTE,
+                approved_at=unit.now,
+            )
+            unit.audit(
+                "rollback.requested",
+                f"promotion:{promotion.id}",
+                pipeline=name,
+                version=version.number,
+                reason=reason,
+                undone=[one.model_dump(mode="json") for one in rollback.undone],
+            )
+            unit.remember(promotion)
+    return execute_promotion(ctx, actor, promotion.id).promotion
+
+
+def _plan(plane: DataPlane, view: View, pipeline: Pipeline, *, data: bool) -> tuple[RollbackPlan, Version]:
+    history = view.deployments.history(pipeline.id, Environment.PRODUCTION)
+    previous = previous_release(history)
+    if previous is None:
+        raise Refused(f"{pipeline.name} has no earlier release in production to go back to")
+    active = history[-1]
+    version = view.pipelines.version(previous.version_id)
+    tables, undone = _data(plane, view, pipeline, active) if data else ((), ())
+    plan = Plan(
+        kind="rollback",
+        pipeline=pipeline.name,
+        version=version.number,
+        spec_digest=version.digest,
+        source=Environment.PRODUCTION,
+        target=Environment.PRODUCTION,
+        replaces=active.deployed_digest,
+        carry=Carry.SNAPSHOT if data else Carry.CODE,
+        carry_reason="code and data go back" if data else "code only: what was published stays",
+        tables=tables,
+    )
+    readers = consumers(view, pipeline, view.pipelines.version(active.version_id)) if data else ()
+    return RollbackPlan(plan=plan, undone=undone, consumers=readers), version
+
+
+def _data(
+    plane: DataPlane, view: View, pipeline: Pipeline, active: Deployment
+) -> tuple[tuple[TablePlan, ...], tuple[UndonePublish, ...]]:
+    """Per table that the active release wrote: back to the base of its first publish."""
+    tables: list[TablePlan] = []
+    undone: list[UndonePublish] = []
+    ref = Environment.PRODUCTION.ref
+    for name in view.pipelines.tables(active.version_id):
+        written = [one for one in view.runs.receipts_on(name, ref) if one.at >= active.started_at]
+        if not written or written[0].base is None:
+            continue
+        facts = plane.table(name, Environment.PRODUCTION)
+        by_snapshot = {receipt.snapshot: receipt for receipt in written}
+        since = plane.snapshots(name, Environment.PRODUCTION, facts.head, written[0].base)
+        for snapshot in since:
+            receipt = by_snapshot.get(snapshot.id)
+            undone.append(
+                UndonePublish(
+                    table=name,
+                    snapshot=snapshot.id,
+                    run_id=receipt and receipt.run_id,
+                    partition=receipt.partition if receipt else "",
+                )
+            )
+        tables.append(
+            TablePlan(table=name, table_uuid=facts.uuid, base=facts.head, candidate=written[0].base)
+        )
+    return tuple(tables), tuple(undone)

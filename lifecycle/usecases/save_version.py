@@ -1,0 +1,114 @@
+"""Save a definition: a new version, or the one with the same content; active in development (L1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.people import Actor, Person, Target
+from lifecycle.domain.version import Contribution, Label, Pipeline, Version
+from lifecycle.errors import Conflict, Refused
+from lifecycle.spec import PipelineSpec, canonical_json, digest, resolve_lock
+from lifecycle.store.unit import Unit
+from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.switch import activate
+
+
+def save_version(
+    ctx: Context,
+    actor: Actor,
+    spec: PipelineSpec,
+    *,
+    message: str = "",
+    on: int | None = None,
+    if_newest: str | None = None,
+    origin: dict[str, Any] | None = None,
+    key: str | None = None,
+) -> Version:
+    """Stores `spec`, locked (L2), as a version of the pipeline it names.
+
+    `on` is the version it was made from (default: the newest). `if_newest` (a digest) raises Conflict
+    when somebody saved in between. Saving equal content again adds the saver to its contributors.
+    """
+    locked = resolve_lock(spec, ctx.search_path) if origin is None else spec
+    command = {"digest": digest(locked), "on": on, "if_newest": if_newest, "message": message}
+    with ctx.store.write(actor, "save_version", key=key, command=command) as unit:
+        earlier = unit.earlier(Version)
+        if earlier is not None:
+            return earlier
+        pipeline = unit.pipelines.find(locked.name)
+        if pipeline is not None and pipeline.deleted_at is not None:
+            raise Refused(
+                f"the pipeline {locked.name} was deleted and its name stays reserved; use another name"
+            )
+        target = target_of(unit, pipeline) if pipeline else Target(pipeline=locked.name)
+        person = require(unit, actor, Role.DATA_ENGINEER, target, "saving a pipeline")
+        if pipeline is None:
+            pipeline = unit.pipelines.add(locked.name, person.id)
+        version = _store(
+            unit,
+            pipeline,
+            person,
+            locked,
+            message=message,
+            on=on,
+            if_newest=if_newest,
+            origin=origin or {"kind": "saved"},
+        )
+        activate(unit, pipeline, version, Environment.DEVELOPMENT, reason="saved", label=Label.FREE)
+        return unit.remember(version)
+
+
+def _store(
+    unit: Unit,
+    pipeline: Pipeline,
+    person: Person,
+    spec: PipelineSpec,
+    *,
+    message: str,
+    on: int | None,
+    if_newest: str | None,
+    origin: dict[str, Any],
+) -> Version:
+    newest = unit.pipelines.newest(pipeline.id)
+    if if_newest is not None and (newest is None or newest.digest != if_newest):
+        found = f"v{newest.number}" if newest else "no version"
+        raise Conflict(f"the newest version of {pipeline.name} is {found} now; look at it, then save again")
+    tables = tuple(sink.table for sink in spec.sinks)
+    for table, owner in unit.pipelines.owners(tables, but=pipeline.id).items():
+        raise Refused(f"{table} is written by pipeline {owner}; a table has one writing pipeline")
+    parent = unit.pipelines.numbered(pipeline, on) if on is not None else newest
+    saved_digest = digest(spec)
+    version = unit.pipelines.with_digest(pipeline.id, saved_digest)
+    is_new = version is None
+    if version is None:
+        version = unit.pipelines.add_version(
+            pipeline,
+            tables,
+            digest=saved_digest,
+            parent_id=parent and parent.id,
+            spec=canonical_json(spec).decode(),
+            message=message,
+            origin=origin,
+            author=person.id,
+            acted_for=person.acts_for,
+        )
+    unit.pipelines.add_contribution(
+        Contribution(
+            version_id=version.id,
+            parent_id=parent.id if parent and parent.id != version.id else None,
+            person=person.id,
+            acted_for=person.acts_for,
+        )
+    )
+    unit.audit(
+        "version.saved",
+        f"pipeline:{pipeline.name}",
+        version=version.number,
+        digest=version.digest,
+        on=parent and parent.number,
+        new=is_new,
+        origin=origin,
+    )
+    return version

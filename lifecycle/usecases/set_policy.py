@@ -1,0 +1,62 @@
+"""Set a policy: a new revision for an environment, or for one pipeline in it."""
+
+from __future__ import annotations
+
+from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.people import Actor, Target
+from lifecycle.domain.policy import DEFAULT_POLICIES, Policy, PolicyRevision
+from lifecycle.errors import Conflict, Invalid
+from lifecycle.store.unit import Unit
+from lifecycle.usecases.access import require
+from lifecycle.usecases.context import Context
+
+
+def set_policy(
+    ctx: Context,
+    actor: Actor,
+    environment: Environment,
+    name: str | None,
+    body: Policy | None,
+    *,
+    if_revision: int | None = None,
+    key: str | None = None,
+) -> PolicyRevision:
+    """An Admin's act. `body` None takes a pipeline's own policy away, or leaves an environment without any.
+
+    `if_revision` (0: none yet) raises Conflict when somebody set another one in between. Open requests keep
+    the policy they were made under and become stale at execution.
+    """
+    if not environment.governed:
+        raise Invalid(f"{environment.value} asks for no approval; policies are for uat and production")
+    command = {
+        "environment": environment.value,
+        "name": name,
+        "body": body.model_dump(mode="json") if body else None,
+        "if_revision": if_revision,
+    }
+    with ctx.store.write(actor, "set_policy", key=key, command=command) as unit:
+        earlier = unit.earlier(PolicyRevision)
+        if earlier is not None:
+            return earlier
+        require(unit, actor, Role.ADMIN, Target(), "setting a policy")
+        pipeline_id = unit.pipelines.named(name).id if name else None
+        before = unit.policies.revision(environment, pipeline_id)
+        if if_revision is not None and if_revision != (before.id if before else 0):
+            raise Conflict(f"the policy of {name or environment.value} was changed meanwhile; read it again")
+        revision = unit.policies.add(environment, pipeline_id, body, actor.person)
+        unit.audit(
+            "policy.set",
+            f"environment:{environment.value}",
+            pipeline=name,
+            revision=revision.id,
+            body=command["body"],
+        )
+        return unit.remember(revision)
+
+
+def write_default_policies(unit: Unit) -> None:
+    """What the first start writes (L7); an environment that ever had a policy keeps what it has."""
+    for environment, body in DEFAULT_POLICIES.items():
+        if unit.policies.revision(environment, None) is None:
+            revision = unit.policies.add(environment, None, body, unit.actor.person)
+            unit.audit("policy.set", f"environment:{environment.value}", revision=revision.id, default=True)

@@ -1,0 +1,46 @@
+"""Settle permits: what became of those whose lease ran out is read from the ref's history (L11)."""
+
+from __future__ import annotations
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.people import Actor
+from lifecycle.domain.readiness import Waiting
+from lifecycle.domain.run import Permit, PermitState
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.receipts import write_receipt
+
+
+def settle_permits(
+    ctx: Context, acting: Actor, pipeline_id: int | None = None, environment: Environment | None = None
+) -> Waiting | None:
+    """Closes every live permit whose lease is over; answers which one is still within its lease."""
+    with ctx.store.read() as view:
+        live = view.runs.live_permits(pipeline_id, environment)
+        now = view.now
+    waiting: Waiting | None = None
+    for permit in live:
+        if permit.lease_until > now:
+            why = f"a run is publishing {permit.table_name} under permit {permit.id}"
+            waiting = Waiting(why=why, until=permit.lease_until)
+            continue
+        _settle(ctx, acting, permit, published=is_published(ctx, permit))
+    return waiting
+
+
+def is_published(ctx: Context, permit: Permit) -> bool:
+    """Whether the permit's candidate is on the ref."""
+    head = ctx.plane.table(permit.table_name, permit.environment).head
+    since = ctx.plane.snapshots(permit.table_name, permit.environment, head, permit.base)
+    return any(snapshot.id == permit.candidate for snapshot in since)
+
+
+def _settle(ctx: Context, acting: Actor, permit: Permit, *, published: bool) -> None:
+    with ctx.store.write(acting, "settle_permits") as unit:
+        current = unit.runs.permit(permit.id)
+        if current.state is not PermitState.LIVE:
+            return
+        if published:
+            write_receipt(unit, current)
+        else:
+            unit.runs.close_permit(current, PermitState.VOID)
+            unit.audit("permit.void", f"permit:{permit.id}", reason="its lease ran out before it was used")

@@ -1,0 +1,112 @@
+"""Start and finish: one run at a time per pipeline and environment, in the order of admission (L10, D9)."""
+
+from __future__ import annotations
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.gate import Action
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import Actor
+from lifecycle.domain.run import Admission, AdmissionState, SessionState
+from lifecycle.errors import Conflict, Refused
+from lifecycle.store.unit import Unit, View
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.may import ask
+
+
+class Start(Frozen):
+    """`waits_for` names the run that goes first; empty when the run may begin."""
+
+    admission: Admission
+    waits_for: str = ""
+
+
+def start_run(ctx: Context, actor: Actor, run_id: str, name: str) -> Start:
+    """Lets an admitted run begin, or says what it waits for; beginning twice is beginning once.
+
+    The first run of a version in QA or UAT opens its evidence session: branches fresh off main.
+    Raises Refused with the reason when the run was revoked or never admitted.
+    """
+    with ctx.store.read() as view:
+        admission = _admitted(view, run_id, name)
+        first = _next_in_line(view, admission)
+        session = None
+        if admission.environment.has_sessions:
+            session = view.runs.newest_session(
+                admission.pipeline_id, admission.environment, admission.version_id
+            )
+        tables = view.pipelines.tables(admission.version_id)
+    if first.run_id != run_id:
+        return Start(admission=admission, waits_for=first.run_id)
+    if admission.state is AdmissionState.RUNNING:
+        return Start(admission=admission)
+    bases = None
+    if session is not None and session.state is SessionState.PENDING:
+        bases = dict(ctx.plane.open_session(admission.environment, tables))
+    with ctx.store.write(actor, "start_run") as unit:
+        admission = _admitted(unit, run_id, name)
+        if admission.state is AdmissionState.RUNNING:
+            return Start(admission=admission)
+        if _next_in_line(unit, admission).run_id != run_id:
+            raise Conflict(f"run {run_id} of {name} is not the next any more; ask again")
+        if session is not None and bases is not None:
+            unit.runs.open_session(session, bases)
+            unit.audit(
+                "session.opened",
+                f"session:{session.id}",
+                pipeline=name,
+                environment=session.environment.value,
+            )
+        started = unit.runs.set_admission(
+            admission, AdmissionState.RUNNING, session_id=session.id if session else None
+        )
+        unit.audit("admission.started", f"run:{run_id}", pipeline=name)
+        return Start(admission=started)
+
+
+def finish_run(ctx: Context, actor: Actor, run_id: str, name: str, *, why: str = "") -> None:
+    """Says that a run is over, however it ended; the next in line may begin. Safe to repeat."""
+    with ctx.store.write(actor, "finish_run") as unit:
+        admission = unit.runs.admission(run_id, unit.pipelines.named(name).id)
+        if admission is not None and admission.state.is_live:
+            finish_admission(unit, admission, why)
+
+
+def finish_admission(unit: Unit, admission: Admission, why: str) -> None:
+    """Live → finished."""
+    unit.runs.set_admission(admission, AdmissionState.FINISHED, why)
+    unit.audit("admission.finished", f"run:{admission.run_id}", reason=why)
+
+
+def new_session(ctx: Context, actor: Actor, name: str, environment: Environment) -> None:
+    """Refresh: the active version's next run in QA or UAT starts on branches fresh off main (D9)."""
+    from lifecycle.domain.environment import Role
+    from lifecycle.usecases.access import require, target_of
+
+    with ctx.store.write(actor, "new_session") as unit:
+        pipeline = unit.pipelines.named(name)
+        require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline), "refreshing an evidence session")
+        active = unit.deployments.active(pipeline.id, environment)
+        if active is None or not environment.has_sessions:
+            raise Refused(f"{name} has no evidence session in {environment.value}; promote it there first")
+        newest = unit.runs.newest_session(pipeline.id, environment, active.version_id)
+        if newest is None or newest.state is not SessionState.PENDING:
+            session = unit.runs.add_session(environment, pipeline.id, active.version_id)
+            unit.audit("session.asked", f"session:{session.id}", pipeline=name, environment=environment.value)
+
+
+def _admitted(view: View, run_id: str, name: str) -> Admission:
+    pipeline = view.pipelines.named(name)
+    admission = view.runs.admission(run_id, pipeline.id)
+    if admission is None:
+        raise Refused(f"run {run_id} of {name} was not admitted; launch it through DRLS")
+    version = view.pipelines.version(admission.version_id)
+    answer = ask(view, name, version.digest, admission.environment, Action.RUN, run_id=run_id)
+    if not answer.allowed:
+        raise Refused(answer.reason)
+    return admission
+
+
+def _next_in_line(view: View, admission: Admission) -> Admission:
+    live = view.runs.live_admissions(admission.pipeline_id, admission.environment)
+    running = [one for one in live if one.state is AdmissionState.RUNNING]
+    return (running or list(live) or [admission])[0]

@@ -1,0 +1,108 @@
+"""Tokens: issued once in clear, kept as a hash, scoped and expiring."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from lifecycle.domain.credentials import Token, TokenKind, TokenScope
+from lifecycle.domain.environment import Role
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import Actor, Person, PersonKind, Target
+from lifecycle.errors import Forbidden, Invalid
+from lifecycle.store.unit import Unit
+from lifecycle.usecases.access import require
+from lifecycle.usecases.context import Context
+
+MAX_LIFE = timedelta(days=366)
+PREFIX = "drls_"
+
+
+class Issued(Frozen):
+    """A new token with its secret, which is shown this once."""
+
+    id: int
+    name: str
+    secret: str
+    scopes: tuple[TokenScope, ...]
+    expires_at: datetime
+
+
+class TokenView(Frozen):
+    """A token as its owner sees it later: without the secret."""
+
+    id: int
+    name: str
+    kind: TokenKind
+    scopes: tuple[TokenScope, ...]
+    created_at: datetime
+    expires_at: datetime
+
+
+def hash_of(secret: str) -> str:
+    """What is kept: tokens have 256 random bits, so a plain hash is enough."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def issue_token(
+    ctx: Context,
+    actor: Actor,
+    name: str,
+    *,
+    scopes: Sequence[TokenScope],
+    life: timedelta,
+    owner: str | None = None,
+) -> Issued:
+    """A personal token, for oneself or (Admin) for a service account."""
+    if not timedelta(0) < life <= MAX_LIFE or not scopes or not name.strip():
+        raise Invalid("a token has a name, at least one scope, and lives up to 366 days")
+    with ctx.store.write(actor, "issue_token") as unit:
+        person = unit.people.named(owner) if owner else require(unit, actor, Role.VIEWER, Target(), "a token")
+        if person.id != actor.person:
+            require(unit, actor, Role.ADMIN, Target(), "issuing another's token")
+            if person.kind is not PersonKind.SERVICE:
+                raise Forbidden(f"{person.name} is a person and issues their own tokens")
+        if person.kind is PersonKind.SERVICE and TokenScope.APPROVE in scopes:
+            raise Forbidden("service accounts and agents never approve; leave the scope out")
+        return issue(unit, person, TokenKind.PERSONAL, name.strip(), scopes=tuple(scopes), life=life)
+
+
+def issue(
+    unit: Unit, person: Person, kind: TokenKind, name: str, *, scopes: tuple[TokenScope, ...], life: timedelta
+) -> Issued:
+    """Adds a token inside a unit of work."""
+    secret = f"{PREFIX}{kind.value}_{secrets.token_urlsafe(32)}"
+    token = unit.people.add_token(
+        person_id=person.id,
+        kind=kind.value,
+        name=name,
+        secret_hash=hash_of(secret),
+        scopes=[scope.value for scope in scopes],
+        expires_at=unit.now + life,
+    )
+    unit.audit("token.issued", f"person:{person.name}", token=token.id, kind=kind.value, name=name)
+    return Issued(id=token.id, name=name, secret=secret, scopes=scopes, expires_at=token.expires_at)
+
+
+def list_tokens(ctx: Context, actor: Actor) -> tuple[TokenView, ...]:
+    """One's own living tokens."""
+    with ctx.store.read() as view:
+        tokens = view.people.tokens(actor.person or 0)
+        return tuple(_shown(token) for token in tokens if token.expires_at > view.now)
+
+
+def revoke_token(ctx: Context, actor: Actor, token_id: int) -> TokenView:
+    """Ends one's own token, or (Admin) anybody's."""
+    with ctx.store.write(actor, "revoke_token") as unit:
+        token = unit.people.token(token_id)
+        if token.person_id != actor.person:
+            require(unit, actor, Role.ADMIN, Target(), "revoking another's token")
+        unit.people.end_token(token)
+        unit.audit("token.revoked", f"token:{token_id}")
+        return _shown(token)
+
+
+def _shown(token: Token) -> TokenView:
+    return TokenView.model_validate({name: getattr(token, name) for name in TokenView.model_fields})

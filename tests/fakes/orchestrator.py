@@ -1,0 +1,28 @@
+"""An orchestrator that keeps what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lifecycle.domain.environment import Environment
+from lifecycle.ports import Orchestrator, RunState
+
+
+class FakeOrchestrator(Orchestrator):
+    def __init__(self) -> None:
+        self.states: dict[str, RunState] = {}
+        self.changed: list[Environment] = []
+        self.launched: list[tuple[Environment, str]] = []
+        self.releases: list[tuple[str, dict[str, int]]] = []
+
+    def run_state(self, run_id: str) -> RunState:
+        return self.states.get(run_id, RunState.ACTIVE)
+
+    def deployments_changed(self, environment: Environment) -> None:
+        self.changed.append(environment)
+
+    def launch(self, environment: Environment, pipeline: str, reason: str) -> None:
+        self.launched.append((environment, pipeline))
+
+    def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
+        self.releases.append((pipeline, dict(tables)))

@@ -1,0 +1,177 @@
+"""A data plane in one SQLite file: refs and snapshots as Iceberg keeps them, without data.
+
+It lives outside of the process, so that what a killed process did is still there.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.plan import PositionPlan
+from lifecycle.ports import DataPlane, Move, MoveResult, SnapshotFacts, TableFacts
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS snapshot (id INTEGER PRIMARY KEY AUTOINCREMENT, tab TEXT, parent INTEGER, op TEXT);
+CREATE TABLE IF NOT EXISTS ref (tab TEXT, name TEXT, head INTEGER, PRIMARY KEY (tab, name));
+CREATE TABLE IF NOT EXISTS tag (tab TEXT, name TEXT, snapshot INTEGER, PRIMARY KEY (tab, name));
+CREATE TABLE IF NOT EXISTS said (name TEXT PRIMARY KEY, value TEXT);
+"""
+
+
+class FakePlane(DataPlane):
+    """`say` sets what tests vary: fingerprints by environment, tables that cannot move, positions."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        with self._tx() as sql:
+            sql.executescript(_SCHEMA)
+
+    @contextmanager
+    def _tx(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._file, timeout=60, isolation_level=None)) as sql:
+            sql.execute("BEGIN IMMEDIATE")
+            try:
+                yield sql
+            except BaseException:
+                sql.execute("ROLLBACK")
+                raise
+            if sql.in_transaction:
+                sql.execute("COMMIT")
+
+    def say(self, name: str, value: object) -> None:
+        with self._tx() as sql:
+            sql.execute("REPLACE INTO said VALUES (?, ?)", (name, json.dumps(value)))
+
+    def _said(self, sql: sqlite3.Connection, name: str) -> object:
+        row = sql.execute("SELECT value FROM said WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def write(self, table: str, parent: int | None, operation: str = "append") -> int:
+        """A snapshot that no ref points to yet: what a step has written."""
+        with self._tx() as sql:
+            row = sql.execute(
+                "INSERT INTO snapshot (tab, parent, op) VALUES (?, ?, ?)", (table, parent, operation)
+            )
+            assert row.lastrowid is not None
+            return row.lastrowid
+
+    def commit(self, table: str, ref: str = "main", operation: str = "append") -> int:
+        """A foreign write: a snapshot on top of a ref, without a permit."""
+        snapshot = self.write(table, self.head(table, ref), operation)
+        with self._tx() as sql:
+            sql.execute("REPLACE INTO ref VALUES (?, ?, ?)", (table, ref, snapshot))
+        return snapshot
+
+    def publish(self, table: str, ref: str, base: int | None, candidate: int) -> bool:
+        """What a run does under its permit."""
+        with self._tx() as sql:
+            if self._head(sql, table, ref) != base:
+                return False
+            sql.execute("REPLACE INTO ref VALUES (?, ?, ?)", (table, ref, candidate))
+            return True
+
+    def head(self, table: str, ref: str) -> int | None:
+        with self._tx() as sql:
+            return self._head(sql, table, ref)
+
+    def tags(self, table: str) -> dict[str, int]:
+        with self._tx() as sql:
+            return dict(sql.execute("SELECT name, snapshot FROM tag WHERE tab = ?", (table,)).fetchall())
+
+    def count_snapshots(self) -> int:
+        with self._tx() as sql:
+            return sql.execute("SELECT count(*) FROM snapshot").fetchone()[0]
+
+    def _head(self, sql: sqlite3.Connection, table: str, ref: str) -> int | None:
+        row = sql.execute("SELECT head FROM ref WHERE tab = ? AND name = ?", (table, ref)).fetchone()
+        return None if row is None else row[0]
+
+    def _seen(self, sql: sqlite3.Connection, table: str, environment: Environment) -> int | None:
+        known = sql.execute(
+            "SELECT 1 FROM ref WHERE tab = ? AND name = ?", (table, environment.ref)
+        ).fetchone()
+        return self._head(sql, table, environment.ref if known else "main")
+
+    def table(self, table: str, environment: Environment) -> TableFacts:
+        with self._tx() as sql:
+            changes = self._said(sql, f"metadata:{table}") or []
+            separate = self._said(sql, f"separate:{table}")
+            uuid = self._said(sql, f"uuid:{table}") or f"uuid-of-{table}"
+            return TableFacts(
+                table=table,
+                uuid=str(uuid),
+                head=self._seen(sql, table, environment),
+                separate=separate if isinstance(separate, str) else None,
+                metadata_changes=tuple(changes) if isinstance(changes, list) else (),
+            )
+
+    def snapshots(
+        self, table: str, environment: Environment, head: int | None, until: int | None
+    ) -> Sequence[SnapshotFacts]:
+        found: list[SnapshotFacts] = []
+        with self._tx() as sql:
+            while head is not None and head != until:
+                query = "SELECT parent, op FROM snapshot WHERE id = ? AND tab = ?"
+                parent, op = sql.execute(query, (head, table)).fetchone()
+                found.append(SnapshotFacts(id=head, parent=parent, operation=op))
+                head = parent
+        return found
+
+    def is_on_main(self, table: str, snapshot: int) -> bool:
+        chain = self.snapshots(table, Environment.PRODUCTION, self.head(table, "main"), None)
+        return any(one.id == snapshot for one in chain)
+
+    def fingerprints(self, spec: str, environment: Environment) -> Mapping[str, str]:
+        with self._tx() as sql:
+            said = self._said(sql, f"fingerprints:{environment.value}")
+            return said if isinstance(said, dict) else {}
+
+    def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
+        with self._tx() as sql:
+            said = self._said(sql, "positions")
+            return [PositionPlan.model_validate(one) for one in said] if isinstance(said, list) else []
+
+    def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
+        bases: dict[str, int | None] = {}
+        with self._tx() as sql:
+            for table in tables:
+                bases[table] = self._head(sql, table, "main")
+                sql.execute("REPLACE INTO ref VALUES (?, ?, ?)", (table, environment.ref, bases[table]))
+        return bases
+
+    def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:
+        with self._tx() as sql:
+            sql.execute("REPLACE INTO tag VALUES (?, ?, ?)", (table, tag, snapshot))
+
+    def unpin(self, table: str, environment: Environment, tag: str) -> None:
+        with self._tx() as sql:
+            sql.execute("DELETE FROM tag WHERE tab = ? AND name = ?", (table, tag))
+
+    def move(self, move: Move, environment: Environment) -> MoveResult:
+        with self._tx() as sql:
+            if self._said(sql, "unreachable"):
+                raise ConnectionError("the catalog does not answer")
+            tag = sql.execute(
+                "SELECT snapshot FROM tag WHERE tab = ? AND name = ?", (move.table, move.tag)
+            ).fetchone()
+            if tag is not None:
+                return MoveResult.ALREADY
+            if self._head(sql, move.table, move.ref) != move.base:
+                return MoveResult.CONFLICT
+            sql.execute("REPLACE INTO ref VALUES (?, ?, ?)", (move.table, move.ref, move.candidate))
+            sql.execute("INSERT INTO tag VALUES (?, ?, ?)", (move.table, move.tag, move.candidate))
+            return MoveResult.MOVED
+
+    def undo(self, move: Move, environment: Environment) -> bool:
+        with self._tx() as sql:
+            head = self._head(sql, move.table, move.ref)
+            if head not in (move.candidate, move.base):
+                return False
+            sql.execute("REPLACE INTO ref VALUES (?, ?, ?)", (move.table, move.ref, move.base))
+            sql.execute("DELETE FROM tag WHERE tab = ? AND name = ?", (move.table, move.tag))
+            return True
