@@ -79,9 +79,7 @@ def find_pipeline(name: str, settings: Settings) -> Loaded:
         found = [one for one in all_loaded if one.name == name]
         if not found:
             known = ", ".join(sorted(one.name for one in all_loaded)) or "none"
-            raise UsageError(
-                f"there is no pipeline {name!r} in {settings.pipeline_folder}; there are: {known}"
-            )
+            raise UsageError(f"there is no pipeline {name!r} in {settings.pipeline_folder}; there are: {known}")
         loaded = found[0]
     if loaded.spec is None:
         raise UsageError(loaded.problem or f"{name} cannot be read")
@@ -136,9 +134,7 @@ def read_partitions(spec: PipelineSpec, text: str | None, *, each: bool) -> list
         raise UsageError(f"pipeline '{spec.name}' has no complete partition yet")
     span = f"{keys[0]}...{keys[-1]}"
     if text is None:
-        raise UsageError(
-            f"pipeline '{spec.name}' is partitioned; give --partition KEY, FIRST...LAST or all ({span})"
-        )
+        raise UsageError(f"pipeline '{spec.name}' is partitioned; give --partition KEY, FIRST...LAST or all ({span})")
     first, dots, last = text.partition("...") if text != "all" else (keys[0], "...", keys[-1])
     chosen: list[str] = []
     for end in (first, last if dots else first):
@@ -204,9 +200,7 @@ def launch(
     spec = loaded.spec
     assert spec is not None, "find_pipeline gives only pipelines that load"  # noqa: S101
     with _quiet():
-        definitions = compile_pipeline(
-            spec, environment, settings, search_path=(loaded.path.parent.resolve(),)
-        )
+        definitions = compile_pipeline(spec, environment, settings, search_path=(loaded.path.parent.resolve(),))
     keys = {name: node_key(spec, name, environment, settings.catalog.name) for name in nodes}
     outcome = RunOutcome(str(uuid.uuid4()), partition=str(partitions) if partitions else None)
     outcome.steps = [StepProgress(name, spec.node(name).type) for name in nodes]
@@ -224,9 +218,7 @@ def launch(
         config["resources"] = {parameters_key(spec): {"config": dict(parameters)}}
     started = time.monotonic()
     with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
-        follower = _Follower(
-            outcome, {key.to_python_identifier(): name for name, key in keys.items()}, changed
-        )
+        follower = _Follower(outcome, {key.to_python_identifier(): name for name, key in keys.items()}, changed)
         instance.add_event_listener(outcome.run_id, follower)
         with _quiet():
             result = definitions.resolve_job_def(spec.name).execute_in_process(
@@ -259,9 +251,7 @@ def _quiet() -> Iterator[None]:
 class _Follower:
     """Turns Dagster's events into the progress of steps."""
 
-    def __init__(
-        self, outcome: RunOutcome, nodes: Mapping[str, str], changed: Callable[[RunOutcome], None]
-    ) -> None:
+    def __init__(self, outcome: RunOutcome, nodes: Mapping[str, str], changed: Callable[[RunOutcome], None]) -> None:
         self.outcome = outcome
         self.steps = {key: step for key, name in nodes.items() for step in outcome.steps if step.node == name}
         self.changed = changed

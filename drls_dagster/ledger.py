@@ -190,7 +190,9 @@ class Ledger:
             query = query.where(_branches.c.table_name == table)
         with self._read() as connection:
             rows = connection.execute(query).mappings().all()
-        return [RunBranch(table=row["table_name"], **{k: v for k, v in row.items() if k != "table_name"}) for row in rows]
+        return [
+            RunBranch(table=row["table_name"], **{k: v for k, v in row.items() if k != "table_name"}) for row in rows
+        ]
 
     def record(self, receipt: Receipt) -> None:
         with self._write() as connection:

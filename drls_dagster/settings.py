@@ -46,20 +46,14 @@ class EngineSettings(_Section):
     memory: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$", description="Heap of one executor")
     driver_memory: str = Field(default="768m", pattern=r"^[1-9][0-9]*[mg]$")
     object_store_memory: str = Field(default="512m", pattern=r"^[1-9][0-9]*[mg]$")
-    ray_address: str | None = Field(
-        default=None, description="An existing Ray cluster; RAY_ADDRESS says the same"
-    )
+    ray_address: str | None = Field(default=None, description="An existing Ray cluster; RAY_ADDRESS says the same")
     spark_connect: str | None = Field(
         default=None, description="An existing Spark Connect endpoint, sc://…", repr=False
     )
     idle_minutes: float = Field(default=30, gt=0, description="The engine stops after so long without a user")
     start_seconds: float = Field(default=300, gt=0, description="How long a cold start may take")
-    maven_mirror: str | None = Field(
-        default=None, description="Where jars come from instead of Maven Central"
-    )
-    staging: str | None = Field(
-        default=None, description="Storage that Spark and Ray share; default DRLS_HOME/staging"
-    )
+    maven_mirror: str | None = Field(default=None, description="Where jars come from instead of Maven Central")
+    staging: str | None = Field(default=None, description="Storage that Spark and Ray share; default DRLS_HOME/staging")
     spark_conf: dict[str, str] = Field(default_factory=dict, description="Further Spark settings, on top")
 
 
@@ -81,9 +75,7 @@ class Settings(BaseSettings):
     )
 
     home: Path
-    pipelines: Path | None = Field(
-        default=None, description="Folder of pipeline files; default DRLS_HOME/pipelines"
-    )
+    pipelines: Path | None = Field(default=None, description="Folder of pipeline files; default DRLS_HOME/pipelines")
     landing: str | None = Field(default=None, description="Default: DRLS_HOME/landing")
     catalog: CatalogSettings = CatalogSettings()
     engine: EngineSettings = EngineSettings()
@@ -155,6 +147,4 @@ def _load(home: Path) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"{file} or DRLS_{where.upper().replace('.', '__')}: {where}: {first['msg']}"
-        ) from None
+        raise UsageError(f"{file} or DRLS_{where.upper().replace('.', '__')}: {where}: {first['msg']}") from None

@@ -34,9 +34,7 @@ def problems() -> list[str]:
         if not any(requirement.specifier.contains(version, prereleases=True) for version in versions):
             found.append(f"{line}: {LOCK} has {', '.join(versions) or 'no pin'}")
     without_hashes = re.sub(r"^\s+--hash=.*$", "", lock, flags=re.MULTILINE)
-    return found + [
-        f"{LOCK} names a place: {match.group().strip()}" for match in PLACE.finditer(without_hashes)
-    ]
+    return found + [f"{LOCK} names a place: {match.group().strip()}" for match in PLACE.finditer(without_hashes)]
 
 
 if __name__ == "__main__":

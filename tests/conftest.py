@@ -1,13 +1,17 @@
-"""What all tests share: a DRLS_HOME of their own."""
+"""What all tests share: a DRLS_HOME of their own, and one engine."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from drls_dagster import settings
+from drls_dagster.engine import client
+from drls_dagster.engine.processes import processes_of
+from drls_dagster.engine.state import read_state
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +24,21 @@ def drls_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # Settings are read once per home and process; a test may change its environment.
     settings._load.cache_clear()
     return home
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[settings.Settings]:
+    """The settings of a home with a running engine: one for all tests that ask, gone at the end.
+
+    DRLS_TEST_HOME names a home whose engine stays warm between test runs: for development.
+    """
+    kept = os.environ.get("DRLS_TEST_HOME")
+    home = Path(kept) if kept else tmp_path_factory.mktemp("drls")
+    found = settings.load_settings(home)
+    client.ensure_engine(found)
+    yield found
+    if kept:
+        return
+    state = read_state(found)
+    client.stop(found, force=True)
+    assert state is None or not processes_of(state.engine_id), "the engine left a process"

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from drls_dagster.assets.nodes import Compiling, checks_of, sink_asset, source_checks, source_spec, transform_asset
 from drls_dagster.assets.partitions import partitions_definition
@@ -48,7 +48,11 @@ def compile_pipeline(
     refuse_unsupported(spec)
     to = Compiling(spec, environment, settings.catalog.name, tuple(str(path) for path in search_path))
     executable = [
-        *(transform_asset(to, node) for node in spec.transforms if isinstance(node, SparkTransform | RayProcessTransform)),
+        *(
+            transform_asset(to, node)
+            for node in spec.transforms
+            if isinstance(node, SparkTransform | RayProcessTransform)
+        ),
         *(sink_asset(to, node) for node in spec.sinks),
     ]
     sources = [source_spec(to, node) for node in spec.sources]
@@ -80,9 +84,7 @@ def compile_pipeline(
     return definitions
 
 
-def _schedules(
-    spec: PipelineSpec, environment: str, job: UnresolvedAssetJobDefinition
-) -> list[dg.ScheduleDefinition]:
+def _schedules(spec: PipelineSpec, environment: str, job: UnresolvedAssetJobDefinition) -> list[dg.ScheduleDefinition]:
     """The pipeline's cron schedule; it starts by itself in production only (L4)."""
     if spec.schedule is None:
         return []

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 
@@ -121,9 +121,7 @@ def transform_asset(to: Compiling, node: SparkTransform | RayProcessTransform) -
             recipes = recipes_of(scope, to.spec, node.id)
             frames = [scope.frames.frame(node.id, reads) for reads in recipes]
             reads, frame = recipes[0], frames[0]
-            upstream = {
-                name: scope.frames.frame(name, reads).columns for name in to.spec.upstream(node.id)
-            }
+            upstream = {name: scope.frames.frame(name, reads).columns for name in to.spec.upstream(node.id)}
             metadata = frame_metadata(to.spec, node.id, to.environment, to.catalog, frame.schema, upstream)
             checks = checks_of(to.spec, node.id)
             results: list[CheckResult] = []
@@ -135,7 +133,7 @@ def transform_asset(to: Compiling, node: SparkTransform | RayProcessTransform) -
         stop_at_failed(node.id, results)
         yield dg.MaterializeResult(metadata={**metadata, "inputs": inputs_metadata(reads)})
 
-    return view
+    return cast(dg.AssetsDefinition, view)
 
 
 def sink_asset(to: Compiling, node: SinkNode) -> dg.AssetsDefinition:
@@ -158,11 +156,9 @@ def sink_asset(to: Compiling, node: SinkNode) -> dg.AssetsDefinition:
         finally:
             context.log.debug(f"run key {scope.run.run_key}")
         yield from (check_result(result, key) for result in done.results)
-        yield dg.MaterializeResult(
-            metadata=table_metadata(to.spec, node.id, to.environment, to.catalog, done, columns)
-        )
+        yield dg.MaterializeResult(metadata=table_metadata(to.spec, node.id, to.environment, to.catalog, done, columns))
 
-    return table
+    return cast(dg.AssetsDefinition, table)
 
 
 def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import dagster as dg
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -12,7 +14,7 @@ from dagster._core.storage.tags import (
 from drls_dagster.steps.window import Window
 from lifecycle.spec import PipelineSpec, TimePartitions
 
-_CLASSES: dict[str, type[dg.TimeWindowPartitionsDefinition]] = {
+_CLASSES: dict[str, Callable[..., dg.PartitionsDefinition]] = {
     "hourly": dg.HourlyPartitionsDefinition,
     "daily": dg.DailyPartitionsDefinition,
     "weekly": dg.WeeklyPartitionsDefinition,

@@ -67,7 +67,6 @@ def _preview() -> None:
     console.print(f"\n{found.name}", style="bold")
     _, rows = preview(found, limit=5)
     rounded = [
-        [f"{value:.3f}" if isinstance(value, float) else value for value in row.values()]
-        for row in rows.to_pylist()
+        [f"{value:.3f}" if isinstance(value, float) else value for value in row.values()] for row in rows.to_pylist()
     ]
     print_table(rows.column_names, rounded)

@@ -74,14 +74,10 @@ def home_permissions(settings: Settings) -> Finding:
     if not home.exists():
         return Finding("home", "ok", f"{home} is made at first use")
     if not home.is_dir() or not os.access(home, os.R_OK | os.W_OK | os.X_OK):
-        return Finding(
-            "home", "fail", f"{home} is no folder that you can write to", "Set DRLS_HOME to one that is."
-        )
+        return Finding("home", "fail", f"{home} is no folder that you can write to", "Set DRLS_HOME to one that is.")
     status = home.stat()
     if status.st_uid != os.getuid():
-        return Finding(
-            "home", "warn", f"{home} belongs to another user", f"Run: sudo chown -R $(id -un) {quoted}"
-        )
+        return Finding("home", "warn", f"{home} belongs to another user", f"Run: sudo chown -R $(id -un) {quoted}")
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return Finding("home", "warn", f"other users can look into {home}", f"Run: chmod 700 {quoted}")
     return Finding("home", "ok", f"{home}, yours alone")
@@ -141,9 +137,7 @@ def jars(settings: Settings) -> Finding:
     wanted = missing(settings)
     if wanted:
         names = ", ".join(path.name for path in wanted)
-        return Finding(
-            "jars", "warn", f"not here yet: {names}", "Nothing: the first engine start fetches them."
-        )
+        return Finding("jars", "warn", f"not here yet: {names}", "Nothing: the first engine start fetches them.")
     return Finding("jars", "ok", f"all in {settings.home / 'jars'}")
 
 

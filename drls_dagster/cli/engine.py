@@ -57,9 +57,7 @@ def status(as_json: bool) -> None:
     click.echo(f"{told.state}: {told.detail}")
     if told.since is not None and told.pid is not None:
         minutes = (time.time() - told.since) / 60
-        click.echo(
-            f"process {told.pid}, for {minutes:.0f} min, {told.users} user(s), {in_words(memory)} of memory"
-        )
+        click.echo(f"process {told.pid}, for {minutes:.0f} min, {told.users} user(s), {in_words(memory)} of memory")
 
 
 @engine.command()

@@ -28,9 +28,7 @@ class LazyGroup(click.Group):
     the nearest ones.
     """
 
-    def __init__(
-        self, *args: Any, commands_by_name: Mapping[str, tuple[str, str, str]], **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, commands_by_name: Mapping[str, tuple[str, str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lazy = commands_by_name
 
@@ -62,9 +60,7 @@ class LazyGroup(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         # Click would import every command for its help.
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
-        own = [
-            item for item in click.Command.shell_complete(self, ctx, incomplete) if item.value.startswith("-")
-        ]
+        own = [item for item in click.Command.shell_complete(self, ctx, incomplete) if item.value.startswith("-")]
         return [CompletionItem(name, help=self._lazy[name][2]) for name in names] + own
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

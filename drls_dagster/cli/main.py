@@ -35,9 +35,7 @@ def _print_version(context: click.Context, _option: click.Parameter, wanted: boo
         context.exit()
 
 
-@click.group(
-    cls=LazyGroup, commands_by_name=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=LazyGroup, commands_by_name=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,
@@ -76,9 +74,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _report(message: str, exit_code: int, as_json: bool) -> int:
-    lines = (
-        [json.dumps({"error": message})] if as_json else [f"Error: {line}" for line in message.splitlines()]
-    )
+    lines = [json.dumps({"error": message})] if as_json else [f"Error: {line}" for line in message.splitlines()]
     click.echo("\n".join(lines), err=True)
     return exit_code
 

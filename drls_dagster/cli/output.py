@@ -56,9 +56,7 @@ def make_console() -> Console:
     return Console(markup=False, highlight=False, emoji=False, width=width, soft_wrap=False)
 
 
-def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
-) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
     """A table for people; the columns named in `right` are aligned for numbers."""
     from rich import box
     from rich.table import Table

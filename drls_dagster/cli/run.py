@@ -26,9 +26,7 @@ _STYLES = {"waiting": "dim", "running": "blue", "done": "green", "failed": "red"
 @click.argument("pipeline", metavar="PIPELINE|FILE")
 @click.option("--env", "environment", default="development", show_default=True, help="Environment to run in.")
 @click.option("--select", help="Only these steps: a,b; +a with what is upstream, a+ with what is downstream.")
-@click.option(
-    "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated."
-)
+@click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
 @click.option("--partition", metavar="KEY|FIRST...LAST|all", help="What of a partitioned pipeline to run.")
 @click.option("--each", is_flag=True, help="One run per partition instead of one for the range.")
 @json_option
@@ -133,9 +131,7 @@ class Display:
 
         self.console = make_console()
         self.title = title
-        self.live = (
-            Live(console=self.console, refresh_per_second=8) if show and self.console.is_terminal else None
-        )
+        self.live = Live(console=self.console, refresh_per_second=8) if show and self.console.is_terminal else None
         self.show = show
         self.said: set[tuple[str, str]] = set()
 
@@ -167,9 +163,7 @@ class Display:
             took = f"{step.seconds:.1f} s" if step.seconds is not None else ""
             style = _STYLES[step.state]
             message = Text(step.message, style=style, overflow="ellipsis", no_wrap=True)
-            table.add_row(
-                Text(_ICONS[step.state], style=style), step.node, Text(took, justify="right"), message
-            )
+            table.add_row(Text(_ICONS[step.state], style=style), step.node, Text(took, justify="right"), message)
         return table
 
 
@@ -202,9 +196,7 @@ def show_checks(console: Console, outcome: RunOutcome) -> None:
     failed = [check for check in outcome.checks if not check["passed"]]
     console.print(f"{len(outcome.checks) - len(failed)} of {len(outcome.checks)} checks passed")
     for check in failed:
-        console.print(
-            f"  {'✘' if check['severity'] == 'blocking' else '!'} {check['check']}: {check['message']}"
-        )
+        console.print(f"  {'✘' if check['severity'] == 'blocking' else '!'} {check['check']}: {check['message']}")
 
 
 def vars_of(outcome: RunOutcome) -> dict[str, Any]:

@@ -113,9 +113,7 @@ def preview(
         snapshot_id, data = tables.preview(found, limit=limit, snapshot_id=snapshot, ref=ref)
         rows = data.to_pylist()
     if as_json:
-        print_json(
-            {"name": found.name, "snapshot_id": snapshot_id, "columns": data.column_names, "rows": rows}
-        )
+        print_json({"name": found.name, "snapshot_id": snapshot_id, "columns": data.column_names, "rows": rows})
         return
     print_table(data.column_names, [[row[column] for column in data.column_names] for row in rows])
     at = f"snapshot {snapshot_id}" if snapshot_id else "no snapshot yet"

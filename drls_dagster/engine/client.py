@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -22,6 +23,8 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings
 
 Report = Callable[[str], None]
+# An engine outlives the Popen that started it, which would warn of that when collected.
+_STARTED: list[subprocess.Popen[bytes]] = []
 
 
 class EngineError(DrlsError):
@@ -106,7 +109,7 @@ def _start(settings: Settings, report: Report, deadline: float) -> st.EngineStat
         state = st.read_state(settings)
         if state and state.engine_id == engine_id:
             if state.phase == "running":
-                process.returncode = 0  # it outlives this process: Python need not warn that nobody waited for it
+                _STARTED.append(process)
                 return state
             if state.detail != said:
                 said = state.detail
@@ -136,10 +139,9 @@ def stop(settings: Settings, *, force: bool = False, patience: float = 20.0) -> 
             raise EngineError(f"the engine is in use by {users} run(s); wait, or `drls engine stop --force`")
         if alive:
             os.kill(state.pid, signal.SIGTERM)
-            try:
+            # What is left after that is ended below.
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
                 psutil.Process(state.pid).wait(patience)
-            except (psutil.NoSuchProcess, psutil.TimeoutExpired):
-                pass  # what is left is ended below
         end_all(state.engine_id)
         (st.folder(settings) / "state.json").unlink(missing_ok=True)
         return alive

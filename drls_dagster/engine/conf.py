@@ -9,17 +9,13 @@ from drls_dagster.lakehouse.catalog import spark_catalog_conf
 from drls_dagster.settings import Settings
 
 # RayDP reaches into these; without them JDK 17 and later hang or die at start.
-_OPENS = [
-    *(
-        f"java.base/{package}"
-        for package in (
-            "java.lang java.lang.invoke java.lang.reflect java.io java.net java.nio java.math java.text "
-            "java.util java.util.concurrent java.util.concurrent.atomic jdk.internal.ref sun.nio.ch sun.nio.cs "
-            "sun.security.action sun.util.calendar"
-        ).split()
-    ),
+_OPENS = (
+    *(f"java.base/java.{name}" for name in ("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "math", "text")),
+    *(f"java.base/java.util{name}" for name in ("", ".concurrent", ".concurrent.atomic")),
+    *(f"java.base/{name}" for name in ("jdk.internal.ref", "sun.nio.ch", "sun.nio.cs", "sun.security.action")),
+    "java.base/sun.util.calendar",
     "java.security.jgss/sun.security.krb5",
-]
+)
 JAVA_OPTIONS = " ".join(
     ["-XX:+IgnoreUnrecognizedVMOptions", *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS)]
 )

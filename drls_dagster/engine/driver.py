@@ -16,7 +16,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -93,7 +93,7 @@ class Driver:
         engine = self.settings.engine
         address = ray_address(self.settings)
         if address:
-            context = ray.init(address=address, namespace=_APP, log_to_driver=False)
+            context: Any = ray.init(address=address, namespace=_APP, log_to_driver=False)
         else:
             context = ray.init(
                 address="local",

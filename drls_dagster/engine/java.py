@@ -56,9 +56,7 @@ def java_version(home: Path) -> int | None:
     match = re.search(r'^JAVA_VERSION="(\d+)', text, re.MULTILINE)
     if match is None:
         try:
-            result = subprocess.run(
-                [java, "-version"], capture_output=True, text=True, timeout=30, check=False
-            )
+            result = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return None
         match = re.search(r'version "(\d+)', result.stderr + result.stdout)

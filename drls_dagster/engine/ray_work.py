@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from drls_dagster.storage import filesystem_of
 
 if TYPE_CHECKING:
     from ray.data._internal.execution.interfaces import TaskContext
+    from ray.data.dataset import MaterializedDataset
     from ray.data.datasource import WriteResult
 
 File = tuple[str, int, int]  # path, rows, bytes
@@ -60,20 +61,18 @@ def process(request: ProcessRequest) -> list[File]:
     Only files that a finished task reports are returned: what a task that Ray ran twice left is read by nobody.
     Raises StepCodeError when the pipeline's function is at fault.
     """
-    import ray
-    import ray.data
+    from ray.data import DataContext
     from ray.exceptions import RayError
 
     if not request.inputs:
         return []
     # Its wrapper of errors in user code loses the cause, which is what people need, on the way here.
-    ray.data.DataContext.get_current().raise_original_map_exception = True
-    read = ray.remote(read_parquet)
-    tables = ray.data.from_arrow_refs([read.remote(path) for path in request.inputs])
+    DataContext.get_current().raise_original_map_exception = True
     sink = StagedFiles(request)
+    step: Any = apply
     try:
-        tables.map_batches(
-            apply,
+        tables_of(request.inputs).map_batches(
+            step,
             fn_args=[request],
             batch_format="pyarrow",
             batch_size=request.batch_size,
@@ -90,6 +89,16 @@ def process(request: ProcessRequest) -> list[File]:
     return sink.files
 
 
+def tables_of(paths: Sequence[str]) -> MaterializedDataset:
+    """The Parquet files as blocks in Ray's object store, read by a task each."""
+    import ray
+    import ray.data
+
+    read = ray.remote(read_parquet)
+    refs: list[Any] = [read.remote(path) for path in paths]
+    return ray.data.from_arrow_refs(refs)
+
+
 def read_parquet(path: str) -> pa.Table:
     filesystem, name = filesystem_of(path)
     return pq.read_table(name, filesystem=filesystem)
@@ -100,7 +109,7 @@ def apply(batch: pa.Table, request: ProcessRequest) -> pa.Table:
     function = load_function(request.python, request.entrypoint, request.code_digest, request.search_path, "process")
     try:
         result = function(batch)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever the pipeline's own code raises
         raise StepCodeError(
             f"process() of node '{request.node}' failed: {type(error).__name__}: {error}", traceback.format_exc()
         ) from None

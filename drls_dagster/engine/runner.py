@@ -38,7 +38,7 @@ def serve(home: Path) -> None:
     token = secrets.token_bytes(32)
     me = psutil.Process()
     with Listener(("127.0.0.1", 0), backlog=64, authkey=token) as listener:
-        runner = st.RunnerState(os.environ[MARK], me.pid, me.create_time(), listener.address[1], token.hex())
+        runner = st.RunnerState(os.environ[MARK], me.pid, me.create_time(), int(listener.address[1]), token.hex())
         st.write_private(st.folder(settings) / "runner.json", json.dumps(vars(runner)))
         print(f"{time.strftime('%H:%M:%S')} ready", flush=True)
         while True:

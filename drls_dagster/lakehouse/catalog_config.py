@@ -114,9 +114,7 @@ def parse_sql_uri(uri: str) -> URL:
     try:
         url = make_url(uri)
     except (ArgumentError, ValueError):
-        raise UsageError(
-            "catalog.uri is no database URL. Write postgresql://user@host:5432/database."
-        ) from None
+        raise UsageError("catalog.uri is no database URL. Write postgresql://user@host:5432/database.") from None
     backend = "postgresql" if url.drivername == "postgres" else url.get_backend_name()
     if backend not in {"sqlite", "postgresql"}:
         raise UsageError(f"catalog.uri: a sql catalog is on sqlite or postgresql, not {backend}.")
@@ -147,11 +145,7 @@ def _read_secret(name: str, source: str) -> str:
 def _refuse_credentials_in_the_open(catalog: CatalogSettings) -> None:
     for name in catalog.properties:
         if name.rpartition(".")[2] in _CREDENTIAL_NAMES:
-            raise UsageError(
-                f"catalog.properties.{name} is a credential. Move it to catalog.secrets as env:NAME."
-            )
+            raise UsageError(f"catalog.properties.{name} is a credential. Move it to catalog.secrets as env:NAME.")
     authority = (catalog.uri or "").partition("://")[2].partition("/")[0]
     if ":" in authority.rpartition("@")[0]:
-        raise UsageError(
-            "catalog.uri holds a password. Take it out and set catalog.secrets.password to env:NAME."
-        )
+        raise UsageError("catalog.uri holds a password. Take it out and set catalog.secrets.password to env:NAME.")

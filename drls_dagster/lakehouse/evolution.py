@@ -59,7 +59,8 @@ def _holds(table: ib.IcebergType, frame: ib.IcebergType) -> bool:
     if isinstance(table, ib.StructType) and isinstance(frame, ib.StructType):
         known = {field.name.lower(): field.field_type for field in table.fields}
         return all(
-            field.name.lower() in known and _holds(known[field.name.lower()], field.field_type) for field in frame.fields
+            field.name.lower() in known and _holds(known[field.name.lower()], field.field_type)
+            for field in frame.fields
         )
     if isinstance(table, ib.ListType) and isinstance(frame, ib.ListType):
         return _holds(table.element_type, frame.element_type)

@@ -52,7 +52,9 @@ class Read:
     end: int | None
 
 
-def find_position(sink: Table | None, base: int | None, source: Table, mode: Mode, receipts: Sequence[Receipt]) -> int | None:
+def find_position(
+    sink: Table | None, base: int | None, source: Table, mode: Mode, receipts: Sequence[Receipt]
+) -> int | None:
     """The snapshot of `source` up to which `sink`, at `base`, has read; None when it has read nothing.
 
     Raises PositionLost when it has read something and nothing says how far.

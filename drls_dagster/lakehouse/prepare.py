@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
-    from lifecycle.spec import SinkNode
     from lifecycle.spec import PartitionField as SpecPartition
+    from lifecycle.spec import SinkNode
 
 OWNER = "drls.pipeline"
 _SIMPLE: dict[str, Transform] = {
@@ -139,20 +139,19 @@ def _create(catalog: Catalog, location: TableLocation, sink: SinkNode, frame: Sc
 def _evolve(table: Table, frame: Schema, change: SchemaChange, *, rebuilt: bool) -> None:
     if change.is_empty:
         return
+    by_name = {column.name.lower(): column for column in frame.fields}
+    clashing = [name for name in table.schema().column_names if rebuilt and _clashes(table, frame, name)]
     try:
         with table.update_schema(allow_incompatible_changes=rebuilt, case_sensitive=False) as update:
-            by_name = {column.name.lower(): column for column in frame.fields}
-            if rebuilt:
-                clashing = [name for name in table.schema().column_names if _clashes(table, frame, name)]
-                for name in clashing:
-                    update.delete_column((name,))
+            for name in clashing:
+                update.delete_column((name,))
             for name in change.added:
                 update.add_column((name,), by_name[name.lower()].field_type)  # as text, a dot is a path
             for name in change.widened:
                 update.update_column((name,), by_name[name.lower()].field_type)
             if change.nested:
                 update.union_by_name(Schema(*(by_name[name.lower()] for name in change.nested)))
-        if rebuilt:
+        if clashing:
             with table.update_schema(allow_incompatible_changes=True, case_sensitive=False) as update:
                 for name in clashing:
                     update.add_column((by_name[name.lower()].name,), by_name[name.lower()].field_type)
@@ -177,7 +176,7 @@ def _lay_out(table: Table, sink: SinkNode) -> None:
                     update.remove_field(field.name)
             for field in wanted.fields:
                 if (field.source_id, field.transform) not in have:
-                    update.add_field(table.schema().find_column_name(field.source_id), field.transform)
+                    update.add_field(_name_of(table, field.source_id), field.transform)
     order = sort_order(sink, table.schema())
     if [(f.source_id, f.direction) for f in table.sort_order().fields] != [
         (f.source_id, f.direction) for f in order.fields
@@ -185,11 +184,17 @@ def _lay_out(table: Table, sink: SinkNode) -> None:
         with table.update_sort_order() as update:
             for field in order.fields:
                 add = update.asc if field.direction == SortDirection.ASC else update.desc
-                add(table.schema().find_column_name(field.source_id), field.transform, field.null_order)
+                add(_name_of(table, field.source_id), field.transform, field.null_order)
     changed = {name: value for name, value in sink.properties.items() if table.properties.get(name) != value}
     if changed:
         with table.transaction() as transaction:
             transaction.set_properties(changed)
+
+
+def _name_of(table: Table, source_id: int) -> str:
+    name = table.schema().find_column_name(source_id)
+    assert name is not None, "the layout was made from this very schema"  # noqa: S101
+    return name
 
 
 def partition_spec(sink: SinkNode, schema: Schema) -> PartitionSpec:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
+    from pyiceberg.table.update import TableRequirement, TableUpdate
 
 RELEASED = "drls.released"
 
@@ -99,20 +100,17 @@ def summary_int(snapshot: Snapshot, key: str) -> int:
 
 def create_branch(catalog: Catalog, table: Table, branch: str, snapshot_id: int) -> None:
     """A branch at `snapshot_id`. Raises RefMoved when it exists already."""
-    from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate
-
-    update = SetSnapshotRefUpdate(ref_name=branch, type="branch", snapshot_id=snapshot_id)
-    _commit(catalog, table, (AssertRefSnapshotId(ref=branch, snapshot_id=None),), (update,), branch)
+    _commit(catalog, table, (_ref_is(branch, None),), (_set_ref(branch, snapshot_id),), branch)
 
 
 def drop_branch(catalog: Catalog, table: Table, branch: str) -> None:
     """Remove a branch; without effect when it is not there."""
-    from pyiceberg.table.update import AssertTableUUID, RemoveSnapshotRefUpdate
+    from pyiceberg.table.update import AssertTableUUID
 
     if branch not in catalog.load_table(table.name()).metadata.refs:
         return
     requirement = AssertTableUUID(uuid=table.metadata.table_uuid)
-    _commit(catalog, table, (requirement,), (RemoveSnapshotRefUpdate(ref_name=branch),), branch)
+    _commit(catalog, table, (requirement,), (_remove_ref(branch),), branch)
 
 
 def publish(catalog: Catalog, table: Table, ref: str, base: int | None, candidate: int, branch: str) -> None:
@@ -121,28 +119,46 @@ def publish(catalog: Catalog, table: Table, ref: str, base: int | None, candidat
     One metadata file is written and no data. Raises RefMoved when `ref` is not at `base`, or the branch not
     at `candidate`, any more.
     """
-    from pyiceberg.table.update import (
-        AssertRefSnapshotId,
-        AssertTableUUID,
-        RemoveSnapshotRefUpdate,
-        SetPropertiesUpdate,
-        SetSnapshotRefUpdate,
-    )
+    from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate
 
     requirements = (
         AssertTableUUID(uuid=table.metadata.table_uuid),
-        AssertRefSnapshotId(ref=ref, snapshot_id=base),
-        AssertRefSnapshotId(ref=branch, snapshot_id=candidate),
+        _ref_is(ref, base),
+        _ref_is(branch, candidate),
     )
     updates = (
-        SetSnapshotRefUpdate(ref_name=ref, type="branch", snapshot_id=candidate),
-        RemoveSnapshotRefUpdate(ref_name=branch),
+        _set_ref(ref, candidate),
+        _remove_ref(branch),
         *((SetPropertiesUpdate(updates={RELEASED: "true"}),) if base is None and ref == "main" else ()),
     )
     _commit(catalog, table, requirements, updates, ref)
 
 
-def _commit(catalog: Catalog, table: Table, requirements: tuple[object, ...], updates: tuple[object, ...], ref: str) -> None:
+def _ref_is(ref: str, snapshot_id: int | None) -> TableRequirement:
+    from pyiceberg.table.update import AssertRefSnapshotId
+
+    return AssertRefSnapshotId.model_validate({"ref": ref, "snapshot-id": snapshot_id})
+
+
+def _set_ref(ref: str, snapshot_id: int) -> TableUpdate:
+    from pyiceberg.table.update import SetSnapshotRefUpdate
+
+    return SetSnapshotRefUpdate.model_validate({"ref-name": ref, "type": "branch", "snapshot-id": snapshot_id})
+
+
+def _remove_ref(ref: str) -> TableUpdate:
+    from pyiceberg.table.update import RemoveSnapshotRefUpdate
+
+    return RemoveSnapshotRefUpdate.model_validate({"ref-name": ref})
+
+
+def _commit(
+    catalog: Catalog,
+    table: Table,
+    requirements: tuple[TableRequirement, ...],
+    updates: tuple[TableUpdate, ...],
+    ref: str,
+) -> None:
     """Commit with bounded retries: another ref of the table may move at the same time, this one may not (D14)."""
     from pyiceberg.exceptions import CommitFailedException
 
@@ -154,9 +170,9 @@ def _commit(catalog: Catalog, table: Table, requirements: tuple[object, ...], up
         fresh = catalog.load_table(table.name())
         for requirement in requirements:
             try:
-                requirement.validate(fresh.metadata)  # pyright: ignore[reportAttributeAccessIssue]
+                requirement.validate(fresh.metadata)
             except CommitFailedException as error:
                 raise RefMoved(f"'{ref}' of {name} moved meanwhile: {error}") from None
-        catalog.commit_table(fresh, requirements, updates)  # pyright: ignore[reportArgumentType]
+        catalog.commit_table(fresh, requirements, updates)
 
     commit_with_retry(attempt, what=f"'{ref}' of {name}")

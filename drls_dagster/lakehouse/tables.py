@@ -137,9 +137,7 @@ def _summary(catalog: Catalog, identifier: tuple[str, ...]) -> TableSummary:
         bytes=snapshot_total(head, "total-files-size") if head else 0,
         updated_at=utc_time(table.metadata.last_updated_ms),
         format_version=table.format_version,
-        branches=tuple(
-            sorted(name for name, ref in table.refs().items() if ref.snapshot_ref_type == "branch")
-        ),
+        branches=tuple(sorted(name for name, ref in table.refs().items() if ref.snapshot_ref_type == "branch")),
         location=table.location(),
     )
 

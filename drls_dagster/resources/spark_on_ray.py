@@ -26,9 +26,7 @@ class SparkOnRay(PySparkResource):
     next step gets a new session on a new engine.
     """
 
-    spark_config: dict[str, Any] = Field(
-        default_factory=dict, description="Session settings, on top of the engine's"
-    )
+    spark_config: dict[str, Any] = Field(default_factory=dict, description="Session settings, on top of the engine's")
     home: str | None = Field(None, description="DRLS_HOME; default: the environment's")
 
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)

@@ -10,8 +10,7 @@ from drls_dagster.steps.spark import StepFailed, run_sql
 from lifecycle.spec import AcceptedValues, AnyCheck, Freshness, NotNull, Range, RowCount, SqlCheck, Unique
 
 if TYPE_CHECKING:
-    from pyspark.sql.connect.column import Column
-    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql import Column, DataFrame
     from pyspark.sql.connect.session import SparkSession
 
 

@@ -18,7 +18,7 @@ from drls_dagster.steps.sources import refuse_changed
 from lifecycle.spec import RayProcessTransform, SourceNode, SparkTransform, subtree_digest
 
 if TYPE_CHECKING:
-    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql import DataFrame
 
 
 class Frames:

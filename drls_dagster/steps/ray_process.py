@@ -19,7 +19,7 @@ from drls_dagster.steps.staging import forget, staged_files, staging_folder, sti
 from lifecycle.spec import RayProcessTransform
 
 if TYPE_CHECKING:
-    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql import DataFrame
 
     from drls_dagster.settings import Settings
     from drls_dagster.steps.frames import Frames

@@ -59,7 +59,9 @@ class PipelineRun:
     def session(self) -> EngineSession:
         return self.open_session()
 
-    def reads_of(self, node_id: str, sink: SinkNode | None = None, base: int | None = None, epoch: str = FIRST) -> Reads:
+    def reads_of(
+        self, node_id: str, sink: SinkNode | None = None, base: int | None = None, epoch: str = FIRST
+    ) -> Reads:
         """How every source above `node_id` is read for `sink`, whose table is at `base`.
 
         `epoch` tells a second try, which pins anew because the sink's table moved, from the first.
@@ -72,7 +74,9 @@ class PipelineRun:
                 found[source_id] = self._read(node, sink, table, base, epoch)
         return found
 
-    def _read(self, node: SourceNode, sink: SinkNode | None, table: Table | None, base: int | None, epoch: str) -> SourceRead:
+    def _read(
+        self, node: SourceNode, sink: SinkNode | None, table: Table | None, base: int | None, epoch: str
+    ) -> SourceRead:
         landing = self.settings.landing_for(self.environment)
         pin: Pin = self.ledger.pin(
             self.run_key, epoch, node.id, lambda: pin_source(node, self.environment, self.catalog, landing)

@@ -251,4 +251,3 @@ def _summary(run: PipelineRun, sink: SinkNode, reads: Reads) -> Mapping[str, str
         SOURCES: json.dumps({name: read.pin["uuid"] for name, read in tables.items()}),
     }
     return {key: str(value) for key, value in values.items()}
-

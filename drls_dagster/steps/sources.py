@@ -18,7 +18,7 @@ from lifecycle.spec import FilesSource, IcebergSource, RateSource, SourceNode
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
-    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql import DataFrame
     from pyspark.sql.connect.session import SparkSession
 
 Pin = dict[str, Any]
@@ -102,7 +102,7 @@ def _remote_listing(node: str, uri: str) -> list[list[Any]]:
 
     filesystem, name = pafs.FileSystem.from_uri(uri)
     fixed = name.split("*")[0].rpartition("/")[0] if "*" in name else name
-    scheme = uri.split("://")[0]
+    scheme = uri.split("://", maxsplit=1)[0]
     found = filesystem.get_file_info(pafs.FileSelector(fixed, recursive=True, allow_not_found=True))
     if not found:
         found = [filesystem.get_file_info(name)]

@@ -10,7 +10,7 @@ from drls_dagster.steps.code import load_function, locked_digest
 from lifecycle.spec import SparkTransform, sql_parameters
 
 if TYPE_CHECKING:
-    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql import DataFrame
     from pyspark.sql.connect.session import SparkSession
 
     from drls_dagster.steps.frames import Frames

@@ -42,7 +42,7 @@ def forget(where: str) -> None:
 
 def clear_old_runs(settings: Settings) -> None:
     """Remove what runs left more than KEEP_DAYS ago: until then a re-execution may want it."""
-    filesystem, root = filesystem_of(settings.staging.rstrip('/'))
+    filesystem, root = filesystem_of(settings.staging.rstrip("/"))
     oldest = time.time() - KEEP_DAYS * 86_400
     for info in filesystem.get_file_info(pafs.FileSelector(root, allow_not_found=True)):
         if info.type == pafs.FileType.Directory and info.mtime is not None and info.mtime.timestamp() < oldest:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drls_dagster.errors import DrlsError
 
 if TYPE_CHECKING:
-    from pyspark.sql.connect.column import Column
+    from pyspark.sql import Column
     from pyspark.sql.types import DataType
 
 

@@ -14,10 +14,9 @@ from drls_dagster.steps.window import Window
 from lifecycle.spec import SinkNode
 
 if TYPE_CHECKING:
-    from pyspark.sql.connect.column import Column
-    from pyspark.sql.connect.dataframe import DataFrame
-    from pyspark.sql.connect.readwriter import DataFrameWriterV2
+    from pyspark.sql import Column, DataFrame
     from pyspark.sql.connect.session import SparkSession
+    from pyspark.sql.readwriter import DataFrameWriterV2
 
 _CONF = "spark.sql.iceberg.snapshot-property."
 
@@ -198,7 +197,7 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def _true():  # noqa: ANN202  a Column, imported where it is used
+def _true():
     from pyspark.sql.connect.functions import builtin as f
 
     return f.lit(True)

@@ -60,9 +60,7 @@ def parse_duration(value: object) -> float:
     elif isinstance(value, str) and (found := _DURATION.match(value)):
         seconds = int(found[1]) * _UNITS[found[2]]
     if not 0 <= seconds <= _LONGEST:
-        raise FieldError(
-            f"'{shorten(value)}' is not a duration", "write a number and a unit: 500ms, 10s, 2m, 1h or 2d"
-        )
+        raise FieldError(f"'{shorten(value)}' is not a duration", "write a number and a unit: 500ms, 10s, 2m, 1h or 2d")
     return round(seconds * 1000) / 1000
 
 
@@ -96,9 +94,7 @@ def _one_value(value: object) -> object:
     if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
         raise FieldError(f"'{shorten(value)}' is not one value", "write text, a number, true or false")
     if not isinstance(value, str) and abs(value) > 2**53 - 1:
-        raise FieldError(
-            f"{shorten(value)} is too large for a number that JSON carries exactly", "put it in quotes"
-        )
+        raise FieldError(f"{shorten(value)} is too large for a number that JSON carries exactly", "put it in quotes")
     return value
 
 
@@ -113,9 +109,7 @@ def _safe_path(value: str) -> str:
 Whole = Annotated[int, Strict(), Field(ge=-(2**53) + 1, le=2**53 - 1)]
 Flag = Annotated[bool, Strict()]
 Text = Annotated[str, Field(min_length=1)]
-ScalarText = Annotated[
-    str, BeforeValidator(_scalar_text), WithJsonSchema({"type": ["string", "number", "boolean"]})
-]
+ScalarText = Annotated[str, BeforeValidator(_scalar_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 PlainText = Annotated[str, BeforeValidator(plain_value)]
 PlainScalar = Annotated[
     Annotated[bool, Strict()] | Annotated[int, Strict()] | Annotated[float, Strict()] | str,
@@ -137,14 +131,10 @@ Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
 NodeId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
 Connection = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=63)]
-TableName = Annotated[
-    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$", max_length=255)
-]
+TableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$", max_length=255)]
 Entrypoint = Annotated[
     str,
-    Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$", max_length=255
-    ),
+    Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$", max_length=255),
 ]
 
 

@@ -56,9 +56,7 @@ def subtree_digest(spec: PipelineSpec, node_id: str) -> str:
                     for name, parameter in whole.get("parameters", {}).items()
                     if name in parameters
                 },
-                "partitions": {
-                    key: partitions[key] for key in ("kind", "column", "timezone") if key in partitions
-                },
+                "partitions": {key: partitions[key] for key in ("kind", "column", "timezone") if key in partitions},
                 "lock": {
                     "code": {key: value for key, value in lock.get("code", {}).items() if key in code},
                     "dbt": {key: value for key, value in lock.get("dbt", {}).items() if key in projects},

@@ -139,9 +139,7 @@ def _with_names(checks: tuple[AnyCheck, ...]) -> tuple[AnyCheck, ...]:
     own = [check.name for check in checks if check.name]
     twins = sorted({name for name in own if own.count(name) > 1})
     if twins:
-        raise FieldError(
-            f"two checks have the name '{twins[0]}'", "give each check of a monitor a name of its own"
-        )
+        raise FieldError(f"two checks have the name '{twins[0]}'", "give each check of a monitor a name of its own")
     return tuple(
         check if check.name else check.model_copy(update={"name": name})
         for check, name in zip(checks, check_names(checks), strict=True)

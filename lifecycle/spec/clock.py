@@ -50,9 +50,7 @@ def _cron(text: str) -> str:
     return " ".join(fields)
 
 
-TimeZone = Annotated[
-    str, AfterValidator(_zone_name), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})
-]
+TimeZone = Annotated[str, AfterValidator(_zone_name), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})]
 Cron = Annotated[str, AfterValidator(_cron), WithJsonSchema({"type": "string", "examples": ["0 6 * * *"]})]
 
 

@@ -26,9 +26,7 @@ def column_lineage(sql: str, columns: Mapping[str, Sequence[str]]) -> dict[str, 
             return {}
         # Qualifying writes names in lower case; the result has them as the query spells them.
         spelled = {name.lower(): name for name in tree.named_selects}
-        tree = qualify(
-            tree, schema=schema, dialect="spark", validate_qualify_columns=False, quote_identifiers=False
-        )
+        tree = qualify(tree, schema=schema, dialect="spark", validate_qualify_columns=False, quote_identifiers=False)
         scope = build_scope(tree)
         names: list[str] = tree.named_selects if scope else []
     except UNREADABLE:

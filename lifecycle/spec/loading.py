@@ -39,9 +39,7 @@ def parse_pipeline(text: str | bytes) -> PipelineSpec:
 def _fields(data: dict[str, Any]) -> PipelineSpec:
     nodes = data.get("nodes")
     if isinstance(nodes, list) and len(nodes) > MAX_NODES:  # pyright: ignore[reportUnknownArgumentType]
-        raise SpecError(
-            [Problem(None, "nodes", f"there are more than {MAX_NODES} nodes", "split the pipeline")]
-        )
+        raise SpecError([Problem(None, "nodes", f"there are more than {MAX_NODES} nodes", "split the pipeline")])
     try:
         return PipelineSpec.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:

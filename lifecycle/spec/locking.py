@@ -93,11 +93,7 @@ def _require_submodule(name: str, roots: list[Path]) -> None:
     if not parts:
         return
     below = [root.joinpath(*parts) for root in roots]
-    files = [
-        path.parent / f"{path.name}{suffix}"
-        for path in below
-        for suffix in importlib.machinery.all_suffixes()
-    ]
+    files = [path.parent / f"{path.name}{suffix}" for path in below for suffix in importlib.machinery.all_suffixes()]
     if not any(path.is_dir() for path in below) and not any(path.is_file() for path in files):
         raise FieldError(f"the module '{shorten(name)}' is not found", "correct the part before the colon")
 
@@ -105,18 +101,14 @@ def _require_submodule(name: str, roots: list[Path]) -> None:
 def _distributions(top: str) -> list[str]:
     from importlib import metadata
 
-    return sorted(
-        {f"{name}=={metadata.version(name)}" for name in metadata.packages_distributions().get(top, [])}
-    )
+    return sorted({f"{name}=={metadata.version(name)}" for name in metadata.packages_distributions().get(top, [])})
 
 
 def _project_digest(project: str, search_path: Sequence[Path]) -> str:
     for folder in (base / project for base in search_path):
         if (folder / "dbt_project.yml").is_file():
             return _tree_digest([folder], f"dbt project '{shorten(project)}'", _CACHES | _DBT_OUTPUT)
-    raise FieldError(
-        f"there is no dbt project '{shorten(project)}'", "name a folder that has a dbt_project.yml"
-    )
+    raise FieldError(f"there is no dbt project '{shorten(project)}'", "name a folder that has a dbt_project.yml")
 
 
 def _tree_digest(places: Sequence[Path], what: str, skip: frozenset[str]) -> str:

@@ -178,9 +178,7 @@ def _value(kind: str, context: dict[str, Any], given: object, name: str) -> tupl
         words, key = _LIMITS[kind]
         return f"{shorten(given)} is out of range", f"write {words} {context[key]}"
     if kind == "string_pattern_mismatch":
-        return f"'{shorten(given)}' cannot stand here", _BY_FIELD.get(name) or _PATTERNS.get(
-            context["pattern"], _SLUG
-        )
+        return f"'{shorten(given)}' cannot stand here", _BY_FIELD.get(name) or _PATTERNS.get(context["pattern"], _SLUG)
     if kind in {"too_short", "string_too_short"}:
         return "it is empty", "give it a value, or remove it"
     if kind in {"too_long", "string_too_long"}:

@@ -25,9 +25,7 @@ def parse_timestamp(value: object) -> datetime:
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
-            raise FieldError(
-                f"'{shorten(value)}' is not a timestamp", "write it like 2024-01-31T06:00:00Z"
-            ) from None
+            raise FieldError(f"'{shorten(value)}' is not a timestamp", "write it like 2024-01-31T06:00:00Z") from None
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time())
     if not isinstance(value, datetime):

@@ -25,9 +25,7 @@ def _moment(value: object) -> datetime:
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
-            raise FieldError(
-                f"'{shorten(value)}' is not a date or timestamp", "write it like 2024-01-31"
-            ) from None
+            raise FieldError(f"'{shorten(value)}' is not a date or timestamp", "write it like 2024-01-31") from None
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):
@@ -81,9 +79,7 @@ class TimePartitions(Frozen):
                     f"write {_text(self.kind, near)}",
                 )
         if self.end is not None and self.end <= self.start:
-            raise FieldError(
-                "end is not after start", "the first window begins at start, the last one ends at end"
-            )
+            raise FieldError("end is not after start", "the first window begins at start, the last one ends at end")
         return self
 
     @field_serializer("start", "end")
@@ -111,26 +107,18 @@ class StaticPartitions(Frozen):
     """Named parts: the rows where `column` equals the key, which SQL sees as `:partition_key`."""
 
     kind: Literal["static"] = "static"
-    values: Annotated[
-        tuple[Annotated[PlainText, Field(min_length=1, max_length=255)], ...], Field(min_length=1)
-    ]
+    values: Annotated[tuple[Annotated[PlainText, Field(min_length=1, max_length=255)], ...], Field(min_length=1)]
     column: Column
 
     @field_validator("values")
     @classmethod
     def _distinct(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        twins = (
-            sorted({value for value in values if values.count(value) > 1})
-            if len(set(values)) < len(values)
-            else []
-        )
+        twins = sorted({value for value in values if values.count(value) > 1}) if len(set(values)) < len(values) else []
         if twins:
             raise FieldError(f"'{shorten(twins[0])}' is listed twice", "name each partition once")
         wrong = [value for value in values if value != value.strip() or any(ord(c) < 32 for c in value)]
         if wrong:
-            raise FieldError(
-                f"'{shorten(wrong[0])}' has spaces at its ends or control characters", "remove them"
-            )
+            raise FieldError(f"'{shorten(wrong[0])}' has spaces at its ends or control characters", "remove them")
         return values
 
 

@@ -189,9 +189,7 @@ class PipelineSpec(Frozen):
     def _reachable(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
         for owner in owners:
             if not _OWNER.match(owner):
-                raise FieldError(
-                    f"'{shorten(owner)}' is not an owner", "write an e-mail address or team:<name>"
-                )
+                raise FieldError(f"'{shorten(owner)}' is not an owner", "write an e-mail address or team:<name>")
         return owners
 
     @model_validator(mode="after")

@@ -116,9 +116,7 @@ def _check_text(text: str, line: int | None) -> None:
 
 
 def _too_deep(line: int | None = None) -> SpecError:
-    return _refused(
-        f"the file is nested more than {MAX_DEPTH} levels deep", "a pipeline needs fewer than ten", line
-    )
+    return _refused(f"the file is nested more than {MAX_DEPTH} levels deep", "a pipeline needs fewer than ten", line)
 
 
 def _read_yaml(text: str) -> Any:
@@ -161,9 +159,7 @@ class _Builder:
 
     def _node(self, event: Any, line: int) -> None:
         if event.anchor is not None:
-            raise _refused(
-                f"anchors and aliases ('{shorten(event.anchor)}') are not read", "write it out", line
-            )
+            raise _refused(f"anchors and aliases ('{shorten(event.anchor)}') are not read", "write it out", line)
         if event.tag is not None and event.tag != "!":
             raise _refused(f"the tag '{shorten(event.tag)}' is not read", "write a plain value", line)
         if self._stack and isinstance(self._stack[-1], dict) and self._keys[-1] is None:
@@ -185,9 +181,7 @@ class _Builder:
         key = str(event.value)
         _check_text(key, line)
         if key in parent:
-            raise _refused(
-                f"the key '{shorten(key)}' stands twice in one mapping", "remove one of them", line
-            )
+            raise _refused(f"the key '{shorten(key)}' stands twice in one mapping", "remove one of them", line)
         self._keys[-1] = key
 
     def _put(self, value: Any) -> None:

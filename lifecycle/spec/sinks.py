@@ -43,11 +43,7 @@ class PartitionField(Frozen):
             return {"column": text}
         transform = _TRANSFORMS.get(found[1].lower())
         argument = found[2] or found[4]
-        if (
-            transform is None
-            or (found[2] and found[4])
-            or bool(argument) != (transform in {"bucket", "truncate"})
-        ):
+        if transform is None or (found[2] and found[4]) or bool(argument) != (transform in {"bucket", "truncate"}):
             raise _not_a_partition(text)
         return {"transform": transform, "column": found[3], "argument": int(argument) if argument else None}
 

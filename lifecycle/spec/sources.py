@@ -18,9 +18,7 @@ def _snapshot_id(value: object) -> object:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise FieldError(
-            f"'{shorten(value)}' is not a snapshot id", "write the whole number that Iceberg shows"
-        )
+        raise FieldError(f"'{shorten(value)}' is not a snapshot id", "write the whole number that Iceberg shows")
     return value
 
 
@@ -54,9 +52,7 @@ class IcebergSource(Frozen):
         if self.read == "as_of" and named != 1:
             raise FieldError("read: as_of needs one point in time", "give either snapshot or timestamp")
         if self.read != "as_of" and named:
-            raise FieldError(
-                f"read: {self.read} takes no snapshot or timestamp", "write read: as_of, or remove it"
-            )
+            raise FieldError(f"read: {self.read} takes no snapshot or timestamp", "write read: as_of, or remove it")
         return self
 
 
@@ -110,9 +106,7 @@ class RateSource(Frozen):
     rows_per_second: Annotated[Whole, Field(ge=1, le=10_000_000)] = 1
 
 
-AnySource = Annotated[
-    IcebergSource | FilesSource | JdbcSource | KafkaSource | RateSource, Field(discriminator="kind")
-]
+AnySource = Annotated[IcebergSource | FilesSource | JdbcSource | KafkaSource | RateSource, Field(discriminator="kind")]
 
 
 class SourceNode(Frozen):

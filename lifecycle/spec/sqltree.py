@@ -129,9 +129,7 @@ def _refuse_wrong_tokens(tokens: list[Any]) -> None:
         if word in kinds:
             raise SqlReadError(message, remedy)
     if any(token.text.lower() == "stream" and token.token_type.name == "VAR" for token in tokens):
-        raise SqlReadError(
-            "the SQL uses the keyword STREAM", "use step: sparkStream; quote a column called `stream`"
-        )
+        raise SqlReadError("the SQL uses the keyword STREAM", "use step: sparkStream; quote a column called `stream`")
     if "RECURSIVE" in kinds and kinds.count("WITH") > 1:
         raise SqlReadError("WITH RECURSIVE stands beside another WITH", "write one WITH clause")
     if not _readable(kinds):
@@ -173,9 +171,7 @@ def _one_query(trees: list[Any]) -> exp.Expr:
     writes = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Command, exp.Into)
     writing = next(tree.find_all(*writes), None)
     if writing is not None or not isinstance(tree, exp.Query | exp.Values):
-        raise SqlReadError(
-            f"the SQL is not a query but {shorten((writing or tree).key.upper(), 20)}", ONE_SELECT
-        )
+        raise SqlReadError(f"the SQL is not a query but {shorten((writing or tree).key.upper(), 20)}", ONE_SELECT)
     return tree
 
 
@@ -242,9 +238,7 @@ class Walk:
         elif isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
             self._qualified_function(node)
         elif isinstance(node, exp.Func) and _name(node) in _RUNS_CODE:
-            self._wrong(
-                f"{_name(node)}() may run or read anything", "use a Python step for what SQL cannot do"
-            )
+            self._wrong(f"{_name(node)}() may run or read anything", "use a Python step for what SQL cannot do")
 
     def _table(self, table: exp.Table, ctes: frozenset[str]) -> None:
         if table.args.get("version") or table.args.get("when"):
@@ -255,9 +249,7 @@ class Walk:
         if isinstance(table.this, exp.Func):
             self._generator(table.this)
         elif not isinstance(table.this, exp.Identifier):
-            self._wrong(
-                f"'{shorten(table.sql('spark'), 40)}' is not the name of a table", "name an upstream node"
-            )
+            self._wrong(f"'{shorten(table.sql('spark'), 40)}' is not the name of a table", "name an upstream node")
         elif len(table.parts) > 1:
             self.tables[".".join(part.sql("spark") for part in table.parts)] = None
         elif table.name.lower() not in ctes:
@@ -296,7 +288,5 @@ def _children(node: exp.Expr) -> Iterator[exp.Expr]:
 
 
 def _name(function: exp.Expr) -> str:
-    named = (
-        function.name if isinstance(function, exp.Anonymous) else getattr(function, "sql_name", lambda: "")()
-    )
+    named = function.name if isinstance(function, exp.Anonymous) else getattr(function, "sql_name", lambda: "")()
     return str(named).lower()

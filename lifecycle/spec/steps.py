@@ -25,9 +25,7 @@ class SparkTransform(Frozen):
     @model_validator(mode="after")
     def _one_recipe(self) -> SparkTransform:
         if sum(given is not None for given in (self.sql, self.python, self.entrypoint)) != 1:
-            raise FieldError(
-                "a spark transform has one recipe", "give exactly one of sql, python or entrypoint"
-            )
+            raise FieldError("a spark transform has one recipe", "give exactly one of sql, python or entrypoint")
         return self
 
 
@@ -59,9 +57,7 @@ class SparkStreamTransform(Frozen):
     @model_validator(mode="after")
     def _one_recipe(self) -> SparkStreamTransform:
         if sum(given is not None for given in (self.sql, self.python, self.entrypoint)) != 1:
-            raise FieldError(
-                "a sparkStream transform has one recipe", "give exactly one of sql, python or entrypoint"
-            )
+            raise FieldError("a sparkStream transform has one recipe", "give exactly one of sql, python or entrypoint")
         return self
 
 
@@ -88,9 +84,7 @@ class RayProcessTransform(Frozen):
     @model_validator(mode="after")
     def _one_recipe(self) -> RayProcessTransform:
         if (self.python is None) == (self.entrypoint is None):
-            raise FieldError(
-                "a rayProcess transform has one recipe", "give exactly one of python or entrypoint"
-            )
+            raise FieldError("a rayProcess transform has one recipe", "give exactly one of python or entrypoint")
         return self
 
 

@@ -126,7 +126,7 @@ def test_a_pipeline_is_found_by_file_and_by_name(tmp_path: Path, drls_home: Path
     settings = load_settings()
     for name in ("daily", str(file)):
         assert find_pipeline(name, settings).name == "daily"
-    with pytest.raises(UsageError, match="no pipeline 'dayly' in .*; there are: daily"):
+    with pytest.raises(UsageError, match=r"no pipeline 'dayly' in .*; there are: daily"):
         find_pipeline("dayly", settings)
     with pytest.raises(UsageError, match="no file"):
         find_pipeline(str(tmp_path / "missing.yaml"), settings)

@@ -23,11 +23,26 @@ def through(lab: Lab, step: Node, mode: str = "overwrite", **more: Any) -> str:
         (sql("step", "SELECT id / n AS x FROM raw"), "[DIVIDE_BY_ZERO] Division by zero."),
         (sql("step", "SELECT *, NULL AS nothing FROM raw"), "column 'nothing' has no type (it is always null)"),
         (python("step", "def transform(spark, raw): return 1 / 0"), "transform() of node 'step' failed: ZeroDivision"),
-        (python("step", "def transform(spark, raw): return 7"), "transform() of node 'step' returned int, not a DataFr"),
-        (ray("step", "def process(batch): raise KeyError('k')", id="long"), "process() of node 'step' failed: KeyError"),
-        (ray("step", "def process(batch): return batch", id="long"), "the output of node 'step' has n besides; output_"),
-        (ray("step", "def process(batch): return batch", id="long", n="binary"), "column 'n' of node 'step' is int32, whi"),
-        (ray("step", "def process(batch): return batch", id="long", n="int", x="int"), "the output of node 'step' lacks"),
+        (
+            python("step", "def transform(spark, raw): return 7"),
+            "transform() of node 'step' returned int, not a DataFr",
+        ),
+        (
+            ray("step", "def process(batch): raise KeyError('k')", id="long"),
+            "process() of node 'step' failed: KeyError",
+        ),
+        (
+            ray("step", "def process(batch): return batch", id="long"),
+            "the output of node 'step' has n besides; output_",
+        ),
+        (
+            ray("step", "def process(batch): return batch", id="long", n="binary"),
+            "column 'n' of node 'step' is int32, whi",
+        ),
+        (
+            ray("step", "def process(batch): return batch", id="long", n="int", x="int"),
+            "the output of node 'step' lacks",
+        ),
     ],
 )
 def test_a_failure_says_in_one_line_what_is_wrong_and_publishes_nothing(lab: Lab, step: Node, told: str) -> None:

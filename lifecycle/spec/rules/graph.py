@@ -59,9 +59,7 @@ def _edges(spec: PipelineSpec) -> Iterator[Problem]:
             yield Problem(edge.to, where, "an edge leads from the node to itself", "remove the edge")
         elif edge.from_ in nodes and edge.to in nodes:
             if (edge.from_, edge.to) in seen:
-                yield Problem(
-                    edge.to, where, f"the edge from '{edge.from_}' stands twice", "remove one of them"
-                )
+                yield Problem(edge.to, where, f"the edge from '{edge.from_}' stands twice", "remove one of them")
             else:
                 yield from _direction(nodes[edge.from_], nodes[edge.to], where)
         seen.add((edge.from_, edge.to))
@@ -100,9 +98,7 @@ def _cycles(spec: PipelineSpec) -> Iterator[Problem]:
             node = next((up for up in spec.upstream(node) if up in stuck and up != path[-1]), None)
         if node in path:
             cycle = [*path[path.index(node) :], node]
-            yield Problem(
-                node, "edges", f"the nodes feed each other: {' → '.join(reversed(cycle))}", "remove one edge"
-            )
+            yield Problem(node, "edges", f"the nodes feed each other: {' → '.join(reversed(cycle))}", "remove one edge")
 
 
 def _inputs(spec: PipelineSpec, node: AnyNode) -> Iterator[Problem]:
@@ -116,14 +112,10 @@ def _inputs(spec: PipelineSpec, node: AnyNode) -> Iterator[Problem]:
             yield Problem(node.id, "edges", f"the {node.type} has no input", remedy)
     elif len(inputs) > 1:
         if node.type == "sink":
-            yield Problem(
-                node.id, "edges", f"the sink has {len(inputs)} inputs: {listed}", "join them in a transform"
-            )
+            yield Problem(node.id, "edges", f"the sink has {len(inputs)} inputs: {listed}", "join them in a transform")
         elif node.type == "monitor":
             remedy = "write one monitor for each"
-            yield Problem(
-                node.id, "edges", f"the monitor is attached to {len(inputs)} nodes: {listed}", remedy
-            )
+            yield Problem(node.id, "edges", f"the monitor is attached to {len(inputs)} nodes: {listed}", remedy)
         elif node.type == "transform" and node.step == "rayProcess":
             message = f"a rayProcess transform has one input, this has {len(inputs)}: {listed}"
             yield Problem(node.id, "edges", message, "join them in a spark transform before it")
@@ -133,9 +125,7 @@ def _unused(spec: PipelineSpec) -> Iterator[Problem]:
     # A custom step may be an end in itself: it can notify or export.
     custom = [node.id for node in spec.transforms if node.step == "custom"]
     if not spec.sinks and not custom:
-        yield Problem(
-            None, "nodes", "the pipeline has no sink", "add a sink: a node of type sink with a table"
-        )
+        yield Problem(None, "nodes", "the pipeline has no sink", "add a sink: a node of type sink with a table")
     arrows = {node.id: spec.upstream(node.id) for node in spec.nodes}
     used = reach(arrows, [*(node.id for node in (*spec.sinks, *spec.monitors)), *custom])
     for node in spec.nodes:

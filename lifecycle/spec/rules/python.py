@@ -41,9 +41,7 @@ def _source(spec: PipelineSpec, node: AnyTransform, text: str) -> Iterator[Probl
         yield Problem(node.id, "python", message, "correct it")
         return
     except (ValueError, RecursionError, MemoryError):
-        yield Problem(
-            node.id, "python", "the Python does not compile: it is nested too deeply", "simplify it"
-        )
+        yield Problem(node.id, "python", "the Python does not compile: it is nested too deeply", "simplify it")
         return
     ray = node.step == "rayProcess"
     name = "process" if ray else "transform"
@@ -54,9 +52,7 @@ def _source(spec: PipelineSpec, node: AnyTransform, text: str) -> Iterator[Probl
         yield from _signature(node.id, functions[-1], wanted, form, by_name=not ray)
         return
     late = any(isinstance(item, ast.AsyncFunctionDef) and item.name == name for item in module.body)
-    message = (
-        f"the Python defines {name} as async" if late else f"the Python does not define the function {name}"
-    )
+    message = f"the Python defines {name} as async" if late else f"the Python does not define the function {name}"
     yield Problem(node.id, "python", message, f"write {form}: …")
 
 
@@ -67,9 +63,7 @@ def _signature(
     names = [item.arg for item in (*arguments.posonlyargs, *arguments.args)]
     only_by_name = [item.arg for item in arguments.kwonlyargs]
     optional = set(names[len(names) - len(arguments.defaults) :] if arguments.defaults else [])
-    optional |= {
-        name for name, value in zip(only_by_name, arguments.kw_defaults, strict=True) if value is not None
-    }
+    optional |= {name for name, value in zip(only_by_name, arguments.kw_defaults, strict=True) if value is not None}
     if not names and arguments.vararg is None:
         yield Problem(node_id, "python", f"{function.name} takes no {wanted[0]}", f"write {form}: …")
         return

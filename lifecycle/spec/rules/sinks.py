@@ -43,9 +43,7 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
         yield from table_name(sink.id, "table", sink.table)
         if writers[sink.table.lower()] > 1:
             others = [
-                other.id
-                for other in spec.sinks
-                if other.table.lower() == sink.table.lower() and other is not sink
+                other.id for other in spec.sinks if other.table.lower() == sink.table.lower() and other is not sink
             ]
             message = f"'{sink.table}' is also written by '{others[0]}'"
             yield Problem(
@@ -63,17 +61,11 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
 
 def _mode(sink: SinkNode) -> Iterator[Problem]:
     if sink.mode == "merge" and not sink.keys:
-        yield Problem(
-            sink.id, "keys", "merge needs the columns that tell rows apart", "write keys: [column, …]"
-        )
+        yield Problem(sink.id, "keys", "merge needs the columns that tell rows apart", "write keys: [column, …]")
     if sink.mode != "merge" and sink.keys:
-        yield Problem(
-            sink.id, "keys", f"mode: {sink.mode} takes no keys", "write mode: merge, or remove keys"
-        )
+        yield Problem(sink.id, "keys", f"mode: {sink.mode} takes no keys", "write mode: merge, or remove keys")
     if sink.mode != "append" and sink.repeat:
-        yield Problem(
-            sink.id, "repeat", f"mode: {sink.mode} takes no repeat", "remove it: only append repeats rows"
-        )
+        yield Problem(sink.id, "repeat", f"mode: {sink.mode} takes no repeat", "remove it: only append repeats rows")
 
 
 def _repeats(spec: PipelineSpec, sink: SinkNode) -> Iterator[Problem]:
@@ -105,23 +97,16 @@ def _properties(sink: SinkNode) -> Iterator[Problem]:
     for name, value in sink.properties.items():
         where = f"properties.{shorten(name)}"
         if name not in ALLOWED_PROPERTIES and not name.startswith(ALLOWED_PREFIXES):
-            remedy = (
-                did_you_mean(name, ALLOWED_PROPERTIES)
-                or "only properties of how files are written may be set"
-            )
+            remedy = did_you_mean(name, ALLOWED_PROPERTIES) or "only properties of how files are written may be set"
             yield Problem(sink.id, where, "the table property may not be set by a pipeline", remedy)
         elif not value or len(value) > 1000:
-            yield Problem(
-                sink.id, where, "the value is empty or very long", "write the value that Iceberg documents"
-            )
+            yield Problem(sink.id, where, "the value is empty or very long", "write the value that Iceberg documents")
 
 
 def _columns(spec: PipelineSpec, sink: SinkNode) -> Iterator[Problem]:
     """The columns a sink names must be among those that its input declares, where it declares them."""
     inputs = [node for node in spec.nodes if node.id in spec.upstream(sink.id)]
-    declared = (
-        inputs[0].output_schema if len(inputs) == 1 and isinstance(inputs[0], RayProcessTransform) else None
-    )
+    declared = inputs[0].output_schema if len(inputs) == 1 and isinstance(inputs[0], RayProcessTransform) else None
     if declared is None:
         return
     known = {name.lower() for name in declared}

@@ -21,6 +21,4 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
         sink = written.get(table.lower())
         if sink is not None:
             message = f"the pipeline reads '{table}', which its sink '{sink}' writes: a circle"
-            yield Problem(
-                node.id, "source.table", message, "write another table, or read it in another pipeline"
-            )
+            yield Problem(node.id, "source.table", message, "write another table, or read it in another pipeline")

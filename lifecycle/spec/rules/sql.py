@@ -16,9 +16,7 @@ MAX_TOTAL = 500_000
 def rules(spec: PipelineSpec) -> Iterator[Problem]:
     """What each SQL text reads must be exactly what the edges say: lineage and branches rest on it."""
     if sum(len(text) for node in spec.nodes for text in sql_texts(node)) > MAX_TOTAL:
-        yield Problem(
-            None, "nodes", f"the SQL is longer than {MAX_TOTAL} characters in all", "split the pipeline"
-        )
+        yield Problem(None, "nodes", f"the SQL is longer than {MAX_TOTAL} characters in all", "split the pipeline")
         return
     for node in spec.transforms:
         for text in sql_texts(node):

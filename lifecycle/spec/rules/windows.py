@@ -24,9 +24,7 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
             remedy = "use read: full and select the window in SQL, or remove partitions"
             yield Problem(node.id, "source.read", f"read: incremental {why}", remedy)
         elif isinstance(node.source, KafkaSource):
-            yield Problem(
-                node.id, "source.kind", f"a kafka source {why}", "remove partitions from the pipeline"
-            )
+            yield Problem(node.id, "source.kind", f"a kafka source {why}", "remove partitions from the pipeline")
     for step in spec.transforms:
         if step.step == "sparkStream":
             yield Problem(step.id, "step", f"a stream {why}", "use step: spark, or remove partitions")

@@ -124,7 +124,8 @@ def test_the_ui_shows_typed_parameters_and_the_schedule_stands_still_in_developm
     put(folder, "p")
     text = (folder / "p.yaml").read_text().replace('"SELECT * FROM raw"', '"SELECT *, :low AS low FROM raw"')
     (folder / "p.yaml").write_text(
-        text + 'parameters: {low: {type: integer, default: 3}}\nschedule: {cron: "0 6 * * *", timezone: Europe/Zurich}\n'
+        text
+        + 'parameters: {low: {type: integer, default: 3}}\nschedule: {cron: "0 6 * * *", timezone: Europe/Zurich}\n'
     )
     found = location(folder)
     job = found.resolve_job_def("p")

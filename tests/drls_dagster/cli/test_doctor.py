@@ -47,15 +47,11 @@ def test_a_catalog_that_does_not_answer_fails(
 ) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
-        monkeypatch.setenv(
-            "DRLS_CATALOG__URI", f"postgresql://ada@127.0.0.1:{reserved.getsockname()[1]}/lake"
-        )
+        monkeypatch.setenv("DRLS_CATALOG__URI", f"postgresql://ada@127.0.0.1:{reserved.getsockname()[1]}/lake")
         assert "refused" in findings(capsys, 1)["catalog"].detail
 
 
-def test_an_open_home_is_a_warning_with_the_line_to_run(
-    drls_home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_open_home_is_a_warning_with_the_line_to_run(drls_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drls_home.mkdir(mode=0o755)
     found = findings(capsys, 0)["home"]
     assert (found.state, found.remedy) == ("warn", f"Run: chmod 700 {drls_home}")
@@ -66,9 +62,7 @@ def test_a_home_that_is_a_file_fails(drls_home: Path) -> None:
     assert doctor_checks.home_permissions(load_settings()).state == "fail"
 
 
-def test_wrong_settings_fail_and_the_rest_is_still_told(
-    drls_home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_settings_fail_and_the_rest_is_still_told(drls_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drls_home.mkdir(mode=0o700)
     (drls_home / "drls.toml").write_text("not toml")
     found = findings(capsys, 1)
@@ -76,9 +70,7 @@ def test_wrong_settings_fail_and_the_rest_is_still_told(
     assert "python" in found
 
 
-def test_an_unknown_name_in_the_settings_is_a_warning(
-    drls_home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_name_in_the_settings_is_a_warning(drls_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drls_home.mkdir(mode=0o700)
     (drls_home / "drls.toml").write_text("[catalogue]\n")
     assert "catalogue" in findings(capsys, 0)["settings"].detail

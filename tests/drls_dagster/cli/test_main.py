@@ -68,9 +68,7 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
         (["table", "preview", "a.b", "--snapshot", "1", "--ref", "x"], "not both"),
     ],
 )
-def test_wrong_use_is_two_and_one_line(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_use_is_two_and_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
@@ -142,9 +140,7 @@ def test_an_interrupt_is_130_and_clean(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    process = subprocess.Popen(
-        [*DRLS, "pipeline", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([*DRLS, "pipeline", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stderr
     process.stdout.close()

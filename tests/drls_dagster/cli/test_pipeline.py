@@ -49,9 +49,7 @@ def test_problems_as_json(wrong: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_show_has_the_flow_the_sinks_and_the_checks(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["pipeline", "show", str(EXAMPLE)]) == 0
     out = capsys.readouterr().out
-    places = [
-        out.index(word) for word in ("flights source files", "delays transform spark", "daily_delays sink")
-    ]
+    places = [out.index(word) for word in ("flights source files", "delays transform spark", "daily_delays sink")]
     assert places == sorted(places)
     assert "flights.daily_delays" in out
     assert "in_2013" in out
@@ -60,9 +58,7 @@ def test_show_has_the_flow_the_sinks_and_the_checks(capsys: pytest.CaptureFixtur
 def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["pipeline", "show", str(EXAMPLE), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert shown["sinks"] == [
-        {"node": "daily_delays", "table": "flights.daily_delays", "mode": "overwrite_partitions"}
-    ]
+    assert shown["sinks"] == [{"node": "daily_delays", "table": "flights.daily_delays", "mode": "overwrite_partitions"}]
     assert {"from": "flights", "to": "delays"} in shown["edges"]
     assert shown["digest"].startswith("sha256:")
 
@@ -72,9 +68,7 @@ def test_show_refuses_a_wrong_file(wrong: Path, capsys: pytest.CaptureFixture[st
     assert "surprise" in capsys.readouterr().err
 
 
-def test_a_node_with_two_inputs_is_shown_below_both(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_node_with_two_inputs_is_shown_below_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "joined.yaml"
     file.write_text(
         """

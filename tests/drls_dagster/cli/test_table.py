@@ -54,12 +54,8 @@ def test_list_as_json_and_as_text(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("_tables")
-@pytest.mark.parametrize(
-    "arguments", [["flights__development.daily"], ["flights.daily", "--env", "development"]]
-)
-def test_a_preview_in_json_keeps_every_value(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("arguments", [["flights__development.daily"], ["flights.daily", "--env", "development"]])
+def test_a_preview_in_json_keeps_every_value(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     shown = json.loads(output_of(capsys, "table", "preview", *arguments, "--json"))
     assert shown["name"] == "flights__development.daily"
     assert shown["columns"] == ROWS.column_names

@@ -64,9 +64,7 @@ def test_java_home_wins_over_path_and_path_over_the_folder(
 
 def test_without_one_the_error_says_what_is_there_and_what_to_run(jvms: Path) -> None:
     make_java(jvms / "new", "25")
-    with pytest.raises(
-        DrlsError, match=r"found only Java 25 at .*new.*apt-get install -y openjdk-17-jre-headless"
-    ):
+    with pytest.raises(DrlsError, match=r"found only Java 25 at .*new.*apt-get install -y openjdk-17-jre-headless"):
         java.find_java()
 
 

@@ -76,9 +76,7 @@ def _append(home: Path, start: multiprocessing.synchronize.Barrier, writer: int)
 def test_d14_processes_that_start_on_an_empty_home_at_once_lose_no_commit(drls_home: Path) -> None:
     processes = multiprocessing.get_context("spawn")
     start = processes.Barrier(WRITERS)
-    writers = [
-        processes.Process(target=_append, args=(drls_home, start, number)) for number in range(WRITERS)
-    ]
+    writers = [processes.Process(target=_append, args=(drls_home, start, number)) for number in range(WRITERS)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -152,9 +150,7 @@ def test_a_refused_sign_in_at_a_rest_catalog_does_not_show_the_credential(
     tmp_path: Path, refusing_server: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("CREDENTIAL", f"ada:{PASSWORD}")
-    settings = settings_with(
-        tmp_path, type="rest", uri=refusing_server, secrets={"credential": "env:CREDENTIAL"}
-    )
+    settings = settings_with(tmp_path, type="rest", uri=refusing_server, secrets={"credential": "env:CREDENTIAL"})
     with pytest.raises(DrlsError, match=f"{refusing_server} failed") as caught:
         load_catalog(settings)
     assert_without_password("".join(traceback.format_exception(caught.value)) + caplog.text)
@@ -215,19 +211,12 @@ def test_a_secret_comes_from_a_file_or_is_missed_by_name(tmp_path: Path) -> None
 
 
 def test_locations_are_compared_in_one_form() -> None:
-    assert {local_as_uri(text) for text in ("/data/x", "file:/data/x", "file:///data/x")} == {
-        "file:///data/x"
-    }
+    assert {local_as_uri(text) for text in ("/data/x", "file:/data/x", "file:///data/x")} == {"file:///data/x"}
     assert local_as_uri("s3://bucket/x") == "s3://bucket/x"
 
 
-def test_a_configuration_file_of_pyiceberg_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_configuration_file_of_pyiceberg_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYICEBERG_CATALOG__LAKE__WAREHOUSE", "s3://elsewhere")
-    code = (
-        "from drls_dagster.lakehouse.catalog import load_catalog;"
-        "print(load_catalog().properties['warehouse'])"
-    )
+    code = "from drls_dagster.lakehouse.catalog import load_catalog;print(load_catalog().properties['warehouse'])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.startswith("file://")

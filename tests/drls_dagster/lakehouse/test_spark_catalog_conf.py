@@ -74,9 +74,7 @@ def test_postgresql_takes_the_standard_variables(tmp_path: Path, monkeypatch: py
     assert (found["jdbc.user"], found["jdbc.password"]) == ("bob", "hunter2")
 
 
-def test_storage_properties_are_said_in_both_languages(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_storage_properties_are_said_in_both_languages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S3_SECRET", "hunter2")
     found = conf(
         tmp_path,
@@ -98,13 +96,9 @@ def test_virtual_addressing_is_path_style_turned_round(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["rest", "nessie", "polaris"])
-def test_rest_nessie_and_polaris_are_one_protocol(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_rest_nessie_and_polaris_are_one_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setenv("CLIENT", "id:hunter2")
-    found = conf(
-        tmp_path, type=kind, uri="http://h/c", warehouse="sales", secrets={"credential": "env:CLIENT"}
-    )
+    found = conf(tmp_path, type=kind, uri="http://h/c", warehouse="sales", secrets={"credential": "env:CLIENT"})
     assert (found["type"], found["uri"], found["warehouse"]) == ("rest", "http://h/c", "sales")
     assert found["credential"] == "id:hunter2"
     assert ("scope" in found) == (kind == "polaris")

@@ -40,7 +40,9 @@ def load(digest: str, search_path: Path) -> object:
 
 
 def test_inline_source_gives_its_function() -> None:
-    function = load_function("import math\ndef process(batch):\n    return math.floor(batch)", None, None, (), "process")
+    function = load_function(
+        "import math\ndef process(batch):\n    return math.floor(batch)", None, None, (), "process"
+    )
     assert function(1.5) == 1
 
 

@@ -36,10 +36,7 @@ def node(index: int, **fields: Any) -> Callable[[Data], object]:
 
 
 def test_the_digest_of_the_example_stays_what_it_is(example: Path) -> None:
-    assert (
-        digest(load_pipeline(example))
-        == "sha256:88a31349aba666ca744d4bd0c47b4a4fac107443d744c813d43d840f23bcac7a"
-    )
+    assert digest(load_pipeline(example)) == "sha256:88a31349aba666ca744d4bd0c47b4a4fac107443d744c813d43d840f23bcac7a"
 
 
 def test_the_canonical_form_is_a_pipeline_file_with_the_same_digest(example: Path, all_kinds: Path) -> None:
@@ -55,11 +52,7 @@ def test_yaml_and_json_of_one_content_have_one_digest(example: Path, all_kinds: 
     for file in (example, all_kinds):
         spec = load_pipeline(file)
         data = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        assert (
-            digest(parse_pipeline(json.dumps(data)))
-            == digest(spec)
-            == digest(parse_pipeline(spec.dump_yaml()))
-        )
+        assert digest(parse_pipeline(json.dumps(data))) == digest(spec) == digest(parse_pipeline(spec.dump_yaml()))
 
 
 SAME: dict[str, list[Callable[[Data], object]]] = {
@@ -175,9 +168,7 @@ def test_a_subtree_digest_changes_exactly_where_the_output_does(
     spec_of: Build, change: Callable[[Data], object], touched: set[str]
 ) -> None:
     before, after = spec_of(*USED), spec_of(*USED, change)
-    changed = {
-        name for name in before.topological() if subtree_digest(before, name) != subtree_digest(after, name)
-    }
+    changed = {name for name in before.topological() if subtree_digest(before, name) != subtree_digest(after, name)}
     assert changed == touched
 
 
@@ -196,9 +187,7 @@ def test_l2_a_subtree_digest_covers_the_lock_of_its_own_code(spec_of: Build) -> 
         data["nodes"][1] = {"id": "daily", "type": "transform", "step": "spark", "entrypoint": "a:b"}
 
     def locked(**code_digests: str) -> PipelineSpec:
-        return spec_of(code).model_copy(
-            update={"lock": Lock(code={f"{key}:b": v for key, v in code_digests.items()})}
-        )
+        return spec_of(code).model_copy(update={"lock": Lock(code={f"{key}:b": v for key, v in code_digests.items()})})
 
     assert subtree_digest(locked(a="1"), "daily") != subtree_digest(locked(a="2"), "daily")
     assert subtree_digest(locked(a="1"), "daily") == subtree_digest(locked(a="1", z="9"), "daily")
@@ -209,15 +198,11 @@ def test_l2_a_subtree_digest_covers_the_lock_of_its_own_code(spec_of: Build) -> 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 NAME = st.text(string.ascii_lowercase, min_size=1, max_size=8)
-VALUE = st.one_of(
-    TEXT, st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1), st.floats(-(2**53) + 1, 2**53 - 1)
-)
+VALUE = st.one_of(TEXT, st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1), st.floats(-(2**53) + 1, 2**53 - 1))
 PARAMETER = st.one_of(
     st.fixed_dictionaries({"type": st.just("string"), "default": TEXT, "description": TEXT}),
     st.fixed_dictionaries({"type": st.just("integer"), "default": st.integers(-(2**63), 2**63 - 1)}),
-    st.fixed_dictionaries(
-        {"type": st.just("number"), "default": st.floats(allow_nan=False, allow_infinity=False)}
-    ),
+    st.fixed_dictionaries({"type": st.just("number"), "default": st.floats(allow_nan=False, allow_infinity=False)}),
     st.fixed_dictionaries({"type": st.just("boolean"), "runtime": st.booleans()}),
     st.fixed_dictionaries({"type": st.just("date"), "default": st.dates().map(str)}),
     st.fixed_dictionaries({"type": st.just("timestamp"), "default": st.datetimes().map(str)}),
@@ -289,7 +274,5 @@ def test_writing_and_reading_keeps_the_digest(parts: Data) -> None:
 
 
 def test_other_yaml_readers_see_text_as_text(spec_of: Build) -> None:
-    spec = spec_of(
-        top(tags={"country": "NO", "switch": "on", "octal": "017", "time": "12:30:45", "plain": "1e5"})
-    )
+    spec = spec_of(top(tags={"country": "NO", "switch": "on", "octal": "017", "time": "12:30:45", "plain": "1e5"}))
     assert yaml.safe_load(spec.dump_yaml())["tags"] == dict(spec.tags)

@@ -259,9 +259,7 @@ def test_a_wrong_field_is_named_with_its_node_and_a_remedy(
 
 
 def test_all_problems_are_reported_together(problems_of: Find) -> None:
-    found = problems_of(
-        node(0, type="sorce"), node(1, sgl="x"), node(2, mode="x"), top(owners=["bob"], nam="x")
-    )
+    found = problems_of(node(0, type="sorce"), node(1, sgl="x"), node(2, mode="x"), top(owners=["bob"], nam="x"))
     assert {(p.node, p.field) for p in found} >= {
         (S, None),
         (D, "sgl"),
@@ -295,9 +293,7 @@ def test_any_value_anywhere_is_accepted_or_refused_but_never_a_crash(
         parse_pipeline(json.dumps({**orders, place: value}))
 
 
-@pytest.mark.parametrize(
-    "value", [None, 1, "x", [], {}, True, [[]], {"a": {}}, {"kind": []}, {"kind": "iceberg"}]
-)
+@pytest.mark.parametrize("value", [None, 1, "x", [], {}, True, [[]], {"a": {}}, {"kind": []}, {"kind": "iceberg"}])
 @pytest.mark.parametrize("index", range(4))
 def test_any_value_in_a_node_is_accepted_or_refused_but_never_a_crash(
     orders: dict[str, Any], index: int, value: object

@@ -139,22 +139,16 @@ WRONG: list[tuple[str, list[Callable[[Data], object]], str | None, str | None, s
 ]
 
 
-@pytest.mark.parametrize(
-    ("changes", "node", "field", "part"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG]
-)
+@pytest.mark.parametrize(("changes", "node", "field", "part"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
 def test_a_graph_that_is_no_pipeline_is_refused(
     problems_of: Find, changes: list[Callable[[Data], object]], node: str | None, field: str | None, part: str
 ) -> None:
     problems = problems_of(*changes)
-    assert [p for p in problems if (p.node, p.field) == (node, field) and part in str(p)], [
-        str(p) for p in problems
-    ]
+    assert [p for p in problems if (p.node, p.field) == (node, field) and part in str(p)], [str(p) for p in problems]
 
 
 def test_two_cycles_are_both_reported(problems_of: Find) -> None:
-    nodes = [
-        {**SPARK, "id": name, "sql": f"SELECT * FROM {other}"} for name, other in ("ab", "ba", "cd", "dc")
-    ]
+    nodes = [{**SPARK, "id": name, "sql": f"SELECT * FROM {other}"} for name, other in ("ab", "ba", "cd", "dc")]
     found = problems_of(more(*nodes), edges(*GOOD, "a>b", "b>a", "c>d", "d>c"))
     assert sum("feed each other" in p.message for p in found) == 2
 
@@ -166,9 +160,7 @@ def test_a_custom_step_may_be_the_end_and_the_beginning(problems_of: Find) -> No
 
 
 def test_a_monitor_may_watch_a_source_or_a_transform(problems_of: Find) -> None:
-    monitors = [
-        {"id": f"m{i}", "type": "monitor", "checks": [{"kind": "row_count", "min": 1}]} for i in range(2)
-    ]
+    monitors = [{"id": f"m{i}", "type": "monitor", "checks": [{"kind": "row_count", "min": 1}]} for i in range(2)]
     assert problems_of(more(*monitors), edges(*GOOD, "orders>m0", "daily>m1")) == ()
 
 
@@ -180,9 +172,7 @@ def test_the_order_of_nodes_depends_on_names_not_on_the_file(spec_of: Callable[.
 
 def test_two_thousand_nodes_are_handled_quickly() -> None:
     nodes = ["{id: n0, type: source, source: {kind: rate}}"]
-    nodes += [
-        f"{{id: n{i}, type: transform, step: spark, sql: select * from n{i - 1}}}" for i in range(1, 1999)
-    ]
+    nodes += [f"{{id: n{i}, type: transform, step: spark, sql: select * from n{i - 1}}}" for i in range(1, 1999)]
     nodes += ["{id: last, type: sink, table: a.b, mode: append}"]
     names = [*(f"n{i}" for i in range(1999)), "last"]
     pairs = [f"{{from: {a}, to: {b}}}" for a, b in itertools.pairwise(names)]

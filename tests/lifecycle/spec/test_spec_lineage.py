@@ -45,9 +45,7 @@ TRACED: list[tuple[str, dict[str, tuple[tuple[str, str], ...]]]] = [
 
 
 @pytest.mark.parametrize(("sql", "expected"), TRACED)
-def test_columns_are_traced_to_upstream_nodes(
-    sql: str, expected: dict[str, tuple[tuple[str, str], ...]]
-) -> None:
+def test_columns_are_traced_to_upstream_nodes(sql: str, expected: dict[str, tuple[tuple[str, str], ...]]) -> None:
     assert column_lineage(sql, COLUMNS) == expected
 
 

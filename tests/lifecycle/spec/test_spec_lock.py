@@ -114,9 +114,7 @@ def test_l2_a_link_to_a_folder_is_refused(code: Path) -> None:
         ("my_package.words:f", "is not found"),
     ],
 )
-def test_l2_code_that_is_not_there_names_the_node(
-    spec_of: Build, code: Path, entrypoint: str, part: str
-) -> None:
+def test_l2_code_that_is_not_there_names_the_node(spec_of: Build, code: Path, entrypoint: str, part: str) -> None:
     with pytest.raises(SpecError) as caught:
         resolve_lock(spec_of(with_entrypoint(entrypoint)), [code])
     assert str(caught.value).startswith("node 'daily', entrypoint: ")

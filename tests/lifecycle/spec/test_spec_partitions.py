@@ -53,16 +53,10 @@ WRONG: list[tuple[Data, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("fields", "field", "part"), WRONG, ids=[f"{w[0]['kind']}-{w[2][:30]}" for w in WRONG]
-)
-def test_partitions_that_cannot_be_are_refused(
-    problems_of: Find, fields: Data, field: str, part: str
-) -> None:
+@pytest.mark.parametrize(("fields", "field", "part"), WRONG, ids=[f"{w[0]['kind']}-{w[2][:30]}" for w in WRONG])
+def test_partitions_that_cannot_be_are_refused(problems_of: Find, fields: Data, field: str, part: str) -> None:
     problems = problems_of(partitions(**fields))
-    assert [p for p in problems if p.node is None and p.field == field and part in str(p)], [
-        str(p) for p in problems
-    ]
+    assert [p for p in problems if p.node is None and p.field == field and part in str(p)], [str(p) for p in problems]
 
 
 @pytest.mark.parametrize(
@@ -92,9 +86,7 @@ def test_an_incremental_read_contradicts_windows(problems_of: Find) -> None:
 
     found = problems_of(incremental, partitions(kind="daily", start="2013-01-01"))
     assert [(p.node, p.field) for p in found] == [("orders", "source.read")]
-    assert "goes on from a position, but each run of a partitioned pipeline reads its own window" in str(
-        found[0]
-    )
+    assert "goes on from a position, but each run of a partitioned pipeline reads its own window" in str(found[0])
 
 
 def test_kafka_and_streams_contradict_windows(problems_of: Find) -> None:
@@ -128,6 +120,5 @@ def test_sql_sees_the_window_only_in_a_partitioned_pipeline(problems_of: Find) -
 def test_sql_sees_only_the_key_of_static_partitions(problems_of: Find) -> None:
     found = problems_of(sql(BETWEEN), partitions(kind="static", values=["eu"]))
     assert [p.message for p in found] == [
-        f"':{name}' is known only in a pipeline with time partitions"
-        for name in ("partition_start", "partition_end")
+        f"':{name}' is known only in a pipeline with time partitions" for name in ("partition_start", "partition_end")
     ]

@@ -92,9 +92,7 @@ def test_a_function_on_batches_is_accepted(problems_of: Find, text: str) -> None
         ("process = lambda batch: batch", "does not define the function process"),
     ],
 )
-def test_a_function_on_batches_that_cannot_be_called_is_refused(
-    problems_of: Find, text: str, part: str
-) -> None:
+def test_a_function_on_batches_that_cannot_be_called_is_refused(problems_of: Find, text: str, part: str) -> None:
     assert part in "\n".join(map(str, problems_of(ray(text))))
 
 

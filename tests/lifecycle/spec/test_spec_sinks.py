@@ -41,15 +41,11 @@ GOES_ON: dict[str, Data] = {
 @pytest.mark.parametrize("kind", FULL)
 def test_d5_append_of_full_sources_repeats_rows_and_is_refused(problems_of: Find, kind: str) -> None:
     problems = problems_of(source(**FULL[kind]), sink(mode="append"))
-    assert has(
-        problems, "daily_orders", "mode", "would append all rows of 'orders' again; use read: incremental"
-    )
+    assert has(problems, "daily_orders", "mode", "would append all rows of 'orders' again; use read: incremental")
 
 
 @pytest.mark.parametrize("kind", FULL)
-def test_d5_append_of_full_sources_is_allowed_where_the_spec_says_repeat(
-    problems_of: Find, kind: str
-) -> None:
+def test_d5_append_of_full_sources_is_allowed_where_the_spec_says_repeat(problems_of: Find, kind: str) -> None:
     assert problems_of(source(**FULL[kind]), sink(mode="append", repeat=True)) == ()
 
 
@@ -76,14 +72,10 @@ def test_d5_append_behind_a_stream_is_allowed(problems_of: Find) -> None:
 
 
 @pytest.mark.parametrize("environment", ["development", "qa", "uat", "production"])
-@pytest.mark.parametrize(
-    "form", ["sales__{}.orders2", "Sales__{}.orders2", "a.sales__{}.orders2", "a__{}.b.orders2"]
-)
+@pytest.mark.parametrize("form", ["sales__{}.orders2", "Sales__{}.orders2", "a.sales__{}.orders2", "a__{}.b.orders2"])
 def test_d11_namespaces_of_environments_are_reserved(problems_of: Find, environment: str, form: str) -> None:
     table = form.format(environment)
-    assert has(
-        problems_of(sink(table=table)), "daily_orders", "table", f"reserved for {environment}; name the real"
-    )
+    assert has(problems_of(sink(table=table)), "daily_orders", "table", f"reserved for {environment}; name the real")
     assert has(problems_of(source(kind="iceberg", table=table)), "orders", "source.table", "reserved for")
 
 
@@ -94,9 +86,7 @@ def test_d11_other_names_are_free(problems_of: Find, table: str) -> None:
 
 def test_d11_two_sinks_of_one_table_are_refused(problems_of: Find) -> None:
     def second(data: Data) -> None:
-        data["nodes"].append(
-            {"id": "again", "type": "sink", "table": "Sales.Daily_Orders", "mode": "overwrite"}
-        )
+        data["nodes"].append({"id": "again", "type": "sink", "table": "Sales.Daily_Orders", "mode": "overwrite"})
         data["edges"].append({"from": "daily", "to": "again"})
 
     problems = problems_of(second)
@@ -111,12 +101,8 @@ def test_reading_the_table_that_the_pipeline_writes_is_a_circle(problems_of: Fin
 
 @pytest.mark.parametrize("last", ["branch_qa", "tag_x", "snapshot_id_1", "at_timestamp_1", "Branch_qa"])
 def test_a_table_name_cannot_select_a_branch(problems_of: Find, last: str) -> None:
-    assert has(
-        problems_of(sink(table=f"sales.orders.{last}")), "daily_orders", "table", "a part of another table"
-    )
-    assert has(
-        problems_of(source(kind="iceberg", table=f"a.b.{last}")), "orders", "source.table", "part of another"
-    )
+    assert has(problems_of(sink(table=f"sales.orders.{last}")), "daily_orders", "table", "a part of another table")
+    assert has(problems_of(source(kind="iceberg", table=f"a.b.{last}")), "orders", "source.table", "part of another")
 
 
 WRONG: list[tuple[Data, str, str]] = [
@@ -147,9 +133,7 @@ WRONG: list[tuple[Data, str, str]] = [
 
 
 @pytest.mark.parametrize(("fields", "field", "part"), WRONG, ids=[f"{w[1]}-{w[2][:20]}" for w in WRONG])
-def test_a_sink_that_cannot_be_meant_is_refused(
-    problems_of: Find, fields: Data, field: str, part: str
-) -> None:
+def test_a_sink_that_cannot_be_meant_is_refused(problems_of: Find, fields: Data, field: str, part: str) -> None:
     assert has(problems_of(sink(**fields)), "daily_orders", field, part)
 
 
@@ -199,7 +183,5 @@ def test_columns_of_a_sink_must_be_in_the_declared_output(problems_of: Find) -> 
 
     assert problems_of(ray, sink(mode="merge", keys=["carrier"], partition_by=["month(day)"])) == ()
     problems = problems_of(ray, sink(mode="merge", keys=["carier"], sort_by=["dai"]))
-    assert has(
-        problems, "daily_orders", "columns", "'carier' is not in the output_schema of 'daily'; did you mean"
-    )
+    assert has(problems, "daily_orders", "columns", "'carier' is not in the output_schema of 'daily'; did you mean")
     assert has(problems, "daily_orders", "columns", "'dai'")

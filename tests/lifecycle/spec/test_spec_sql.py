@@ -72,9 +72,7 @@ def test_all_tables_that_are_read_are_found(text: str, tables: tuple[str, ...]) 
         ("select 1", ()),
     ],
 )
-def test_parameters_are_found_but_not_in_text_comments_and_casts(
-    text: str, parameters: tuple[str, ...]
-) -> None:
+def test_parameters_are_found_but_not_in_text_comments_and_casts(text: str, parameters: tuple[str, ...]) -> None:
     assert sorted(sql_parameters(text)) == sorted(parameters)
 
 
@@ -188,13 +186,9 @@ WRONG: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("text", "part"), WRONG)
-def test_sql_that_reads_something_else_names_the_node_and_the_way_out(
-    problems_of: Find, text: str, part: str
-) -> None:
+def test_sql_that_reads_something_else_names_the_node_and_the_way_out(problems_of: Find, text: str, part: str) -> None:
     problems = problems_of(sql(text), lambda data: data.update(parameters={"limit_": {"type": "integer"}}))
-    assert [p for p in problems if (p.node, p.field) == ("daily", "sql") and part in str(p)], [
-        str(p) for p in problems
-    ]
+    assert [p for p in problems if (p.node, p.field) == ("daily", "sql") and part in str(p)], [str(p) for p in problems]
 
 
 def test_a_node_that_is_not_connected_is_answered_with_the_edge(problems_of: Find) -> None:
@@ -222,9 +216,7 @@ CHECKS: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("text", "part"), CHECKS)
-def test_a_sql_check_reads_only_what_its_monitor_is_attached_to(
-    problems_of: Find, text: str, part: str
-) -> None:
+def test_a_sql_check_reads_only_what_its_monitor_is_attached_to(problems_of: Find, text: str, part: str) -> None:
     def check(data: Data) -> None:
         data["nodes"][3]["checks"] = [{"kind": "sql", "name": "mine", "sql": text}]
 
@@ -243,9 +235,7 @@ def test_too_much_sql_in_all_is_refused_quickly(problems_of: Find) -> None:
     def much(data: Data) -> None:
         text = "select " + "a + " * 20_000 + "a from orders"
         for index in range(20):
-            data["nodes"].append(
-                {"id": f"n{index}", "type": "transform", "step": "spark", "sql": f"{text} -- {index}"}
-            )
+            data["nodes"].append({"id": f"n{index}", "type": "transform", "step": "spark", "sql": f"{text} -- {index}"})
 
     started = time.process_time()
     assert "the SQL is longer than 500000 characters in all" in "\n".join(map(str, problems_of(much)))

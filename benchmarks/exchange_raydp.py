@@ -1,0 +1,65 @@
+"""Spark → Ray as RayDP does it: `ray.data.from_spark` in a RayDP driver of its own. A worker.
+
+RayDP's conversions need the driver: over Spark Connect there is none. Spark is configured like the engine's,
+and has scanned the data once before the first conversion.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from benchmarks.exchange_data import checksum, driver_memory
+from benchmarks.lab import serve
+from drls_dagster.engine.conf import spark_conf
+from drls_dagster.engine.jars import ensure_jars
+from drls_dagster.engine.java import find_java
+from drls_dagster.settings import load_settings
+
+OBJECT_STORE = 2 * 2**30  # bytes; the engine's default is a quarter of it: RayDP's side shall not have to spill
+
+
+def main() -> None:
+    source = sys.argv[1]
+    settings = load_settings()
+    java = find_java().path
+    os.environ.update(
+        JAVA_HOME=str(java),
+        PYSPARK_PYTHON=sys.executable,
+        SPARK_LOCAL_IP="127.0.0.1",
+        RAY_USAGE_STATS_ENABLED="0",
+    )
+    os.environ.update(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", PATH=f"{java}/bin{os.pathsep}{os.environ['PATH']}")
+    import ray
+    import ray.data
+    import raydp
+    from raydp.spark.dataset import release_spark_recoverable
+
+    ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE, log_to_driver=False)
+    conf = spark_conf(settings, ensure_jars(settings), 0)
+    conf = {name: value for name, value in conf.items() if name != "spark.plugins" and ".connect." not in name}
+    engine = settings.engine
+    spark = raydp.init_spark(
+        "bench", engine.executors, engine.cores, engine.memory, fault_tolerant_mode=False, configs=conf
+    )
+    spark.read.parquet(source).selectExpr("sum(id)", "sum(a)", "sum(b)").collect()
+
+    def answer(_: dict[str, Any]) -> dict[str, Any]:
+        frame = spark.read.parquet(source)
+        began = time.perf_counter()
+        dataset = ray.data.from_spark(frame)
+        rows = dataset.count()
+        took = time.perf_counter() - began
+        found = {"seconds": took, "rows": rows, "checksum": checksum(dataset)}
+        release_spark_recoverable(frame)
+        return {**found, "driver_bytes": driver_memory(os.getpid())}
+
+    serve(answer)
+    raydp.stop_spark()
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

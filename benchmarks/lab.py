@@ -1,0 +1,157 @@
+"""What benchmarks share: a DRLS_HOME and an engine of their own, helper processes, and their end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from drls_dagster.engine import client
+from drls_dagster.engine.jars import ensure_jars
+from drls_dagster.engine.state import EngineState
+from drls_dagster.settings import Settings, home_folder, load_settings
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+class Lab:
+    """A temporary DRLS_HOME whose engine and processes end with the bench, however it ends."""
+
+    def __init__(self, *, quick: bool, log: Callable[[str], None]) -> None:
+        self.quick = quick
+        self.log = log
+        self._stack = contextlib.ExitStack()
+        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="drls-bench-")))
+        self.settings = self._home()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _home(self) -> Settings:
+        """Nothing of the user's own configuration; but the user's jars, so that no download is measured."""
+        given = load_settings(home_folder())
+        home = self.folder / "home"
+        (home / "jars").mkdir(parents=True)
+        for jar in (given.home / "jars").glob("*.jar"):
+            shutil.copyfile(jar, home / "jars" / jar.name)
+        for name in [name for name in os.environ if name.startswith("DRLS_")]:
+            del os.environ[name]
+        # The last two: clients of the engine's Ray must look for it on loopback, and show its token.
+        os.environ.update(
+            DRLS_HOME=str(home),
+            PYSPARK_PYTHON=sys.executable,
+            RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
+            RAY_AUTH_MODE="token",
+        )
+        settings = load_settings(home)
+        ensure_jars(settings, self.log)
+        self._stack.callback(client.stop, settings, force=True)
+        return settings
+
+    def engine(self) -> EngineState:
+        """The lab's engine, started if need be, its Ray runner up."""
+        state = client.ensure_engine(self.settings)
+        client.wait_for_runner(self.settings, state)
+        return state
+
+    def stop_engine(self) -> None:
+        client.stop(self.settings, force=True)
+
+    def worker(self, module: str, *arguments: object) -> Worker:
+        """A helper process, ended with the lab at the latest."""
+        worker = Worker(module, arguments, self.folder / f"{module}.log")
+        self._stack.callback(worker.close)
+        return worker
+
+    def times(self, whole: int, quick: int) -> int:
+        """How often to repeat."""
+        return quick if self.quick else whole
+
+
+class Worker:
+    """A process that stays alive between measurements: one JSON line asks, one JSON line answers."""
+
+    def __init__(self, module: str, arguments: Sequence[object], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=out,
+                cwd=CHECKOUT,
+                text=True,
+            )
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Raises RuntimeError with the end of the log when the process fails."""
+        assert self.process.stdin
+        assert self.process.stdout
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            told = self.log.read_text(errors="replace").splitlines()[-15:]
+            raise RuntimeError(f"{self.log.stem} ended with {self.process.wait()}:\n" + "\n".join(told))
+        return json.loads(line)
+
+    def close(self) -> None:
+        """Its end of input asks it to end; what does not, is killed."""
+        assert self.process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """The worker's side: whatever libraries print goes to the log, only answers to standard output."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    print("ready", file=sys.stderr, flush=True)
+    for line in sys.stdin:
+        answers.write(json.dumps(answer(json.loads(line))) + "\n")
+        answers.flush()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long one call takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def in_turn(times: int, *sides: Callable[[], float]) -> list[tuple[float, ...]]:
+    """Each side's values; the sides take turns, so that what disturbs the machine disturbs all of them."""
+    rounds = [[side() for side in sides] for _ in range(times)]
+    return [tuple(values) for values in zip(*rounds, strict=True)]
+
+
+def command_seconds(*command: str) -> float:
+    """Wall time of a whole process. Raises RuntimeError with its last words when it fails."""
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, check=False)
+    took = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return took
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)

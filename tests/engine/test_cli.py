@@ -1,0 +1,113 @@
+"""The commands that need the engine, as people run them, and the how-tos that tell of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lab import Lab
+
+from drls_dagster.cli.demo_data import lay_out
+from drls_dagster.cli.main import run
+
+CHECKOUT = Path(__file__).parents[2]
+COMMANDS = [
+    line
+    for page in ("engine.md", "run.md")
+    for block in re.findall(
+        r"^```sh\n(.*?)^```", (CHECKOUT / "docs/how-to" / page).read_text(), re.DOTALL | re.MULTILINE
+    )
+    for line in block.splitlines()
+]
+PIPELINE = """
+format_version: 1
+name: {name}
+parameters: {{low: {{type: integer, default: 1}}}}
+nodes:
+  - {{id: raw, type: source, source: {{kind: files, format: csv, path: "{folder}/*.csv", options: {{header: true}}}}}}
+  - {{id: kept, type: transform, step: spark, sql: "SELECT * FROM raw WHERE id >= :low"}}
+  - {{id: out, type: sink, table: {namespace}.out, mode: overwrite}}
+  - id: quality
+    type: monitor
+    checks: [{{kind: row_count, min: 1}}, {{kind: range, column: id, max: 2, severity: warn}}]
+edges: [{{from: raw, to: kept}}, {{from: kept, to: out}}, {{from: out, to: quality}}]
+"""
+
+
+@pytest.fixture
+def file(lab: Lab, tmp_path: Path) -> Path:
+    (lab.landing / "a.csv").write_text("id,name\n1,a\n2,b\n3,c\n")
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(PIPELINE.format(name=lab.name, folder=lab.landing, namespace=lab.ns))
+    return path
+
+
+@pytest.fixture
+def _own_dagster_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`drls run` sets DAGSTER_HOME for its process, which here is that of the tests."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+
+
+def drls(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "drls_dagster.cli.main", *arguments],
+        env={**os.environ, "DRLS_HOME": str(lab.settings.home)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def test_a_run_tells_programs_what_it_did(lab: Lab, file: Path) -> None:
+    done = drls(lab, "run", str(file), "--param", "low=2", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    (outcome,) = json.loads(done.stdout)
+    assert outcome["success"]
+    assert [(step["node"], step["state"]) for step in outcome["steps"]] == [("kept", "done"), ("out", "done")]
+    (table,) = outcome["tables"]
+    assert (table["name"], table["rows"]) == (f"{lab.ns}__development.out", 2)
+    assert {check["check"]: check["passed"] for check in outcome["checks"]} == {"row_count": True, "range_id": False}
+
+
+def test_a_failed_blocking_check_is_exit_code_1_one_line_and_no_table_content(lab: Lab, file: Path) -> None:
+    done = drls(lab, "run", str(file), "--param", "low=9")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {lab.ns}__development.out was not published: row_count: 0 row(s), wanted")
+    assert done.stderr.count("\n") == 1
+    assert "✘" in done.stdout
+    assert lab.catalog.load_table(f"{lab.ns}__development.out").current_snapshot() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--env", "uat"], "nothing is deployed in 'uat'"),
+        (["--select", "nope"], "has no step 'nope'"),
+        (["--param", "low=x"], "parameter 'low': 'x' is not an integer"),
+        (["--partition", "2024"], "is not partitioned"),
+    ],
+)
+def test_wrong_use_is_exit_code_2_and_writes_nothing(
+    lab: Lab, file: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["run", str(file), *arguments]) == 2
+    assert told in capsys.readouterr().err
+    assert not lab.catalog.table_exists(f"{lab.ns}__development.out")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_dagster_home")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_how_tos_run(lab: Lab, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CHECKOUT)
+    lay_out(Path(lab.settings.landing_for("development")))
+    program, *arguments = shlex.split(command)
+    assert program == "drls"
+    assert run(arguments) == 0
