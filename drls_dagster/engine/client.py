@@ -23,6 +23,8 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings
 
 Report = Callable[[str], None]
+# An engine outlives the Popen that started it, which would warn of that when collected.
+_STARTED: list[subprocess.Popen[bytes]] = []
 
 
 class EngineError(DrlsError):
@@ -107,7 +109,7 @@ def _start(settings: Settings, report: Report, deadline: float) -> st.EngineStat
         state = st.read_state(settings)
         if state and state.engine_id == engine_id:
             if state.phase == "running":
-                process.returncode = 0  # it outlives this process: Python need not warn that nobody waited for it
+                _STARTED.append(process)
                 return state
             if state.detail != said:
                 said = state.detail

@@ -61,13 +61,13 @@ def process(request: ProcessRequest) -> list[File]:
     Only files that a finished task reports are returned: what a task that Ray ran twice left is read by nobody.
     Raises StepCodeError when the pipeline's function is at fault.
     """
-    import ray.data
+    from ray.data import DataContext
     from ray.exceptions import RayError
 
     if not request.inputs:
         return []
     # Its wrapper of errors in user code loses the cause, which is what people need, on the way here.
-    ray.data.DataContext.get_current().raise_original_map_exception = True
+    DataContext.get_current().raise_original_map_exception = True
     sink = StagedFiles(request)
     step: Any = apply
     try:

@@ -32,7 +32,8 @@ class SparkOnRay(PySparkResource):
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
     _session: EngineSession | None = PrivateAttr(default=None)
     _scoped: dict[object, object] = PrivateAttr(default_factory=dict)
-    _log: Callable[[str], None] = PrivateAttr(default=lambda _: None)
+    # No function as default: pydantic would take it for a method, and what is assigned would not be seen.
+    _log: Callable[[str], None] | None = PrivateAttr(default=None)
 
     @classmethod
     def _is_dagster_maintained(cls) -> bool:
@@ -64,10 +65,14 @@ class SparkOnRay(PySparkResource):
                 self._stack.enter_context(lease(self.settings))
             else:
                 close_session(self._session)
-            self._session = open_session(self.settings, lambda detail: self._log(f"engine: {detail}"))
+            self._session = open_session(self.settings, self._report)
             for key, value in self.spark_config.items():
                 self._session.spark.conf.set(key, str(value))
         return self._session
+
+    def _report(self, detail: str) -> None:
+        if self._log is not None:
+            self._log(f"engine: {detail}")
 
     def scoped(self, key: object, make: Callable[[], Scoped]) -> Scoped:
         """What steps of one run in one process share, made once and forgotten with the session."""
