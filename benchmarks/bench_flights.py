@@ -70,7 +70,7 @@ def run(lab: Lab) -> list[Line]:
         flights.run()
         plain_run()
     checked.clear()
-    ours, written = in_turn(lab.times(7, 2), flights.run, plain_run)
+    ours, written = in_turn(lab.times(5, 2), flights.run, plain_run)
     rows = verify(lab, folder)
     plain.close()
     lines = [
