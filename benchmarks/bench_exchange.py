@@ -30,7 +30,7 @@ def run(lab: Lab) -> list[Line]:
     first: list[dict[str, Any]] = []
     warm: list[dict[str, Any]] = []
     grown: list[float] = []
-    for _ in range(lab.times(3, 1)):
+    for _ in range(lab.times(2, 1)):
         theirs = lab.worker("exchange_raydp", source)
         first.append(theirs.ask())
         theirs.ask()

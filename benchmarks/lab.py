@@ -19,6 +19,7 @@ from typing import Any
 from drls_dagster.engine import client
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.state import EngineState
+from drls_dagster.launch import RunOutcome
 from drls_dagster.settings import Settings, home_folder, load_settings
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -153,6 +154,15 @@ def command_seconds(*command: str) -> float:
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
     return took
+
+
+def run_seconds(outcome: RunOutcome) -> float:
+    """How long a run took. Raises RuntimeError when it failed, KeyboardInterrupt when it was interrupted."""
+    if "DagsterExecutionInterruptedError" in outcome.failure:
+        raise KeyboardInterrupt  # Dagster has signal handlers of its own while it runs
+    if not outcome.success:
+        raise RuntimeError(f"the run failed: {outcome.failure}")
+    return outcome.seconds
 
 
 def median(values: Sequence[float]) -> float:
