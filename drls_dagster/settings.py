@@ -27,10 +27,10 @@ class _Section(BaseModel):
 class CatalogSettings(_Section):
     """The Iceberg catalog, once for PyIceberg and for Spark."""
 
-    name: str = Field("lake", pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(default="lake", pattern=r"^[a-z][a-z0-9_]*$")
     type: CatalogType = "sql"
-    uri: str | None = Field(None, repr=False, description="Default: SQLite at DRLS_HOME/catalog.db")
-    warehouse: str | None = Field(None, description="Default: DRLS_HOME/warehouse")
+    uri: str | None = Field(default=None, repr=False, description="Default: SQLite at DRLS_HOME/catalog.db")
+    warehouse: str | None = Field(default=None, description="Default: DRLS_HOME/warehouse")
     properties: dict[str, str] = Field(default_factory=dict, repr=False)
     secrets: dict[str, str] = Field(
         default_factory=dict,
@@ -41,36 +41,50 @@ class CatalogSettings(_Section):
 class EngineSettings(_Section):
     """Spark on Ray. The default fits 2 cores and 4 GB."""
 
-    executors: int = Field(1, ge=1)
-    cores: int = Field(2, ge=1, description="Cores of one executor")
-    memory: str = Field("1g", pattern=r"^[1-9][0-9]*[mg]$", description="Heap of one executor")
-    driver_memory: str = Field("768m", pattern=r"^[1-9][0-9]*[mg]$")
-    object_store_memory: str = Field("512m", pattern=r"^[1-9][0-9]*[mg]$")
-    ray_address: str | None = Field(None, description="An existing Ray cluster; RAY_ADDRESS says the same")
-    spark_connect: str | None = Field(None, description="An existing Spark Connect endpoint, sc://…", repr=False)
-    idle_minutes: float = Field(30, gt=0, description="The engine stops after so long without a user")
-    start_seconds: float = Field(300, gt=0, description="How long a cold start may take")
-    maven_mirror: str | None = Field(None, description="Where jars come from instead of Maven Central")
-    staging: str | None = Field(None, description="Storage that Spark and Ray share; default DRLS_HOME/staging")
+    executors: int = Field(default=1, ge=1)
+    cores: int = Field(default=2, ge=1, description="Cores of one executor")
+    memory: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$", description="Heap of one executor")
+    driver_memory: str = Field(default="768m", pattern=r"^[1-9][0-9]*[mg]$")
+    object_store_memory: str = Field(default="512m", pattern=r"^[1-9][0-9]*[mg]$")
+    ray_address: str | None = Field(
+        default=None, description="An existing Ray cluster; RAY_ADDRESS says the same"
+    )
+    spark_connect: str | None = Field(
+        default=None, description="An existing Spark Connect endpoint, sc://…", repr=False
+    )
+    idle_minutes: float = Field(default=30, gt=0, description="The engine stops after so long without a user")
+    start_seconds: float = Field(default=300, gt=0, description="How long a cold start may take")
+    maven_mirror: str | None = Field(
+        default=None, description="Where jars come from instead of Maven Central"
+    )
+    staging: str | None = Field(
+        default=None, description="Storage that Spark and Ray share; default DRLS_HOME/staging"
+    )
     spark_conf: dict[str, str] = Field(default_factory=dict, description="Further Spark settings, on top")
 
 
 class EnvironmentSettings(_Section):
     """What differs from one environment to the next."""
 
-    landing: str | None = Field(None, description="What relative file paths of sources start from")
+    landing: str | None = Field(default=None, description="What relative file paths of sources start from")
 
 
 class Settings(BaseSettings):
     """All settings of one DRLS_HOME."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DRLS_", env_nested_delimiter="__", extra="ignore", frozen=True, nested_model_default_partial_update=True
+        env_prefix="DRLS_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        frozen=True,
+        nested_model_default_partial_update=True,
     )
 
     home: Path
-    pipelines: Path | None = Field(None, description="Folder of pipeline files; default DRLS_HOME/pipelines")
-    landing: str | None = Field(None, description="Default: DRLS_HOME/landing")
+    pipelines: Path | None = Field(
+        default=None, description="Folder of pipeline files; default DRLS_HOME/pipelines"
+    )
+    landing: str | None = Field(default=None, description="Default: DRLS_HOME/landing")
     catalog: CatalogSettings = CatalogSettings()
     engine: EngineSettings = EngineSettings()
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
@@ -108,6 +122,14 @@ def examples_folder() -> Path:
     return here / "examples" if (here / "examples").is_dir() else here.parent / "examples"
 
 
+def make_private(folder: Path) -> Path:
+    """Make `folder` and what is missing above it, for this user alone; what is there stays as it is."""
+    # Path.mkdir(parents=True) gives its mode to the last folder only.
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def home_folder() -> Path:
     """DRLS_HOME, absolute; `~/.drls` when it is not set."""
     return Path(os.environ.get("DRLS_HOME") or "~/.drls").expanduser().absolute()
@@ -126,10 +148,13 @@ def _load(home: Path) -> Settings:
     file = home / "drls.toml"
     try:
         values: dict[str, Any] = tomllib.loads(file.read_text()) if file.is_file() else {}
-        return Settings(**{**values, "home": home})
+        # The variable DRLS_HOME would win over the home that the caller named.
+        return Settings(**{**values, "home": home}).model_copy(update={"home": home})
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not valid TOML: {error}") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{file} or DRLS_{where.upper().replace('.', '__')}: {where}: {first['msg']}") from None
+        raise UsageError(
+            f"{file} or DRLS_{where.upper().replace('.', '__')}: {where}: {first['msg']}"
+        ) from None

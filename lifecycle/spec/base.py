@@ -25,7 +25,8 @@ ENVIRONMENTS = ("development", "qa", "uat", "production")
 
 _KINDS = ("type", "step", "kind")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"^\s*([0-9]{1,9})\s*(ms|s|m|h|d)\s*$")
+_LONGEST = 100 * 366 * 86400.0
+_DURATION = re.compile(r"^\s*([0-9]{1,15})\s*(ms|s|m|h|d)\s*$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -33,7 +34,12 @@ class Frozen(BaseModel):
     """A part of a pipeline: immutable, refuses unknown fields."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+        defer_build=True,
     )
 
     @model_serializer(mode="wrap")
@@ -47,15 +53,17 @@ class Frozen(BaseModel):
 
 
 def parse_duration(value: object) -> float:
-    """Seconds of `500ms`, `10s`, `2m`, `1h` or `2d`; a number is seconds. Raises ValueError."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
-        return float(value)
-    found = _DURATION.match(value) if isinstance(value, str) else None
-    if not found:
+    """Seconds, to the millisecond, of `500ms`, `10s`, `2m`, `1h` or `2d`; a number is seconds."""
+    seconds = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, str) and (found := _DURATION.match(value)):
+        seconds = int(found[1]) * _UNITS[found[2]]
+    if not 0 <= seconds <= _LONGEST:
         raise FieldError(
             f"'{shorten(value)}' is not a duration", "write a number and a unit: 500ms, 10s, 2m, 1h or 2d"
         )
-    return int(found[1]) * _UNITS[found[2]]
+    return round(seconds * 1000) / 1000
 
 
 def format_duration(seconds: float) -> str:
@@ -83,10 +91,15 @@ def plain_value(value: object) -> object:
     return isoformat() if isoformat else value
 
 
-def _plain_number(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53 - 1:
-        raise FieldError(f"{value} is too large for a number that JSON carries exactly", "put it in quotes")
-    return plain_value(value)
+def _one_value(value: object) -> object:
+    value = plain_value(value)
+    if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        raise FieldError(f"'{shorten(value)}' is not one value", "write text, a number, true or false")
+    if not isinstance(value, str) and abs(value) > 2**53 - 1:
+        raise FieldError(
+            f"{shorten(value)} is too large for a number that JSON carries exactly", "put it in quotes"
+        )
+    return value
 
 
 def _safe_path(value: str) -> str:
@@ -100,12 +113,14 @@ def _safe_path(value: str) -> str:
 Whole = Annotated[int, Strict(), Field(ge=-(2**53) + 1, le=2**53 - 1)]
 Flag = Annotated[bool, Strict()]
 Text = Annotated[str, Field(min_length=1)]
-ScalarText = Annotated[str, BeforeValidator(_scalar_text)]
+ScalarText = Annotated[
+    str, BeforeValidator(_scalar_text), WithJsonSchema({"type": ["string", "number", "boolean"]})
+]
 PlainText = Annotated[str, BeforeValidator(plain_value)]
 PlainScalar = Annotated[
     Annotated[bool, Strict()] | Annotated[int, Strict()] | Annotated[float, Strict()] | str,
     Field(union_mode="left_to_right"),
-    BeforeValidator(_plain_number),
+    BeforeValidator(_one_value),
 ]
 Seconds = Annotated[
     float,

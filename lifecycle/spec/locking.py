@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.machinery
-import importlib.metadata
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -104,8 +103,11 @@ def _require_submodule(name: str, roots: list[Path]) -> None:
 
 
 def _distributions(top: str) -> list[str]:
-    names = importlib.metadata.packages_distributions().get(top, [])
-    return sorted({f"{name}=={importlib.metadata.version(name)}" for name in names})
+    from importlib import metadata
+
+    return sorted(
+        {f"{name}=={metadata.version(name)}" for name in metadata.packages_distributions().get(top, [])}
+    )
 
 
 def _project_digest(project: str, search_path: Sequence[Path]) -> str:
@@ -147,5 +149,5 @@ def _files(place: Path, what: str, skip: frozenset[str]) -> Iterator[Path]:
             raise FieldError(f"'{linked}' in the {what} is a link to a folder", "put the folder itself there")
         for name in files:
             path = Path(folder, name)
-            if not name.startswith(".") and not name.endswith((".pyc", ".pyo")) and path.is_file():
+            if not name.startswith(".") and path.is_file():
                 yield path

@@ -116,15 +116,15 @@ def _place(loc: Sequence[str | int], data: dict[str, Any]) -> tuple[list[str | i
             continue
         path.append(part)
         outer = _kinds(value)
-        value = value.get(part) if isinstance(value, Mapping) else value[part]
+        value = cast("dict[Any, Any]", value).get(part) if isinstance(value, dict) else value[part]
         kinds = _kinds(value)
     return path, outer
 
 
 def _holds(value: Any, part: str | int, *, last: bool) -> bool:
     """Whether a part of pydantic's path is in the file; the last one may be what is missing there."""
-    if isinstance(value, Mapping):
-        return last or part in value
+    if isinstance(value, dict):
+        return last or part in cast("dict[Any, Any]", value)
     return isinstance(value, list) and isinstance(part, int)
 
 

@@ -79,6 +79,14 @@ class PipelineSpec(Frozen):
     edges: tuple[Edge, ...] = ()
     lock: Lock | None = None
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> PipelineSpec:
+        """A copy with some fields changed, not checked again."""
+        copied = super().model_copy(update=update, deep=deep)
+        # What was worked out for the original, its normal form above all, need not hold for the copy.
+        for name in vars(copied).keys() - type(self).model_fields.keys():
+            vars(copied).pop(name)
+        return copied
+
     def node(self, node_id: str) -> AnyNode:
         """The node of an id. Raises KeyError naming the pipeline."""
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from lifecycle.spec.pipeline import PipelineSpec
@@ -10,12 +9,13 @@ from lifecycle.spec.pipeline import PipelineSpec
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of a pipeline file. It knows the fields, not the rules between them."""
-    return dict(_schema())
-
-
-@lru_cache(maxsize=1)
-def _schema() -> dict[str, Any]:
     schema = PipelineSpec.model_json_schema(by_alias=True, mode="validation")
+    for model in schema["$defs"].values():
+        fields: dict[str, Any] = model.get("properties", {})
+        # The models know their own kind; a file has to say it.
+        kinds = [name for name in ("type", "step", "kind") if "const" in fields.get(name, {})]
+        if kinds:
+            model["required"] = sorted({*model.get("required", []), *kinds})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

@@ -58,6 +58,11 @@ _SUBSTITUTION = re.compile(r"\$\{")
 _TEMPLATE = re.compile(r"\{\{|\{%")
 _CONTINUED_COMMENT = re.compile(r"--[^\n]*\\\r?\n")
 
+# Seen to be parsed otherwise than Spark does: tables were missed.
+_UNSURE = {
+    "TABLE": ("the SQL uses the keyword TABLE", "write SELECT * FROM name; quote a column called `table`"),
+    "PIPE_GT": ("the SQL uses the pipe operator |>", "write it as SELECT with subqueries or WITH"),
+}
 ONE_SELECT = "a transform is one SELECT: let a sink do the writing"
 
 
@@ -68,10 +73,9 @@ class SqlReadError(Exception):
         super().__init__(message)
 
 
-# The optimizer is written for SQL it knows. What it cannot trace it shows by any of these.
-UNREADABLE = (
-    SqlReadError, SqlglotError, RecursionError, ValueError, KeyError, AttributeError, TypeError, IndexError,
-)  # fmt: skip
+# The parser and its optimizer are written for SQL they know; what they cannot follow ends in any of these.
+_LOST = (ValueError, KeyError, AttributeError, TypeError, IndexError, AssertionError)
+UNREADABLE = (SqlReadError, SqlglotError, RecursionError, *_LOST)
 
 
 def parse_query(sql: str) -> exp.Expr:
@@ -88,6 +92,8 @@ def parse_query(sql: str) -> exp.Expr:
         ) from None
     except RecursionError:
         raise SqlReadError("the SQL is nested too deeply", "split it into several transforms") from None
+    except _LOST:
+        raise SqlReadError("the SQL does not parse", "check it with a SQL editor for Spark") from None
     return _one_query(trees)
 
 
@@ -119,11 +125,15 @@ def _refuse_wrong_tokens(tokens: list[Any]) -> None:
     if kinds[first] not in _STARTS:
         word = shorten(tokens[first].text.upper(), 20)
         raise SqlReadError(f"the SQL begins with {word} and is not a query", ONE_SELECT)
-    if "TABLE" in kinds:
+    for word, (message, remedy) in _UNSURE.items():
+        if word in kinds:
+            raise SqlReadError(message, remedy)
+    if any(token.text.lower() == "stream" and token.token_type.name == "VAR" for token in tokens):
         raise SqlReadError(
-            "the SQL uses the keyword TABLE",
-            "write SELECT * FROM name, or put a column called table in `backticks`",
+            "the SQL uses the keyword STREAM", "use step: sparkStream; quote a column called `stream`"
         )
+    if "RECURSIVE" in kinds and kinds.count("WITH") > 1:
+        raise SqlReadError("WITH RECURSIVE stands beside another WITH", "write one WITH clause")
     if not _readable(kinds):
         raise SqlReadError("the SQL is nested too deeply", "split it into several transforms")
 
@@ -220,6 +230,8 @@ class Walk:
             self._generator(node.this)
         elif isinstance(node, exp.Placeholder):
             self._placeholder(node)
+        elif isinstance(node, exp.Select) and not node.expressions:
+            self._wrong("a SELECT names no columns", "write SELECT * FROM … or name them")
         elif isinstance(node, exp.Parameter | exp.SessionParameter):
             self._wrong(
                 f"'{shorten(node.sql('spark'), 30)}' is a variable of the session",
@@ -266,8 +278,8 @@ class Walk:
             self._wrong("the SQL has a parameter without a name", "declare a parameter and write :name")
 
     def _qualified_function(self, node: exp.Dot) -> None:
-        path = [str(part.name).lower() for part in node.parts[:-1]]
-        if path[-1:] != ["system"] or _name(node.expression) not in _ICEBERG_FUNCTIONS:
+        namespace = node.this.sql("spark").lower().replace("`", "").split(".")[-1]
+        if namespace != "system" or _name(node.expression) not in _ICEBERG_FUNCTIONS:
             self._wrong(
                 f"{shorten(node.sql('spark'), 40)} is a function of a catalog and may read anything",
                 "write it in SQL",

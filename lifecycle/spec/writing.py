@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -9,6 +10,9 @@ import yaml
 from lifecycle.spec.checks import MonitorNode, without_derived_names
 from lifecycle.spec.pipeline import PipelineSpec
 from lifecycle.spec.reading import scalar
+
+# What YAML also takes for the end of a line, or drops: only double quotes can escape it.
+_BREAKS = re.compile("[\r\x85\u2028\u2029\ufeff]")
 
 
 class _Dumper(yaml.SafeDumper):
@@ -19,10 +23,13 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: Any, text: str) -> yaml.ScalarNode:
-    if "\n" in text and not text.startswith(("\n", " ", "\t")):
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
-    quote = None if isinstance(_read(text), str) else "'"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=quote)
+    if _BREAKS.search(text):
+        style = '"'
+    elif "\n" in text and not text.startswith(("\n", " ", "\t")):
+        style = "|"
+    else:
+        style = None if isinstance(_read(text), str) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 def _read(text: str) -> Any:

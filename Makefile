@@ -1,0 +1,43 @@
+# The commands to remember. Whichever runs first makes .venv by itself, from requirements.lock.
+
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench java lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-7s %s\n' "$$name" "$$text"; done
+
+demo: $(READY) java ## Build and promote the example pipelines, in DRLS_HOME
+	$(PYTHON) -m drls_dagster.cli.main demo
+
+test: $(READY) java ## Run the tests that need no server, browser or Kubernetes
+	$(PYTHON) -m pytest -m "not postgres and not browser and not k8s"
+
+check: $(READY) ## Lint, format, types, import layers, lock file
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m pyright
+	.venv/bin/lint-imports
+	$(PYTHON) scripts/check_lock.py
+
+bench: $(READY) java ## Measure every claim of speed
+	$(PYTHON) -m benchmarks
+
+java: $(READY) ## Find a JDK 17 or 21, or install one where that is possible
+	@scripts/java.sh
+
+lock: ## Resolve requirements.lock again from pyproject.toml
+	uv="$$(scripts/uv.sh)" && "$$uv" pip compile pyproject.toml --group dev --all-extras --universal \
+		--prerelease=if-necessary-or-explicit --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+
+clean: ## Remove .venv and everything else that was made here; DRLS_HOME stays
+	rm -rf .venv .uv dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml
+	@scripts/bootstrap.sh
+	@touch $@

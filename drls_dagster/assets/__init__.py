@@ -1,0 +1,1 @@
+"""A pipeline compiled to Dagster: assets, checks, one job, a schedule."""

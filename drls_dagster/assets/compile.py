@@ -1,0 +1,109 @@
+"""A pipeline spec to Dagster definitions."""
+
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.definitions.partitions.context import partition_loading_context
+
+from drls_dagster.assets.nodes import Compiling, checks_of, sink_asset, source_checks, source_spec, transform_asset
+from drls_dagster.assets.partitions import partitions_definition
+from drls_dagster.assets.scope import parameters_key, parameters_resource
+from drls_dagster.errors import UsageError
+from drls_dagster.resources.iceberg import Iceberg
+from drls_dagster.resources.spark_on_ray import SparkOnRay
+from drls_dagster.settings import Settings
+from lifecycle.spec import PipelineSpec, RayProcessTransform, SparkTransform, digest
+
+_NOT_YET_SOURCES = ("jdbc", "kafka")
+
+
+class CannotBuild(UsageError):
+    """A valid pipeline asks for what this release does not run."""
+
+
+def refuse_unsupported(spec: PipelineSpec) -> None:
+    """Raises CannotBuild naming the node that this release does not run."""
+    for source in spec.sources:
+        if source.source.kind in _NOT_YET_SOURCES:
+            raise CannotBuild(
+                f"pipeline '{spec.name}', node '{source.id}': this release does not run sources of kind "
+                f"{source.source.kind}; use iceberg, files or rate"
+            )
+    for node in spec.transforms:
+        if not isinstance(node, SparkTransform | RayProcessTransform):
+            raise CannotBuild(
+                f"pipeline '{spec.name}', node '{node.id}': this release does not run steps of kind {node.step}; "
+                "use spark or rayProcess"
+            )
+
+
+def compile_pipeline(
+    spec: PipelineSpec, environment: str, settings: Settings, *, search_path: tuple[Path, ...] = ()
+) -> dg.Definitions:
+    """The definitions of one pipeline in one environment, checked to be loadable.
+
+    Raises CannotBuild where this release does not run a node, and Dagster's errors where they do not fit.
+    """
+    refuse_unsupported(spec)
+    to = Compiling(spec, environment, settings.catalog.name, tuple(str(path) for path in search_path))
+    executable = [
+        *(transform_asset(to, node) for node in spec.transforms if isinstance(node, SparkTransform | RayProcessTransform)),
+        *(sink_asset(to, node) for node in spec.sinks),
+    ]
+    sources = [source_spec(to, node) for node in spec.sources]
+    checks = [source_checks(to, node) for node in spec.sources if checks_of(spec, node.id)]
+    own = [asset.key for asset in executable]
+    selection = dg.AssetSelection.assets(*own)
+    for check in checks:
+        selection = selection | dg.AssetSelection.checks(check)
+    job = dg.define_asset_job(
+        spec.name,
+        selection=selection,
+        description=spec.description or None,
+        executor_def=dg.in_process_executor,
+        tags={"drls/pipeline": spec.name, "drls/environment": environment, "drls/version": digest(spec)},
+        metadata={"owners": ", ".join(spec.owners)} if spec.owners else None,
+    )
+    definitions = dg.Definitions(
+        assets=[*sources, *executable],
+        asset_checks=checks,
+        jobs=[job],
+        schedules=_schedules(spec, environment, job),
+        resources={
+            "spark": SparkOnRay(home=str(settings.home)),
+            "iceberg": Iceberg(home=str(settings.home)),
+            **({parameters_key(spec): parameters_resource(spec)} if spec.parameters else {}),
+        },
+    )
+    dg.Definitions.validate_loadable(definitions)
+    return definitions
+
+
+def _schedules(
+    spec: PipelineSpec, environment: str, job: UnresolvedAssetJobDefinition
+) -> list[dg.ScheduleDefinition]:
+    """The pipeline's cron schedule; it starts by itself in production only (L4)."""
+    if spec.schedule is None:
+        return []
+    running = dg.DefaultScheduleStatus.RUNNING if environment == "production" else dg.DefaultScheduleStatus.STOPPED
+    partitions = partitions_definition(spec)
+
+    @dg.schedule(
+        name=f"{spec.name}_schedule",
+        job=job,
+        cron_schedule=spec.schedule.cron,
+        execution_timezone=spec.schedule.timezone,
+        default_status=running,
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        at = context.scheduled_execution_time
+        if partitions is None:
+            return dg.RunRequest(run_key=at.isoformat())
+        with partition_loading_context(at):
+            key = partitions.get_last_partition_key()
+        if key is None:
+            return dg.SkipReason("no partition is complete yet")
+        return dg.RunRequest(run_key=f"{key}@{at.isoformat()}", partition_key=key)
+
+    return [schedule]

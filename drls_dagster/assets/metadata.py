@@ -1,0 +1,94 @@
+"""What a materialization says of itself, under the names that Dagster's UI knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from drls_dagster.assets.keys import node_key
+from drls_dagster.lakehouse.refs import summary_int
+from drls_dagster.steps.checks import CheckResult
+from drls_dagster.steps.sink import Published
+from drls_dagster.steps.sources import describe_pin
+from lifecycle.spec import PipelineSpec, SparkTransform, column_lineage
+
+if TYPE_CHECKING:
+    from drls_dagster.steps.run import Reads
+
+
+def frame_metadata(
+    spec: PipelineSpec, node_id: str, environment: str, catalog: str, schema: Any, upstream: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Column schema and column lineage of a transform; `upstream` has the column names of each upstream node."""
+    columns = [dg.TableColumn(field.name, field.dataType.simpleString()) for field in schema.fields]
+    found: dict[str, Any] = {"dagster/column_schema": dg.TableSchema(columns=columns)}
+    node = spec.node(node_id)
+    if isinstance(node, SparkTransform) and node.sql is not None:
+        lineage = column_lineage(node.sql, upstream)
+        deps = {
+            column: [
+                dg.TableColumnDep(asset_key=node_key(spec, source, environment, catalog), column_name=name)
+                for source, name in sources
+            ]
+            for column, sources in lineage.items()
+        }
+        if deps:
+            found["dagster/column_lineage"] = dg.TableColumnLineage(deps_by_column=deps)
+        found["sql"] = dg.MetadataValue.md(f"```sql\n{node.sql.strip()}\n```")
+    return found
+
+
+def table_metadata(
+    spec: PipelineSpec, sink_id: str, environment: str, catalog: str, done: Published, frame_columns: Sequence[str]
+) -> dict[str, Any]:
+    """What a sink published: rows, size, schema, lineage, snapshot, place."""
+    table, snapshot = done.table, done.snapshot
+    (upstream,) = spec.upstream(sink_id)
+    upstream_key = node_key(spec, upstream, environment, catalog)
+    known = {name.lower(): name for name in frame_columns}
+    fields = table.schema().fields
+    lineage = {
+        field.name: [dg.TableColumnDep(asset_key=upstream_key, column_name=known[field.name.lower()])]
+        for field in fields
+        if field.name.lower() in known
+    }
+    return {
+        "dagster/row_count": summary_int(snapshot, "total-records"),
+        "dagster/size_bytes": summary_int(snapshot, "total-files-size"),
+        "dagster/column_schema": dg.TableSchema(
+            columns=[dg.TableColumn(field.name, str(field.field_type)) for field in fields]
+        ),
+        "dagster/column_lineage": dg.TableColumnLineage(deps_by_column=lineage),
+        "dagster/table_name": f"{catalog}.{done.location.name}",
+        "dagster/uri": table.location(),
+        "snapshot_id": dg.MetadataValue.text(str(snapshot.snapshot_id)),  # beyond what JavaScript's numbers hold
+        "ref": done.location.ref,
+        "rows_added": summary_int(snapshot, "added-records"),
+        "rows_removed": summary_int(snapshot, "deleted-records"),
+        "inputs": inputs_metadata(done.reads),
+        "already_published": done.repeated,
+    }
+
+
+def inputs_metadata(reads: Reads) -> dg.JsonMetadataValue:
+    """What each source was pinned to, and from where an incremental one was read."""
+    return dg.MetadataValue.json(
+        {
+            name: {"read": describe_pin(read.pin), **({"after": str(read.start)} if read.start is not None else {})}
+            for name, read in reads.items()
+        }
+    )
+
+
+def check_result(result: CheckResult, key: dg.AssetKey) -> dg.AssetCheckResult:
+    """A check's result as Dagster shows it: a failed warning is a warning."""
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=result.name,
+        passed=result.passed,
+        severity=dg.AssetCheckSeverity.ERROR if result.blocking else dg.AssetCheckSeverity.WARN,
+        description=result.message,
+        metadata={"observed": result.observed if result.observed is not None else "none", "kind": result.kind},
+    )

@@ -1,0 +1,190 @@
+"""One Dagster asset per node: sources are external, transforms are views, sinks are tables."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from drls_dagster.assets.failures import as_failure
+from drls_dagster.assets.keys import node_key
+from drls_dagster.assets.metadata import check_result, frame_metadata, inputs_metadata, table_metadata
+from drls_dagster.assets.partitions import backfill_policy, partitions_definition
+from drls_dagster.assets.scope import Scope, parameters_key, scope_of
+from drls_dagster.lakehouse.naming import table_location
+from drls_dagster.lakehouse.prepare import load_if_exists
+from drls_dagster.lakehouse.refs import read_head
+from drls_dagster.steps.checks import evaluate
+from drls_dagster.steps.run import Reads
+from drls_dagster.steps.sink import NotPublished, run_sink
+from drls_dagster.steps.spark import arguments_of
+from lifecycle.spec import AnyCheck, PipelineSpec, RayProcessTransform, SinkNode, SourceNode, SparkTransform, subtree_digest
+
+Checks = list[tuple[str, AnyCheck]]
+
+
+@dataclass(frozen=True)
+class Compiling:
+    """A pipeline on its way to one environment's definitions."""
+
+    spec: PipelineSpec
+    environment: str
+    catalog: str
+    search_path: tuple[str, ...]
+
+    def key(self, node_id: str) -> dg.AssetKey:
+        return node_key(self.spec, node_id, self.environment, self.catalog)
+
+    def arguments(self, node_id: str) -> dict[str, Any]:
+        """What every executable asset of the pipeline is made with."""
+        spec = self.spec
+        node = spec.node(node_id)
+        key = self.key(node_id)
+        retries = spec.run.retries
+        policy = None
+        if retries and retries.attempts:
+            backoff = dg.Backoff.EXPONENTIAL if retries.backoff == "exponential" else None
+            policy = dg.RetryPolicy(max_retries=retries.attempts, delay=retries.delay or None, backoff=backoff)
+        resources = {"spark", "iceberg", *((parameters_key(spec),) if spec.parameters else ())}
+        return {
+            "key": key,
+            "deps": [self.key(name) for name in spec.upstream(node_id)],
+            "group_name": spec.name,
+            "description": f"{node.type} {node_id} of pipeline {spec.name}. {spec.description}".strip(),
+            "required_resource_keys": resources,
+            "partitions_def": partitions_definition(spec),
+            "backfill_policy": backfill_policy(spec),
+            "code_version": subtree_digest(spec, node_id),
+            "retry_policy": policy,
+            "owners": list(spec.owners),
+            "tags": {f"drls/{name}": value for name, value in spec.tags.items()},
+            "metadata": {"drls/pipeline": spec.name, "drls/node": node_id, "drls/environment": self.environment},
+            "check_specs": [
+                dg.AssetCheckSpec(
+                    name,
+                    asset=key,
+                    blocking=check.severity == "blocking",
+                    description=f"{check.kind} check of pipeline {spec.name}",
+                )
+                for name, check in checks_of(spec, node_id)
+            ],
+        }
+
+
+def checks_of(spec: PipelineSpec, node_id: str) -> Checks:
+    """All checks on a node, named for Dagster: with the monitor's name where several watch the node."""
+    monitors = spec.monitors_of(node_id)
+    many = len(monitors) > 1
+    return [
+        (f"{monitor.id}_{check.name}" if many else check.name, check) for monitor in monitors for check in monitor.checks
+    ]
+
+
+def source_spec(to: Compiling, node: SourceNode) -> dg.AssetSpec:
+    """The external asset of a source."""
+    kind = node.source.kind if node.source.kind != "files" else getattr(node.source, "format", "files")
+    return dg.AssetSpec(
+        to.key(node.id),
+        group_name=to.spec.name,
+        kinds={kind},
+        description=f"source {node.id} of pipeline {to.spec.name}",
+        metadata={"drls/source": node.source.model_dump_json(by_alias=True, exclude_defaults=True)},
+    )
+
+
+def transform_asset(to: Compiling, node: SparkTransform | RayProcessTransform) -> dg.AssetsDefinition:
+    """A view: the step builds the frame, which Spark analyses but does not run, and runs its checks.
+
+    A `rayProcess` step materialises its output, once per recipe that a sink below it needs.
+    """
+    kinds = {"spark", "sql" if getattr(node, "sql", None) else "python"} if node.step == "spark" else {"ray", "python"}
+
+    @dg.asset(**to.arguments(node.id), kinds=kinds)
+    def view(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        scope = scope_of(context, to.spec, to.environment, to.search_path)
+        with as_failure(node.id):
+            recipes = recipes_of(scope, to.spec, node.id)
+            frames = [scope.frames.frame(node.id, reads) for reads in recipes]
+            reads, frame = recipes[0], frames[0]
+            upstream = {
+                name: scope.frames.frame(name, reads).columns for name in to.spec.upstream(node.id)
+            }
+            metadata = frame_metadata(to.spec, node.id, to.environment, to.catalog, frame.schema, upstream)
+            checks = checks_of(to.spec, node.id)
+            results = []
+            if checks:
+                name = scope.frames.view(node.id, reads)
+                session = scope.run.session.spark
+                results = evaluate(session, frame, node.id, checks, name, lambda sql: arguments_of(scope.run, sql))
+        yield from (check_result(result, to.key(node.id)) for result in results)
+        failed = [result for result in results if result.blocking and not result.passed]
+        if failed:
+            told = "; ".join(f"{result.name}: {result.message}" for result in failed)
+            raise dg.Failure(f"node '{node.id}' fails its checks: {told}", allow_retries=False)
+        yield dg.MaterializeResult(metadata={**metadata, "inputs": inputs_metadata(reads)})
+
+    return view
+
+
+def sink_asset(to: Compiling, node: SinkNode) -> dg.AssetsDefinition:
+    """A table: written to a branch, checked there, then published."""
+    checks = checks_of(to.spec, node.id)
+
+    @dg.asset(**to.arguments(node.id), kinds={"iceberg", "table"})
+    def table(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        scope = scope_of(context, to.spec, to.environment, to.search_path)
+        key = to.key(node.id)
+        try:
+            with as_failure(node.id):
+                try:
+                    done = run_sink(scope.run, scope.frames, node, checks)
+                except NotPublished as refused:
+                    yield from (check_result(result, key) for result in refused.results)
+                    raise
+                (upstream,) = to.spec.upstream(node.id)
+                columns: Sequence[str] = scope.frames.frame(upstream, done.reads).columns
+        finally:
+            context.log.debug(f"run key {scope.run.run_key}")
+        yield from (check_result(result, key) for result in done.results)
+        yield dg.MaterializeResult(
+            metadata=table_metadata(to.spec, node.id, to.environment, to.catalog, done, columns)
+        )
+
+    return table
+
+
+def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:
+    """The checks on a source: a step of their own, which blocking ones make the transforms wait for."""
+    checks = checks_of(to.spec, node.id)
+    arguments = to.arguments(node.id)
+
+    @dg.multi_asset_check(
+        name=f"{to.environment}__{to.spec.name}__{node.id}__checks",
+        specs=arguments["check_specs"],
+        required_resource_keys=arguments["required_resource_keys"],
+    )
+    def source_check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        scope = scope_of(context, to.spec, to.environment, to.search_path)  # pyright: ignore[reportArgumentType]
+        with as_failure(node.id):
+            reads = scope.run.reads_of(node.id)
+            frame = scope.frames.frame(node.id, reads)
+            name = scope.frames.view(node.id, reads)
+            spark = scope.run.session.spark
+            results = evaluate(spark, frame, node.id, checks, name, lambda sql: arguments_of(scope.run, sql))
+        yield from (check_result(result, to.key(node.id)) for result in results)
+
+    return source_check
+
+
+def recipes_of(scope: Scope, spec: PipelineSpec, node_id: str) -> list[Reads]:
+    """The different ways in which the sinks below a node read its sources, at least one."""
+    found: list[Reads] = []
+    for sink in spec.sinks:
+        if node_id in spec.ancestors(sink.id):
+            location = table_location(scope.run.environment, sink.table)
+            table = load_if_exists(scope.run.catalog, location.identifier)
+            base = None if table is None else read_head(table, location.ref)
+            reads = scope.run.reads_of(node_id, sink, base)
+            if reads not in found:
+                found.append(reads)
+    return found or [scope.run.reads_of(node_id)]

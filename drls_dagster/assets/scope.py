@@ -1,0 +1,125 @@
+"""From a Dagster step's context to the pipeline run that it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG
+
+from drls_dagster.assets.partitions import window_of
+from drls_dagster.ledger import Ledger
+from drls_dagster.resources.iceberg import Iceberg
+from drls_dagster.resources.spark_on_ray import SparkOnRay
+from drls_dagster.steps.frames import Frames
+from drls_dagster.steps.run import PipelineRun
+from drls_dagster.steps.staging import clear_old_runs
+from lifecycle.spec import PipelineSpec
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A pipeline's run in this process, and its frames."""
+
+    run: PipelineRun
+    frames: Frames
+
+
+def scope_of(
+    context: dg.AssetExecutionContext, spec: PipelineSpec, environment: str, search_path: tuple[str, ...]
+) -> Scope:
+    """The scope that all steps of the run in this process share."""
+    spark: SparkOnRay = context.resources.spark
+    iceberg: Iceberg = context.resources.iceberg
+    window = window_of(context, spec)
+    if spec.partitions is not None and window is None:
+        raise dg.Failure(
+            f"pipeline '{spec.name}' is partitioned and the run names no partition; choose one, or a range",
+            allow_retries=False,
+        )
+
+    def make() -> Scope:
+        settings = spark.settings
+        clear_old_runs(settings)
+        wanted, there = spec.run.executors * spec.run.cores, settings.engine.executors * settings.engine.cores
+        if wanted > there:
+            context.log.warning(f"the pipeline asks for {wanted} cores, the engine has {there} (settings, [engine])")
+        run = PipelineRun(
+            spec=spec,
+            environment=environment,
+            settings=settings,
+            catalog=iceberg.catalog(),
+            ledger=Ledger(settings),
+            open_session=spark.session,
+            run_id=context.run_id,
+            run_key=run_key(context.instance, context.run),
+            parameters=parameters_of(context, spec),
+            window=window,
+            search_path=search_path,
+            log=context.log.info,
+        )
+        return Scope(run, Frames(run))
+
+    scope = spark.scoped((spec.name, window), make)
+    scope.run.log = context.log.info  # each step says its own
+    return scope
+
+
+def run_key(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """The run that this one resumes, through all resumptions; a run from the start is its own (D7).
+
+    Dagster gives every re-execution the same root run, also "re-execute all": that one must not find the old
+    commit.
+    """
+    while run.parent_run_id and "true" in (run.tags.get(RESUME_RETRY_TAG), run.tags.get(ASSET_RESUME_RETRY_TAG)):
+        parent = instance.get_run_by_id(run.parent_run_id)
+        if parent is None:
+            return run.parent_run_id
+        run = parent
+    return run.run_id
+
+
+def parameters_key(spec: PipelineSpec) -> str:
+    """The resource under which a pipeline's parameters stand in a run's configuration."""
+    return f"{spec.name}_parameters"
+
+
+_TYPES = {"string": str, "integer": int, "number": float, "boolean": bool, "date": str, "timestamp": str}
+
+
+def parameters_resource(spec: PipelineSpec) -> dg.ResourceDefinition:
+    """The parameters as typed run configuration, so that the launchpad shows and checks them."""
+    fields: dict[str, dg.Field] = {}
+    for name, parameter in spec.parameters.items():
+        default = {} if parameter.default is None else {"default_value": _plain(parameter.default)}
+        fields[name] = dg.Field(
+            _TYPES[parameter.type],
+            description=parameter.description or None,
+            is_required=parameter.default is None,
+            **default,
+        )
+
+    @dg.resource(config_schema=fields, description=f"Parameters of pipeline {spec.name}")
+    def parameters(context: dg.InitResourceContext) -> dict[str, Any]:
+        return dict(context.resource_config)
+
+    return parameters
+
+
+def parameters_of(context: dg.AssetExecutionContext, spec: PipelineSpec) -> dict[str, Any]:
+    """Typed values of the parameters. Raises dg.Failure naming one that is wrong."""
+    if not spec.parameters:
+        return {}
+    given: dict[str, Any] = getattr(context.resources, parameters_key(spec))
+    values: dict[str, Any] = {}
+    for name, parameter in spec.parameters.items():
+        try:
+            values[name] = parameter.coerce(given[name])
+        except ValueError as error:
+            raise dg.Failure(f"parameter '{name}': {error}", allow_retries=False) from error
+    return values
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool) else value.isoformat()

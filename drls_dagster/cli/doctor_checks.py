@@ -1,0 +1,195 @@
+"""What `drls doctor` looks at. A check reads and changes nothing; CHECKS is the list to add one to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Literal
+
+from drls_dagster.cli.output import in_words
+from drls_dagster.engine.java import find_java
+from drls_dagster.errors import DrlsError
+from drls_dagster.settings import Settings, load_settings
+
+PORTS = {"approvals app": 3000, "Dagster": 3001, "MCP": 8100}
+_LITTLE_DISK = 10 * 10**9
+_NO_DISK = 10**9
+# Dagster's processes, the app and Ray's own, beside the engine's settings.
+_MEMORY_BESIDE_THE_ENGINE = 2 * 10**9
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found; `remedy` says what to do unless all is well."""
+
+    check: str
+    state: Literal["ok", "warn", "fail"]
+    detail: str
+    remedy: str | None = None
+
+
+def run_checks() -> list[Finding]:
+    """All findings; without readable settings, only of those checks that need none."""
+    try:
+        settings = load_settings()
+    except DrlsError as error:
+        return [_guarded(check) for check in (python, java)] + [Finding("settings", "fail", error.message)]
+    return [_guarded(check) for check in (python, java)] + [_guarded(check, settings) for check in CHECKS]
+
+
+def python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if (3, 11) <= sys.version_info[:2] < (3, 13):
+        return Finding("python", "ok", f"{version} at {sys.executable}")
+    return Finding("python", "fail", f"{version} at {sys.executable}", "Install Python 3.11 or 3.12.")
+
+
+def java() -> Finding:
+    home = find_java()
+    return Finding("java", "ok", f"{home.version} at {home.path}")
+
+
+def settings_file(settings: Settings) -> Finding:
+    file = settings.home / "drls.toml"
+    if not file.is_file():
+        return Finding("settings", "ok", f"defaults ({file} does not exist)")
+    unknown = sorted(tomllib.loads(file.read_text()).keys() - Settings.model_fields.keys())
+    if unknown:
+        return Finding("settings", "warn", f"{file} has unknown names: {', '.join(unknown)}", "Remove them.")
+    return Finding("settings", "ok", str(file))
+
+
+def home_permissions(settings: Settings) -> Finding:
+    home = settings.home
+    quoted = quote(str(home))
+    if not home.exists():
+        return Finding("home", "ok", f"{home} is made at first use")
+    if not home.is_dir() or not os.access(home, os.R_OK | os.W_OK | os.X_OK):
+        return Finding(
+            "home", "fail", f"{home} is no folder that you can write to", "Set DRLS_HOME to one that is."
+        )
+    status = home.stat()
+    if status.st_uid != os.getuid():
+        return Finding(
+            "home", "warn", f"{home} belongs to another user", f"Run: sudo chown -R $(id -un) {quoted}"
+        )
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return Finding("home", "warn", f"other users can look into {home}", f"Run: chmod 700 {quoted}")
+    return Finding("home", "ok", f"{home}, yours alone")
+
+
+def disk(settings: Settings) -> Finding:
+    place = next(path for path in (settings.home, *settings.home.parents) if path.is_dir())
+    free = shutil.disk_usage(place).free
+    detail = f"{in_words(free)} free at {place}"
+    if free < _LITTLE_DISK:
+        state = "fail" if free < _NO_DISK else "warn"
+        return Finding("disk", state, detail, "Free some space, or set DRLS_HOME to a larger disk.")
+    return Finding("disk", "ok", detail)
+
+
+def memory(settings: Settings) -> Finding:
+    import psutil
+
+    total = psutil.virtual_memory().total
+    limit = _CGROUP_LIMIT.read_text().strip() if _CGROUP_LIMIT.is_file() else "max"
+    if limit.isdigit():
+        total = min(total, int(limit))
+    engine = settings.engine
+    needed = _MEMORY_BESIDE_THE_ENGINE + _size(engine.driver_memory)
+    if engine.ray_address is None and "RAY_ADDRESS" not in os.environ:
+        needed += engine.executors * _size(engine.memory) + _size(engine.object_store_memory)
+    detail = f"{in_words(total)}; the engine's settings need about {in_words(needed)}"
+    if total < needed:
+        return Finding("memory", "warn", detail, "Lower engine.executors or engine.memory in drls.toml.")
+    return Finding("memory", "ok", detail)
+
+
+def ports(_settings: Settings) -> Finding:
+    taken = [f"{port} ({name})" for name, port in PORTS.items() if not _is_free(port)]
+    if taken:
+        remedy = "Fine if that is DRLS; otherwise stop what listens there."
+        return Finding("ports", "warn", f"in use: {', '.join(taken)}", remedy)
+    return Finding("ports", "ok", f"free: {', '.join(str(port) for port in PORTS.values())}")
+
+
+def catalog(settings: Settings) -> Finding:
+    from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
+    from drls_dagster.lakehouse.catalog_config import resolve_catalog
+
+    config = resolve_catalog(settings)
+    file = Path((config.uri or "").removeprefix("sqlite:///"))
+    if (config.uri or "").startswith("sqlite:") and not file.exists():
+        return Finding("catalog", "ok", f"{file} is made at first use")
+    with catalog_errors(config):
+        count = len(load_catalog(settings).list_namespaces())
+    return Finding("catalog", "ok", f"{config.name} at {config.uri or config.protocol}, {count} namespaces")
+
+
+def jars(settings: Settings) -> Finding:
+    from drls_dagster.engine.jars import missing
+
+    wanted = missing(settings)
+    if wanted:
+        names = ", ".join(path.name for path in wanted)
+        return Finding(
+            "jars", "warn", f"not here yet: {names}", "Nothing: the first engine start fetches them."
+        )
+    return Finding("jars", "ok", f"all in {settings.home / 'jars'}")
+
+
+def engine(settings: Settings) -> Finding:
+    from drls_dagster.engine.client import status
+
+    if settings.engine.spark_connect:
+        return Finding("engine", "ok", "an endpoint that is not DRLS's own (engine.spark_connect)")
+    told = status(settings)
+    if told.state == "dead":
+        return Finding("engine", "warn", told.detail, "Nothing, or now: drls engine start")
+    return Finding("engine", "ok", f"{told.state}: {told.detail}")
+
+
+# Each takes the settings; a DrlsError that it raises is a failure, its message the detail.
+CHECKS: list[Callable[[Settings], Finding]] = [
+    settings_file,
+    home_permissions,
+    disk,
+    memory,
+    ports,
+    catalog,
+    jars,
+    engine,
+]
+
+
+def _guarded(check: Callable[..., Finding], *arguments: Settings) -> Finding:
+    name = check.__name__.partition("_")[0]
+    try:
+        return check(*arguments)
+    except DrlsError as error:
+        return Finding(name, "fail", error.message)
+    except Exception as error:  # noqa: BLE001 the other checks must still be seen
+        return Finding(name, "fail", f"{type(error).__name__}: {error}")
+
+
+def _size(text: str) -> int:
+    return int(text[:-1]) * {"m": 2**20, "g": 2**30}[text[-1]]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,105 @@
+"""The entry point of `drls`: finds the command, reports errors, sets the exit code.
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from drls_dagster.cli.lazy import READER_GONE, LazyGroup, silence_stdout
+from drls_dagster.errors import DrlsError
+
+# One line per command: its name, where it is, and the help that `drls --help` shows without importing it.
+COMMANDS = {
+    "completion": ("drls_dagster.cli.completion", "completion", "Print the completion script of a shell."),
+    "demo": ("drls_dagster.cli.demo", "demo", "Run the flights example from files to tables."),
+    "doctor": ("drls_dagster.cli.doctor", "doctor", "Check this machine and DRLS_HOME, and say what to do."),
+    "engine": ("drls_dagster.cli.engine", "engine", "Start, stop and watch the Spark-on-Ray engine."),
+    "pipeline": ("drls_dagster.cli.pipeline", "pipeline", "Validate and show pipeline files."),
+    "run": ("drls_dagster.cli.run", "run", "Run a pipeline, or part of it."),
+    "table": ("drls_dagster.cli.table", "table", "List, show and preview Iceberg tables."),
+}
+
+
+def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"drls {version('drls-dagster')}")
+        context.exit()
+
+
+@click.group(
+    cls=LazyGroup, commands_by_name=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version.",
+)
+def cli() -> None:
+    """Build data pipelines on Dagster, Spark-on-Ray and Apache Iceberg."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and give its exit code. Errors go to stderr, as JSON with --json."""
+    as_json = "--json" in arguments
+    try:
+        result = cli.main(list(arguments), prog_name="drls", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _report("Interrupted.", 130, as_json)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else None
+        hint = f" (`{command} --help` says more)" if command else ""
+        return _report(error.format_message() + hint, error.exit_code, as_json)
+    except DrlsError as error:
+        _reveal()
+        return _report(error.message, error.exit_code, as_json)
+    except Exception as error:  # noqa: BLE001 the one place where nothing is above us
+        _reveal()
+        text = " ".join(str(error).split())
+        name = type(error).__name__
+        return _report(f"{name}: {text}. This is a defect; DRLS_DEBUG=1 shows where.", 1, as_json)
+    return result if isinstance(result, int) else 0
+
+
+def _report(message: str, exit_code: int, as_json: bool) -> int:
+    lines = (
+        [json.dumps({"error": message})] if as_json else [f"Error: {line}" for line in message.splitlines()]
+    )
+    click.echo("\n".join(lines), err=True)
+    return exit_code
+
+
+def _reveal() -> None:
+    if os.environ.get("DRLS_DEBUG", "") not in {"", "0"}:
+        import traceback
+
+        traceback.print_exc()
+
+
+def main() -> None:
+    """The console script."""
+    exit_code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence_stdout()
+        exit_code = READER_GONE
+    sys.exit(exit_code)
+
+
+if __name__ == "__main__":
+    main()

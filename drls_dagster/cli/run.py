@@ -1,0 +1,212 @@
+"""`drls run`: run a pipeline here and now."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drls_dagster.cli.output import in_words, json_option, make_console, print_json, print_table
+from drls_dagster.errors import DrlsError, UsageError
+from drls_dagster.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from drls_dagster.assets.location import Loaded
+    from drls_dagster.launch import RunOutcome
+
+_ICONS = {"waiting": "·", "running": "▶", "done": "✔", "failed": "✘", "skipped": "–"}
+_STYLES = {"waiting": "dim", "running": "blue", "done": "green", "failed": "red", "skipped": "dim"}
+
+
+@click.command()
+@click.argument("pipeline", metavar="PIPELINE|FILE")
+@click.option("--env", "environment", default="development", show_default=True, help="Environment to run in.")
+@click.option("--select", help="Only these steps: a,b; +a with what is upstream, a+ with what is downstream.")
+@click.option(
+    "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated."
+)
+@click.option("--partition", metavar="KEY|FIRST...LAST|all", help="What of a partitioned pipeline to run.")
+@click.option("--each", is_flag=True, help="One run per partition instead of one for the range.")
+@json_option
+def run(
+    pipeline: str,
+    environment: str,
+    select: str | None,
+    parameters: tuple[str, ...],
+    partition: str | None,
+    each: bool,
+    as_json: bool,
+) -> None:
+    """Run a pipeline: the name of one in the pipeline folder, or a file."""
+    from drls_dagster.launch import find_pipeline
+
+    settings = load_settings()
+    if environment != "development":
+        raise UsageError(f"nothing is deployed in {environment!r}: pipeline files run in development")
+    loaded = find_pipeline(pipeline, settings)
+    outcomes = run_pipeline(
+        loaded,
+        settings,
+        select=select,
+        parameters=parameters,
+        partition=partition,
+        each=each,
+        show=not as_json,
+    )
+    if as_json:
+        print_json([vars_of(outcome) for outcome in outcomes])
+    failed = [outcome for outcome in outcomes if not outcome.success]
+    if failed:
+        raise DrlsError(failed[0].failure or f"run {failed[0].run_id} failed")
+
+
+def run_pipeline(
+    loaded: Loaded,
+    settings: Settings,
+    *,
+    select: str | None = None,
+    parameters: tuple[str, ...] = (),
+    partition: str | None = None,
+    each: bool = False,
+    show: bool = True,
+) -> list[RunOutcome]:
+    """Check what was asked for, start the engine, run; one outcome per run, the first failed one the last."""
+    from drls_dagster.assets.compile import refuse_unsupported
+    from drls_dagster.launch import launch, read_parameters, read_partitions, select_nodes
+
+    spec = loaded.spec
+    if spec is None:
+        raise UsageError(loaded.problem or "the pipeline cannot be read")
+    refuse_unsupported(spec)
+    nodes = select_nodes(spec, select)
+    values = read_parameters(spec, parameters)
+    windows = read_partitions(spec, partition, each=each)
+    start_engine(settings)
+    outcomes: list[RunOutcome] = []
+    for window in windows:
+        with Display(f"{spec.name} {window or ''}".strip(), show=show) as display:
+            outcome = launch(
+                loaded,
+                settings,
+                "development",
+                nodes=nodes,
+                parameters=values,
+                partitions=window,
+                changed=display.update,
+            )
+        outcomes.append(outcome)
+        if show:
+            show_outcome(outcome)
+        if not outcome.success:
+            break
+    return outcomes
+
+
+def start_engine(settings: Settings) -> None:
+    """Wait for the engine in sight of the person; a warm one is there at once."""
+    from drls_dagster.cli.engine import progress
+    from drls_dagster.engine.client import ensure_engine
+
+    if settings.engine.spark_connect:
+        return
+    # What the run needs next is imported while the engine starts.
+    warm = threading.Thread(target=_import_spark, daemon=True)
+    warm.start()
+    with progress("engine") as report:
+        ensure_engine(settings, report)
+    warm.join()
+
+
+def _import_spark() -> None:
+    import pyspark.sql.connect.session  # noqa: F401
+
+
+class Display:
+    """The steps of a run as they go: a table that moves on a terminal, a line per step elsewhere."""
+
+    def __init__(self, title: str, *, show: bool) -> None:
+        from rich.live import Live
+
+        self.console = make_console()
+        self.title = title
+        self.live = (
+            Live(console=self.console, refresh_per_second=8) if show and self.console.is_terminal else None
+        )
+        self.show = show
+        self.said: set[tuple[str, str]] = set()
+
+    def __enter__(self) -> Display:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def update(self, outcome: RunOutcome) -> None:
+        if self.live:
+            self.live.update(self._table(outcome))
+        elif self.show:
+            for step in outcome.steps:
+                if step.state in {"done", "failed"} and (step.node, step.state) not in self.said:
+                    self.said.add((step.node, step.state))
+                    took = f"{step.seconds:6.1f} s" if step.seconds is not None else " " * 8
+                    self.console.print(f"{_ICONS[step.state]} {took}  {step.node} {step.message}".rstrip())
+
+    def _table(self, outcome: RunOutcome) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, title=self.title, title_justify="left", show_header=False, padding=(0, 1))
+        for step in outcome.steps:
+            took = f"{step.seconds:.1f} s" if step.seconds is not None else ""
+            style = _STYLES[step.state]
+            message = Text(step.message, style=style, overflow="ellipsis", no_wrap=True)
+            table.add_row(
+                Text(_ICONS[step.state], style=style), step.node, Text(took, justify="right"), message
+            )
+        return table
+
+
+def show_outcome(outcome: RunOutcome) -> None:
+    """The tables and checks of a run, for people."""
+    console = make_console()
+    if outcome.tables:
+        print_table(
+            ("table", "rows", "size", "added", "removed", "snapshot"),
+            [
+                (
+                    table["name"],
+                    table["rows"],
+                    in_words(table["bytes"]),
+                    table["rows_added"],
+                    table["rows_removed"],
+                    table["snapshot_id"],
+                )
+                for table in outcome.tables
+            ],
+            right=("rows", "size", "added", "removed"),
+        )
+    if outcome.checks:
+        show_checks(console, outcome)
+    state = "succeeded" if outcome.success else "failed"
+    console.print(f"run {outcome.run_id} {state} in {outcome.seconds:.1f} s")
+
+
+def show_checks(console: Console, outcome: RunOutcome) -> None:
+    failed = [check for check in outcome.checks if not check["passed"]]
+    console.print(f"{len(outcome.checks) - len(failed)} of {len(outcome.checks)} checks passed")
+    for check in failed:
+        console.print(
+            f"  {'✘' if check['severity'] == 'blocking' else '!'} {check['check']}: {check['message']}"
+        )
+
+
+def vars_of(outcome: RunOutcome) -> dict[str, Any]:
+    """An outcome as JSON."""
+    return {**vars(outcome), "steps": [vars(step) for step in outcome.steps]}

@@ -1,0 +1,199 @@
+"""`drls table`: look at Iceberg tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drls_dagster.cli.output import cell, in_words, json_option, make_console, print_json, print_table
+from drls_dagster.errors import UsageError
+from drls_dagster.lakehouse.naming import ENVIRONMENTS
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+_LAST_SNAPSHOTS = 10
+
+name_argument = click.argument("name")
+environment_option = click.option(
+    "--env",
+    "environment",
+    type=click.Choice(ENVIRONMENTS),
+    help="Take NAME as a pipeline's name for it there.",
+)
+
+
+@click.group()
+def table() -> None:
+    """List, show and preview Iceberg tables.
+
+    NAME is the exact identifier, namespace.table; with --env, the name that a pipeline uses for it.
+    """
+
+
+@table.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List all tables with their rows, files and size."""
+    from drls_dagster.lakehouse.tables import list_tables
+
+    with _catalog() as catalog:
+        tables = list_tables(catalog)
+    if as_json:
+        print_json([asdict(summary) for summary in tables])
+    elif not tables:
+        click.echo("No tables yet.")
+    else:
+        print_table(
+            ["name", "rows", "files", "size", "updated (UTC)", "branches"],
+            [
+                (
+                    each.name,
+                    each.error or (f"{each.rows:,}" if each.rows is not None else None),
+                    each.data_files,
+                    in_words(each.bytes),
+                    f"{each.updated_at:%Y-%m-%d %H:%M:%S}" if each.updated_at else None,
+                    " ".join(each.branches),
+                )
+                for each in tables
+            ],
+            right=["rows", "files", "size"],
+        )
+
+
+@table.command()
+@name_argument
+@environment_option
+@json_option
+def show(name: str, environment: str | None, as_json: bool) -> None:
+    """Show schema, layout, properties, refs and the last snapshots."""
+    from drls_dagster.lakehouse.tables import find_table
+
+    with _catalog() as catalog:
+        found = find_table(catalog, name, environment)
+        description = _describe(found.name, found.table)
+    if as_json:
+        print_json(description)
+        return
+    console = make_console()
+    for key in ("name", "location", "format_version", "uuid", "partition_by", "sort_by"):
+        console.print(f"{key.replace('_', ' '):<15} {cell(description[key])}")
+    sections = {"columns": "schema", "properties": "properties", "refs": "refs", "snapshots": "snapshots"}
+    for title, key in sections.items():
+        rows = description[key]
+        if isinstance(rows, dict):
+            rows = [{"name": entry, "value": value} for entry, value in rows.items()]
+        if rows:
+            console.print(f"\n{title}", style="bold")
+            print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+@table.command()
+@name_argument
+@environment_option
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Rows at most.")
+@click.option("--snapshot", type=int, help="Read this snapshot.")
+@click.option("--ref", help="Read this branch or tag.")
+@json_option
+def preview(
+    name: str, environment: str | None, limit: int, snapshot: int | None, ref: str | None, as_json: bool
+) -> None:
+    """Print the first rows."""
+    from drls_dagster.lakehouse import tables
+
+    if snapshot is not None and ref is not None:
+        raise UsageError("Give --snapshot or --ref, not both.")
+    with _catalog() as catalog:
+        found = tables.find_table(catalog, name, environment)
+        snapshot_id, data = tables.preview(found, limit=limit, snapshot_id=snapshot, ref=ref)
+        rows = data.to_pylist()
+    if as_json:
+        print_json(
+            {"name": found.name, "snapshot_id": snapshot_id, "columns": data.column_names, "rows": rows}
+        )
+        return
+    print_table(data.column_names, [[row[column] for column in data.column_names] for row in rows])
+    at = f"snapshot {snapshot_id}" if snapshot_id else "no snapshot yet"
+    click.echo(f"{len(rows)} rows of {found.name}, {at}")
+
+
+@table.command("reset-position")
+@click.argument("sink")
+@click.argument("source")
+@click.option("--to", required=True, metavar="start|head|SNAPSHOT", help="What is taken as read already.")
+@environment_option
+def reset_position(sink: str, source: str, to: str, environment: str | None) -> None:
+    """Decide from where an incremental SINK goes on reading SOURCE.
+
+    start reads everything again, head only what is appended from now on.
+    """
+    from drls_dagster.lakehouse import reset, tables
+
+    with _catalog() as catalog:
+        reader = tables.find_table(catalog, sink, environment)
+        read = tables.find_table(catalog, source, environment)
+        position = reset.reset_position(catalog, reader, read, to)
+    where = "its start" if position is None else f"snapshot {position}"
+    click.echo(f"{reader.name} goes on reading {read.name} from {where}.")
+
+
+@contextmanager
+def _catalog() -> Iterator[Catalog]:
+    from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
+    from drls_dagster.lakehouse.catalog_config import resolve_catalog
+    from drls_dagster.settings import load_settings
+
+    settings = load_settings()
+    with catalog_errors(resolve_catalog(settings)):
+        yield load_catalog(settings)
+
+
+def _describe(name: str, table: Table) -> dict[str, Any]:
+    from drls_dagster.lakehouse.tables import snapshot_total, utc_time
+
+    schema = table.schema()
+    newest_first = sorted(table.snapshots(), key=lambda each: each.timestamp_ms, reverse=True)
+    return {
+        "name": name,
+        "location": table.location(),
+        "format_version": table.format_version,
+        "uuid": table.metadata.table_uuid,
+        "schema": [
+            {
+                "id": field.field_id,
+                "name": field.name,
+                "type": str(field.field_type),
+                "required": field.required,
+                "doc": field.doc,
+            }
+            for field in schema.fields
+        ],
+        "partition_by": [
+            f"{part.transform}({schema.find_column_name(part.source_id)})" for part in table.spec().fields
+        ],
+        "sort_by": [
+            f"{schema.find_column_name(key.source_id)} {key.direction.name.lower()}"
+            for key in table.sort_order().fields
+        ],
+        "properties": dict(sorted(table.properties.items())),
+        "refs": [
+            {"name": ref_name, "type": str(ref.snapshot_ref_type), "snapshot_id": ref.snapshot_id}
+            for ref_name, ref in sorted(table.refs().items())
+        ],
+        "snapshots": [
+            {
+                "snapshot_id": each.snapshot_id,
+                "parent_id": each.parent_snapshot_id,
+                "committed_at": utc_time(each.timestamp_ms),
+                "operation": each.summary.operation.value if each.summary else None,
+                "rows": snapshot_total(each, "total-records"),
+                "added_rows": snapshot_total(each, "added-records"),
+            }
+            for each in newest_first[:_LAST_SNAPSHOTS]
+        ],
+    }

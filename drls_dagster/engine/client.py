@@ -1,0 +1,169 @@
+"""How the rest of DRLS gets at the engine: the first user starts it, everybody else joins."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import psutil
+from filelock import FileLock, Timeout
+
+from drls_dagster.engine import state as st
+from drls_dagster.engine.processes import MARK, end_all
+from drls_dagster.errors import DrlsError
+from drls_dagster.settings import Settings
+
+Report = Callable[[str], None]
+
+
+class EngineError(DrlsError):
+    """The engine could not be started or was lost."""
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """What `drls engine status` shows."""
+
+    state: Literal["running", "starting", "stopped", "dead"]
+    detail: str
+    pid: int | None = None
+    since: float | None = None  # seconds since the epoch
+    users: int = 0
+
+
+def status(settings: Settings) -> EngineStatus:
+    """The engine as it is, told by its process and not by its file."""
+    state = st.read_state(settings)
+    if state is None:
+        return EngineStatus("stopped", "starts with the first step that needs it")
+    if not state.is_alive:
+        return EngineStatus("dead", f"process {state.pid} ended; the next run starts a new engine")
+    return EngineStatus(state.phase, state.detail, state.pid, state.since, st.live_leases(settings))
+
+
+def ensure_engine(settings: Settings, report: Report = lambda _: None) -> st.EngineState:
+    """A running engine, started if need be; however many ask at once, one is started.
+
+    Raises EngineError with the log's place when it does not come up in `engine.start_seconds`.
+    """
+    state = st.read_state(settings)
+    if state and state.phase == "running" and state.is_alive and state.settings == fingerprint(settings):
+        return state
+    deadline = time.monotonic() + settings.engine.start_seconds
+    try:
+        with FileLock(st.folder(settings) / "start.lock", timeout=settings.engine.start_seconds):
+            state = st.read_state(settings)
+            if state and state.is_alive:
+                if state.phase == "running" and state.settings == fingerprint(settings):
+                    return state
+                if state.phase == "running" and st.live_leases(settings):
+                    raise EngineError(
+                        "the engine runs with other settings and is in use; "
+                        "wait for its runs to end, or `drls engine stop --force`"
+                    )
+            if state:
+                end_all(state.engine_id)
+            return _start(settings, report, deadline)
+    except Timeout:
+        raise EngineError(
+            f"another process has been starting the engine for {settings.engine.start_seconds:g} s; "
+            f"see {st.folder(settings) / 'driver.log'}"
+        ) from None
+
+
+def _start(settings: Settings, report: Report, deadline: float) -> st.EngineState:
+    folder = st.folder(settings)
+    for name in ("state.json", "runner.json"):
+        (folder / name).unlink(missing_ok=True)
+    engine_id = uuid.uuid4().hex
+    log_path = folder / "driver.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "drls_dagster.engine.driver",
+                *("--home", str(settings.home)),
+                *("--fingerprint", fingerprint(settings)),
+            ],
+            env={**os.environ, MARK: engine_id, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=folder,
+        )
+    said = ""
+    while time.monotonic() < deadline:
+        state = st.read_state(settings)
+        if state and state.engine_id == engine_id:
+            if state.phase == "running":
+                return state
+            if state.detail != said:
+                said = state.detail
+                report(said)
+        try:
+            code = process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            continue
+        end_all(engine_id)
+        raise EngineError(f"the engine ended with {code} while {said or 'starting'}: {_last_error(log_path)}")
+    end_all(engine_id)
+    raise EngineError(
+        f"the engine did not start in {settings.engine.start_seconds:g} s (last: {said}); see {log_path}, "
+        "or allow more with engine.start_seconds"
+    )
+
+
+def stop(settings: Settings, *, force: bool = False, patience: float = 20.0) -> bool:
+    """Stop the engine; False when none runs. In use it is stopped only with `force`."""
+    with FileLock(st.folder(settings) / "start.lock"):
+        state = st.read_state(settings)
+        if state is None:
+            return False
+        alive = state.is_alive
+        users = st.live_leases(settings)
+        if alive and users and not force:
+            raise EngineError(f"the engine is in use by {users} run(s); wait, or `drls engine stop --force`")
+        if alive:
+            os.kill(state.pid, signal.SIGTERM)
+            try:
+                psutil.Process(state.pid).wait(patience)
+            except (psutil.NoSuchProcess, psutil.TimeoutExpired):
+                pass  # what is left is ended below
+        end_all(state.engine_id)
+        (st.folder(settings) / "state.json").unlink(missing_ok=True)
+        return alive
+
+
+def wait_for_runner(settings: Settings, state: st.EngineState, seconds: float = 120.0) -> st.RunnerState:
+    """The warm Ray runner of that engine; it may still be starting, or starting again."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        runner = st.read_runner(settings, state.engine_id)
+        if runner is not None:
+            return runner
+        if not state.is_alive:
+            raise EngineError("the engine ended; run again, which starts a new one")
+        time.sleep(0.1)
+    raise EngineError(f"the Ray runner did not come up; see {st.folder(settings) / 'runner.log'}")
+
+
+def fingerprint(settings: Settings) -> str:
+    """Changes when a setting that the engine was started with changes."""
+    text = settings.engine.model_dump_json() + settings.catalog.model_dump_json() + str(settings.home)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _last_error(log_path: os.PathLike[str]) -> str:
+    with open(log_path, errors="replace") as log:
+        lines = [line.strip() for line in log if line.strip()]
+    return f"{lines[-1] if lines else 'no output'} (all of it: {os.fspath(log_path)})"

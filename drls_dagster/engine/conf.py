@@ -1,0 +1,59 @@
+"""The Spark configuration of the engine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from drls_dagster.lakehouse.catalog import spark_catalog_conf
+from drls_dagster.settings import Settings
+
+# RayDP reaches into these; without them JDK 17 and later hang or die at start.
+_OPENS = [
+    *(
+        f"java.base/{package}"
+        for package in (
+            "java.lang java.lang.invoke java.lang.reflect java.io java.net java.nio java.math java.text "
+            "java.util java.util.concurrent java.util.concurrent.atomic jdk.internal.ref sun.nio.ch sun.nio.cs "
+            "sun.security.action sun.util.calendar"
+        ).split()
+    ),
+    "java.security.jgss/sun.security.krb5",
+]
+JAVA_OPTIONS = " ".join(
+    ["-XX:+IgnoreUnrecognizedVMOptions", *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS)]
+)
+
+
+def spark_conf(settings: Settings, jars: list[Path], connect_port: int) -> dict[str, str]:
+    """Everything Spark is started with; `settings.engine.spark_conf` is put on top."""
+    engine = settings.engine
+    small = "-XX:+UseSerialGC -XX:MaxMetaspaceSize=256m"
+    # An engine that waits gives its heap back (JEP 346); with the defaults it would hold it for good.
+    lean = (
+        "-Xss4m -XX:+UseG1GC -XX:G1PeriodicGCInterval=20000 -XX:MinHeapFreeRatio=10 -XX:MaxHeapFreeRatio=25 "
+        "-XX:ReservedCodeCacheSize=192m -XX:TrimNativeHeapInterval=20000"
+    )
+    return {
+        "spark.driver.memory": engine.driver_memory,
+        "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} {lean}",
+        "spark.executor.extraJavaOptions": f"{JAVA_OPTIONS} {lean}",
+        "spark.ray.raydp_app_master.extraJavaOptions": f"{JAVA_OPTIONS} {small} -Xmx256m",
+        # The master and the executors only wait most of the time: they must not take the cores Ray steps need.
+        "spark.ray.raydp_spark_master.actor.resource.CPU": "0",
+        "spark.ray.raydp_spark_executor.actor.resource.cpu": "0",
+        "spark.jars": ",".join(str(jar) for jar in jars),
+        "spark.pyspark.python": sys.executable,
+        "spark.ui.enabled": "false",
+        "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(connect_port),
+        "spark.scheduler.mode": "FAIR",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(max(2, engine.executors * engine.cores)),
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+        **spark_catalog_conf(settings),
+        **engine.spark_conf,
+    }

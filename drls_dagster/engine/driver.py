@@ -1,0 +1,203 @@
+"""The engine's driver process: Ray, RayDP and Spark Connect, until stopped or idle.
+
+Started by `drls_dagster.engine.client`, never by hand. Standard output is the engine's log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from drls_dagster.engine import state as st
+from drls_dagster.engine.conf import spark_conf
+from drls_dagster.engine.jars import ensure_jars
+from drls_dagster.engine.java import find_java
+from drls_dagster.engine.processes import MARK
+from drls_dagster.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_APP = "drls"
+
+
+class Driver:
+    """One engine's life."""
+
+    def __init__(self, settings: Settings, fingerprint: str) -> None:
+        self.settings = settings
+        self.stopping = threading.Event()
+        me = psutil.Process()
+        self.state = st.EngineState(
+            engine_id=os.environ[MARK],
+            pid=me.pid,
+            created=me.create_time(),
+            phase="starting",
+            detail="starting",
+            settings=fingerprint,
+            since=time.time(),
+        )
+        self.runner: subprocess.Popen[bytes] | None = None
+
+    def report(self, detail: str) -> None:
+        self.state = replace(self.state, detail=detail)
+        st.write_state(self.settings, self.state)
+        print(f"{time.strftime('%H:%M:%S')} {detail}", flush=True)
+
+    def start(self) -> SparkSession:
+        settings = self.settings
+        self.report("looking for jars")
+        jars = ensure_jars(settings, self.report)
+        self.report("starting Ray")
+        ray_address = self._start_ray()
+        self.report("starting Spark on Ray")
+        token = secrets.token_hex(32)
+        # By environment, so that it is in no configuration a session can print.
+        os.environ["SPARK_CONNECT_AUTHENTICATE_TOKEN"] = token
+        import raydp
+
+        port = free_port()
+        spark = raydp.init_spark(
+            _APP,
+            num_executors=settings.engine.executors,
+            executor_cores=settings.engine.cores,
+            executor_memory=settings.engine.memory,
+            fault_tolerant_mode=False,
+            configs=spark_conf(settings, jars, port),
+        )
+        del os.environ["SPARK_CONNECT_AUTHENTICATE_TOKEN"]
+        self.state = replace(self.state, connect_port=port, token=token, ray_address=ray_address)
+        self.report("waiting for the executors")
+        spark.range(1).count()
+        self.state = replace(self.state, phase="running", since=time.time())
+        self.report("running")
+        (st.folder(settings) / "last_used").touch()
+        return spark
+
+    def _start_ray(self) -> str:
+        import ray
+
+        engine = self.settings.engine
+        address = ray_address(self.settings)
+        if address:
+            context = ray.init(address=address, namespace=_APP, log_to_driver=False)
+        else:
+            context = ray.init(
+                address="local",
+                namespace=_APP,
+                include_dashboard=False,
+                object_store_memory=memory_bytes(engine.object_store_memory),
+                log_to_driver=False,
+            )
+        return str(context.address_info["gcs_address"])
+
+    def watch(self, spark: SparkSession) -> str:
+        """Keeps the runner alive; returns why the engine ends."""
+        settings = self.settings
+        while not self.stopping.wait(1.0):
+            current = st.read_state(settings)
+            if current is None or current.engine_id != self.state.engine_id:
+                return "its state file is gone"
+            if spark._jsc.sc().isStopped():  # pyright: ignore
+                return "Spark stopped"
+            if self.runner is None or self.runner.poll() is not None:
+                self._start_runner()
+            if st.live_leases(settings):
+                (st.folder(settings) / "last_used").touch()
+            elif time.time() - last_used(settings) > settings.engine.idle_minutes * 60:
+                return f"idle for {settings.engine.idle_minutes:g} minutes"
+        return "asked to stop"
+
+    def _start_runner(self) -> None:
+        if self.runner is not None:
+            print(f"the Ray runner ended with {self.runner.returncode}; starting it again", flush=True)
+        with (st.folder(self.settings) / "runner.log").open("ab") as log:
+            self.runner = subprocess.Popen(
+                [sys.executable, "-m", "drls_dagster.engine.runner", "--home", str(self.settings.home)],
+                env={**os.environ, "DRLS_RAY_ADDRESS": self.state.ray_address},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def stop(self) -> None:
+        if self.runner is not None and self.runner.poll() is None:
+            self.runner.terminate()
+        import ray
+        import raydp
+
+        raydp.stop_spark()
+        ray.shutdown()
+
+
+def ray_address(settings: Settings) -> str | None:
+    """The cluster to join; None to start Ray on this machine."""
+    return settings.engine.ray_address or os.environ.get("RAY_ADDRESS") or None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def last_used(settings: Settings) -> float:
+    try:
+        return (st.folder(settings) / "last_used").stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def memory_bytes(text: str) -> int:
+    """`512m` or `2g` in bytes."""
+    return int(text[:-1]) * {"m": 2**20, "g": 2**30}[text[-1]]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--home", type=Path, required=True)
+    arguments.add_argument("--fingerprint", required=True)
+    given = arguments.parse_args()
+    settings = load_settings(given.home)
+    os.environ.update(
+        JAVA_HOME=str(find_java().path),
+        PYSPARK_PYTHON=sys.executable,
+        PYSPARK_DRIVER_PYTHON=sys.executable,
+        RAY_USAGE_STATS_ENABLED="0",
+        # RayDP starts executors with -Xms at the full size, which would never be given back. Of all ways to
+        # set options only this variable comes after that.
+        _JAVA_OPTIONS=f"-Xms64m {os.environ.get('_JAVA_OPTIONS', '')}".strip(),
+        # RayDP starts the executors with whatever `java` is first on the path.
+        PATH=f"{find_java().path}/bin{os.pathsep}{os.environ.get('PATH', '')}",
+    )
+    if ray_address(settings) is None:
+        # Everything is on this machine and listens on loopback only: so Spark's way to say it, and Ray's.
+        os.environ.update(SPARK_LOCAL_IP="127.0.0.1", RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
+    driver = Driver(settings, given.fingerprint)
+    signal.signal(signal.SIGTERM, lambda *_: driver.stopping.set())
+    # The terminal's Ctrl-C is for the command in front of it, not for the engine that others may use.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        why = driver.watch(driver.start())
+        driver.report(f"stopping: {why}")
+        driver.stop()
+    finally:
+        current = st.read_state(settings)
+        if current and current.engine_id == driver.state.engine_id and driver.state.phase == "running":
+            (st.folder(settings) / "state.json").unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

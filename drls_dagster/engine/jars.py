@@ -1,0 +1,110 @@
+"""The jars that Spark needs, resolved once into DRLS_HOME/jars and used from there, offline, ever after."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from drls_dagster.engine.java import find_java
+from drls_dagster.errors import DrlsError
+from drls_dagster.settings import Settings, make_private
+
+ICEBERG = "1.12.0"
+BASE = (
+    f"org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:{ICEBERG}",
+    "org.xerial:sqlite-jdbc:3.50.3.0",
+)
+POSTGRESQL = "org.postgresql:postgresql:42.7.7"
+AWS = f"org.apache.iceberg:iceberg-aws-bundle:{ICEBERG}"
+
+
+def coordinates(settings: Settings) -> tuple[str, ...]:
+    """Maven coordinates that this configuration needs."""
+    catalog = settings.catalog
+    wanted = list(BASE)
+    if (catalog.uri or "").startswith("postgresql"):
+        wanted.append(POSTGRESQL)
+    if catalog.type == "glue" or (catalog.warehouse or "").startswith(("s3://", "s3a://")):
+        wanted.append(AWS)
+    return tuple(wanted)
+
+
+def jar_path(settings: Settings, coordinate: str) -> Path:
+    _, artifact, version = coordinate.split(":")
+    return settings.home / "jars" / f"{artifact}-{version}.jar"
+
+
+def missing(settings: Settings) -> list[Path]:
+    """The jars that the next engine start would have to fetch."""
+    return [path for c in coordinates(settings) if not (path := jar_path(settings, c)).is_file()]
+
+
+def ensure_jars(settings: Settings, report: Callable[[str], None] = lambda _: None) -> list[Path]:
+    """All jars as local paths; fetches what is missing through Spark's own resolver.
+
+    Raises DrlsError when they cannot be had, with what to do.
+    """
+    folder = make_private(settings.home / "jars")
+    with FileLock(folder / ".lock"):
+        wanted = [c for c in coordinates(settings) if not jar_path(settings, c).is_file()]
+        if wanted:
+            report(f"fetching {len(wanted)} jars, this once")
+            _resolve(settings, wanted, folder / ".ivy")
+            for coordinate in wanted:
+                group, artifact, version = coordinate.split(":")
+                resolved = folder / ".ivy" / "jars" / f"{group}_{artifact}-{version}.jar"
+                if not resolved.is_file():
+                    raise DrlsError(
+                        f"{coordinate} could not be fetched. Check the network, set engine.maven_mirror in "
+                        f"{settings.home / 'drls.toml'}, or put the jar at {jar_path(settings, coordinate)}"
+                    )
+                # The rename makes a half-copied jar impossible.
+                partial = jar_path(settings, coordinate).with_suffix(".part")
+                shutil.copyfile(resolved, partial)
+                partial.rename(jar_path(settings, coordinate))
+            shutil.rmtree(folder / ".ivy", ignore_errors=True)
+    return [jar_path(settings, c) for c in coordinates(settings)]
+
+
+def _resolve(settings: Settings, wanted: list[str], ivy: Path) -> None:
+    import subprocess
+    import sys
+
+    conf = {"spark.jars.packages": ",".join(wanted), "spark.jars.ivy": str(ivy)}
+    if settings.engine.maven_mirror:
+        mirror = ivy.parent / ".mirror.xml"
+        mirror.write_text(
+            '<ivysettings><settings defaultResolver="mirror"/><resolvers>'
+            f'<ibiblio name="mirror" m2compatible="true" root="{settings.engine.maven_mirror}"/>'
+            "</resolvers></ivysettings>"
+        )
+        conf["spark.jars.ivySettings"] = str(mirror)
+    # A gateway JVM without a Spark context does nothing but resolve; it ends with this process.
+    code = (
+        "import sys, json; from pyspark import SparkConf; from pyspark.java_gateway import launch_gateway\n"
+        "conf = SparkConf(False)\n"
+        "[conf.set(k, v) for k, v in json.loads(sys.argv[1]).items()]\n"
+        "launch_gateway(conf).shutdown()"
+    )
+    import json
+
+    log = ivy.parent / "resolve.log"
+    with log.open("w") as out:
+        done = subprocess.run(
+            [sys.executable, "-c", code, json.dumps(conf)],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "JAVA_HOME": str(find_java().path), "SPARK_LOCAL_IP": "127.0.0.1"},
+            timeout=settings.engine.start_seconds,
+            check=False,
+        )
+    if done.returncode:
+        raise DrlsError(
+            "Spark's jars could not be fetched. Check the network or set engine.maven_mirror in "
+            f"{settings.home / 'drls.toml'}; what was tried is in {log}"
+        )

@@ -1,0 +1,94 @@
+"""The warm Ray runner: a process that owns one Ray job and does `rayProcess` work for every run.
+
+A Ray job of a step's own would start new workers each time (10 s); this one keeps them. It listens on
+loopback, asks for a token (HMAC on both sides), and speaks one JSON request and one JSON reply a connection.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import threading
+import time
+import traceback
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from drls_dagster.engine import state as st
+from drls_dagster.engine.processes import MARK
+from drls_dagster.engine.ray_work import ProcessRequest, StepCodeError, process
+from drls_dagster.settings import load_settings
+
+
+def serve(home: Path) -> None:
+    settings = load_settings(home)
+    import ray
+    import ray.data
+
+    ray.init(address=os.environ["DRLS_RAY_ADDRESS"], namespace="drls", log_to_driver=False)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    warm_up(ray)
+    token = secrets.token_bytes(32)
+    me = psutil.Process()
+    with Listener(("127.0.0.1", 0), backlog=64, authkey=token) as listener:
+        runner = st.RunnerState(os.environ[MARK], me.pid, me.create_time(), listener.address[1], token.hex())
+        st.write_private(st.folder(settings) / "runner.json", json.dumps(vars(runner)))
+        print(f"{time.strftime('%H:%M:%S')} ready", flush=True)
+        while True:
+            try:
+                connection = listener.accept()
+            except (AuthenticationError, EOFError, OSError) as error:
+                print(f"refused a connection: {error!r}", flush=True)
+                continue
+            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+
+def warm_up(ray: Any) -> None:
+    """Start the workers and import what steps need, before the first step waits for it."""
+    from drls_dagster.engine.ray_work import touch
+
+    warm = ray.remote(touch)
+    ray.get([warm.remote() for _ in range(int(ray.cluster_resources().get("CPU", 1)))])
+
+
+def answer(connection: Connection) -> None:
+    with connection:
+        try:
+            request = ProcessRequest.model_validate_json(connection.recv_bytes())
+            reply: dict[str, Any] = {"files": [list(f) for f in process(request)]}
+        except StepCodeError as error:
+            reply = {"error": error.message, "code": True, "details": error.details}
+        except EOFError:
+            return
+        except Exception as error:  # noqa: BLE001  the caller must hear of whatever went wrong
+            reply = {"error": f"{type(error).__name__}: {error}", "code": False, "details": traceback.format_exc()}
+        try:
+            connection.send_bytes(json.dumps(reply).encode())
+        except OSError:
+            print("the caller went away before its answer", flush=True)
+
+
+def end_with_parent(parent: int) -> None:
+    """The engine's driver started this process; without it there is nobody to serve."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--home", type=Path, required=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
+    serve(arguments.parse_args().home)
+
+
+if __name__ == "__main__":
+    main()

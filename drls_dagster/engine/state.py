@@ -1,0 +1,128 @@
+"""What the engine says about itself: one file, believed only while its process lives."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from drls_dagster.settings import Settings, make_private
+
+Phase = Literal["starting", "running"]
+
+
+@dataclass(frozen=True)
+class EngineState:
+    """The content of DRLS_HOME/engine/state.json (mode 0600: it holds the token)."""
+
+    engine_id: str
+    pid: int
+    created: float  # seconds, the process's start time: a pid that came round again has another
+    phase: Phase
+    detail: str
+    settings: str  # fingerprint of the settings it was started with
+    since: float = 0.0  # seconds since the epoch
+    connect_port: int = 0
+    token: str = ""
+    ray_address: str = ""
+
+    def __repr__(self) -> str:
+        return f"EngineState({self.phase}, pid={self.pid}, port={self.connect_port})"
+
+    @property
+    def is_alive(self) -> bool:
+        return process_is(self.pid, self.created)
+
+
+@dataclass(frozen=True)
+class RunnerState:
+    """The content of DRLS_HOME/engine/runner.json: where the warm Ray runner listens."""
+
+    engine_id: str
+    pid: int
+    created: float
+    port: int
+    token: str
+
+    def __repr__(self) -> str:
+        return f"RunnerState(pid={self.pid}, port={self.port})"
+
+
+def process_is(pid: int, created: float) -> bool:
+    """Whether `pid` is still the process that started at `created` (within the clock's grain)."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - created) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def folder(settings: Settings) -> Path:
+    return make_private(settings.home / "engine")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put `text` at `path` at once, readable by its owner only."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    part.replace(path)
+
+
+def write_state(settings: Settings, state: EngineState) -> None:
+    write_private(folder(settings) / "state.json", json.dumps(asdict(state)))
+
+
+def read_state(settings: Settings) -> EngineState | None:
+    """The state of the last engine, dead or alive; None when there was none."""
+    try:
+        return EngineState(**json.loads((settings.home / "engine" / "state.json").read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def read_runner(settings: Settings, engine_id: str) -> RunnerState | None:
+    """The runner of that engine, None while it is not up."""
+    try:
+        runner = RunnerState(**json.loads((settings.home / "engine" / "runner.json").read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return runner if runner.engine_id == engine_id and process_is(runner.pid, runner.created) else None
+
+
+@contextlib.contextmanager
+def lease(settings: Settings) -> Iterator[None]:
+    """Keeps the engine from its idle stop. The kernel gives the lease back however this process ends."""
+    leases = folder(settings) / "leases"
+    leases.mkdir(exist_ok=True)
+    path = leases / uuid.uuid4().hex
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            (folder(settings) / "last_used").touch()
+
+
+def live_leases(settings: Settings) -> int:
+    """How many users the engine has; leases of dead users are removed."""
+    count = 0
+    for path in (settings.home / "engine" / "leases").glob("*"):
+        try:
+            with path.open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink(missing_ok=True)
+        except BlockingIOError:
+            count += 1
+        except FileNotFoundError:
+            continue
+    return count

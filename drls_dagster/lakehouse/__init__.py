@@ -1,0 +1,1 @@
+"""Operations on Iceberg tables: the catalog, names, commits. No Dagster, no Spark."""

@@ -1,0 +1,167 @@
+"""The Iceberg catalog for PyIceberg and for Spark, from one configuration."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from traceback import format_exception
+from typing import TYPE_CHECKING
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.catalog_config import CatalogConfig, parse_sql_uri, resolve_catalog
+from drls_dagster.settings import Settings, load_settings, make_private
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+BUSY_SECONDS = 60
+_CONNECT_SECONDS = 10
+_JAVA_NAMES = {
+    "s3.region": "client.region",
+    "glue.region": "client.region",
+    "client.access-key-id": "s3.access-key-id",
+    "client.secret-access-key": "s3.secret-access-key",
+    "client.session-token": "s3.session-token",
+}
+
+
+def load_catalog(settings: Settings | None = None) -> Catalog:
+    """The catalog that the settings (default: those of DRLS_HOME) describe, ready for use.
+
+    The default needs no service: SQLite and a warehouse folder, made at first use. The same
+    configuration gives the same object within a process. Raises DrlsError when the catalog cannot
+    be reached; no credential is in its text.
+    """
+    config = resolve_catalog(settings or load_settings())
+    with catalog_errors(config):
+        # A forked process must not share its parent's database connections.
+        return _load(config, os.getpid())
+
+
+@contextmanager
+def catalog_errors(config: CatalogConfig) -> Iterator[None]:
+    """Turn whatever a catalog client raises into one DrlsError without any credential."""
+    try:
+        yield
+    except DrlsError:
+        raise
+    except Exception as error:  # noqa: BLE001 each client has errors of its own
+        reason = config.without_secrets(" ".join(str(error).split()) or type(error).__name__)
+        where = config.without_secrets(config.uri or config.protocol)
+        told = DrlsError(f"The catalog {config.name!r} at {where} failed: {reason}")
+        # A cause is printed with the error, and so are its own causes.
+        texts = "".join(format_exception(error))
+        raise told from (error if config.without_secrets(texts) == texts else None)
+
+
+def spark_catalog_conf(settings: Settings) -> dict[str, str]:
+    """The Spark settings under which Spark sees the same catalog, by the same name.
+
+    Credentials are among the values: hand them to Spark only.
+    """
+    config = resolve_catalog(settings)
+    properties = {**_spark_connection(config), **_spark_properties(config)}
+    if config.warehouse:
+        properties["warehouse"] = config.warehouse
+    # D1: with Iceberg's cache Spark does not see commits of other clients.
+    properties["cache-enabled"] = "false"
+    prefix = f"spark.sql.catalog.{config.name}"
+    return {
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        # Spark's own pattern misses access-key-id and credential, and its UI shows all settings.
+        "spark.redaction.regex": "(?i)secret|password|passwd|token|access[.-]?key|credential",
+        prefix: "org.apache.iceberg.spark.SparkCatalog",
+        **{f"{prefix}.{name}": value for name, value in properties.items()},
+    }
+
+
+@lru_cache(maxsize=8)
+def _load(config: CatalogConfig, _process: int) -> Catalog:
+    from pyiceberg.catalog import AVAILABLE_CATALOGS, CatalogType
+
+    properties = dict(config.properties)
+    if config.warehouse:
+        properties["warehouse"] = config.warehouse
+        if config.protocol == "sql" and config.warehouse.startswith("file://"):
+            make_private(Path(config.warehouse.removeprefix("file://")))
+    if config.protocol == "sql":
+        return _load_sql(config, properties)
+    if config.uri:
+        properties["uri"] = config.uri
+    # Not pyiceberg's load_catalog: it mixes in ~/.pyiceberg.yaml, which Spark would not see.
+    return AVAILABLE_CATALOGS[CatalogType(config.protocol)](config.name, properties)
+
+
+def _load_sql(config: CatalogConfig, properties: dict[str, str]) -> Catalog:
+    from pyiceberg.catalog.sql import SqlCatalog
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    url = parse_sql_uri(config.uri or "")
+    if url.drivername == "sqlite":
+        from filelock import FileLock
+
+        file = Path(url.database or "")
+        make_private(file.parent)
+        url = url.update_query_dict({"timeout": str(BUSY_SECONDS)})
+        with FileLock(f"{file}.lock", timeout=BUSY_SECONDS):
+            _use_write_ahead_log(file)
+            return SqlCatalog(config.name, **properties, uri=url.render_as_string())
+    # SQLAlchemy's default PostgreSQL driver is psycopg 3, which is not installed.
+    url = url.set(drivername="postgresql+psycopg2", username=config.user, password=config.password)
+    if "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": str(_CONNECT_SECONDS)})
+    everything = {"pool_pre_ping": "true", **properties, "uri": url.render_as_string(hide_password=False)}
+    try:
+        catalog = SqlCatalog(config.name, **everything)
+    except (IntegrityError, ProgrammingError):
+        # Another process made the catalog's tables in the same moment.
+        catalog = SqlCatalog(config.name, **everything)
+    # The properties travel on to every table's file access; the password need not.
+    catalog.properties["uri"] = config.uri or ""
+    return catalog
+
+
+def _use_write_ahead_log(file: Path) -> None:
+    # Readers and one writer then do not block each other; the mode stays with the file.
+    with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _spark_connection(config: CatalogConfig) -> dict[str, str]:
+    if config.protocol != "sql":
+        return {"type": config.protocol} | ({"uri": config.uri} if config.uri else {})
+    url = parse_sql_uri(config.uri or "")
+    common = {"catalog-impl": "org.apache.iceberg.jdbc.JdbcCatalog", "jdbc.schema-version": "V1"}
+    if url.drivername == "sqlite":
+        busy = str(BUSY_SECONDS * 1000)
+        return {**common, "uri": f"jdbc:sqlite:{url.database}", "jdbc.busy_timeout": busy}
+    where = f"{url.host or 'localhost'}:{url.port or 5432}"
+    credentials = {"jdbc.user": config.user, "jdbc.password": config.password}
+    tls = {f"jdbc.{name}": str(value) for name, value in url.query.items() if name.startswith("ssl")}
+    given = {name: value for name, value in credentials.items() if value}
+    return {**common, "uri": f"jdbc:postgresql://{where}/{url.database}", **tls, **given}
+
+
+def _spark_properties(config: CatalogConfig) -> dict[str, str]:
+    """PyIceberg's property names in Iceberg Java's words; names that both know stay."""
+    properties = dict(config.properties)
+    for theirs, ours in _JAVA_NAMES.items():
+        if theirs in properties:
+            properties.setdefault(ours, properties.pop(theirs))
+    virtual = properties.pop("s3.force-virtual-addressing", None)
+    if virtual is not None:
+        properties.setdefault("s3.path-style-access", "false" if virtual.lower() == "true" else "true")
+    elif "s3.endpoint" in properties:
+        # PyIceberg's default with an endpoint of one's own, and what such servers expect.
+        properties.setdefault("s3.path-style-access", "true")
+    if "s3.endpoint" in properties and "AWS_REGION" not in os.environ:
+        # Java's client refuses to start without a region, even where the server has none.
+        properties.setdefault("client.region", "us-east-1")
+    # Catalogs of the REST kind choose the file access by the scheme; these two would take Hadoop's.
+    if config.protocol in {"sql", "hive"} and (config.warehouse or "").startswith(("s3:", "s3a:", "s3n:")):
+        properties.setdefault("io-impl", "org.apache.iceberg.aws.s3.S3FileIO")
+    return properties

@@ -1,0 +1,157 @@
+"""The catalog's configuration, resolved once: what both clients, PyIceberg and Spark, are made from."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, quote_plus
+
+from drls_dagster.errors import DrlsError, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from drls_dagster.settings import CatalogSettings, Settings
+
+Protocol = Literal["sql", "rest", "hive", "glue"]
+
+# Nessie and Polaris speak Iceberg REST: one protocol that both clients know, no code of their own.
+_PROTOCOLS: dict[str, Protocol] = {
+    "sql": "sql", "rest": "rest", "hive": "hive", "glue": "glue", "nessie": "rest", "polaris": "rest",
+}  # fmt: skip
+_CREDENTIAL_NAMES = frozenset(
+    {"password", "secret", "token", "credential", "secret-access-key", "session-token", "account-key",
+     "sas-token", "client-secret", "connection-string"}
+)  # fmt: skip
+_POLARIS_DEFAULTS = {
+    "scope": "PRINCIPAL_ROLE:ALL",
+    "header.X-Iceberg-Access-Delegation": "vended-credentials",
+}
+
+
+@dataclass(frozen=True)
+class CatalogConfig:
+    """One Iceberg catalog with its credentials in hand. Hashable; its repr shows no credential."""
+
+    name: str
+    protocol: Protocol
+    uri: str | None
+    warehouse: str | None
+    properties: tuple[tuple[str, str], ...] = field(repr=False)
+    user: str | None = field(repr=False)
+    password: str | None = field(repr=False)
+    secret_values: frozenset[str] = field(repr=False)
+
+    def without_secrets(self, text: str) -> str:
+        """`text` with every credential in it replaced by `***`."""
+        for secret in sorted(self.secret_values, key=len, reverse=True):
+            for written in {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}:
+                text = text.replace(written, "***")
+        return text
+
+
+def resolve_catalog(settings: Settings) -> CatalogConfig:
+    """Read the credentials that `settings.catalog.secrets` names and fill in the defaults.
+
+    `uri` comes without its password. Raises UsageError for a setting that cannot be, DrlsError for
+    a credential that is not where the settings say.
+    """
+    catalog = settings.catalog
+    _refuse_credentials_in_the_open(catalog)
+    secrets = {name: _read_secret(name, source) for name, source in catalog.secrets.items()}
+    properties = {**catalog.properties, **secrets}
+    protocol = _PROTOCOLS[catalog.type]
+    uri = properties.pop("uri", None) or catalog.uri
+    warehouse = catalog.warehouse
+    user = password = None
+    if catalog.type == "polaris":
+        properties = {**_POLARIS_DEFAULTS, **properties}
+        if not warehouse:
+            raise UsageError("catalog.warehouse is missing: the name of the catalog inside Polaris.")
+    if protocol == "sql":
+        uri = uri or f"sqlite:///{settings.home / 'catalog.db'}"
+        warehouse = warehouse or str(settings.home / "warehouse")
+        url = parse_sql_uri(uri)
+        if url.drivername == "postgresql":
+            user = properties.pop("user", None) or url.username or os.environ.get("PGUSER")
+            password = properties.pop("password", None) or url.password or os.environ.get("PGPASSWORD")
+        uri = url._replace(username=None, password=None).render_as_string()
+    elif protocol in {"rest", "hive"} and not uri:
+        raise UsageError(f"catalog.uri is missing: where the {catalog.type} catalog answers.")
+    # A client sends the parts of `id:secret` one by one, so each may come back in an error.
+    client_secrets = [secrets[name].partition(":")[2] for name in secrets if name.endswith("credential")]
+    return CatalogConfig(
+        name=catalog.name,
+        protocol=protocol,
+        uri=uri,
+        warehouse=local_as_uri(warehouse) if warehouse else None,
+        properties=tuple(sorted(properties.items())),
+        user=user,
+        password=password,
+        secret_values=frozenset(value for value in (*secrets.values(), *client_secrets, password) if value),
+    )
+
+
+def local_as_uri(location: str) -> str:
+    """A local path or `file:/…` as `file:///…`; every other location as it is.
+
+    Spark writes `file:/x` where PyIceberg writes `file:///x`: compare locations in this form.
+    """
+    if location.startswith("file:"):
+        return "file:///" + location.removeprefix("file:").lstrip("/")
+    if location.startswith(("/", "~")):
+        return f"file://{Path(location).expanduser()}"
+    return location
+
+
+def parse_sql_uri(uri: str) -> URL:
+    """The URL of a `sql` catalog; its driver name is `sqlite` or `postgresql`. Raises UsageError."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        raise UsageError(
+            "catalog.uri is no database URL. Write postgresql://user@host:5432/database."
+        ) from None
+    backend = "postgresql" if url.drivername == "postgres" else url.get_backend_name()
+    if backend not in {"sqlite", "postgresql"}:
+        raise UsageError(f"catalog.uri: a sql catalog is on sqlite or postgresql, not {backend}.")
+    if not url.database or url.database == ":memory:":
+        raise UsageError("catalog.uri names no database that two processes could share.")
+    if backend == "sqlite" and not Path(url.database).is_absolute():
+        raise UsageError("catalog.uri: write the SQLite file's absolute path, sqlite:////folder/catalog.db.")
+    return url.set(drivername=backend)
+
+
+def _read_secret(name: str, source: str) -> str:
+    kind, _, place = source.partition(":")
+    if not place or kind not in {"env", "file"}:
+        raise UsageError(f"catalog.secrets.{name} must be env:NAME or file:/path, never the value itself.")
+    if kind == "env":
+        if value := os.environ.get(place):
+            return value
+        raise DrlsError(f"catalog.secrets.{name}: the environment variable {place} is not set.")
+    try:
+        value = Path(place).expanduser().read_text().strip()
+    except OSError as error:
+        raise DrlsError(f"catalog.secrets.{name}: cannot read {place}: {error.strerror}.") from None
+    if not value:
+        raise DrlsError(f"catalog.secrets.{name}: {place} is empty.")
+    return value
+
+
+def _refuse_credentials_in_the_open(catalog: CatalogSettings) -> None:
+    for name in catalog.properties:
+        if name.rpartition(".")[2] in _CREDENTIAL_NAMES:
+            raise UsageError(
+                f"catalog.properties.{name} is a credential. Move it to catalog.secrets as env:NAME."
+            )
+    authority = (catalog.uri or "").partition("://")[2].partition("/")[0]
+    if ":" in authority.rpartition("@")[0]:
+        raise UsageError(
+            "catalog.uri holds a password. Take it out and set catalog.secrets.password to env:NAME."
+        )

@@ -1,0 +1,151 @@
+"""Incremental positions: where a sink stands in each of its sources, and what to read from there (D4, D5).
+
+A position belongs to (sink table, source table uuid). It is in the summary of the snapshot that the sink
+published, and is looked for along that snapshot's ancestry; the receipts of the runs are the second source.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse import refs
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+    from drls_dagster.ledger import Receipt
+    from lifecycle.spec import SinkNode
+
+POSITIONS = "drls.positions"  # source table uuid -> snapshot id, as JSON
+SOURCES = "drls.sources"  # source table name -> its uuid, as JSON
+RESET = "drls.position."  # table property, by source uuid: {"after": sink snapshot, "position": id or null}
+
+Mode = Literal["append", "overwrite", "overwrite_partitions", "merge"]
+
+
+class PositionLost(DrlsError):
+    """It cannot be told up to where a source was read; reading it in full again would be a guess."""
+
+
+class NotIncremental(DrlsError):
+    """The source has changed in a way that "what was appended" does not describe."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """`snapshot_id` None: nothing of the source was read yet, so all of it is new."""
+
+    snapshot_id: int | None
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class Read:
+    """Rows of the source up to `end`, from behind `start` where that is not None. Equal: no rows."""
+
+    start: int | None
+    end: int | None
+
+
+def find_position(sink: Table | None, base: int | None, source: Table, mode: Mode, receipts: Sequence[Receipt]) -> int | None:
+    """The snapshot of `source` up to which `sink`, at `base`, has read; None when it has read nothing.
+
+    Raises PositionLost when it has read something and nothing says how far.
+    """
+    if sink is None:
+        return None
+    uuid = str(source.metadata.table_uuid)
+    name = ".".join(source.name())
+    reset = sink.properties.get(RESET + uuid)
+    after = json.loads(reset) if reset else None
+    if base is None:
+        return after["position"] if after else None
+    written_by_drls = False
+    for snapshot in refs.ancestors(sink, base):
+        if after and after["after"] == snapshot.snapshot_id:
+            return after["position"]
+        positions = _json(refs.summary(snapshot), POSITIONS)
+        if uuid in positions:
+            return int(positions[uuid])
+        earlier = _json(refs.summary(snapshot), SOURCES).get(name)
+        if earlier and earlier != uuid and mode == "append":
+            raise PositionLost(
+                f"{name} was made anew since {'.'.join(sink.name())} read it, so all its rows would be appended again; "
+                f"{_remedy(sink, name)}"
+            )
+        written_by_drls = written_by_drls or POSITIONS in refs.summary(snapshot)
+    reachable = set(refs.ancestor_ids(sink, base))
+    told = [receipt for receipt in receipts if uuid in receipt.positions]
+    for receipt in told:
+        if receipt.snapshot_id in reachable:
+            return int(receipt.positions[uuid])
+    truncated = len(reachable) > sum(1 for _ in refs.ancestors(sink, base))
+    if told or (truncated and not written_by_drls):
+        raise PositionLost(
+            f"{'.'.join(sink.name())} does not say any more up to where it has read {name} "
+            f"(its snapshots that did were expired or rolled back); {_remedy(sink, name)}"
+        )
+    return None
+
+
+def plan_read(source: Table, position: int | None, end: int | None, sink: SinkNode, sink_table: str) -> Read:
+    """What an incremental read takes: the appends behind `position` up to `end`.
+
+    A position that a rollback of the source left behind is answered by the sink's mode: merge and overwrite
+    read again from the common ancestor, append stops. Raises NotIncremental or PositionLost with the remedy.
+    """
+    name = ".".join(source.name())
+    if position is None or end is None:
+        return Read(None, end)
+    start: int | None = position
+    if position not in refs.ancestor_ids(source, end):
+        known = {snapshot.snapshot_id for snapshot in source.metadata.snapshots}
+        if position not in known:
+            raise PositionLost(
+                f"{name} has no snapshot {position} any more, up to which sink '{sink.id}' has read it; "
+                f"{_remedy_of(sink_table, name)}"
+            )
+        if sink.mode == "append":
+            raise NotIncremental(
+                f"{name} was rolled back behind snapshot {position}, up to which sink '{sink.id}' has appended its "
+                f"rows; {_remedy_of(sink_table, name)}"
+            )
+        before = set(refs.ancestor_ids(source, position))
+        start = next((one for one in refs.ancestor_ids(source, end) if one in before), None)
+    _refuse_other_changes(source, start, end, name)
+    return Read(start, end)
+
+
+def reset_property(source_uuid: str, after: int | None, position: int | None) -> Mapping[str, str]:
+    """The table property that lets a sink go on from `position` (None: from the start) after its snapshot `after`."""
+    return {RESET + source_uuid: json.dumps({"after": after, "position": position})}
+
+
+def _refuse_other_changes(source: Table, start: int | None, end: int, name: str) -> None:
+    if start is None:
+        return  # read in full, whatever happened before
+    for snapshot in refs.ancestors(source, end):
+        if snapshot.snapshot_id == start:
+            return
+        operation = snapshot.summary.operation.value if snapshot.summary else "unknown"
+        if operation not in {"append", "replace"}:
+            raise NotIncremental(
+                f"snapshot {snapshot.snapshot_id} of {name} is a change of kind {operation}, which an incremental "
+                "read cannot follow; read it in full (read: full), or let its writer append"
+            )
+
+
+def _json(summary: Mapping[str, str], key: str) -> dict[str, str]:
+    return json.loads(summary.get(key) or "{}")
+
+
+def _remedy(sink: Table, source: str) -> str:
+    return _remedy_of(".".join(sink.name()), source)
+
+
+def _remedy_of(sink: str, source: str) -> str:
+    return f"decide with `drls table reset-position {sink} {source} --to start|head|SNAPSHOT`"

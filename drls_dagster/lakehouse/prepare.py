@@ -1,0 +1,245 @@
+"""A sink's table made ready for a write: created from the frame's schema, or evolved to hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError, ValidationError
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, NullOrder, SortDirection, SortField, SortOrder
+from pyiceberg.transforms import (
+    BucketTransform,
+    DayTransform,
+    HourTransform,
+    IdentityTransform,
+    MonthTransform,
+    Transform,
+    TruncateTransform,
+    YearTransform,
+)
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.commit import commit_with_retry
+from drls_dagster.lakehouse.evolution import SchemaChange, SchemaConflict, compare
+from drls_dagster.lakehouse.naming import TableLocation
+from drls_dagster.lakehouse.refs import RELEASED
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+    from lifecycle.spec import SinkNode
+    from lifecycle.spec import PartitionField as SpecPartition
+
+OWNER = "drls.pipeline"
+_SIMPLE: dict[str, Transform] = {
+    "identity": IdentityTransform(),
+    "year": YearTransform(),
+    "month": MonthTransform(),
+    "day": DayTransform(),
+    "hour": HourTransform(),
+}
+
+
+class ForeignTable(DrlsError):
+    """The table belongs to another pipeline (D11)."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The table as it is now, and whether it must be written anew as a whole."""
+
+    table: Table
+    rebuilt: bool = False
+
+
+def load_if_exists(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
+    try:
+        return catalog.load_table(identifier)
+    except NoSuchTableError:
+        return None
+
+
+def refuse_foreign(table: Table, pipeline: str) -> None:
+    """One table, one writing pipeline (D11). Raises ForeignTable naming the owner."""
+    owner = table.properties.get(OWNER)
+    if owner is not None and owner != pipeline:
+        raise ForeignTable(
+            f"table {'.'.join(table.name())} is written by pipeline '{owner}'; "
+            f"give the sink of '{pipeline}' a table of its own, or retire '{owner}' first"
+        )
+
+
+def prepare_table(
+    catalog: Catalog, location: TableLocation, sink: SinkNode, frame: Schema, pipeline: str, *, free: bool
+) -> Prepared:
+    """The sink's table, able to hold `frame`.
+
+    `free` says that metadata other than new optional columns may change here and now (development, D10).
+    Raises SchemaConflict or ForeignTable.
+    """
+    table = load_if_exists(catalog, location.identifier)
+    if table is None:
+        return Prepared(_create(catalog, location, sink, frame, pipeline))
+    refuse_foreign(table, pipeline)
+    change = compare(table.schema(), frame)
+    rebuilt = _refuse_or_rebuild(change, sink, location, free=free)
+
+    def attempt() -> Table:
+        fresh = catalog.load_table(location.identifier)
+        _evolve(fresh, frame, compare(fresh.schema(), frame), rebuilt=rebuilt)
+        if free:
+            _lay_out(fresh, sink)
+        return fresh
+
+    return Prepared(commit_with_retry(attempt, what=f"schema of {location.name}"), rebuilt)
+
+
+def _refuse_or_rebuild(change: SchemaChange, sink: SinkNode, location: TableLocation, *, free: bool) -> bool:
+    if change.is_empty:
+        return False
+    where = f"sink '{sink.id}' does not fit table {location.name}"
+    if sink.on_schema_change == "fail":
+        what = change.clashing or tuple(
+            f"column '{name}' {how}"
+            for names, how in (
+                (change.added, "is new"),
+                (change.widened, "is wider"),
+                (change.nested, "differs inside"),
+            )
+            for name in names
+        )
+        raise SchemaConflict(f"{where}: {'; '.join(what)}; on_schema_change is fail: change the step, or say add")
+    if change.clashing and sink.on_schema_change == "rebuild" and free:
+        return True
+    if change.clashing:
+        remedy = "cast the column, or say on_schema_change: rebuild" if free else "cast the column (D10)"
+        raise SchemaConflict(f"{where}: {'; '.join(change.clashing)}; {remedy}")
+    return False
+
+
+def _create(catalog: Catalog, location: TableLocation, sink: SinkNode, frame: Schema, pipeline: str) -> Table:
+    catalog.create_namespace_if_not_exists(location.identifier[:-1])
+    try:
+        return catalog.create_table(
+            location.identifier,
+            frame,
+            partition_spec=partition_spec(sink, frame),
+            sort_order=sort_order(sink, frame),
+            properties={"format-version": "2", **sink.properties, OWNER: pipeline, RELEASED: "false"},
+        )
+    except TableAlreadyExistsError:
+        table = catalog.load_table(location.identifier)
+        refuse_foreign(table, pipeline)
+        return table
+
+
+def _evolve(table: Table, frame: Schema, change: SchemaChange, *, rebuilt: bool) -> None:
+    if change.is_empty:
+        return
+    try:
+        with table.update_schema(allow_incompatible_changes=rebuilt, case_sensitive=False) as update:
+            by_name = {column.name.lower(): column for column in frame.fields}
+            if rebuilt:
+                clashing = [name for name in table.schema().column_names if _clashes(table, frame, name)]
+                for name in clashing:
+                    update.delete_column(name)
+            for name in change.added:
+                update.add_column(name, by_name[name.lower()].field_type)
+            for name in change.widened:
+                update.update_column(name, by_name[name.lower()].field_type)
+            if change.nested:
+                update.union_by_name(Schema(*(by_name[name.lower()] for name in change.nested)))
+        if rebuilt:
+            with table.update_schema(allow_incompatible_changes=True, case_sensitive=False) as update:
+                for name in clashing:
+                    update.add_column(by_name[name.lower()].name, by_name[name.lower()].field_type)
+    except (ValueError, ValidationError) as error:
+        raise SchemaConflict(f"table {'.'.join(table.name())} cannot follow the result: {error}") from None
+
+
+def _clashes(table: Table, frame: Schema, name: str) -> bool:
+    if "." in name:
+        return False
+    return bool(compare(table.schema().select(name), frame).clashing)
+
+
+def _lay_out(table: Table, sink: SinkNode) -> None:
+    """Partition spec, sort order and properties as the sink says; a change commits, no change does not."""
+    wanted = partition_spec(sink, table.schema())
+    have = [(f.source_id, f.transform) for f in table.spec().fields]
+    if have != [(f.source_id, f.transform) for f in wanted.fields]:
+        with table.update_spec() as update:
+            for field in table.spec().fields:
+                if (field.source_id, field.transform) not in [(w.source_id, w.transform) for w in wanted.fields]:
+                    update.remove_field(field.name)
+            for field in wanted.fields:
+                if (field.source_id, field.transform) not in have:
+                    update.add_field(table.schema().find_column_name(field.source_id), field.transform)
+    order = sort_order(sink, table.schema())
+    if [(f.source_id, f.direction) for f in table.sort_order().fields] != [
+        (f.source_id, f.direction) for f in order.fields
+    ]:
+        with table.update_sort_order() as update:
+            for field in order.fields:
+                add = update.asc if field.direction == SortDirection.ASC else update.desc
+                add(table.schema().find_column_name(field.source_id), field.transform, field.null_order)
+    changed = {name: value for name, value in sink.properties.items() if table.properties.get(name) != value}
+    if changed:
+        with table.transaction() as transaction:
+            transaction.set_properties(changed)
+
+
+def partition_spec(sink: SinkNode, schema: Schema) -> PartitionSpec:
+    """The Iceberg partition spec of a sink. Raises DrlsError naming a column the result lacks."""
+    if not sink.partition_by:
+        return UNPARTITIONED_PARTITION_SPEC
+    fields = [
+        PartitionField(
+            source_id=_column(sink, schema, part.column),
+            field_id=1000 + number,
+            transform=_transform(part),
+            name=part.column.replace(".", "_") if part.transform == "identity" else _partition_name(part),
+        )
+        for number, part in enumerate(sink.partition_by)
+    ]
+    return PartitionSpec(*fields)
+
+
+def sort_order(sink: SinkNode, schema: Schema) -> SortOrder:
+    """The Iceberg sort order of a sink. Raises DrlsError naming a column the result lacks."""
+    if not sink.sort_by:
+        return UNSORTED_SORT_ORDER
+    fields = [
+        SortField(
+            source_id=_column(sink, schema, part.column),
+            transform=IdentityTransform(),
+            direction=SortDirection.ASC if part.order == "asc" else SortDirection.DESC,
+            null_order=NullOrder.NULLS_FIRST if part.order == "asc" else NullOrder.NULLS_LAST,
+        )
+        for part in sink.sort_by
+    ]
+    return SortOrder(*fields)
+
+
+def _column(sink: SinkNode, schema: Schema, name: str) -> int:
+    try:
+        return schema.find_field(name, case_sensitive=False).field_id
+    except ValueError:
+        raise DrlsError(
+            f"sink '{sink.id}' names column '{name}', which its input lacks; it has {', '.join(schema.column_names)}"
+        ) from None
+
+
+def _transform(part: SpecPartition) -> Transform:
+    if part.transform == "bucket":
+        return BucketTransform(part.argument or 0)
+    if part.transform == "truncate":
+        return TruncateTransform(part.argument or 0)
+    return _SIMPLE[part.transform]
+
+
+def _partition_name(part: SpecPartition) -> str:
+    return "_".join(filter(None, (part.column.replace(".", "_"), part.transform, str(part.argument or ""))))

@@ -1,0 +1,146 @@
+"""Checks of monitors, evaluated on a frame: one Spark job for all that aggregate, one for each SQL check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drls_dagster.steps.spark import StepFailed, run_sql
+from lifecycle.spec import AcceptedValues, AnyCheck, Freshness, NotNull, Range, RowCount, SqlCheck, Unique
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.column import Column
+    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql.connect.session import SparkSession
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found. `observed` is its measure: a number of rows, or of failing rows."""
+
+    name: str
+    kind: str
+    passed: bool
+    blocking: bool
+    observed: int | float | str | None
+    message: str
+
+
+def evaluate(
+    spark: SparkSession,
+    frame: DataFrame,
+    node: str,
+    checks: Sequence[tuple[str, AnyCheck]],
+    view: str,
+    arguments: Callable[[str], Mapping[str, Any]],
+) -> list[CheckResult]:
+    """The result of each (name, check) on `frame`, which SQL checks see as the table `node`.
+
+    Raises StepFailed where a check cannot be evaluated: it names a column that is not there, or its SQL is wrong.
+    """
+    from pyspark.sql.connect.functions import builtin as f
+
+    columns = {name.lower() for name in frame.columns}
+    measures: dict[str, Column] = {}
+    for name, check in checks:
+        for column in named_columns(check):
+            if column.lower() not in columns:
+                raise StepFailed(
+                    f"check '{name}' names column '{column}', which '{node}' lacks; it has {', '.join(frame.columns)}"
+                )
+        measure = _measure(check, frame)
+        if measure is not None:
+            measures[name] = measure
+    row: Mapping[str, Any] = {}
+    if measures:
+        aliased = [measure.alias(f"m{number}") for number, measure in enumerate(measures.values())]
+        values = frame.agg(f.count(f.lit(1)).alias("rows"), *aliased).collect()[0]
+        row = {name: values[f"m{number}"] for number, name in enumerate(measures)}
+    return [
+        _sql_result(spark, node, name, check, view, arguments)
+        if isinstance(check, SqlCheck)
+        else _result(name, check, row[name])
+        for name, check in checks
+    ]
+
+
+def named_columns(check: AnyCheck) -> tuple[str, ...]:
+    """The columns that a check needs."""
+    if isinstance(check, NotNull | Unique):
+        return check.columns
+    if isinstance(check, AcceptedValues | Range | Freshness):
+        return (check.column,)
+    return ()
+
+
+def _measure(check: AnyCheck, frame: DataFrame) -> Column | None:
+    from pyspark.sql.connect.functions import builtin as f
+
+    def failing(condition: Column) -> Column:
+        return f.coalesce(f.sum(f.when(condition, 1).otherwise(0)), f.lit(0))
+
+    def typed(value: object, column: str) -> Column:
+        kind = next(field.dataType for field in frame.schema.fields if field.name.lower() == column.lower())
+        return f.lit(value).cast(kind)
+
+    if isinstance(check, RowCount):
+        return f.count(f.lit(1))
+    if isinstance(check, NotNull):
+        some_null = f.lit(False)
+        for column in check.columns:
+            some_null = some_null | f.col(f"`{column}`").isNull()
+        return failing(some_null)
+    if isinstance(check, Unique):
+        key = f.struct(*(f.col(f"`{column}`") for column in check.columns))
+        return f.count(f.lit(1)) - f.count_distinct(key)
+    if isinstance(check, AcceptedValues):
+        column = f.col(f"`{check.column}`")
+        accepted = column.isin(*(typed(value, check.column) for value in check.values))
+        return failing(column.isNotNull() & ~accepted)
+    if isinstance(check, Range):
+        column = f.col(f"`{check.column}`")
+        outside = f.lit(False)
+        if check.min is not None:
+            outside = outside | (column < typed(check.min, check.column))
+        if check.max is not None:
+            outside = outside | (column > typed(check.max, check.column))
+        # NaN is larger than every number to Spark, and in no range to people.
+        return failing(column.isNotNull() & outside)
+    if isinstance(check, Freshness):
+        newest = f.max(f.col(f"`{check.column}`").cast("timestamp"))
+        return f.unix_timestamp(f.current_timestamp()) - f.unix_timestamp(newest)
+    return None
+
+
+def _result(name: str, check: AnyCheck, value: Any) -> CheckResult:
+    passed = value == 0
+    message = f"{value:,} row(s) fail" if value else "every row passes"
+    if isinstance(check, RowCount):
+        passed = (check.min is None or value >= check.min) and (check.max is None or value <= check.max)
+        low = "" if check.min is None else f"at least {check.min:,}"
+        high = "" if check.max is None else f"at most {check.max:,}"
+        message = f"{value:,} row(s), wanted {' and '.join(filter(None, (low, high)))}"
+    elif isinstance(check, Unique):
+        message = f"{value:,} row(s) repeat another one" if value else "no row repeats another one"
+    elif isinstance(check, Freshness):
+        passed = value is not None and value <= check.within
+        age = "there is no value" if value is None else f"the newest is {value:,} s old"
+        message = f"{age}, wanted at most {check.within:g} s"
+    return CheckResult(name, check.kind, passed, check.severity == "blocking", value, message)
+
+
+def _sql_result(
+    spark: SparkSession,
+    node: str,
+    name: str,
+    check: SqlCheck,
+    view: str,
+    arguments: Callable[[str], Mapping[str, Any]],
+) -> CheckResult:
+    rows = run_sql(spark, check.sql, {node: view}, arguments(check.sql)).take(2)
+    if len(rows) != 1 or len(rows[0]) != 1 or not isinstance(rows[0][0], bool | None):
+        raise StepFailed(f"check '{name}': its SQL must return one row with one boolean, e.g. SELECT count(*) = 0 …")
+    passed = rows[0][0] is True
+    message = "true" if passed else "null, which is not true" if rows[0][0] is None else "false"
+    return CheckResult(name, check.kind, passed, check.severity == "blocking", message, f"the query says {message}")

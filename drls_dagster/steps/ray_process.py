@@ -1,0 +1,91 @@
+"""The `rayProcess` step: Spark writes files, the warm Ray runner works on them, Spark reads what it wrote.
+
+The result is materialised once per run key and recipe, and used again by retries and re-execution (D2).
+"""
+
+from __future__ import annotations
+
+import json
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
+from typing import TYPE_CHECKING, Any
+
+from drls_dagster.engine.client import EngineError, ensure_engine, wait_for_runner
+from drls_dagster.engine.state import EngineState
+from drls_dagster.lakehouse.columns import arrow_schema, spark_ddl_of_spec
+from drls_dagster.steps.code import locked_digest
+from drls_dagster.steps.spark import StepFailed
+from drls_dagster.steps.staging import forget, staged_files, staging_folder, still_there
+from lifecycle.spec import RayProcessTransform
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.dataframe import DataFrame
+
+    from drls_dagster.settings import Settings
+    from drls_dagster.steps.frames import Frames
+    from drls_dagster.steps.run import Reads
+
+ROWS_PER_FILE = 1_000_000  # bounds what one Ray task holds in memory
+File = list[Any]  # path, rows, bytes
+
+
+def build(frames: Frames, node: RayProcessTransform, reads: Reads, key: str) -> DataFrame:
+    """The step's output as a frame over the files it wrote. Raises StepFailed where its code is at fault."""
+    run = frames.run
+    spark = run.session.spark
+    files = run.ledger.output(run.run_key, node.id, key)
+    if files is None or not still_there([path for path, _, _ in files]):
+        files = _materialise(frames, node, reads, key)
+        run.ledger.record_output(run.run_key, node.id, key, files)
+    ddl = spark_ddl_of_spec(node.output_schema)
+    if not files:
+        return spark.createDataFrame([], ddl)
+    return spark.read.schema(ddl).parquet(*(path for path, _, _ in files))
+
+
+def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: str) -> list[File]:
+    run = frames.run
+    folder = staging_folder(run.settings, run.run_key, key)
+    (upstream,) = run.spec.upstream(node.id)
+    staged = f"{folder}/in"
+    writer = frames.frame(upstream, reads).write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
+    writer.parquet(staged)
+    request = {
+        "node": node.id,
+        "inputs": staged_files(staged),
+        "output": f"{folder}/out",
+        "python": node.python,
+        "entrypoint": node.entrypoint,
+        "code_digest": locked_digest(run.spec, node.entrypoint),
+        "search_path": run.search_path,
+        "batch_size": node.batch_size,
+        "cpus": node.resources.cpus,
+        "gpus": node.resources.gpus,
+        "concurrency": node.resources.concurrency,
+        "output_schema": arrow_schema(node.output_schema).serialize().to_pybytes().hex(),
+    }
+    engine = run.session.engine or ensure_engine(run.settings)
+    files = ask_runner(run.settings, engine, request)
+    forget(staged)
+    run.log(f"node '{node.id}': {sum(rows for _, rows, _ in files):,} rows through Ray in {len(files)} file(s)")
+    return files
+
+
+def ask_runner(settings: Settings, engine: EngineState, request: dict[str, Any]) -> list[File]:
+    """Have the warm runner do a step. A runner that dies meanwhile is waited for and asked again, once."""
+    for last in (False, True):
+        runner = wait_for_runner(settings, engine)
+        try:
+            with Client(("127.0.0.1", runner.port), authkey=bytes.fromhex(runner.token)) as connection:
+                connection.send_bytes(json.dumps(request).encode())
+                reply = json.loads(connection.recv_bytes())
+        except (EOFError, OSError, AuthenticationError) as error:
+            if last:
+                raise EngineError(f"the Ray runner ended twice during node '{request['node']}': {error!r}") from None
+            continue
+        if "files" in reply:
+            return reply["files"]
+        if reply["code"]:
+            raise StepFailed(reply["error"])
+        raise EngineError(f"node '{request['node']}' failed on Ray: {reply['error']}")
+    raise AssertionError("unreachable")

@@ -1,0 +1,96 @@
+"""One run of a pipeline in one process: what it is pinned to and what its steps share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from drls_dagster.engine.session import EngineSession
+from drls_dagster.lakehouse.positions import find_position, plan_read
+from drls_dagster.lakehouse.prepare import load_if_exists
+from drls_dagster.ledger import Ledger
+from drls_dagster.settings import Settings
+from drls_dagster.steps.sources import Pin, pin_source
+from drls_dagster.steps.window import Window
+from lifecycle.spec import IcebergSource, PipelineSpec, SinkNode, SourceNode, digest
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+FIRST = "0"
+
+
+@dataclass(frozen=True)
+class SourceRead:
+    """A source as one sink reads it: its pin, and for Iceberg the snapshots between which it reads."""
+
+    pin: Pin
+    start: int | None = None
+    end: int | None = None
+
+
+Reads = Mapping[str, SourceRead]
+
+
+@dataclass
+class PipelineRun:
+    """What the steps of a run share. `run_key` is the run's id, or that of the run it resumes (D7)."""
+
+    spec: PipelineSpec
+    environment: str
+    settings: Settings
+    catalog: Catalog
+    ledger: Ledger
+    open_session: Callable[[], EngineSession]
+    run_id: str
+    run_key: str
+    parameters: Mapping[str, Any]
+    window: Window | None = None
+    search_path: tuple[str, ...] = ()
+    log: Callable[[str], None] = lambda _: None
+    version: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.version = digest(self.spec)
+
+    @property
+    def session(self) -> EngineSession:
+        return self.open_session()
+
+    def reads_of(self, node_id: str, sink: SinkNode | None = None, base: int | None = None, epoch: str = FIRST) -> Reads:
+        """How every source above `node_id` is read for `sink`, whose table is at `base`.
+
+        `epoch` tells a second try, which pins anew because the sink's table moved, from the first.
+        """
+        table = None if sink is None else self._sink_table(sink)
+        found: dict[str, SourceRead] = {}
+        for source_id in (*self.spec.ancestors(node_id), node_id):
+            node = self.spec.node(source_id)
+            if isinstance(node, SourceNode):
+                found[source_id] = self._read(node, sink, table, base, epoch)
+        return found
+
+    def _read(self, node: SourceNode, sink: SinkNode | None, table: Table | None, base: int | None, epoch: str) -> SourceRead:
+        landing = self.settings.landing_for(self.environment)
+        pin: Pin = self.ledger.pin(
+            self.run_key, epoch, node.id, lambda: pin_source(node, self.environment, self.catalog, landing)
+        )
+        pin = {**pin, "catalog": self.settings.catalog.name}
+        if not isinstance(node.source, IcebergSource):
+            return SourceRead(pin)
+        end = pin["snapshot"]
+        if node.source.read != "incremental" or sink is None:
+            return SourceRead(pin, None, end)
+        source = self.catalog.load_table(tuple(pin["table"].split(".")))
+        receipts = self.ledger.receipts(str(table.metadata.table_uuid)) if table is not None else []
+        position = find_position(table, base, source, sink.mode, receipts)
+        sink_name = ".".join(table.name()) if table is not None else sink.table
+        read = plan_read(source, position, end, sink, sink_name)
+        return SourceRead(pin, read.start, read.end)
+
+    def _sink_table(self, sink: SinkNode) -> Table | None:
+        from drls_dagster.lakehouse.naming import table_location
+
+        return load_if_exists(self.catalog, table_location(self.environment, sink.table).identifier)

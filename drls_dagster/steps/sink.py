@@ -1,0 +1,255 @@
+"""A sink's write: write to a run branch → audit what was written → publish by compare-and-set.
+
+Nothing that readers see changes before the publish, and the publish is one catalog commit that moves one ref.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from drls_dagster.engine.session import interrupt
+from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse import refs
+from drls_dagster.lakehouse.columns import iceberg_schema, spark_ddl
+from drls_dagster.lakehouse.naming import TableLocation, table_location
+from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
+from drls_dagster.lakehouse.prepare import load_if_exists, prepare_table, refuse_foreign
+from drls_dagster.ledger import Receipt
+from drls_dagster.steps.checks import CheckResult, evaluate
+from drls_dagster.steps.frames import Frames
+from drls_dagster.steps.run import FIRST, PipelineRun, Reads
+from drls_dagster.steps.write import WritePlan, write
+from lifecycle.spec import AnyCheck, SinkNode
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+TRIES = 4  # the first, and at most three again (D3)
+Hook = Callable[[str], None]
+
+
+class NotPublished(DrlsError):
+    """A blocking check failed; `results` says which. The branch stays for inspection."""
+
+    def __init__(self, message: str, results: Sequence[CheckResult]) -> None:
+        super().__init__(message)
+        self.results = tuple(results)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a sink did. `repeated` says that an earlier try of the same run had published it already (D7)."""
+
+    table: Table
+    location: TableLocation
+    snapshot: Snapshot
+    results: tuple[CheckResult, ...]
+    reads: Reads
+    repeated: bool = False
+
+
+def run_sink(
+    run: PipelineRun,
+    frames: Frames,
+    sink: SinkNode,
+    checks: Sequence[tuple[str, AnyCheck]],
+    at: Hook = lambda _: None,
+) -> Published:
+    """Write, audit and publish one sink.
+
+    `at` is called with the name of each stage that is reached. Raises NotPublished on a failed blocking check, and
+    DrlsError where the table's ref moved under every try.
+    """
+    location = table_location(run.environment, sink.table)
+    clear_debris(run, location)
+    (upstream,) = run.spec.upstream(sink.id)
+    for number in range(TRIES):
+        table = load_if_exists(run.catalog, location.identifier)
+        if table is not None:
+            refuse_foreign(table, run.spec.name)
+        base = refs.read_head(table, location.ref) if table is not None else None
+        own = refs.head(table, location.ref) if table is not None else None
+        epoch = FIRST if number == 0 else f"{sink.id}.{number}"
+        reads = run.reads_of(upstream, sink, base, epoch)
+        done = _published_before(run, sink, table, own)
+        if table is not None and done is not None:
+            return Published(table, location, done, (), reads, repeated=True)
+        try:
+            return _once(run, frames, sink, checks, location, reads, at)
+        except refs.RefMoved as moved:
+            run.log(f"sink '{sink.id}': {moved}; it is run again from the new head")
+    raise DrlsError(
+        f"sink '{sink.id}' was not published: '{location.ref}' of {location.name} moved during each of {TRIES} tries; "
+        "find out what else writes this table"
+    )
+
+
+def _once(
+    run: PipelineRun,
+    frames: Frames,
+    sink: SinkNode,
+    checks: Sequence[tuple[str, AnyCheck]],
+    location: TableLocation,
+    reads: Reads,
+    at: Hook,
+) -> Published:
+    spark = run.session.spark
+    (upstream,) = run.spec.upstream(sink.id)
+    frame = frames.frame(upstream, reads)
+    schema = iceberg_schema(frame.schema.jsonValue())
+    free = run.environment == "development"
+    prepared = prepare_table(run.catalog, location, sink, schema, run.spec.name, free=free)
+    table = prepared.table
+    if prepared.rebuilt and run.window and not run.window.whole:
+        raise DrlsError(f"sink '{sink.id}' must be rebuilt as a whole: run all its partitions in one run")
+    if prepared.rebuilt:
+        reads = {name: replace(read, start=None) for name, read in reads.items()}
+        frame = frames.frame(upstream, reads)
+    base = refs.head(table, location.ref)
+    start = refs.read_head(table, location.ref)
+    with _run_branch(run, table, location, start) as branch:
+        at("branched")
+        plan = WritePlan(
+            target=".".join(f"`{part}`" for part in (run.settings.catalog.name, *location.identifier)),
+            branch=branch,
+            sink=sink,
+            columns=[(field.name, spark_ddl(field.field_type)) for field in table.schema().fields],
+            frame_columns={
+                field.name.lower(): (field.name, spark_ddl(field.field_type)) for field in schema.fields
+            },
+            window=run.window,
+            whole=prepared.rebuilt,
+            summary=_summary(run, sink, reads),
+        )
+        write(spark, frame, plan)
+        at("written")
+        written = run.catalog.load_table(location.identifier)
+        candidate = refs.head(written, branch)
+        if candidate is None:
+            raise refs.RefMoved(f"branch '{branch}' of {location.name} is gone")
+        results = _audit(run, sink, checks, plan.target, candidate)
+        at("audited")
+        failed = [result for result in results if result.blocking and not result.passed]
+        if failed:
+            run.ledger.keep_branch(location.name, branch)
+            raise NotPublished(
+                f"{location.name} was not published: "
+                + "; ".join(f"{result.name}: {result.message}" for result in failed)
+                + f" (what was written stays 7 days on branch {branch})",
+                results,
+            )
+        refs.publish(run.catalog, written, location.ref, base, candidate, branch)
+        run.ledger.close_branch(location.name, branch)
+        at("published")
+    run.ledger.record(
+        Receipt(
+            table_uuid=str(table.metadata.table_uuid),
+            ref=location.ref,
+            snapshot_id=candidate,
+            run_key=run.run_key,
+            step=sink.id,
+            partitions=run.window.id if run.window else "",
+            positions=_positions(reads),
+        )
+    )
+    final = run.catalog.load_table(location.identifier)
+    snapshot = final.snapshot_by_id(candidate)
+    assert snapshot is not None, "the published snapshot is the head of a ref"  # noqa: S101
+    return Published(final, location, snapshot, tuple(results), reads)
+
+
+@contextmanager
+def _run_branch(run: PipelineRun, table: Table, location: TableLocation, start: int | None) -> Iterator[str]:
+    """A branch at `start` that is gone afterwards, unless its run died (then the next one clears it)."""
+    branch = f"drls_run_{run.run_id[:8]}_{uuid.uuid4().hex[:8]}"
+    session = run.session
+    run.ledger.open_branch(location.name, branch, run.run_key, session.session_id, session.engine_id)
+    try:
+        if start is not None:
+            refs.create_branch(run.catalog, table, branch, start)
+        else:
+            # PyIceberg cannot make a branch of a table without snapshots; Spark adds an empty one (D12).
+            name = ".".join(f"`{part}`" for part in (run.settings.catalog.name, *location.identifier))
+            session.spark.sql(f"ALTER TABLE {name} CREATE BRANCH `{branch}`").collect()
+        yield branch
+    except NotPublished:
+        raise
+    except BaseException:
+        if session.is_alive:
+            # What Spark still writes would commit to, and so make again, the branch that is dropped here.
+            interrupt(run.settings, session.session_id, session.engine_id, release=False)
+        refs.drop_branch(run.catalog, table, branch)
+        run.ledger.close_branch(location.name, branch)
+        raise
+
+
+def clear_debris(run: PipelineRun, location: TableLocation) -> None:
+    """Drop the branches of dead runs, and of failed checks after their time; the ledger's list says which (D13)."""
+    for left in run.ledger.branches(location.name):
+        if not left.is_debris:
+            continue
+        interrupt(run.settings, left.session_id, left.engine_id)
+        table = load_if_exists(run.catalog, location.identifier)
+        if table is not None:
+            refs.drop_branch(run.catalog, table, left.branch)
+        run.ledger.close_branch(location.name, left.branch)
+        run.log(f"dropped branch {left.branch} of {location.name}, left by run {left.run_key}")
+
+
+def _published_before(run: PipelineRun, sink: SinkNode, table: Table | None, head: int | None) -> Snapshot | None:
+    """The snapshot that an earlier try of this run, step and window has published (D7)."""
+    if table is None:
+        return None
+    key = (run.run_key, sink.id, run.window.id if run.window else "")
+    for snapshot in refs.ancestors(table, head):
+        told = refs.summary(snapshot)
+        if (told.get("drls.root_run"), told.get("drls.step"), told.get("drls.partitions")) == key:
+            return snapshot
+    return None
+
+
+def _audit(
+    run: PipelineRun, sink: SinkNode, checks: Sequence[tuple[str, AnyCheck]], target: str, candidate: int
+) -> list[CheckResult]:
+    """The checks on the table as it would be published; in a partitioned run, on the rows of its window."""
+    from drls_dagster.steps.spark import arguments_of
+
+    if not checks:
+        return []
+    spark = run.session.spark
+    written = spark.sql(f"SELECT * FROM {target} VERSION AS OF {candidate}")
+    if run.window is not None and sink.mode == "overwrite_partitions":
+        kind = next(f.dataType for f in written.schema.fields if f.name.lower() == run.window.column.lower())
+        written = written.where(run.window.condition(kind, sink.id))
+    view = f"drls_audit_{sink.id}_{candidate}"
+    written.createOrReplaceTempView(view)
+    return evaluate(spark, written, sink.id, checks, view, lambda sql: arguments_of(run, sql))
+
+
+def _positions(reads: Reads) -> dict[str, int]:
+    return {read.pin["uuid"]: read.end for read in reads.values() if "uuid" in read.pin and read.end is not None}
+
+
+def _summary(run: PipelineRun, sink: SinkNode, reads: Reads) -> Mapping[str, str]:
+    """What the snapshot says of itself: who wrote it, from what, and where it stands in its sources."""
+    tables = {read.pin["table"]: read for read in reads.values() if "table" in read.pin}
+    values: dict[str, Any] = {
+        "drls.version": run.version,
+        "drls.pipeline": run.spec.name,
+        "drls.environment": run.environment,
+        "drls.root_run": run.run_key,
+        "drls.run": run.run_id,
+        "drls.step": sink.id,
+        "drls.partitions": run.window.id if run.window else "",
+        "drls.inputs": json.dumps({name: read.end for name, read in tables.items()}),
+        POSITIONS: json.dumps(_positions(reads)),
+        SOURCES: json.dumps({name: read.pin["uuid"] for name, read in tables.items()}),
+    }
+    return {key: str(value) for key, value in values.items()}
+

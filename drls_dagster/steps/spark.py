@@ -1,0 +1,58 @@
+"""The `spark` step: SQL in which upstream node ids are table names, or a Python function on DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.steps.code import load_function, locked_digest
+from lifecycle.spec import SparkTransform, sql_parameters
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql.connect.session import SparkSession
+
+    from drls_dagster.steps.frames import Frames
+    from drls_dagster.steps.run import PipelineRun, Reads
+
+
+class StepFailed(DrlsError):
+    """The pipeline's own SQL or Python is at fault: trying again would end the same way."""
+
+
+def build(frames: Frames, node: SparkTransform, reads: Reads) -> DataFrame:
+    """The lazy frame of the step. Raises StepFailed where its code is at fault."""
+    run = frames.run
+    upstream = run.spec.upstream(node.id)
+    if node.sql is not None:
+        views = {name: frames.view(name, reads) for name in upstream}
+        return run_sql(run.session.spark, node.sql, views, arguments_of(run, node.sql))
+    function = load_function(
+        node.python, node.entrypoint, locked_digest(run.spec, node.entrypoint), run.search_path, "transform"
+    )
+    inputs = {name: frames.frame(name, reads) for name in upstream}
+    try:
+        result = function(run.session.spark, **inputs)
+    except Exception as error:
+        raise StepFailed(f"transform() of node '{node.id}' failed: {type(error).__name__}: {error}") from error
+    if not hasattr(result, "schema") or not hasattr(result, "writeTo"):
+        raise StepFailed(f"transform() of node '{node.id}' returned {type(result).__name__}, not a DataFrame")
+    return result
+
+
+def arguments_of(run: PipelineRun, sql: str) -> dict[str, Any]:
+    """Values for the `:name`s of a query."""
+    known = {**run.parameters, **(run.window.arguments() if run.window else {})}
+    missing = [name for name in sql_parameters(sql) if name not in known]
+    if missing:
+        raise DrlsError(f"no value for :{missing[0]}; give it with --param {missing[0]}=… or a partition")
+    return {name: known[name] for name in sql_parameters(sql)}
+
+
+def run_sql(spark: SparkSession, sql: str, views: Mapping[str, str], values: Mapping[str, Any]) -> DataFrame:
+    """`sql` with its table names bound to the views, by common table expressions around it."""
+    bound = ", ".join(f"`{name}` AS (SELECT * FROM `{view}`)" for name, view in views.items())
+    # No line break before the query, so that Spark's errors name its lines; one after it, which ends a comment.
+    text = f"WITH {bound} SELECT * FROM ({sql.strip().rstrip(';')}\n)" if bound else sql
+    return spark.sql(text, args=dict(values) or None)

@@ -1,0 +1,49 @@
+"""Storage that Spark and Ray share: what passes between them lies here, a folder per run."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pyarrow.fs as pafs
+
+from drls_dagster.storage import filesystem_of
+
+if TYPE_CHECKING:
+    from drls_dagster.settings import Settings
+
+KEEP_DAYS = 7
+
+
+def staging_folder(settings: Settings, run_key: str, key: str) -> str:
+    """A URI (or absolute path) for one recipe of one run."""
+    return f"{settings.staging.rstrip('/')}/{run_key}/{key}"
+
+
+def staged_files(folder: str) -> list[str]:
+    """The Parquet files of a folder."""
+    filesystem, name = filesystem_of(folder)
+    found = filesystem.get_file_info(pafs.FileSelector(name))
+    return sorted(f"{folder}/{info.base_name}" for info in found if info.base_name.endswith(".parquet"))
+
+
+def still_there(files: list[str]) -> bool:
+    """Whether each of the files exists."""
+    places = [filesystem_of(file) for file in files]
+    return all(filesystem.get_file_info(name).type == pafs.FileType.File for filesystem, name in places)
+
+
+def forget(where: str) -> None:
+    """Remove a folder; without effect when it is not there."""
+    filesystem, folder = filesystem_of(where)
+    if filesystem.get_file_info(folder).type == pafs.FileType.Directory:
+        filesystem.delete_dir(folder)
+
+
+def clear_old_runs(settings: Settings) -> None:
+    """Remove what runs left more than KEEP_DAYS ago: until then a re-execution may want it."""
+    filesystem, root = filesystem_of(settings.staging.rstrip('/'))
+    oldest = time.time() - KEEP_DAYS * 86_400
+    for info in filesystem.get_file_info(pafs.FileSelector(root, allow_not_found=True)):
+        if info.type == pafs.FileType.Directory and info.mtime is not None and info.mtime.timestamp() < oldest:
+            filesystem.delete_dir(info.path)

@@ -1,0 +1,175 @@
+"""The four modes of a sink, written to a branch by Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.steps.window import Window
+from lifecycle.spec import SinkNode
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql.connect.readwriter import DataFrameWriterV2
+    from pyspark.sql.connect.session import SparkSession
+
+_CONF = "spark.sql.iceberg.snapshot-property."
+
+
+@dataclass(frozen=True)
+class WritePlan:
+    """What is written where. Columns are (name, Spark type), the frame's by lower-case name."""
+
+    target: str  # quoted table name, catalog first
+    branch: str
+    sink: SinkNode
+    columns: Sequence[tuple[str, str]]
+    frame_columns: Mapping[str, tuple[str, str]]
+    window: Window | None
+    whole: bool  # the table is rebuilt: everything in it is replaced
+    summary: Mapping[str, str]
+
+    @property
+    def branch_name(self) -> str:
+        return f"{self.target}.`branch_{self.branch}`"
+
+
+def write(spark: SparkSession, frame: DataFrame, plan: WritePlan) -> None:
+    """One sink write. The branch has one new snapshot afterwards, two where whole files could not be replaced.
+
+    Raises DrlsError for rows outside of the run's window, and for keys that repeat in a merge.
+    """
+    from pyspark.errors import PySparkException
+
+    rows = _fitted(frame, plan)
+    try:
+        if plan.whole:
+            _with_summary(rows, plan).overwrite(_true())
+        elif plan.sink.mode == "append":
+            _with_summary(rows, plan).append()
+        elif plan.sink.mode == "overwrite":
+            _with_summary(rows, plan).overwrite(_true())
+        elif plan.sink.mode == "merge":
+            _merge(spark, rows, plan)
+        elif plan.window is None:
+            _with_summary(rows, plan).overwritePartitions()
+        else:
+            _overwrite_window(spark, rows, plan, plan.window)
+    except PySparkException as error:
+        told = _told(error)
+        if told is None:
+            raise
+        raise DrlsError(f"sink '{plan.sink.id}': {told}") from None
+
+
+def _fitted(frame: DataFrame, plan: WritePlan) -> DataFrame:
+    """The frame with exactly the table's columns, by name: what it lacks is null (D10)."""
+    from pyspark.sql.connect.functions import builtin as f
+
+    chosen = []
+    for name, kind in plan.columns:
+        own = plan.frame_columns.get(name.lower())
+        column = f.lit(None).cast(kind) if own is None else f.col(f"`{own[0]}`")
+        chosen.append((column if own is None or own[1] == kind else column.cast(kind)).alias(name))
+    return frame.select(*chosen)
+
+
+def _with_summary(rows: DataFrame, plan: WritePlan) -> DataFrameWriterV2:
+    writer = rows.writeTo(plan.branch_name)
+    for key, value in plan.summary.items():
+        writer = writer.option(f"snapshot-property.{key}", value)
+    return writer
+
+
+def _overwrite_window(spark: SparkSession, rows: DataFrame, plan: WritePlan, window: Window) -> None:
+    """Replace the rows of the window, also by nothing (D6): dynamic overwrite would keep them then."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql.connect.functions import builtin as f
+
+    field = next((field for field in rows.schema.fields if field.name.lower() == window.column.lower()), None)
+    if field is None:
+        raise DrlsError(f"sink '{plan.sink.id}' has no column '{window.column}', by which the pipeline is partitioned")
+    inside = window.condition(field.dataType, plan.sink.id)
+    outside = f.raise_error(
+        f.concat(
+            f.lit("DRLS: a row lies outside of the run's partition: "),
+            f.lit(f"{window.column} = "),
+            f.coalesce(f.col(f"`{window.column}`").cast("string"), f.lit("null")),
+            f.lit(f", the partition is {window.id}; filter by :partition_start and :partition_end"),
+        )
+    ).cast("boolean")
+    checked = rows.where(f.when(f.coalesce(inside, f.lit(False)), f.lit(True)).otherwise(outside))
+    try:
+        _with_summary(checked, plan).overwrite(inside)
+    except PySparkException as error:
+        if "some, but not all, rows match filter" not in str(error):
+            raise
+        # Files hold rows of several windows: they are rewritten. Both snapshots are on the branch, so readers
+        # see either none or both of them.
+        spark.sql(f"DELETE FROM {plan.branch_name} WHERE {window_sql(window, field.dataType.simpleString())}").collect()
+        _with_summary(checked, plan).append()
+
+
+def window_sql(window: Window, kind: str) -> str:
+    """The window's condition as SQL text, for DELETE, which takes no column."""
+    from pyspark.sql.types import DateType, TimestampNTZType, TimestampType
+
+    name = f"`{window.column}`"
+    if window.start is None or window.end is None:
+        keys = ", ".join("'" + key.replace("\\", "\\\\").replace("'", "\\'") + "'" for key in window.keys)
+        return f"CAST({name} AS STRING) IN ({keys})"
+    types = {"date": DateType(), "timestamp": TimestampType(), "timestamp_ntz": TimestampNTZType()}
+    start, end = window.bounds(types[kind], "")
+    literal = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamp_ntz": "TIMESTAMP_NTZ"}[kind]
+    return f"{name} >= {literal}'{start}' AND {name} < {literal}'{end}'"
+
+
+def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
+    from pyspark.sql.connect.functions import builtin as f
+    from pyspark.sql.connect.window import Window as Over
+
+    keys = plan.sink.keys or ()
+    twins = f.count(f.lit(1)).over(Over.partitionBy(*(f.col(f"`{key}`") for key in keys)))
+    refuse = f.raise_error(
+        f.lit(f"DRLS: the result has several rows with the same {', '.join(keys)}; merge needs one row for each key")
+    ).cast("boolean")
+    # In the same job as the merge, which shuffles by the keys anyway.
+    single = rows.withColumn("__drls_rows", twins)
+    single = single.where(f.when(f.col("__drls_rows") == 1, f.lit(True)).otherwise(refuse)).drop("__drls_rows")
+    view = f"drls_merge_{plan.branch}"
+    single.createOrReplaceTempView(view)
+    given = [name for name, _ in plan.columns if name.lower() in plan.frame_columns]
+    lower = {key.lower() for key in keys}
+    match = " AND ".join(f"t.`{key}` <=> s.`{key}`" for key in keys)
+    assign = ", ".join(f"t.`{name}` = s.`{name}`" for name in given if name.lower() not in lower)
+    update = f"WHEN MATCHED THEN UPDATE SET {assign} " if assign else ""
+    # Columns by name: `SET *` broke when another branch added a column (D10). A column that the result lacks keeps
+    # its value in rows that match.
+    insert = ", ".join(f"`{name}`" for name, _ in plan.columns)
+    values = ", ".join(f"s.`{name}`" for name, _ in plan.columns)
+    for key, value in plan.summary.items():
+        spark.conf.set(_CONF + key, value)
+    try:
+        spark.sql(
+            f"MERGE INTO {plan.branch_name} t USING `{view}` s ON {match} {update}"
+            f"WHEN NOT MATCHED THEN INSERT ({insert}) VALUES ({values})"
+        ).collect()
+    finally:
+        for key in plan.summary:
+            spark.conf.unset(_CONF + key)
+
+
+def _true():  # noqa: ANN202  a Column, imported where it is used
+    from pyspark.sql.connect.functions import builtin as f
+
+    return f.lit(True)
+
+
+def _told(error: Exception) -> str | None:
+    """The message that a write of ours raised inside Spark, None when the error is Spark's own."""
+    from drls_dagster.engine.session import first_line
+
+    _, found, rest = str(error).partition("DRLS: ")
+    return first_line(ValueError(rest)).removesuffix(" SQLSTATE: P0001") if found else None

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from drls_dagster.cli import doctor_checks
+from drls_dagster.cli.doctor_checks import Finding
+from drls_dagster.cli.main import run
+from drls_dagster.lakehouse.catalog import load_catalog
+from drls_dagster.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def _own_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ports of its own: what listens on this machine must not decide a test."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(doctor_checks, "PORTS", {"test": probe.getsockname()[1]})
+
+
+def findings(capsys: pytest.CaptureFixture[str], exit_code: int) -> dict[str, Finding]:
+    assert run(["doctor", "--json"]) == exit_code
+    found = [Finding(**each) for each in json.loads(capsys.readouterr().out)]
+    return {each.check: each for each in found}
+
+
+def test_a_fresh_home_is_well_and_stays_unmade(drls_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = findings(capsys, 0)
+    assert list(found) == [
+        *("python", "java", "settings", "home", "disk", "memory", "ports", "catalog", "jars", "engine"),
+    ]
+    assert found["home"].state == found["catalog"].state == found["engine"].state == "ok"
+    assert found["jars"].state == "warn"
+    assert not drls_home.exists()
+
+
+def test_a_catalog_in_use_is_asked(drls_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load_catalog().create_namespace("flights")
+    assert "1 namespaces" in findings(capsys, 0)["catalog"].detail
+
+
+def test_a_catalog_that_does_not_answer_fails(
+    drls_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        monkeypatch.setenv(
+            "DRLS_CATALOG__URI", f"postgresql://ada@127.0.0.1:{reserved.getsockname()[1]}/lake"
+        )
+        assert "refused" in findings(capsys, 1)["catalog"].detail
+
+
+def test_an_open_home_is_a_warning_with_the_line_to_run(
+    drls_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drls_home.mkdir(mode=0o755)
+    found = findings(capsys, 0)["home"]
+    assert (found.state, found.remedy) == ("warn", f"Run: chmod 700 {drls_home}")
+
+
+def test_a_home_that_is_a_file_fails(drls_home: Path) -> None:
+    drls_home.write_text("")
+    assert doctor_checks.home_permissions(load_settings()).state == "fail"
+
+
+def test_wrong_settings_fail_and_the_rest_is_still_told(
+    drls_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drls_home.mkdir(mode=0o700)
+    (drls_home / "drls.toml").write_text("not toml")
+    found = findings(capsys, 1)
+    assert found["settings"].state == "fail"
+    assert "python" in found
+
+
+def test_an_unknown_name_in_the_settings_is_a_warning(
+    drls_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drls_home.mkdir(mode=0o700)
+    (drls_home / "drls.toml").write_text("[catalogue]\n")
+    assert "catalogue" in findings(capsys, 0)["settings"].detail
+
+
+def test_a_port_in_use_and_little_memory_are_warnings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DRLS_ENGINE__EXECUTORS", "9000")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        monkeypatch.setattr(doctor_checks, "PORTS", {"Dagster": port})
+        found = findings(capsys, 0)
+    assert found["ports"].detail == f"in use: {port} (Dagster)"
+    assert found["memory"].state == "warn"
+
+
+def test_a_check_that_breaks_does_not_hide_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_settings: object) -> Finding:
+        raise ValueError("oh")
+
+    monkeypatch.setattr(doctor_checks, "CHECKS", [broken, doctor_checks.disk])
+    found = findings(capsys, 1)
+    assert found["broken"].detail == "ValueError: oh"
+    assert "disk" in found
+
+
+def test_for_people_each_finding_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ok   python")

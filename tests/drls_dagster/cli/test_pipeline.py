@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drls_dagster.cli.main import run
+
+EXAMPLE = Path(__file__).parents[3] / "docs" / "pipeline-example.yaml"
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Path:
+    """The example with a misspelt kind and an unknown field: two problems."""
+    file = tmp_path / "wrong.yaml"
+    file.write_text(EXAMPLE.read_text().replace("kind: files", "kind: filez") + "surprise: 1\n")
+    return file
+
+
+def test_the_example_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["pipeline", "validate", str(EXAMPLE)]) == 0
+    assert "valid, flights_daily, 5 nodes, sha256:" in capsys.readouterr().out
+
+
+def test_every_problem_is_a_line_and_the_other_files_are_still_checked(
+    wrong: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["pipeline", "validate", str(wrong), str(EXAMPLE)]) == 2
+    out, err = capsys.readouterr()
+    assert "flights_daily" in out
+    lines = err.splitlines()
+    assert len(lines) >= 2
+    assert all(str(wrong) in line for line in lines)
+    assert any("surprise" in line for line in lines)
+
+
+def test_problems_as_json(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["pipeline", "validate", str(EXAMPLE), str(wrong), "--json"]) == 2
+    out, err = capsys.readouterr()
+    good, bad = json.loads(out)
+    assert (good["valid"], good["problems"]) == (True, [])
+    assert good["digest"].startswith("sha256:")
+    assert not bad["valid"]
+    assert set(bad["problems"][0]) == {"node", "field", "message", "remedy"}
+    assert "surprise" in json.loads(err)["error"]
+
+
+def test_show_has_the_flow_the_sinks_and_the_checks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["pipeline", "show", str(EXAMPLE)]) == 0
+    out = capsys.readouterr().out
+    places = [
+        out.index(word) for word in ("flights source files", "delays transform spark", "daily_delays sink")
+    ]
+    assert places == sorted(places)
+    assert "flights.daily_delays" in out
+    assert "in_2013" in out
+
+
+def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["pipeline", "show", str(EXAMPLE), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["sinks"] == [
+        {"node": "daily_delays", "table": "flights.daily_delays", "mode": "overwrite_partitions"}
+    ]
+    assert {"from": "flights", "to": "delays"} in shown["edges"]
+    assert shown["digest"].startswith("sha256:")
+
+
+def test_show_refuses_a_wrong_file(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["pipeline", "show", str(wrong)]) == 2
+    assert "surprise" in capsys.readouterr().err
+
+
+def test_a_node_with_two_inputs_is_shown_below_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "joined.yaml"
+    file.write_text(
+        """
+format_version: 1
+name: joined
+nodes:
+  - {id: left_side, type: source, source: {kind: iceberg, table: a.left_table}}
+  - {id: right_side, type: source, source: {kind: iceberg, table: a.right_table}}
+  - {id: both, type: transform, step: spark, sql: SELECT left_side.x FROM left_side JOIN right_side USING (x)}
+  - {id: target, type: sink, table: a.target, mode: overwrite}
+edges:
+  - {from: left_side, to: both}
+  - {from: right_side, to: both}
+  - {from: both, to: target}
+"""
+    )
+    assert run(["pipeline", "show", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("both transform spark") == 2
+    assert out.count("target sink overwrite") == 1
+
+
+def test_the_schema_is_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["pipeline", "schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["$schema"].startswith("https://json-schema.org/")
