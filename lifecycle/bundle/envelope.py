@@ -1,0 +1,74 @@
+"""The signed envelope (DSSE, Ed25519) around a bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import rfc8785
+from pydantic import ValidationError
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+
+from lifecycle.audit.keys import SigningKey, public_key
+from lifecycle.bundle.content import Bundle
+from lifecycle.errors import Invalid
+
+PAYLOAD_TYPE = "application/vnd.drls.bundle+json"
+MAX_BYTES = 20_000_000
+MAX_DEPTH = 60
+
+
+def write_bundle(bundle: Bundle, key: SigningKey) -> bytes:
+    """The signed file."""
+    envelope = Envelope(rfc8785.dumps(bundle.model_dump(mode="json")), PAYLOAD_TYPE, {})
+    envelope.sign(key.signer)
+    return json.dumps(envelope.to_dict(), indent=1).encode()
+
+
+def read_bundle(data: bytes, trusted: Iterable[str]) -> Bundle:
+    """The content of a file that one of the `trusted` keys (hexadecimal) signed.
+
+    Raises Invalid when it is too large or too deep, is no bundle, or the signature does not fit.
+    """
+    if len(data) > MAX_BYTES:
+        raise Invalid(f"the bundle has {len(data)} bytes; at most {MAX_BYTES} are read")
+    try:
+        envelope = Envelope.from_dict(_limited(data))
+        envelope.verify([public_key(key) for key in trusted], 1)
+    except VerificationError:
+        raise Invalid("the bundle is not signed by a trusted key, or was changed; get it again") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Invalid(f"the file is no bundle ({type(error).__name__}); export it again") from None
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise Invalid(f"the file holds {envelope.payload_type!r}, not a bundle")
+    try:
+        return Bundle.model_validate(_limited(envelope.payload))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise Invalid(f"the bundle is of another DRLS: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _limited(data: bytes) -> Any:
+    """JSON whose nesting is bounded: looked at before it is parsed."""
+    depth = deepest = 0
+    in_text = escaped = False
+    for byte in data:
+        if in_text:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_text = False
+        elif byte == 0x22:
+            in_text = True
+        elif byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    if deepest > MAX_DEPTH:
+        raise Invalid(f"the bundle nests {deepest} levels; at most {MAX_DEPTH} are read")
+    return json.loads(data)
