@@ -1,0 +1,182 @@
+"""What the lifecycle answers: names instead of ids, so that people and programs can read it as it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.environment import Environment, Role, Stage
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import PersonKind, ScopeKind
+from lifecycle.domain.plan import Plan
+from lifecycle.domain.policy import HoldKind, Policy
+from lifecycle.domain.promotion import State, Verdict
+from lifecycle.domain.version import Label
+
+
+class VersionInfo(Frozen):
+    """A version without its definition. `active_in` is empty for one that is superseded or retired."""
+
+    pipeline: str
+    number: int
+    digest: str
+    stage: Stage
+    active_in: tuple[Environment, ...]
+    message: str
+    author: str | None
+    created_at: datetime
+    origin: dict[str, Any]
+
+
+class VersionDetail(VersionInfo):
+    """A version with its definition: canonical JSON, lock included."""
+
+    spec: str
+
+
+class PipelineInfo(Frozen):
+    """A pipeline. `active` is the number of the version that is active, by environment."""
+
+    name: str
+    newest: int
+    active: dict[Environment, int]
+    created_at: datetime
+
+
+class Request(Frozen):
+    """A request to promote, or a rollback or a broken glass, which execute at once.
+
+    `waiting` says what an approved one waits for; `outcome` why one is over without effect.
+    """
+
+    id: int
+    revision: int
+    kind: str
+    pipeline: str
+    version: int
+    target: Environment
+    state: State
+    plan_digest: str
+    requested_by: str | None
+    acted_for: str | None
+    reason: str
+    requested_at: datetime
+    expires_at: datetime
+    finished_at: datetime | None
+    outcome: str
+    refresh_of: int | None
+    waiting: str = ""
+
+
+class Decided(Frozen):
+    """What a person said to a request; `role` is what they were at that moment."""
+
+    person: str
+    verdict: Verdict
+    reason: str
+    role: str
+    own_work: bool
+    at: datetime
+
+
+class Remark(Frozen):
+    """A comment on a request."""
+
+    person: str
+    body: str
+    at: datetime
+
+
+class RequestDetail(Request):
+    """A request with what is to be approved, by whom, and what was said so far."""
+
+    plan: Plan
+    quorum: str | None
+    may_approve: tuple[str, ...]
+    decisions: tuple[Decided, ...]
+    comments: tuple[Remark, ...]
+
+
+class Active(Frozen):
+    """A version that is, or was (`until`), active in an environment."""
+
+    environment: Environment
+    pipeline: str
+    version: int
+    digest: str
+    label: Label
+    reason: str
+    request: int | None
+    since: datetime
+    until: datetime | None
+
+
+class HoldInfo(Frozen):
+    """A freeze or a stop of a pipeline, or (None) of the environment."""
+
+    id: int
+    kind: HoldKind
+    environment: Environment
+    pipeline: str | None
+    reason: str
+    set_by: str | None
+    set_at: datetime
+    lifted_at: datetime | None
+
+
+class PolicyInfo(Frozen):
+    """The newest revision for exactly this scope; `body` None: taken away."""
+
+    environment: Environment
+    pipeline: str | None
+    revision: int
+    body: Policy | None
+    set_by: str | None
+    at: datetime
+
+
+class GrantInfo(Frozen):
+    """A role on a scope; `team` names the team through which a person has it."""
+
+    id: int
+    role: Role
+    scope: ScopeKind
+    scope_value: str
+    team: str | None = None
+
+
+class PersonInfo(Frozen):
+    """An account with its teams and grants."""
+
+    name: str
+    kind: PersonKind
+    display_name: str
+    email: str | None
+    email_verified: bool
+    acts_for: str | None
+    disabled_at: datetime | None
+    teams: tuple[str, ...]
+    grants: tuple[GrantInfo, ...]
+
+
+class TeamInfo(Frozen):
+    """A team with its members and grants."""
+
+    name: str
+    members: tuple[str, ...]
+    grants: tuple[GrantInfo, ...]
+
+
+class Me(Frozen):
+    """Whose token is in use, and what it may do at most. `store` says where the lifecycle is.
+
+    `can_return`: there is a password or another token, so that this one can be forgotten.
+    """
+
+    person: PersonInfo
+    store: str
+    scopes: tuple[TokenScope, ...]
+    token: int | None
+    expires_at: datetime | None
+    can_return: bool
