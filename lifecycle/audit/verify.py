@@ -71,7 +71,7 @@ def verify(
                 _found(
                     Harm.FORKED,
                     entry.sequence,
-                    f"entry {entry.sequence} is not the anchored one: the log was rewritten or forked before it",
+                    f"entry {entry.sequence} is not the anchored one: the log was rewritten or forked",
                 )
             )
         if entry.sequence == head.sequence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import rfc8785
 from pydantic import ValidationError
@@ -24,7 +24,8 @@ def write_bundle(bundle: Bundle, key: SigningKey) -> bytes:
     """The signed file."""
     envelope = Envelope(rfc8785.dumps(bundle.model_dump(mode="json")), PAYLOAD_TYPE, {})
     envelope.sign(key.signer)
-    return json.dumps(envelope.to_dict(), indent=1).encode()
+    document = cast("dict[str, Any]", envelope.to_dict())  # pyright: ignore[reportUnknownMemberType]
+    return json.dumps(document, indent=1).encode()
 
 
 def read_bundle(data: bytes, trusted: Iterable[str]) -> Bundle:
@@ -35,7 +36,7 @@ def read_bundle(data: bytes, trusted: Iterable[str]) -> Bundle:
     if len(data) > MAX_BYTES:
         raise Invalid(f"the bundle has {len(data)} bytes; at most {MAX_BYTES} are read")
     try:
-        envelope = Envelope.from_dict(_limited(data))
+        envelope = Envelope.from_dict(_limited(data))  # pyright: ignore[reportUnknownMemberType]
         envelope.verify([public_key(key) for key in trusted], 1)
     except VerificationError:
         raise Invalid("the bundle is not signed by a trusted key, or was changed; get it again") from None
@@ -47,7 +48,9 @@ def read_bundle(data: bytes, trusted: Iterable[str]) -> Bundle:
         return Bundle.model_validate(_limited(envelope.payload))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise Invalid(f"the bundle is of another DRLS: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise Invalid(
+            f"the bundle is of another DRLS: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        ) from None
 
 
 def _limited(data: bytes) -> Any:

@@ -12,7 +12,7 @@ from lifecycle.domain.version import Deployment, Label
 
 
 class Action(StrEnum):
-    """DEFINE: show it in the code location. ADMIT: a new run. RUN: an admitted run goes on. PUBLISH: it writes."""
+    """DEFINE: show it in the code location. ADMIT: a new run. RUN: one goes on. PUBLISH: it writes."""
 
     DEFINE = "define"
     ADMIT = "admit"

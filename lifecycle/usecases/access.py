@@ -42,7 +42,8 @@ def require(view: View, actor: Actor, role: Role, target: Target, doing: str) ->
         if has is None or not has.includes(role):
             where = f"pipeline {target.pipeline}" if target.pipeline else "this installation"
             raise Forbidden(
-                f"{doing} needs the role {role.value} on {where}; {one.name} has {has.value if has else 'none'}: "
+                f"{doing} needs the role {role.value} on {where}; "
+                f"{one.name} has {has.value if has else 'none'}: "
                 f"ask an Admin for a grant"
             )
     return person

@@ -21,10 +21,10 @@ def admit_run(
     ctx: Context,
     actor: Actor,
     run_id: str,
+    *,
     name: str,
     digest: str,
     environment: Environment,
-    *,
     root_run_id: str | None = None,
     parameters: dict[str, Any] | None = None,
 ) -> Admission:
@@ -43,7 +43,7 @@ def admit_run(
             return known
         if actor.person is not None:
             require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline), "launching a run")
-        why = _why_not(unit, pipeline, version, environment, known, root, given)
+        why = _why_not(unit, pipeline, version, environment, known=known, root=root, parameters=given)
         if why or version is None:
             unit.audit(
                 "admission.refused",
@@ -83,6 +83,7 @@ def _why_not(
     pipeline: Pipeline,
     version: Version | None,
     environment: Environment,
+    *,
     known: Admission | None,
     root: str,
     parameters: dict[str, Any],
@@ -96,7 +97,8 @@ def _why_not(
     parent = unit.runs.admission(root, pipeline.id)
     if parent is not None and (parent.version_id, parent.environment) != (version.id, environment):
         ran = unit.pipelines.version(parent.version_id).number
-        return f"the run to re-execute ran {pipeline.name} v{ran} in {parent.environment.value}; launch a new run"
+        there = parent.environment.value
+        return f"the run to re-execute ran {pipeline.name} v{ran} in {there}; launch a new run"
     declared = spec_of(version).parameters
     fixed = [name for name in parameters if name not in declared or not declared[name].runtime]
     if environment.governed and fixed:

@@ -20,7 +20,13 @@ class Identity(Frozen):
 
 
 def authenticate(
-    ctx: Context, credential: str, way_in: WayIn, *, host: str = "", os_user: str = "", kind: TokenKind | None = None
+    ctx: Context,
+    credential: str,
+    way_in: WayIn,
+    *,
+    host: str = "",
+    os_user: str = "",
+    kind: TokenKind | None = None,
 ) -> Identity:
     """The identity behind a token, a browser session's secret or a signed token.
 

@@ -24,7 +24,9 @@ class FirstStart(Frozen):
     link: Issued
 
 
-def first_start(ctx: Context, *, admin: str = "admin", email: str | None = None, os_user: str = "") -> FirstStart | None:
+def first_start(
+    ctx: Context, *, admin: str = "admin", email: str | None = None, os_user: str = ""
+) -> FirstStart | None:
     """Makes the first Admin; None when there are accounts already. Safe to call by several at once."""
     with ctx.store.write(system_actor("first start", os_user=os_user), "first_start") as unit:
         if unit.people.all():
@@ -55,6 +57,6 @@ def first_start(ctx: Context, *, admin: str = "admin", email: str | None = None,
         everything = tuple(TokenScope)
         return FirstStart(
             admin=admin,
-            token=issue(unit, person, TokenKind.PERSONAL, "first start", everything, MAX_LIFE),
-            link=issue(unit, person, TokenKind.LINK, "first sign-in", everything, LINK_LIFE),
+            token=issue(unit, person, TokenKind.PERSONAL, "first start", scopes=everything, life=MAX_LIFE),
+            link=issue(unit, person, TokenKind.LINK, "first sign-in", scopes=everything, life=LINK_LIFE),
         )

@@ -107,7 +107,7 @@ def _why_not(unit: Unit, pipeline: Pipeline, admission: Admission | None, publis
         return f"run {publish.run_id} of {pipeline.name} was not admitted; launch it through DRLS"
     version = unit.pipelines.version(admission.version_id)
     environment = admission.environment
-    answer = ask(unit, pipeline, version, environment, Action.PUBLISH, publish.run_id)
+    answer = ask(unit, pipeline, version, environment, Action.PUBLISH, run_id=publish.run_id)
     if not answer.allowed:
         return answer.reason
     if admission.state is not AdmissionState.RUNNING:
@@ -118,12 +118,14 @@ def _why_not(unit: Unit, pipeline: Pipeline, admission: Admission | None, publis
         return f"{pipeline.name} v{version.number} may not publish in production: {by}"
     asked = asked_of(spec_of(version))
     if publish.table not in asked.tables:
-        return f"{pipeline.name} v{version.number} does not write {publish.table}; its sinks: {', '.join(asked.tables)}"
+        sinks = ", ".join(asked.tables)
+        return f"{pipeline.name} v{version.number} does not write {publish.table}; its sinks: {sinks}"
     results = {f"{one.node}.{one.check}": one for one in publish.work.checks}
     missing = [name for name in asked.blocking[publish.table] if name not in results]
     failed = [name for name in asked.blocking[publish.table] if name in results and not results[name].passed]
     if failed or missing:
-        return f"{publish.table} is not published: {'failed' if failed else 'not run'}: {', '.join(failed or missing)}"
+        what = "failed" if failed else "not run"
+        return f"{publish.table} is not published: {what}: {', '.join(failed or missing)}"
     return ""
 
 

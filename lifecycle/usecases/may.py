@@ -12,7 +12,13 @@ from lifecycle.usecases.specs import is_intact
 
 
 def may(
-    ctx: Context, name: str, digest: str, environment: Environment, action: Action, run_id: str | None = None
+    ctx: Context,
+    name: str,
+    digest: str,
+    environment: Environment,
+    action: Action,
+    *,
+    run_id: str | None = None,
 ) -> Answer:
     """Whether `action` is allowed for the version with `digest` of the pipeline `name`, and why not.
 
@@ -25,7 +31,12 @@ def may(
                 allowed=False, reason=f"there is no pipeline {name}; save it with drls pipeline save"
             )
         return ask(
-            view, pipeline, view.pipelines.with_digest(pipeline.id, digest), environment, action, run_id
+            view,
+            pipeline,
+            view.pipelines.with_digest(pipeline.id, digest),
+            environment,
+            action,
+            run_id=run_id,
         )
 
 
@@ -35,6 +46,7 @@ def ask(
     version: Version | None,
     environment: Environment,
     action: Action,
+    *,
     run_id: str | None = None,
 ) -> Answer:
     """The same inside a transaction."""

@@ -52,7 +52,9 @@ def store_facts(
         session=session,
         receipts=tuple(one for one in receipts if one.version_id == version.id),
         parameters=view.runs.parameters({one.root_run_id for one in receipts}, pipeline.id),
-        eligibility=None if approved else who_may_approve(view, pipeline, version, target, policy, requester),
+        eligibility=None
+        if approved
+        else who_may_approve(view, pipeline, version, target, policy=policy, requester=requester),
         owners=view.pipelines.owners(asked_of(spec).tables, but=pipeline.id),
         drifts=tuple(d for d in view.runs.open_drifts(pipeline.id) if d.environment in (source, target)),
         freeze=view.policies.holding(HoldKind.FREEZE, target, pipeline.id),
@@ -130,6 +132,7 @@ def who_may_approve(
     pipeline: Pipeline,
     version: Version,
     target: Environment,
+    *,
     policy: PolicyRevision | None,
     requester: int | None = None,
     already: tuple[Standing, ...] = (),

@@ -62,7 +62,16 @@ def request_promotion(
         _refuse_second(unit, version, target)
         drafted = draft(store, data, unit.now)
         _check(drafted, if_plan, f"{name} v{number} to {target.value}")
-        promotion = _add(unit, pipeline, version, store, drafted, reason, refresh_of, person.acts_for)
+        promotion = _add(
+            unit,
+            pipeline,
+            version,
+            store=store,
+            drafted=drafted,
+            reason=reason,
+            refresh_of=refresh_of,
+            acted_for=person.acts_for,
+        )
         unit.remember(promotion)
     pin_candidates(ctx, promotion)
     return promotion
@@ -90,7 +99,8 @@ def _refuse_second(unit: Unit, version: Version, target: Environment) -> None:
     for other in unit.promotions.unfinished_into(version.pipeline_id, target):
         if other.version_id == version.id:
             raise Conflict(
-                f"request {other.id} asks for the same and is {other.state.value}; withdraw, refresh or resume it"
+                f"request {other.id} asks for the same and is {other.state.value}; "
+                f"withdraw, refresh or resume it"
             )
 
 
@@ -98,6 +108,7 @@ def _add(
     unit: Unit,
     pipeline: Pipeline,
     version: Version,
+    *,
     store: StoreFacts,
     drafted: Draft,
     reason: str,

@@ -46,7 +46,16 @@ def save_version(
         person = require(unit, actor, Role.DATA_ENGINEER, target, "saving a pipeline")
         if pipeline is None:
             pipeline = unit.pipelines.add(locked.name, person.id)
-        version = _store(unit, pipeline, person, locked, message, on, if_newest, origin or {"kind": "saved"})
+        version = _store(
+            unit,
+            pipeline,
+            person,
+            locked,
+            message=message,
+            on=on,
+            if_newest=if_newest,
+            origin=origin or {"kind": "saved"},
+        )
         activate(unit, pipeline, version, Environment.DEVELOPMENT, reason="saved", label=Label.FREE)
         return unit.remember(version)
 
@@ -56,6 +65,7 @@ def _store(
     pipeline: Pipeline,
     person: Person,
     spec: PipelineSpec,
+    *,
     message: str,
     on: int | None,
     if_newest: str | None,

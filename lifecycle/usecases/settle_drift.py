@@ -17,7 +17,7 @@ from lifecycle.usecases.context import Context
 def settle_drift(
     ctx: Context, actor: Actor, drift_id: int, how: Literal["adopt", "revert"], *, reason: str
 ) -> Drift:
-    """`adopt`: the head counts as explained from now on. `revert`: the ref goes back to the newest receipt."""
+    """`adopt`: the head counts as explained from now on. `revert`: back to the newest receipt."""
     if not reason.strip():
         raise Invalid("adopting or reverting drift needs a reason")
     with ctx.store.read() as view:
@@ -42,7 +42,7 @@ def settle_drift(
 
 
 def _newest_receipt(view: View, drift: Drift) -> int | None:
-    receipts = [one for one in view.runs.receipts_on(drift.table_name, drift.ref)]
+    receipts = view.runs.receipts_on(drift.table_name, drift.ref)
     return receipts[-1].snapshot if receipts else None
 
 

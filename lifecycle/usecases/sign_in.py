@@ -62,7 +62,7 @@ def sign_out(ctx: Context, secret: str, host: str) -> None:
 
 def _open_session(unit: Unit, person: Person, how: str) -> Issued:
     unit.audit("session.started", f"person:{person.name}", how=how)
-    return issue(unit, person, TokenKind.SESSION, how, tuple(TokenScope), SESSION_LIFE)
+    return issue(unit, person, TokenKind.SESSION, how, scopes=tuple(TokenScope), life=SESSION_LIFE)
 
 
 def _locked(unit: Unit, name: str, host: str) -> bool:

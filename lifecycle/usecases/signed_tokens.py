@@ -43,7 +43,7 @@ def read_token(view: View, text: str) -> tuple[Person, tuple[str, ...]]:
     A change of the person's grants, teams, password or account since then makes it worthless.
     """
     try:
-        kid = jwt.get_unverified_header(text).get("kid")
+        kid = str(jwt.get_unverified_header(text).get("kid"))
         known = {one["kid"]: one["secret"] for one in _secrets(view)}
         claims: dict[str, Any] = jwt.decode(
             text,
@@ -51,7 +51,11 @@ def read_token(view: View, text: str) -> tuple[Person, tuple[str, ...]]:
             algorithms=["HS256"],
             audience=AUDIENCE,
             issuer=view.log.head().log,
-            options={"require": ["exp", "sub", "aud", "iss", "iat"], "verify_exp": False, "verify_iat": False},
+            options={
+                "require": ["exp", "sub", "aud", "iss", "iat"],
+                "verify_exp": False,
+                "verify_iat": False,
+            },
         )
         expires, subject, epoch = float(claims["exp"]), int(claims["sub"]), claims.get("epoch")
     except (jwt.PyJWTError, KeyError, ValueError, TypeError):

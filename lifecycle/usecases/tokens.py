@@ -66,11 +66,11 @@ def issue_token(
                 raise Forbidden(f"{person.name} is a person and issues their own tokens")
         if person.kind is PersonKind.SERVICE and TokenScope.APPROVE in scopes:
             raise Forbidden("service accounts and agents never approve; leave the scope out")
-        return issue(unit, person, TokenKind.PERSONAL, name.strip(), tuple(scopes), life)
+        return issue(unit, person, TokenKind.PERSONAL, name.strip(), scopes=tuple(scopes), life=life)
 
 
 def issue(
-    unit: Unit, person: Person, kind: TokenKind, name: str, scopes: tuple[TokenScope, ...], life: timedelta
+    unit: Unit, person: Person, kind: TokenKind, name: str, *, scopes: tuple[TokenScope, ...], life: timedelta
 ) -> Issued:
     """Adds a token inside a unit of work."""
     secret = f"{PREFIX}{kind.value}_{secrets.token_urlsafe(32)}"

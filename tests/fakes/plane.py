@@ -131,16 +131,12 @@ class FakePlane(DataPlane):
             said = self._said(sql, f"fingerprints:{environment.value}")
             return said if isinstance(said, dict) else {}
 
-    def positions(
-        self, spec: str, source: Environment, target: Environment
-    ) -> Sequence[PositionPlan]:
+    def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
         with self._tx() as sql:
             said = self._said(sql, "positions")
             return [PositionPlan.model_validate(one) for one in said] if isinstance(said, list) else []
 
-    def open_session(
-        self, environment: Environment, tables: Sequence[str]
-    ) -> Mapping[str, int | None]:
+    def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
         bases: dict[str, int | None] = {}
         with self._tx() as sql:
             for table in tables:

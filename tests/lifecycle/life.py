@@ -43,7 +43,10 @@ def make_spec(name: str = "flights", rows: int = 1, **changes: Any) -> PipelineS
         nodes.append({"id": f"sink{number}", "type": "sink", "table": table, "mode": "overwrite"})
         check = {"kind": "row_count", "min": 1, "name": "some"}
         nodes.append({"id": f"checks{number}", "type": "monitor", "checks": [check]})
-        edges += [{"from": "delays", "to": f"sink{number}"}, {"from": f"sink{number}", "to": f"checks{number}"}]
+        edges += [
+            {"from": "delays", "to": f"sink{number}"},
+            {"from": f"sink{number}", "to": f"checks{number}"},
+        ]
     data = {"format_version": 1, "name": name, "nodes": nodes, "edges": edges, **changes}
     return PipelineSpec.model_validate(data)
 
@@ -126,12 +129,16 @@ class Life:
     def begin(self, version: Version, environment: Environment, name: str = "flights", **options: Any) -> str:
         """Admits and starts a run."""
         run_id = f"{self.ctx.executor}-run-{next(self._runs)}"
-        admit_run(self.ctx, DAGSTER, run_id, name, version.digest, environment, **options)
+        admit_run(
+            self.ctx, DAGSTER, run_id, name=name, digest=version.digest, environment=environment, **options
+        )
         start = start_run(self.ctx, DAGSTER, run_id, name)
         assert start.waits_for == ""
         return run_id
 
-    def publishing(self, run_id: str, table: str, environment: Environment, number: int = 0, **work: Any) -> Publish:
+    def publishing(
+        self, run_id: str, table: str, environment: Environment, number: int = 0, **work: Any
+    ) -> Publish:
         """What a step asks a permit for, after it has written a snapshot."""
         base = self.plane.head(table, environment.ref)
         name = table.split(".", maxsplit=1)[0]
@@ -153,7 +160,9 @@ class Life:
         assert self.plane.publish(asked.table, asked.ref, asked.base, asked.candidate)
         return record_receipt(self.ctx, DAGSTER, leave.permit.id)
 
-    def run(self, version: Version, environment: Environment, name: str = "flights", **options: Any) -> list[Receipt]:
+    def run(
+        self, version: Version, environment: Environment, name: str = "flights", **options: Any
+    ) -> list[Receipt]:
         """A whole run: admitted, both sinks published, finished."""
         raw = f"{name}_raw.flights"
         if self.plane.head(raw, "main") is None:
@@ -162,7 +171,8 @@ class Life:
         with self.store.read() as view:
             tables = view.pipelines.tables(version.id)
         receipts = [
-            self.publish(self.publishing(run_id, table, environment, number)) for number, table in enumerate(tables)
+            self.publish(self.publishing(run_id, table, environment, number))
+            for number, table in enumerate(tables)
         ]
         finish_run(self.ctx, DAGSTER, run_id, name)
         return receipts

@@ -41,7 +41,7 @@ from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, Life, make
 PEOPLE = st.sampled_from(["ada", "eve", "lea", "leo", "adam", "vic", "bot"])
 DECIDERS = st.sampled_from(["lea", "leo", "adam", "lea", "leo", "ada"])
 WHERE = st.sampled_from([QA, UAT, PRODUCTION])
-STEPS, EXAMPLES = 80, 26
+STEPS, EXAMPLES = 80, 30
 
 
 class WholeLife(RuleBasedStateMachine):
@@ -122,7 +122,9 @@ class WholeLife(RuleBasedStateMachine):
     def reject(self, by: str, which: int) -> None:
         if which == 0 and (waiting := self.requests(State.REQUESTED, State.APPROVED)):
             one = waiting[0]
-            self.attempt(reject_promotion, self.life.ctx, self.life.as_(by), one.id, one.plan_digest, reason="no")
+            self.attempt(
+                reject_promotion, self.life.ctx, self.life.as_(by), one.id, one.plan_digest, reason="no"
+            )
 
     @rule(by=PEOPLE, refresh=st.booleans())
     def withdraw_or_refresh(self, by: str, refresh: bool) -> None:
@@ -183,14 +185,22 @@ class WholeLife(RuleBasedStateMachine):
         plan = self.attempt(plan_rollback, self.life.ctx, self.life.as_(by), "flights", data=data)
         consent = plan.plan.digest if plan is not None else None
         self.attempt(
-            rollback_release, self.life.ctx, self.life.as_(by), "flights", reason="bad", data=data, consent=consent
+            rollback_release,
+            self.life.ctx,
+            self.life.as_(by),
+            "flights",
+            reason="bad",
+            data=data,
+            consent=consent,
         )
 
     @rule(by=DECIDERS, sure=st.integers(0, 3))
     def retire(self, by: str, sure: int) -> None:
         number = self.life.active_number(PRODUCTION)
         if sure == 0:
-            self.attempt(retire_version, self.life.ctx, self.life.as_(by), "flights", number or 1, reason="old")
+            self.attempt(
+                retire_version, self.life.ctx, self.life.as_(by), "flights", number or 1, reason="old"
+            )
 
     @rule(by=DECIDERS, to=st.sampled_from([UAT, PRODUCTION]), sure=st.integers(0, 3))
     def glass(self, by: str, to: Environment, sure: int) -> None:
@@ -210,7 +220,8 @@ class WholeLife(RuleBasedStateMachine):
     @rule(environment=WHERE, by=DECIDERS, solo=st.booleans(), two=st.booleans())
     def policy(self, environment: Environment, by: str, solo: bool, two: bool) -> None:
         policy = Policy(
-            approvals="solo" if solo and two else "required", quorum="2 LeadDataEngineer" if two else "1 LeadDataEngineer"
+            approvals="solo" if solo and two else "required",
+            quorum="2 LeadDataEngineer" if two else "1 LeadDataEngineer",
         )
         self.attempt(set_policy, self.life.ctx, self.life.as_(by), environment, None, policy)
 
@@ -307,7 +318,10 @@ def test_the_whole_life(database: str, request: pytest.FixtureRequest, signing_k
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )
     assert machine.steps >= 2000  # pyright: ignore[reportAttributeAccessIssue]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import or_, select, update
@@ -9,7 +10,7 @@ from sqlalchemy import or_, select, update
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.version import Deployment, Label
 from lifecycle.errors import Conflict
-from lifecycle.store.tables import DeploymentRow
+from lifecycle.store.tables import DeploymentRow, VersionRow
 from lifecycle.store.tx import Tx
 
 _ALL = tuple(DeploymentRow.__table__.columns)
@@ -35,14 +36,17 @@ class Deployments:
         )
         return self._tx.many(Deployment, query)
 
-    def active_by_digest(self, digest: str, environment: Environment) -> tuple[Deployment, ...]:
-        """Where a version with this digest is active; more than one only if two pipelines had one name."""
-        query = select(*_ALL).where(
-            DeploymentRow.deployed_digest == digest,
-            DeploymentRow.environment == environment.value,
-            DeploymentRow.ended_at.is_(None),
+    def active_numbers(self, pipeline_ids: Iterable[int]) -> dict[int, dict[Environment, int]]:
+        """By pipeline and environment: the number of the active version."""
+        query = (
+            select(DeploymentRow.pipeline_id, DeploymentRow.environment, VersionRow.number)
+            .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
+            .where(DeploymentRow.pipeline_id.in_(list(pipeline_ids)), DeploymentRow.ended_at.is_(None))
         )
-        return self._tx.many(Deployment, query)
+        found: dict[int, dict[Environment, int]] = {}
+        for pipeline_id, environment, number in self._tx.tuples(query):
+            found.setdefault(pipeline_id, {})[Environment(environment)] = number
+        return found
 
     def of(self, environment: Environment, at: datetime | None = None) -> tuple[Deployment, ...]:
         """What is active in `environment` now, or was at `at`."""

@@ -27,9 +27,7 @@ class Promotions:
 
     def add(self, **values: Any) -> Promotion:
         """`values` are the fields of Promotion that the caller decides."""
-        return self.get(
-            self._tx.insert(PromotionRow, **{**_NEW, "requested_at": self._tx.now, **values})
-        )
+        return self.get(self._tx.insert(PromotionRow, **{**_NEW, "requested_at": self._tx.now, **values}))
 
     def get(self, promotion_id: int) -> Promotion:
         found = self._tx.one(Promotion, select(*_ALL).where(PromotionRow.id == promotion_id))

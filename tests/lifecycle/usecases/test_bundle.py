@@ -32,7 +32,9 @@ def test_a_bundle_is_checked_without_the_store(life: Life, exported: bytes) -> N
     assert problems == ()
     assert [one.promotion.target for one in bundle.approvals][-1] is PRODUCTION
     assert len(bundle.receipts) == 6
-    assert {"version.saved", "promotion.approved_by", "promotion.done"} <= {entry.verb for entry in bundle.log}
+    assert {"version.saved", "promotion.approved_by", "promotion.done"} <= {
+        entry.verb for entry in bundle.log
+    }
 
 
 def test_one_changed_byte_is_refused(life: Life, exported: bytes) -> None:
@@ -53,7 +55,9 @@ def test_another_key_is_refused(exported: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"payload": 1}', b"[" * 1000, b"x" * (MAX_BYTES + 1)], ids=len
+    "data",
+    [b"", b"{}", b"[]", b"null", b"\xff", b'{"payload": 1}', b"[" * 1000, b"x" * (MAX_BYTES + 1)],
+    ids=len,
 )
 def test_what_is_no_bundle_is_refused(life: Life, data: bytes) -> None:
     with pytest.raises(Invalid):
@@ -70,7 +74,9 @@ def test_what_a_trusted_key_signed_wrongly_is_found(life: Life, exported: bytes)
             "log": (entry, *bundle.log[1:]),
             "approvals": (
                 *bundle.approvals[:-1],
-                bundle.approvals[-1].model_copy(update={"promotion": promotion.model_copy(update={"plan": plan})}),
+                bundle.approvals[-1].model_copy(
+                    update={"promotion": promotion.model_copy(update={"plan": plan})}
+                ),
             ),
             "version": bundle.version.model_copy(update={"spec": bundle.version.spec + " "}),
         }

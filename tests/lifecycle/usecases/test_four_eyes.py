@@ -81,7 +81,7 @@ def test_l6_agents_never_approve_and_count_as_who_they_act_for(life: Life) -> No
 def test_l6_a_request_that_nobody_can_satisfy_is_refused_with_what_would_help(life: Life) -> None:
     set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(quorum="1 of person:lea"))
     version = ready(life, "lea")
-    with pytest.raises(Refused, match="nobody can give the approval .*than lea"):
+    with pytest.raises(Refused, match=r"nobody can give the approval .*than lea"):
         life.ask(version, UAT)
 
 
@@ -138,7 +138,9 @@ def test_l7_break_glass_deploys_unreviewed_and_is_reviewed_later_by_another(life
         break_glass(life.ctx, life.as_("lea"), "flights", 1, PRODUCTION, reason=" ")
     with pytest.raises(Forbidden):
         break_glass(life.ctx, life.as_("ada"), "flights", 1, PRODUCTION, reason="the site is down")
-    done = break_glass(life.ctx, life.as_("lea"), "flights", version.number, PRODUCTION, reason="the site is down")
+    done = break_glass(
+        life.ctx, life.as_("lea"), "flights", version.number, PRODUCTION, reason="the site is down"
+    )
     active = life.active(PRODUCTION)
     assert active is not None
     assert (done.state, active.label) == (State.DONE, Label.UNREVIEWED)
@@ -149,8 +151,15 @@ def test_l7_break_glass_deploys_unreviewed_and_is_reviewed_later_by_another(life
 
 
 def test_l8_soak_and_windows_delay_and_then_it_executes_by_itself(life: Life) -> None:
-    window = {"name": "weekend", "start": "2026-03-07T00:00:00", "duration": "2d", "rule": "FREQ=WEEKLY;BYDAY=SA"}
-    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy.model_validate({"soak": "5d", "windows": [window]}))
+    window = {
+        "name": "weekend",
+        "start": "2026-03-07T00:00:00",
+        "duration": "2d",
+        "rule": "FREQ=WEEKLY;BYDAY=SA",
+    }
+    set_policy(
+        life.ctx, life.as_("adam"), UAT, None, Policy.model_validate({"soak": "5d", "windows": [window]})
+    )
     request = asked(life)
     assert life.approve(request).state is State.APPROVED
     assert life.promotion(request.id).state is State.APPROVED
@@ -204,7 +213,13 @@ def test_a4_the_audit_log_says_who_through_what_and_from_where(life: Life) -> No
     asked(life)
     with life.store.read() as view:
         entry = view.log.search(verb="promotion.requested")[0]
-    assert entry.actor == {"person": life.person("ada"), "name": "ada", "way_in": "cli", "host": "laptop", "os_user": ""}
+    assert entry.actor == {
+        "person": life.person("ada"),
+        "name": "ada",
+        "way_in": "cli",
+        "host": "laptop",
+        "os_user": "",
+    }
 
 
 def test_environments_in_their_order() -> None:

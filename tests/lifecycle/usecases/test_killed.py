@@ -15,7 +15,6 @@ from sqlalchemy import event
 
 from lifecycle.audit import verify
 from lifecycle.audit.keys import SigningKey
-from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.store.store import Store
 from lifecycle.usecases.admit_run import admit_run
@@ -200,7 +199,7 @@ def admit_start_finish(life: Life, version: Any) -> None:
     with life.store.read() as view:
         known = view.runs.admission("r", version.pipeline_id)
     if known is None or known.state.is_live:
-        admit_run(life.ctx, DAGSTER, "r", "flights", version.digest, QA)
+        admit_run(life.ctx, DAGSTER, "r", name="flights", digest=version.digest, environment=QA)
         start_run(life.ctx, DAGSTER, "r", "flights")
         finish_run(life.ctx, DAGSTER, "r", "flights")
 
@@ -265,7 +264,7 @@ def killed_after(world: World, act: Act, given: Any, writes: int) -> bool:
             act(life, given)
             # What follows a commit: the connection goes back, nothing is written.
             os._exit(0)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 (the child must end here)
             import traceback
 
             traceback.print_exc()
@@ -294,7 +293,11 @@ def picture(life: Life) -> dict[str, Any]:
     with life.store.read() as view:
         pipeline = view.pipelines.find("flights")
         assert pipeline is not None
-        assert verify(view.log.entries(), view.log.head(), {life.store.signing_key.key_id: life.store.signing_key.public}).whole
+        assert verify(
+            view.log.entries(),
+            view.log.head(),
+            {life.store.signing_key.key_id: life.store.signing_key.public},
+        ).whole
         return {
             "deployments": [(d.environment, d.version_id, d.ended_reason, d.label) for d in view.deployments.history(pipeline.id)],
             "promotions": [(p.id, p.state, p.outcome) for p in view.promotions.list()],
@@ -351,5 +354,3 @@ def test_kill_9_after_each_write(
         if not was_killed:
             break
     assert writes > 2
-
-

@@ -32,7 +32,10 @@ def test_the_gate_answers_with_a_reason_for_people(life: Life) -> None:
     assert may(life.ctx, "flights", version.digest, Environment.DEVELOPMENT, Action.ADMIT).allowed
     answer = may(life.ctx, "flights", version.digest, PRODUCTION, Action.ADMIT)
     assert not answer.allowed
-    assert answer.reason == "flights v1 is not active in production; promote it: drls promote flights --to production"
+    assert (
+        answer.reason
+        == "flights v1 is not active in production; promote it: drls promote flights --to production"
+    )
     assert "no such version" in may(life.ctx, "flights", "sha256:x", PRODUCTION, Action.ADMIT).reason
     assert "no pipeline" in may(life.ctx, "none", "sha256:x", PRODUCTION, Action.ADMIT).reason
 
@@ -43,18 +46,18 @@ def test_l10_a_run_is_admitted_once_and_keeps_its_version(life: Life) -> None:
     run_id = life.begin(first, QA)
     second = life.save(make_spec(rows=2))
     life.to_qa(second)
-    again = admit_run(life.ctx, DAGSTER, run_id, "flights", first.digest, QA)
+    again = admit_run(life.ctx, DAGSTER, run_id, name="flights", digest=first.digest, environment=QA)
     assert again.version_id == first.id
-    assert may(life.ctx, "flights", first.digest, QA, Action.RUN, run_id).allowed
+    assert may(life.ctx, "flights", first.digest, QA, Action.RUN, run_id=run_id).allowed
     with pytest.raises(Refused, match="admitted with another version"):
-        admit_run(life.ctx, DAGSTER, run_id, "flights", second.digest, QA)
+        admit_run(life.ctx, DAGSTER, run_id, name="flights", digest=second.digest, environment=QA)
 
 
 def test_l10_runs_go_one_after_another(life: Life) -> None:
     version = life.save()
     life.to_qa(version)
     first = life.begin(version, QA)
-    admit_run(life.ctx, DAGSTER, "second", "flights", version.digest, QA)
+    admit_run(life.ctx, DAGSTER, "second", name="flights", digest=version.digest, environment=QA)
     assert start_run(life.ctx, DAGSTER, "second", "flights").waits_for == first
     finish_run(life.ctx, DAGSTER, first, "flights")
     assert start_run(life.ctx, DAGSTER, "second", "flights").waits_for == ""
@@ -64,7 +67,7 @@ def test_l10_in_qa_both_runs_of_the_old_version_finish(life: Life) -> None:
     first = life.save()
     life.to_qa(first)
     running = life.begin(first, QA)
-    admit_run(life.ctx, DAGSTER, "queued", "flights", first.digest, QA)
+    admit_run(life.ctx, DAGSTER, "queued", name="flights", digest=first.digest, environment=QA)
     second = life.save(make_spec(rows=2))
     life.to_qa(second)
     life.publish(life.publishing(running, "flights.daily", QA))
@@ -74,11 +77,13 @@ def test_l10_in_qa_both_runs_of_the_old_version_finish(life: Life) -> None:
     assert [one.environment for one in life.run(second, QA)] == [QA, QA]
 
 
-def test_l10_in_production_supersede_revokes_the_queued_and_stops_the_running_from_publishing(life: Life) -> None:
+def test_l10_in_production_supersede_revokes_the_queued_and_stops_the_running_from_publishing(
+    life: Life,
+) -> None:
     first = life.save()
     life.to_production(first)
     running = life.begin(first, PRODUCTION)
-    admit_run(life.ctx, DAGSTER, "queued", "flights", first.digest, PRODUCTION)
+    admit_run(life.ctx, DAGSTER, "queued", name="flights", digest=first.digest, environment=PRODUCTION)
     life.to_production(life.save(make_spec(rows=2)))
     with pytest.raises(Refused, match="superseded by v2"):
         start_run(life.ctx, DAGSTER, "queued", "flights")
@@ -93,16 +98,34 @@ def test_l5_reexecution_of_another_versions_run_is_refused(life: Life) -> None:
     second = life.save(make_spec(rows=2))
     life.to_qa(second)
     with pytest.raises(Refused, match="ran flights v1"):
-        admit_run(life.ctx, DAGSTER, "retry", "flights", second.digest, QA, root_run_id=root)
+        admit_run(
+            life.ctx, DAGSTER, "retry", name="flights", digest=second.digest, environment=QA, root_run_id=root
+        )
 
 
 def test_l5_only_runtime_parameters_change_in_uat(life: Life) -> None:
     parameters = {"day": {"type": "string", "runtime": True}, "limit": {"type": "integer", "default": 1}}
     version = life.save(make_spec(parameters=parameters))
     life.to_uat(version)
-    admit_run(life.ctx, DAGSTER, "r1", "flights", version.digest, UAT, parameters={"day": "x"})
+    admit_run(
+        life.ctx,
+        DAGSTER,
+        "r1",
+        name="flights",
+        digest=version.digest,
+        environment=UAT,
+        parameters={"day": "x"},
+    )
     with pytest.raises(Refused, match="limit may not change in uat"):
-        admit_run(life.ctx, DAGSTER, "r2", "flights", version.digest, UAT, parameters={"limit": 2})
+        admit_run(
+            life.ctx,
+            DAGSTER,
+            "r2",
+            name="flights",
+            digest=version.digest,
+            environment=UAT,
+            parameters={"limit": 2},
+        )
     with life.store.read() as view:
         assert view.log.search(verb="admission.refused")[0].subject == "run:r2"
 
@@ -138,7 +161,10 @@ def test_l11_a_publish_without_its_receipt_is_found_in_the_refs_history(life: Li
     life.clock.advance(minutes=5)
     reconcile(life.ctx, SETUP)
     with life.store.read() as view:
-        assert [view.runs.permit(one.id).state for one in permits if one] == [PermitState.USED, PermitState.VOID]
+        assert [view.runs.permit(one.id).state for one in permits if one] == [
+            PermitState.USED,
+            PermitState.VOID,
+        ]
         assert [one.snapshot for one in view.runs.receipts(version_id=version.id)] == [published.candidate]
 
 
@@ -184,7 +210,7 @@ def test_l9_a_stop_revokes_and_admits_nothing(life: Life) -> None:
     with pytest.raises(Refused, match="stopped"):
         grant_permit(life.ctx, DAGSTER, life.publishing(run_id, "flights.daily", QA))
     with pytest.raises(Refused, match="a LeadDataEngineer can lift the stop"):
-        admit_run(life.ctx, DAGSTER, "next", "flights", version.digest, QA)
+        admit_run(life.ctx, DAGSTER, "next", name="flights", digest=version.digest, environment=QA)
     with pytest.raises(Invalid, match="reason"):
         set_hold(life.ctx, life.as_("lea"), HoldKind.STOP, QA, None, reason="")
 
@@ -290,7 +316,9 @@ def test_what_was_production_at_a_past_time(life: Life) -> None:
     life.clock.advance(days=1)
     life.to_production(life.save(make_spec(rows=2)))
     with life.store.read() as view:
-        assert [view.pipelines.version(one.version_id).number for one in view.deployments.of(PRODUCTION, then)] == [1]
+        assert [
+            view.pipelines.version(one.version_id).number for one in view.deployments.of(PRODUCTION, then)
+        ] == [1]
         assert view.deployments.of(PRODUCTION, then - timedelta(days=9)) == ()
 
 

@@ -1,0 +1,1 @@
+"""The REST routes, one file per group; who may call which is in `table`."""

@@ -1,0 +1,110 @@
+"""The one dependency that lets a request in: who, with what, from where, for which route."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Annotated, cast
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.routing import APIRoute
+
+from lifecycle.app.api.table import TABLE
+from lifecycle.domain.credentials import TokenKind
+from lifecycle.domain.environment import Role
+from lifecycle.domain.people import Actor, Grant, WayIn
+from lifecycle.errors import Forbidden, Unauthorized
+from lifecycle.usecases.authenticate import Identity, authenticate
+from lifecycle.usecases.context import Context
+
+COOKIE = "drls_session"
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+def context_of(request: Request) -> Context:
+    """What the app was made with."""
+    return cast("Context", request.app.state.context)
+
+
+def csrf_of(secret: str) -> str:
+    """The token that pages send back with every change; made from the session, so nothing is kept."""
+    return hashlib.sha256(f"csrf:{secret}".encode()).hexdigest()
+
+
+def host_of(request: Request) -> str:
+    """Where a request comes from, for the audit log and rate limits."""
+    return request.client.host if request.client else ""
+
+
+def guard(request: Request) -> None:
+    """Lets the request in or raises Unauthorized or Forbidden."""
+    route = cast("APIRoute", request.scope["route"])
+    need = TABLE.get((request.method, route.path))
+    if need is None:
+        raise Forbidden(f"nobody may call {request.method} {route.path}")
+    check_origin(request)
+    if need.role is None:
+        return
+    identity = _identify(request)
+    if need.scope not in identity.scopes:
+        raise Forbidden(f"this token is not for that; issue one with the scope {need.scope.value}")
+    person = identity.actor.person
+    assert person is not None  # noqa: S101 (authenticate gives people)
+    with context_of(request).store.read() as view:
+        grants = view.people.grants(person)
+    if not _has(grants, need.role):
+        raise Forbidden(f"this needs the role {need.role.value}; ask an Admin for a grant")
+    request.state.actor = identity.actor
+    request.state.scopes = identity.scopes
+
+
+def actor_of(request: Request) -> Actor:
+    """Who was let in."""
+    return cast("Actor", request.state.actor)
+
+
+def check_origin(request: Request) -> None:
+    """A foreign page may not change anything, whatever it sends along."""
+    origin = request.headers.get("origin")
+    if request.method in _SAFE or origin is None:
+        return
+    if origin.split("://", 1)[-1] != request.headers.get("host", ""):
+        raise Forbidden("this request comes from another site's page")
+
+
+def check_table(app: FastAPI) -> None:
+    """Raises RuntimeError when a route is not in the table, or the table names one that is not there."""
+    paths: dict[str, dict[str, object]] = app.openapi()["paths"]
+    routes = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    if missing := sorted(routes - TABLE.keys()):
+        raise RuntimeError(f"routes without an entry in lifecycle.app.api.table: {missing}")
+    if dead := sorted(TABLE.keys() - routes):
+        raise RuntimeError(f"lifecycle.app.api.table names routes that are not there: {dead}")
+
+
+def _identify(request: Request) -> Identity:
+    ctx = context_of(request)
+    host = host_of(request)
+    header = request.headers.get("authorization")
+    if header is not None:
+        kind, _, credential = header.partition(" ")
+        if kind.lower() != "bearer" or not credential:
+            raise Unauthorized("send the token as Authorization: Bearer …")
+        return authenticate(ctx, credential.strip(), WayIn.REST, host=host)
+    secret = request.cookies.get(COOKIE)
+    if secret is None:
+        raise Unauthorized("sign in first: drls login, or open the app")
+    identity = authenticate(ctx, secret, WayIn.WEB, host=host, kind=TokenKind.SESSION)
+    if request.method not in _SAFE:
+        sent = request.headers.get("x-csrf-token", "")
+        if not hmac.compare_digest(sent.encode(), csrf_of(secret).encode()):
+            raise Forbidden("the page is outdated or foreign (CSRF token); load it again")
+    return identity
+
+
+def _has(grants: tuple[Grant, ...], role: Role) -> bool:
+    return any(grant.role.includes(role) for grant in grants)
+
+
+Ctx = Annotated[Context, Depends(context_of)]
+Who = Annotated[Actor, Depends(actor_of)]

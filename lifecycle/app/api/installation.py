@@ -1,0 +1,117 @@
+"""Health, settings, the audit log, and the stream of changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import anyio
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from lifecycle.app.api.guard import Ctx, Who
+from lifecycle.app.api.models import Config, Health, IfMatch, Limit, Page
+from lifecycle.audit.chain import Entry, Head
+from lifecycle.domain.environment import Role
+from lifecycle.domain.people import Target
+from lifecycle.errors import Conflict, Invalid
+from lifecycle.store.store import Store
+from lifecycle.usecases.access import require
+from lifecycle.usecases.telling import RECEIVERS
+
+router = APIRouter(prefix="/api", tags=["installation"])
+_LOOK_EVERY = 1.0
+
+
+@router.get("/health")
+def health(ctx: Ctx) -> Health:
+    """Whether the store answers, and how far its audit log is."""
+    with ctx.store.read() as view:
+        return Health(status="ok", sequence=view.log.head().sequence)
+
+
+@router.get("/config")
+def get_config(ctx: Ctx, who: Who, response: Response) -> Config:
+    """What is set for the installation; the ETag is its revision."""
+    with ctx.store.read() as view:
+        setting = view.settings.find(RECEIVERS)
+    response.headers["ETag"] = f'"{setting.revision if setting else 0}"'
+    return Config.model_validate(setting.value if setting else {})
+
+
+@router.put("/config")
+def put_config(ctx: Ctx, who: Who, body: Config, response: Response, if_match: IfMatch = None) -> Config:
+    """Replaces the settings when If-Match is their ETag."""
+    text = (if_match or "").strip('"')
+    if if_match is None:
+        raise Conflict("send If-Match with the ETag of the settings that you changed")
+    if not text.isdecimal():
+        raise Invalid('If-Match is the ETag of the settings, for example "3"')
+    with ctx.store.write(who, "put_config") as unit:
+        require(unit, who, Role.ADMIN, Target(), "changing the settings")
+        setting = unit.settings.put(RECEIVERS, body.model_dump(mode="json"), expected=int(text))
+        unit.audit("config.set", "installation:config", receivers=len(body.receivers))
+    response.headers["ETag"] = f'"{setting.revision}"'
+    return body
+
+
+@router.get("/audit")
+def audit(
+    ctx: Ctx,
+    who: Who,
+    subject: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
+    verb: Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    limit: Limit = 100,
+) -> Page[Entry]:
+    """Audit entries, newest first."""
+    with ctx.store.read() as view:
+        found = view.log.search(subject=subject, verb=verb, before=before, limit=limit)
+    return Page(items=list(found), next=str(found[-1].sequence) if len(found) == limit else None)
+
+
+@router.get("/audit/head")
+def audit_head(ctx: Ctx, who: Who) -> Head:
+    """The signed head: keep it elsewhere as an anchor."""
+    with ctx.store.read() as view:
+        return view.log.head()
+
+
+@router.get(
+    "/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events"}},
+)
+def events(
+    ctx: Ctx,
+    who: Who,
+    request: Request,
+    seconds: Annotated[float, Query(ge=0, le=3600)] = 300,
+    last_event_id: Annotated[str | None, Header(max_length=20, pattern=r"^[0-9]+$")] = None,
+) -> StreamingResponse:
+    """What happens, as it happens: verb and subject alone, the page then asks for what it may see.
+
+    The stream ends after `seconds`; the browser comes back with Last-Event-ID and misses nothing.
+    """
+    with ctx.store.read() as view:
+        start = int(last_event_id) if last_event_id else view.log.head().sequence
+    return StreamingResponse(_stream(ctx.store, request, start, seconds), media_type="text/event-stream")
+
+
+async def _stream(store: Store, request: Request, after: int, seconds: float) -> AsyncIterator[str]:
+    deadline = anyio.current_time() + seconds
+    yield "retry: 2000\n\n"
+    while True:
+        for entry in await anyio.to_thread.run_sync(_since, store, after):
+            after = entry.sequence
+            data = json.dumps({"verb": entry.verb, "subject": entry.subject})
+            yield f"id: {entry.sequence}\nevent: change\ndata: {data}\n\n"
+        if anyio.current_time() >= deadline or await request.is_disconnected():
+            return
+        await anyio.sleep(min(_LOOK_EVERY, max(0.0, deadline - anyio.current_time())))
+
+
+def _since(store: Store, after: int) -> list[Entry]:
+    with store.read() as view:
+        return list(view.log.entries(after, limit=500))

@@ -1,0 +1,257 @@
+"""What requests carry and lists answer; everything else is the domain's own models."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Header, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.environment import Environment, Role, Stage
+from lifecycle.domain.people import PersonKind, ScopeKind
+from lifecycle.domain.promotion import Comment, Decision, Promotion, Verdict
+from lifecycle.domain.version import Deployment, Label, Version
+
+Item = TypeVar("Item")
+_TEXT = r"^[^\x00]*$"
+Text = Annotated[str, Field(max_length=10_000, pattern=_TEXT)]
+Reason = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
+Name = Annotated[str, Path(max_length=63, pattern=r"^[a-z][a-z0-9_]*$")]
+PersonName = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+Number = Annotated[int, Path(ge=1, le=2**31)]
+Id = Annotated[int, Path(ge=1, le=2**53)]
+Limit = Annotated[int, Query(ge=1, le=500)]
+IdempotencyKey = Annotated[str | None, Header(max_length=200, pattern=r"^[!-~]+$")]
+IfMatch = Annotated[str | None, Header(max_length=200, pattern=r"^[ -~]+$")]
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page; `next` is the cursor of the one after it, or null."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+class SignIn(Body):
+    account: Annotated[str, Field(max_length=64, pattern=_TEXT)]
+    password: Annotated[str, Field(max_length=1_000, pattern=_TEXT)]
+
+
+class UseLink(Body):
+    secret: Annotated[str, Field(max_length=200, pattern=_TEXT)]
+
+
+class SignedIn(BaseModel):
+    """`csrf` goes back in the header X-CSRF-Token with every change."""
+
+    csrf: str
+    expires_at: datetime
+
+
+class Me(BaseModel):
+    name: str
+    scopes: list[TokenScope]
+    roles: list[str]
+    teams: list[str]
+
+
+class SignedToken(BaseModel):
+    token: str
+    expires_in: int
+
+
+class NewPassword(Body):
+    password: Annotated[str, Field(min_length=12, max_length=1_000, pattern=_TEXT)]
+
+
+class NewToken(Body):
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S[^\x00]*$")]
+    scopes: Annotated[tuple[TokenScope, ...], Field(min_length=1, max_length=4)]
+    days: Annotated[int, Field(ge=1, le=366)] = 30
+
+    @property
+    def life(self) -> timedelta:
+        return timedelta(days=self.days)
+
+
+class Definition(Body):
+    """`definition` is the pipeline file: as YAML or JSON text, or as a JSON object."""
+
+    definition: dict[str, Any] | Annotated[str, Field(max_length=2_000_000)]
+    message: Text = ""
+    on: Annotated[int, Field(ge=1, le=2**31)] | None = None
+
+
+class VersionHead(BaseModel):
+    number: int
+    digest: str
+    message: str
+    author: str
+    created_at: datetime
+    stage: Stage
+    active_in: list[Environment]
+
+
+class VersionDetail(VersionHead):
+    pipeline: str
+    definition: dict[str, Any]
+    origin: dict[str, Any]
+
+
+class PipelineHead(BaseModel):
+    name: str
+    newest: int
+    active: dict[Environment, int]
+
+
+class To(Body):
+    target: Environment
+
+
+class Promote(Body):
+    target: Environment
+    reason: Text = ""
+    if_plan: Annotated[str, Field(max_length=100)] | None = None
+
+
+class WithReason(Body):
+    reason: Reason
+
+
+class Retire(WithReason):
+    consent: bool = False
+
+
+class BreakGlass(WithReason):
+    target: Environment
+
+
+class Clone(Body):
+    to: Annotated[str, Field(max_length=63, pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+
+
+class Decide(Body):
+    plan_digest: Annotated[str, Field(max_length=100)]
+    reason: Text = ""
+
+
+class Deny(Body):
+    plan_digest: Annotated[str, Field(max_length=100)]
+    reason: Reason
+
+
+class Review(Deny):
+    verdict: Verdict
+
+
+class Withdraw(Body):
+    reason: Text = ""
+
+
+class NewComment(Body):
+    body: Reason
+
+
+class ApprovalDetail(BaseModel):
+    """A request with everything that people said to it, and who may still approve."""
+
+    request: Promotion
+    decisions: list[Decision]
+    comments: list[Comment]
+    may_approve: list[str]
+
+
+class Running(BaseModel):
+    """What is, or was, active."""
+
+    environment: Environment
+    pipeline: str
+    version: int
+    digest: str
+    label: Label
+    since: datetime
+    promotion: int | None
+    approved_by: list[str]
+    deployment: Deployment
+
+
+class Rollback(Body):
+    pipeline: Annotated[str, Field(max_length=63, pattern=_TEXT)]
+    reason: Reason
+    data: bool = False
+    consent: Annotated[str, Field(max_length=100)] | None = None
+
+
+class PlanRollback(Body):
+    pipeline: Annotated[str, Field(max_length=63, pattern=_TEXT)]
+    data: bool = False
+
+
+class NewHold(Body):
+    reason: Reason
+    pipeline: Annotated[str, Field(max_length=63, pattern=_TEXT)] | None = None
+
+
+class NewPerson(Body):
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    display_name: Text = ""
+    email: Annotated[str, Field(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")] | None = None
+    email_verified: bool = False
+    kind: PersonKind = PersonKind.HUMAN
+    acts_for: Annotated[str, Field(max_length=64, pattern=_TEXT)] | None = None
+
+
+class NewTeam(Body):
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+class TeamView(BaseModel):
+    name: str
+    members: list[str]
+
+
+class NewGrant(Body):
+    role: Role
+    person: Annotated[str, Field(max_length=64, pattern=_TEXT)] | None = None
+    team: Annotated[str, Field(max_length=64, pattern=_TEXT)] | None = None
+    scope: ScopeKind = ScopeKind.EVERYTHING
+    scope_value: Annotated[str, Field(max_length=200, pattern=_TEXT)] = ""
+
+
+class Receiver(Body):
+    """Where notifications go: https://…, or mailto:…; `events` empty means all."""
+
+    address: Annotated[str, Field(max_length=500, pattern=r"^(https?://|mailto:)[^\s\x00]+$")]
+    events: tuple[Annotated[str, Field(max_length=50, pattern=_TEXT)], ...] = ()
+
+
+class Config(Body):
+    """What an Admin sets for the whole installation."""
+
+    receivers: Annotated[tuple[Receiver, ...], Field(max_length=50)] = ()
+
+
+class Health(BaseModel):
+    status: str
+    sequence: int
+
+
+def version_head(version: Version, author: str, stage: Stage, active_in: list[Environment]) -> dict[str, Any]:
+    """The fields of VersionHead."""
+    return {
+        "number": version.number,
+        "digest": version.digest,
+        "message": version.message,
+        "author": author,
+        "created_at": version.created_at,
+        "stage": stage,
+        "active_in": active_in,
+    }

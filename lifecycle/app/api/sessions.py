@@ -1,0 +1,102 @@
+"""Signing in and out, and what a person does for themselves."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from lifecycle.app.api.guard import COOKIE, Ctx, Who, csrf_of, host_of
+from lifecycle.app.api.models import (
+    Id,
+    Me,
+    NewPassword,
+    NewToken,
+    Page,
+    SignedIn,
+    SignedToken,
+    SignIn,
+    UseLink,
+)
+from lifecycle.errors import Forbidden
+from lifecycle.usecases.accounts import set_password
+from lifecycle.usecases.sign_in import SESSION_LIFE, sign_in, sign_out, use_link
+from lifecycle.usecases.signed_tokens import LIFE, sign_token
+from lifecycle.usecases.tokens import Issued, TokenView, issue_token, list_tokens, revoke_token
+
+router = APIRouter(prefix="/api", tags=["session"])
+
+
+@router.post("/session")
+def start_session(ctx: Ctx, request: Request, body: SignIn, response: Response) -> SignedIn:
+    """Signs in with a password; sets the session cookie."""
+    return _signed_in(request, response, sign_in(ctx, body.account, body.password, host_of(request)))
+
+
+@router.post("/session/link")
+def start_session_by_link(ctx: Ctx, request: Request, body: UseLink, response: Response) -> SignedIn:
+    """Signs in with a one-time link's secret; sets the session cookie."""
+    return _signed_in(request, response, use_link(ctx, body.secret, host_of(request)))
+
+
+@router.delete("/session", status_code=204)
+def end_session(ctx: Ctx, request: Request, response: Response) -> None:
+    """Signs out; without a session nothing happens."""
+    secret = request.cookies.get(COOKIE)
+    if secret is not None:
+        sign_out(ctx, secret, host_of(request))
+    response.delete_cookie(COOKIE)
+
+
+@router.get("/me")
+def me(ctx: Ctx, who: Who, request: Request) -> Me:
+    """Who the caller is."""
+    with ctx.store.read() as view:
+        grants = view.people.grants(who.person or 0)
+        teams = view.people.team_names(who.person or 0)
+    roles = sorted({f"{one.role.value} on {one.scope_value or 'everything'}" for one in grants})
+    return Me(name=who.name, scopes=sorted(request.state.scopes), roles=roles, teams=list(teams))
+
+
+@router.post("/me/signed-token", status_code=201)
+def signed_token(ctx: Ctx, who: Who, request: Request) -> SignedToken:
+    """A JSON Web Token for 15 minutes, with the scopes of what the caller showed."""
+    text = sign_token(ctx, who, tuple(sorted(request.state.scopes)))
+    return SignedToken(token=text, expires_in=int(LIFE.total_seconds()))
+
+
+@router.put("/me/password", status_code=204)
+def change_password(ctx: Ctx, who: Who, body: NewPassword) -> None:
+    """Sets the caller's password; every session and token of theirs ends."""
+    set_password(ctx, who, who.name, body.password)
+
+
+@router.get("/me/tokens")
+def my_tokens(ctx: Ctx, who: Who) -> Page[TokenView]:
+    """The caller's living tokens."""
+    return Page(items=list(list_tokens(ctx, who)))
+
+
+@router.post("/me/tokens", status_code=201)
+def new_token(ctx: Ctx, who: Who, request: Request, body: NewToken) -> Issued:
+    """A personal token; its secret is shown this once. It reaches no further than what the caller showed."""
+    wider = [scope for scope in body.scopes if scope not in request.state.scopes]
+    if wider:
+        raise Forbidden(f"the new token would reach further than yours: {', '.join(wider)}")
+    return issue_token(ctx, who, body.name, scopes=body.scopes, life=body.life)
+
+
+@router.delete("/me/tokens/{token_id}")
+def drop_token(ctx: Ctx, who: Who, token_id: Id) -> TokenView:
+    """Revokes a token."""
+    return revoke_token(ctx, who, token_id)
+
+
+def _signed_in(request: Request, response: Response, session: Issued) -> SignedIn:
+    response.set_cookie(
+        COOKIE,
+        session.secret,
+        max_age=int(SESSION_LIFE.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return SignedIn(csrf=csrf_of(session.secret), expires_at=session.expires_at)

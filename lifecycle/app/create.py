@@ -1,0 +1,46 @@
+"""Making the app."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI
+
+from lifecycle.app.api import approvals, environments, installation, people, pipelines, sessions
+from lifecycle.app.api.guard import check_table, guard
+from lifecycle.app.api.problems import PROBLEMS, Problem, add_handlers
+from lifecycle.usecases.context import Context
+
+
+def create_app(context: Context) -> FastAPI:
+    """The approvals app on a store and its ports.
+
+    Raises RuntimeError when a route has no entry in the table of permissions.
+    """
+    app = FastAPI(
+        title="DRLS lifecycle",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        dependencies=[Depends(guard)],
+        responses=PROBLEMS,
+    )
+    app.state.context = context
+    for module in (pipelines, approvals, environments, sessions, people, installation):
+        app.include_router(module.router)
+    add_handlers(app)
+    check_table(app)
+    _describe(app)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Adds to the OpenAPI document what FastAPI does not know: the problem schema and the ways to sign in."""
+    document = app.openapi()
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+    components["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer"},
+        "session": {"type": "apiKey", "in": "cookie", "name": "drls_session"},
+    }
+    document["security"] = [{"token": []}, {"session": []}]
+    app.openapi_schema = document

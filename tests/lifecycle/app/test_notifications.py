@@ -1,0 +1,172 @@
+"""Notifications: written with the change, delivered with retries, to real receivers."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+
+from lifecycle.app.notifier import Mail, Sender, signature_of
+from lifecycle.domain.promotion import State
+from lifecycle.usecases.deliver import MAX_ATTEMPTS, deliver
+from lifecycle.usecases.telling import RECEIVERS
+from lifecycle.usecases.tick import remind
+from tests.lifecycle.life import QA, SETUP, UAT, Life
+
+SECRET = b"shared with the receiver"
+
+
+@pytest.fixture(params=["sqlite"])
+def database(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+class Hook:
+    """A receiver on a real port; `status` is what it answers."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.got.append((dict(self.headers), body))
+                self.send_response(hook.status)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    made = Hook()
+    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+    thread.join(10)
+
+
+def tell_to(life: Life, *addresses: str, events: tuple[str, ...] = ()) -> None:
+    receivers = [{"address": address, "events": list(events)} for address in addresses]
+    with life.store.write(SETUP, "config") as unit:
+        unit.settings.put(RECEIVERS, {"receivers": receivers})
+        unit.audit("config.set", "installation:config")
+
+
+def ask(life: Life) -> Any:
+    version = life.save()
+    life.to_qa(version)
+    life.run(version, QA)
+    return life.ask(version, UAT)
+
+
+def test_a_receiver_gets_a_signed_message_that_slack_can_show(life: Life, hook: Hook) -> None:
+    tell_to(life, hook.url, events=("promotion.requested",))
+    asked = ask(life)
+    assert deliver(life.ctx, SETUP, Sender(SECRET)).sent == 2
+    headers, body = hook.got[-1]
+    assert headers["X-DRLS-Signature"] == signature_of(SECRET, body)
+    message = json.loads(body)
+    assert message["promotion"] == asked.id
+    assert message["text"] == f"flights: promotion requested request {asked.id} to uat"
+    assert message["may_approve"] == ["adam", "lea", "leo"]
+    assert deliver(life.ctx, SETUP, Sender(SECRET)).sent == 0
+
+
+def test_a_dead_receiver_blocks_no_decision_and_no_other_receiver(life: Life, hook: Hook) -> None:
+    tell_to(life, "http://127.0.0.1:9/dead", hook.url, events=("promotion.requested",))
+    asked = ask(life)
+    first = deliver(life.ctx, SETUP, Sender(SECRET))
+    assert (first.sent, first.postponed) == (2, 1)
+    assert life.approve(asked).state is State.DONE
+
+
+def test_it_is_tried_again_with_growing_pauses_under_the_same_key(life: Life, hook: Hook) -> None:
+    tell_to(life, hook.url, events=("promotion.approved",))
+    life.approve(ask(life))
+    hook.status = 503
+    assert deliver(life.ctx, SETUP, Sender(SECRET)).postponed == 1
+    assert deliver(life.ctx, SETUP, Sender(SECRET)).postponed == 0
+    life.clock.advance(seconds=15)
+    hook.status = 200
+    assert deliver(life.ctx, SETUP, Sender(SECRET)).sent == 1
+    assert len({headers["X-DRLS-Delivery"] for headers, _ in hook.got}) == 1
+
+
+def test_it_is_given_up_after_many_tries(life: Life) -> None:
+    tell_to(life, "http://127.0.0.1:9/dead", events=("promotion.approved",))
+    life.approve(ask(life))
+    results = []
+    for _ in range(MAX_ATTEMPTS):
+        results.append(deliver(life.ctx, SETUP, Sender(SECRET)))
+        life.clock.advance(hours=7)
+    assert [one.given_up for one in results] == [0] * (MAX_ATTEMPTS - 1) + [1]
+
+
+def test_a_refused_change_tells_nobody(life: Life, hook: Hook) -> None:
+    tell_to(life, hook.url)
+    version = life.save()
+    deliver(life.ctx, SETUP, Sender(SECRET))
+    before = len(hook.got)
+    with pytest.raises(Exception, match="not active in qa"):
+        life.ask(version, UAT)
+    assert deliver(life.ctx, SETUP, Sender(SECRET)).sent == 0
+    assert len(hook.got) == before
+
+
+def test_pending_requests_are_brought_to_mind_once_a_day(life: Life, hook: Hook) -> None:
+    tell_to(life, hook.url, events=("promotion.reminder",))
+    ask(life)
+    assert remind(life.ctx, SETUP) == 0
+    life.clock.advance(days=1, hours=1)
+    assert [remind(life.ctx, SETUP), remind(life.ctx, SETUP)] == [1, 0]
+    assert deliver(life.ctx, SETUP, Sender(SECRET)).sent == 1
+
+
+class Mailbox(socketserver.StreamRequestHandler):
+    """As much of SMTP as a client needs."""
+
+    letters: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 test\r\n")
+        while line := self.rfile.readline().decode().strip():
+            verb = line.split(" ")[0].upper()
+            if verb == "DATA":
+                self.wfile.write(b"354 go on\r\n")
+                letter = []
+                while (text := self.rfile.readline().decode().rstrip("\r\n")) != ".":
+                    letter.append(text)
+                self.letters.append("\n".join(letter))
+            self.wfile.write(b"221 bye\r\n" if verb == "QUIT" else b"250 ok\r\n")
+            if verb == "QUIT":
+                return
+
+
+def test_a_mail_goes_out(life: Life) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mailbox) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        tell_to(life, "mailto:lea@example.org", events=("promotion.requested",))
+        ask(life)
+        mail = Mail(
+            host="127.0.0.1", port=server.server_address[1], sender="drls@example.org", starttls=False
+        )
+        assert deliver(life.ctx, SETUP, Sender(SECRET, mail)).sent == 2
+        server.shutdown()
+        thread.join(10)
+    assert "To: lea@example.org" in Mailbox.letters[-1]
+    assert "promotion requested" in Mailbox.letters[-1]
