@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Lifecycle
     from drls_dagster.lifecycle_client.results import VersionInfo
     from lifecycle.spec import PipelineSpec
-    from lifecycle.spec.diff import SpecDiff
+    from lifecycle.domain.spec_diff import FieldDiff, SpecDiff
 
 trust_option = click.option(
     "--trust", "trusted", multiple=True, metavar="KEY", help="A public key in hexadecimal; may be repeated."
@@ -78,7 +77,7 @@ def list_pipelines(as_json: bool) -> None:
 @json_option
 def diff(before: str, after: str, as_json: bool) -> None:
     """Show what changed from one definition to another: nodes, edges, fields."""
-    from lifecycle.spec.diff import diff_specs
+    from lifecycle.domain.spec_diff import diff_specs
 
     found = diff_specs(*_both(before, after))
     if as_json:
@@ -174,18 +173,20 @@ def _spec(client: Lifecycle, what: str) -> PipelineSpec:
 
 
 def _lines(found: SpecDiff) -> list[str]:
-    lines = [f"- node {node}" for node in found.nodes_removed] + [f"+ node {node}" for node in found.nodes_added]
-    lines += [f"- edge {one} → {other}" for one, other in found.edges_removed]
-    lines += [f"+ edge {one} → {other}" for one, other in found.edges_added]
-    for change in found.fields:
-        where = f"{change.node}.{change.field}" if change.node else change.field
-        lines += _text_lines(where, change.before, change.after)
+    lines = [f"- edge {edge}" for edge in found.edges_removed] + [f"+ edge {edge}" for edge in found.edges_added]
+    for field in found.pipeline:
+        lines += _field_lines(field.field, field)
+    for node in found.nodes:
+        if node.change == "changed":
+            for field in node.fields:
+                lines += _field_lines(f"{node.node}.{field.field}", field)
+        else:
+            lines.append(f"{'+' if node.change == 'added' else '-'} node {node.node}")
     return lines
 
 
-def _text_lines(where: str, before: Any, after: Any) -> list[str]:
+def _field_lines(where: str, field: FieldDiff) -> list[str]:
     """Text of several lines, as SQL is, line by line."""
-    if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
-        changed = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2)
-        return [f"~ {where}", *(f"    {line}" for line in changed if not line.startswith(("---", "+++", "@@")))]
-    return [f"~ {where}: {cell(before)} → {cell(after)}"]
+    if field.lines:
+        return [f"~ {where}", *(f"    {line}" for line in field.lines)]
+    return [f"~ {where}: {cell(field.before)} → {cell(field.after)}"]
