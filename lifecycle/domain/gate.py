@@ -6,9 +6,8 @@ from enum import StrEnum
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
-from lifecycle.domain.policy import Hold
-from lifecycle.domain.run import Admission, AdmissionState
-from lifecycle.domain.version import Deployment, Label
+from lifecycle.domain.run import AdmissionState
+from lifecycle.domain.version import Label
 
 
 class Action(StrEnum):
@@ -27,47 +26,56 @@ class Answer(Frozen):
     reason: str = ""
 
 
+class GateFacts(Frozen):
+    """What the store says. No `number`: it has no such version; `stopped` is the reason of a stop."""
+
+    deleted: bool
+    version_id: int | None
+    number: int | None
+    spec: str | None
+    active_id: int | None
+    label: Label | None
+    active_number: int | None
+    stopped: str | None
+    admission: AdmissionState | None
+    why: str | None
+
+
 def decide(
-    action: Action,
-    environment: Environment,
-    *,
-    name: str,
-    number: int | None,
-    intact: bool,
-    active: Deployment | None,
-    active_number: int | None,
-    is_active: bool,
-    stop: Hold | None,
-    admission: Admission | None,
+    action: Action, environment: Environment, name: str, facts: GateFacts | None, *, intact: bool
 ) -> Answer:
-    """The rule. `number` None: no such version is stored; `intact`: the stored spec has its digest."""
+    """The rule. `intact`: the stored spec still has the digest that it was saved under."""
     where = environment.value
-    if number is None:
+    if facts is None or facts.deleted:
+        return _no(f"there is no pipeline {name}; save it with drls pipeline save")
+    if facts.number is None:
         return _no(f"{name} has no such version in the store; save it with drls pipeline save")
+    version = f"{name} v{facts.number}"
     if not intact:
-        return _no(f"{name} v{number} was changed in the database: its digest is wrong; restore a backup")
-    if stop is not None and action is not Action.DEFINE:
-        return _no(f"{name} is stopped in {where} ({stop.reason}); a LeadDataEngineer can lift the stop")
+        return _no(f"{version} was changed in the database: its digest is wrong; restore a backup")
+    if facts.stopped is not None and action is not Action.DEFINE:
+        return _no(f"{name} is stopped in {where} ({facts.stopped}); a LeadDataEngineer can lift the stop")
     if action in (Action.RUN, Action.PUBLISH):
-        return _of_admission(admission, name, number, where)
-    if is_active and active is not None:
-        unreviewed = active.label is Label.UNREVIEWED
-        return Answer(allowed=True, reason="unreviewed release" if unreviewed else "")
-    if active_number is None:
-        return _no(f"{name} v{number} is not active in {where}; promote it: drls promote {name} --to {where}")
+        return _of_admission(facts, version, where)
+    if facts.active_id is not None and facts.active_id == facts.version_id:
+        return Answer(allowed=True, reason="unreviewed release" if facts.label is Label.UNREVIEWED else "")
+    if facts.active_number is None:
+        return _no(f"{version} is not active in {where}; promote it: drls promote {name} --to {where}")
     return _no(
-        f"{name} v{number} is not active in {where}: v{active_number} is; promote v{number} to change that"
+        f"{version} is not active in {where}: v{facts.active_number} is; promote {version} to change that"
     )
 
 
-def _of_admission(admission: Admission | None, name: str, number: int, where: str) -> Answer:
-    if admission is None:
-        return _no(f"this run of {name} v{number} was not admitted in {where}; launch it through DRLS")
-    if admission.state is AdmissionState.REVOKED:
-        return _no(f"this run of {name} v{number} may not go on in {where}: {admission.why}")
-    if admission.state is AdmissionState.FINISHED:
-        return _no(f"this run of {name} v{number} is over; launch a new one")
-    return Answer(allowed=True)
+def _of_admission(facts: GateFacts, version: str, where: str) -> Answer:
+    match facts.admission:
+        case None:
+            return _no(f"this run of {version} was not admitted in {where}; launch it through DRLS")
+        case AdmissionState.REVOKED:
+            return _no(f"this run of {version} may not go on in {where}: {facts.why}")
+        case AdmissionState.FINISHED:
+            return _no(f"this run of {version} is over; launch a new one")
+        case AdmissionState.QUEUED | AdmissionState.RUNNING:
+            return Answer(allowed=True)
 
 
 def _no(reason: str) -> Answer:

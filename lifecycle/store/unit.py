@@ -13,6 +13,7 @@ from lifecycle.audit.chain import Event
 from lifecycle.domain.people import Actor
 from lifecycle.errors import Conflict
 from lifecycle.store.repositories.deployments import Deployments
+from lifecycle.store.repositories.gate import Gate
 from lifecycle.store.repositories.keeping import AuditLog, Outbox, Settings
 from lifecycle.store.repositories.people import People
 from lifecycle.store.repositories.pipelines import Pipelines
@@ -37,6 +38,7 @@ class View:
         self.policies = Policies(tx)
         self.people = People(tx)
         self.settings = Settings(tx)
+        self.gate = Gate(tx)
         self.outbox = Outbox(tx)
         self.log = AuditLog(tx)
 

@@ -43,7 +43,9 @@ def admit_run(
             return known
         if actor.person is not None:
             require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline), "launching a run")
-        why = _why_not(unit, pipeline, version, environment, known=known, root=root, parameters=given)
+        why = _why_not(
+            unit, pipeline, version, environment, digest=digest, known=known, root=root, parameters=given
+        )
         if why or version is None:
             unit.audit(
                 "admission.refused",
@@ -84,12 +86,13 @@ def _why_not(
     version: Version | None,
     environment: Environment,
     *,
+    digest: str,
     known: Admission | None,
     root: str,
     parameters: dict[str, Any],
 ) -> str:
     """Why this run is refused, or nothing."""
-    answer = ask(unit, pipeline, version, environment, Action.ADMIT)
+    answer = ask(unit, pipeline.name, digest, environment, Action.ADMIT)
     if not answer.allowed or version is None:
         return answer.reason
     if known is not None:

@@ -107,7 +107,7 @@ def _why_not(unit: Unit, pipeline: Pipeline, admission: Admission | None, publis
         return f"run {publish.run_id} of {pipeline.name} was not admitted; launch it through DRLS"
     version = unit.pipelines.version(admission.version_id)
     environment = admission.environment
-    answer = ask(unit, pipeline, version, environment, Action.PUBLISH, run_id=publish.run_id)
+    answer = ask(unit, pipeline.name, version.digest, environment, Action.PUBLISH, run_id=publish.run_id)
     if not answer.allowed:
         return answer.reason
     if admission.state is not AdmissionState.RUNNING:

@@ -26,7 +26,12 @@ def _read(text: str) -> PipelineSpec:
 
 def is_intact(version: Version) -> bool:
     """Whether the stored text still has the digest that it was saved under."""
-    return version.digest == "sha256:" + hashlib.sha256(version.spec.encode()).hexdigest()
+    return has_digest(version.spec, version.digest)
+
+
+def has_digest(spec: str, digest: str) -> bool:
+    """Whether `digest` is the one of the canonical text `spec`."""
+    return digest == "sha256:" + hashlib.sha256(spec.encode()).hexdigest()
 
 
 def asked_of(spec: PipelineSpec) -> Asked:

@@ -100,7 +100,7 @@ def _admitted(view: View, run_id: str, name: str) -> Admission:
     if admission is None:
         raise Refused(f"run {run_id} of {name} was not admitted; launch it through DRLS")
     version = view.pipelines.version(admission.version_id)
-    answer = ask(view, pipeline, version, admission.environment, Action.RUN, run_id=run_id)
+    answer = ask(view, name, version.digest, admission.environment, Action.RUN, run_id=run_id)
     if not answer.allowed:
         raise Refused(answer.reason)
     return admission

@@ -45,7 +45,7 @@ def served(life: Life) -> tuple[FastAPI, str]:
         rotate_secret(unit)
         person = unit.people.named("adam")
         secret = issue(
-            unit, person, TokenKind.PERSONAL, "test", tuple(TokenScope), timedelta(days=300)
+            unit, person, TokenKind.PERSONAL, "test", scopes=tuple(TokenScope), life=timedelta(days=300)
         ).secret
     version = life.save()
     life.to_qa(version)
