@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     )
 
     home: Path
+    url: str | None = Field(
+        default=None, pattern=r"^https?://[^/\s@]+(/[^\s@]*)?$", description="A DRLS server, instead of the store here"
+    )
     pipelines: Path | None = Field(
         default=None, description="Folder of pipeline files; default DRLS_HOME/pipelines"
     )

@@ -55,7 +55,7 @@ def list_requests(
     with lifecycle() as client:
         found = client.promotions.list(states=states, target=target, pipeline=pipeline, before=before, limit=limit)
         if for_me:
-            me = client.people.me().person.name
+            me = client.people.me().name
             open_ones = (one for one in found if one.state is State.REQUESTED)
             found = tuple(one for one in open_ones if me in client.promotions.show(one.id).may_approve)
     if as_json:

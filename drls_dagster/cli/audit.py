@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drls_dagster.cli.lifecycle import lifecycle, lifecycle_errors, own_public_key
-from drls_dagster.cli.options import print_model, print_models, short_time
+from drls_dagster.cli.lifecycle import checked_keys, lifecycle, lifecycle_errors, own_public_key
+from drls_dagster.cli.options import print_model, print_models, public_key_option, short_time
 from drls_dagster.cli.output import cell, json_option, print_table
 from drls_dagster.errors import DrlsError, UsageError
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from lifecycle.audit import Entry, Head, Verdict
 
 _KIND = "drls-audit"
-key_option = click.option(
-    "--key", "keys", multiple=True, metavar="KEY", help="A public key to trust, in hexadecimal; may be repeated."
-)
 
 
 @click.group()
@@ -68,7 +65,7 @@ def log(subject: str | None, verb: str | None, before: int | None, limit: int, a
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file that `audit anchor` wrote; may be repeated.",
 )
-@key_option
+@public_key_option
 @json_option
 def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], as_json: bool) -> None:
     """Check the log, or one that `audit export` wrote to FILE; that needs no store.
@@ -79,7 +76,7 @@ def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], 
     from lifecycle.audit import verify as check
 
     kept = [anchor for path in anchors for anchor in _read_anchors(path)]
-    trusted = [*keys, *(key for _, key in kept), *own_public_key()]
+    trusted = checked_keys([*keys, *(key for _, key in kept), *own_public_key()])
     heads = [head for head, _ in kept]
     if file is None:
         with lifecycle() as client, client.audit.whole() as whole:
@@ -132,10 +129,7 @@ def _new(file: Path) -> Path:
 def _by_id(keys: Iterable[str]) -> dict[str, str]:
     from lifecycle.audit.keys import public_key
 
-    try:
-        return {public_key(key).keyid: key for key in keys}
-    except ValueError:
-        raise UsageError("a public key is 64 hexadecimal digits, as `drls audit anchor` prints them") from None
+    return {public_key(key).keyid: key for key in keys}
 
 
 def _read_anchors(file: Path) -> list[tuple[Head, str]]:

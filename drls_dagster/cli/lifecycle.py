@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drls_dagster.errors import DrlsError, UsageError
-from drls_dagster.settings import Settings, load_settings
+from drls_dagster.settings import Settings, load_settings, make_private
 
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Adapters, Lifecycle
@@ -22,19 +23,28 @@ if TYPE_CHECKING:
 def lifecycle(token: str | None = None) -> Iterator[Lifecycle]:
     """The lifecycle, asked as the owner of `token`, of DRLS_TOKEN, or of the token that `drls login` kept.
 
-    The first use makes the store, its first Admin and their token.
+    It is that of the server at DRLS_URL, else of the store here, which the first use makes with its first Admin.
     """
-    from drls_dagster.lifecycle_client import LocalLifecycle
-    from drls_dagster.lifecycle_client.opening import host, open_context, os_user
-
     settings = load_settings()
     with lifecycle_errors():
-        ctx = open_context(settings, adapters(), lambda started: welcome(settings, started))
-        client = LocalLifecycle(ctx, token or kept_token(settings), host=host(), os_user=os_user())
+        client = _connect(settings, token)
         try:
             yield client
         finally:
             client.close()
+
+
+def _connect(settings: Settings, token: str | None) -> Lifecycle:
+    from drls_dagster.lifecycle_client.opening import host, open_context, os_user
+
+    if settings.url:
+        from drls_dagster.lifecycle_client.http import HttpLifecycle
+
+        return HttpLifecycle(settings.url, token or kept_token(settings), host=host())
+    from drls_dagster.lifecycle_client import LocalLifecycle
+
+    ctx = open_context(settings, adapters(), lambda started: welcome(settings, started))
+    return LocalLifecycle(ctx, token or kept_token(settings), host=host(), os_user=os_user())
 
 
 @contextmanager
@@ -60,8 +70,10 @@ def adapters() -> Adapters:
 
 
 def token_file(settings: Settings) -> Path:
-    """Where the token is kept, readable by its owner alone."""
-    return settings.home / "secret"
+    """Where the token for this store or this server is kept, readable by its owner alone."""
+    if settings.url is None:
+        return settings.home / "secret"
+    return settings.home / f"secret-{re.sub(r'[^A-Za-z0-9.-]', '_', settings.url.partition('://')[2])}"
 
 
 def kept_token(settings: Settings) -> str | None:
@@ -80,6 +92,7 @@ def kept_token(settings: Settings) -> str | None:
 
 def keep_token(settings: Settings, token: str) -> Path:
     """Writes the token so that no other user ever sees it, not even for a moment."""
+    make_private(settings.home)
     file = token_file(settings)
     fresh = file.with_name(f"{file.name}.{os.getpid()}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
@@ -104,3 +117,10 @@ def own_public_key() -> tuple[str, ...]:
         return ()
     with lifecycle_errors():
         return (load_signing_key(file).public,)
+
+
+def checked_keys(keys: Sequence[str]) -> Sequence[str]:
+    """Public keys that somebody typed. Raises UsageError for what is none."""
+    if any(re.fullmatch("[0-9a-f]{64}", key) is None for key in keys):
+        raise UsageError("a public key is 64 hexadecimal digits, as `drls audit anchor` prints them")
+    return keys

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import click
 
 from drls_dagster.cli.lifecycle import keep_token, lifecycle, token_file
-from drls_dagster.cli.options import ask_secret, print_model, short_time
+from drls_dagster.cli.options import ask_secret, print_model
 from drls_dagster.cli.output import json_option, print_json
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.settings import load_settings
-
-if TYPE_CHECKING:
-    from drls_dagster.lifecycle_client.results import Me
 
 
 @click.command()
@@ -44,7 +40,7 @@ def login(name: str | None, days: int, as_json: bool) -> None:
     if as_json:
         print_model(me)
         return
-    click.echo(f"You are {me.person.name}{_until(me)}; the token is in {file}.")
+    click.echo(f"You are {me.name}; the token is in {file}.")
 
 
 @click.command()
@@ -72,15 +68,12 @@ def whoami(as_json: bool) -> None:
     if as_json:
         print_model(me)
         return
-    person = me.person
-    acting = f" (acts for {person.acts_for})" if person.acts_for else ""
-    click.echo(f"{person.name}{acting}{_until(me)}")
+    click.echo(me.name)
     click.echo(f"store   {me.store}")
     click.echo(f"token   for {', '.join(scope.value for scope in me.scopes)}")
-    for grant in person.grants:
-        on = f"{grant.scope.value} {grant.scope_value}".strip()
-        through = f", through team {grant.team}" if grant.team else ""
-        click.echo(f"role    {grant.role.value} on {on}{through}")
+    for title, values in (("role", me.roles), ("team", me.teams)):
+        for value in values:
+            click.echo(f"{title:<7} {value}")
 
 
 def _refuse_last_way_in() -> None:
@@ -96,10 +89,6 @@ def _refuse_last_way_in() -> None:
         raise
     if not me.can_return:
         raise DrlsError(
-            f"{me.person.name} has no password and no other token, and could not sign in again; "
-            f"set one with drls user password {me.person.name}, or use --force"
+            f"{me.name} has no password and no other token, and could not sign in again; "
+            f"set one with drls user password {me.name}, or use --force"
         )
-
-
-def _until(me: Me) -> str:
-    return f", until {short_time(me.expires_at)} UTC" if me.expires_at else ""

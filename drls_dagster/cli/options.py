@@ -70,6 +70,9 @@ moment_type = _MomentType()
 
 key_option = click.option("--key", help="Repeating a command with the same key does it once.")
 reason_option = click.option("--reason", required=True, help="Why; everybody sees it.")
+public_key_option = click.option(
+    "--key", "keys", multiple=True, metavar="KEY", help="A public key to trust, in hexadecimal; may be repeated."
+)
 plan_digest_option = click.option("--plan", "plan_digest", metavar="DIGEST", help="The plan that you looked at.")
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from drls_dagster.cli.lifecycle import lifecycle
-from drls_dagster.cli.options import Ref, key_option, print_model, print_models, ref_type, short_time
+from drls_dagster.cli.options import Ref, key_option, print_model, print_models, ref_type
 from drls_dagster.cli.output import cell, json_option, print_json, print_table
 from drls_dagster.cli.pipeline_show import is_file, pipeline_file, read_spec
 
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Lifecycle
     from drls_dagster.lifecycle_client.results import VersionInfo
-    from lifecycle.spec import PipelineSpec
     from lifecycle.domain.spec_diff import FieldDiff, SpecDiff
+    from lifecycle.spec import PipelineSpec
 
 trust_option = click.option(
     "--trust", "trusted", multiple=True, metavar="KEY", help="A public key in hexadecimal; may be repeated."
@@ -59,16 +59,8 @@ def list_pipelines(as_json: bool) -> None:
     if as_json:
         print_models(found)
         return
-    rows = [
-        (
-            one.name,
-            one.newest,
-            *(one.active.get(environment) for environment in Environment),
-            short_time(one.created_at),
-        )
-        for one in found
-    ]
-    print_table(["name", "newest", *(environment.value for environment in Environment), "created"], rows)
+    rows = [(one.name, one.newest, *(one.active.get(environment) for environment in Environment)) for one in found]
+    print_table(["name", "newest", *(environment.value for environment in Environment)], rows)
 
 
 @click.command()

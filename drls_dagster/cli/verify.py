@@ -6,16 +6,15 @@ from pathlib import Path
 
 import click
 
-from drls_dagster.cli.lifecycle import lifecycle_errors, own_public_key
+from drls_dagster.cli.lifecycle import checked_keys, lifecycle_errors, own_public_key
+from drls_dagster.cli.options import public_key_option
 from drls_dagster.cli.output import json_option, print_json
 from drls_dagster.errors import DrlsError, UsageError
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--key", "keys", multiple=True, metavar="KEY", help="A public key to trust, in hexadecimal; may be repeated."
-)
+@public_key_option
 @json_option
 def verify(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
     """Check a FILE that `drls pipeline export` wrote: signature, digests, approvals, audit entries.
@@ -24,14 +23,11 @@ def verify(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
     """
     from lifecycle.bundle import verify_bundle
 
-    trusted = [*keys, *own_public_key()]
+    trusted = [*checked_keys(keys), *own_public_key()]
     if not trusted:
         raise UsageError("whose key signed this file? Name it with --key")
     with lifecycle_errors():
-        try:
-            bundle, problems = verify_bundle(file.read_bytes(), trusted)
-        except ValueError:
-            raise UsageError("a public key is 64 hexadecimal digits, as `drls audit anchor` prints them") from None
+        bundle, problems = verify_bundle(file.read_bytes(), trusted)
     found = {
         "pipeline": bundle.pipeline,
         "version": bundle.version.number,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.policy import HoldKind, Policy
-from lifecycle.domain.promotion import State, Verdict
+from lifecycle.domain.promotion import Comment, Decision, Promotion, State, Verdict
 from lifecycle.domain.version import Label
 
 
@@ -26,13 +27,13 @@ class VersionInfo(Frozen):
     message: str
     author: str | None
     created_at: datetime
-    origin: dict[str, Any]
 
 
 class VersionDetail(VersionInfo):
-    """A version with its definition: canonical JSON, lock included."""
+    """A version with its definition (JSON, lock included) and where it came from."""
 
     spec: str
+    origin: dict[str, Any]
 
 
 class PipelineInfo(Frozen):
@@ -41,7 +42,6 @@ class PipelineInfo(Frozen):
     name: str
     newest: int
     active: dict[Environment, int]
-    created_at: datetime
 
 
 class Request(Frozen):
@@ -69,6 +69,29 @@ class Request(Frozen):
     waiting: str = ""
 
 
+def request_of(promotion: Promotion, person: Callable[[int | None], str | None], waiting: str = "") -> Request:
+    """A stored request with names; `person` gives an account's."""
+    return Request(
+        id=promotion.id,
+        revision=promotion.revision,
+        kind=promotion.plan.kind,
+        pipeline=promotion.plan.pipeline,
+        version=promotion.plan.version,
+        target=promotion.target,
+        state=promotion.state,
+        plan_digest=promotion.plan_digest,
+        requested_by=person(promotion.requested_by),
+        acted_for=person(promotion.acted_for),
+        reason=promotion.reason,
+        requested_at=promotion.requested_at,
+        expires_at=promotion.expires_at,
+        finished_at=promotion.finished_at,
+        outcome=promotion.outcome,
+        refresh_of=promotion.refresh_of,
+        waiting=waiting,
+    )
+
+
 class Decided(Frozen):
     """What a person said to a request; `role` is what they were at that moment."""
 
@@ -86,6 +109,23 @@ class Remark(Frozen):
     person: str
     body: str
     at: datetime
+
+
+def decided(decision: Decision, person: Callable[[int | None], str | None]) -> Decided:
+    """A stored decision with a name."""
+    return Decided(
+        person=person(decision.person) or "",
+        verdict=decision.verdict,
+        reason=decision.reason,
+        role=decision.role,
+        own_work=decision.own_work,
+        at=decision.at,
+    )
+
+
+def remark(comment: Comment, person: Callable[[int | None], str | None]) -> Remark:
+    """A stored comment with a name."""
+    return Remark(person=person(comment.person) or "", body=comment.body, at=comment.at)
 
 
 class RequestDetail(Request):
@@ -171,12 +211,12 @@ class TeamInfo(Frozen):
 class Me(Frozen):
     """Whose token is in use, and what it may do at most. `store` says where the lifecycle is.
 
-    `can_return`: there is a password or another token, so that this one can be forgotten.
+    `can_return`: there is another way to sign in, so that this token can be forgotten.
     """
 
-    person: PersonInfo
+    name: str
     store: str
+    roles: tuple[str, ...]
+    teams: tuple[str, ...]
     scopes: tuple[TokenScope, ...]
-    token: int | None
-    expires_at: datetime | None
     can_return: bool

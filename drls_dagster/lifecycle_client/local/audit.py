@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from drls_dagster.lifecycle_client.interface import Audit, Log
 from drls_dagster.lifecycle_client.local.session import Session
 from lifecycle.audit import Entry
+from lifecycle.domain.environment import Role
 
 
 class LocalAudit(Audit):
-    """Reads the store; a Viewer of everything may."""
+    """Reads the store; an Admin may."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -21,13 +22,13 @@ class LocalAudit(Audit):
         self, *, subject: str | None = None, verb: str | None = None, before: int | None = None, limit: int = 100
     ) -> tuple[Entry, ...]:
         with self._store.read() as view:
-            self._session.require_viewer(view, "reading the audit log")
+            self._session.require(view, Role.ADMIN, "reading the audit log")
             return view.log.search(subject=subject, verb=verb, before=before, limit=limit)
 
     @contextmanager
     def whole(self) -> Generator[Log]:
         with self._store.read() as view:
-            self._session.require_viewer(view, "reading the audit log")
+            self._session.require(view, Role.ADMIN, "reading the audit log")
             yield Log(view.log.head(), view.log.entries())
 
     def public_key(self) -> str:

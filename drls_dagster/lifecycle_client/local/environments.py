@@ -98,14 +98,7 @@ class LocalEnvironments(Environments):
     def policies(self) -> tuple[PolicyInfo, ...]:
         self._session.acting(TokenScope.READ)
         with self._ctx.store.read() as view:
-            ids = [None, *(one.id for one in view.pipelines.list(limit=_MANY))]
-            found = (
-                view.policies.revision(environment, pipeline_id)
-                for environment in Environment
-                if environment.governed
-                for pipeline_id in ids
-            )
-            return tuple(_policy(view, one) for one in found if one is not None)
+            return tuple(_policy(view, one) for one in view.policies.newest())
 
     def policy(self, environment: Environment, pipeline: str | None = None) -> PolicyInfo | None:
         self._session.acting(TokenScope.READ)
@@ -129,13 +122,8 @@ class LocalEnvironments(Environments):
             return _policy(view, revision)
 
     def _shown(self, deployment: Deployment) -> Active:
-        """As it is now: what a use case gives back was read before the end was written."""
         with self._ctx.store.read() as view:
-            history = view.deployments.history(deployment.pipeline_id, deployment.environment)
-            return Names(view).active(next(one for one in history if one.id == deployment.id))
-
-
-_MANY = 100_000
+            return Names(view).active(deployment)
 
 
 def _policy(view: View, revision: PolicyRevision) -> PolicyInfo:

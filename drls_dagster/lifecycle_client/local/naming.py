@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from drls_dagster.lifecycle_client.results import Active, GrantInfo, HoldInfo, PersonInfo, Request, VersionInfo
+from drls_dagster.lifecycle_client.results import (
+    Active,
+    GrantInfo,
+    HoldInfo,
+    PersonInfo,
+    Request,
+    VersionInfo,
+    request_of,
+)
 from lifecycle.domain.environment import Environment, stage_of
 from lifecycle.domain.people import Grant, Person
 from lifecycle.domain.policy import Hold
@@ -51,29 +59,10 @@ class Names:
             message=version.message,
             author=self.person(version.author),
             created_at=version.created_at,
-            origin=version.origin,
         )
 
     def request(self, promotion: Promotion, waiting: str = "") -> Request:
-        return Request(
-            id=promotion.id,
-            revision=promotion.revision,
-            kind=promotion.plan.kind,
-            pipeline=promotion.plan.pipeline,
-            version=promotion.plan.version,
-            target=promotion.target,
-            state=promotion.state,
-            plan_digest=promotion.plan_digest,
-            requested_by=self.person(promotion.requested_by),
-            acted_for=self.person(promotion.acted_for),
-            reason=promotion.reason,
-            requested_at=promotion.requested_at,
-            expires_at=promotion.expires_at,
-            finished_at=promotion.finished_at,
-            outcome=promotion.outcome,
-            refresh_of=promotion.refresh_of,
-            waiting=waiting,
-        )
+        return request_of(promotion, self.person, waiting)
 
     def active(self, deployment: Deployment) -> Active:
         return Active(

@@ -31,21 +31,21 @@ class LocalPeople(People):
         identity = self._session.identity()
         with self._ctx.store.read() as view:
             person = view.people.get(identity.actor.person or 0)
-            living = [one for one in view.people.tokens(person.id) if one.expires_at > view.now]
-            used = next((one for one in living if one.id == identity.actor.token), None)
-            others = [one for one in living if one.kind is TokenKind.PERSONAL and one is not used]
+            tokens = [one for one in view.people.tokens(person.id) if one.expires_at > view.now]
+            others = [one for one in tokens if one.kind is TokenKind.PERSONAL and one.id != identity.actor.token]
+            grants = view.people.grants(person.id)
             return Me(
-                person=Names(view).person_info(person),
+                name=person.name,
                 store=describe(self._ctx.store.engine),
+                roles=tuple(sorted({f"{one.role.value} on {one.scope_value or 'everything'}" for one in grants})),
+                teams=view.people.team_names(person.id),
                 scopes=tuple(sorted(identity.scopes)),
-                token=identity.actor.token,
-                expires_at=used and used.expires_at,
                 can_return=person.password_hash is not None or bool(others),
             )
 
     def list(self) -> tuple[PersonInfo, ...]:
         with self._ctx.store.read() as view:
-            self._session.require_viewer(view, "looking at accounts")
+            self._session.require(view, Role.VIEWER, "looking at accounts")
             names = Names(view)
             return tuple(names.person_info(person) for person in view.people.all())
 
@@ -108,7 +108,7 @@ class LocalPeople(People):
 
     def teams(self) -> tuple[TeamInfo, ...]:
         with self._ctx.store.read() as view:
-            self._session.require_viewer(view, "looking at teams")
+            self._session.require(view, Role.VIEWER, "looking at teams")
             return tuple(_team(view, team) for team in view.people.teams())
 
     def add_team(self, name: str) -> TeamInfo:

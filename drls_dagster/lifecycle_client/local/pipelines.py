@@ -66,7 +66,6 @@ class LocalPipelines(Pipelines):
                         one.environment: view.pipelines.version(one.version_id).number
                         for one in view.deployments.active_everywhere(pipeline.id)
                     },
-                    created_at=pipeline.created_at,
                 )
                 for pipeline in found
             )
@@ -88,7 +87,9 @@ class LocalPipelines(Pipelines):
             )
             if version is None:
                 raise NotFound(f"{name} has no version")
-            return VersionDetail(**Names(view).version_info(version).model_dump(), spec=version.spec)
+            return VersionDetail(
+                **Names(view).version_info(version).model_dump(), spec=version.spec, origin=version.origin
+            )
 
     def export(self, name: str, number: int) -> bytes:
         return export_version(self._session.ctx, self._session.acting(TokenScope.READ), name, number)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from drls_dagster.lifecycle_client.interface import Promotions
 from drls_dagster.lifecycle_client.local.naming import Names
 from drls_dagster.lifecycle_client.local.session import Session
-from drls_dagster.lifecycle_client.results import Decided, Remark, Request, RequestDetail
+from drls_dagster.lifecycle_client.results import Remark, Request, RequestDetail, decided, remark
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment, Role
@@ -20,8 +20,8 @@ from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.pending import may_decide
 from lifecycle.usecases.plan_promotion import plan_promotion
-from lifecycle.usecases.planning import who_may_approve
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.request_promotion import request_promotion
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
@@ -100,22 +100,9 @@ class LocalPromotions(Promotions):
                 **names.request(promotion).model_dump(),
                 plan=promotion.plan,
                 quorum=policy_of(view, promotion).quorum if promotion.policy_id is not None else None,
-                may_approve=_may_approve(view, promotion),
-                decisions=tuple(
-                    Decided(
-                        person=names.person(one.person) or "",
-                        verdict=one.verdict,
-                        reason=one.reason,
-                        role=one.role,
-                        own_work=one.own_work,
-                        at=one.at,
-                    )
-                    for one in view.promotions.decisions(request)
-                ),
-                comments=tuple(
-                    Remark(person=names.person(one.person) or "", body=one.body, at=one.at)
-                    for one in view.promotions.comments(request)
-                ),
+                may_approve=tuple(may_decide(view, promotion)),
+                decisions=tuple(decided(one, names.person) for one in view.promotions.decisions(request)),
+                comments=tuple(remark(one, names.person) for one in view.promotions.comments(request)),
             )
 
     def approve(self, request: int, plan_digest: str, *, reason: str = "", key: str | None = None) -> Request:
@@ -137,8 +124,7 @@ class LocalPromotions(Promotions):
 
     def comment(self, request: int, body: str, *, key: str | None = None) -> Remark:
         actor = self._session.acting(TokenScope.WRITE)
-        said = comment_promotion(self._ctx, actor, request, body, key=key)
-        return Remark(person=actor.name, body=said.body, at=said.at)
+        return remark(comment_promotion(self._ctx, actor, request, body, key=key), lambda _: actor.name)
 
     def _visible(self, view: View, actor: Actor, promotion: Promotion, role: Role, doing: str) -> None:
         require(view, actor, role, target_of(view, view.pipelines.get(promotion.pipeline_id)), doing)
@@ -146,15 +132,3 @@ class LocalPromotions(Promotions):
     def _shown(self, promotion: Promotion, waiting: str = "") -> Request:
         with self._ctx.store.read() as view:
             return Names(view).request(promotion, waiting)
-
-
-def _may_approve(view: View, promotion: Promotion) -> tuple[str, ...]:
-    """The names of who may still approve; none when it takes no approval any more."""
-    if promotion.state is not State.REQUESTED:
-        return ()
-    pipeline = view.pipelines.get(promotion.pipeline_id)
-    version = view.pipelines.version(promotion.version_id)
-    policy = view.policies.in_force(promotion.target, pipeline.id)
-    eligible = who_may_approve(view, pipeline, version, promotion.target, policy, promotion.requested_by)
-    said = {one.identity for one in view.promotions.decisions(promotion.id)}
-    return tuple(sorted(one.name for one in eligible.may_approve if one.identity not in said)) if eligible else ()

@@ -35,6 +35,6 @@ class Session:
             raise Forbidden(f"this token is for {has}, not for {scope.value}; sign in with one that is: drls login")
         return identity.actor
 
-    def require_viewer(self, view: View, doing: str) -> None:
-        """Raises Forbidden unless the person may look at the whole installation."""
-        require(view, self.acting(TokenScope.READ), Role.VIEWER, Target(), doing)
+    def require(self, view: View, role: Role, doing: str) -> None:
+        """Raises Forbidden unless the person has `role` on the whole installation."""
+        require(view, self.acting(TokenScope.READ), role, Target(), doing)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import uvicorn
 
+from lifecycle.app import create_app
+from lifecycle.usecases.context import Context
 from tests.drls_dagster.cli.lifecycle.shell import PASSWORD, PEOPLE, Shell
 
 
@@ -23,8 +30,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shell(fresh: Shell, template: Path) -> Shell:
-    """Ada (DataEngineer), Lea and Leo (LeadDataEngineers), Vic (Viewer), and the first Admin."""
+def local(fresh: Shell, template: Path) -> Shell:
+    """Ada (DataEngineer), Lea and Leo (LeadDataEngineers), Vic (Viewer), and the first Admin, at one store."""
     made = template / "home"
     if not made.exists():
         _make(fresh, made)
@@ -32,6 +39,32 @@ def shell(fresh: Shell, template: Path) -> Shell:
     shutil.copytree(made, fresh.home)
     fresh.tokens = json.loads((made / "tokens.json").read_text())
     return fresh
+
+
+@pytest.fixture(params=["store", "server"])
+def shell(request: pytest.FixtureRequest, local: Shell) -> Iterator[Shell]:
+    """The same people, at the store and at a server on it: every command does the same."""
+    if request.param == "store":
+        yield local
+        return
+    with serving(local) as url:
+        local.point_to(url)
+        yield local
+
+
+@contextmanager
+def serving(shell: Shell) -> Iterator[str]:
+    """A server on the shell's store; its address."""
+    with shell.store() as store, socket.create_server(("127.0.0.1", 0)) as listening:
+        app = create_app(Context(store, shell.plane, shell.dagster, shell.clock, "server"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=30)
 
 
 def _make(shell: Shell, to: Path) -> None:

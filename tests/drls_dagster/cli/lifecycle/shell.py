@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from drls_dagster import settings
+from drls_dagster.cli.lifecycle import token_file
 from drls_dagster.cli.main import run
 from drls_dagster.lifecycle_client import Adapters
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
-from drls_dagster.settings import load_settings
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.environment import Environment
 from lifecycle.spec.writing import dump_yaml
@@ -48,6 +49,7 @@ class Shell:
     ) -> None:
         self.home = home
         self.tokens = tokens
+        self.url: str | None = None
         self.clock = FakeClock()
         self.dagster = FakeOrchestrator()
         self.plane = FakePlane(home.parent / "plane.db")
@@ -68,6 +70,12 @@ class Shell:
         out, err = self._capsys.readouterr()
         assert code == fails, err or out
         return Said(code, out, err)
+
+    def point_to(self, url: str) -> None:
+        """From now on every command asks the server at `url`."""
+        self.url = url
+        self._monkeypatch.setenv("DRLS_URL", url)
+        settings._load.cache_clear()
 
     def file(self, name: str = "flights", rows: int = 1, **changes: Any) -> str:
         """A pipeline file; `rows` makes another version."""
@@ -91,13 +99,24 @@ class Shell:
             life.run(version, environment, name)
 
     @contextmanager
-    def _life(self, executor: str) -> Iterator[Life]:
-        settings = load_settings()
-        store = Store.open(store_url(settings), load_signing_key(signing_key_file(settings)), self.clock)
+    def store(self) -> Iterator[Store]:
+        """The store itself, as the gate or a server opens it."""
+        here = settings.load_settings(self.home)
+        store = Store.open(store_url(here), load_signing_key(signing_key_file(here)), self.clock)
         try:
-            yield Life(store, self.home.parent, self.clock, executor)
+            yield store
         finally:
             store.close()
+
+    @contextmanager
+    def _life(self, executor: str) -> Iterator[Life]:
+        with self.store() as store:
+            yield Life(store, self.home.parent, self.clock, executor)
+
+    @property
+    def kept(self) -> Path:
+        """Where `drls login` keeps the token."""
+        return token_file(settings.load_settings(self.home))
 
     def digest(self, request: int) -> str:
         return self("approvals", "show", str(request), "--json").json["plan_digest"]
