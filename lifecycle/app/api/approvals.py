@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from lifecycle.app.api.guard import Ctx, Who
 from lifecycle.app.api.models import (
     ApprovalDetail,
+    Cursor,
     Decide,
     Deny,
     Id,
@@ -15,6 +16,7 @@ from lifecycle.app.api.models import (
     Limit,
     NewComment,
     Page,
+    QueryText,
     Review,
     Withdraw,
 )
@@ -43,8 +45,8 @@ def list_approvals(
     who: Who,
     state: State | None = None,
     target: Environment | None = None,
-    pipeline: str | None = None,
-    before: int | None = None,
+    pipeline: QueryText | None = None,
+    before: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Promotion]:
     """Requests, newest first."""

@@ -94,7 +94,7 @@ def events(
     who: Who,
     request: Request,
     seconds: Annotated[float, Query(ge=0, le=3600)] = 300,
-    last_event_id: Annotated[str | None, Header(max_length=20, pattern=r"^[0-9]+$")] = None,
+    last_event_id: Annotated[str | None, Header(max_length=15, pattern=r"^[0-9]+$")] = None,
 ) -> StreamingResponse:
     """What happens, as it happens: verb and subject alone, the page then asks for what it may see.
 

@@ -10,6 +10,7 @@ from lifecycle.app.api.guard import Ctx, Who
 from lifecycle.app.api.models import (
     BreakGlass,
     Clone,
+    Cursor,
     Definition,
     IdempotencyKey,
     IfMatch,
@@ -19,6 +20,7 @@ from lifecycle.app.api.models import (
     Page,
     PipelineHead,
     Promote,
+    QueryText,
     Retire,
     To,
     VersionDetail,
@@ -55,7 +57,7 @@ router = APIRouter(prefix="/api/pipeline-defs", tags=["pipelines"])
 
 
 @router.get("")
-def list_pipelines(ctx: Ctx, who: Who, after: str = "", limit: Limit = 100) -> Page[PipelineHead]:
+def list_pipelines(ctx: Ctx, who: Who, after: QueryText = "", limit: Limit = 100) -> Page[PipelineHead]:
     """Pipelines by name that the caller may see."""
     with ctx.store.read() as view:
         every = view.pipelines.list(after, limit)
@@ -134,7 +136,7 @@ def remove_pipeline(ctx: Ctx, who: Who, name: Name, idempotency_key: Idempotency
 
 @router.get("/{name}/versions")
 def list_versions(
-    ctx: Ctx, who: Who, name: Name, before: int | None = None, limit: Limit = 100
+    ctx: Ctx, who: Who, name: Name, before: Cursor = None, limit: Limit = 100
 ) -> Page[VersionHead]:
     """Versions, newest first."""
     with ctx.store.read() as view:

@@ -1,4 +1,4 @@
-"""Export and import: signed, checked offline, approvals dropped (issue's item 4)."""
+"""Export and import: signed, checked offline, approvals dropped."""
 
 from __future__ import annotations
 
