@@ -90,7 +90,7 @@ def export(version: Ref, file: Path | None) -> None:
         number = version.number or client.pipelines.version(version.name).number
         data = client.pipelines.export(version.name, number)
     if file is None:
-        click.get_binary_stream("stdout").write(data)
+        click.echo(data, nl=False)
         return
     file.write_bytes(data)
     click.echo(f"{version.name} v{number} is in {file}.")

@@ -47,7 +47,8 @@ class HttpPipelines(Pipelines):
     def version(self, name: str, number: int | None = None) -> VersionDetail:
         path = f"{_ALL}/{name}" if number is None else f"{_ALL}/{name}/versions/{number}"
         found = self._session.get(path)
-        return VersionDetail.model_validate({**found, "spec": json.dumps(found.pop("definition"))})
+        definition = json.dumps(found.pop("definition"))
+        return VersionDetail.model_validate({**found, "spec": definition})
 
     def export(self, name: str, number: int) -> bytes:
         return self._session.call("GET", f"{_ALL}/{name}/versions/{number}/export").content

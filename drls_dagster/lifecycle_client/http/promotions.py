@@ -18,7 +18,7 @@ from drls_dagster.lifecycle_client.results import (
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Comment, Decision, Promotion, State
-from lifecycle.errors import NotFound
+from lifecycle.errors import Conflict, Forbidden, NotFound
 
 
 class HttpPromotions(Promotions):
@@ -92,8 +92,14 @@ class HttpPromotions(Promotions):
     def approve(self, request: int, plan_digest: str, *, reason: str = "", key: str | None = None) -> Request:
         body = {"plan_digest": plan_digest, "reason": reason}
         approved = self._post(f"/api/approvals/{request}/approve", body, key)
-        # Its execution was tried already; trying again says what it waits for.
-        return self.execute(request) if approved.state is State.APPROVED else approved
+        if approved.state is not State.APPROVED:
+            return approved
+        try:
+            # Its execution was tried already; trying again says what it waits for.
+            return self.execute(request)
+        except (Forbidden, Conflict):
+            # Not everybody who approves may execute, and somebody else may do so right now.
+            return approved
 
     def reject(self, request: int, plan_digest: str, *, reason: str, key: str | None = None) -> Request:
         body = {"plan_digest": plan_digest, "reason": reason}

@@ -10,7 +10,6 @@ from drls_dagster.lifecycle_client.local.session import Session
 from drls_dagster.lifecycle_client.results import Active, HoldInfo, PolicyInfo, Request
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Environment, Role
-from lifecycle.domain.people import Target
 from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
 from lifecycle.domain.version import Deployment
 from lifecycle.store.unit import View
@@ -20,6 +19,7 @@ from lifecycle.usecases.holding import lift_hold, set_hold
 from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release
 from lifecycle.usecases.set_policy import set_policy
+from lifecycle.usecases.visible import sees
 
 
 class LocalEnvironments(Environments):
@@ -34,8 +34,6 @@ class LocalEnvironments(Environments):
     ) -> tuple[Active, ...]:
         actor = self._session.acting(TokenScope.READ)
         with self._ctx.store.read() as view:
-            person = view.people.get(actor.person or 0)
-            everything = view.people.standing(person, Target()).role is not None
             wanted = view.pipelines.named(pipeline) if pipeline else None
             if wanted is not None:
                 require(view, actor, Role.VIEWER, target_of(view, wanted), "looking at a pipeline")
@@ -44,12 +42,7 @@ class LocalEnvironments(Environments):
                 names.active(one)
                 for where in ([environment] if environment else Environment)
                 for one in view.deployments.of(where, at)
-                if (wanted is None or one.pipeline_id == wanted.id)
-                and (
-                    everything
-                    or view.people.standing(person, target_of(view, view.pipelines.get(one.pipeline_id))).role
-                    is not None
-                )
+                if (wanted is None or one.pipeline_id == wanted.id) and sees(view, actor, one.pipeline_id)
             )
 
     def demote(self, name: str, number: int, *, reason: str, key: str | None = None) -> Active:

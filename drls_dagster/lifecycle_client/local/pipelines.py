@@ -12,7 +12,6 @@ from drls_dagster.lifecycle_client.local.session import Session
 from drls_dagster.lifecycle_client.results import PipelineInfo, VersionDetail, VersionInfo
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Role
-from lifecycle.domain.people import Target
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import NotFound
 from lifecycle.spec import PipelineSpec
@@ -23,6 +22,7 @@ from lifecycle.usecases.delete_pipeline import delete_pipeline
 from lifecycle.usecases.export_version import export_version
 from lifecycle.usecases.import_version import import_version
 from lifecycle.usecases.save_version import save_version
+from lifecycle.usecases.visible import sees
 
 _PAGE = 500
 
@@ -50,22 +50,14 @@ class LocalPipelines(Pipelines):
     def list(self) -> tuple[PipelineInfo, ...]:
         actor = self._session.acting(TokenScope.READ)
         with self._session.ctx.store.read() as view:
-            person = view.people.get(actor.person or 0)
-            everything = view.people.standing(person, Target()).role is not None
-            found = [
-                pipeline
-                for pipeline in _all(view)
-                if everything or view.people.standing(person, target_of(view, pipeline)).role is not None
-            ]
+            found = [pipeline for pipeline in _all(view) if sees(view, actor, pipeline.id)]
             newest = view.pipelines.newest_numbers(pipeline.id for pipeline in found)
+            active = view.deployments.active_numbers(pipeline.id for pipeline in found)
             return tuple(
                 PipelineInfo(
                     name=pipeline.name,
                     newest=newest[pipeline.id],
-                    active={
-                        one.environment: view.pipelines.version(one.version_id).number
-                        for one in view.deployments.active_everywhere(pipeline.id)
-                    },
+                    active=active.get(pipeline.id, {}),
                 )
                 for pipeline in found
             )

@@ -11,8 +11,9 @@ from drls_dagster.lifecycle_client.results import Remark, Request, RequestDetail
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment, Role
-from lifecycle.domain.people import Actor, Target
+from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion, State
+from lifecycle.errors import Conflict
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.approve_promotion import approve_promotion
@@ -24,6 +25,7 @@ from lifecycle.usecases.pending import may_decide
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.request_promotion import request_promotion
+from lifecycle.usecases.visible import sees
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 
 
@@ -55,7 +57,7 @@ class LocalPromotions(Promotions):
     def break_glass(
         self, name: str, number: int, target: Environment, *, reason: str, key: str | None = None
     ) -> Request:
-        actor = self._session.acting(TokenScope.APPROVE)
+        actor = self._session.acting(TokenScope.WRITE)
         return self._shown(break_glass(self._ctx, actor, name, number, target, reason=reason, key=key))
 
     def execute(self, request: int) -> Request:
@@ -76,19 +78,12 @@ class LocalPromotions(Promotions):
     ) -> tuple[Request, ...]:
         actor = self._session.acting(TokenScope.READ)
         with self._ctx.store.read() as view:
-            person = view.people.get(actor.person or 0)
-            everything = view.people.standing(person, Target()).role is not None
             pipeline_id = view.pipelines.named(pipeline).id if pipeline else None
             names = Names(view)
             found = view.promotions.list(
                 states=states, target=target, pipeline_id=pipeline_id, before=before, limit=limit
             )
-            return tuple(
-                names.request(one)
-                for one in found
-                if everything
-                or view.people.standing(person, target_of(view, view.pipelines.get(one.pipeline_id))).role is not None
-            )
+            return tuple(names.request(one) for one in found if sees(view, actor, one.pipeline_id))
 
     def show(self, request: int) -> RequestDetail:
         actor = self._session.acting(TokenScope.READ)
@@ -110,8 +105,12 @@ class LocalPromotions(Promotions):
         approved = approve_promotion(self._ctx, actor, request, plan_digest, reason=reason, key=key)
         if approved.state is not State.APPROVED:
             return self._shown(approved)
-        # Its execution was tried already; trying again says what it waits for.
-        tried = execute_promotion(self._ctx, actor, request)
+        try:
+            # Its execution was tried already; trying again says what it waits for.
+            tried = execute_promotion(self._ctx, actor, request)
+        except Conflict:
+            # Somebody else executes it right now.
+            return self._shown(approved)
         return self._shown(tried.promotion, tried.waiting.why if tried.waiting else "")
 
     def reject(self, request: int, plan_digest: str, *, reason: str, key: str | None = None) -> Request:

@@ -34,6 +34,7 @@ from lifecycle.usecases.may import may
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.settle_drift import settle_drift
+from lifecycle.usecases.visible import sees
 
 router = APIRouter(prefix="/api", tags=["environments"])
 Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
@@ -43,7 +44,12 @@ Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 def environments(ctx: Ctx, who: Who, at: AwareDatetime | None = None) -> Page[Running]:
     """Which version is active where, approved by whom and since when; now, or `at` a past time."""
     with ctx.store.read() as view:
-        found = [_running(view, one) for where in Environment for one in view.deployments.of(where, at)]
+        found = [
+            _running(view, one)
+            for where in Environment
+            for one in view.deployments.of(where, at)
+            if sees(view, who, one.pipeline_id)
+        ]
     return Page(items=found)
 
 

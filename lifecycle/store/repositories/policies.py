@@ -49,7 +49,7 @@ class Policies:
         """The newest revision of every scope that ever had one."""
         newest = select(func.max(PolicyRow.id)).group_by(PolicyRow.environment, PolicyRow.pipeline_id)
         query = select(*_ALL).where(PolicyRow.id.in_(newest))
-        return self._tx.many(PolicyRevision, query.order_by(PolicyRow.environment.desc(), PolicyRow.pipeline_id))
+        return self._tx.many(PolicyRevision, query.order_by(PolicyRow.environment.desc(), PolicyRow.pipeline_id.nulls_first()))
 
     def in_force(self, environment: Environment, pipeline_id: int) -> PolicyRevision | None:
         """What counts for a pipeline in an environment; None means no (L7)."""

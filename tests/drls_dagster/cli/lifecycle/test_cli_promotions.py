@@ -151,6 +151,16 @@ def test_an_approved_request_says_what_it_waits_for(shell: Shell) -> None:
     assert "is done" in shell("promote", "flights", "--to", "uat", by="ada").out
 
 
+def test_who_may_only_approve_still_approves(shell: Shell) -> None:
+    shell("team", "add", "risk")
+    shell("team", "join", "risk", "vic")
+    shell("policy", "set", "uat", "--soak", "2d", "--quorum", "1 of team:risk")
+    request = in_uat_soon(shell)
+    assert "is approved" in shell.approve(request, by="vic").out
+    said = shell("promote", "flights@1", "--to", "uat", by="vic", fails=1)
+    assert "DataEngineer" in said.err
+
+
 def test_a_failed_execution_is_resumed_by_the_same_command(shell: Shell) -> None:
     shell.save()
     shell.to_uat()
