@@ -13,14 +13,19 @@ from drls_dagster.cli.output import json_option, print_json
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.settings import load_settings
 
+force_option = click.option(
+    "--force", is_flag=True, help="Although the token that is kept now is its owner's only way in."
+)
+
 
 @click.command()
 @click.argument("name", required=False)
 @click.option(
     "--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long a password's token lives."
 )
+@force_option
 @json_option
-def login(name: str | None, days: int, as_json: bool) -> None:
+def login(name: str | None, days: int, force: bool, as_json: bool) -> None:
     """Sign in: with NAME and its password, or without NAME with a token.
 
     Password or token are asked for unseen, or read from standard input. The token is kept in DRLS_HOME, for
@@ -36,6 +41,8 @@ def login(name: str | None, days: int, as_json: bool) -> None:
         token = client.sign_in(name, secret, timedelta(days=days)).secret if name else secret
     with lifecycle(token) as client:
         me = client.people.me()
+    if not force:
+        _refuse_last_way_in(but=me.name)
     file = keep_token(settings, token)
     if as_json:
         print_model(me)
@@ -44,12 +51,12 @@ def login(name: str | None, days: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--force", is_flag=True, help="Although there is no other way to sign in again.")
+@force_option
 @json_option
 def logout(force: bool, as_json: bool) -> None:
     """Forget the kept token. It stays valid: `drls token revoke` ends it."""
     file = token_file(load_settings())
-    if not force and file.exists():
+    if not force:
         _refuse_last_way_in()
     forgotten = file.exists()
     file.unlink(missing_ok=True)
@@ -76,18 +83,24 @@ def whoami(as_json: bool) -> None:
             click.echo(f"{title:<7} {value}")
 
 
-def _refuse_last_way_in() -> None:
-    """A token that works no more may always go."""
+def _refuse_last_way_in(but: str | None = None) -> None:
+    """Raises DrlsError when the kept token is all that its owner has, unless that is `but`, who has a new one.
+
+    A token that works no more may always go.
+    """
     from lifecycle.errors import Unauthorized
 
+    file = token_file(load_settings())
+    if not file.exists():
+        return
     try:
-        with lifecycle() as client:
+        with lifecycle(file.read_text().strip()) as client:
             me = client.people.me()
     except DrlsError as error:
         if isinstance(error.__cause__, Unauthorized):
             return
         raise
-    if not me.can_return:
+    if not me.can_return and me.name != but:
         raise DrlsError(
             f"{me.name} has no password and no other token, and could not sign in again; "
             f"set one with drls user password {me.name}, or use --force"

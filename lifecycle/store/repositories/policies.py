@@ -48,8 +48,8 @@ class Policies:
     def newest(self) -> tuple[PolicyRevision, ...]:
         """The newest revision of every scope that ever had one."""
         newest = select(func.max(PolicyRow.id)).group_by(PolicyRow.environment, PolicyRow.pipeline_id)
-        query = select(*_ALL).where(PolicyRow.id.in_(newest))
-        return self._tx.many(PolicyRevision, query.order_by(PolicyRow.environment.desc(), PolicyRow.pipeline_id.nulls_first()))
+        order = (PolicyRow.environment.desc(), PolicyRow.pipeline_id.nulls_first())
+        return self._tx.many(PolicyRevision, select(*_ALL).where(PolicyRow.id.in_(newest)).order_by(*order))
 
     def in_force(self, environment: Environment, pipeline_id: int) -> PolicyRevision | None:
         """What counts for a pipeline in an environment; None means no (L7)."""

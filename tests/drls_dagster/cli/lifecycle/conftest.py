@@ -70,6 +70,7 @@ def serving(shell: Shell) -> Iterator[str]:
 def _make(shell: Shell, to: Path) -> None:
     shell("db", "upgrade", by=None)
     shell.tokens["admin"] = (shell.home / "secret").read_text().strip()
+    (shell.home / "secret").unlink()
     for name, role in PEOPLE.items():
         shell("user", "add", name, "--email", f"{name}@example.org", "--verified")
         shell("user", "grant", name, role)

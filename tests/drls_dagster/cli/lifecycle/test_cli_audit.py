@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from drls_dagster.cli import doctor_checks
+from drls_dagster.settings import load_settings
 from tests.drls_dagster.cli.lifecycle.shell import Shell
 
 
@@ -102,3 +104,17 @@ def test_a_database_that_is_not_there_is_one_line(local: Shell, monkeypatch: pyt
     said = local("whoami", fails=1)
     assert len(said.err.splitlines()) == 1
     assert "cannot open sqlite" in said.err
+
+
+def test_a1_doctor_says_who_owns_the_store(local: Shell) -> None:
+    found = doctor_checks.lifecycle(load_settings())
+    assert found.state == "ok"
+    assert "whoever can write it, or read its keys, owns what it says" in found.detail
+    with closing(sqlite3.connect(local.home / "lifecycle.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'later'")
+    assert doctor_checks.lifecycle(load_settings()).state == "fail"
+
+
+def test_doctor_makes_no_store(fresh: Shell) -> None:
+    assert "is made at first use" in doctor_checks.lifecycle(load_settings()).detail
+    assert not fresh.home.exists()

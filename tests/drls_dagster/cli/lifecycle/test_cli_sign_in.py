@@ -109,6 +109,14 @@ def test_logout_does_not_shut_the_only_admin_out(fresh: Shell) -> None:
     fresh("login", "admin", by=None, stdin=PASSWORD)
 
 
+def test_login_does_not_push_the_only_admins_token_out(local: Shell) -> None:
+    local("login", by=None, stdin=local.tokens["admin"])
+    assert "drls user password admin" in local("login", "ada", by=None, stdin=PASSWORD, fails=1).err
+    assert local("whoami", "--json", by=None).json["name"] == "admin"
+    local("login", "ada", "--force", by=None, stdin=PASSWORD)
+    local("login", "lea", by=None, stdin=PASSWORD)
+
+
 def test_an_expired_token_is_refused(shell: Shell) -> None:
     shell.clock.advance(days=31)
     assert "expired" in shell("whoami", by="ada", fails=1).err
