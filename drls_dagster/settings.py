@@ -57,6 +57,14 @@ class EngineSettings(_Section):
     spark_conf: dict[str, str] = Field(default_factory=dict, description="Further Spark settings, on top")
 
 
+class LifecycleSettings(_Section):
+    """Where versions, approvals and the audit log are kept."""
+
+    url: str | None = Field(
+        default=None, repr=False, description="SQLAlchemy URL; default: SQLite at DRLS_HOME/lifecycle.db"
+    )
+
+
 class EnvironmentSettings(_Section):
     """What differs from one environment to the next."""
 
@@ -75,10 +83,16 @@ class Settings(BaseSettings):
     )
 
     home: Path
-    pipelines: Path | None = Field(default=None, description="Folder of pipeline files; default DRLS_HOME/pipelines")
+    url: str | None = Field(
+        default=None, pattern=r"^https?://[^/\s@]+(/[^\s@]*)?$", description="A DRLS server, instead of the store here"
+    )
+    pipelines: Path | None = Field(
+        default=None, description="Folder of pipeline files; default DRLS_HOME/pipelines"
+    )
     landing: str | None = Field(default=None, description="Default: DRLS_HOME/landing")
     catalog: CatalogSettings = CatalogSettings()
     engine: EngineSettings = EngineSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
 
     @classmethod

@@ -152,6 +152,32 @@ def engine(settings: Settings) -> Finding:
     return Finding("engine", "ok", f"{told.state}: {told.detail}")
 
 
+def lifecycle(settings: Settings) -> Finding:
+    if settings.url:
+        return Finding("lifecycle", "ok", f"the server at {settings.url}")
+    from sqlalchemy import make_url
+
+    from drls_dagster.lifecycle_client.opening import store_url
+    from lifecycle.store.engine import open_engine
+    from lifecycle.store.schema import SchemaState, describe, schema_state
+
+    url = make_url(store_url(settings))
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return Finding("lifecycle", "ok", f"{url.database} is made at first use")
+    store = open_engine(str(store_url(settings)))
+    try:
+        state, where = schema_state(store), describe(store)
+    finally:
+        store.dispose()
+    match state:
+        case SchemaState.CURRENT:
+            return Finding("lifecycle", "ok", f"{where}; whoever can write it, or read its keys, owns what it says")
+        case SchemaState.NEWER:
+            return Finding("lifecycle", "fail", f"{where} was written by a newer DRLS", "Install that version.")
+        case _:
+            return Finding("lifecycle", "warn", f"{where} is {state.value}", "Run `drls db upgrade`.")
+
+
 # Each takes the settings; a DrlsError that it raises is a failure, its message the detail.
 CHECKS: list[Callable[[Settings], Finding]] = [
     settings_file,
@@ -162,6 +188,7 @@ CHECKS: list[Callable[[Settings], Finding]] = [
     catalog,
     jars,
     engine,
+    lifecycle,
 ]
 
 

@@ -17,13 +17,31 @@ from drls_dagster.errors import DrlsError
 
 # One line per command: its name, where it is, and the help that `drls --help` shows without importing it.
 COMMANDS = {
+    "approvals": ("drls_dagster.cli.approvals", "approvals", "List, show, approve and reject requests."),
+    "audit": ("drls_dagster.cli.audit", "audit", "Read, check, export and anchor the audit log."),
     "completion": ("drls_dagster.cli.completion", "completion", "Print the completion script of a shell."),
+    "db": ("drls_dagster.cli.db", "db", "Migrate, check and back up the lifecycle's database."),
     "demo": ("drls_dagster.cli.demo", "demo", "Run the flights example from files to tables."),
+    "demote": ("drls_dagster.cli.releases", "demote", "Take a version out of UAT."),
     "doctor": ("drls_dagster.cli.doctor", "doctor", "Check this machine and DRLS_HOME, and say what to do."),
     "engine": ("drls_dagster.cli.engine", "engine", "Start, stop and watch the Spark-on-Ray engine."),
-    "pipeline": ("drls_dagster.cli.pipeline", "pipeline", "Validate and show pipeline files."),
+    "env": ("drls_dagster.cli.environments", "env", "Show which version is active where."),
+    "freeze": ("drls_dagster.cli.environments", "freeze", "Freeze promotions; runs go on."),
+    "login": ("drls_dagster.cli.login", "login", "Sign in with a password or a token."),
+    "logout": ("drls_dagster.cli.login", "logout", "Forget the kept token."),
+    "pipeline": ("drls_dagster.cli.pipeline", "pipeline", "Check, save and compare pipelines."),
+    "policy": ("drls_dagster.cli.policy", "policy", "Show and set who must approve."),
+    "promote": ("drls_dagster.cli.promote", "promote", "Promote a version, or ask for it."),
+    "retire": ("drls_dagster.cli.releases", "retire", "Take a version out of production."),
+    "rollback": ("drls_dagster.cli.releases", "rollback", "Put production's release before back."),
     "run": ("drls_dagster.cli.run", "run", "Run a pipeline, or part of it."),
+    "stop-runs": ("drls_dagster.cli.environments", "stop_runs", "Stop runs at once."),
     "table": ("drls_dagster.cli.table", "table", "List, show and preview Iceberg tables."),
+    "team": ("drls_dagster.cli.team", "team", "Group people for grants and quorums."),
+    "token": ("drls_dagster.cli.token", "token", "Issue, list and revoke tokens."),
+    "user": ("drls_dagster.cli.user", "user", "Add accounts and grant roles."),
+    "verify": ("drls_dagster.cli.verify", "verify", "Check an exported version offline."),
+    "whoami": ("drls_dagster.cli.login", "whoami", "Show who you are and what you may do."),
 }
 
 
@@ -48,11 +66,14 @@ def cli() -> None:
     """Build data pipelines on Dagster, Spark-on-Ray and Apache Iceberg."""
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command line and give its exit code. Errors go to stderr, as JSON with --json."""
+def run(arguments: Sequence[str], given: object = None) -> int:
+    """Run one command line and give its exit code. Errors go to stderr, as JSON with --json.
+
+    `given` is what commands find in click's context, such as the lifecycle's Adapters.
+    """
     as_json = "--json" in arguments
     try:
-        result = cli.main(list(arguments), prog_name="drls", standalone_mode=False)
+        result = cli.main(list(arguments), prog_name="drls", standalone_mode=False, obj=given)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _report("Interrupted.", 130, as_json)
     except click.exceptions.NoArgsIsHelpError as error:

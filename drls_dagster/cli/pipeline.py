@@ -1,138 +1,27 @@
-"""`drls pipeline`: check and show pipeline files."""
+"""`drls pipeline`: definitions, in files and saved as versions."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from drls_dagster.cli.output import cell, json_option, make_console, print_json, print_table
-from drls_dagster.errors import UsageError
-
-if TYPE_CHECKING:
-    from rich.tree import Tree
-
-    from lifecycle.spec import AnyNode, PipelineSpec
-
-pipeline_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+from drls_dagster.cli import pipeline_show, pipeline_versions
 
 
 @click.group()
 def pipeline() -> None:
-    """Validate and show pipeline files."""
+    """Check pipeline files, save them as versions, and look at versions."""
 
 
-@pipeline.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=pipeline_file)
-@json_option
-def validate(files: tuple[Path, ...], as_json: bool) -> None:
-    """Check pipeline files and name everything that is wrong, a line each.
-
-    Ends with 2 when a file has a problem.
-    """
-    from lifecycle.spec import SpecError, digest, load_pipeline
-
-    results: list[dict[str, Any]] = []
-    lines: list[str] = []
-    for file in files:
-        try:
-            spec = load_pipeline(file)
-        except SpecError as error:
-            lines += str(error).splitlines()
-            problems = [asdict(problem) for problem in error.problems]
-            results.append({"file": file, "valid": False, "name": None, "digest": None, "problems": problems})
-        else:
-            result = {"file": file, "valid": True, "name": spec.name, "digest": digest(spec), "problems": []}
-            results.append(result)
-            if not as_json:
-                click.echo(f"{file}: valid, {spec.name}, {len(spec.nodes)} nodes, {result['digest']}")
-    if as_json:
-        print_json(results)
-    if lines:
-        raise UsageError("\n".join(lines))
-
-
-@pipeline.command()
-def schema() -> None:
-    """Print the JSON Schema of pipeline files, for editors."""
-    from lifecycle.spec import json_schema
-
-    print_json(json_schema())
-
-
-@pipeline.command()
-@click.argument("file", type=pipeline_file)
-@json_option
-def show(file: Path, as_json: bool) -> None:
-    """Show the nodes, how data flows, sinks, checks and the digest."""
-    from lifecycle.spec import SpecError, load_pipeline
-
-    try:
-        spec = load_pipeline(file)
-    except SpecError as error:
-        raise UsageError(str(error)) from error
-    description = _describe(spec)
-    if as_json:
-        print_json(description)
-        return
-    console = make_console()
-    for key in ("name", "description", "owners", "schedule", "digest"):
-        if description[key]:
-            console.print(f"{key:<12} {cell(description[key])}", soft_wrap=True)
-    console.print()
-    console.print(_tree(spec))
-    for title in ("sinks", "checks"):
-        rows = description[title]
-        if rows:
-            console.print(f"\n{title}", style="bold")
-            print_table(list(rows[0]), [list(row.values()) for row in rows])
-
-
-def _describe(spec: PipelineSpec) -> dict[str, Any]:
-    from lifecycle.spec import digest
-
-    return {
-        "name": spec.name,
-        "description": spec.description,
-        "owners": spec.owners,
-        "schedule": (spec.schedule and f"{spec.schedule.cron} {spec.schedule.timezone}") or spec.automation,
-        "digest": digest(spec),
-        "nodes": [{"id": node.id, "type": node.type, "kind": _kind(node)} for node in spec.nodes],
-        "edges": [{"from": edge.from_, "to": edge.to} for edge in spec.edges],
-        "sinks": [{"node": sink.id, "table": sink.table, "mode": sink.mode} for sink in spec.sinks],
-        "checks": [
-            {"on": " ".join(spec.upstream(monitor.id)), "check": check.name, "severity": check.severity}
-            for monitor in spec.monitors
-            for check in monitor.checks
-        ],
-    }
-
-
-def _kind(node: AnyNode) -> str | None:
-    match node.type:
-        case "source":
-            return node.source.kind
-        case "transform":
-            return node.step
-        case "sink":
-            return node.mode
-    return None
-
-
-def _tree(spec: PipelineSpec) -> Tree:
-    """The nodes below what they read; a node that was shown already is named without what follows it."""
-    from rich.tree import Tree
-
-    top = Tree(spec.name)
-    shown: set[str] = set()
-    pending = [(top, node_id) for node_id in reversed(spec.topological()) if not spec.upstream(node_id)]
-    while pending:
-        parent, node_id = pending.pop()
-        node = spec.node(node_id)
-        branch = parent.add(" ".join(part for part in (node_id, node.type, _kind(node)) if part))
-        if node_id not in shown:
-            shown.add(node_id)
-            pending += [(branch, below) for below in reversed(spec.downstream(node_id))]
-    return top
+for command in (
+    pipeline_show.validate,
+    pipeline_show.schema,
+    pipeline_show.show,
+    pipeline_versions.save,
+    pipeline_versions.list_pipelines,
+    pipeline_versions.diff,
+    pipeline_versions.export,
+    pipeline_versions.import_bundle,
+    pipeline_versions.clone,
+    pipeline_versions.delete,
+):
+    pipeline.add_command(command)

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from lifecycle.domain.people import Actor, ScopeKind
 from lifecycle.store.unit import View
+from lifecycle.usecases.access import target_of
 
 
 def sees_everything(view: View, actor: Actor) -> bool:
     """Whether a grant of the actor reaches every pipeline."""
     return any(grant.scope is ScopeKind.EVERYTHING for grant in view.people.grants(actor.person or 0))
+
+
+def sees(view: View, actor: Actor, pipeline_id: int) -> bool:
+    """Whether the actor has any role on this pipeline."""
+    if sees_everything(view, actor):
+        return True
+    person = view.people.get(actor.person or 0)
+    return view.people.standing(person, target_of(view, view.pipelines.get(pipeline_id))).role is not None

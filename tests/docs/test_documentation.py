@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import tomllib
@@ -29,6 +30,9 @@ COMMANDS = [
     for block in blocks(page, "sh")
     for line in block.splitlines()
 ]
+
+
+SESSIONS = [line for block in blocks("docs/how-to/lifecycle.md", "sh") for line in block.splitlines()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
@@ -64,3 +68,16 @@ def test_the_commands_of_the_how_tos_run(command: str, monkeypatch: pytest.Monke
     program, *arguments = shlex.split(command)
     assert program == "drls"
     assert run(arguments) == 0
+
+
+def test_the_commands_of_the_lifecycle_how_to_run_one_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").symlink_to(CHECKOUT / "docs")
+    for line in SESSIONS:
+        said, _, command = line.partition(" > ")[0].rpartition(" | ")
+        monkeypatch.setattr("sys.stdin", io.StringIO(said.removeprefix("echo ").strip("'")))
+        program, *arguments = shlex.split(command)
+        assert program == "drls"
+        assert run(arguments) == 0, line

@@ -9,12 +9,14 @@ from pydantic import AwareDatetime
 
 from lifecycle.app.api.guard import Ctx, Who
 from lifecycle.app.api.models import (
+    HoldView,
     Id,
     IdempotencyKey,
     IfMatch,
     NewHold,
     Page,
     PlanRollback,
+    PolicyView,
     Rollback,
     Running,
     WithReason,
@@ -32,6 +34,7 @@ from lifecycle.usecases.may import may
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.settle_drift import settle_drift
+from lifecycle.usecases.visible import sees
 
 router = APIRouter(prefix="/api", tags=["environments"])
 Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
@@ -41,7 +44,12 @@ Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 def environments(ctx: Ctx, who: Who, at: AwareDatetime | None = None) -> Page[Running]:
     """Which version is active where, approved by whom and since when; now, or `at` a past time."""
     with ctx.store.read() as view:
-        found = [_running(view, one) for where in Environment for one in view.deployments.of(where, at)]
+        found = [
+            _running(view, one)
+            for where in Environment
+            for one in view.deployments.of(where, at)
+            if sees(view, who, one.pipeline_id)
+        ]
     return Page(items=found)
 
 
@@ -101,6 +109,14 @@ def stop(
     return set_hold(ctx, who, kind, environment, body.pipeline, reason=body.reason, key=idempotency_key)
 
 
+@router.get("/holds")
+def list_holds(ctx: Ctx, who: Who) -> Page[HoldView]:
+    """Every freeze and stop that is not lifted."""
+    with ctx.store.read() as view:
+        found = [HoldView(hold=one, pipeline=_name(view, one.pipeline_id)) for one in view.policies.holds()]
+    return Page(items=found)
+
+
 @router.delete("/holds/{hold_id}")
 def lift(ctx: Ctx, who: Who, hold_id: Id) -> Hold:
     """Lifts a freeze or a stop."""
@@ -124,6 +140,16 @@ def adopt(ctx: Ctx, who: Who, drift_id: Id, body: WithReason) -> Drift:
 def revert(ctx: Ctx, who: Who, drift_id: Id, body: WithReason) -> Drift:
     """Undoes a foreign write."""
     return settle_drift(ctx, who, drift_id, "revert", reason=body.reason)
+
+
+@router.get("/policies")
+def list_policies(ctx: Ctx, who: Who) -> Page[PolicyView]:
+    """What was set last, for each environment and each pipeline that has a policy of its own."""
+    with ctx.store.read() as view:
+        found = [
+            PolicyView(revision=one, pipeline=_name(view, one.pipeline_id)) for one in view.policies.newest()
+        ]
+    return Page(items=found)
 
 
 @router.get("/environments/{environment}/policy")
@@ -176,6 +202,10 @@ def _revision(if_match: str | None) -> int | None:
 def _only_production(environment: Environment) -> None:
     if environment is not Environment.PRODUCTION:
         raise Conflict(f"rollback is for production; demote or promote in {environment.value}")
+
+
+def _name(view: View, pipeline_id: int | None) -> str | None:
+    return None if pipeline_id is None else view.pipelines.get(pipeline_id).name
 
 
 def _running(view: View, one: Deployment) -> Running:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from lifecycle.app.api.guard import Ctx, Who
-from lifecycle.app.api.models import Config, Health, IfMatch, Limit, Page
+from lifecycle.app.api.models import AuditKey, Config, Health, IfMatch, Limit, Page
 from lifecycle.audit.chain import Entry, Head
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Target
@@ -76,6 +76,12 @@ def audit_head(ctx: Ctx, who: Who) -> Head:
     """The signed head: keep it elsewhere as an anchor."""
     with ctx.store.read() as view:
         return view.log.head()
+
+
+@router.get("/audit/key")
+def audit_key(ctx: Ctx, who: Who) -> AuditKey:
+    """What the head's signature is checked with; keep it where this server cannot write."""
+    return AuditKey(key=ctx.store.signing_key.public)
 
 
 @router.get(

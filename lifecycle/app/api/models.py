@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Environment, Role, Stage
 from lifecycle.domain.people import PersonKind, ScopeKind
+from lifecycle.domain.policy import Hold, PolicyRevision
 from lifecycle.domain.promotion import Comment, Decision, Promotion, Verdict
 from lifecycle.domain.version import Deployment, Label, Version
 
@@ -202,6 +203,26 @@ class NewHold(Body):
     pipeline: Annotated[str, Field(max_length=63, pattern=_TEXT)] | None = None
 
 
+class HoldView(BaseModel):
+    """A freeze or a stop; `pipeline` None: of the whole environment."""
+
+    hold: Hold
+    pipeline: str | None
+
+
+class PolicyView(BaseModel):
+    """The newest revision of one scope; `pipeline` None: of the whole environment."""
+
+    revision: PolicyRevision
+    pipeline: str | None
+
+
+class AuditKey(BaseModel):
+    """The public key of the audit head and of bundles, in hexadecimal."""
+
+    key: str
+
+
 class NewPerson(Body):
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     display_name: Text = ""
@@ -216,6 +237,7 @@ class NewTeam(Body):
 
 
 class TeamView(BaseModel):
+    id: int
     name: str
     members: list[str]
 

@@ -61,7 +61,7 @@ def list_teams(ctx: Ctx, who: Who) -> Page[TeamView]:
     """Teams with their members."""
     with ctx.store.read() as view:
         found = [
-            TeamView(name=team.name, members=[one.name for one in view.people.members(team.id)])
+            TeamView(id=team.id, name=team.name, members=[one.name for one in view.people.members(team.id)])
             for team in view.people.teams()
         ]
     return Page(items=found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Hold, HoldKind, Policy, PolicyRevision
@@ -44,6 +44,12 @@ class Policies:
         own = PolicyRow.pipeline_id.is_(None) if pipeline_id is None else PolicyRow.pipeline_id == pipeline_id
         query = select(*_ALL).where(PolicyRow.environment == environment.value, own)
         return self._tx.one(PolicyRevision, query.order_by(PolicyRow.id.desc()))
+
+    def newest(self) -> tuple[PolicyRevision, ...]:
+        """The newest revision of every scope that ever had one."""
+        newest = select(func.max(PolicyRow.id)).group_by(PolicyRow.environment, PolicyRow.pipeline_id)
+        order = (PolicyRow.environment.desc(), PolicyRow.pipeline_id.nulls_first())
+        return self._tx.many(PolicyRevision, select(*_ALL).where(PolicyRow.id.in_(newest)).order_by(*order))
 
     def in_force(self, environment: Environment, pipeline_id: int) -> PolicyRevision | None:
         """What counts for a pipeline in an environment; None means no (L7)."""

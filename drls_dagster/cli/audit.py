@@ -1,0 +1,185 @@
+"""`drls audit`: read, check, export and anchor the audit log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drls_dagster.cli.lifecycle import checked_keys, lifecycle, lifecycle_errors, own_public_key
+from drls_dagster.cli.options import print_model, print_models, public_key_option, short_time
+from drls_dagster.cli.output import cell, json_option, print_table
+from drls_dagster.errors import DrlsError, UsageError
+
+if TYPE_CHECKING:
+    from lifecycle.audit import Entry, Head, Verdict
+
+_KIND = "drls-audit"
+
+
+@click.group()
+def audit() -> None:
+    """Read the audit log, and prove that nobody changed it."""
+
+
+@audit.command()
+@click.option("--subject", help="Only what this happened to, for example pipeline:flights or promotion:3.")
+@click.option("--verb", help="Only what happened, for example promotion.approved.")
+@click.option("--before", type=int, metavar="ENTRY", help="Page on: only older ones than this.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Entries at most.")
+@json_option
+def log(subject: str | None, verb: str | None, before: int | None, limit: int, as_json: bool) -> None:
+    """Print entries, newest first."""
+    with lifecycle() as client:
+        found = client.audit.search(subject=subject, verb=verb, before=before, limit=limit)
+    if as_json:
+        print_models(found)
+        return
+    print_table(
+        ["entry", "at", "who", "through", "what", "subject", "details"],
+        [
+            (
+                one.sequence,
+                short_time(one.at),
+                one.actor.get("name"),
+                one.actor.get("way_in"),
+                one.verb,
+                one.subject,
+                ", ".join(f"{name}={cell(value)}" for name, value in one.body.items() if value is not None),
+            )
+            for one in found
+        ],
+        right=["entry"],
+    )
+
+
+@audit.command()
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--anchor",
+    "anchors",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file that `audit anchor` wrote; may be repeated.",
+)
+@public_key_option
+@json_option
+def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], as_json: bool) -> None:
+    """Check the log, or one that `audit export` wrote to FILE; that needs no store.
+
+    It finds edits, deletions, reordering and forks. What was cut off or rewritten with the key in hand, only
+    an anchor kept elsewhere shows. Ends with 1 when anything is wrong.
+    """
+    from lifecycle.audit import verify as check
+
+    kept = [anchor for path in anchors for anchor in _read_anchors(path)]
+    trusted = checked_keys([*keys, *(key for _, key in kept), *own_public_key()])
+    heads = [head for head, _ in kept]
+    if file is None:
+        with lifecycle() as client, client.audit.whole() as whole:
+            verdict = check(whole.entries, whole.head, _by_id(trusted), heads)
+    else:
+        if not trusted:
+            raise UsageError("whose key signed this log? Name it with --key, or an anchor with --anchor")
+        with lifecycle_errors(), file.open() as lines:
+            head = _read_head(file, lines)
+            verdict = check(_read_entries(file, lines), head, _by_id(trusted), heads)
+    _report(verdict, as_json)
+
+
+@audit.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export(file: Path) -> None:
+    """Write the whole log to FILE, an entry per line after the signed head."""
+    with lifecycle() as client, client.audit.whole() as whole, _new(file).open("x") as out:
+        out.write(json.dumps({"kind": _KIND, "head": whole.head.model_dump(mode="json")}) + "\n")
+        count = 0
+        for entry in whole.entries:
+            out.write(entry.model_dump_json() + "\n")
+            count += 1
+    click.echo(f"{count} entries are in {file}.")
+
+
+@audit.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+def anchor(file: Path, as_json: bool) -> None:
+    """Add the signed head to FILE. Keep that file where the owner of the store cannot write."""
+    with lifecycle() as client:
+        key = client.audit.public_key()
+        with client.audit.whole() as whole:
+            head = whole.head
+    with file.open("a") as out:
+        out.write(json.dumps({"head": head.model_dump(mode="json"), "key": key}) + "\n")
+    if as_json:
+        print_model(head)
+        return
+    click.echo(f"Entry {head.sequence} is anchored in {file}; the public key is {key}.")
+
+
+def _new(file: Path) -> Path:
+    if file.exists():
+        raise DrlsError(f"{file} is there already; name another file")
+    return file
+
+
+def _by_id(keys: Iterable[str]) -> dict[str, str]:
+    from lifecycle.audit.keys import public_key
+
+    return {public_key(key).keyid: key for key in keys}
+
+
+def _read_anchors(file: Path) -> list[tuple[Head, str]]:
+    from lifecycle.audit import Head
+
+    lines = [(file, number, line) for number, line in enumerate(file.read_text().splitlines(), start=1) if line.strip()]
+    found = [_json(*line) for line in lines]
+    try:
+        return [(Head.model_validate(one["head"]), str(one["key"])) for one in found]
+    except (KeyError, ValueError):
+        raise UsageError(f"{file} holds no anchors; `drls audit anchor` writes them") from None
+
+
+def _read_head(file: Path, lines: Iterator[str]) -> Head:
+    from lifecycle.audit import Head
+
+    first = _json(file, 1, next(lines, ""))
+    if first.get("kind") != _KIND:
+        raise UsageError(f"{file} is no exported audit log; `drls audit export` writes one")
+    return Head.model_validate(first["head"])
+
+
+def _read_entries(file: Path, lines: Iterator[str]) -> Iterator[Entry]:
+    from pydantic import ValidationError
+
+    from lifecycle.audit import Entry
+
+    for number, line in enumerate(lines, start=2):
+        try:
+            yield Entry.model_validate_json(line)
+        except ValidationError:
+            raise DrlsError(f"{file}, line {number}: this is no entry any more: the file was changed or cut") from None
+
+
+def _json(file: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        raise UsageError(f"{file}, line {number}: this is no JSON") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _report(verdict: Verdict, as_json: bool) -> None:
+    if as_json:
+        print_model(verdict)
+    if not verdict.whole:
+        raise DrlsError("\n".join(_lines(verdict)))
+    if not as_json:
+        click.echo(f"The log is whole: {verdict.entries} entries.")
+
+
+def _lines(verdict: Verdict) -> Sequence[str]:
+    return [finding.message for finding in verdict.findings]

@@ -1,0 +1,111 @@
+"""`drls db`: the lifecycle's database. Whoever owns its files, or its password, needs no token for this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from drls_dagster.cli.lifecycle import adapters, lifecycle_errors, welcome
+from drls_dagster.cli.output import json_option, print_json
+from drls_dagster.errors import DrlsError
+from drls_dagster.settings import load_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+@click.group()
+def db() -> None:
+    """Migrate, check and back up the lifecycle's database."""
+
+
+@db.command()
+@json_option
+def upgrade(as_json: bool) -> None:
+    """Bring the database to this DRLS's schema; where there is none, make it. Safe to repeat."""
+    from drls_dagster.lifecycle_client.opening import make_store
+    from lifecycle.store.schema import describe, schema_state
+
+    settings = load_settings()
+    with _engine() as engine:
+        before = schema_state(engine)
+        make_store(settings, adapters(), lambda started: welcome(settings, started))
+        where = describe(engine)
+    if as_json:
+        print_json({"store": where, "before": before.value, "now": "current"})
+        return
+    done = {"current": "was current already", "empty": "is made", "older": "is migrated"}[before.value]
+    click.echo(f"{where} {done}.")
+
+
+@db.command()
+@json_option
+def check(as_json: bool) -> None:
+    """Check that the database is there, sound, and of this DRLS. Ends with 1 when it is not."""
+    from lifecycle.store.engine import is_sqlite
+    from lifecycle.store.schema import check_schema, describe
+
+    with _engine() as engine:
+        check_schema(engine)
+        where = describe(engine)
+        if is_sqlite(engine):
+            _check_pages(engine)
+    if as_json:
+        print_json({"store": where, "schema": "current"})
+        return
+    click.echo(f"{where} is sound, its schema is current.")
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def backup(file: Path, as_json: bool) -> None:
+    """Write a consistent copy to FILE while others go on working.
+
+    To go back: stop everything, put the file (SQLite) in its place, or run pg_restore (PostgreSQL). The signing
+    key and the token, beside the database, belong to the backup too.
+    """
+    from lifecycle.store.schema import backup as write_backup
+    from lifecycle.store.schema import check_schema
+
+    with _engine() as engine:
+        check_schema(engine)
+        write_backup(engine, file)
+    if as_json:
+        print_json({"file": file, "bytes": file.stat().st_size})
+        return
+    click.echo(f"The backup is in {file}.")
+
+
+@contextmanager
+def _engine() -> Iterator[Engine]:
+    from sqlalchemy.exc import OperationalError
+
+    from drls_dagster.lifecycle_client.opening import store_url
+    from drls_dagster.settings import make_private
+    from lifecycle.store.engine import open_engine
+    from lifecycle.store.schema import describe
+
+    settings = load_settings()
+    make_private(settings.home)
+    engine = open_engine(store_url(settings))
+    try:
+        with lifecycle_errors():
+            yield engine
+    except OperationalError as error:
+        raise DrlsError(f"cannot open {describe(engine)}: {error.orig}") from None
+    finally:
+        engine.dispose()
+
+
+def _check_pages(engine: Engine) -> None:
+    from sqlalchemy import text
+
+    with engine.connect() as connection:
+        found = connection.execute(text("PRAGMA integrity_check")).scalars().all()
+    if found != ["ok"]:
+        raise DrlsError(f"the database is damaged, restore a backup: {'; '.join(map(str, found[:3]))}")

@@ -1,0 +1,126 @@
+"""The composition root: gives the commands a lifecycle, and turns what it refuses into exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from drls_dagster.errors import DrlsError, UsageError
+from drls_dagster.settings import Settings, load_settings, make_private
+
+if TYPE_CHECKING:
+    from drls_dagster.lifecycle_client import Adapters, Lifecycle
+    from lifecycle.usecases.first_start import FirstStart
+
+
+@contextmanager
+def lifecycle(token: str | None = None) -> Iterator[Lifecycle]:
+    """The lifecycle, asked as the owner of `token`, of DRLS_TOKEN, or of the token that `drls login` kept.
+
+    It is that of the server at DRLS_URL, else of the store here, which the first use makes with its first Admin.
+    """
+    settings = load_settings()
+    with lifecycle_errors():
+        client = _connect(settings, token)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def _connect(settings: Settings, token: str | None) -> Lifecycle:
+    from drls_dagster.lifecycle_client.opening import host, open_context, os_user
+
+    if settings.url:
+        from drls_dagster.lifecycle_client.http import HttpLifecycle
+
+        return HttpLifecycle(settings.url, token or kept_token(settings), host=host())
+    from drls_dagster.lifecycle_client import LocalLifecycle
+
+    ctx = open_context(settings, adapters(), lambda started: welcome(settings, started))
+    return LocalLifecycle(ctx, token or kept_token(settings), host=host(), os_user=os_user())
+
+
+@contextmanager
+def lifecycle_errors() -> Iterator[None]:
+    """What the lifecycle refuses ends the command: 2 when the command itself is wrong, else 1."""
+    from lifecycle.errors import Invalid, LifecycleError
+    from lifecycle.spec import SpecError
+
+    try:
+        yield
+    except (Invalid, SpecError) as error:
+        raise UsageError(str(error)) from error
+    except LifecycleError as error:
+        raise DrlsError(error.message) from error
+
+
+def adapters() -> Adapters:
+    """What the caller of the command line gave, else nothing of the outside."""
+    from drls_dagster.lifecycle_client import Adapters
+
+    given = click.get_current_context().find_object(Adapters)
+    return given or Adapters()
+
+
+def token_file(settings: Settings) -> Path:
+    """Where the token for this store or this server is kept, readable by its owner alone."""
+    if settings.url is None:
+        return settings.home / "secret"
+    return settings.home / f"secret-{re.sub(r'[^A-Za-z0-9.-]', '_', settings.url.partition('://')[2])}"
+
+
+def kept_token(settings: Settings) -> str | None:
+    """The token to act with; None when nobody is signed in. Raises DrlsError when others can read the file."""
+    given = os.environ.get("DRLS_TOKEN")
+    if given:
+        return given.strip()
+    file = token_file(settings)
+    try:
+        if file.stat().st_mode & 0o077:
+            raise DrlsError(f"{file} can be read by others than its owner; run: chmod 600 {file}")
+        return file.read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def keep_token(settings: Settings, token: str) -> Path:
+    """Writes the token so that no other user ever sees it, not even for a moment."""
+    make_private(settings.home)
+    file = token_file(settings)
+    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(f"{token}\n")
+    fresh.replace(file)
+    return file
+
+
+def welcome(settings: Settings, started: FirstStart) -> None:
+    """Keeps the first Admin's token and says so, once."""
+    file = keep_token(settings, started.token.secret)
+    click.echo(f"First start: you are {started.admin}, an Admin; your token is in {file}.", err=True)
+
+
+def own_public_key() -> tuple[str, ...]:
+    """The key that this installation's signatures are checked with; none where there never was a first start."""
+    from drls_dagster.lifecycle_client.opening import signing_key_file
+    from lifecycle.audit import load_signing_key
+
+    file = signing_key_file(load_settings())
+    if not file.exists():
+        return ()
+    with lifecycle_errors():
+        return (load_signing_key(file).public,)
+
+
+def checked_keys(keys: Sequence[str]) -> Sequence[str]:
+    """Public keys that somebody typed. Raises UsageError for what is none."""
+    if any(re.fullmatch("[0-9a-f]{64}", key) is None for key in keys):
+        raise UsageError("a public key is 64 hexadecimal digits, as `drls audit anchor` prints them")
+    return keys

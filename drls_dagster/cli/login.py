@@ -1,0 +1,107 @@
+"""`drls login | logout | whoami`: whose token is in use."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import click
+
+from drls_dagster.cli.lifecycle import keep_token, lifecycle, token_file
+from drls_dagster.cli.options import ask_secret, print_model
+from drls_dagster.cli.output import json_option, print_json
+from drls_dagster.errors import DrlsError, UsageError
+from drls_dagster.settings import load_settings
+
+force_option = click.option(
+    "--force", is_flag=True, help="Although the token that is kept now is its owner's only way in."
+)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option(
+    "--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long a password's token lives."
+)
+@force_option
+@json_option
+def login(name: str | None, days: int, force: bool, as_json: bool) -> None:
+    """Sign in: with NAME and its password, or without NAME with a token.
+
+    Password or token are asked for unseen, or read from standard input. The token is kept in DRLS_HOME, for
+    you alone; DRLS_TOKEN goes before it.
+    """
+    if os.environ.get("DRLS_TOKEN"):
+        raise UsageError("DRLS_TOKEN is set and goes before what login keeps; unset it first")
+    settings = load_settings()
+    with lifecycle() as client:
+        secret = ask_secret(f"Password of {name}" if name else "Token")
+        if not secret:
+            raise UsageError("no password or token was given")
+        token = client.sign_in(name, secret, timedelta(days=days)).secret if name else secret
+    with lifecycle(token) as client:
+        me = client.people.me()
+    if not force:
+        _refuse_last_way_in(but=me.name)
+    file = keep_token(settings, token)
+    if as_json:
+        print_model(me)
+        return
+    click.echo(f"You are {me.name}; the token is in {file}.")
+
+
+@click.command()
+@force_option
+@json_option
+def logout(force: bool, as_json: bool) -> None:
+    """Forget the kept token. It stays valid: `drls token revoke` ends it."""
+    file = token_file(load_settings())
+    if not force:
+        _refuse_last_way_in()
+    forgotten = file.exists()
+    file.unlink(missing_ok=True)
+    if as_json:
+        print_json({"forgotten": forgotten})
+        return
+    click.echo("The token is forgotten." if forgotten else "Nobody was signed in.")
+
+
+@click.command()
+@json_option
+def whoami(as_json: bool) -> None:
+    """Show who you are, where, and what you may do."""
+    with lifecycle() as client:
+        me = client.people.me()
+    if as_json:
+        print_model(me)
+        return
+    click.echo(me.name)
+    click.echo(f"store   {me.store}")
+    click.echo(f"token   for {', '.join(scope.value for scope in me.scopes)}")
+    for title, values in (("role", me.roles), ("team", me.teams)):
+        for value in values:
+            click.echo(f"{title:<7} {value}")
+
+
+def _refuse_last_way_in(but: str | None = None) -> None:
+    """Raises DrlsError when the kept token is all that its owner has, unless that is `but`, who has a new one.
+
+    A token that works no more may always go.
+    """
+    from lifecycle.errors import Unauthorized
+
+    file = token_file(load_settings())
+    if not file.exists():
+        return
+    try:
+        with lifecycle(file.read_text().strip()) as client:
+            me = client.people.me()
+    except DrlsError as error:
+        if isinstance(error.__cause__, Unauthorized):
+            return
+        raise
+    if not me.can_return and me.name != but:
+        raise DrlsError(
+            f"{me.name} has no password and no other token, and could not sign in again; "
+            f"set one with drls user password {me.name}, or use --force"
+        )

@@ -1,0 +1,182 @@
+"""`drls pipeline validate | schema | show`: look at definitions, in files and saved ones."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drls_dagster.cli.lifecycle import lifecycle
+from drls_dagster.cli.options import Ref, ref_type, short_digest, short_time
+from drls_dagster.cli.output import cell, json_option, make_console, print_json, print_table
+from drls_dagster.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from lifecycle.spec import AnyNode, PipelineSpec
+
+pipeline_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=pipeline_file)
+@json_option
+def validate(files: tuple[Path, ...], as_json: bool) -> None:
+    """Check pipeline files and name everything that is wrong, a line each.
+
+    Ends with 2 when a file has a problem.
+    """
+    from lifecycle.spec import SpecError, digest, load_pipeline
+
+    results: list[dict[str, Any]] = []
+    lines: list[str] = []
+    for file in files:
+        try:
+            spec = load_pipeline(file)
+        except SpecError as error:
+            lines += str(error).splitlines()
+            problems = [asdict(problem) for problem in error.problems]
+            results.append({"file": file, "valid": False, "name": None, "digest": None, "problems": problems})
+        else:
+            result = {"file": file, "valid": True, "name": spec.name, "digest": digest(spec), "problems": []}
+            results.append(result)
+            if not as_json:
+                click.echo(f"{file}: valid, {spec.name}, {len(spec.nodes)} nodes, {result['digest']}")
+    if as_json:
+        print_json(results)
+    if lines:
+        raise UsageError("\n".join(lines))
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of pipeline files, for editors."""
+    from lifecycle.spec import json_schema
+
+    print_json(json_schema())
+
+
+@click.command()
+@click.argument("what", metavar="FILE|NAME[@VERSION]")
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print the definition as a pipeline file.")
+@json_option
+def show(what: str, as_yaml: bool, as_json: bool) -> None:
+    """Show the nodes, how data flows, sinks, checks and the digest.
+
+    Of a saved pipeline also its versions; without a version, the newest.
+    """
+    from lifecycle.spec.writing import dump_yaml
+
+    spec, saved = _find(what)
+    if as_yaml:
+        # Saving resolves the lock anew; one that was edited along would only be in the way.
+        click.echo(dump_yaml(spec.model_copy(update={"lock": None})), nl=False)
+        return
+    description = _describe(spec) | saved
+    if as_json:
+        print_json(description)
+        return
+    console = make_console()
+    for key in ("name", "version", "stage", "description", "owners", "schedule", "digest"):
+        if description.get(key):
+            console.print(f"{key:<12} {cell(description[key])}", soft_wrap=True)
+    console.print()
+    console.print(_tree(spec))
+    for title in ("sinks", "checks", "versions"):
+        rows = description.get(title)
+        if rows:
+            console.print(f"\n{title}", style="bold")
+            print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def read_spec(text: str, where: str | None = None) -> PipelineSpec:
+    """The definition in a file, or (`where` names it) in a text. Raises UsageError with a line per problem."""
+    from lifecycle.spec import SpecError, load_pipeline, parse_pipeline
+
+    try:
+        return parse_pipeline(text) if where else load_pipeline(Path(text))
+    except SpecError as error:
+        raise UsageError("\n".join(f"{where}: {one}" for one in error.problems) if where else str(error)) from error
+
+
+def is_file(what: str) -> bool:
+    """Whether this names a pipeline file rather than a saved pipeline."""
+    return Path(what).suffix in {".yaml", ".yml", ".json"} or "/" in what or Path(what).is_file()
+
+
+def _find(what: str) -> tuple[PipelineSpec, dict[str, Any]]:
+    """The definition, and what is known of a saved one besides."""
+    if is_file(what):
+        return read_spec(what), {}
+    ref: Ref = ref_type.convert(what, None, click.get_current_context())
+    with lifecycle() as client:
+        version = client.pipelines.version(ref.name, ref.number)
+        versions = client.pipelines.versions(ref.name) if ref.number is None else ()
+    known = {
+        "version": version.number,
+        "stage": version.stage.value,
+        "active_in": list(version.active_in),
+        "versions": [
+            {
+                "version": one.number,
+                "stage": one.stage.value,
+                "author": one.author,
+                "created_at": short_time(one.created_at),
+                "message": one.message,
+                "digest": short_digest(one.digest),
+            }
+            for one in versions
+        ],
+    }
+    return read_spec(version.spec, f"{ref.name}@{version.number}"), known
+
+
+def _describe(spec: PipelineSpec) -> dict[str, Any]:
+    from lifecycle.spec import digest
+
+    return {
+        "name": spec.name,
+        "description": spec.description,
+        "owners": spec.owners,
+        "schedule": (spec.schedule and f"{spec.schedule.cron} {spec.schedule.timezone}") or spec.automation,
+        "digest": digest(spec),
+        "nodes": [{"id": node.id, "type": node.type, "kind": _kind(node)} for node in spec.nodes],
+        "edges": [{"from": edge.from_, "to": edge.to} for edge in spec.edges],
+        "sinks": [{"node": sink.id, "table": sink.table, "mode": sink.mode} for sink in spec.sinks],
+        "checks": [
+            {"on": " ".join(spec.upstream(monitor.id)), "check": check.name, "severity": check.severity}
+            for monitor in spec.monitors
+            for check in monitor.checks
+        ],
+    }
+
+
+def _kind(node: AnyNode) -> str | None:
+    match node.type:
+        case "source":
+            return node.source.kind
+        case "transform":
+            return node.step
+        case "sink":
+            return node.mode
+    return None
+
+
+def _tree(spec: PipelineSpec) -> Tree:
+    """The nodes below what they read; a node that was shown already is named without what follows it."""
+    from rich.tree import Tree
+
+    top = Tree(spec.name)
+    shown: set[str] = set()
+    pending = [(top, node_id) for node_id in reversed(spec.topological()) if not spec.upstream(node_id)]
+    while pending:
+        parent, node_id = pending.pop()
+        node = spec.node(node_id)
+        branch = parent.add(" ".join(part for part in (node_id, node.type, _kind(node)) if part))
+        if node_id not in shown:
+            shown.add(node_id)
+            pending += [(branch, below) for below in reversed(spec.downstream(node_id))]
+    return top

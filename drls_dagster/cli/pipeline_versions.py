@@ -1,0 +1,184 @@
+"""`drls pipeline save | list | diff | export | import | clone | delete`: versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from drls_dagster.cli.lifecycle import lifecycle
+from drls_dagster.cli.options import Ref, key_option, print_model, print_models, ref_type
+from drls_dagster.cli.output import cell, json_option, print_json, print_table
+from drls_dagster.cli.pipeline_show import is_file, pipeline_file, read_spec
+
+if TYPE_CHECKING:
+    from drls_dagster.lifecycle_client import Lifecycle
+    from drls_dagster.lifecycle_client.results import VersionInfo
+    from lifecycle.domain.spec_diff import FieldDiff, SpecDiff
+    from lifecycle.spec import PipelineSpec
+
+trust_option = click.option(
+    "--trust", "trusted", multiple=True, metavar="KEY", help="A public key in hexadecimal; may be repeated."
+)
+
+
+@click.command()
+@click.argument("file", type=pipeline_file)
+@click.option("-m", "--message", default="", help="What is new in this version.")
+@click.option("--on", type=int, metavar="VERSION", help="The version that it was made from; default: the newest.")
+@click.option("--if-newest", metavar="DIGEST", help="Only while this is the newest version's digest.")
+@key_option
+@json_option
+def save(file: Path, message: str, on: int | None, if_newest: str | None, key: str | None, as_json: bool) -> None:
+    """Save a pipeline file as a version; it becomes active in development.
+
+    Saving equal content again gives the version that is there.
+    """
+    spec = read_spec(str(file))
+    with lifecycle() as client:
+        saved = client.pipelines.save(
+            spec,
+            search_path=[file.parent.resolve()],
+            message=message,
+            on=on,
+            if_newest=if_newest,
+            key=key,
+        )
+    _print_version(saved, as_json)
+
+
+@click.command("list")
+@json_option
+def list_pipelines(as_json: bool) -> None:
+    """List the saved pipelines, and which version is active where."""
+    from lifecycle.domain.environment import Environment
+
+    with lifecycle() as client:
+        found = client.pipelines.list()
+    if as_json:
+        print_models(found)
+        return
+    rows = [(one.name, one.newest, *(one.active.get(environment) for environment in Environment)) for one in found]
+    print_table(["name", "newest", *(environment.value for environment in Environment)], rows)
+
+
+@click.command()
+@click.argument("before", metavar="FILE|NAME[@VERSION]")
+@click.argument("after", metavar="FILE|NAME[@VERSION]")
+@json_option
+def diff(before: str, after: str, as_json: bool) -> None:
+    """Show what changed from one definition to another: nodes, edges, fields."""
+    from lifecycle.domain.spec_diff import diff_specs
+
+    found = diff_specs(*_both(before, after))
+    if as_json:
+        print_model(found)
+        return
+    click.echo("\n".join(_lines(found)) or "No difference.")
+
+
+@click.command()
+@click.argument("version", type=ref_type)
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+def export(version: Ref, file: Path | None) -> None:
+    """Write a version with its approvals, receipts and audit entries, signed, to FILE or standard output.
+
+    `drls verify` checks it without a store.
+    """
+    with lifecycle() as client:
+        number = version.number or client.pipelines.version(version.name).number
+        data = client.pipelines.export(version.name, number)
+    if file is None:
+        click.echo(data, nl=False)
+        return
+    file.write_bytes(data)
+    click.echo(f"{version.name} v{number} is in {file}.")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@trust_option
+@key_option
+@json_option
+def import_bundle(file: Path, trusted: tuple[str, ...], key: str | None, as_json: bool) -> None:
+    """Save the definition in an exported FILE; its approvals do not count here.
+
+    It must be signed by this installation or by a key given with --trust.
+    """
+    with lifecycle() as client:
+        saved = client.pipelines.import_bundle(file.read_bytes(), trusted=trusted, key=key)
+    _print_version(saved, as_json)
+
+
+@click.command()
+@click.argument("version", type=ref_type)
+@click.option("--to", metavar="NAME", help="The new pipeline; default: a new version of the same.")
+@key_option
+@json_option
+def clone(version: Ref, to: str | None, key: str | None, as_json: bool) -> None:
+    """Save a version again: as the newest of its pipeline, or as another pipeline."""
+    with lifecycle() as client:
+        number = version.number or client.pipelines.version(version.name).number
+        saved = client.pipelines.clone(version.name, number, to=to, key=key)
+    _print_version(saved, as_json)
+
+
+@click.command()
+@click.argument("name")
+@click.confirmation_option(prompt="The name stays reserved for good. Delete the pipeline?")
+@key_option
+@json_option
+def delete(name: str, key: str | None, as_json: bool) -> None:
+    """Delete a pipeline; its versions stay in the store, its name stays reserved."""
+    with lifecycle() as client:
+        client.pipelines.delete(name, key=key)
+    if as_json:
+        print_json({"name": name, "deleted": True})
+        return
+    click.echo(f"{name} is deleted.")
+
+
+def _print_version(saved: VersionInfo, as_json: bool) -> None:
+    if as_json:
+        print_model(saved)
+        return
+    click.echo(f"{saved.pipeline} v{saved.number}, {saved.stage.value}, {saved.digest}")
+
+
+def _both(before: str, after: str) -> tuple[PipelineSpec, PipelineSpec]:
+    if is_file(before) and is_file(after):
+        return read_spec(before), read_spec(after)
+    with lifecycle() as client:
+        found = _spec(client, before), _spec(client, after)
+    if is_file(before) == is_file(after):
+        return found
+    # A file has no lock before it is saved; that is no difference.
+    return found[0].model_copy(update={"lock": None}), found[1].model_copy(update={"lock": None})
+
+
+def _spec(client: Lifecycle, what: str) -> PipelineSpec:
+    if is_file(what):
+        return read_spec(what)
+    ref: Ref = ref_type.convert(what, None, click.get_current_context())
+    return read_spec(client.pipelines.version(ref.name, ref.number).spec, what)
+
+
+def _lines(found: SpecDiff) -> list[str]:
+    lines = [f"- edge {edge}" for edge in found.edges_removed] + [f"+ edge {edge}" for edge in found.edges_added]
+    for field in found.pipeline:
+        lines += _field_lines(field.field, field)
+    for node in found.nodes:
+        if node.change == "changed":
+            for field in node.fields:
+                lines += _field_lines(f"{node.node}.{field.field}", field)
+        else:
+            lines.append(f"{'+' if node.change == 'added' else '-'} node {node.node}")
+    return lines
+
+
+def _field_lines(where: str, field: FieldDiff) -> list[str]:
+    """Text of several lines, as SQL is, line by line."""
+    if field.lines:
+        return [f"~ {where}", *(f"    {line}" for line in field.lines)]
+    return [f"~ {where}: {cell(field.before)} → {cell(field.after)}"]

@@ -1,0 +1,121 @@
+"""`drls promote`: a version goes one environment further."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from drls_dagster.cli.lifecycle import lifecycle
+from drls_dagster.cli.options import Ref, active_number, environment_type, key_option, print_model, ref_type
+from drls_dagster.cli.output import json_option
+from drls_dagster.cli.requests import print_plan, report
+from drls_dagster.errors import DrlsError, UsageError
+
+if TYPE_CHECKING:
+    from drls_dagster.lifecycle_client import Lifecycle
+    from drls_dagster.lifecycle_client.results import Request
+    from lifecycle.domain.draft import Draft
+    from lifecycle.domain.environment import Environment
+
+_POLL_SECONDS = 2.0
+
+
+@click.command()
+@click.argument("version", type=ref_type)
+@click.option("--to", "target", type=environment_type, required=True, help="The environment to promote to.")
+@click.option("--plan", "plan_only", is_flag=True, help="Show what would happen; change nothing.")
+@click.option("--if-plan", metavar="DIGEST", help="Ask only while the plan is still this one.")
+@click.option("--reason", default="", help="Why; everybody sees it.")
+@click.option("--wait", is_flag=True, help="Come back when it is done, or will not be.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long --wait waits at most.")
+@click.option("--break-glass", is_flag=True, help="In an emergency: deploy now, unreviewed. Needs --reason.")
+@key_option
+@json_option
+def promote(
+    version: Ref,
+    target: Environment,
+    plan_only: bool,
+    if_plan: str | None,
+    reason: str,
+    wait: bool,
+    timeout: float | None,
+    break_glass: bool,
+    key: str | None,
+    as_json: bool,
+) -> None:
+    """Promote a version to the next environment, or ask for the approval that this needs.
+
+    Without @VERSION, the one that is active in the environment before. Running it again goes on with the
+    request that is there: it executes or resumes what is approved.
+    """
+    source = target.before
+    if source is None:
+        raise UsageError("a version is active in development when it is saved; promote to qa, uat or production")
+    with lifecycle() as client:
+        number = active_number(client, version, source)
+        if plan_only:
+            _print_draft(client.promotions.plan(version.name, number, target), as_json)
+            return
+        if break_glass:
+            request = client.promotions.break_glass(version.name, number, target, reason=reason, key=key)
+        else:
+            request = _ask(client, version.name, number, target, reason, if_plan, key)
+        if wait:
+            request = _wait(client, request, timeout)
+    report(request, as_json)
+
+
+def _ask(
+    client: Lifecycle, name: str, number: int, target: Environment, reason: str, if_plan: str | None, key: str | None
+) -> Request:
+    """The request for this, new or the one that is there, executed as far as it goes now."""
+    from lifecycle.domain.promotion import State
+
+    unfinished = (State.REQUESTED, State.APPROVED, State.EXECUTING, State.FAILED)
+    known = client.promotions.list(states=unfinished, target=target, pipeline=name)
+    request = next((one for one in known if one.version == number), None)
+    if request is None:
+        request = client.promotions.request(name, number, target, reason=reason, if_plan=if_plan, key=key)
+    elif if_plan is not None and if_plan != request.plan_digest:
+        raise DrlsError(f"request {request.id} asks for the same with another plan; refresh or withdraw it")
+    return (
+        request
+        if request.state is State.REQUESTED or request.state.is_terminal
+        else client.promotions.execute(request.id)
+    )
+
+
+def _wait(client: Lifecycle, request: Request, timeout: float | None) -> Request:
+    """The request when nothing more happens to it by itself. Raises DrlsError when that takes too long."""
+    from lifecycle.domain.promotion import State
+    from lifecycle.errors import Conflict
+
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while not request.state.is_terminal and request.state is not State.FAILED:
+        if deadline is not None and time.monotonic() >= deadline:
+            why = f", waiting: {request.waiting}" if request.waiting else ""
+            raise DrlsError(f"request {request.id} is still {request.state.value}{why} after {timeout:g} s")
+        time.sleep(_POLL_SECONDS if deadline is None else min(_POLL_SECONDS, max(0, deadline - time.monotonic())))
+        request = client.promotions.show(request.id)
+        if request.state is State.APPROVED:
+            try:
+                request = client.promotions.execute(request.id)
+            except Conflict:
+                # Somebody else executes it, or it expired; the next look says which.
+                continue
+    return request
+
+
+def _print_draft(draft: Draft, as_json: bool) -> None:
+    if as_json:
+        print_model(draft)
+        return
+    print_plan(draft.plan, draft.plan.digest)
+    if draft.advice.may_approve:
+        click.echo(f"may approve {', '.join(draft.advice.may_approve)}")
+    for blocked in draft.advice.blocked:
+        click.echo(f"in the way  {blocked}")
+    for warning in draft.advice.warnings:
+        click.echo(f"warning     {warning}")

@@ -1,0 +1,87 @@
+"""What stands for the outside where nothing of it is connected: it says so, it pretends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.plan import PositionPlan
+from lifecycle.errors import Refused
+from lifecycle.ports import (
+    Clock,
+    DataPlane,
+    Move,
+    MoveResult,
+    Orchestrator,
+    RunState,
+    SnapshotFacts,
+    SystemClock,
+    TableFacts,
+)
+
+
+class NoDataPlane(DataPlane):
+    """No catalog is connected: whatever depends on tables is refused."""
+
+    def table(self, table: str, environment: Environment) -> TableFacts:
+        _refuse(f"the state of {table} in {environment.value}")
+
+    def snapshots(
+        self, table: str, environment: Environment, head: int | None, until: int | None
+    ) -> Sequence[SnapshotFacts]:
+        _refuse(f"the history of {table} in {environment.value}")
+
+    def is_on_main(self, table: str, snapshot: int) -> bool:
+        _refuse(f"the history of {table}")
+
+    def fingerprints(self, spec: str, environment: Environment) -> Mapping[str, str]:
+        _refuse(f"the connections of {environment.value}")
+
+    def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
+        _refuse(f"the positions in {source.value} and {target.value}")
+
+    def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
+        _refuse(f"a fresh branch of {', '.join(tables)} for {environment.value}")
+
+    def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:
+        _refuse(f"a tag on {table}")
+
+    def unpin(self, table: str, environment: Environment, tag: str) -> None:
+        _refuse(f"the tags of {table}")
+
+    def move(self, move: Move, environment: Environment) -> MoveResult:
+        _refuse(f"moving {move.ref} of {move.table}")
+
+    def undo(self, move: Move, environment: Environment) -> bool:
+        _refuse(f"moving {move.ref} of {move.table}")
+
+
+class NoOrchestrator(Orchestrator):
+    """Nothing is pushed; who runs pipelines looks for itself, as it must after a lost push too."""
+
+    def run_state(self, run_id: str) -> RunState:
+        return RunState.UNKNOWN
+
+    def deployments_changed(self, environment: Environment) -> None:
+        return
+
+    def launch(self, environment: Environment, pipeline: str, reason: str) -> None:
+        _refuse(f"a run of {pipeline} in {environment.value}")
+
+    def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
+        return
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """What the lifecycle is given of the outside."""
+
+    plane: DataPlane = field(default_factory=NoDataPlane)
+    orchestrator: Orchestrator = field(default_factory=NoOrchestrator)
+    clock: Clock = field(default_factory=SystemClock)
+
+
+def _refuse(what: str) -> NoReturn:
+    raise Refused(f"this needs {what}, and no data plane is connected to this drls: QA is as far as it promotes")

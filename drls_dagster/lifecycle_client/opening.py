@@ -1,0 +1,99 @@
+"""Opening the lifecycle of a DRLS_HOME; the first start makes it (A1, L7)."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from drls_dagster.lifecycle_client.adapters import Adapters
+from drls_dagster.settings import Settings, make_private
+from lifecycle.audit import load_signing_key
+from lifecycle.errors import StoreError
+from lifecycle.store.engine import open_engine
+from lifecycle.store.schema import SchemaState, describe, schema_state
+from lifecycle.store.store import Store
+from lifecycle.store.tables_people import PersonRow
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.first_start import FirstStart, first_start
+
+
+def store_url(settings: Settings) -> str:
+    """Where the store is; SQLite at DRLS_HOME/lifecycle.db unless the settings say otherwise."""
+    return settings.lifecycle.url or f"sqlite:///{settings.home / 'lifecycle.db'}"
+
+
+def signing_key_file(settings: Settings) -> Path:
+    """The private key that signs the audit head and bundles."""
+    return settings.home / "signing-key.pem"
+
+
+def open_context(settings: Settings, adapters: Adapters, welcome: Callable[[FirstStart], None]) -> Context:
+    """The store with its ports. Where there is no store yet it is made, and `welcome` keeps the Admin's token.
+
+    Raises StoreError for a store of another DRLS.
+    """
+    make_private(settings.home)
+    url = store_url(settings)
+    key = load_signing_key(signing_key_file(settings))
+    if _is_new(url):
+        # Who comes second must find the token, not only the store.
+        with FileLock(settings.home / "lifecycle.lock"):
+            make_store(settings, adapters, welcome)
+    return _context(Store.open(url, key, adapters.clock), adapters)
+
+
+def make_store(settings: Settings, adapters: Adapters, welcome: Callable[[FirstStart], None]) -> None:
+    """Makes or migrates the store; safe to repeat, and for several at once."""
+    make_private(settings.home)
+    key = load_signing_key(signing_key_file(settings))
+    store = Store.create(store_url(settings), key, adapters.clock)
+    try:
+        started = first_start(_context(store, adapters), os_user=os_user())
+        if started is not None:
+            welcome(started)
+    finally:
+        store.close()
+
+
+def os_user() -> str:
+    """The user of the operating system, for the audit log (A4)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def host() -> str:
+    """This machine, for the audit log (A4)."""
+    return socket.gethostname()
+
+
+def _is_new(url: str) -> bool:
+    """Whether there is no store yet, or one whose first start was interrupted."""
+    engine = open_engine(url)
+    try:
+        match schema_state(engine):
+            case SchemaState.EMPTY:
+                return True
+            case SchemaState.CURRENT:
+                with engine.connect() as connection:
+                    return connection.execute(select(PersonRow.id).limit(1)).first() is None
+            case _:
+                return False
+    except OperationalError as error:
+        raise StoreError(f"cannot open {describe(engine)}: {error.orig}") from None
+    finally:
+        engine.dispose()
+
+
+def _context(store: Store, adapters: Adapters) -> Context:
+    executor = f"drls-{host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return Context(store, adapters.plane, adapters.orchestrator, adapters.clock, executor)

@@ -1,0 +1,222 @@
+"""What the lifecycle answers: names instead of ids, so that people and programs can read it as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.environment import Environment, Role, Stage
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import PersonKind, ScopeKind
+from lifecycle.domain.plan import Plan
+from lifecycle.domain.policy import HoldKind, Policy
+from lifecycle.domain.promotion import Comment, Decision, Promotion, State, Verdict
+from lifecycle.domain.version import Label
+
+
+class VersionInfo(Frozen):
+    """A version without its definition. `active_in` is empty for one that is superseded or retired."""
+
+    pipeline: str
+    number: int
+    digest: str
+    stage: Stage
+    active_in: tuple[Environment, ...]
+    message: str
+    author: str | None
+    created_at: datetime
+
+
+class VersionDetail(VersionInfo):
+    """A version with its definition (JSON, lock included) and where it came from."""
+
+    spec: str
+    origin: dict[str, Any]
+
+
+class PipelineInfo(Frozen):
+    """A pipeline. `active` is the number of the version that is active, by environment."""
+
+    name: str
+    newest: int
+    active: dict[Environment, int]
+
+
+class Request(Frozen):
+    """A request to promote, or a rollback or a broken glass, which execute at once.
+
+    `waiting` says what an approved one waits for; `outcome` why one is over without effect.
+    """
+
+    id: int
+    revision: int
+    kind: str
+    pipeline: str
+    version: int
+    target: Environment
+    state: State
+    plan_digest: str
+    requested_by: str | None
+    acted_for: str | None
+    reason: str
+    requested_at: datetime
+    expires_at: datetime
+    finished_at: datetime | None
+    outcome: str
+    refresh_of: int | None
+    waiting: str = ""
+
+
+def request_of(promotion: Promotion, person: Callable[[int | None], str | None], waiting: str = "") -> Request:
+    """A stored request with names; `person` gives an account's."""
+    return Request(
+        id=promotion.id,
+        revision=promotion.revision,
+        kind=promotion.plan.kind,
+        pipeline=promotion.plan.pipeline,
+        version=promotion.plan.version,
+        target=promotion.target,
+        state=promotion.state,
+        plan_digest=promotion.plan_digest,
+        requested_by=person(promotion.requested_by),
+        acted_for=person(promotion.acted_for),
+        reason=promotion.reason,
+        requested_at=promotion.requested_at,
+        expires_at=promotion.expires_at,
+        finished_at=promotion.finished_at,
+        outcome=promotion.outcome,
+        refresh_of=promotion.refresh_of,
+        waiting=waiting,
+    )
+
+
+class Decided(Frozen):
+    """What a person said to a request; `role` is what they were at that moment."""
+
+    person: str
+    verdict: Verdict
+    reason: str
+    role: str
+    own_work: bool
+    at: datetime
+
+
+class Remark(Frozen):
+    """A comment on a request."""
+
+    person: str
+    body: str
+    at: datetime
+
+
+def decided(decision: Decision, person: Callable[[int | None], str | None]) -> Decided:
+    """A stored decision with a name."""
+    return Decided(
+        person=person(decision.person) or "",
+        verdict=decision.verdict,
+        reason=decision.reason,
+        role=decision.role,
+        own_work=decision.own_work,
+        at=decision.at,
+    )
+
+
+def remark(comment: Comment, person: Callable[[int | None], str | None]) -> Remark:
+    """A stored comment with a name."""
+    return Remark(person=person(comment.person) or "", body=comment.body, at=comment.at)
+
+
+class RequestDetail(Request):
+    """A request with what is to be approved, by whom, and what was said so far."""
+
+    plan: Plan
+    quorum: str | None
+    may_approve: tuple[str, ...]
+    decisions: tuple[Decided, ...]
+    comments: tuple[Remark, ...]
+
+
+class Active(Frozen):
+    """A version that is, or was (`until`), active in an environment."""
+
+    environment: Environment
+    pipeline: str
+    version: int
+    digest: str
+    label: Label
+    reason: str
+    request: int | None
+    since: datetime
+    until: datetime | None
+
+
+class HoldInfo(Frozen):
+    """A freeze or a stop of a pipeline, or (None) of the environment."""
+
+    id: int
+    kind: HoldKind
+    environment: Environment
+    pipeline: str | None
+    reason: str
+    set_by: str | None
+    set_at: datetime
+    lifted_at: datetime | None
+
+
+class PolicyInfo(Frozen):
+    """The newest revision for exactly this scope; `body` None: taken away."""
+
+    environment: Environment
+    pipeline: str | None
+    revision: int
+    body: Policy | None
+    set_by: str | None
+    at: datetime
+
+
+class GrantInfo(Frozen):
+    """A role on a scope; `team` names the team through which a person has it."""
+
+    id: int
+    role: Role
+    scope: ScopeKind
+    scope_value: str
+    team: str | None = None
+
+
+class PersonInfo(Frozen):
+    """An account with its teams and grants."""
+
+    name: str
+    kind: PersonKind
+    display_name: str
+    email: str | None
+    email_verified: bool
+    acts_for: str | None
+    disabled_at: datetime | None
+    teams: tuple[str, ...]
+    grants: tuple[GrantInfo, ...]
+
+
+class TeamInfo(Frozen):
+    """A team with its members and grants."""
+
+    name: str
+    members: tuple[str, ...]
+    grants: tuple[GrantInfo, ...]
+
+
+class Me(Frozen):
+    """Whose token is in use, and what it may do at most. `store` says where the lifecycle is.
+
+    `can_return`: there is another way to sign in, so that this token can be forgotten.
+    """
+
+    name: str
+    store: str
+    roles: tuple[str, ...]
+    teams: tuple[str, ...]
+    scopes: tuple[TokenScope, ...]
+    can_return: bool

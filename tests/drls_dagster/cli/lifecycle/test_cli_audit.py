@@ -1,0 +1,120 @@
+"""audit log, verify, export, anchor; db upgrade, check, backup."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from drls_dagster.cli import doctor_checks
+from drls_dagster.settings import load_settings
+from tests.drls_dagster.cli.lifecycle.shell import Shell
+
+
+def test_the_log_says_who_did_what_and_through_what(shell: Shell) -> None:
+    shell.save()
+    (entry,) = shell("audit", "log", "--verb", "version.saved", "--json").json
+    assert (entry["actor"]["name"], entry["subject"]) == ("ada", "pipeline:flights")
+    assert entry["actor"]["way_in"] == ("rest" if shell.url else "cli")
+    assert bool(entry["actor"]["os_user"]) == (shell.url is None)
+    assert "version.saved" in shell("audit", "log", "--limit", "5").out
+
+
+def test_an_exported_log_is_checked_offline(shell: Shell, tmp_path: Path) -> None:
+    file, anchor = tmp_path / "log.jsonl", tmp_path / "anchor.jsonl"
+    assert "The log is whole" in shell("audit", "verify").out
+    shell("audit", "anchor", str(anchor))
+    shell("audit", "export", str(file))
+    assert "is there already" in shell("audit", "export", str(file), fails=1).err
+    key = json.loads(anchor.read_text())["key"]
+    for trust in ([], ["--anchor", str(anchor)], ["--key", key]):
+        assert shell("audit", "verify", str(file), *trust, "--json", by=None).json["findings"] == []
+
+
+@pytest.mark.parametrize("harm", ["edit", "delete", "tail", "reorder"])
+def test_every_harm_to_an_exported_log_is_found(shell: Shell, tmp_path: Path, harm: str) -> None:
+    file = tmp_path / "log.jsonl"
+    shell("audit", "export", str(file))
+    lines = file.read_text().splitlines()
+    match harm:
+        case "edit":
+            lines[3] = lines[3].replace('"verb":"', '"verb":"un')
+        case "delete":
+            del lines[3]
+        case "tail":
+            del lines[-1]
+        case _:
+            lines[3], lines[4] = lines[4], lines[3]
+    file.write_text("\n".join(lines))
+    said = shell("audit", "verify", str(file), by=None, fails=1)
+    assert "entr" in said.err
+    assert not said.out
+
+
+def test_a_rewritten_store_is_found_by_its_anchor(local: Shell, tmp_path: Path) -> None:
+    anchor = tmp_path / "anchor.jsonl"
+    before = (local.home / "lifecycle.db").read_bytes()
+    local.save()
+    local("audit", "anchor", str(anchor))
+    (local.home / "lifecycle.db").write_bytes(before)
+    local("audit", "verify")
+    assert "its end was cut off" in local("audit", "verify", "--anchor", str(anchor), fails=1).err
+
+
+def test_wrong_files_and_keys_are_wrong_use(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "some.json"
+    file.write_text('{"a": 1}\n')
+    assert "is no exported audit log" in shell("audit", "verify", str(file), by=None, fails=2).err
+    assert "holds no anchors" in shell("audit", "verify", "--anchor", str(file), fails=2).err
+    assert "64 hexadecimal digits" in shell("audit", "verify", "--key", "x", fails=2).err
+
+
+def test_the_database_is_made_checked_and_copied(fresh: Shell, tmp_path: Path) -> None:
+    assert "drls db upgrade" in fresh("db", "check", by=None, fails=1).err
+    assert "is made" in fresh("db", "upgrade", by=None).out
+    assert "was current already" in fresh("db", "upgrade", by=None).out
+    assert fresh("db", "check", "--json", by=None).json["schema"] == "current"
+    copy = tmp_path / "copy.db"
+    fresh("db", "backup", str(copy), by=None)
+    assert "is there already" in fresh("db", "backup", str(copy), by=None, fails=1).err
+    (fresh.home / "lifecycle.db").write_bytes(copy.read_bytes())
+    assert "admin" in fresh("whoami", by=None).out
+
+
+def test_a_database_of_a_newer_drls_is_refused(local: Shell) -> None:
+    with closing(sqlite3.connect(local.home / "lifecycle.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'later'")
+    for command in (("whoami",), ("db", "check"), ("db", "upgrade")):
+        assert "newer DRLS" in local(*command, fails=1).err
+
+
+def test_a_damaged_database_is_found(local: Shell) -> None:
+    file = local.home / "lifecycle.db"
+    data = bytearray(file.read_bytes())
+    data[-8192:-4096] = b"\xff" * 4096
+    file.write_bytes(data)
+    local("db", "check", fails=1)
+
+
+def test_a_database_that_is_not_there_is_one_line(local: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRLS_LIFECYCLE__URL", f"sqlite:///{local.home}/nowhere/lifecycle.db")
+    said = local("whoami", fails=1)
+    assert len(said.err.splitlines()) == 1
+    assert "cannot open sqlite" in said.err
+
+
+def test_a1_doctor_says_who_owns_the_store(local: Shell) -> None:
+    found = doctor_checks.lifecycle(load_settings())
+    assert found.state == "ok"
+    assert "whoever can write it, or read its keys, owns what it says" in found.detail
+    with closing(sqlite3.connect(local.home / "lifecycle.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'later'")
+    assert doctor_checks.lifecycle(load_settings()).state == "fail"
+
+
+def test_doctor_makes_no_store(fresh: Shell) -> None:
+    assert "is made at first use" in doctor_checks.lifecycle(load_settings()).detail
+    assert not fresh.home.exists()

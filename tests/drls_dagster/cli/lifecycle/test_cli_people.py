@@ -1,0 +1,66 @@
+"""user and team."""
+
+from __future__ import annotations
+
+from tests.drls_dagster.cli.lifecycle.shell import PASSWORD, Shell
+
+
+def test_only_an_admin_adds_people_and_grants(shell: Shell) -> None:
+    assert "needs the role Admin" in shell("user", "add", "eve", by="lea", fails=1).err
+    assert shell("user", "add", "eve", "--email", "eve@example.org", "--json").json["grants"] == []
+    assert "there is an account 'eve' already" in shell("user", "add", "eve", fails=1).err
+    granted = shell("user", "grant", "eve", "DataEngineer", "--on", "domain=risk", "--json").json
+    assert (granted["scope"], granted["scope_value"]) == ("tag", "domain=risk")
+    assert shell("user", "grant", "eve", "DataEngineer", "--on", "domain=risk", "--json").json == granted
+    shell("user", "grant", "eve", "Emperor", fails=2)
+    shell("user", "grant", "nobody", "Viewer", fails=1)
+    shell("user", "add", "no body", fails=2)
+
+
+def test_a_revoked_grant_is_gone_and_the_last_admin_stays(shell: Shell) -> None:
+    grants = {one["name"]: one["grants"] for one in shell("user", "list", "--json").json}
+    shell("user", "revoke", str(grants["ada"][0]["id"]))
+    shell("pipeline", "save", shell.file(), by="ada", fails=1)
+    assert "last Admin" in shell("user", "revoke", str(grants["admin"][0]["id"]), fails=1).err
+    assert "last Admin" in shell("user", "disable", "admin", fails=1).err
+
+
+def test_a_disabled_account_cannot_do_anything(shell: Shell) -> None:
+    shell("user", "disable", "ada")
+    shell("whoami", by="ada", fails=1)
+    assert "disabled" in shell("user", "list", by="vic").out
+
+
+def test_a_new_password_ends_every_token(shell: Shell) -> None:
+    assert "at least 12 characters" in shell("user", "password", "ada", by="ada", stdin="short", fails=2).err
+    shell("user", "password", "ada", by="lea", stdin=PASSWORD, fails=1)
+    shell("user", "password", "ada", by="ada", stdin="another long password")
+    shell("whoami", by="ada", fails=1)
+    shell("login", "ada", by=None, stdin="another long password")
+
+
+def test_a_team_has_members_and_grants(shell: Shell) -> None:
+    shell("team", "add", "risk", by="ada", fails=1)
+    shell("team", "add", "risk")
+    shell("team", "add", "risk", fails=1)
+    shell("team", "grant", "risk", "LeadDataEngineer", "--on", "flights")
+    shell("team", "join", "risk", "vic")
+    assert shell("team", "join", "risk", "vic", "--json").json["members"] == ["vic"]
+    assert "LeadDataEngineer on flights" in shell("whoami", by="vic").out
+    assert "risk" in shell("team", "list", by="vic").out
+    shell("team", "leave", "risk", "vic")
+    assert shell("team", "list", "--json").json[0]["members"] == []
+    assert "there is no team 'nobody'" in shell("team", "join", "nobody", "vic", fails=1).err
+
+
+def test_who_may_see_one_pipeline_sees_only_that(shell: Shell) -> None:
+    shell.save()
+    shell("pipeline", "save", shell.file("trains"), by="ada")
+    shell("user", "add", "eve")
+    shell("user", "grant", "eve", "Viewer", "--on", "trains")
+    shell("user", "password", "eve", stdin=PASSWORD)
+    shell("login", "eve", by=None, stdin=PASSWORD)
+    assert [one["name"] for one in shell("pipeline", "list", "--json", by=None).json] == ["trains"]
+    assert [one["pipeline"] for one in shell("env", "--json", by=None).json["active"]] == ["trains"]
+    shell("pipeline", "show", "flights", by=None, fails=1)
+    shell("audit", "log", by=None, fails=1)
