@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.bench_flights import Flights
-from benchmarks.lab import Lab, in_turn, median, seconds
+from benchmarks.lab import Lab, in_turn, median, run_seconds, seconds
 from benchmarks.report import Line, Side, at_most
 from drls_dagster.engine.processes import proportional_memory
 from drls_dagster.engine.session import session
@@ -32,9 +32,7 @@ def _steps(lab: Lab) -> Line:
         assert loaded.spec is not None
         nodes = select_nodes(loaded.spec, None)
         outcome = launch(loaded, lab.settings, "development", nodes=nodes, parameters={}, partitions=None)
-        if not outcome.success:
-            raise RuntimeError(f"the chain failed: {outcome.failure}")
-        return outcome.seconds
+        return run_seconds(outcome)
 
     with session(lab.settings) as opened:
 

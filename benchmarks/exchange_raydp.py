@@ -41,8 +41,9 @@ def main() -> None:
     conf = spark_conf(settings, ensure_jars(settings), 0)
     conf = {name: value for name, value in conf.items() if name != "spark.plugins" and ".connect." not in name}
     engine = settings.engine
+    # Without fault_tolerant_mode from_spark refuses.
     spark = raydp.init_spark(
-        "bench", engine.executors, engine.cores, engine.memory, fault_tolerant_mode=False, configs=conf
+        "bench", engine.executors, engine.cores, engine.memory, fault_tolerant_mode=True, configs=conf
     )
     spark.read.parquet(source).selectExpr("sum(id)", "sum(a)", "sum(b)").collect()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 from drls_dagster.engine import client
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.state import EngineState
+from drls_dagster.launch import RunOutcome
 from drls_dagster.settings import Settings, home_folder, load_settings
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -96,7 +98,7 @@ class Worker:
             )
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Raises RuntimeError with the end of the log when the process fails."""
+        """Raises RuntimeError with the log's last errors when the process fails."""
         assert self.process.stdin
         assert self.process.stdout
         with contextlib.suppress(BrokenPipeError):
@@ -104,8 +106,9 @@ class Worker:
             self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            told = self.log.read_text(errors="replace").splitlines()[-15:]
-            raise RuntimeError(f"{self.log.stem} ended with {self.process.wait()}:\n" + "\n".join(told))
+            log = self.log.read_text(errors="replace").splitlines()
+            told = [text for text in log if re.match(r"\S*(Error|Exception)\b", text.lstrip(": "))] or log
+            raise RuntimeError(f"{self.log.stem} ended with {self.process.wait()}:\n" + "\n".join(told[-3:]))
         return json.loads(line)
 
     def close(self) -> None:
@@ -151,6 +154,15 @@ def command_seconds(*command: str) -> float:
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
     return took
+
+
+def run_seconds(outcome: RunOutcome) -> float:
+    """How long a run took. Raises RuntimeError when it failed, KeyboardInterrupt when it was interrupted."""
+    if "DagsterExecutionInterruptedError" in outcome.failure:
+        raise KeyboardInterrupt  # Dagster has signal handlers of its own while it runs
+    if not outcome.success:
+        raise RuntimeError(f"the run failed: {outcome.failure}")
+    return outcome.seconds
 
 
 def median(values: Sequence[float]) -> float:

@@ -37,7 +37,7 @@ class Side:
         digits = 0 if self.unit == "MB" else 2
         text = f"{self.median:.{digits}f} {self.unit}"
         if len(self.values) > 1:
-            text += f" [{min(self.values):.{digits}f}–{max(self.values):.{digits}f}]"
+            text += f" ({min(self.values):.{digits}f}–{max(self.values):.{digits}f})"
         return f"{self.what}: {text}"
 
 
@@ -71,7 +71,7 @@ def at_most(benchmark: str, what: str, a: Side, b: Side, limit: float, wanted: s
 
 def show(lines: Sequence[Line], console: Console) -> None:
     """The table; a line that missed what is wanted is red and says MISSED."""
-    table = Table("benchmark", "A (median [least–most])", "B", "B / A", "wanted", "ok", title="benchmarks")
+    table = Table("benchmark", "A (median, least–most)", "B", "B / A", "wanted", "ok", title="benchmarks")
     for line in lines:
         mark = {True: "yes", False: "MISSED", None: ""}[line.ok]
         table.add_row(

@@ -25,6 +25,7 @@ from drls_dagster.engine.conf import spark_conf
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.engine.processes import MARK
+from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Driver:
         os.environ["SPARK_CONNECT_AUTHENTICATE_TOKEN"] = token
         import raydp
 
+        if " " in raydp.__file__:
+            raise DrlsError(f"RayDP cannot start from a path with a space ({sys.prefix}); move the environment")
         port = free_port()
         spark = raydp.init_spark(
             _APP,
@@ -203,6 +206,8 @@ def main() -> None:
         PYSPARK_PYTHON=sys.executable,
         PYSPARK_DRIVER_PYTHON=sys.executable,
         RAY_USAGE_STATS_ENABLED="0",
+        # Ray's default is 15: beside a busy Spark executor a Ray step would get a thirtieth of a core.
+        RAY_worker_niceness="0",
         # RayDP starts executors with -Xms at the full size, which would never be given back. Of all ways to
         # set options only this variable comes after that.
         _JAVA_OPTIONS=f"-Xms64m {os.environ.get('_JAVA_OPTIONS', '')}".strip(),

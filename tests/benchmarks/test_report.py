@@ -34,7 +34,7 @@ def test_at_most(limit: float, ok: bool) -> None:
 def test_the_table_shows_median_spread_and_what_was_missed() -> None:
     out = io.StringIO()
     show([at_least("b", "w", FAST, SLOW, 6)], Console(file=out, width=200))
-    for text in ("2.00 s [1.00–3.00]", "10.00 s [9.00–11.00]", "5.00", "≥ 6 ×", "MISSED"):
+    for text in ("2.00 s (1.00–3.00)", "10.00 s (9.00–11.00)", "5.00", "≥ 6 ×", "MISSED"):
         assert text in out.getvalue()
 
 
