@@ -52,6 +52,7 @@ def main() -> int:
                 errors.print(f"{name}: {time.perf_counter() - began:.0f} s")
     except KeyboardInterrupt:
         errors.print("interrupted; what was started is stopped")
+        show(lines, console)
         return 130
     show(lines, console)
     path = given.json or RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"

@@ -70,7 +70,7 @@ def run(lab: Lab) -> list[Line]:
     note = f"the runner's own first such step took {first:.1f} s"
     return [
         at_least("ray_step", "whole process", a, Side("a process with a Ray job of its own", theirs), 3, note),
-        at_least("ray_step", "without Python's start and imports", a, Side("from ray.init on", tuple(inside)), 3),
+        Line("ray_step", "without Python's start and imports", a, Side("from ray.init on", tuple(inside))),
     ]
 
 

@@ -206,7 +206,7 @@ def main() -> None:
         PYSPARK_PYTHON=sys.executable,
         PYSPARK_DRIVER_PYTHON=sys.executable,
         RAY_USAGE_STATS_ENABLED="0",
-        # Ray's default is 15: beside a busy Spark executor a Ray step would get a thirtieth of a core.
+        # Ray's default is 15, and executors are Ray workers: a run would give way to all else on the machine.
         RAY_worker_niceness="0",
         # RayDP starts executors with -Xms at the full size, which would never be given back. Of all ways to
         # set options only this variable comes after that.

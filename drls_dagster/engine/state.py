@@ -89,6 +89,12 @@ def read_state(settings: Settings) -> EngineState | None:
         return None
 
 
+def is_serving(settings: Settings, engine_id: str) -> bool:
+    """Whether that engine runs and does not end just now."""
+    state = read_state(settings)
+    return state is not None and state.engine_id == engine_id and state.phase == "running" and state.is_alive
+
+
 def read_runner(settings: Settings, engine_id: str) -> RunnerState | None:
     """The runner of that engine, None while it is not up."""
     try:

@@ -12,7 +12,7 @@ from dagster_pyspark import PySparkResource
 from pydantic import Field, PrivateAttr
 
 from drls_dagster.engine.session import EngineSession, close_session, open_session
-from drls_dagster.engine.state import lease
+from drls_dagster.engine.state import is_serving, lease
 from drls_dagster.settings import Settings, load_settings
 
 Scoped = TypeVar("Scoped")
@@ -60,7 +60,7 @@ class SparkOnRay(PySparkResource):
 
     def session(self) -> EngineSession:
         """The run's session, opened at first use. Raises EngineError."""
-        if self._session is None or not self._session.is_alive:
+        if self._session is None or self._is_lost(self._session):
             if self._session is None:
                 self._stack.enter_context(lease(self.settings))
             else:
@@ -69,6 +69,9 @@ class SparkOnRay(PySparkResource):
             for key, value in self.spark_config.items():
                 self._session.spark.conf.set(key, str(value))
         return self._session
+
+    def _is_lost(self, session: EngineSession) -> bool:
+        return session.engine is not None and not is_serving(self.settings, session.engine_id)
 
     def _report(self, detail: str) -> None:
         if self._log is not None:
