@@ -325,4 +325,5 @@ def test_the_whole_life(database: str, request: pytest.FixtureRequest, signing_k
         ),
     )
     assert machine.steps >= 2000  # pyright: ignore[reportAttributeAccessIssue]
-    assert machine.promoted_total >= 50  # pyright: ignore[reportAttributeAccessIssue]
+    # What was done must be more than being refused.
+    assert machine.promoted_total >= 10  # pyright: ignore[reportAttributeAccessIssue]
