@@ -5,16 +5,20 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench java lock clean
+.PHONY: help demo test test-postgres check bench java lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-7s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
 
 demo: $(READY) java ## Build and promote the example pipelines, in DRLS_HOME
 	$(PYTHON) -m drls_dagster.cli.main demo
 
 test: $(READY) java ## Run the tests that need no server, browser or Kubernetes
 	$(PYTHON) -m pytest -m "not postgres and not browser and not k8s"
+
+test-postgres: $(READY) ## Run the tests that need a PostgreSQL server, which they start themselves
+	@scripts/postgres.sh
+	$(PYTHON) -m pytest -m postgres
 
 check: $(READY) ## Lint, format, types, import layers, lock file
 	$(PYTHON) -m ruff check .
