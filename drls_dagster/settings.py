@@ -86,9 +86,7 @@ class Settings(BaseSettings):
     url: str | None = Field(
         default=None, pattern=r"^https?://[^/\s@]+(/[^\s@]*)?$", description="A DRLS server, instead of the store here"
     )
-    pipelines: Path | None = Field(
-        default=None, description="Folder of pipeline files; default DRLS_HOME/pipelines"
-    )
+    pipelines: Path | None = Field(default=None, description="Folder of pipeline files; default DRLS_HOME/pipelines")
     landing: str | None = Field(default=None, description="Default: DRLS_HOME/landing")
     catalog: CatalogSettings = CatalogSettings()
     engine: EngineSettings = EngineSettings()

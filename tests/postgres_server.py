@@ -61,9 +61,7 @@ def running_postgres() -> Iterator[PostgresServer]:
     try:
         yield PostgresServer(port)
     finally:
-        subprocess.run(
-            [*control, "-m", "immediate", "stop"], check=False, stdout=subprocess.DEVNULL, **as_user
-        )
+        subprocess.run([*control, "-m", "immediate", "stop"], check=False, stdout=subprocess.DEVNULL, **as_user)
         shutil.rmtree(folder, ignore_errors=True)
 
 

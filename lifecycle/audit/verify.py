@@ -41,9 +41,7 @@ class Verdict(Frozen):
         return not self.findings
 
 
-def verify(
-    entries: Iterable[Entry], head: Head, keys: Mapping[str, str], anchors: Sequence[Head] = ()
-) -> Verdict:
+def verify(entries: Iterable[Entry], head: Head, keys: Mapping[str, str], anchors: Sequence[Head] = ()) -> Verdict:
     """Checks a log from its first entry on.
 
     `keys` are the trusted public keys by key id (hexadecimal); a key that came with the log proves
@@ -56,9 +54,7 @@ def verify(
         findings.extend(_check_signature(f"the anchor at {anchor.sequence}", anchor, keys))
         if anchor.log != head.log:
             findings.append(
-                _found(
-                    Harm.FORKED, 0, f"the anchor at {anchor.sequence} is of another log: the log was replaced"
-                )
+                _found(Harm.FORKED, 0, f"the anchor at {anchor.sequence} is of another log: the log was replaced")
             )
     count, last, previous = 0, 0, genesis(head.log).hash
     hash_at_head: str | None = previous if head.sequence == 0 else None
@@ -78,9 +74,7 @@ def verify(
             hash_at_head = entry.hash
         last, previous = entry.sequence, entry.hash
     if last < head.sequence:
-        findings.append(
-            _found(Harm.TAIL, last + 1, f"entries {last + 1} to {head.sequence} are missing at the end")
-        )
+        findings.append(_found(Harm.TAIL, last + 1, f"entries {last + 1} to {head.sequence} are missing at the end"))
     elif last > head.sequence:
         findings.append(
             _found(
@@ -128,12 +122,8 @@ def _check_entry(entry: Entry, log: str, last: int, previous: str) -> Iterable[F
     if number == last:
         yield _found(Harm.FORKED, number, f"there are two entries {number}: the log was forked")
     elif number < last:
-        yield _found(
-            Harm.REORDERED, number, f"entry {number} stands after entry {last}: entries were reordered"
-        )
+        yield _found(Harm.REORDERED, number, f"entry {number} stands after entry {last}: entries were reordered")
     elif number > last + 1:
         yield _found(Harm.MISSING, last + 1, f"entries {last + 1} to {number - 1} are missing")
     elif entry.previous != previous:
-        yield _found(
-            Harm.BROKEN, number, f"entry {number} does not follow entry {last}: one of both was replaced"
-        )
+        yield _found(Harm.BROKEN, number, f"entry {number} does not follow entry {last}: one of both was replaced")

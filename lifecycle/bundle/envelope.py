@@ -48,9 +48,7 @@ def read_bundle(data: bytes, trusted: Iterable[str]) -> Bundle:
         return Bundle.model_validate(_limited(envelope.payload))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise Invalid(
-            f"the bundle is of another DRLS: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        ) from None
+        raise Invalid(f"the bundle is of another DRLS: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def _limited(data: bytes) -> Any:

@@ -51,8 +51,7 @@ def choose_carry(
             return _code(f"{read.node} read {read.name} from another place than production does")
     if next_target_run is not None and next_target_run < expires_at:
         return _code(
-            f"production writes these tables again at {next_target_run:%Y-%m-%d %H:%M} UTC, "
-            f"before the request expires"
+            f"production writes these tables again at {next_target_run:%Y-%m-%d %H:%M} UTC, before the request expires"
         )
     return CarryDecision(
         carry=Carry.SNAPSHOT, reason="every input is production's own: what was looked at becomes production"

@@ -92,9 +92,7 @@ def _checks_missing(table: str, blocking: Sequence[str], receipts: Sequence[Rece
             if name not in results:
                 problems.append(f"{table}: the check {name} did not run in receipt {receipt.id}: run again")
             elif not results[name].passed:
-                problems.append(
-                    f"{table}: the check {name} failed in receipt {receipt.id}: repair and run again"
-                )
+                problems.append(f"{table}: the check {name} failed in receipt {receipt.id}: repair and run again")
     return problems
 
 

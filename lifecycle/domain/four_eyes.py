@@ -18,9 +18,7 @@ class Eligibility(Frozen):
     reachable: bool
 
 
-def contributor_identities(
-    contributions: Iterable[Contribution], people: Mapping[int, Person]
-) -> frozenset[str]:
+def contributor_identities(contributions: Iterable[Contribution], people: Mapping[int, Person]) -> frozenset[str]:
     """The identities behind contributions: who did it, who it was done for, whom a service acts for."""
     found: set[str] = set()
     for contribution in contributions:

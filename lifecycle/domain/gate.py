@@ -41,9 +41,7 @@ class GateFacts(Frozen):
     why: str | None
 
 
-def decide(
-    action: Action, environment: Environment, name: str, facts: GateFacts | None, *, intact: bool
-) -> Answer:
+def decide(action: Action, environment: Environment, name: str, facts: GateFacts | None, *, intact: bool) -> Answer:
     """The rule. `intact`: the stored spec still has the digest that it was saved under."""
     where = environment.value
     if facts is None or facts.deleted:
@@ -61,9 +59,7 @@ def decide(
         return Answer(allowed=True, reason="unreviewed release" if facts.label is Label.UNREVIEWED else "")
     if facts.active_number is None:
         return _no(f"{version} is not active in {where}; promote it: drls promote {name} --to {where}")
-    return _no(
-        f"{version} is not active in {where}: v{facts.active_number} is; promote {version} to change that"
-    )
+    return _no(f"{version} is not active in {where}: v{facts.active_number} is; promote {version} to change that")
 
 
 def _of_admission(facts: GateFacts, version: str, where: str) -> Answer:

@@ -119,9 +119,7 @@ def _compare(field: str, before: Any, after: Any, named_by: str | None) -> Seque
     if named_by is not None:
         ours, theirs = _by_name(before, named_by), _by_name(after, named_by)
         names = [*ours, *(name for name in theirs if name not in ours)]
-        found = [
-            c for name in names for c in _compare_item(f"{field}[{name}]", ours.get(name), theirs.get(name))
-        ]
+        found = [c for name in names for c in _compare_item(f"{field}[{name}]", ours.get(name), theirs.get(name))]
         return found or (FieldChange(field=f"{field} (order)", approved=list(ours), now=list(theirs)),)
     return (FieldChange(field=field, approved=before, now=after),)
 

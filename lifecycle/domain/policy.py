@@ -35,12 +35,8 @@ class Policy(Frozen):
         default=None, description="Whether schedules run; unless it says so, in production only"
     )
     on_promote: Literal["nothing", "run"] = "nothing"
-    break_glass: Role | None = Field(
-        default=Role.LEAD, description="Who may deploy without approval; null: nobody"
-    )
-    break_glass_review: Duration = Field(
-        default=timedelta(days=2), description="The later review is due after so long"
-    )
+    break_glass: Role | None = Field(default=Role.LEAD, description="Who may deploy without approval; null: nobody")
+    break_glass_review: Duration = Field(default=timedelta(days=2), description="The later review is due after so long")
     reminder: Duration | None = Field(
         default=timedelta(days=1), description="Pending requests are brought to mind so often"
     )

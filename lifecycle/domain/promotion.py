@@ -188,9 +188,7 @@ def apply(promotion: Promotion, change: Change) -> Promotion:
             return _next(promotion, state=State.FAILED, outcome=change.outcome, lease_until=None)
         case Undone():
             _expect_executor(promotion, change.executor)
-            return _next(
-                promotion, state=change.state, outcome=change.outcome, finished_at=change.at, lease_until=None
-            )
+            return _next(promotion, state=change.state, outcome=change.outcome, finished_at=change.at, lease_until=None)
         case _:
             assert_never(change)
 
@@ -203,9 +201,7 @@ def _lease_is_over(promotion: Promotion, change: Started) -> bool:
 def _expect(promotion: Promotion, *states: State, doing: str) -> None:
     if promotion.state not in states:
         why = f" ({promotion.outcome})" if promotion.outcome else ""
-        raise Conflict(
-            f"request {promotion.id} is {promotion.state.value}{why} and cannot be {doing} any more"
-        )
+        raise Conflict(f"request {promotion.id} is {promotion.state.value}{why} and cannot be {doing} any more")
 
 
 def _expect_executor(promotion: Promotion, executor: str) -> None:

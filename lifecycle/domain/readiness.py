@@ -18,9 +18,7 @@ class Waiting(Frozen):
     until: datetime | None = None
 
 
-def waits_for(
-    active: Deployment | None, freeze: Hold | None, policy: Policy, now: datetime
-) -> Waiting | None:
+def waits_for(active: Deployment | None, freeze: Hold | None, policy: Policy, now: datetime) -> Waiting | None:
     """None when a request whose version is active (`active`) in its source may execute at `now`."""
     if freeze is not None:
         return Waiting(why=f"{freeze.environment.value} is frozen: {freeze.reason}")

@@ -73,9 +73,7 @@ def _edges(edges: list[dict[str, str]]) -> list[str]:
 def _fields(before: dict[str, Any], after: dict[str, Any]) -> tuple[FieldDiff, ...]:
     names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
     pairs = [(name, before.get(name), after.get(name)) for name in names]
-    return tuple(
-        FieldDiff(field=name, before=old, after=new, lines=_lines(old, new)) for name, old, new in pairs
-    )
+    return tuple(FieldDiff(field=name, before=old, after=new, lines=_lines(old, new)) for name, old, new in pairs)
 
 
 def _lines(before: object, after: object) -> tuple[str, ...]:

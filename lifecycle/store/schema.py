@@ -53,9 +53,7 @@ def check_schema(engine: Engine) -> None:
         case SchemaState.OLDER:
             raise StoreError(f"{where} is of an older DRLS; back it up and run: drls db upgrade")
         case SchemaState.NEWER:
-            raise StoreError(
-                f"{where} was written by a newer DRLS; install that version, this one would harm it"
-            )
+            raise StoreError(f"{where} was written by a newer DRLS; install that version, this one would harm it")
         case SchemaState.CURRENT:
             return
 

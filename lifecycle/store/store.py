@@ -101,9 +101,7 @@ class Store:
                     yield connection
         except OperationalError as error:
             if "locked" in str(error.orig) or "lock timeout" in str(error.orig):
-                raise StoreError(
-                    f"{describe(self.engine)} was busy for {BUSY_SECONDS} s; try again"
-                ) from error
+                raise StoreError(f"{describe(self.engine)} was busy for {BUSY_SECONDS} s; try again") from error
             raise
 
     def _lock_everything(self, connection: Connection) -> None:
@@ -129,7 +127,5 @@ class Store:
         last = entries[-1]
         moved = head.model_copy(update={"sequence": last.sequence, "hash": last.hash})
         connection.execute(
-            update(AuditHeadRow)
-            .where(AuditHeadRow.id == 1)
-            .values(**self.signing_key.sign(moved).model_dump())
+            update(AuditHeadRow).where(AuditHeadRow.id == 1).values(**self.signing_key.sign(moved).model_dump())
         )

@@ -76,9 +76,7 @@ class PipelineRow(Base):
 
 class VersionRow(Base):
     __tablename__ = "version"
-    __table_args__ = _options(
-        UniqueConstraint("pipeline_id", "number"), UniqueConstraint("pipeline_id", "digest")
-    )
+    __table_args__ = _options(UniqueConstraint("pipeline_id", "number"), UniqueConstraint("pipeline_id", "digest"))
     id: Mapped[int] = _id()
     pipeline_id: Mapped[int] = mapped_column(ForeignKey("pipeline.id"))
     number: Mapped[int]
@@ -157,9 +155,7 @@ class SessionRow(Base):
 
 class PromotionRow(Base):
     __tablename__ = "promotion"
-    __table_args__ = _options(
-        Index(None, "state"), Index(None, "pipeline_id", "target"), Index(None, "version_id")
-    )
+    __table_args__ = _options(Index(None, "state"), Index(None, "pipeline_id", "target"), Index(None, "version_id"))
     id: Mapped[int] = _id()
     revision: Mapped[int]
     pipeline_id: Mapped[int] = mapped_column(ForeignKey("pipeline.id"))

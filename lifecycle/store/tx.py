@@ -32,9 +32,7 @@ class Tx:
         row = self._connection.execute(query.limit(1)).mappings().first()
         return None if row is None else model.model_validate(dict(row))
 
-    def prepared(
-        self, model: type[Model], query: Select[*tuple[Any, ...]], given: dict[str, Any]
-    ) -> Model | None:
+    def prepared(self, model: type[Model], query: Select[*tuple[Any, ...]], given: dict[str, Any]) -> Model | None:
         """The first row of a query that was built once, with these values for its parameters."""
         row = self._connection.execute(query, given).mappings().first()
         return None if row is None else model.model_validate(dict(row))

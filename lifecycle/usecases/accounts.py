@@ -56,9 +56,7 @@ def add_person(
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or len(name) > 64:
         raise Invalid(f"{name!r} is no account name; use letters, digits, '-', '_' and '.'")
     if (kind is PersonKind.SERVICE) != (acts_for is not None):
-        raise Invalid(
-            "a service account acts for a person, and only a service account does; name both or none"
-        )
+        raise Invalid("a service account acts for a person, and only a service account does; name both or none")
     command = {"name": name, "email": email, "kind": kind.value, "acts_for": acts_for}
     with ctx.store.write(actor, "add_person", key=key, command=command) as unit:
         earlier = unit.earlier(PersonView)

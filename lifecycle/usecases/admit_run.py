@@ -43,9 +43,7 @@ def admit_run(
             return known
         if actor.person is not None:
             require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline), "launching a run")
-        why = _why_not(
-            unit, pipeline, version, environment, digest=digest, known=known, root=root, parameters=given
-        )
+        why = _why_not(unit, pipeline, version, environment, digest=digest, known=known, root=root, parameters=given)
         if why or version is None:
             unit.audit(
                 "admission.refused",

@@ -33,9 +33,7 @@ def approve_promotion(
         if unit.earlier(Promotion) is None and (actor.person, Verdict.APPROVE) not in said:
             check_fresh(promotion, plan_digest, if_revision)
             if promotion.state is not State.REQUESTED:
-                raise Conflict(
-                    f"request {promotion_id} is {promotion.state.value} and takes no approval any more"
-                )
+                raise Conflict(f"request {promotion_id} is {promotion.state.value} and takes no approval any more")
             if promotion.expires_at <= unit.now:
                 raise Conflict(f"request {promotion_id} expired; refresh it")
             _, policy = record_decision(unit, promotion, Verdict.APPROVE, reason, plan_digest)

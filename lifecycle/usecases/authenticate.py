@@ -41,9 +41,7 @@ def authenticate(
     return Identity(actor=actor, scopes=frozenset(scopes))
 
 
-def _look_up(
-    view: View, credential: str, kind: TokenKind | None
-) -> tuple[Person, tuple[TokenScope, ...], int | None]:
+def _look_up(view: View, credential: str, kind: TokenKind | None) -> tuple[Person, tuple[TokenScope, ...], int | None]:
     if not credential.startswith(PREFIX):
         if kind is not None:
             raise Unauthorized("this session is not valid; sign in again")

@@ -74,9 +74,7 @@ def break_glass(
                 expires_at=unit.now + policy.body.break_glass_review,
                 approved_at=None,
             )
-            unit.audit(
-                "glass.broken", f"promotion:{promotion.id}", pipeline=name, version=number, reason=reason
-            )
+            unit.audit("glass.broken", f"promotion:{promotion.id}", pipeline=name, version=number, reason=reason)
             tell(unit, "glass.broken", name, promotion=promotion.id, reason=reason, by=person.name)
             unit.remember(promotion)
     return execute_promotion(ctx, actor, promotion.id).promotion

@@ -12,9 +12,7 @@ from lifecycle.usecases.context import Context
 MAX_COMMENT = 10_000
 
 
-def comment_promotion(
-    ctx: Context, actor: Actor, promotion_id: int, body: str, *, key: str | None = None
-) -> Comment:
+def comment_promotion(ctx: Context, actor: Actor, promotion_id: int, body: str, *, key: str | None = None) -> Comment:
     """Adds a remark, also to a request that is over."""
     text = body.strip()
     if not text or len(text) > MAX_COMMENT:

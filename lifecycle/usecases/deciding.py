@@ -45,9 +45,7 @@ def record_decision(
     require_human(person, doing)
     policy = policy_of(unit, promotion)
     standing = unit.people.standing(person, scope)
-    own_work = standing.identity in contributors(
-        unit, pipeline, version, promotion.target, promotion.requested_by
-    )
+    own_work = standing.identity in contributors(unit, pipeline, version, promotion.target, promotion.requested_by)
     if not policy.parsed_quorum.admits(standing):
         raise Forbidden(f"request {promotion.id} is for {policy.quorum} to decide; ask one of them")
     if own_work and verdict is Verdict.APPROVE and policy.approvals != "solo":

@@ -17,9 +17,7 @@ def export_version(ctx: Context, actor: Actor, name: str, number: int) -> bytes:
         require(view, actor, Role.VIEWER, target_of(view, pipeline), "exporting a version")
         version = view.pipelines.numbered(pipeline, number)
         promotions = view.promotions.of_versions([version.id])
-        approvals = tuple(
-            Approval(promotion=one, decisions=view.promotions.decisions(one.id)) for one in promotions
-        )
+        approvals = tuple(Approval(promotion=one, decisions=view.promotions.decisions(one.id)) for one in promotions)
         subjects = [f"pipeline:{name}", *(f"promotion:{one.id}" for one in promotions)]
         log = [entry for subject in subjects for entry in view.log.search(subject=subject, limit=10_000)]
         bundle = Bundle(

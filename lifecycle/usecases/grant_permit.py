@@ -64,16 +64,12 @@ def grant_permit(ctx: Context, actor: Actor, publish: Publish, *, lease: timedel
     raise Refused(why)
 
 
-def _grant(
-    unit: Unit, pipeline: Pipeline, admission: Admission, publish: Publish, lease: timedelta
-) -> Permit:
+def _grant(unit: Unit, pipeline: Pipeline, admission: Admission, publish: Publish, lease: timedelta) -> Permit:
     for other in unit.runs.live_permits(pipeline.id, admission.environment):
         if (other.table_name, other.ref) == (publish.table, publish.ref):
             if other.admission_id == admission.id and other.candidate == publish.candidate:
                 return other
-            raise Conflict(
-                f"permit {other.id} is publishing {publish.table}; wait until it is used or runs out"
-            )
+            raise Conflict(f"permit {other.id} is publishing {publish.table}; wait until it is used or runs out")
     permit = unit.runs.add_permit(
         admission_id=admission.id,
         environment=admission.environment.value,
@@ -141,9 +137,7 @@ def record_receipt(ctx: Context, actor: Actor, permit_id: int) -> Receipt:
     if known is not None:
         return known
     if not is_published(ctx, permit):
-        raise Refused(
-            f"permit {permit_id}: snapshot {permit.candidate} is not on {permit.ref} of {permit.table_name}"
-        )
+        raise Refused(f"permit {permit_id}: snapshot {permit.candidate} is not on {permit.ref} of {permit.table_name}")
     with ctx.store.write(actor, "record_receipt") as unit:
         known = unit.runs.receipt_of(permit_id)
         return known or write_receipt(unit, unit.runs.permit(permit_id))

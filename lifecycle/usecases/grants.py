@@ -50,9 +50,7 @@ def add_grant(
     if (person is None) == (team is None):
         raise Invalid("a grant is for a person or for a team; name one of them")
     if (scope is ScopeKind.EVERYTHING) != (scope_value == ""):
-        raise Invalid(
-            "a tag grant names key=value, a pipeline grant names the pipeline, a grant on everything nothing"
-        )
+        raise Invalid("a tag grant names key=value, a pipeline grant names the pipeline, a grant on everything nothing")
     if scope is ScopeKind.TAG and "=" not in scope_value:
         raise Invalid(f"{scope_value!r} is no tag; write key=value")
     command = {"role": role.value, "person": person, "team": team, "scope": scope.value, "value": scope_value}

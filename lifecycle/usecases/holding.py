@@ -34,9 +34,7 @@ def set_hold(
         pipeline = unit.pipelines.named(name) if name else None
         target = target_of(unit, pipeline) if pipeline else Target()
         require(unit, actor, Role.LEAD, target, f"a {kind.value}")
-        hold = unit.policies.add_hold(
-            kind, environment, pipeline.id if pipeline else None, reason, actor.person
-        )
+        hold = unit.policies.add_hold(kind, environment, pipeline.id if pipeline else None, reason, actor.person)
         if kind is HoldKind.STOP:
             for pipeline_id in _covered(unit, environment, pipeline):
                 revoke_runs(unit, pipeline_id, environment, f"stopped: {reason}", running=True)

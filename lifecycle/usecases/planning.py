@@ -59,9 +59,7 @@ def store_facts(
         drifts=tuple(d for d in view.runs.open_drifts(pipeline.id) if d.environment in (source, target)),
         freeze=view.policies.holding(HoldKind.FREEZE, target, pipeline.id),
         local_commands=local_commands(spec),
-        next_target_run=next_run(spec_of(replaced_version), view.now)
-        if replaced_version and schedules
-        else None,
+        next_target_run=next_run(spec_of(replaced_version), view.now) if replaced_version and schedules else None,
         expires_at=expires_at or view.now + body.expires,
     )
 
@@ -110,20 +108,14 @@ def contributors(
 ) -> frozenset[str]:
     """Whose work a release of `version` to `target` would be (L6)."""
     replaced = view.deployments.active(pipeline.id, target)
-    chain = versions_since(
-        version.id, replaced.version_id if replaced else None, view.pipelines.parents(pipeline.id)
-    )
+    chain = versions_since(version.id, replaced.version_id if replaced else None, view.pipelines.parents(pipeline.id))
     everything = list(view.pipelines.contributions(chain))
     everything.extend(
-        Contribution(
-            version_id=asked.version_id, parent_id=None, person=asked.requested_by, acted_for=asked.acted_for
-        )
+        Contribution(version_id=asked.version_id, parent_id=None, person=asked.requested_by, acted_for=asked.acted_for)
         for asked in view.promotions.of_versions(chain)
     )
     if requester is not None:
-        everything.append(
-            Contribution(version_id=version.id, parent_id=None, person=requester, acted_for=None)
-        )
+        everything.append(Contribution(version_id=version.id, parent_id=None, person=requester, acted_for=None))
     return contributor_identities(everything, {person.id: person for person in view.people.all()})
 
 

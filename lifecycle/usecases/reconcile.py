@@ -60,8 +60,7 @@ def _drift_of(ctx: Context, actor: Actor, deployment: Deployment) -> list[Drift]
     environment = deployment.environment
     with ctx.store.read() as view:
         explained = {
-            table: _explained(view, table, deployment)
-            for table in view.pipelines.tables(deployment.version_id)
+            table: _explained(view, table, deployment) for table in view.pipelines.tables(deployment.version_id)
         }
     found: list[Drift] = []
     for table, known in explained.items():
@@ -84,9 +83,7 @@ def _drift_of(ctx: Context, actor: Actor, deployment: Deployment) -> list[Drift]
                 expected=None,
                 found=head,
             )
-            unit.audit(
-                "drift.found", f"pipeline:{name}", table=table, ref=environment.ref, snapshot=str(head)
-            )
+            unit.audit("drift.found", f"pipeline:{name}", table=table, ref=environment.ref, snapshot=str(head))
             tell(unit, "drift.found", name, table=table, environment=environment.value)
             found.append(drift)
     return found

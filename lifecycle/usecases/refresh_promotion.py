@@ -17,6 +17,4 @@ def refresh_promotion(ctx: Context, actor: Actor, promotion_id: int, *, key: str
         number = view.pipelines.version(old.version_id).number
     if old.state in (State.EXECUTING, State.DONE, State.FAILED):
         raise Conflict(f"request {promotion_id} is {old.state.value} and cannot be refreshed")
-    return request_promotion(
-        ctx, actor, name, number, old.target, reason=old.reason, refresh_of=promotion_id, key=key
-    )
+    return request_promotion(ctx, actor, name, number, old.target, reason=old.reason, refresh_of=promotion_id, key=key)

@@ -32,9 +32,7 @@ def reject_promotion(
         promotion = unit.promotions.get(promotion_id)
         check_fresh(promotion, plan_digest, if_revision)
         if not promotion.state.is_open:
-            raise Conflict(
-                f"request {promotion_id} is {promotion.state.value} and cannot be rejected any more"
-            )
+            raise Conflict(f"request {promotion_id} is {promotion.state.value} and cannot be rejected any more")
         person, _ = record_decision(unit, promotion, Verdict.REJECT, reason, plan_digest)
         ended = Ended(state=State.REJECTED, outcome=f"{person.name}: {reason}", at=unit.now)
         promotion = unit.promotions.change(promotion, ended)

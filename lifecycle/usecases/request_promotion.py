@@ -52,9 +52,7 @@ def request_promotion(
         earlier = unit.earlier(Promotion)
         if earlier is not None:
             return earlier
-        person = require(
-            unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline, version), "asking for a promotion"
-        )
+        person = require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline, version), "asking for a promotion")
         store = store_facts(unit, pipeline, version, target, requester=person.id)
         if [one.id for one in store.receipts] != [one.id for one in seen.receipts]:
             raise Conflict(f"{name} published in {store.source.value} meanwhile; plan again")
@@ -89,9 +87,7 @@ def _end_refreshed(unit: Unit, refresh_of: int | None) -> None:
         return
     old = unit.promotions.get(refresh_of)
     if old.state.is_open:
-        unit.promotions.change(
-            old, Ended(state=State.WITHDRAWN, outcome="refreshed by a new request", at=unit.now)
-        )
+        unit.promotions.change(old, Ended(state=State.WITHDRAWN, outcome="refreshed by a new request", at=unit.now))
         unit.audit("promotion.withdrawn", f"promotion:{old.id}", reason="refreshed by a new request")
 
 
@@ -99,8 +95,7 @@ def _refuse_second(unit: Unit, version: Version, target: Environment) -> None:
     for other in unit.promotions.unfinished_into(version.pipeline_id, target):
         if other.version_id == version.id:
             raise Conflict(
-                f"request {other.id} asks for the same and is {other.state.value}; "
-                f"withdraw, refresh or resume it"
+                f"request {other.id} asks for the same and is {other.state.value}; withdraw, refresh or resume it"
             )
 
 

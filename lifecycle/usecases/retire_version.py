@@ -43,9 +43,7 @@ def retire_version(
             raise Refused(f"{name} v{number} is not active in production; there is nothing to retire")
         readers = consumers(unit, pipeline, version)
         if readers and not consent:
-            raise Refused(
-                f"{', '.join(readers)} read its tables in production; retire them first, or consent"
-            )
+            raise Refused(f"{', '.join(readers)} read its tables in production; retire them first, or consent")
         deactivate(unit, pipeline, active, f"retired: {reason}", revoke=True)
         unit.remember(active)
     ctx.orchestrator.deployments_changed(Environment.PRODUCTION)

@@ -17,9 +17,7 @@ def review_release(
         promotion = unit.promotions.get(promotion_id)
         check_fresh(promotion, plan_digest, None)
         if promotion.state is not State.DONE or promotion.plan.kind == "rollback":
-            raise Conflict(
-                f"request {promotion_id} is {promotion.state.value}; reviews are for finished releases"
-            )
+            raise Conflict(f"request {promotion_id} is {promotion.state.value}; reviews are for finished releases")
         if any(one.person == actor.person for one in unit.promotions.decisions(promotion_id)):
             raise Conflict(f"{actor.name} has decided about request {promotion_id} already")
         record_decision(unit, promotion, verdict, reason, plan_digest)

@@ -155,7 +155,5 @@ def _data(
                     partition=receipt.partition if receipt else "",
                 )
             )
-        tables.append(
-            TablePlan(table=name, table_uuid=facts.uuid, base=facts.head, candidate=written[0].base)
-        )
+        tables.append(TablePlan(table=name, table_uuid=facts.uuid, base=facts.head, candidate=written[0].base))
     return tuple(tables), tuple(undone)

@@ -39,9 +39,7 @@ def save_version(
             return earlier
         pipeline = unit.pipelines.find(locked.name)
         if pipeline is not None and pipeline.deleted_at is not None:
-            raise Refused(
-                f"the pipeline {locked.name} was deleted and its name stays reserved; use another name"
-            )
+            raise Refused(f"the pipeline {locked.name} was deleted and its name stays reserved; use another name")
         target = target_of(unit, pipeline) if pipeline else Target(pipeline=locked.name)
         person = require(unit, actor, Role.DATA_ENGINEER, target, "saving a pipeline")
         if pipeline is None:

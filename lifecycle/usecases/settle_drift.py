@@ -14,9 +14,7 @@ from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
 
 
-def settle_drift(
-    ctx: Context, actor: Actor, drift_id: int, how: Literal["adopt", "revert"], *, reason: str
-) -> Drift:
+def settle_drift(ctx: Context, actor: Actor, drift_id: int, how: Literal["adopt", "revert"], *, reason: str) -> Drift:
     """`adopt`: the head counts as explained from now on. `revert`: back to the newest receipt."""
     if not reason.strip():
         raise Invalid("adopting or reverting drift needs a reason")

@@ -31,9 +31,7 @@ def start_run(ctx: Context, actor: Actor, run_id: str, name: str) -> Start:
         first = _next_in_line(view, admission)
         session = None
         if admission.environment.has_sessions:
-            session = view.runs.newest_session(
-                admission.pipeline_id, admission.environment, admission.version_id
-            )
+            session = view.runs.newest_session(admission.pipeline_id, admission.environment, admission.version_id)
         tables = view.pipelines.tables(admission.version_id)
     if first.run_id != run_id:
         return Start(admission=admission, waits_for=first.run_id)
@@ -56,9 +54,7 @@ def start_run(ctx: Context, actor: Actor, run_id: str, name: str) -> Start:
                 pipeline=name,
                 environment=session.environment.value,
             )
-        started = unit.runs.set_admission(
-            admission, AdmissionState.RUNNING, session_id=session.id if session else None
-        )
+        started = unit.runs.set_admission(admission, AdmissionState.RUNNING, session_id=session.id if session else None)
         unit.audit("admission.started", f"run:{run_id}", pipeline=name)
         return Start(admission=started)
 

@@ -90,9 +90,7 @@ def revoke_runs(unit: Unit, pipeline_id: int, environment: Environment, why: str
         unit.audit("permit.revoked", f"permit:{permit.id}", reason=why)
 
 
-def require_no_execution(
-    unit: Unit, pipeline: Pipeline, *environments: Environment, but: int | None = None
-) -> None:
+def require_no_execution(unit: Unit, pipeline: Pipeline, *environments: Environment, but: int | None = None) -> None:
     """The lock of pipeline × environment: raises Conflict while a promotion moves something there (L12)."""
     for environment in Environment:
         for promotion in unit.promotions.unfinished_into(pipeline.id, environment):

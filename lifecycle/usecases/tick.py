@@ -25,9 +25,7 @@ class Ticked(Frozen):
 def tick(ctx: Context, actor: Actor) -> Ticked:
     """Safe to call at any time, by several at once; each request is handled on its own."""
     with ctx.store.read() as view:
-        due = view.promotions.list(
-            states=[State.REQUESTED, State.APPROVED, State.EXECUTING, State.FAILED], limit=1000
-        )
+        due = view.promotions.list(states=[State.REQUESTED, State.APPROVED, State.EXECUTING, State.FAILED], limit=1000)
         over = view.promotions.over_but_pinned()
         now = view.now
     for promotion in over:

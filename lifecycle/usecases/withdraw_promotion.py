@@ -26,9 +26,7 @@ def withdraw_promotion(
         role = Role.DATA_ENGINEER if own else Role.LEAD
         person = require(unit, actor, role, target_of(unit, pipeline), "withdrawing this request")
         if not promotion.state.is_open:
-            raise Conflict(
-                f"request {promotion_id} is {promotion.state.value} and cannot be withdrawn any more"
-            )
+            raise Conflict(f"request {promotion_id} is {promotion.state.value} and cannot be withdrawn any more")
         why = f"{person.name}: {reason}" if reason else f"withdrawn by {person.name}"
         promotion = unit.promotions.change(promotion, Ended(state=State.WITHDRAWN, outcome=why, at=unit.now))
         unit.audit("promotion.withdrawn", f"promotion:{promotion_id}", reason=reason)

@@ -54,9 +54,7 @@ class FakePlane(DataPlane):
     def write(self, table: str, parent: int | None, operation: str = "append") -> int:
         """A snapshot that no ref points to yet: what a step has written."""
         with self._tx() as sql:
-            row = sql.execute(
-                "INSERT INTO snapshot (tab, parent, op) VALUES (?, ?, ?)", (table, parent, operation)
-            )
+            row = sql.execute("INSERT INTO snapshot (tab, parent, op) VALUES (?, ?, ?)", (table, parent, operation))
             assert row.lastrowid is not None
             return row.lastrowid
 
@@ -92,9 +90,7 @@ class FakePlane(DataPlane):
         return None if row is None else row[0]
 
     def _seen(self, sql: sqlite3.Connection, table: str, environment: Environment) -> int | None:
-        known = sql.execute(
-            "SELECT 1 FROM ref WHERE tab = ? AND name = ?", (table, environment.ref)
-        ).fetchone()
+        known = sql.execute("SELECT 1 FROM ref WHERE tab = ? AND name = ?", (table, environment.ref)).fetchone()
         return self._head(sql, table, environment.ref if known else "main")
 
     def table(self, table: str, environment: Environment) -> TableFacts:
@@ -156,9 +152,7 @@ class FakePlane(DataPlane):
         with self._tx() as sql:
             if self._said(sql, "unreachable"):
                 raise ConnectionError("the catalog does not answer")
-            tag = sql.execute(
-                "SELECT snapshot FROM tag WHERE tab = ? AND name = ?", (move.table, move.tag)
-            ).fetchone()
+            tag = sql.execute("SELECT snapshot FROM tag WHERE tab = ? AND name = ?", (move.table, move.tag)).fetchone()
             if tag is not None:
                 return MoveResult.ALREADY
             if self._head(sql, move.table, move.ref) != move.base:

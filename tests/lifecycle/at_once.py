@@ -17,9 +17,7 @@ from tests.lifecycle.life import Life
 Act = Callable[[Life], object]
 
 
-def at_once(
-    kind: str, acts: Sequence[Act], url: str, folder: Path, key: SigningKey, clock: FakeClock
-) -> list[int]:
+def at_once(kind: str, acts: Sequence[Act], url: str, folder: Path, key: SigningKey, clock: FakeClock) -> list[int]:
     """The status of each act: 200, or its refusal's; anything else that is raised gives 500."""
     fork = multiprocessing.get_context("fork")
     barrier = threading.Barrier(len(acts)) if kind == "threads" else fork.Barrier(len(acts))

@@ -129,16 +129,12 @@ class Life:
     def begin(self, version: Version, environment: Environment, name: str = "flights", **options: Any) -> str:
         """Admits and starts a run."""
         run_id = f"{self.ctx.executor}-run-{next(self._runs)}"
-        admit_run(
-            self.ctx, DAGSTER, run_id, name=name, digest=version.digest, environment=environment, **options
-        )
+        admit_run(self.ctx, DAGSTER, run_id, name=name, digest=version.digest, environment=environment, **options)
         start = start_run(self.ctx, DAGSTER, run_id, name)
         assert start.waits_for == ""
         return run_id
 
-    def publishing(
-        self, run_id: str, table: str, environment: Environment, number: int = 0, **work: Any
-    ) -> Publish:
+    def publishing(self, run_id: str, table: str, environment: Environment, number: int = 0, **work: Any) -> Publish:
         """What a step asks a permit for, after it has written a snapshot."""
         base = self.plane.head(table, environment.ref)
         name = table.split(".", maxsplit=1)[0]
@@ -160,9 +156,7 @@ class Life:
         assert self.plane.publish(asked.table, asked.ref, asked.base, asked.candidate)
         return record_receipt(self.ctx, DAGSTER, leave.permit.id)
 
-    def run(
-        self, version: Version, environment: Environment, name: str = "flights", **options: Any
-    ) -> list[Receipt]:
+    def run(self, version: Version, environment: Environment, name: str = "flights", **options: Any) -> list[Receipt]:
         """A whole run: admitted, both sinks published, finished."""
         raw = f"{name}_raw.flights"
         if self.plane.head(raw, "main") is None:
@@ -171,8 +165,7 @@ class Life:
         with self.store.read() as view:
             tables = view.pipelines.tables(version.id)
         receipts = [
-            self.publish(self.publishing(run_id, table, environment, number))
-            for number, table in enumerate(tables)
+            self.publish(self.publishing(run_id, table, environment, number)) for number, table in enumerate(tables)
         ]
         finish_run(self.ctx, DAGSTER, run_id, name)
         return receipts

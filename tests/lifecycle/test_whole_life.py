@@ -122,9 +122,7 @@ class WholeLife(RuleBasedStateMachine):
     def reject(self, by: str, which: int) -> None:
         if which == 0 and (waiting := self.requests(State.REQUESTED, State.APPROVED)):
             one = waiting[0]
-            self.attempt(
-                reject_promotion, self.life.ctx, self.life.as_(by), one.id, one.plan_digest, reason="no"
-            )
+            self.attempt(reject_promotion, self.life.ctx, self.life.as_(by), one.id, one.plan_digest, reason="no")
 
     @rule(by=PEOPLE, refresh=st.booleans())
     def withdraw_or_refresh(self, by: str, refresh: bool) -> None:
@@ -198,9 +196,7 @@ class WholeLife(RuleBasedStateMachine):
     def retire(self, by: str, sure: int) -> None:
         number = self.life.active_number(PRODUCTION)
         if sure == 0:
-            self.attempt(
-                retire_version, self.life.ctx, self.life.as_(by), "flights", number or 1, reason="old"
-            )
+            self.attempt(retire_version, self.life.ctx, self.life.as_(by), "flights", number or 1, reason="old")
 
     @rule(by=DECIDERS, to=st.sampled_from([UAT, PRODUCTION]), sure=st.integers(0, 3))
     def glass(self, by: str, to: Environment, sure: int) -> None:

@@ -135,9 +135,7 @@ def review(ctx: Ctx, who: Who, promotion_id: Id, body: Review) -> Promotion:
 
 
 @router.post("/approvals/{promotion_id}/withdraw")
-def withdraw(
-    ctx: Ctx, who: Who, promotion_id: Id, body: Withdraw, idempotency_key: IdempotencyKey = None
-) -> Promotion:
+def withdraw(ctx: Ctx, who: Who, promotion_id: Id, body: Withdraw, idempotency_key: IdempotencyKey = None) -> Promotion:
     """Takes the request back."""
     return withdraw_promotion(ctx, who, promotion_id, reason=body.reason, key=idempotency_key)
 
@@ -165,9 +163,7 @@ def list_comments(ctx: Ctx, who: Who, promotion_id: Id) -> Page[Comment]:
 
 
 @router.post("/approvals/{promotion_id}/comments", status_code=201)
-def comment(
-    ctx: Ctx, who: Who, promotion_id: Id, body: NewComment, idempotency_key: IdempotencyKey = None
-) -> Comment:
+def comment(ctx: Ctx, who: Who, promotion_id: Id, body: NewComment, idempotency_key: IdempotencyKey = None) -> Comment:
     """Adds a remark."""
     return comment_promotion(ctx, who, promotion_id, body.body, key=idempotency_key)
 

@@ -92,18 +92,14 @@ def rollback(
 
 
 @router.post("/environments/{environment}/freeze", status_code=201)
-def freeze(
-    ctx: Ctx, who: Who, environment: Environment, body: NewHold, idempotency_key: IdempotencyKey = None
-) -> Hold:
+def freeze(ctx: Ctx, who: Who, environment: Environment, body: NewHold, idempotency_key: IdempotencyKey = None) -> Hold:
     """No promotion, demotion or rollback until it is lifted; runs go on (L9)."""
     kind = HoldKind.FREEZE
     return set_hold(ctx, who, kind, environment, body.pipeline, reason=body.reason, key=idempotency_key)
 
 
 @router.post("/environments/{environment}/stop", status_code=201)
-def stop(
-    ctx: Ctx, who: Who, environment: Environment, body: NewHold, idempotency_key: IdempotencyKey = None
-) -> Hold:
+def stop(ctx: Ctx, who: Who, environment: Environment, body: NewHold, idempotency_key: IdempotencyKey = None) -> Hold:
     """No run starts or publishes until it is lifted (L9)."""
     kind = HoldKind.STOP
     return set_hold(ctx, who, kind, environment, body.pipeline, reason=body.reason, key=idempotency_key)
@@ -146,9 +142,7 @@ def revert(ctx: Ctx, who: Who, drift_id: Id, body: WithReason) -> Drift:
 def list_policies(ctx: Ctx, who: Who) -> Page[PolicyView]:
     """What was set last, for each environment and each pipeline that has a policy of its own."""
     with ctx.store.read() as view:
-        found = [
-            PolicyView(revision=one, pipeline=_name(view, one.pipeline_id)) for one in view.policies.newest()
-        ]
+        found = [PolicyView(revision=one, pipeline=_name(view, one.pipeline_id)) for one in view.policies.newest()]
     return Page(items=found)
 
 
@@ -179,9 +173,7 @@ def put_policy(
     idempotency_key: IdempotencyKey = None,
 ) -> PolicyRevision:
     """Sets a policy; with If-Match only over that revision."""
-    return set_policy(
-        ctx, who, environment, pipeline, body, if_revision=_revision(if_match), key=idempotency_key
-    )
+    return set_policy(ctx, who, environment, pipeline, body, if_revision=_revision(if_match), key=idempotency_key)
 
 
 @router.delete("/environments/{environment}/policy")

@@ -64,9 +64,7 @@ def list_pipelines(ctx: Ctx, who: Who, after: QueryText = "", limit: Limit = 100
         found = every if sees_everything(view, who) else tuple(one for one in every if _sees(view, who, one))
         newest = view.pipelines.newest_numbers(one.id for one in found)
         active = view.deployments.active_numbers(one.id for one in found)
-    heads = [
-        PipelineHead(name=one.name, newest=newest[one.id], active=active.get(one.id, {})) for one in found
-    ]
+    heads = [PipelineHead(name=one.name, newest=newest[one.id], active=active.get(one.id, {})) for one in found]
     return Page(items=heads, next=every[-1].name if len(every) == limit else None)
 
 
@@ -135,9 +133,7 @@ def remove_pipeline(ctx: Ctx, who: Who, name: Name, idempotency_key: Idempotency
 
 
 @router.get("/{name}/versions")
-def list_versions(
-    ctx: Ctx, who: Who, name: Name, before: Cursor = None, limit: Limit = 100
-) -> Page[VersionHead]:
+def list_versions(ctx: Ctx, who: Who, name: Name, before: Cursor = None, limit: Limit = 100) -> Page[VersionHead]:
     """Versions, newest first."""
     with ctx.store.read() as view:
         pipeline = _visible(view, who, name)
@@ -161,9 +157,7 @@ def add_version(
     if spec.name != name:
         raise Invalid(f"the definition names {spec.name}, the address {name}; they must be equal")
     newest = if_match.strip('"') if if_match else None
-    version = save_version(
-        ctx, who, spec, message=body.message, on=body.on, if_newest=newest, key=idempotency_key
-    )
+    version = save_version(ctx, who, spec, message=body.message, on=body.on, if_newest=newest, key=idempotency_key)
     return _answer(ctx, version, response)
 
 
@@ -206,9 +200,7 @@ def retire(
     ctx: Ctx, who: Who, name: Name, number: Number, body: Retire, idempotency_key: IdempotencyKey = None
 ) -> Deployment:
     """Takes the version out of production."""
-    return retire_version(
-        ctx, who, name, number, reason=body.reason, consent=body.consent, key=idempotency_key
-    )
+    return retire_version(ctx, who, name, number, reason=body.reason, consent=body.consent, key=idempotency_key)
 
 
 @router.post("/{name}/versions/{number}/clone", status_code=201)

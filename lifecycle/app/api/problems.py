@@ -35,9 +35,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def problem(
-    status: int, code: str, detail: str, errors: list[str] | None = None, **headers: str
-) -> JSONResponse:
+def problem(status: int, code: str, detail: str, errors: list[str] | None = None, **headers: str) -> JSONResponse:
     """A problem as a response."""
     body = Problem(title=code.replace("_", " "), status=status, code=code, detail=detail, errors=errors or [])
     if status == 401:

@@ -72,6 +72,4 @@ def _postgresql() -> Iterator[str]:
 
 
 def _refusing(table: str, verbs: str, name: str) -> str:
-    return (
-        f"CREATE TRIGGER {table}_{name} BEFORE {verbs} ON {table} FOR EACH ROW EXECUTE FUNCTION drls_refuse()"
-    )
+    return f"CREATE TRIGGER {table}_{name} BEFORE {verbs} ON {table} FOR EACH ROW EXECUTE FUNCTION drls_refuse()"

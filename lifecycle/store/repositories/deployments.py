@@ -31,9 +31,7 @@ class Deployments:
         return self._tx.one(Deployment, query)
 
     def active_everywhere(self, pipeline_id: int) -> tuple[Deployment, ...]:
-        query = select(*_ALL).where(
-            DeploymentRow.pipeline_id == pipeline_id, DeploymentRow.ended_at.is_(None)
-        )
+        query = select(*_ALL).where(DeploymentRow.pipeline_id == pipeline_id, DeploymentRow.ended_at.is_(None))
         return self._tx.many(Deployment, query)
 
     def active_numbers(self, pipeline_ids: Iterable[int]) -> dict[int, dict[Environment, int]]:

@@ -59,9 +59,7 @@ class People:
     def change(self, person_id: int, **values: Any) -> Person:
         """Changes an account and makes what was issued to it before outdated."""
         self._tx.update(
-            update(PersonRow)
-            .where(PersonRow.id == person_id)
-            .values(access_epoch=PersonRow.access_epoch + 1, **values)
+            update(PersonRow).where(PersonRow.id == person_id).values(access_epoch=PersonRow.access_epoch + 1, **values)
         )
         return self.get(person_id)
 
@@ -85,9 +83,7 @@ class People:
     def set_member(self, team_id: int, person_id: int, *, member: bool) -> None:
         """Adds or removes; both outdate what was issued to the person."""
         known = self._tx.values(
-            select(MembershipRow.id).where(
-                MembershipRow.team_id == team_id, MembershipRow.person_id == person_id
-            )
+            select(MembershipRow.id).where(MembershipRow.team_id == team_id, MembershipRow.person_id == person_id)
         )
         if member and not known:
             self._tx.insert(MembershipRow, team_id=team_id, person_id=person_id)
@@ -97,9 +93,7 @@ class People:
 
     def team_names(self, person_id: int) -> tuple[str, ...]:
         query = select(TeamRow.name).join(MembershipRow, MembershipRow.team_id == TeamRow.id)
-        return tuple(
-            self._tx.values(query.where(MembershipRow.person_id == person_id).order_by(TeamRow.name))
-        )
+        return tuple(self._tx.values(query.where(MembershipRow.person_id == person_id).order_by(TeamRow.name)))
 
     def add_grant(self, **values: Any) -> Grant:
         key = self._tx.insert(GrantRow, granted_at=self._tx.now, **values)
@@ -119,9 +113,7 @@ class People:
         )
 
     def all_grants(self) -> tuple[Grant, ...]:
-        return self._tx.many(
-            Grant, select(*_GRANT).where(GrantRow.revoked_at.is_(None)).order_by(GrantRow.id)
-        )
+        return self._tx.many(Grant, select(*_GRANT).where(GrantRow.revoked_at.is_(None)).order_by(GrantRow.id))
 
     def grants(self, person_id: int) -> tuple[Grant, ...]:
         """Living grants of a person, their teams' too."""
@@ -172,9 +164,7 @@ class People:
     def add_attempt(self, account: str, host: str, *, succeeded: bool) -> None:
         self._tx.insert(SignInAttemptRow, account=account, host=host, succeeded=succeeded, at=self._tx.now)
 
-    def failures(
-        self, *, account: str | None = None, host: str | None = None, since: timedelta
-    ) -> list[datetime]:
+    def failures(self, *, account: str | None = None, host: str | None = None, since: timedelta) -> list[datetime]:
         """When sign-in failed lately, oldest first; an account's count starts again at a success."""
         start = self._tx.now - since
         query = select(SignInAttemptRow.at).where(SignInAttemptRow.at > start, ~SignInAttemptRow.succeeded)

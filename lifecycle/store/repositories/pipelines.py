@@ -40,9 +40,7 @@ class Pipelines:
         return pipeline
 
     def get(self, pipeline_id: int) -> Pipeline:
-        pipeline = self._tx.one(
-            Pipeline, select(*PipelineRow.__table__.columns).where(PipelineRow.id == pipeline_id)
-        )
+        pipeline = self._tx.one(Pipeline, select(*PipelineRow.__table__.columns).where(PipelineRow.id == pipeline_id))
         if pipeline is None:
             raise NotFound(f"there is no pipeline with the id {pipeline_id}")
         return pipeline
@@ -79,9 +77,7 @@ class Pipelines:
         self._tx.insert(SavedRow, **contribution.model_dump(), at=self._tx.now)
 
     def version(self, version_id: int) -> Version:
-        found = self._tx.one(
-            Version, select(*VersionRow.__table__.columns).where(VersionRow.id == version_id)
-        )
+        found = self._tx.one(Version, select(*VersionRow.__table__.columns).where(VersionRow.id == version_id))
         if found is None:
             raise NotFound(f"there is no version with the id {version_id}")
         return found
@@ -93,9 +89,7 @@ class Pipelines:
         )
         found = self._tx.one(Version, query)
         if found is None:
-            raise NotFound(
-                f"{pipeline.name} has no version {number}; drls pipeline show {pipeline.name} lists them"
-            )
+            raise NotFound(f"{pipeline.name} has no version {number}; drls pipeline show {pipeline.name} lists them")
         return found
 
     def with_digest(self, pipeline_id: int, digest: str) -> Version | None:
@@ -150,9 +144,7 @@ class Pipelines:
 
     def tables(self, version_id: int) -> tuple[str, ...]:
         """The sink tables of a version."""
-        query = (
-            select(SinkTableRow.name).where(SinkTableRow.version_id == version_id).order_by(SinkTableRow.name)
-        )
+        query = select(SinkTableRow.name).where(SinkTableRow.version_id == version_id).order_by(SinkTableRow.name)
         return tuple(self._tx.values(query))
 
     def owners(self, tables: Iterable[str], but: int) -> dict[str, str]:
@@ -170,6 +162,4 @@ class Pipelines:
         return {row[0]: row[1] for row in self._tx.tuples(query)}
 
     def _newest_number(self, pipeline_id: int) -> int | None:
-        return self._tx.values(
-            select(func.max(VersionRow.number)).where(VersionRow.pipeline_id == pipeline_id)
-        )[0]
+        return self._tx.values(select(func.max(VersionRow.number)).where(VersionRow.pipeline_id == pipeline_id))[0]

@@ -125,9 +125,7 @@ class Promotions:
         return self._tx.many(Decision, query.order_by(DecisionRow.id))
 
     def add_comment(self, promotion_id: int, person: int, body: str) -> Comment:
-        key = self._tx.insert(
-            CommentRow, promotion_id=promotion_id, person=person, body=body, at=self._tx.now
-        )
+        key = self._tx.insert(CommentRow, promotion_id=promotion_id, person=person, body=body, at=self._tx.now)
         return Comment(id=key, promotion_id=promotion_id, person=person, body=body, at=self._tx.now)
 
     def comments(self, promotion_id: int) -> tuple[Comment, ...]:
@@ -148,9 +146,7 @@ class Promotions:
         known = self.journal(promotion_id)
         for position, table in enumerate([*known, *(name for name in tables if name not in known)]):
             if table not in known:
-                self._tx.insert(
-                    JournalRow, promotion_id=promotion_id, position=position, table_name=table, state=state
-                )
+                self._tx.insert(JournalRow, promotion_id=promotion_id, position=position, table_name=table, state=state)
         self._tx.update(
             update(JournalRow)
             .where(JournalRow.promotion_id == promotion_id, JournalRow.table_name.in_(list(tables)))

@@ -91,9 +91,7 @@ class Runs:
         return found
 
     def admission(self, run_id: str, pipeline_id: int) -> Admission | None:
-        query = select(*_ADMISSION).where(
-            AdmissionRow.run_id == run_id, AdmissionRow.pipeline_id == pipeline_id
-        )
+        query = select(*_ADMISSION).where(AdmissionRow.run_id == run_id, AdmissionRow.pipeline_id == pipeline_id)
         return self._tx.one(Admission, query)
 
     def admission_by_id(self, admission_id: int) -> Admission:
@@ -126,9 +124,7 @@ class Runs:
         )
         if not changed:
             raise Conflict(f"run {admission.run_id} changed meanwhile; look again")
-        return admission.model_copy(
-            update={"state": state, "why": why, "ended_at": ended, "session_id": session}
-        )
+        return admission.model_copy(update={"state": state, "why": why, "ended_at": ended, "session_id": session})
 
     def parameters(self, root_run_ids: Iterable[str], pipeline_id: int) -> dict[str, dict[str, Any]]:
         """The parameters that each root run's admission names."""
@@ -140,9 +136,7 @@ class Runs:
         return {row[0]: row[1] for row in self._tx.tuples(query)}
 
     def add_permit(self, **values: Any) -> Permit:
-        return self.permit(
-            self._tx.insert(PermitRow, granted_at=self._tx.now, state=PermitState.LIVE.value, **values)
-        )
+        return self.permit(self._tx.insert(PermitRow, granted_at=self._tx.now, state=PermitState.LIVE.value, **values))
 
     def permit(self, permit_id: int) -> Permit:
         found = self._tx.one(Permit, select(*_PERMIT).where(PermitRow.id == permit_id))
@@ -227,9 +221,7 @@ class Runs:
             raise NotFound(f"there is no drift {drift_id}")
         return found
 
-    def open_drifts(
-        self, pipeline_id: int | None = None, environment: Environment | None = None
-    ) -> tuple[Drift, ...]:
+    def open_drifts(self, pipeline_id: int | None = None, environment: Environment | None = None) -> tuple[Drift, ...]:
         query = select(*DriftRow.__table__.columns).where(DriftRow.state == "open")
         if pipeline_id is not None:
             query = query.where(DriftRow.pipeline_id == pipeline_id)

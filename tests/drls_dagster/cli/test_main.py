@@ -147,7 +147,7 @@ def test_completing_a_command_imports_no_command() -> None:
     code = (
         "import sys; from drls_dagster.cli.main import cli\n"
         "context = cli.make_context('drls', [], resilient_parsing=True)\n"
-        "print([item.value for item in cli.shell_complete(context, 't')])\n"
+        "print([item.value for item in cli.shell_complete(context, 'ta')])\n"
         "print('drls_dagster.cli.table' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

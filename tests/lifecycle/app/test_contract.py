@@ -58,9 +58,7 @@ def served(life: Life) -> tuple[FastAPI, str]:
 @pytest.mark.filterwarnings("ignore")
 def test_the_contract_holds_for_whatever_is_sent(served: tuple[FastAPI, str]) -> None:
     app, secret = served
-    schema = schemathesis.openapi.from_asgi(
-        "/api/openapi.json", app, headers={"Authorization": f"Bearer {secret}"}
-    )
+    schema = schemathesis.openapi.from_asgi("/api/openapi.json", app, headers={"Authorization": f"Bearer {secret}"})
     skipped = {"/api/me/password", "/api/people/{person}"}
     tried: set[tuple[str, str]] = set()
     for result in schema.get_all_operations():

@@ -162,9 +162,7 @@ def test_a_mail_goes_out(life: Life) -> None:
         thread.start()
         tell_to(life, "mailto:lea@example.org", events=("promotion.requested",))
         ask(life)
-        mail = Mail(
-            host="127.0.0.1", port=server.server_address[1], sender="drls@example.org", starttls=False
-        )
+        mail = Mail(host="127.0.0.1", port=server.server_address[1], sender="drls@example.org", starttls=False)
         assert deliver(life.ctx, SETUP, Sender(SECRET, mail)).sent == 2
         server.shutdown()
         thread.join(10)

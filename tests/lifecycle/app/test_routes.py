@@ -109,9 +109,7 @@ def test_every_route_asks_for_its_role_and_its_scope(client: TestClient, life: L
                 assert status not in (401, 403, 500), (method, path, role)
         for scope, secret in narrow.items():
             if scope is not need.scope:
-                status = call(
-                    client, method, path, headers={"Authorization": f"Bearer {secret}"}, **params(path)
-                )
+                status = call(client, method, path, headers={"Authorization": f"Bearer {secret}"}, **params(path))
                 assert status == 403, (method, path, scope)
 
 
@@ -123,9 +121,7 @@ def signed_in(client: TestClient, life: Life, name: str = "adam") -> str:
     return answer.json()["csrf"]
 
 
-def test_a_page_changes_nothing_without_its_csrf_token_or_from_another_origin(
-    client: TestClient, life: Life
-) -> None:
+def test_a_page_changes_nothing_without_its_csrf_token_or_from_another_origin(client: TestClient, life: Life) -> None:
     csrf = signed_in(client, life)
     for method, path in TABLE:
         if TABLE[method, path].role is None or path in {"/api/me/password", "/api/people/{person}"}:
@@ -204,13 +200,9 @@ def test_the_whole_way_over_http(client: TestClient, life: Life) -> None:
     body = {"plan_digest": request["plan_digest"], "reason": "looks right"}
     ada("POST", path + "/approve", 403, json=body)
     lea("POST", path + "/approve", 409, json=body, headers={"If-Match": '"99"'})
-    done = lea(
-        "POST", path + "/approve", json=body, headers={"If-Match": etag, "Idempotency-Key": "k1"}
-    ).json()
+    done = lea("POST", path + "/approve", json=body, headers={"If-Match": etag, "Idempotency-Key": "k1"}).json()
     assert done["state"] == "done"
-    again = lea(
-        "POST", path + "/approve", json=body, headers={"If-Match": etag, "Idempotency-Key": "k1"}
-    ).json()
+    again = lea("POST", path + "/approve", json=body, headers={"If-Match": etag, "Idempotency-Key": "k1"}).json()
     assert again["state"] == "done"
     running = ada("GET", "/api/environments").json()["items"]
     assert [(one["environment"], one["approved_by"]) for one in running][-1] == ("uat", ["lea"])

@@ -24,9 +24,7 @@ def log(count: int, name: str = "log", word: str = "happened") -> tuple[list[Ent
 
 
 def head_of(entries: list[Entry], name: str = "log", key: SigningKey = KEY) -> Head:
-    return key.sign(
-        Head(log=name, sequence=entries[-1].sequence, hash=entries[-1].hash, key_id="", signature="")
-    )
+    return key.sign(Head(log=name, sequence=entries[-1].sequence, hash=entries[-1].hash, key_id="", signature=""))
 
 
 def harms(entries: list[Entry], head: Head, *anchors: Head) -> set[Harm]:

@@ -158,9 +158,7 @@ def test_upgrading_twice_changes_nothing(store: Store) -> None:
         assert view.pipelines.named("p").name == "p"
 
 
-def test_a_backup_is_a_whole_store_and_never_overwrites(
-    store: Store, tmp_path: Path, signing_key: SigningKey
-) -> None:
+def test_a_backup_is_a_whole_store_and_never_overwrites(store: Store, tmp_path: Path, signing_key: SigningKey) -> None:
     add_pipeline(store, "p")
     file = tmp_path / "backup"
     backup(store.engine, file)

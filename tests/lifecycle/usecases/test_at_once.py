@@ -31,9 +31,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def together(
-    kind: str, store: Store, store_url: str, tmp_path: Path, signing_key: SigningKey, clock: FakeClock
-):
+def together(kind: str, store: Store, store_url: str, tmp_path: Path, signing_key: SigningKey, clock: FakeClock):
     def run(*acts: Act) -> list[int]:
         store.close()
         return at_once(kind, acts, store_url, tmp_path, signing_key, clock)

@@ -32,9 +32,7 @@ def test_a_bundle_is_checked_without_the_store(life: Life, exported: bytes) -> N
     assert problems == ()
     assert [one.promotion.target for one in bundle.approvals][-1] is PRODUCTION
     assert len(bundle.receipts) == 6
-    assert {"version.saved", "promotion.approved_by", "promotion.done"} <= {
-        entry.verb for entry in bundle.log
-    }
+    assert {"version.saved", "promotion.approved_by", "promotion.done"} <= {entry.verb for entry in bundle.log}
 
 
 def test_one_changed_byte_is_refused(life: Life, exported: bytes) -> None:
@@ -74,9 +72,7 @@ def test_what_a_trusted_key_signed_wrongly_is_found(life: Life, exported: bytes)
             "log": (entry, *bundle.log[1:]),
             "approvals": (
                 *bundle.approvals[:-1],
-                bundle.approvals[-1].model_copy(
-                    update={"promotion": promotion.model_copy(update={"plan": plan})}
-                ),
+                bundle.approvals[-1].model_copy(update={"promotion": promotion.model_copy(update={"plan": plan})}),
             ),
             "version": bundle.version.model_copy(update={"spec": bundle.version.spec + " "}),
         }

@@ -138,9 +138,7 @@ def test_l7_break_glass_deploys_unreviewed_and_is_reviewed_later_by_another(life
         break_glass(life.ctx, life.as_("lea"), "flights", 1, PRODUCTION, reason=" ")
     with pytest.raises(Forbidden):
         break_glass(life.ctx, life.as_("ada"), "flights", 1, PRODUCTION, reason="the site is down")
-    done = break_glass(
-        life.ctx, life.as_("lea"), "flights", version.number, PRODUCTION, reason="the site is down"
-    )
+    done = break_glass(life.ctx, life.as_("lea"), "flights", version.number, PRODUCTION, reason="the site is down")
     active = life.active(PRODUCTION)
     assert active is not None
     assert (done.state, active.label) == (State.DONE, Label.UNREVIEWED)
@@ -157,9 +155,7 @@ def test_l8_soak_and_windows_delay_and_then_it_executes_by_itself(life: Life) ->
         "duration": "2d",
         "rule": "FREQ=WEEKLY;BYDAY=SA",
     }
-    set_policy(
-        life.ctx, life.as_("adam"), UAT, None, Policy.model_validate({"soak": "5d", "windows": [window]})
-    )
+    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy.model_validate({"soak": "5d", "windows": [window]}))
     request = asked(life)
     assert life.approve(request).state is State.APPROVED
     assert life.promotion(request.id).state is State.APPROVED

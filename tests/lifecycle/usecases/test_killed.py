@@ -170,9 +170,7 @@ def retire(life: Life, _: Any) -> None:
 
 @verb(two_releases)
 def rollback_with_data(life: Life, consent: Any) -> None:
-    asked = rollback_release(
-        life.ctx, life.as_("lea"), "flights", reason="bad", data=True, consent=consent, key="k"
-    )
+    asked = rollback_release(life.ctx, life.as_("lea"), "flights", reason="bad", data=True, consent=consent, key="k")
     life.clock.advance(minutes=9)
     execute_promotion(life.ctx, SETUP, asked.id)
 
@@ -322,9 +320,7 @@ def without_times(shown: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VERBS)
-def test_kill_9_after_each_write(
-    name: str, tmp_path: Path, sqlite_template: Path, signing_key: SigningKey
-) -> None:
+def test_kill_9_after_each_write(name: str, tmp_path: Path, sqlite_template: Path, signing_key: SigningKey) -> None:
     setup, act = VERBS[name]
     base = tmp_path / "base"
     base.mkdir()

@@ -38,9 +38,7 @@ def secured(life: Life) -> Life:
     return life
 
 
-def test_the_first_start_makes_one_admin_without_a_password(
-    store: Store, tmp_path: Path, clock: FakeClock
-) -> None:
+def test_the_first_start_makes_one_admin_without_a_password(store: Store, tmp_path: Path, clock: FakeClock) -> None:
     ctx = Context(store, FakePlane(tmp_path / "p.db"), FakeOrchestrator(), clock, "test")
     made = first_start(ctx)
     assert made is not None
@@ -65,9 +63,7 @@ def test_a_link_is_valid_for_an_hour(store: Store, tmp_path: Path, clock: FakeCl
 
 
 def test_secrets_are_kept_as_hashes_only(secured: Life) -> None:
-    issued = issue_token(
-        secured.ctx, secured.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1)
-    )
+    issued = issue_token(secured.ctx, secured.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1))
     with secured.store.read() as view:
         everything = str(list(view.log.entries())) + str(view.people.tokens(secured.person("ada")))
         assert view.people.named("ada").password_hash.startswith("$argon2id$")  # type: ignore[union-attr]
@@ -110,10 +106,7 @@ def test_signing_out_ends_the_session(secured: Life) -> None:
 
 def test_tokens_expire_and_can_be_revoked(secured: Life) -> None:
     ada = secured.as_("ada")
-    issued = [
-        issue_token(secured.ctx, ada, "ci", scopes=[TokenScope.READ], life=timedelta(days=1))
-        for _ in range(2)
-    ]
+    issued = [issue_token(secured.ctx, ada, "ci", scopes=[TokenScope.READ], life=timedelta(days=1)) for _ in range(2)]
     revoke_token(secured.ctx, ada, issued[0].id)
     with pytest.raises(Unauthorized):
         authenticate(secured.ctx, issued[0].secret, WayIn.CLI)
@@ -150,9 +143,7 @@ def forged(life: Life, **changes: Any) -> str:
     algorithm = changes.pop("algorithm", "HS256")
     secret = changes.pop("secret", one["secret"])
     given = {name: value for name, value in {**claims, **changes}.items() if value is not None}
-    return jwt.encode(
-        given, secret if algorithm != "none" else "", algorithm=algorithm, headers={"kid": one["kid"]}
-    )
+    return jwt.encode(given, secret if algorithm != "none" else "", algorithm=algorithm, headers={"kid": one["kid"]})
 
 
 def test_a_signed_token_is_its_owner(secured: Life) -> None:
@@ -199,9 +190,7 @@ def test_secret_rotation_keeps_one_secret_and_forgets_older_ones(secured: Life) 
 
 
 def test_a_disabled_account_is_nobody(secured: Life) -> None:
-    issued = issue_token(
-        secured.ctx, secured.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1)
-    )
+    issued = issue_token(secured.ctx, secured.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1))
     disable_person(secured.ctx, secured.as_("adam"), "ada")
     with pytest.raises(Unauthorized):
         authenticate(secured.ctx, issued.secret, WayIn.CLI)
@@ -221,9 +210,7 @@ def test_the_last_admin_stays(secured: Life) -> None:
 def test_a2_a_teams_grant_counts_for_its_members_on_its_scope(secured: Life) -> None:
     adam = secured.as_("adam")
     add_team(secured.ctx, adam, "risk")
-    add_grant(
-        secured.ctx, adam, Role.DATA_ENGINEER, team="risk", scope=ScopeKind.PIPELINE, scope_value="flights"
-    )
+    add_grant(secured.ctx, adam, Role.DATA_ENGINEER, team="risk", scope=ScopeKind.PIPELINE, scope_value="flights")
     with pytest.raises(Forbidden):
         secured.save(by="vic")
     set_member(secured.ctx, adam, "risk", "vic", member=True)

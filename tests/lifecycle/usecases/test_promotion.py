@@ -227,10 +227,7 @@ def test_a_keyed_request_is_made_once(life: Life) -> None:
     version = life.save()
     life.to_qa(version)
     life.run(version, QA)
-    asks = [
-        request_promotion(life.ctx, life.as_("ada"), "flights", version.number, UAT, key="k")
-        for _ in range(2)
-    ]
+    asks = [request_promotion(life.ctx, life.as_("ada"), "flights", version.number, UAT, key="k") for _ in range(2)]
     assert asks[0] == asks[1]
 
 

@@ -32,10 +32,7 @@ def test_the_gate_answers_with_a_reason_for_people(life: Life) -> None:
     assert may(life.ctx, "flights", version.digest, Environment.DEVELOPMENT, Action.ADMIT).allowed
     answer = may(life.ctx, "flights", version.digest, PRODUCTION, Action.ADMIT)
     assert not answer.allowed
-    assert (
-        answer.reason
-        == "flights v1 is not active in production; promote it: drls promote flights --to production"
-    )
+    assert answer.reason == "flights v1 is not active in production; promote it: drls promote flights --to production"
     assert "no such version" in may(life.ctx, "flights", "sha256:x", PRODUCTION, Action.ADMIT).reason
     assert "no pipeline" in may(life.ctx, "none", "sha256:x", PRODUCTION, Action.ADMIT).reason
 
@@ -98,9 +95,7 @@ def test_l5_reexecution_of_another_versions_run_is_refused(life: Life) -> None:
     second = life.save(make_spec(rows=2))
     life.to_qa(second)
     with pytest.raises(Refused, match="ran flights v1"):
-        admit_run(
-            life.ctx, DAGSTER, "retry", name="flights", digest=second.digest, environment=QA, root_run_id=root
-        )
+        admit_run(life.ctx, DAGSTER, "retry", name="flights", digest=second.digest, environment=QA, root_run_id=root)
 
 
 def test_l5_only_runtime_parameters_change_in_uat(life: Life) -> None:
@@ -236,9 +231,7 @@ def test_l13_rolling_back_data_lists_what_goes_away_and_needs_consent(life: Life
     assert [one.run_id for one in plan.undone if one.snapshot == foreign] == [None]
     with pytest.raises(Conflict, match="consent"):
         rollback_release(life.ctx, life.as_("lea"), "flights", reason="bad", data=True)
-    done = rollback_release(
-        life.ctx, life.as_("lea"), "flights", reason="bad", data=True, consent=plan.plan.digest
-    )
+    done = rollback_release(life.ctx, life.as_("lea"), "flights", reason="bad", data=True, consent=plan.plan.digest)
     assert (done.state, life.plane.head("flights.daily", "main")) == (State.DONE, before)
 
 
@@ -316,9 +309,7 @@ def test_what_was_production_at_a_past_time(life: Life) -> None:
     life.clock.advance(days=1)
     life.to_production(life.save(make_spec(rows=2)))
     with life.store.read() as view:
-        assert [
-            view.pipelines.version(one.version_id).number for one in view.deployments.of(PRODUCTION, then)
-        ] == [1]
+        assert [view.pipelines.version(one.version_id).number for one in view.deployments.of(PRODUCTION, then)] == [1]
         assert view.deployments.of(PRODUCTION, then - timedelta(days=9)) == ()
 
 

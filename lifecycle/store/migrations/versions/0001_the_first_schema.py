@@ -239,9 +239,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_policy")),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        op.f("ix_policy_environment_pipeline_id"), "policy", ["environment", "pipeline_id"], unique=False
-    )
+    op.create_index(op.f("ix_policy_environment_pipeline_id"), "policy", ["environment", "pipeline_id"], unique=False)
     op.create_table(
         "version",
         sa.Column("id", _KEY, autoincrement=True, nullable=False),
@@ -276,9 +274,7 @@ def upgrade() -> None:
         sa.Column("created_at", _INSTANT, nullable=False),
         sa.Column("opened_at", _INSTANT, nullable=True),
         sa.Column("closed_at", _INSTANT, nullable=True),
-        sa.ForeignKeyConstraint(
-            ["pipeline_id"], ["pipeline.id"], name=op.f("fk_evidence_session_pipeline_id")
-        ),
+        sa.ForeignKeyConstraint(["pipeline_id"], ["pipeline.id"], name=op.f("fk_evidence_session_pipeline_id")),
         sa.ForeignKeyConstraint(["version_id"], ["version.id"], name=op.f("fk_evidence_session_version_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_evidence_session")),
         sqlite_autoincrement=True,
@@ -321,9 +317,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_promotion")),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        op.f("ix_promotion_pipeline_id_target"), "promotion", ["pipeline_id", "target"], unique=False
-    )
+    op.create_index(op.f("ix_promotion_pipeline_id_target"), "promotion", ["pipeline_id", "target"], unique=False)
     op.create_index(op.f("ix_promotion_state"), "promotion", ["state"], unique=False)
     op.create_index(op.f("ix_promotion_version_id"), "promotion", ["version_id"], unique=False)
     op.create_table(
@@ -371,9 +365,7 @@ def upgrade() -> None:
         sa.Column("why", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["admitted_by"], ["person.id"], name=op.f("fk_admission_admitted_by")),
         sa.ForeignKeyConstraint(["pipeline_id"], ["pipeline.id"], name=op.f("fk_admission_pipeline_id")),
-        sa.ForeignKeyConstraint(
-            ["session_id"], ["evidence_session.id"], name=op.f("fk_admission_session_id")
-        ),
+        sa.ForeignKeyConstraint(["session_id"], ["evidence_session.id"], name=op.f("fk_admission_session_id")),
         sa.ForeignKeyConstraint(["version_id"], ["version.id"], name=op.f("fk_admission_version_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_admission")),
         sa.UniqueConstraint("run_id", "pipeline_id", name=op.f("uq_admission_run_id_pipeline_id")),
@@ -422,9 +414,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["person"], ["person.id"], name=op.f("fk_decision_person")),
         sa.ForeignKeyConstraint(["promotion_id"], ["promotion.id"], name=op.f("fk_decision_promotion_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decision")),
-        sa.UniqueConstraint(
-            "promotion_id", "person", "verdict", name=op.f("uq_decision_promotion_id_person_verdict")
-        ),
+        sa.UniqueConstraint("promotion_id", "person", "verdict", name=op.f("uq_decision_promotion_id_person_verdict")),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -544,9 +534,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_receipt_session_id"), "receipt", ["session_id"], unique=False)
-    op.create_index(
-        op.f("ix_receipt_table_name_snapshot"), "receipt", ["table_name", "snapshot"], unique=False
-    )
+    op.create_index(op.f("ix_receipt_table_name_snapshot"), "receipt", ["table_name", "snapshot"], unique=False)
     op.create_index(op.f("ix_receipt_version_id"), "receipt", ["version_id"], unique=False)
     for statement in trigger_statements(op.get_bind().dialect.name):
         op.execute(statement)
