@@ -115,7 +115,9 @@ def main() -> None:
     except BrokenPipeError:
         silence_stdout()
         exit_code = READER_GONE
-    sys.exit(exit_code)
+    sys.stderr.flush()
+    # All is written and closed by now; waiting for the threads of Spark's and Dagster's libraries takes a second.
+    os._exit(exit_code)
 
 
 if __name__ == "__main__":
