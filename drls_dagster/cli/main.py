@@ -35,6 +35,7 @@ COMMANDS = {
     "retire": ("drls_dagster.cli.releases", "retire", "Take a version out of production."),
     "rollback": ("drls_dagster.cli.releases", "rollback", "Put production's release before back."),
     "run": ("drls_dagster.cli.run", "run", "Run a pipeline, or part of it."),
+    "serve": ("drls_dagster.cli.serve", "serve", "Serve the lifecycle over REST."),
     "stop-runs": ("drls_dagster.cli.environments", "stop_runs", "Stop runs at once."),
     "table": ("drls_dagster.cli.table", "table", "List, show and preview Iceberg tables."),
     "team": ("drls_dagster.cli.team", "team", "Group people for grants and quorums."),
