@@ -112,7 +112,11 @@ def test_an_interrupt_is_130_and_clean(tmp_path: Path) -> None:
     # A fifo holds the command where it opens the file, so that the signal meets it at work.
     fifo = tmp_path / "pipeline.yaml"
     os.mkfifo(fifo)
-    code = "import sys; print('ready', flush=True); from drls_dagster.cli.main import main; main()"
+    # A shell that runs tests in the background has them ignore the signal.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from drls_dagster.cli.main import main; main()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code, "pipeline", "validate", str(fifo)],
         stdout=subprocess.PIPE,
