@@ -20,7 +20,7 @@ from benchmarks.lab import serve
 from drls_dagster.engine.ray_work import tables_of
 from drls_dagster.engine.session import open_session
 from drls_dagster.settings import load_settings
-from drls_dagster.steps.staging import staged_files
+from drls_dagster.steps.staging import PARQUET, staged_files
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     def answer(_: dict[str, Any]) -> dict[str, Any]:
         staged = str(folder / "staged")
         began = time.perf_counter()
-        opened.spark.read.parquet(source).write.mode("overwrite").parquet(staged)
+        opened.spark.read.parquet(source).write.mode("overwrite").options(**PARQUET).parquet(staged)
         written = time.perf_counter() - began
         dataset = tables_of(staged_files(staged))
         rows = dataset.count()

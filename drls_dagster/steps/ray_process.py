@@ -15,7 +15,7 @@ from drls_dagster.engine.state import EngineState
 from drls_dagster.lakehouse.columns import arrow_schema, spark_ddl_of_spec
 from drls_dagster.steps.code import check_code, locked_digest
 from drls_dagster.steps.spark import StepFailed
-from drls_dagster.steps.staging import forget, staged_files, staging_folder, still_there
+from drls_dagster.steps.staging import PARQUET, forget, staged_files, staging_folder, still_there
 from lifecycle.spec import RayProcessTransform
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
     (upstream,) = run.spec.upstream(node.id)
     staged = f"{folder}/in"
     writer = frames.frame(upstream, reads).write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
+    writer = writer.options(**PARQUET)
     with frames.reading(upstream, reads):
         writer.parquet(staged)
     request = {
