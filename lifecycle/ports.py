@@ -45,20 +45,20 @@ class TableFacts(Frozen):
 
     `head` is None for a ref without a snapshot, `uuid` None for a table that is not there yet.
     `separate` says, in words, why this table's data cannot be carried by moving a ref (D10, another
-    catalog); None when it can. `metadata_changes` are what a promotion would change in the table.
+    catalog); None when it can.
     """
 
     table: str
     uuid: str | None
     head: SnapshotId | None
     separate: str | None = None
-    metadata_changes: tuple[str, ...] = ()
 
 
 class Move(Frozen):
     """A compare-and-set of `ref` from `base` (None: the ref has no snapshot) to `candidate`.
 
-    `tag` is made in the same commit and must be new; `metadata_changes` are applied in it.
+    `tag` is made in the same commit and must be new; `metadata_changes`, in the words of
+    `DataPlane.metadata_changes`, are applied in it.
     """
 
     table: str
@@ -70,7 +70,11 @@ class Move(Frozen):
 
 
 class MoveResult(StrEnum):
-    """MOVED now; ALREADY by an earlier try (the tag is there); CONFLICT: the ref is not at `base`."""
+    """MOVED now; ALREADY by an earlier try: the tag is there, at the candidate.
+
+    CONFLICT: the ref is not at `base`, the candidate is gone, the tag is somebody else's, or what a metadata
+    change starts from is not so any more.
+    """
 
     MOVED = "moved"
     ALREADY = "already"
@@ -101,12 +105,22 @@ class DataPlane(ABC):
         """Whether `snapshot` is main's head or an ancestor of it."""
 
     @abstractmethod
+    def metadata_changes(self, spec: str, environment: Environment) -> Mapping[str, Sequence[str]]:
+        """What a version's sinks want otherwise in their tables than it is, by table, a line each (D10).
+
+        Partitioning, sort order and properties; nothing in QA and UAT, which may not change them.
+        """
+
+    @abstractmethod
     def fingerprints(self, spec: str, environment: Environment) -> Mapping[str, str]:
         """For each source node that is no Iceberg table: what its connection or path resolves to, hashed."""
 
     @abstractmethod
     def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
-        """Where incremental reading will go on in `target` (D4)."""
+        """Where incremental reading would go on in `target` (D4), from the sinks as they are in `source`.
+
+        That is the environment whose data comes along, or `target` itself where no data does.
+        """
 
     @abstractmethod
     def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
@@ -128,7 +142,8 @@ class DataPlane(ABC):
     def undo(self, move: Move, environment: Environment) -> bool:
         """Puts a moved ref back from `candidate` to `base` and takes the tag away.
 
-        True when the ref is not moved afterwards, False when others wrote on top of it since.
+        Metadata changes go back too where the table still has what the move made of it; columns stay. True
+        when the ref is not moved afterwards, False when others wrote on top of it since.
         """
 
 

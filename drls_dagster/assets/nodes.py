@@ -11,9 +11,8 @@ from drls_dagster.assets.keys import node_key
 from drls_dagster.assets.metadata import check_result, frame_metadata, inputs_metadata, table_metadata
 from drls_dagster.assets.partitions import backfill_policy, partitions_definition
 from drls_dagster.assets.scope import Scope, parameters_key, scope_of
-from drls_dagster.lakehouse.naming import table_location
-from drls_dagster.lakehouse.prepare import load_if_exists
 from drls_dagster.lakehouse.refs import read_head
+from drls_dagster.lakehouse.separate import find
 from drls_dagster.steps.checks import CheckResult, evaluate
 from drls_dagster.steps.run import Reads
 from drls_dagster.steps.sink import NotPublished, run_sink
@@ -198,8 +197,7 @@ def recipes_of(scope: Scope, spec: PipelineSpec, node_id: str) -> list[Reads]:
     found: list[Reads] = []
     for sink in spec.sinks:
         if node_id in spec.ancestors(sink.id):
-            location = table_location(scope.run.environment, sink.table)
-            table = load_if_exists(scope.run.catalog, location.identifier)
+            location, table = find(scope.run.catalog, scope.run.environment, sink.table)
             base = None if table is None else read_head(table, location.ref)
             reads = scope.run.reads_of(node_id, sink, base)
             if reads not in found:

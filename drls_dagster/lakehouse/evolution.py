@@ -54,6 +54,31 @@ def compare(table: Schema, frame: Schema) -> SchemaChange:
     return SchemaChange(tuple(added), tuple(widened), tuple(nested), tuple(clashing))
 
 
+def beyond_additions(table: Schema, frame: Schema) -> tuple[str, ...]:
+    """Why new optional columns and fields of structs do not let `table` hold `frame`, in words; empty if they do."""
+    known = {column.name.lower(): column for column in table.fields}
+    return tuple(
+        f"column '{have.name}' is {have.field_type} in the table and {column.field_type} in the result"
+        for column in frame.fields
+        if (have := known.get(column.name.lower())) is not None and not _grows(have.field_type, column.field_type)
+    )
+
+
+def _grows(table: ib.IcebergType, frame: ib.IcebergType) -> bool:
+    """Whether a column of the table holds what the frame has, once the fields that its structs lack are added."""
+    if isinstance(table, ib.StructType) and isinstance(frame, ib.StructType):
+        known = {field.name.lower(): field.field_type for field in table.fields}
+        return all(
+            field.name.lower() not in known or _grows(known[field.name.lower()], field.field_type)
+            for field in frame.fields
+        )
+    if isinstance(table, ib.ListType) and isinstance(frame, ib.ListType):
+        return _grows(table.element_type, frame.element_type)
+    if isinstance(table, ib.MapType) and isinstance(frame, ib.MapType):
+        return _holds(table.key_type, frame.key_type) and _grows(table.value_type, frame.value_type)
+    return _holds(table, frame)
+
+
 def _holds(table: ib.IcebergType, frame: ib.IcebergType) -> bool:
     """Whether a column of the table takes what the frame has, with null for fields of structs that it lacks."""
     if isinstance(table, ib.StructType) and isinstance(frame, ib.StructType):

@@ -35,11 +35,29 @@ def table_location(environment: str, table: str) -> TableLocation:
         raise UsageError(f"Unknown environment {environment!r}. Choose from: {', '.join(ENVIRONMENTS)}.")
     parts = split_table_name(table)
     *outer, namespace, name = parts
-    if namespace.endswith(_RESERVED_ENDINGS):
+    if is_environments_own(table):
         raise UsageError(f"{table!r} already names an environment's own table; leave the environment out.")
     if environment == "development":
         return TableLocation((*outer, f"{namespace}__development", name), MAIN)
     return TableLocation(parts, MAIN if environment == "production" else environment)
+
+
+def separate_location(environment: str, table: str) -> TableLocation | None:
+    """The table of its own that QA or UAT uses where a branch of the real one cannot hold the result (D10).
+
+    None where an environment has none: development's tables are its own, production's are the real ones.
+    """
+    location = table_location(environment, table)
+    if location.ref == MAIN:
+        return None
+    *outer, namespace, name = location.identifier
+    return TableLocation((*outer, f"{namespace}__{environment}", name), environment)
+
+
+def is_environments_own(table: str) -> bool:
+    """Whether `table` is the name of a table that belongs to one environment, not of the real one."""
+    *_, namespace, _ = split_table_name(table)
+    return namespace.endswith(_RESERVED_ENDINGS)
 
 
 def split_table_name(table: str) -> tuple[str, ...]:

@@ -5,26 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError, ValidationError
+from pyiceberg.exceptions import TableAlreadyExistsError, ValidationError
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, NullOrder, SortDirection, SortField, SortOrder
-from pyiceberg.transforms import (
-    BucketTransform,
-    DayTransform,
-    HourTransform,
-    IdentityTransform,
-    MonthTransform,
-    Transform,
-    TruncateTransform,
-    YearTransform,
-)
+from pyiceberg.transforms import IdentityTransform
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.commit import commit_with_retry
 from drls_dagster.lakehouse.evolution import SchemaChange, SchemaConflict, compare
+from drls_dagster.lakehouse.layout import parsed_field, partition_text, stage, wanted_changes
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.refs import RELEASED
+from drls_dagster.lakehouse.separate import go_separate, load_if_exists, why_separate
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -34,13 +27,6 @@ if TYPE_CHECKING:
     from lifecycle.spec import SinkNode
 
 OWNER = "drls.pipeline"
-_SIMPLE: dict[str, Transform] = {
-    "identity": IdentityTransform(),
-    "year": YearTransform(),
-    "month": MonthTransform(),
-    "day": DayTransform(),
-    "hour": HourTransform(),
-}
 
 
 class ForeignTable(DrlsError):
@@ -53,13 +39,6 @@ class Prepared:
 
     table: Table
     rebuilt: bool = False
-
-
-def load_if_exists(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
-    try:
-        return catalog.load_table(identifier)
-    except NoSuchTableError:
-        return None
 
 
 def refuse_foreign(table: Table, pipeline: str) -> None:
@@ -77,18 +56,21 @@ def prepare_table(
 ) -> Prepared:
     """The sink's table, able to hold `frame`.
 
-    `free` says that metadata other than new optional columns may change here and now (development, D10).
-    Raises SchemaConflict or ForeignTable.
+    `free` is what `separate.may_reshape` says of the environment and location. Without it new optional columns are
+    added to the real table; where these are not enough, the environment gets a table of its own, and GoesSeparate
+    asks the sink to begin again there. Raises SchemaConflict or ForeignTable.
     """
     table = load_if_exists(catalog, location.identifier)
     if table is None:
         return Prepared(_create(catalog, location, sink, frame, pipeline))
     refuse_foreign(table, pipeline)
-    change = compare(table.schema(), frame)
-    rebuilt = _refuse_or_rebuild(change, sink, location, free=free)
+    rebuilt = _refuse_or_rebuild(compare(table.schema(), frame), sink, location)
 
     def attempt() -> Table:
         fresh = catalog.load_table(location.identifier)
+        why = "" if free else why_separate(fresh, sink, frame)
+        if why:
+            raise go_separate(catalog, fresh, location, why)
         _evolve(fresh, frame, compare(fresh.schema(), frame), rebuilt=rebuilt)
         if free:
             _lay_out(fresh, sink)
@@ -97,7 +79,7 @@ def prepare_table(
     return Prepared(commit_with_retry(attempt, what=f"schema of {location.name}"), rebuilt)
 
 
-def _refuse_or_rebuild(change: SchemaChange, sink: SinkNode, location: TableLocation, *, free: bool) -> bool:
+def _refuse_or_rebuild(change: SchemaChange, sink: SinkNode, location: TableLocation) -> bool:
     if change.is_empty:
         return False
     where = f"sink '{sink.id}' does not fit table {location.name}"
@@ -112,12 +94,10 @@ def _refuse_or_rebuild(change: SchemaChange, sink: SinkNode, location: TableLoca
             for name in names
         )
         raise SchemaConflict(f"{where}: {'; '.join(what)}; on_schema_change is fail: change the step, or say add")
-    if change.clashing and sink.on_schema_change == "rebuild" and free:
-        return True
-    if change.clashing:
-        remedy = "cast the column, or say on_schema_change: rebuild" if free else "cast the column (D10)"
+    if change.clashing and sink.on_schema_change != "rebuild":
+        remedy = "cast the column, or say on_schema_change: rebuild"
         raise SchemaConflict(f"{where}: {'; '.join(change.clashing)}; {remedy}")
-    return False
+    return bool(change.clashing)
 
 
 def _create(catalog: Catalog, location: TableLocation, sink: SinkNode, frame: Schema, pipeline: str) -> Table:
@@ -167,34 +147,10 @@ def _clashes(table: Table, frame: Schema, name: str) -> bool:
 
 def _lay_out(table: Table, sink: SinkNode) -> None:
     """Partition spec, sort order and properties as the sink says; a change commits, no change does not."""
-    wanted = partition_spec(sink, table.schema())
-    have = [(f.source_id, f.transform) for f in table.spec().fields]
-    if have != [(f.source_id, f.transform) for f in wanted.fields]:
-        with table.update_spec() as update:
-            for field in table.spec().fields:
-                if (field.source_id, field.transform) not in [(w.source_id, w.transform) for w in wanted.fields]:
-                    update.remove_field(field.name)
-            for field in wanted.fields:
-                if (field.source_id, field.transform) not in have:
-                    update.add_field(_name_of(table, field.source_id), field.transform)
-    order = sort_order(sink, table.schema())
-    if [(f.source_id, f.direction) for f in table.sort_order().fields] != [
-        (f.source_id, f.direction) for f in order.fields
-    ]:
-        with table.update_sort_order() as update:
-            for field in order.fields:
-                add = update.asc if field.direction == SortDirection.ASC else update.desc
-                add(_name_of(table, field.source_id), field.transform, field.null_order)
-    changed = {name: value for name, value in sink.properties.items() if table.properties.get(name) != value}
-    if changed:
+    changes = wanted_changes(table.metadata, sink)
+    if changes:
         with table.transaction() as transaction:
-            transaction.set_properties(changed)
-
-
-def _name_of(table: Table, source_id: int) -> str:
-    name = table.schema().find_column_name(source_id)
-    assert name is not None, "the layout was made from this very schema"  # noqa: S101
-    return name
+            stage(transaction, changes)
 
 
 def partition_spec(sink: SinkNode, schema: Schema) -> PartitionSpec:
@@ -205,7 +161,7 @@ def partition_spec(sink: SinkNode, schema: Schema) -> PartitionSpec:
         PartitionField(
             source_id=_column(sink, schema, part.column),
             field_id=1000 + number,
-            transform=_transform(part),
+            transform=parsed_field(partition_text(part))[1],
             name=part.column.replace(".", "_") if part.transform == "identity" else _partition_name(part),
         )
         for number, part in enumerate(sink.partition_by)
@@ -236,14 +192,6 @@ def _column(sink: SinkNode, schema: Schema, name: str) -> int:
         raise DrlsError(
             f"sink '{sink.id}' names column '{name}', which its input lacks; it has {', '.join(schema.column_names)}"
         ) from None
-
-
-def _transform(part: SpecPartition) -> Transform:
-    if part.transform == "bucket":
-        return BucketTransform(part.argument or 0)
-    if part.transform == "truncate":
-        return TruncateTransform(part.argument or 0)
-    return _SIMPLE[part.transform]
 
 
 def _partition_name(part: SpecPartition) -> str:

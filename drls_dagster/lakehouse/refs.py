@@ -100,7 +100,7 @@ def summary_int(snapshot: Snapshot, key: str) -> int:
 
 def create_branch(catalog: Catalog, table: Table, branch: str, snapshot_id: int) -> None:
     """A branch at `snapshot_id`. Raises RefMoved when it exists already."""
-    _commit(catalog, table, (_ref_is(branch, None),), (_set_ref(branch, snapshot_id),), branch)
+    _commit(catalog, table, (ref_is(branch, None),), (set_branch(table, branch, snapshot_id),), branch)
 
 
 def drop_branch(catalog: Catalog, table: Table, branch: str) -> None:
@@ -110,7 +110,7 @@ def drop_branch(catalog: Catalog, table: Table, branch: str) -> None:
     if branch not in catalog.load_table(table.name()).metadata.refs:
         return
     requirement = AssertTableUUID(uuid=table.metadata.table_uuid)
-    _commit(catalog, table, (requirement,), (_remove_ref(branch),), branch)
+    _commit(catalog, table, (requirement,), (remove_ref(branch),), branch)
 
 
 def publish(catalog: Catalog, table: Table, ref: str, base: int | None, candidate: int, branch: str) -> None:
@@ -123,30 +123,44 @@ def publish(catalog: Catalog, table: Table, ref: str, base: int | None, candidat
 
     requirements = (
         AssertTableUUID(uuid=table.metadata.table_uuid),
-        _ref_is(ref, base),
-        _ref_is(branch, candidate),
+        ref_is(ref, base),
+        ref_is(branch, candidate),
     )
     updates = (
-        _set_ref(ref, candidate),
-        _remove_ref(branch),
+        set_branch(table, ref, candidate),
+        remove_ref(branch),
         *((SetPropertiesUpdate(updates={RELEASED: "true"}),) if base is None and ref == "main" else ()),
     )
     _commit(catalog, table, requirements, updates, ref)
 
 
-def _ref_is(ref: str, snapshot_id: int | None) -> TableRequirement:
+def ref_is(ref: str, snapshot_id: int | None) -> TableRequirement:
+    """The requirement that a branch or tag points to `snapshot_id`; None: that there is no such ref."""
     from pyiceberg.table.update import AssertRefSnapshotId
 
     return AssertRefSnapshotId.model_validate({"ref": ref, "snapshot-id": snapshot_id})
 
 
-def _set_ref(ref: str, snapshot_id: int) -> TableUpdate:
+def set_branch(table: Table, ref: str, snapshot_id: int) -> TableUpdate:
+    """The update that puts a branch at `snapshot_id`, made if need be; how long it keeps snapshots stays as it is."""
     from pyiceberg.table.update import SetSnapshotRefUpdate
 
-    return SetSnapshotRefUpdate.model_validate({"ref-name": ref, "type": "branch", "snapshot-id": snapshot_id})
+    kept = table.metadata.refs.get(ref)
+    retention = kept.model_dump(by_alias=True, exclude_none=True) if kept else {}
+    return SetSnapshotRefUpdate.model_validate(
+        {**retention, "ref-name": ref, "type": "branch", "snapshot-id": snapshot_id}
+    )
 
 
-def _remove_ref(ref: str) -> TableUpdate:
+def set_tag(tag: str, snapshot_id: int) -> TableUpdate:
+    """The update that puts a tag on `snapshot_id`, made if need be."""
+    from pyiceberg.table.update import SetSnapshotRefUpdate
+
+    return SetSnapshotRefUpdate.model_validate({"ref-name": tag, "type": "tag", "snapshot-id": snapshot_id})
+
+
+def remove_ref(ref: str) -> TableUpdate:
+    """The update that takes a branch or tag away; its snapshots stay."""
     from pyiceberg.table.update import RemoveSnapshotRefUpdate
 
     return RemoveSnapshotRefUpdate.model_validate({"ref-name": ref})

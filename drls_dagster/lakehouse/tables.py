@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse.naming import table_location
+from drls_dagster.lakehouse.separate import locate
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +79,7 @@ def find_table(catalog: Catalog, name: str, environment: str | None = None) -> F
     """
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
-    location = table_location(environment, name) if environment else None
+    location = locate(catalog, environment, name) if environment else None
     identifier = location.identifier if location else tuple(name.split("."))
     full_name = ".".join(identifier)
     if len(identifier) > 1 and all(identifier):

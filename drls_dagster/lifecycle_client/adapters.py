@@ -36,6 +36,9 @@ class NoDataPlane(DataPlane):
     def is_on_main(self, table: str, snapshot: int) -> bool:
         _refuse(f"the history of {table}")
 
+    def metadata_changes(self, spec: str, environment: Environment) -> Mapping[str, Sequence[str]]:
+        _refuse(f"the layout of tables in {environment.value}")
+
     def fingerprints(self, spec: str, environment: Environment) -> Mapping[str, str]:
         _refuse(f"the connections of {environment.value}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from drls_dagster.engine.session import EngineSession
 from drls_dagster.lakehouse.positions import find_position, plan_read
-from drls_dagster.lakehouse.prepare import load_if_exists
+from drls_dagster.lakehouse.separate import find
 from drls_dagster.ledger import Ledger
 from drls_dagster.settings import Settings
 from drls_dagster.steps.sources import Pin, pin_source
@@ -95,6 +95,4 @@ class PipelineRun:
         return SourceRead(pin, read.start, read.end)
 
     def _sink_table(self, sink: SinkNode) -> Table | None:
-        from drls_dagster.lakehouse.naming import table_location
-
-        return load_if_exists(self.catalog, table_location(self.environment, sink.table).identifier)
+        return find(self.catalog, self.environment, sink.table)[1]

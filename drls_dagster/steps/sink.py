@@ -16,9 +16,10 @@ from drls_dagster.engine.session import interrupt
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.columns import iceberg_schema
-from drls_dagster.lakehouse.naming import TableLocation, table_location
+from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
-from drls_dagster.lakehouse.prepare import load_if_exists, prepare_table, refuse_foreign
+from drls_dagster.lakehouse.prepare import prepare_table, refuse_foreign
+from drls_dagster.lakehouse.separate import find, load_if_exists, may_reshape
 from drls_dagster.ledger import Receipt
 from drls_dagster.steps.checks import CheckResult, evaluate
 from drls_dagster.steps.frames import Frames
@@ -66,11 +67,11 @@ def run_sink(
     `at` is called with the name of each stage that is reached. Raises NotPublished on a failed blocking check, and
     DrlsError where the table's ref moved under every try.
     """
-    location = table_location(run.environment, sink.table)
-    clear_debris(run, location)
     (upstream,) = run.spec.upstream(sink.id)
     for number in range(TRIES):
-        table = load_if_exists(run.catalog, location.identifier)
+        location, table = find(run.catalog, run.environment, sink.table)
+        if number == 0:
+            clear_debris(run, location)
         if table is not None:
             refuse_foreign(table, run.spec.name)
         base = refs.read_head(table, location.ref) if table is not None else None
@@ -103,7 +104,7 @@ def _once(
     (upstream,) = run.spec.upstream(sink.id)
     frame = frames.frame(upstream, reads)
     schema = iceberg_schema(frame.schema.jsonValue())
-    free = run.environment == "development"
+    free = may_reshape(run.environment, location)
     prepared = prepare_table(run.catalog, location, sink, schema, run.spec.name, free=free)
     table = prepared.table
     if prepared.rebuilt and run.window and not run.window.whole:

@@ -12,7 +12,7 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.columns import spark_ddl_of_spec
 from drls_dagster.lakehouse.naming import table_location
-from drls_dagster.lakehouse.prepare import load_if_exists
+from drls_dagster.lakehouse.separate import find, load_if_exists
 from lifecycle.spec import FilesSource, IcebergSource, RateSource, SourceNode
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def pin_source(node: SourceNode, environment: str, catalog: Catalog, landing: st
 
 def source_table(catalog: Catalog, environment: str, name: str) -> tuple[Table, str] | None:
     """The table that a read in `environment` takes, and the ref: the environment's own, else the real `main`."""
-    own = table_location(environment, name)
-    table = load_if_exists(catalog, own.identifier)
+    own, table = find(catalog, environment, name)
     if table is not None and refs.read_head(table, own.ref) is not None:
         return table, own.ref if refs.head(table, own.ref) is not None else "main"
     real = table_location("production", name)

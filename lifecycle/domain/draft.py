@@ -48,7 +48,10 @@ class StoreFacts(Frozen):
 
 
 class DataFacts(Frozen):
-    """What the data plane says: per sink table in source and target, and about what was read."""
+    """What the data plane says: per sink table in source and target, and about what was read.
+
+    `positions_carried` hold where the source's data comes along, `positions` where the target keeps its own.
+    """
 
     source: dict[str, TableFacts] = Field(default_factory=dict)
     target: dict[str, TableFacts] = Field(default_factory=dict)
@@ -56,7 +59,9 @@ class DataFacts(Frozen):
     since_base: dict[str, tuple[SnapshotFacts, ...]] = Field(default_factory=dict)
     on_main: dict[tuple[str, int], bool] = {}  # noqa: RUF012 (pydantic copies it)
     fingerprints: dict[str, str] = Field(default_factory=dict)
+    metadata_changes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     positions: tuple[PositionPlan, ...] = ()
+    positions_carried: tuple[PositionPlan, ...] = ()
 
 
 class Draft(Frozen):
@@ -91,7 +96,7 @@ def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | No
         parameters=evidence.parameters,
         inputs=tuple(_input(read, store, data) for read in evidence.inputs),
         tables=tuple(_table(name, decision.carry, evidence, data, approved) for name in store.asked.tables),
-        positions=data.positions,
+        positions=data.positions_carried if decision.carry is Carry.SNAPSHOT else data.positions,
         receipts=evidence.receipts,
         policy=store.policy.id if store.policy else None,
     )
@@ -101,7 +106,7 @@ def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | No
     advice = Advice(
         may_approve=tuple(sorted(standing.name for standing in may)),
         blocked=problems if waiting is None else (*problems, waiting.why),
-        warnings=tuple(_warnings(store, data, evidence)),
+        warnings=tuple(_warnings(store, data, evidence, decision.carry)),
     )
     return Draft(plan=plan, advice=advice, problems=problems, evidence=evidence)
 
@@ -169,7 +174,7 @@ def _table(name: str, carry: Carry, evidence: Evidence, data: DataFacts, approve
         table_uuid=facts.uuid,
         base=_base(name, facts, data.since_base, approved),
         candidate=evidence.candidates.get(name),
-        metadata_changes=facts.metadata_changes,
+        metadata_changes=data.metadata_changes.get(name, ()),
     )
 
 
@@ -214,7 +219,11 @@ def _nobody(eligibility: Eligibility, policy: Policy) -> str:
     return f"nobody can give the approval ({policy.quorum}){let} grant another person the role"
 
 
-def _warnings(store: StoreFacts, data: DataFacts, evidence: Evidence) -> Iterable[str]:
+def _warnings(store: StoreFacts, data: DataFacts, evidence: Evidence, carry: Carry) -> Iterable[str]:
+    if carry is Carry.CODE:
+        for table, changes in sorted(data.metadata_changes.items()):
+            for change in changes:
+                yield f"{table}: {store.target.value}'s first run changes {change}"
     for table, facts in sorted(data.source.items()):
         candidate = evidence.candidates.get(table)
         if candidate is not None and facts.head != candidate:

@@ -62,8 +62,11 @@ def assess(
             problems.append(f"{table}: nothing was published in session {session.id}: run the pipeline there")
             continue
         named = [by_snapshot.get((table, snapshot)) for snapshot in chain]
+        within: Receipt | None = None
         for snapshot, receipt in zip(chain, named, strict=True):
-            if receipt is None:
+            # A publish may bring several snapshots along: its receipt answers for all down to its base.
+            within = receipt or (None if within is None or within.base == snapshot else within)
+            if within is None:
                 problems.append(
                     f"{table}: snapshot {snapshot} was not written by this version in session {session.id}: "
                     f"refresh the session and run again"

@@ -43,7 +43,11 @@ class TablePlan(Frozen):
 
 
 class PositionPlan(Frozen):
-    """Where incremental reading of `source` into `table` goes on (D4); `rows` is what it will read."""
+    """Where incremental reading of `source` into `table` goes on (D4); `rows` is what it would read now.
+
+    `rows`, and the position of one that continues, move with each run and each write to the source: they are
+    shown, and are no part of what is approved.
+    """
 
     table: str
     source: str
@@ -75,8 +79,18 @@ class Plan(Frozen):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON (RFC 8785), as `sha256:<hex>`."""
-        return "sha256:" + hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()
+        """SHA-256 of the canonical JSON (RFC 8785) of what is approved, as `sha256:<hex>`."""
+        return "sha256:" + hashlib.sha256(rfc8785.dumps(self.approved)).hexdigest()
+
+    @property
+    def approved(self) -> dict[str, Any]:
+        """The plan as plain values, without what moves by itself."""
+        values = self.model_dump(mode="json")
+        for position in values["positions"]:
+            position["rows"] = None
+            if position["state"] == "continues":
+                position["position"] = None
+        return values
 
 
 class Advice(Frozen):
@@ -106,7 +120,7 @@ def plan_changes(approved: Plan, now: Plan) -> tuple[FieldChange, ...]:
 
     Tables, inputs and positions are compared by name: `tables[ns.t].base`, not by place.
     """
-    before, after = approved.model_dump(mode="json"), now.model_dump(mode="json")
+    before, after = approved.approved, now.approved
     changes: list[FieldChange] = []
     for field in before:
         changes.extend(_compare(field, before[field], after[field], _NAMED_BY.get(field)))

@@ -99,7 +99,11 @@ def data_facts(plane: DataPlane, facts: StoreFacts, approved: Plan | None = None
         since_base=since_base,
         on_main=on_main,
         fingerprints=dict(plane.fingerprints(facts.version.spec, facts.target)),
-        positions=tuple(plane.positions(facts.version.spec, facts.source, facts.target)),
+        metadata_changes={
+            table: tuple(changes) for table, changes in plane.metadata_changes(facts.version.spec, facts.target).items()
+        },
+        positions=tuple(plane.positions(facts.version.spec, facts.target, facts.target)),
+        positions_carried=tuple(plane.positions(facts.version.spec, facts.source, facts.target)),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
+from lifecycle.errors import NotFound
 from lifecycle.ports import DataPlane, Move, MoveResult, SnapshotFacts, TableFacts
 
 _SCHEMA = """
@@ -89,13 +90,21 @@ class FakePlane(DataPlane):
         row = sql.execute("SELECT head FROM ref WHERE tab = ? AND name = ?", (table, ref)).fetchone()
         return None if row is None else row[0]
 
+    def _set(self, sql: sqlite3.Connection, table: str, ref: str, head: int | None) -> None:
+        """A ref without a snapshot is no ref."""
+        sql.execute("DELETE FROM ref WHERE tab = ? AND name = ?", (table, ref))
+        if head is not None:
+            sql.execute("INSERT INTO ref VALUES (?, ?, ?)", (table, ref, head))
+
+    def _has(self, sql: sqlite3.Connection, table: str, snapshot: int) -> bool:
+        return bool(sql.execute("SELECT 1 FROM snapshot WHERE id = ? AND tab = ?", (snapshot, table)).fetchone())
+
     def _seen(self, sql: sqlite3.Connection, table: str, environment: Environment) -> int | None:
         known = sql.execute("SELECT 1 FROM ref WHERE tab = ? AND name = ?", (table, environment.ref)).fetchone()
         return self._head(sql, table, environment.ref if known else "main")
 
     def table(self, table: str, environment: Environment) -> TableFacts:
         with self._tx() as sql:
-            changes = self._said(sql, f"metadata:{table}") or []
             separate = self._said(sql, f"separate:{table}")
             uuid = self._said(sql, f"uuid:{table}") or f"uuid-of-{table}"
             return TableFacts(
@@ -103,24 +112,32 @@ class FakePlane(DataPlane):
                 uuid=str(uuid),
                 head=self._seen(sql, table, environment),
                 separate=separate if isinstance(separate, str) else None,
-                metadata_changes=tuple(changes) if isinstance(changes, list) else (),
             )
 
     def snapshots(
         self, table: str, environment: Environment, head: int | None, until: int | None
     ) -> Sequence[SnapshotFacts]:
-        found: list[SnapshotFacts] = []
         with self._tx() as sql:
-            while head is not None and head != until:
-                query = "SELECT parent, op FROM snapshot WHERE id = ? AND tab = ?"
-                parent, op = sql.execute(query, (head, table)).fetchone()
-                found.append(SnapshotFacts(id=head, parent=parent, operation=op))
-                head = parent
+            return self._chain(sql, table, head, until)
+
+    def _chain(self, sql: sqlite3.Connection, table: str, head: int | None, until: int | None) -> list[SnapshotFacts]:
+        found: list[SnapshotFacts] = []
+        query = "SELECT parent, op FROM snapshot WHERE id = ? AND tab = ?"
+        while head is not None and head != until and (row := sql.execute(query, (head, table)).fetchone()):
+            found.append(SnapshotFacts(id=head, parent=row[0], operation=row[1]))
+            head = row[0]
         return found
 
     def is_on_main(self, table: str, snapshot: int) -> bool:
         chain = self.snapshots(table, Environment.PRODUCTION, self.head(table, "main"), None)
         return any(one.id == snapshot for one in chain)
+
+    def metadata_changes(self, spec: str, environment: Environment) -> Mapping[str, Sequence[str]]:
+        if environment is not Environment.PRODUCTION:
+            return {}
+        with self._tx() as sql:
+            rows = sql.execute("SELECT name, value FROM said WHERE name LIKE 'metadata:%'").fetchall()
+            return {name.removeprefix("metadata:"): json.loads(value) for name, value in rows}
 
     def fingerprints(self, spec: str, environment: Environment) -> Mapping[str, str]:
         with self._tx() as sql:
@@ -137,11 +154,13 @@ class FakePlane(DataPlane):
         with self._tx() as sql:
             for table in tables:
                 bases[table] = self._head(sql, table, "main")
-                sql.execute("REPLACE INTO ref VALUES (?, ?, ?)", (table, environment.ref, bases[table]))
+                self._set(sql, table, environment.ref, bases[table])
         return bases
 
     def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:
         with self._tx() as sql:
+            if not self._has(sql, table, snapshot):
+                raise NotFound(f"{table} has no snapshot {snapshot} any more")
             sql.execute("REPLACE INTO tag VALUES (?, ?, ?)", (table, tag, snapshot))
 
     def unpin(self, table: str, environment: Environment, tag: str) -> None:
@@ -154,18 +173,21 @@ class FakePlane(DataPlane):
                 raise ConnectionError("the catalog does not answer")
             tag = sql.execute("SELECT snapshot FROM tag WHERE tab = ? AND name = ?", (move.table, move.tag)).fetchone()
             if tag is not None:
-                return MoveResult.ALREADY
-            if self._head(sql, move.table, move.ref) != move.base:
+                return MoveResult.ALREADY if tag[0] == move.candidate else MoveResult.CONFLICT
+            known = self._has(sql, move.table, move.candidate)
+            if self._head(sql, move.table, move.ref) != move.base or not known:
                 return MoveResult.CONFLICT
-            sql.execute("REPLACE INTO ref VALUES (?, ?, ?)", (move.table, move.ref, move.candidate))
+            self._set(sql, move.table, move.ref, move.candidate)
             sql.execute("INSERT INTO tag VALUES (?, ?, ?)", (move.table, move.tag, move.candidate))
             return MoveResult.MOVED
 
     def undo(self, move: Move, environment: Environment) -> bool:
         with self._tx() as sql:
             head = self._head(sql, move.table, move.ref)
-            if head not in (move.candidate, move.base):
+            above = self._chain(sql, move.table, head, None)
+            if head not in (move.candidate, move.base) and any(one.id == move.candidate for one in above):
                 return False
-            sql.execute("REPLACE INTO ref VALUES (?, ?, ?)", (move.table, move.ref, move.base))
+            if head == move.candidate:
+                self._set(sql, move.table, move.ref, move.base)
             sql.execute("DELETE FROM tag WHERE tab = ? AND name = ?", (move.table, move.tag))
             return True

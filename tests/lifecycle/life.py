@@ -54,10 +54,12 @@ def make_spec(name: str = "flights", rows: int = 1, **changes: Any) -> PipelineS
 class Life:
     """Ada and Eve are engineers, Lea and Leo leads, Adam an admin, Vic a viewer, Bot a service for Ada."""
 
-    def __init__(self, store: Store, folder: Path, clock: FakeClock, executor: str = "test") -> None:
+    def __init__(
+        self, store: Store, folder: Path, clock: FakeClock, executor: str = "test", plane: FakePlane | None = None
+    ) -> None:
         self.store = store
         self.clock = clock
-        self.plane = FakePlane(folder / "plane.db")
+        self.plane = plane or FakePlane(folder / "plane.db")
         self.dagster = FakeOrchestrator()
         self.ctx = Context(store, self.plane, self.dagster, clock, executor)
         self._runs = count(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ PLAN = Plan(
     carry=Carry.SNAPSHOT, carry_reason="r", session=1, parameters={"day": "x"},
     inputs=(InputPlan(node="raw", name="ns.raw", table_uuid="u", ref="main", snapshot=7, fingerprint="f"),),
     tables=(TablePlan(table="ns.t", table_uuid="u", base=1, candidate=2, metadata_changes=("add x",)),),
-    positions=(PositionPlan(table="ns.t", source="ns.raw", state="continues", position=5, rows=3),),
+    positions=(PositionPlan(table="ns.t", source="ns.raw", state="reset", position=5, rows=3),),
     receipts=(1, 2), policy=1,
 )  # fmt: skip
 OTHER = {
@@ -33,7 +34,7 @@ OTHER = {
 NESTED = [
     ("inputs", {"name": "o", "table_uuid": "v", "ref": "x", "snapshot": 8, "fingerprint": "g", "node": "n"}),
     ("tables", {"table": "o", "table_uuid": "v", "base": 9, "candidate": 9, "metadata_changes": ()}),
-    ("positions", {"table": "o", "source": "o", "state": "lost", "position": 9, "rows": 9}),
+    ("positions", {"table": "o", "source": "o", "state": "lost", "position": 9}),
 ]
 
 
@@ -41,7 +42,19 @@ def test_l3_every_field_of_a_plan_is_covered_here() -> None:
     nested = {name for name, _ in NESTED}
     assert set(Plan.model_fields) == {*OTHER, *nested, "format_version"}
     for name, fields in NESTED:
-        assert set(fields) == set(type(getattr(PLAN, name)[0]).model_fields)
+        assert set(fields) == set(type(getattr(PLAN, name)[0]).model_fields) - {"rows"}
+
+
+def test_l3_what_moves_with_each_run_is_shown_and_not_approved() -> None:
+    def plan(**fields: Any) -> Plan:
+        return PLAN.model_copy(update={"positions": (PLAN.positions[0].model_copy(update=fields),)})
+
+    assert plan(rows=9).digest == PLAN.digest
+    going_on = plan(state="continues")
+    assert plan(state="continues", position=9, rows=9).digest == going_on.digest
+    assert plan_changes(going_on, plan(state="continues", position=9, rows=9)) == ()
+    assert going_on.digest != PLAN.digest
+    assert plan(state="new", position=None).digest != PLAN.digest
 
 
 @pytest.mark.parametrize("field", OTHER)

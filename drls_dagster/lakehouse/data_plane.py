@@ -1,0 +1,129 @@
+"""The data plane over an Iceberg catalog: the facts and moves that the lifecycle asks for, without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse import refs, releases, separate, sessions
+from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
+from drls_dagster.lakehouse.catalog_config import resolve_catalog
+from drls_dagster.lakehouse.fingerprints import fingerprints
+from drls_dagster.lakehouse.history import descends_from, snapshots_between
+from drls_dagster.lakehouse.layout import format_change, is_listed, wanted_changes
+from drls_dagster.lakehouse.naming import MAIN, is_environments_own, table_location
+from drls_dagster.lakehouse.standing import standings
+from drls_dagster.ledger import Ledger
+from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.plan import PositionPlan
+from lifecycle.errors import LifecycleError
+from lifecycle.ports import DataPlane, Move, MoveResult, SnapshotFacts, TableFacts
+from lifecycle.spec import PipelineSpec
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+class CatalogFailed(DrlsError, LifecycleError):
+    """The catalog cannot be reached, or refuses what it should do; one line, without credentials."""
+
+    status = 503
+    code = "catalog"
+
+
+class IcebergDataPlane(DataPlane):
+    """Tables are named `namespace.table` as a pipeline names them; where they are is `lakehouse.separate.find`.
+
+    Every call opens what it needs and keeps nothing but the catalog's connection, which is opened at the first.
+    Raises CatalogFailed; nothing but the call's own commit has happened then, or not even that.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def table(self, table: str, environment: Environment) -> TableFacts:
+        with self._catalog() as catalog:
+            location, found = separate.find(catalog, environment.value, table)
+            if found is None:
+                return TableFacts(table=table, uuid=None, head=None)
+            return TableFacts(
+                table=table,
+                uuid=str(found.metadata.table_uuid),
+                head=refs.read_head(found, location.ref),
+                separate=found.properties.get(separate.SEPARATE),
+            )
+
+    def snapshots(
+        self, table: str, environment: Environment, head: int | None, until: int | None
+    ) -> Sequence[SnapshotFacts]:
+        with self._catalog() as catalog:
+            _, found = separate.find(catalog, environment.value, table)
+            return () if found is None else snapshots_between(found, head, until)
+
+    def is_on_main(self, table: str, snapshot: int) -> bool:
+        if is_environments_own(table):
+            return False
+        with self._catalog() as catalog:
+            found = separate.load_if_exists(catalog, table_location("production", table).identifier)
+            return found is not None and descends_from(found, refs.head(found, MAIN), snapshot)
+
+    def metadata_changes(self, spec: str, environment: Environment) -> Mapping[str, Sequence[str]]:
+        if environment is not Environment.PRODUCTION:
+            return {}
+        changes: dict[str, Sequence[str]] = {}
+        with self._catalog() as catalog:
+            for sink in _spec(spec).sinks:
+                found = separate.load_if_exists(catalog, table_location("production", sink.table).identifier)
+                wanted = wanted_changes(found.metadata, sink) if found is not None else ()
+                changes[sink.table] = tuple(format_change(change) for change in wanted if is_listed(change))
+        return changes
+
+    def fingerprints(self, spec: str, environment: Environment) -> Mapping[str, str]:
+        return fingerprints(_spec(spec), self._settings, environment.value)
+
+    def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
+        with self._catalog() as catalog:
+            return standings(catalog, self._ledger, _spec(spec), source.value, target.value)
+
+    def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
+        with self._catalog() as catalog:
+            return {table: sessions.start_fresh(catalog, environment.value, table) for table in tables}
+
+    def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:
+        with self._catalog() as catalog:
+            sessions.pin(catalog, environment.value, table, snapshot, tag)
+
+    def unpin(self, table: str, environment: Environment, tag: str) -> None:
+        with self._catalog() as catalog:
+            sessions.unpin(catalog, environment.value, table, tag)
+
+    def move(self, move: Move, environment: Environment) -> MoveResult:
+        with self._catalog() as catalog:
+            return releases.move(catalog, separate.locate(catalog, environment.value, move.table).identifier, move)
+
+    def undo(self, move: Move, environment: Environment) -> bool:
+        with self._catalog() as catalog:
+            return releases.undo(catalog, separate.locate(catalog, environment.value, move.table).identifier, move)
+
+    @contextmanager
+    def _catalog(self) -> Iterator[Catalog]:
+        try:
+            with catalog_errors(resolve_catalog(self._settings)):
+                # The same object in each call, and another one in a forked process.
+                yield load_catalog(self._settings)
+        except DrlsError as error:
+            raise CatalogFailed(error.message) from error.__cause__
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return Ledger(self._settings)
+
+
+@lru_cache(maxsize=64)
+def _spec(text: str) -> PipelineSpec:
+    """The spec of a stored version, which was checked when it was saved."""
+    return PipelineSpec.model_validate_json(text, by_alias=True, by_name=False)

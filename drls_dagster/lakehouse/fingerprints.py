@@ -1,0 +1,53 @@
+"""What a source that is no Iceberg table resolves to in an environment, hashed (L3, L4).
+
+Two environments with one fingerprint read from the same place. What is hashed holds no credential: user and
+password of a URI and its query are left out, and of a named connection only the name counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import rfc8785
+
+from lifecycle.spec import FilesSource, IcebergSource, JdbcSource, KafkaSource, PipelineSpec
+
+if TYPE_CHECKING:
+    from drls_dagster.settings import Settings
+    from lifecycle.spec import SourceNode
+
+
+def fingerprints(spec: PipelineSpec, settings: Settings, environment: str) -> Mapping[str, str]:
+    """Per source node that is no Iceberg table: `sha256:<hex>` of the place it is read from."""
+    return {
+        node.id: fingerprint(node, settings, environment)
+        for node in spec.sources
+        if not isinstance(node.source, IcebergSource)
+    }
+
+
+def fingerprint(node: SourceNode, settings: Settings, environment: str) -> str:
+    """Of one such node; what a run puts into its receipt."""
+    return "sha256:" + hashlib.sha256(rfc8785.dumps(_place(node, settings, environment))).hexdigest()
+
+
+def _place(node: SourceNode, settings: Settings, environment: str) -> dict[str, Any]:
+    source = node.source
+    if isinstance(source, FilesSource):
+        return {"kind": source.kind, "at": _resolved(source.path, settings.landing_for(environment))}
+    if isinstance(source, JdbcSource | KafkaSource):
+        # Settings name no connections yet, so nothing shows that two environments mean the same server.
+        return {"kind": source.kind, "connection": source.connection, "environment": environment}
+    return {"kind": source.kind}
+
+
+def _resolved(path: str, landing: str) -> str:
+    """The absolute path, or the URI without credentials, that the source's path stands for."""
+    if "://" in path or "://" in landing:
+        parts = urlsplit(path if "://" in path else f"{landing.rstrip('/')}/{path}")
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return os.path.abspath(os.path.join(os.path.expanduser(landing), path))

@@ -1,0 +1,112 @@
+"""Where the incremental reads of a version would go on, for a promotion plan (D4)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse import refs, separate
+from drls_dagster.lakehouse.positions import POSITIONS, RESET, PositionLost, find_position, plan_read
+from drls_dagster.lakehouse.tables import snapshot_total
+from drls_dagster.ledger import Ledger
+from lifecycle.domain.plan import PositionPlan
+from lifecycle.spec import IcebergSource, PipelineSpec, SinkNode
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+
+def standings(
+    catalog: Catalog, ledger: Ledger, spec: PipelineSpec, source: str, target: str
+) -> tuple[PositionPlan, ...]:
+    """For each sink and incremental source above it: where a run in `target` goes on.
+
+    The sink is looked at in the environment `source`, what it reads in `target`.
+    """
+    found: list[PositionPlan] = []
+    for sink in spec.sinks:
+        location, table = separate.find(catalog, source, sink.table)
+        base = refs.read_head(table, location.ref) if table is not None else None
+        for name in _incremental(spec, sink):
+            read = _readable(catalog, target, name)
+            known = ledger.receipts(str(table.metadata.table_uuid)) if table is not None else []
+            if read is None:
+                found.append(PositionPlan(table=sink.table, source=name, state="new"))
+                continue
+            upstream, end = read
+            try:
+                position = find_position(table, base, upstream, sink.mode, known)
+            except PositionLost:
+                found.append(PositionPlan(table=sink.table, source=name, state="lost"))
+                continue
+            found.append(_standing(sink, table, base, upstream, position, end, name))
+    return tuple(found)
+
+
+def _standing(
+    sink: SinkNode, table: Table | None, base: int | None, upstream: Table, position: int | None, end: int, name: str
+) -> PositionPlan:
+    state = "new" if position is None else "continues"
+    if table is not None and _is_reset(table, base, str(upstream.metadata.table_uuid)):
+        state = "reset"
+    try:
+        read = plan_read(upstream, position, end, sink, sink.table)
+    except DrlsError:
+        # Rolled back or changed in a way that appending cannot follow: the run would stop and say so.
+        return PositionPlan(table=sink.table, source=name, state="lost", position=position)
+    rows = _rows(upstream, read.start, end)
+    return PositionPlan(table=sink.table, source=name, state=state, position=position, rows=rows)
+
+
+def _incremental(spec: PipelineSpec, sink: SinkNode) -> list[str]:
+    """The tables above a sink that are read incrementally, each once."""
+    nodes = (spec.node(name) for name in spec.ancestors(sink.id))
+    sources = (node.source for node in nodes if node.type == "source")
+    names = [one.table for one in sources if isinstance(one, IcebergSource) and one.read == "incremental"]
+    return list(dict.fromkeys(names))
+
+
+def _readable(catalog: Catalog, environment: str, name: str) -> tuple[Table, int] | None:
+    """The table that a read in the environment takes, and its head; None where there is nothing to read."""
+    for where in (environment, "production"):
+        location, table = separate.find(catalog, where, name)
+        head = refs.read_head(table, location.ref) if table is not None else None
+        if table is not None and head is not None:
+            return table, head
+    return None
+
+
+def _is_reset(sink: Table, base: int | None, source_uuid: str) -> bool:
+    """Whether a person's decision, not a run, says where reading goes on."""
+    text = sink.properties.get(RESET + source_uuid)
+    if text is None:
+        return False
+    after = json.loads(text)["after"]
+    if base is None:
+        return True
+    for snapshot in refs.ancestors(sink, base):
+        if snapshot.snapshot_id == after:
+            return True
+        if source_uuid in json.loads(refs.summary(snapshot).get(POSITIONS) or "{}"):
+            return False
+    return False
+
+
+def _rows(source: Table, start: int | None, end: int) -> int | None:
+    """Rows between two snapshots as their summaries count them; None where a writer left the number out."""
+    if start is None:
+        head = source.snapshot_by_id(end)
+        return snapshot_total(head, "total-records") if head else None
+    rows = 0
+    for snapshot in refs.ancestors(source, end):
+        if snapshot.snapshot_id == start:
+            break
+        if snapshot.summary is None or snapshot.summary.operation.value != "append":
+            continue
+        added = snapshot_total(snapshot, "added-records")
+        if added is None:
+            return None
+        rows += added
+    return rows
