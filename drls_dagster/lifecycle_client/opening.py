@@ -50,6 +50,14 @@ def open_context(settings: Settings, adapters: Adapters, welcome: Callable[[Firs
     return _context(Store.open(url, key, adapters.clock), adapters)
 
 
+def open_existing(settings: Settings, adapters: Adapters) -> Context:
+    """Like `open_context`, but makes nothing. Raises StoreError where nobody has made the store yet."""
+    url = store_url(settings)
+    if _is_new(url):
+        raise StoreError(f"{settings.home} has no lifecycle yet; run: drls whoami")
+    return _context(Store.open(url, load_signing_key(signing_key_file(settings)), adapters.clock), adapters)
+
+
 def make_store(settings: Settings, adapters: Adapters, welcome: Callable[[FirstStart], None]) -> None:
     """Makes or migrates the store; safe to repeat, and for several at once."""
     make_private(settings.home)
