@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import dagster as dg
 
-from drls_dagster.assets.location import build_location, load_folder
+from drls_dagster.gate.location import load_environment
 from drls_dagster.settings import load_settings
 
 
 @dg.definitions
 def development() -> dg.Definitions:
-    """The pipeline files of the configured folder."""
-    settings = load_settings()
-    return build_location(load_folder(settings.pipeline_folder), "development", settings)
+    """The versions saved last, and the files of the pipeline folder that nobody has saved yet."""
+    return load_environment("development", load_settings())
 
 
 @dg.definitions
 def qa() -> dg.Definitions:
-    return dg.Definitions()
+    """The versions that are deployed in QA."""
+    return load_environment("qa", load_settings())
 
 
 @dg.definitions
 def uat() -> dg.Definitions:
-    return dg.Definitions()
+    """The versions that are deployed in UAT."""
+    return load_environment("uat", load_settings())
 
 
 @dg.definitions
 def production() -> dg.Definitions:
-    return dg.Definitions()
+    """The versions that are deployed in production."""
+    return load_environment("production", load_settings())

@@ -66,6 +66,21 @@ _outputs = sa.Table(
     sa.Column("files", sa.JSON, nullable=False),
     sa.Column("at", sa.Float, nullable=False),
 )
+_checks = sa.Table(
+    "checks",
+    _metadata,
+    sa.Column("run_key", sa.String, primary_key=True),
+    sa.Column("node", sa.String, primary_key=True),
+    sa.Column("results", sa.JSON, nullable=False),
+)
+_processes = sa.Table(
+    "processes",
+    _metadata,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("host", sa.String, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+)
 
 FAILED_CHECK_DAYS = 7
 
@@ -215,3 +230,29 @@ class Ledger:
         row = {"run_key": run_key, "node": node, "key": key, "files": files, "at": time.time()}
         with self._write() as connection:
             connection.execute(sa.insert(_outputs).prefix_with("OR REPLACE").values(row))
+
+    def record_checks(self, run_key: str, node: str, results: list[dict[str, Any]]) -> None:
+        """What the checks on a node found; the last word of a retried step counts."""
+        row = {"run_key": run_key, "node": node, "results": results}
+        with self._write() as connection:
+            connection.execute(sa.insert(_checks).prefix_with("OR REPLACE").values(row))
+
+    def checks(self, run_key: str) -> dict[str, list[dict[str, Any]]]:
+        """Check results of a run by node."""
+        query = sa.select(_checks.c.node, _checks.c.results).where(_checks.c.run_key == run_key)
+        with self._read() as connection:
+            return {row.node: row.results for row in connection.execute(query)}
+
+    def record_process(self, run_id: str) -> None:
+        """This process executes the run: Dagster itself does not notice when it is killed."""
+        me = psutil.Process()
+        row = {"run_id": run_id, "host": socket.gethostname(), "pid": me.pid, "created": me.create_time()}
+        with self._write() as connection:
+            connection.execute(sa.insert(_processes).prefix_with("OR REPLACE").values(row))
+
+    def is_dead(self, run_id: str) -> bool:
+        """Whether the process that executed the run was on this machine and is gone."""
+        query = sa.select(_processes).where(_processes.c.run_id == run_id)
+        with self._read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return row is not None and row["host"] == socket.gethostname() and not process_is(row["pid"], row["created"])

@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     url: str | None = Field(
         default=None, pattern=r"^https?://[^/\s@]+(/[^\s@]*)?$", description="A DRLS server, instead of the store here"
     )
+    app_url: str = Field(
+        default="http://127.0.0.1:3000", pattern=r"^https?://[^/\s@]+(/[^\s@]*)?$", description="Where people open DRLS"
+    )
     pipelines: Path | None = Field(default=None, description="Folder of pipeline files; default DRLS_HOME/pipelines")
     landing: str | None = Field(default=None, description="Default: DRLS_HOME/landing")
     catalog: CatalogSettings = CatalogSettings()

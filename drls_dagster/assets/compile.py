@@ -6,13 +6,16 @@ import dagster as dg
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from drls_dagster.assets.metadata import release_metadata
 from drls_dagster.assets.nodes import Compiling, checks_of, sink_asset, source_checks, source_spec, transform_asset
 from drls_dagster.assets.partitions import partitions_definition
 from drls_dagster.assets.scope import parameters_key, parameters_resource
 from drls_dagster.errors import UsageError
 from drls_dagster.resources.iceberg import Iceberg
+from drls_dagster.resources.lifecycle import Lifecycle
 from drls_dagster.resources.spark_on_ray import SparkOnRay
 from drls_dagster.settings import Settings
+from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, RayProcessTransform, SparkTransform, digest
 
 _NOT_YET_SOURCES = ("jdbc", "kafka")
@@ -39,14 +42,25 @@ def refuse_unsupported(spec: PipelineSpec) -> None:
 
 
 def compile_pipeline(
-    spec: PipelineSpec, environment: str, settings: Settings, *, search_path: tuple[Path, ...] = ()
+    spec: PipelineSpec,
+    environment: str,
+    settings: Settings,
+    *,
+    search_path: tuple[Path, ...] = (),
+    release: Release | None = None,
 ) -> dg.Definitions:
     """The definitions of one pipeline in one environment, checked to be loadable.
 
     Raises CannotBuild where this release does not run a node, and Dagster's errors where they do not fit.
     """
     refuse_unsupported(spec)
-    to = Compiling(spec, environment, settings.catalog.name, tuple(str(path) for path in search_path))
+    to = Compiling(
+        spec,
+        environment,
+        settings.catalog.name,
+        tuple(str(path) for path in search_path),
+        release_metadata(settings, release),
+    )
     executable = [
         *(
             transform_asset(to, node)
@@ -67,7 +81,7 @@ def compile_pipeline(
         description=spec.description or None,
         executor_def=dg.in_process_executor,
         tags={"drls/pipeline": spec.name, "drls/environment": environment, "drls/version": digest(spec)},
-        metadata={"owners": ", ".join(spec.owners)} if spec.owners else None,
+        metadata={**({"owners": ", ".join(spec.owners)} if spec.owners else {}), **to.told},
     )
     definitions = dg.Definitions(
         assets=[*sources, *executable],
@@ -77,6 +91,7 @@ def compile_pipeline(
         resources={
             "spark": SparkOnRay(home=str(settings.home)),
             "iceberg": Iceberg(home=str(settings.home)),
+            "lifecycle": Lifecycle(home=str(settings.home)),
             **({parameters_key(spec): parameters_resource(spec)} if spec.parameters else {}),
         },
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
 
 from drls_dagster.assets.compile import compile_pipeline
 from drls_dagster.settings import Settings
+from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, SpecError, load_pipeline, resolve_lock
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -17,14 +18,20 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True)
 class Loaded:
-    """A pipeline file: its spec, or what is wrong with it."""
+    """A pipeline file or a deployed version: its spec, or what is wrong with it.
+
+    `path` is where it, or the modules that it names, are looked for.
+    """
 
     path: Path
     spec: PipelineSpec | None = None
     problem: str | None = None
+    release: Release | None = None
 
     @property
     def name(self) -> str:
+        if self.release is not None:
+            return self.release.pipeline
         return self.spec.name if self.spec else self.path.stem
 
 
@@ -51,8 +58,7 @@ def load_folder(folder: Path) -> list[Loaded]:
 
     Two files that say the same name, or write the same table, are both wrong (D11).
     """
-    loaded = [load_file(path) for path in pipeline_files(folder)]
-    return _refuse_twins(loaded)
+    return _refuse_twins([load_file(path) for path in pipeline_files(folder)])
 
 
 def load_file(path: Path) -> Loaded:
@@ -73,13 +79,16 @@ def _refuse_twins(loaded: list[Loaded]) -> list[Loaded]:
     for claim, claimants in claims.items():
         if len({one.path for one in claimants}) > 1:
             for one in claimants:
+                if one.release is not None and any(other.release is None for other in claimants):
+                    continue  # what is deployed stays; the file is what clashes
                 others = ", ".join(f"'{other.name}' ({other.path.name})" for other in claimants if other is not one)
                 problems[one.path] = f"{claim} belongs to {others} too; one table and one name have one pipeline (D11)"
-    return [Loaded(one.path, problem=problems[one.path]) if one.path in problems else one for one in loaded]
+    return [replace(one, spec=None, problem=problems[one.path]) if one.path in problems else one for one in loaded]
 
 
 def build_location(loaded: Iterable[Loaded], environment: str, settings: Settings) -> dg.Definitions:
-    """The definitions of an environment. What cannot be built is an asset that shows its error."""
+    """The definitions of an environment. What cannot be built, or clashes, is an asset that shows its error."""
+    loaded = _refuse_twins(list(loaded))
     built: list[dg.Definitions] = []
     broken: list[dg.AssetSpec] = []
     for one in loaded:
@@ -87,7 +96,8 @@ def build_location(loaded: Iterable[Loaded], environment: str, settings: Setting
         if one.spec is not None:
             try:
                 search_path = (one.path.parent.resolve(),)
-                built.append(compile_pipeline(one.spec, environment, settings, search_path=search_path))
+                made = compile_pipeline(one.spec, environment, settings, search_path=search_path, release=one.release)
+                built.append(made)
             except Exception as error:  # noqa: BLE001  one pipeline must not take the location down
                 problem = f"{type(error).__name__}: {error}" if not str(error) else str(error)
         if problem is not None:
@@ -130,7 +140,7 @@ def merge(parts: list[dg.Definitions]) -> dg.Definitions:
 
 def _broken_asset(environment: str, one: Loaded, problem: str) -> dg.AssetSpec:
     return dg.AssetSpec(
-        dg.AssetKey([environment, "broken", one.path.stem]),
+        dg.AssetKey([environment, "broken", one.name]),
         group_name="broken",
         kinds={"error"},
         description=f"Pipeline {one.name} cannot be built.\n\n{problem}",

@@ -9,13 +9,32 @@ import dagster as dg
 
 from drls_dagster.assets.keys import node_key
 from drls_dagster.lakehouse.refs import summary_int
+from drls_dagster.settings import Settings
 from drls_dagster.steps.checks import CheckResult
 from drls_dagster.steps.sink import Published
 from drls_dagster.steps.sources import describe_pin
+from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, SparkTransform, column_lineage
 
 if TYPE_CHECKING:
     from drls_dagster.steps.run import Reads
+
+
+def release_metadata(settings: Settings, release: Release | None) -> dict[str, Any]:
+    """What an asset says of the version that it belongs to; of a draft, that it is one."""
+    if release is None:
+        return {"drls/version": "draft"}
+    place = f"{settings.app_url.rstrip('/')}/api/pipeline-defs/{release.pipeline}/versions/{release.number}"
+    return {
+        "drls/version": f"v{release.number}",
+        "drls/digest": release.digest,
+        "drls/stage": release.environment.value,
+        "drls/since": release.since.isoformat(),
+        "drls/review": release.label.value,
+        "drls/author": release.author or "unknown",
+        "drls/approvers": ", ".join(release.approvers) or "nobody",
+        "drls/approvals": dg.MetadataValue.url(place),
+    }
 
 
 def frame_metadata(

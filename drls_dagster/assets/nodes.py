@@ -1,7 +1,7 @@
 """One Dagster asset per node: sources are external, transforms are views, sinks are tables."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import dagster as dg
@@ -11,9 +11,10 @@ from drls_dagster.assets.keys import node_key
 from drls_dagster.assets.metadata import check_result, frame_metadata, inputs_metadata, table_metadata
 from drls_dagster.assets.partitions import backfill_policy, partitions_definition
 from drls_dagster.assets.scope import Scope, parameters_key, scope_of
+from drls_dagster.gate.pins import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from drls_dagster.lakehouse.refs import read_head
 from drls_dagster.lakehouse.separate import find
-from drls_dagster.steps.checks import CheckResult, evaluate
+from drls_dagster.steps.checks import CheckResult, evaluate, evidence_of
 from drls_dagster.steps.run import Reads
 from drls_dagster.steps.sink import NotPublished, run_sink
 from drls_dagster.steps.spark import arguments_of
@@ -25,6 +26,7 @@ from lifecycle.spec import (
     SinkNode,
     SourceNode,
     SparkTransform,
+    digest,
     subtree_digest,
 )
 
@@ -39,6 +41,12 @@ class Compiling:
     environment: str
     catalog: str
     search_path: tuple[str, ...]
+    told: Mapping[str, Any] = field(default_factory=dict)  # of its version, for people
+
+    @property
+    def steps(self) -> dict[str, str]:
+        """What every step says of itself in the execution plan, where the gate reads it: no launch can set it."""
+        return {PIPELINE_TAG: self.spec.name, VERSION_TAG: digest(self.spec), ENVIRONMENT_TAG: self.environment}
 
     def key(self, node_id: str) -> dg.AssetKey:
         return node_key(self.spec, node_id, self.environment, self.catalog)
@@ -53,7 +61,7 @@ class Compiling:
         if retries and retries.attempts:
             backoff = dg.Backoff.EXPONENTIAL if retries.backoff == "exponential" else None
             policy = dg.RetryPolicy(max_retries=retries.attempts, delay=retries.delay or None, backoff=backoff)
-        resources = {"spark", "iceberg", *((parameters_key(spec),) if spec.parameters else ())}
+        resources = {"spark", "iceberg", "lifecycle", *((parameters_key(spec),) if spec.parameters else ())}
         return {
             "key": key,
             "deps": [self.key(name) for name in spec.upstream(node_id)],
@@ -66,7 +74,13 @@ class Compiling:
             "retry_policy": policy,
             "owners": list(spec.owners),
             "tags": {f"drls/{name}": value for name, value in spec.tags.items()},
-            "metadata": {"drls/pipeline": spec.name, "drls/node": node_id, "drls/environment": self.environment},
+            "op_tags": self.steps,
+            "metadata": {
+                "drls/pipeline": spec.name,
+                "drls/node": node_id,
+                "drls/environment": self.environment,
+                **self.told,
+            },
             "check_specs": [
                 dg.AssetCheckSpec(
                     name,
@@ -128,6 +142,7 @@ def transform_asset(to: Compiling, node: SparkTransform | RayProcessTransform) -
                 name = scope.frames.view(node.id, reads)
                 session = scope.run.session.spark
                 results = evaluate(session, frame, node.id, checks, name, lambda sql: arguments_of(scope.run, sql))
+                scope.run.note_checks(node.id, evidence_of(to.spec, node.id, results))
         yield from (check_result(result, to.key(node.id)) for result in results)
         stop_at_failed(node.id, results)
         yield dg.MaterializeResult(metadata={**metadata, "inputs": inputs_metadata(reads)})
@@ -168,6 +183,7 @@ def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"{to.environment}__{to.spec.name}__{node.id}__checks",
         specs=arguments["check_specs"],
+        op_tags=to.steps,
         required_resource_keys=arguments["required_resource_keys"],
     )
     def source_check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
@@ -178,6 +194,7 @@ def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:
             name = scope.frames.view(node.id, reads)
             spark = scope.run.session.spark
             results = evaluate(spark, frame, node.id, checks, name, lambda sql: arguments_of(scope.run, sql))
+            scope.run.note_checks(node.id, evidence_of(to.spec, node.id, results))
         yield from (check_result(result, to.key(node.id)) for result in results)
         stop_at_failed(node.id, results)
 

@@ -8,9 +8,11 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG
 
+from drls_dagster.assets.failures import as_failure
 from drls_dagster.assets.partitions import window_of
 from drls_dagster.ledger import Ledger
 from drls_dagster.resources.iceberg import Iceberg
+from drls_dagster.resources.lifecycle import Lifecycle
 from drls_dagster.resources.spark_on_ray import SparkOnRay
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.run import PipelineRun
@@ -32,6 +34,7 @@ def scope_of(
     """The scope that all steps of the run in this process share."""
     spark: SparkOnRay = context.resources.spark
     iceberg: Iceberg = context.resources.iceberg
+    lifecycle: Lifecycle = context.resources.lifecycle
     window = window_of(context.run, spec)
     if spec.partitions is not None and window is None:
         raise dg.Failure(
@@ -42,6 +45,16 @@ def scope_of(
     def make() -> Scope:
         settings = spark.settings
         clear_old_runs(settings)
+        parameters = parameters_of(context, spec)
+        key = run_key(context.instance, context.run)
+        gate = lifecycle.enter(
+            spec,
+            environment,
+            context.run.run_id,
+            root_run_id=key,
+            parameters=parameters,
+            log=context.log.info,
+        )
         wanted, there = spec.run.executors * spec.run.cores, settings.engine.executors * settings.engine.cores
         if wanted > there:
             context.log.warning(f"the pipeline asks for {wanted} cores, the engine has {there} (settings, [engine])")
@@ -53,15 +66,19 @@ def scope_of(
             ledger=Ledger(settings),
             open_session=spark.session,
             run_id=context.run.run_id,
-            run_key=run_key(context.instance, context.run),
-            parameters=parameters_of(context, spec),
+            run_key=key,
+            parameters=parameters,
             window=window,
             search_path=search_path,
             log=context.log.info,
+            gate=gate,
         )
         return Scope(run, Frames(run))
 
-    scope = spark.scoped((spec.name, window), make)
+    with as_failure(spec.name):
+        scope = spark.scoped((spec.name, window), make)
+        if scope.run.gate is not None:
+            scope.run.gate.ask_again()
     scope.run.log = context.log.info  # each step says its own
     return scope
 

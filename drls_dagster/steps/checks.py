@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.steps.spark import StepFailed, run_sql
-from lifecycle.spec import AcceptedValues, AnyCheck, Freshness, NotNull, Range, RowCount, SqlCheck, Unique
+from lifecycle.domain.run import CheckResult as Evidence
+from lifecycle.spec import AcceptedValues, AnyCheck, Freshness, NotNull, PipelineSpec, Range, RowCount, SqlCheck, Unique
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -24,6 +25,18 @@ class CheckResult:
     blocking: bool
     observed: int | float | str | None
     message: str
+
+
+def evidence_of(spec: PipelineSpec, node_id: str, results: Sequence[CheckResult]) -> tuple[Evidence, ...]:
+    """The results of a node's checks under the names that evidence goes by: monitor and check.
+
+    `results` are in the order of the node's monitors and their checks.
+    """
+    names = [(monitor.id, check.name) for monitor in spec.monitors_of(node_id) for check in monitor.checks]
+    return tuple(
+        Evidence(node=monitor, check=check, passed=one.passed, blocking=one.blocking, observed=str(one.observed))
+        for (monitor, check), one in zip(names, results, strict=True)
+    )
 
 
 def evaluate(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from drls_dagster.engine.session import EngineSession
 from drls_dagster.lakehouse.positions import find_position, plan_read
@@ -13,6 +14,7 @@ from drls_dagster.ledger import Ledger
 from drls_dagster.settings import Settings
 from drls_dagster.steps.sources import Pin, pin_source
 from drls_dagster.steps.window import Window
+from lifecycle.domain.run import CheckResult
 from lifecycle.spec import IcebergSource, PipelineSpec, SinkNode, SourceNode, digest
 
 if TYPE_CHECKING:
@@ -34,6 +36,40 @@ class SourceRead:
 Reads = Mapping[str, SourceRead]
 
 
+@dataclass(frozen=True)
+class Publication:
+    """What a sink is about to publish, or has published: `table` as the spec names it, `candidate` a snapshot id."""
+
+    sink: str
+    table: str
+    table_uuid: str
+    partition: str
+    base: int | None
+    candidate: int
+    reads: Reads
+    checks: tuple[CheckResult, ...] = ()
+    positions: Mapping[str, int] = field(default_factory=dict)
+    rows: int | None = None
+    bytes: int | None = None
+    seconds: float | None = None
+
+
+class Gate(Protocol):
+    """Leave to go on and to publish; where there is no gate (a draft in development), none is needed."""
+
+    def ask_again(self) -> None:
+        """Before each step. Raises DrlsError when the run may not go on."""
+        ...
+
+    def publishing(self, publication: Publication) -> AbstractContextManager[None]:
+        """Around the compare-and-set. Raises DrlsError where it must not happen."""
+        ...
+
+    def confirm(self, publication: Publication) -> None:
+        """After a publish that an earlier try made. Raises DrlsError where nobody gave leave for it."""
+        ...
+
+
 @dataclass
 class PipelineRun:
     """What the steps of a run share. `run_key` is the run's id, or that of the run it resumes (D7)."""
@@ -50,6 +86,7 @@ class PipelineRun:
     window: Window | None = None
     search_path: tuple[str, ...] = ()
     log: Callable[[str], None] = lambda _: None
+    gate: Gate | None = None
     version: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +110,18 @@ class PipelineRun:
             if isinstance(node, SourceNode):
                 found[source_id] = self._read(node, sink, table, base, epoch)
         return found
+
+    def note_checks(self, node: str, results: Sequence[CheckResult]) -> None:
+        """Keeps what the checks on a node found, for the sinks below it, also those of a resumed run."""
+        if results:
+            self.ledger.record_checks(self.run_key, node, [one.model_dump(mode="json") for one in results])
+
+    def checks_above(self, sink: SinkNode) -> tuple[CheckResult, ...]:
+        """What the checks on everything that feeds `sink` have found in this run."""
+        found = self.ledger.checks(self.run_key)
+        return tuple(
+            CheckResult.model_validate(one) for node in self.spec.ancestors(sink.id) for one in found.get(node, ())
+        )
 
     def _read(
         self, node: SourceNode, sink: SinkNode | None, table: Table | None, base: int | None, epoch: str

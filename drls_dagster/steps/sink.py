@@ -6,9 +6,10 @@ Nothing that readers see changes before the publish, and the publish is one cata
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,9 @@ from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
 from drls_dagster.lakehouse.prepare import prepare_table, refuse_foreign
 from drls_dagster.lakehouse.separate import find, load_if_exists, may_reshape
 from drls_dagster.ledger import Receipt
-from drls_dagster.steps.checks import CheckResult, evaluate
+from drls_dagster.steps.checks import CheckResult, evaluate, evidence_of
 from drls_dagster.steps.frames import Frames
-from drls_dagster.steps.run import FIRST, PipelineRun, Reads
+from drls_dagster.steps.run import FIRST, PipelineRun, Publication, Reads
 from drls_dagster.steps.write import WritePlan, write
 from lifecycle.spec import AnyCheck, SinkNode
 
@@ -68,10 +69,10 @@ def run_sink(
     DrlsError where the table's ref moved under every try.
     """
     (upstream,) = run.spec.upstream(sink.id)
+    location, table = find(run.catalog, run.environment, sink.table)
+    clear_debris(run, location)
     for number in range(TRIES):
         location, table = find(run.catalog, run.environment, sink.table)
-        if number == 0:
-            clear_debris(run, location)
         if table is not None:
             refuse_foreign(table, run.spec.name)
         base = refs.read_head(table, location.ref) if table is not None else None
@@ -80,6 +81,8 @@ def run_sink(
         reads = run.reads_of(upstream, sink, base, epoch)
         done = _published_before(run, sink, table, own)
         if table is not None and done is not None:
+            if run.gate is not None:
+                run.gate.confirm(_publication(run, sink, table, done.parent_snapshot_id, done, reads))
             return Published(table, location, done, (), reads, repeated=True)
         try:
             return _once(run, frames, sink, checks, location, reads, at)
@@ -114,6 +117,7 @@ def _once(
         frame = frames.frame(upstream, reads)
     base = refs.head(table, location.ref)
     start = refs.read_head(table, location.ref)
+    began = time.monotonic()
     with _run_branch(run, table, location, start) as branch:
         at("branched")
         plan = WritePlan(
@@ -144,7 +148,15 @@ def _once(
                 + f" (what was written stays 7 days on branch {branch})",
                 results,
             )
-        refs.publish(run.catalog, written, location.ref, base, candidate, branch)
+        made = written.snapshot_by_id(candidate)
+        assert made is not None, "the head of a branch is a snapshot of the table"  # noqa: S101
+        publication = replace(
+            _publication(run, sink, written, base, made, reads),
+            checks=(*run.checks_above(sink), *evidence_of(run.spec, sink.id, results)),
+            seconds=time.monotonic() - began,
+        )
+        with run.gate.publishing(publication) if run.gate is not None else nullcontext():
+            refs.publish(run.catalog, written, location.ref, base, candidate, branch)
         run.ledger.close_branch(location.name, branch)
         at("published")
     run.ledger.record(
@@ -162,6 +174,23 @@ def _once(
     snapshot = final.snapshot_by_id(candidate)
     assert snapshot is not None, "the published snapshot is the head of a ref"  # noqa: S101
     return Published(final, location, snapshot, tuple(results), reads)
+
+
+def _publication(
+    run: PipelineRun, sink: SinkNode, table: Table, base: int | None, made: Snapshot, reads: Reads
+) -> Publication:
+    return Publication(
+        sink=sink.id,
+        table=sink.table,
+        table_uuid=str(table.metadata.table_uuid),
+        partition=run.window.id if run.window else "",
+        base=base,
+        candidate=made.snapshot_id,
+        reads=reads,
+        positions=_positions(reads),
+        rows=refs.summary_int(made, "total-records"),
+        bytes=refs.summary_int(made, "total-files-size"),
+    )
 
 
 @contextmanager

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from lifecycle.domain.version import Deployment
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.version import Deployment, Label
 
 ROLLBACK = "rollback"
 
@@ -25,3 +28,18 @@ def previous_release(history: Sequence[Deployment]) -> Deployment | None:
     if len(stack) < 2 or stack[-1].ended_at is not None:
         return None
     return stack[-2]
+
+
+class Release(Frozen):
+    """A version in an environment, with what a code location says of it. `approvers` are names."""
+
+    pipeline: str
+    number: int
+    digest: str
+    spec: str
+    environment: Environment
+    label: Label
+    since: datetime
+    promotion_id: int | None
+    author: str | None
+    approvers: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Start and finish: one run at a time per pipeline and environment, in the order of admission (L10, D9)."""
+"""Start and finish: one run at a time per pipeline and environment, version after version (L10, D9)."""
 
 from __future__ import annotations
 
@@ -103,6 +103,11 @@ def _admitted(view: View, run_id: str, name: str) -> Admission:
 
 
 def _next_in_line(view: View, admission: Admission) -> Admission:
+    """Who goes first. Runs of one version may overtake each other: their order is the queue's business.
+
+    A run of another version, admitted before, goes first: in QA and UAT the later version starts its own session.
+    """
     live = view.runs.live_admissions(admission.pipeline_id, admission.environment)
     running = [one for one in live if one.state is AdmissionState.RUNNING]
-    return (running or list(live) or [admission])[0]
+    before = [one for one in live if one.id < admission.id and one.version_id != admission.version_id]
+    return [*running, *before, admission][0]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 
 from sqlalchemy import or_, select, update
 
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.releases import Release
 from lifecycle.domain.version import Deployment, Label
 from lifecycle.errors import Conflict
-from lifecycle.store.tables import DeploymentRow, VersionRow
+from lifecycle.store.tables import DecisionRow, DeploymentRow, PipelineRow, VersionRow
+from lifecycle.store.tables_people import PersonRow
 from lifecycle.store.tx import Tx
 
 _ALL = tuple(DeploymentRow.__table__.columns)
+_RELEASE = (
+    PipelineRow.name.label("pipeline"), VersionRow.number, VersionRow.digest, VersionRow.spec,
+    DeploymentRow.environment, DeploymentRow.label, DeploymentRow.started_at.label("since"),
+    DeploymentRow.promotion_id, PersonRow.name.label("author"),
+)  # fmt: skip
 
 
 class Deployments:
@@ -57,6 +64,44 @@ class Deployments:
                 or_(DeploymentRow.ended_at.is_(None), DeploymentRow.ended_at > at),
             )
         return self._tx.many(Deployment, query.order_by(DeploymentRow.pipeline_id, DeploymentRow.id))
+
+    def releases(
+        self, environment: Environment, *, pipelines: Sequence[str] | None = None, at: datetime | None = None
+    ) -> tuple[Release, ...]:
+        """What is (or at `at` was) active in `environment`, with its spec and who approved it, by pipeline name."""
+        query = (
+            select(*_RELEASE)
+            .join(PipelineRow, PipelineRow.id == DeploymentRow.pipeline_id)
+            .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
+            .outerjoin(PersonRow, PersonRow.id == VersionRow.author)
+            .where(DeploymentRow.environment == environment.value)
+            .order_by(PipelineRow.name)
+        )
+        if at is None:
+            query = query.where(DeploymentRow.ended_at.is_(None))
+        else:
+            query = query.where(
+                DeploymentRow.started_at <= at, or_(DeploymentRow.ended_at.is_(None), DeploymentRow.ended_at > at)
+            )
+        if pipelines is not None:
+            query = query.where(PipelineRow.name.in_(pipelines))
+        found = self._tx.many(Release, query)
+        approvers = self._approvers({one.promotion_id for one in found if one.promotion_id is not None})
+        return tuple(
+            one.model_copy(update={"approvers": tuple(approvers.get(one.promotion_id or 0, ()))}) for one in found
+        )
+
+    def _approvers(self, promotion_ids: Set[int]) -> dict[int, list[str]]:
+        query = (
+            select(DecisionRow.promotion_id, PersonRow.name)
+            .join(PersonRow, PersonRow.id == DecisionRow.person)
+            .where(DecisionRow.promotion_id.in_(promotion_ids), DecisionRow.verdict == "approve")
+            .order_by(DecisionRow.id)
+        )
+        found: dict[int, list[str]] = {}
+        for promotion_id, name in self._tx.tuples(query) if promotion_ids else ():
+            found.setdefault(promotion_id, []).append(name)
+        return found
 
     def history(self, pipeline_id: int, environment: Environment | None = None) -> tuple[Deployment, ...]:
         """Every deployment of a pipeline, oldest first."""

@@ -1,0 +1,101 @@
+"""Admission and turn of a run, asked by the run coordinator, the launcher and every step (L10)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from drls_dagster.gate.parts import Part
+from drls_dagster.gate.refusal import GateRefused, refusal
+from drls_dagster.lifecycle_client.gateway import gateway_actor, open_gateway
+from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.gate import Action
+from lifecycle.domain.run import Admission
+from lifecycle.errors import Conflict, LifecycleError, StoreError
+from lifecycle.usecases.admit_run import admit_run
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.may import may
+from lifecycle.usecases.reconcile import reconcile
+from lifecycle.usecases.start_run import start_run
+
+POLL_SECONDS = 1.0
+RECONCILE_SECONDS = 15.0
+
+
+def lifecycle_of(settings: Settings) -> Context | None:
+    """The lifecycle; None where there is none yet, so nothing is saved or deployed. Raises GateRefused otherwise."""
+    try:
+        return open_gateway(settings)
+    except StoreError as error:
+        if settings.lifecycle.url is None and not (settings.home / "lifecycle.db").exists():
+            return None
+        raise GateRefused(f"the lifecycle cannot be asked, so nothing runs: {error.message}") from None
+
+
+def admit(
+    settings: Settings, part: Part, run_id: str, *, root_run_id: str, parameters: Mapping[str, Any]
+) -> Admission | None:
+    """The run's admission; admitted before, that one. None for a draft: in development a file may run unsaved.
+
+    Raises GateRefused with the reason.
+    """
+    ctx = lifecycle_of(settings)
+    in_development = part.environment is Environment.DEVELOPMENT
+    if ctx is None and not in_development:
+        reason = "nothing is saved here, so nothing is deployed"
+        raise GateRefused(refusal(settings, part.pipeline, part.environment, reason))
+    if ctx is None or (in_development and is_draft(ctx, settings, part)):
+        return None
+    try:
+        return admit_run(
+            ctx,
+            gateway_actor("gate"),
+            run_id,
+            name=part.pipeline,
+            digest=part.digest,
+            environment=part.environment,
+            root_run_id=root_run_id,
+            parameters=dict(parameters),
+        )
+    except LifecycleError as error:
+        raise GateRefused(refusal(settings, part.pipeline, part.environment, error.message)) from None
+
+
+def is_draft(ctx: Context, settings: Settings, part: Part) -> bool:
+    """Whether this is not the saved version. Raises GateRefused where development is stopped."""
+    with ctx.store.read() as view:
+        facts = view.gate.facts(part.pipeline, part.digest, part.environment, None)
+    if facts is not None and facts.stopped is not None:
+        answer = may(ctx, part.pipeline, part.digest, part.environment, Action.ADMIT)
+        raise GateRefused(refusal(settings, part.pipeline, part.environment, answer.reason))
+    return facts is None or facts.deleted or facts.active_id is None or facts.active_id != facts.version_id
+
+
+def begin(settings: Settings, admission: Admission, name: str, log: Callable[[str], None]) -> Admission:
+    """Waits until the run is the next of its pipeline and environment, and begins it; begun before, that.
+
+    Raises GateRefused when it was revoked, also while it waits.
+    """
+    ctx = open_gateway(settings)
+    actor = gateway_actor("gate")
+    told = ""
+    looked = time.monotonic()
+    while True:
+        try:
+            start = start_run(ctx, actor, admission.run_id, name)
+        except Conflict:
+            start = None
+        except LifecycleError as error:
+            raise GateRefused(refusal(settings, name, admission.environment, error.message)) from None
+        if start is not None and not start.waits_for:
+            return start.admission
+        if start is not None and start.waits_for != told:
+            told = start.waits_for
+            log(f"{name} waits in {admission.environment.value} until run {told} is over")
+        if time.monotonic() - looked > RECONCILE_SECONDS:
+            # The run that goes first may have died without saying so.
+            reconcile(ctx, actor)
+            looked = time.monotonic()
+        time.sleep(POLL_SECONDS)

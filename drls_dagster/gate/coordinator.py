@@ -1,0 +1,46 @@
+"""The run queue with the gate before it: what is launched through Dagster comes through here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster._core.run_coordinator import QueuedRunCoordinator
+from dagster._core.run_coordinator.base import SubmitRunContext
+from dagster._core.storage.dagster_run import DagsterRun
+from dagster._core.workspace.context import BaseWorkspaceRequestContext
+
+from drls_dagster.gate.queue import PRIORITY_TAG, admit_whole, fail, give_back, own_tags
+from drls_dagster.gate.refusal import GateRefused
+
+
+class GatedRunCoordinator(QueuedRunCoordinator):
+    """Admits a run or ends it with the reason; then Dagster's queue, one run per pipeline and environment.
+
+    `dagster.yaml`: `run_coordinator: {module: drls_dagster.gate.coordinator, class: GatedRunCoordinator}`, with
+    QueuedRunCoordinator's configuration.
+    """
+
+    def submit_run(self, context: SubmitRunContext) -> DagsterRun:
+        run = context.dagster_run
+        tags = own_tags(self._instance, run)
+        if tags:
+            self._instance.add_run_tags(run.run_id, tags)
+            if PRIORITY_TAG in run.tags:
+                # The order of admission is the order of runs: an evidence session must not be overtaken.
+                self._instance.add_run_tags(run.run_id, {PRIORITY_TAG: "0"})
+        fresh = self._instance.get_run_by_id(run.run_id) or run
+        try:
+            admit_whole(self._instance, fresh)
+        except GateRefused as refused:
+            fail(self._instance, fresh, str(refused))
+            return self._instance.get_run_by_id(run.run_id) or fresh
+        workspace: BaseWorkspaceRequestContext = context.workspace
+        return super().submit_run(SubmitRunContext(fresh, workspace))
+
+    def cancel_run(self, run_id: str) -> bool:
+        run = self._instance.get_run_by_id(run_id)
+        cancelled: Any = super().cancel_run(run_id)
+        after = self._instance.get_run_by_id(run_id)
+        if run is not None and after is not None and after.is_finished:
+            give_back(self._instance, run, "cancelled in the queue")
+        return bool(cancelled)

@@ -1,0 +1,55 @@
+"""What a Dagster run consists of, read from its execution plan: tags and names can be set by a caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drls_dagster.gate.pins import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
+from lifecycle.domain.environment import Environment
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance, DagsterRun
+
+
+@dataclass(frozen=True)
+class Part:
+    """The steps of one pipeline in a run, and the version that they were built from."""
+
+    pipeline: str
+    digest: str
+    environment: Environment
+
+
+def parts_of(instance: DagsterInstance, run: DagsterRun) -> tuple[Part, ...]:
+    """The pipelines of a run, none for a run of somebody else's assets.
+
+    The steps' own tags come from the definitions that the code location has built, unlike the run's.
+    """
+    if run.execution_plan_snapshot_id is None:
+        return ()
+    plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
+    chosen = set(plan.step_keys_to_execute)
+    tags = [step.tags or {} for step in plan.steps if step.key in chosen]
+    found = {
+        Part(one[PIPELINE_TAG], one[VERSION_TAG], Environment(one[ENVIRONMENT_TAG]))
+        for one in tags
+        if PIPELINE_TAG in one and VERSION_TAG in one and ENVIRONMENT_TAG in one
+    }
+    return tuple(sorted(found, key=lambda part: part.pipeline))
+
+
+def parameters_given(run: DagsterRun, pipeline: str) -> dict[str, Any]:
+    """The parameters that a launch named."""
+    config = run.run_config if isinstance(run.run_config, dict) else {}
+    for name, values in _resources(config):
+        if name == f"{pipeline}_parameters" and isinstance(values, dict):
+            given = values.get("config")
+            return dict(given) if isinstance(given, dict) else {}
+    return {}
+
+
+def _resources(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    resources = config.get("resources")
+    yield from resources.items() if isinstance(resources, dict) else ()

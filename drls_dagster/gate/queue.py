@@ -1,0 +1,91 @@
+"""What the run coordinator and the launchers have in common: asking for a whole Dagster run, and refusing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+
+from drls_dagster.assets.scope import run_key
+from drls_dagster.gate.admission import admit, lifecycle_of
+from drls_dagster.gate.parts import parameters_given, parts_of
+from drls_dagster.gate.pins import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
+from drls_dagster.gate.refusal import GateRefused, refusal
+from drls_dagster.lifecycle_client.gateway import gateway_actor
+from drls_dagster.settings import load_settings
+from lifecycle.domain.gate import Action
+from lifecycle.usecases.may import may
+from lifecycle.usecases.start_run import finish_run
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance, DagsterRun
+
+PRIORITY_TAG = "dagster/priority"
+# Runs of one pipeline and environment go one after another; the coordinator's limit is by this tag's value.
+LANE_TAG = "drls/lane"
+
+
+def admit_whole(instance: DagsterInstance, run: DagsterRun) -> None:
+    """Admits every pipeline of a run, or none of them: what was admitted is given back.
+
+    Raises GateRefused.
+    """
+    settings = load_settings()
+    root = run_key(instance, run)
+    parts = parts_of(instance, run)
+    try:
+        for part in parts:
+            parameters = parameters_given(run, part.pipeline)
+            admit(settings, part, run.run_id, root_run_id=root, parameters=parameters)
+    except GateRefused:
+        give_back(instance, run, "refused before it began")
+        raise
+
+
+def refuse_revoked(instance: DagsterInstance, run: DagsterRun) -> None:
+    """Raises GateRefused where a queued run may not begin any more."""
+    settings = load_settings()
+    for part in parts_of(instance, run):
+        ctx = lifecycle_of(settings)
+        if ctx is None:
+            continue
+        with ctx.store.read() as view:
+            pipeline = view.pipelines.find(part.pipeline)
+            admission = view.runs.admission(run.run_id, pipeline.id) if pipeline else None
+        if admission is None and not part.environment.rank:
+            continue  # a draft in development
+        answer = may(ctx, part.pipeline, part.digest, part.environment, Action.RUN, run_id=run.run_id)
+        if not answer.allowed:
+            raise GateRefused(refusal(settings, part.pipeline, part.environment, answer.reason))
+
+
+def give_back(instance: DagsterInstance, run: DagsterRun, why: str) -> None:
+    """Says that a run is over before it began, so that the next may go."""
+    settings = load_settings()
+    for part in parts_of(instance, run):
+        ctx = lifecycle_of(settings)
+        if ctx is not None:
+            with ctx.store.read() as view:
+                known = view.pipelines.find(part.pipeline)
+            if known is not None and known.deleted_at is None:
+                finish_run(ctx, gateway_actor("gate"), run.run_id, part.pipeline, why=why)
+
+
+def own_tags(instance: DagsterInstance, run: DagsterRun) -> dict[str, str]:
+    """The tags that say what the run is, whatever the launch has put there."""
+    parts = parts_of(instance, run)
+    if not parts:
+        return {}
+    environments = {part.environment.value for part in parts}
+    environment = environments.pop() if len(environments) == 1 else "several"
+    names = ",".join(part.pipeline for part in parts)
+    # One lane: two runs that share a pipeline and are not the same set meet at the step, which waits.
+    tags = {PIPELINE_TAG: names[:250], ENVIRONMENT_TAG: environment, LANE_TAG: f"{environment}:{names}"[:250]}
+    return {**tags, VERSION_TAG: parts[0].digest} if len(parts) == 1 else tags
+
+
+def fail(instance: DagsterInstance, run: DagsterRun, message: str) -> None:
+    """Ends a refused run with its message. Not by raising: Dagster would log a traceback of itself."""
+    fresh = instance.get_run_by_id(run.run_id)
+    if fresh is not None and fresh.status not in FINISHED_STATUSES:
+        instance.report_run_failed(fresh, message)
