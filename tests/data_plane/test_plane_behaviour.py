@@ -1,0 +1,187 @@
+"""What every data plane does: one suite for the fake that the lifecycle's tests use and for Iceberg."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drls_dagster.settings import load_settings
+from lifecycle.domain.environment import Environment
+from lifecycle.errors import LifecycleError
+from lifecycle.ports import Move, MoveResult
+from tests.fakes.lake import LakePlane
+from tests.fakes.plane import FakePlane
+
+DEVELOPMENT, QA, UAT, PRODUCTION = Environment
+T = "flights.daily"
+Plane = FakePlane | LakePlane
+
+
+@pytest.fixture(params=["fake", "iceberg"])
+def plane(request: pytest.FixtureRequest, drls_home: Path, tmp_path: Path) -> Plane:
+    return FakePlane(tmp_path / "plane.db") if request.param == "fake" else LakePlane(load_settings(drls_home))
+
+
+def release(base: int | None, candidate: int, tag: str = "drls-release-1", ref: str = "main") -> Move:
+    return Move(table=T, ref=ref, base=base, candidate=candidate, tag=tag)
+
+
+def chain(plane: Plane, environment: Environment, head: int | None, until: int | None) -> list[int]:
+    return [one.id for one in plane.snapshots(T, environment, head, until)]
+
+
+def test_a_table_that_nobody_wrote_has_no_head_and_no_history(plane: Plane) -> None:
+    assert plane.table(T, PRODUCTION).head is None
+    assert chain(plane, PRODUCTION, None, None) == []
+    assert not plane.is_on_main(T, 7)
+    assert plane.metadata_changes('{"format_version": 1, "name": "p", "nodes": []}', QA) == {}
+
+
+def test_an_environment_sees_its_own_branch_where_there_is_one_and_main_where_not(plane: Plane) -> None:
+    first = plane.commit(T)
+    assert [plane.table(T, one).head for one in (QA, UAT, PRODUCTION)] == [first] * 3
+    plane.open_session(QA, [T])
+    second = plane.commit(T, "qa")
+    assert [plane.table(T, one).head for one in (QA, UAT, PRODUCTION)] == [second, first, first]
+    assert plane.table(T, QA).uuid == plane.table(T, PRODUCTION).uuid
+    assert plane.table(T, QA).separate is None
+
+
+def test_the_history_goes_from_the_head_back_to_and_without_until(plane: Plane) -> None:
+    a, b = plane.commit(T), plane.commit(T)
+    c = plane.commit(T, operation="replace")
+    assert chain(plane, PRODUCTION, c, None) == [c, b, a]
+    assert chain(plane, PRODUCTION, c, a) == [c, b]
+    assert chain(plane, PRODUCTION, c, c) == []
+    aside = plane.write(T, a)
+    assert chain(plane, PRODUCTION, c, aside) == [c, b, a], "no ancestor: all of them"
+    facts = plane.snapshots(T, PRODUCTION, c, a)
+    assert [(one.parent, one.operation) for one in facts] == [(b, "replace"), (a, "append")]
+    assert chain(plane, PRODUCTION, 1_000_000, None) == [], "unknown"
+
+
+def test_on_main_is_its_head_and_what_came_before(plane: Plane) -> None:
+    first = plane.commit(T)
+    plane.open_session(QA, [T])
+    aside = plane.commit(T, "qa")
+    second = plane.commit(T)
+    assert [plane.is_on_main(T, one) for one in (first, second, aside)] == [True, True, False]
+
+
+def test_d9_a_session_starts_fresh_off_main_and_opening_it_again_changes_nothing(plane: Plane) -> None:
+    base = plane.commit(T)
+    assert dict(plane.open_session(QA, [T])) == {T: base}
+    plane.commit(T, "qa")
+    assert dict(plane.open_session(QA, [T])) == {T: base}
+    assert plane.head(T, "qa") == base
+    newer = plane.commit(T)
+    assert dict(plane.open_session(QA, [T])) == {T: newer}
+    assert dict(plane.open_session(QA, [T])) == {T: newer}
+    assert (plane.head(T, "qa"), plane.head(T, "uat")) == (newer, None)
+
+
+def test_d9_d12_a_session_on_a_table_without_data_has_no_branch(plane: Plane) -> None:
+    assert dict(plane.open_session(QA, [T])) == {T: None}
+    plane.publish(T, "qa", None, plane.write(T, None))
+    assert plane.head(T, "qa") is not None
+    assert dict(plane.open_session(QA, [T])) == {T: None}
+    assert plane.head(T, "qa") is None
+
+
+def test_pins_come_and_go_and_repeating_changes_nothing(plane: Plane) -> None:
+    a, b = plane.commit(T), plane.commit(T)
+    for _ in range(2):
+        plane.pin(T, UAT, a, "drls-candidate-1")
+        assert plane.tags(T) == {"drls-candidate-1": a}
+    plane.pin(T, UAT, b, "drls-candidate-1")
+    assert plane.tags(T) == {"drls-candidate-1": b}
+    for _ in range(2):
+        plane.unpin(T, UAT, "drls-candidate-1")
+        assert plane.tags(T) == {}
+    with pytest.raises(LifecycleError, match=f"{T} has no snapshot 42"):
+        plane.pin(T, UAT, 42, "drls-candidate-1")
+
+
+def test_l12_a_move_sets_ref_and_tag_and_repeating_it_is_already(plane: Plane) -> None:
+    base = plane.commit(T)
+    candidate = plane.write(T, base)
+    move = release(base, candidate)
+    assert plane.move(move, PRODUCTION) is MoveResult.MOVED
+    assert (plane.head(T, "main"), plane.tags(T)) == (candidate, {move.tag: candidate})
+    assert plane.move(move, PRODUCTION) is MoveResult.ALREADY
+    plane.commit(T)
+    assert plane.move(move, PRODUCTION) is MoveResult.ALREADY, "others went on from it"
+
+
+def test_l12_a_move_from_another_base_to_a_lost_candidate_or_with_a_taken_tag_conflicts(plane: Plane) -> None:
+    base = plane.commit(T)
+    candidate = plane.write(T, base)
+    plane.pin(T, PRODUCTION, base, "taken")
+    newer = plane.commit(T)
+    conflicts = [
+        release(base, candidate),
+        release(None, candidate),
+        release(newer, 42),
+        release(newer, candidate, "taken"),
+    ]
+    assert {plane.move(move, PRODUCTION) for move in conflicts} == {MoveResult.CONFLICT}
+    assert (plane.head(T, "main"), plane.tags(T)) == (newer, {"taken": base})
+
+
+def test_d12_the_first_release_is_a_move_from_nothing_and_undoing_it_leaves_nothing(plane: Plane) -> None:
+    candidate = plane.write(T, None)
+    move = release(None, candidate)
+    assert plane.move(move, PRODUCTION) is MoveResult.MOVED
+    assert plane.head(T, "main") == candidate
+    assert plane.move(release(None, candidate, "drls-release-2"), PRODUCTION) is MoveResult.CONFLICT
+    for _ in range(2):
+        assert plane.undo(move, PRODUCTION)
+        assert (plane.head(T, "main"), plane.tags(T)) == (None, {})
+    assert plane.move(move, PRODUCTION) is MoveResult.MOVED
+
+
+def test_l12_undo_puts_the_ref_back_once_and_repeating_it_changes_nothing(plane: Plane) -> None:
+    base = plane.commit(T)
+    candidate = plane.write(T, base)
+    move = release(base, candidate)
+    plane.move(move, PRODUCTION)
+    for _ in range(2):
+        assert plane.undo(move, PRODUCTION)
+        assert (plane.head(T, "main"), plane.tags(T)) == (base, {})
+    assert plane.move(move, PRODUCTION) is MoveResult.MOVED
+
+
+def test_l12_undo_is_refused_when_others_wrote_on_top(plane: Plane) -> None:
+    base = plane.commit(T)
+    move = release(base, plane.write(T, base))
+    plane.move(move, PRODUCTION)
+    theirs = plane.commit(T)
+    assert not plane.undo(move, PRODUCTION)
+    assert (plane.head(T, "main"), set(plane.tags(T))) == (theirs, {move.tag})
+
+
+def test_l12_undo_of_what_did_not_move_leaves_foreign_writes_alone(plane: Plane) -> None:
+    base = plane.commit(T)
+    move = release(base, plane.write(T, base))
+    theirs = plane.commit(T)
+    assert plane.undo(move, PRODUCTION)
+    assert plane.head(T, "main") == theirs
+
+
+def test_l13_a_move_may_go_back_to_an_older_snapshot_and_be_undone(plane: Plane) -> None:
+    old, new = plane.commit(T), plane.commit(T)
+    back = release(new, old, "drls-release-9")
+    assert plane.move(back, PRODUCTION) is MoveResult.MOVED
+    assert plane.head(T, "main") == old
+    assert plane.undo(back, PRODUCTION)
+    assert (plane.head(T, "main"), plane.tags(T)) == (new, {})
+
+
+def test_l15_a_branch_is_reverted_by_a_move_too(plane: Plane) -> None:
+    plane.commit(T)
+    (base,) = plane.open_session(UAT, [T]).values()
+    assert base is not None
+    foreign = plane.commit(T, "uat")
+    assert plane.move(release(foreign, base, "drls-revert-1", "uat"), UAT) is MoveResult.MOVED
+    assert (plane.head(T, "uat"), plane.head(T, "main")) == (base, base)
