@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from drls_dagster.lifecycle_client.gateway import gateway_actor
+from drls_dagster.lifecycle_client.loaded import loaded_digests, setting_name
 from drls_dagster.sensors.steady import Evaluation, Gateway, steady
 from lifecycle.domain.environment import Environment
 from lifecycle.store.unit import View
@@ -29,11 +30,6 @@ def deployments_sensor(environment: str, loaded: Mapping[str, str], gateway: Gat
         seconds=SECONDS,
         description="Loads this location again when other versions are deployed than it loaded.",
     )
-
-
-def loaded_name(environment: Environment) -> str:
-    """The name under which the store keeps what a location loaded last."""
-    return f"loaded:{environment.value}"
 
 
 def deployed_digests(view: View, environment: Environment) -> dict[str, str]:
@@ -88,12 +84,11 @@ class _Watch:
 
     def _record(self, ctx: Context) -> None:
         """Keeps what this location loaded, for people to compare."""
-        name = loaded_name(self._environment)
         with ctx.store.read() as view:
-            known = view.settings.find(name)
-        if known is None or known.value.get("loaded") != self._loaded:
+            known = loaded_digests(view, self._environment)
+        if known != self._loaded:
             with ctx.store.write(gateway_actor("deployments sensor"), "location_loaded") as unit:
-                unit.settings.put(name, {"loaded": self._loaded})
+                unit.settings.put(setting_name(self._environment), {"loaded": self._loaded})
                 subject = f"location:{self._environment.value}"
                 unit.audit("location.loaded", subject, pipelines=len(self._loaded))
         self._recorded = True

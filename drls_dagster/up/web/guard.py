@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -58,6 +58,8 @@ class DagsterGuard:
             scope, receive = await self._admit(Request(scope, receive))
         except Stop as stop:
             await stop.response(scope, receive, send)
+            return
+        except ClientDisconnect:
             return
         await self._app(scope, receive, send)
 
