@@ -71,6 +71,15 @@ class EnvironmentSettings(_Section):
     landing: str | None = Field(default=None, description="What relative file paths of sources start from")
 
 
+class WebSettings(_Section):
+    """Where `drls up` is reached with a browser. It listens on 127.0.0.1 only and speaks HTTP."""
+
+    port: int = Field(default=3000, ge=1, le=65_535)
+    hosts: tuple[str, ...] = Field(
+        default=(), description="Further names it answers to, such as that of a proxy in front of it that speaks TLS"
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one DRLS_HOME."""
 
@@ -94,6 +103,7 @@ class Settings(BaseSettings):
     catalog: CatalogSettings = CatalogSettings()
     engine: EngineSettings = EngineSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+    web: WebSettings = WebSettings()
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
 
     @classmethod

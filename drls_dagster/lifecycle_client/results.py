@@ -8,11 +8,12 @@ from typing import Any
 
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Environment, Role, Stage
-from lifecycle.domain.model import Frozen
+from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Comment, Decision, Promotion, State, Verdict
+from lifecycle.domain.run import Drift
 from lifecycle.domain.version import Label
 
 
@@ -150,6 +151,31 @@ class Active(Frozen):
     request: int | None
     since: datetime
     until: datetime | None
+
+
+class DriftInfo(Frozen):
+    """A head of a governed ref that nobody answers for yet (L15)."""
+
+    id: int
+    environment: Environment
+    pipeline: str
+    table: str
+    ref: str
+    snapshot: SnapshotId | None
+    found_at: datetime
+
+
+def drift_info(drift: Drift, pipeline: str) -> DriftInfo:
+    """A stored drift with its pipeline's name."""
+    return DriftInfo(
+        id=drift.id,
+        environment=drift.environment,
+        pipeline=pipeline,
+        table=drift.table_name,
+        ref=drift.ref,
+        snapshot=drift.found,
+        found_at=drift.found_at,
+    )
 
 
 class HoldInfo(Frozen):

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from drls_dagster.lifecycle_client.http.session import HttpSession
 from drls_dagster.lifecycle_client.interface import Environments
-from drls_dagster.lifecycle_client.results import Active, HoldInfo, PolicyInfo, Request, request_of
+from drls_dagster.lifecycle_client.results import (
+    Active,
+    DriftInfo,
+    HoldInfo,
+    PolicyInfo,
+    Request,
+    drift_info,
+    request_of,
+)
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Hold, HoldKind, Policy, PolicyRevision
 from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.run import Drift
 from lifecycle.domain.version import Deployment
 from lifecycle.usecases.rollback_release import RollbackPlan
 
@@ -34,6 +44,15 @@ class HttpEnvironments(Environments):
             for one in found
             if environment in (None, one["environment"]) and pipeline in (None, one["pipeline"])
         )
+
+    def drifts(self) -> tuple[DriftInfo, ...]:
+        found = [Drift.model_validate(one) for one in self._session.get("/api/drift")["items"]]
+        running = self._session.get("/api/environments")["items"] if found else []
+        names = {one["deployment"]["pipeline_id"]: one["pipeline"] for one in running}
+        return tuple(drift_info(one, names.get(one.pipeline_id, f"pipeline {one.pipeline_id}")) for one in found)
+
+    def loaded(self, environment: Environment) -> Mapping[str, str] | None:
+        return None
 
     def demote(self, name: str, number: int, *, reason: str, key: str | None = None) -> Active:
         return self._ended(name, number, "demote", {"reason": reason}, key)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import datetime
 
-from drls_dagster.lifecycle_client.results import Active, HoldInfo, PolicyInfo, Request
+from drls_dagster.lifecycle_client.results import Active, DriftInfo, HoldInfo, PolicyInfo, Request
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.usecases.rollback_release import RollbackPlan
@@ -19,6 +20,14 @@ class Environments(ABC):
         self, environment: Environment | None = None, *, pipeline: str | None = None, at: datetime | None = None
     ) -> tuple[Active, ...]:
         """What is active, or was at `at` (aware)."""
+
+    @abstractmethod
+    def drifts(self) -> tuple[DriftInfo, ...]:
+        """Every head that nobody answers for yet."""
+
+    @abstractmethod
+    def loaded(self, environment: Environment) -> Mapping[str, str] | None:
+        """By pipeline, the digest that the code location loaded last; None where that is not known."""
 
     @abstractmethod
     def demote(self, name: str, number: int, *, reason: str, key: str | None = None) -> Active:

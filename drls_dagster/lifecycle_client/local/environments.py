@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from drls_dagster.lifecycle_client.interface import Environments
+from drls_dagster.lifecycle_client.loaded import loaded_digests
 from drls_dagster.lifecycle_client.local.naming import Names
 from drls_dagster.lifecycle_client.local.session import Session
-from drls_dagster.lifecycle_client.results import Active, HoldInfo, PolicyInfo, Request
+from drls_dagster.lifecycle_client.results import Active, DriftInfo, HoldInfo, PolicyInfo, Request, drift_info
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
@@ -44,6 +46,21 @@ class LocalEnvironments(Environments):
                 for one in view.deployments.of(where, at)
                 if (wanted is None or one.pipeline_id == wanted.id) and sees(view, actor, one.pipeline_id)
             )
+
+    def drifts(self) -> tuple[DriftInfo, ...]:
+        actor = self._session.acting(TokenScope.READ)
+        with self._ctx.store.read() as view:
+            names = Names(view)
+            return tuple(
+                drift_info(one, names.pipeline(one.pipeline_id))
+                for one in view.runs.open_drifts()
+                if sees(view, actor, one.pipeline_id)
+            )
+
+    def loaded(self, environment: Environment) -> Mapping[str, str] | None:
+        self._session.acting(TokenScope.READ)
+        with self._ctx.store.read() as view:
+            return loaded_digests(view, environment)
 
     def demote(self, name: str, number: int, *, reason: str, key: str | None = None) -> Active:
         actor = self._session.acting(TokenScope.WRITE)

@@ -1,0 +1,89 @@
+"""`drls status`: environments × pipelines × versions × last run × drift."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drls_dagster.cli.lifecycle import lifecycle
+from drls_dagster.cli.options import environment_type, short_time
+from drls_dagster.cli.output import json_option, print_json, print_table
+from drls_dagster.settings import Settings, load_settings
+from lifecycle.domain.environment import Environment
+
+if TYPE_CHECKING:
+    from drls_dagster.lifecycle_client.results import Active, DriftInfo
+    from drls_dagster.orchestrator.last_runs import LastRun
+
+
+@click.command()
+@click.argument("environment", type=environment_type, required=False)
+@json_option
+def status(environment: Environment | None, as_json: bool) -> None:
+    """Show what is active where, how it ran last, and whether something is not as it should be.
+
+    The last run is that of the Dagster in DRLS_HOME. Drift is a version that is deployed and not loaded, or a
+    write that nobody answers for.
+    """
+    from drls_dagster.orchestrator.last_runs import last_runs
+    from drls_dagster.up.state import running_up
+
+    settings = load_settings()
+    with lifecycle() as client:
+        active = client.environments.active(environment)
+        drifts = [one for one in client.environments.drifts() if environment in (None, one.environment)]
+        loaded = {one: client.environments.loaded(one) for one in {each.environment for each in active}}
+    runs = last_runs(settings, {(one.environment.value, one.pipeline) for one in active})
+    rows = [
+        _row(
+            one,
+            runs.get((one.environment.value, one.pipeline)),
+            loaded[one.environment],
+            [drift for drift in drifts if (drift.environment, drift.pipeline) == (one.environment, one.pipeline)],
+        )
+        for one in active
+    ]
+    up = running_up(settings)
+    if as_json:
+        print_json({"up": up and up.url, "active": rows})
+        return
+    click.echo(_up_line(settings, up and up.url))
+    print_table(
+        ["environment", "pipeline", "version", "label", "last run", "ended", "drift"],
+        [
+            (
+                row["environment"],
+                row["pipeline"],
+                row["version"],
+                row["label"],
+                row["last_run"] and row["last_run"]["state"],
+                row["last_run"] and short_time(row["last_run"]["ended"]),
+                "; ".join(row["drift"]) or None,
+            )
+            for row in rows
+        ],
+        right=["version"],
+    )
+
+
+def _row(one: Active, run: LastRun | None, loaded: Any, drifts: list[DriftInfo]) -> dict[str, Any]:
+    found = [f"{drift.ref} of {drift.table} was written by others (drift {drift.id})" for drift in drifts]
+    if loaded is not None and loaded.get(one.pipeline) != one.digest:
+        found.append("another version is loaded" if one.pipeline in loaded else "it is not loaded")
+    return {
+        "environment": one.environment.value,
+        "pipeline": one.pipeline,
+        "version": one.version,
+        "digest": one.digest,
+        "label": one.label.value,
+        "since": one.since,
+        "last_run": run and vars(run),
+        "drift": found,
+    }
+
+
+def _up_line(settings: Settings, url: str | None) -> str:
+    if settings.url:
+        return f"The store is at {settings.url}."
+    return f"drls up runs at {url}." if url else "drls up does not run here: no schedule and no sensor starts anything."

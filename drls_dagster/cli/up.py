@@ -1,0 +1,97 @@
+"""`drls up`: everything that DRLS needs on one machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import uuid
+from typing import TYPE_CHECKING
+
+import click
+
+from drls_dagster.cli.lifecycle import kept_token, lifecycle_errors, welcome
+from drls_dagster.errors import DrlsError
+from drls_dagster.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from lifecycle.usecases.context import Context
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65_535), help="Default: the setting web.port, 3000.")
+def up(port: int | None) -> None:
+    """Start Dagster and the lifecycle on this machine, and stop them with Ctrl-C.
+
+    One code server per environment, the daemon that runs schedules and sensors, and the web at
+    http://127.0.0.1:3000, where nobody gets in without signing in. Logs are in DRLS_HOME/logs.
+    """
+    from filelock import FileLock, Timeout
+
+    from drls_dagster.up.state import folder, running_up
+
+    settings = load_settings()
+    lock = FileLock(folder(settings) / "up.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        other = running_up(settings)
+        where = f" as process {other.pid}: {other.url}" if other else ""
+        raise DrlsError(f"drls up of {settings.home} runs already{where}; stop it with Ctrl-C there") from None
+    with lock, _listen(port or settings.web.port) as listening:
+        _run(settings, listening)
+
+
+def _run(settings: Settings, listening: socket.socket) -> None:
+    from drls_dagster.lifecycle_client.gateway import connected_adapters
+    from drls_dagster.lifecycle_client.opening import open_context
+    from drls_dagster.up.layout import Layout
+    from drls_dagster.up.supervisor import Supervisor, own_state
+
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    click.echo(f"DRLS starts at {url}; logs are in {settings.home / 'logs'}")
+    with lifecycle_errors():
+        ctx = open_context(settings, connected_adapters(settings), lambda started: welcome(settings, started))
+        try:
+            link = _sign_in_link(ctx, settings)
+        finally:
+            ctx.store.close()
+    if link:
+        click.echo(f"Sign in, once, within the hour: {url}/sign-in#{link}")
+    else:
+        click.echo(f"Sign in with your password: {url}/sign-in")
+    up_id, token = uuid.uuid4().hex, secrets.token_urlsafe(32)
+    layout = Layout(settings, up_id, token, listening.fileno())
+    Supervisor(settings, layout, own_state(up_id, token, url), click.echo).run()
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=128)
+    except OSError as error:
+        raise DrlsError(f"port {port} cannot be used ({error.strerror}); choose another: drls up --port PORT") from None
+
+
+def _sign_in_link(ctx: Context, settings: Settings) -> str | None:
+    """The secret of a one-time link for whoever's token is kept here; None when that token is not good for it."""
+    from drls_dagster.lifecycle_client.opening import host, os_user
+    from lifecycle.domain.credentials import TokenKind, TokenScope
+    from lifecycle.domain.people import WayIn
+    from lifecycle.errors import Unauthorized
+    from lifecycle.usecases.authenticate import authenticate
+    from lifecycle.usecases.first_start import LINK_LIFE
+    from lifecycle.usecases.tokens import issue
+
+    kept = kept_token(settings)
+    if kept is None:
+        return None
+    try:
+        identity = authenticate(ctx, kept, WayIn.CLI, host=host(), os_user=os_user())
+    except Unauthorized:
+        return None
+    # A browser's session may do all that its owner may: a token for less must not become one.
+    if identity.scopes != frozenset(TokenScope) or identity.actor.person is None:
+        return None
+    with ctx.store.write(identity.actor, "sign_in_link") as unit:
+        person = unit.people.get(identity.actor.person)
+        scopes = tuple(TokenScope)
+        return issue(unit, person, TokenKind.LINK, "sign-in link of drls up", scopes=scopes, life=LINK_LIFE).secret

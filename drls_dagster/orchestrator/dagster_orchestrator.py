@@ -1,0 +1,64 @@
+"""The lifecycle's Orchestrator: Dagster's instance of this home, and its `drls up` where one runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from drls_dagster.orchestrator.graphql import ask_reload, launch_run
+from drls_dagster.orchestrator.instance import instance_of
+from drls_dagster.orchestrator.released import report_release
+from drls_dagster.settings import Settings
+from drls_dagster.up.state import running_up
+from lifecycle.domain.environment import Environment
+from lifecycle.errors import LifecycleError, Refused
+from lifecycle.ports import Orchestrator, RunState
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_LOG = logging.getLogger(__name__)
+
+
+class DagsterOrchestrator(Orchestrator):
+    """Asks the instance itself where it can, so that it works without `drls up` too."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def _instance(self) -> dg.DagsterInstance:
+        return instance_of(self._settings)
+
+    def run_state(self, run_id: str) -> RunState:
+        run = self._instance.get_run_by_id(run_id)
+        if run is None:
+            return RunState.UNKNOWN
+        return RunState.ENDED if run.is_finished else RunState.ACTIVE
+
+    def deployments_changed(self, environment: Environment) -> None:
+        """Takes milliseconds, two seconds at most. Never raises: the deployments sensor catches what this missed."""
+        up = running_up(self._settings)
+        if up is not None:
+            ask_reload(up, environment)
+
+    def launch(self, environment: Environment, pipeline: str, reason: str) -> None:
+        """Raises Refused: the gate's reason, or what to start when no `drls up` runs."""
+        up = running_up(self._settings)
+        if up is None:
+            raise Refused(
+                f"nothing here runs pipelines by itself: start drls up, or run it: "
+                f"drls run {pipeline} --env {environment.value}"
+            )
+        launch_run(up, environment, pipeline, reason)
+
+    def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
+        """Never raises: the promotion is done by now, whether Dagster can be told or not."""
+        from dagster import DagsterError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            report_release(self._settings, self._instance, environment, pipeline, tables)
+        except (DagsterError, SQLAlchemyError, OSError, LifecycleError) as error:
+            _LOG.warning("Dagster was not told that %s is released in %s: %s", pipeline, environment.value, error)

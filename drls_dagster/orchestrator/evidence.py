@@ -1,0 +1,106 @@
+"""The run after a promotion, where a policy asks for one (`on_promote: run`)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from drls_dagster.orchestrator.graphql import REASON_TAG
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.gate import Action
+from lifecycle.domain.run import SessionState
+from lifecycle.errors import Refused
+from lifecycle.store.unit import View
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.may import may
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A deployment whose first run is asked for, once."""
+
+    environment: Environment
+    pipeline_id: int
+    pipeline: str
+    digest: str
+    deployment: int
+
+    @property
+    def reason(self) -> str:
+        return f"promoted: deployment {self.deployment}"
+
+
+def ask_evidence(
+    ctx: Context,
+    instance: dg.DagsterInstance,
+    environments: tuple[Environment, ...] = (Environment.QA, Environment.UAT, Environment.PRODUCTION),
+    *,
+    settled_for: timedelta = timedelta(0),
+) -> list[str]:
+    """Launches what is wanted, allowed and not launched yet; the names of the pipelines.
+
+    `settled_for`: leave younger deployments to those who pushed them. A launch that was refused before it was
+    admitted is tried again.
+    """
+    launched: list[str] = []
+    for wanted in _wanted(ctx, environments, settled_for):
+        if _was_launched(ctx, instance, wanted):
+            continue
+        if not may(ctx, wanted.pipeline, wanted.digest, wanted.environment, Action.ADMIT).allowed:
+            continue
+        try:
+            ctx.orchestrator.launch(wanted.environment, wanted.pipeline, wanted.reason)
+        except Refused as refused:
+            _LOG.warning("%s in %s was not run: %s", wanted.pipeline, wanted.environment.value, refused.message)
+        else:
+            launched.append(wanted.pipeline)
+    return launched
+
+
+def _wanted(ctx: Context, environments: tuple[Environment, ...], settled_for: timedelta) -> list[Wanted]:
+    from drls_dagster.sensors.automation import policies_of
+
+    found: list[Wanted] = []
+    with ctx.store.read() as view:
+        asking = {one.environment for one in view.policies.newest() if one.body and one.body.on_promote == "run"}
+        for environment in environments:
+            if environment not in asking:
+                continue
+            policy_of = policies_of(view, environment)
+            for one in view.deployments.of(environment):
+                policy = policy_of(one.pipeline_id)
+                if policy is None or policy.body is None or policy.body.on_promote != "run":
+                    continue
+                # A policy asks for what comes after it, not for what was there.
+                if one.reason != "promote" or one.started_at < policy.at or view.now - one.started_at < settled_for:
+                    continue
+                if _has_run(view, environment, one.pipeline_id, one.version_id):
+                    continue
+                name = view.pipelines.get(one.pipeline_id).name
+                found.append(Wanted(environment, one.pipeline_id, name, one.deployed_digest, one.id))
+    return found
+
+
+def _has_run(view: View, environment: Environment, pipeline_id: int, version_id: int) -> bool:
+    """Whether the evidence session of QA or UAT was begun; production has none."""
+    if not environment.has_sessions:
+        return False
+    session = view.runs.newest_session(pipeline_id, environment, version_id)
+    return session is not None and session.state is not SessionState.PENDING
+
+
+def _was_launched(ctx: Context, instance: dg.DagsterInstance, wanted: Wanted) -> bool:
+    import dagster as dg
+
+    runs = instance.get_runs(dg.RunsFilter(tags={REASON_TAG: wanted.reason}), limit=20)
+    with ctx.store.read() as view:
+        return any(
+            not run.is_finished or view.runs.admission(run.run_id, wanted.pipeline_id) is not None for run in runs
+        )

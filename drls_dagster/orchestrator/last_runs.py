@@ -1,0 +1,57 @@
+"""The newest run of each pipeline in each environment, as Dagster remembers it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from drls_dagster.orchestrator.instance import instance_of
+from drls_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+PIPELINE_TAG = "drls/pipeline"
+ENVIRONMENT_TAG = "drls/environment"
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """A run; `state` is Dagster's word in lower case, times are aware, None while it has not come to them."""
+
+    run_id: str
+    state: str
+    created: datetime
+    ended: datetime | None
+
+
+def last_runs(settings: Settings, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], LastRun]:
+    """By (environment, pipeline); without those that never ran here. Where there never was a Dagster, nothing."""
+    if not wanted or not (settings.home / "dagster" / "dagster.yaml").exists():
+        return {}
+    import dagster as dg
+
+    instance = instance_of(settings)
+    found: dict[tuple[str, str], LastRun] = {}
+    for record in instance.get_run_records(limit=_PAGE):
+        tags = record.dagster_run.tags
+        key = (tags.get(ENVIRONMENT_TAG, ""), tags.get(PIPELINE_TAG, ""))
+        if key in wanted:
+            found.setdefault(key, _last_run(record))
+    for environment, pipeline in set(wanted) - found.keys():
+        tags = {ENVIRONMENT_TAG: environment, PIPELINE_TAG: pipeline}
+        for record in instance.get_run_records(dg.RunsFilter(tags=tags), limit=1):
+            found[environment, pipeline] = _last_run(record)
+    return found
+
+
+def _last_run(record: dg.RunRecord) -> LastRun:
+    return LastRun(
+        run_id=record.dagster_run.run_id,
+        state=record.dagster_run.status.value.lower(),
+        created=record.create_timestamp.astimezone(UTC),
+        ended=None if record.end_time is None else datetime.fromtimestamp(record.end_time, UTC),
+    )

@@ -1,0 +1,35 @@
+"""What runs by itself. A push is faster; a sensor catches what a push missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.sensors.automation import schedules_run
+from drls_dagster.sensors.deployments import deployments_sensor
+from drls_dagster.sensors.heads import catalog_locations
+from drls_dagster.sensors.promotions import promotions_sensor
+from drls_dagster.sensors.reconcile import reconcile_sensor
+from drls_dagster.sensors.sources import sources_sensor
+from drls_dagster.settings import Settings
+from lifecycle.spec import PipelineSpec, digest
+
+__all__ = ["schedules_run", "sensors_of"]
+
+
+def sensors_of(environment: str, settings: Settings, specs: Sequence[PipelineSpec]) -> list[dg.SensorDefinition]:
+    """The sensors of a code location that loaded `specs`: with their lock, as they are deployed.
+
+    What is for the whole installation is in production's location only.
+    """
+    sources = sources_sensor(environment, specs, lambda: open_gateway(settings), lambda: catalog_locations(settings))
+    loaded = {spec.name: digest(spec) for spec in specs}
+    found = [deployments_sensor(environment, loaded, lambda: open_gateway(settings))]
+    if sources is not None:
+        found.append(sources)
+    if environment == "production":
+        found.append(promotions_sensor(environment, settings, lambda: open_gateway(settings)))
+        found.append(reconcile_sensor(environment, settings, lambda: open_gateway(settings)))
+    return found

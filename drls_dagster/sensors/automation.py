@@ -1,0 +1,32 @@
+"""Where runs start by themselves: in production only, unless a policy says otherwise (L4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.policy import Policy, PolicyRevision
+from lifecycle.store.unit import View
+
+
+def schedules_run(view: View, environment: Environment, pipeline: str) -> bool:
+    """Whether schedules, and `automation: on_new_data`, start runs of a pipeline in an environment."""
+    found = view.policies.in_force(environment, view.pipelines.named(pipeline).id)
+    return _policy(found).schedules_run(environment)
+
+
+def policies_of(view: View, environment: Environment) -> Callable[[int], PolicyRevision | None]:
+    """By pipeline id: the revision in force, with one query for all of them."""
+    newest: Mapping[int | None, PolicyRevision] = {
+        one.pipeline_id: one for one in view.policies.newest() if one.environment is environment and one.body
+    }
+    return lambda pipeline_id: newest.get(pipeline_id) or newest.get(None)
+
+
+def _policy(revision: PolicyRevision | None) -> Policy:
+    return Policy() if revision is None or revision.body is None else revision.body
+
+
+def runs_by_itself(revision: PolicyRevision | None, environment: Environment) -> bool:
+    """The same for a revision that is known already."""
+    return _policy(revision).schedules_run(environment)

@@ -1,0 +1,67 @@
+"""Where the tables of an environment stand, asked again only of those that changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from drls_dagster.lakehouse.naming import table_location
+from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
+from lifecycle.ports import DataPlane
+
+# How long one look may take; tables that it does not come to are looked at by the next one.
+BUDGET_SECONDS = 20.0
+Locations = Callable[[], Mapping[str, str] | None]
+
+
+class Heads:
+    """The heads of source tables, as runs in `environment` would read them.
+
+    `locations` tells in one question where every table's metadata is: only where that moved, the table can have.
+    """
+
+    def __init__(self, environment: Environment, locations: Locations) -> None:
+        self._environment = environment
+        self._locations = locations
+        self._known: dict[str, tuple[object, int | None]] = {}
+        self._looked: dict[str, float] = {}
+
+    def of(self, plane: DataPlane, tables: Iterable[str]) -> dict[str, int | None]:
+        """The head of each table, None for one without data. A table that nobody could look at yet is left out."""
+        locations = self._locations()
+        until = time.monotonic() + BUDGET_SECONDS
+        # Those that waited longest come first.
+        wanted = sorted(set(tables), key=lambda table: self._looked.get(table, 0.0))
+        for table in wanted:
+            mark = self._mark(locations, table)
+            known = self._known.get(table)
+            if mark is not None and known is not None and known[0] == mark:
+                continue
+            if time.monotonic() > until:
+                break
+            self._known[table] = (mark, plane.table(table, self._environment).head)
+            self._looked[table] = time.monotonic()
+        return {table: self._known[table][1] for table in wanted if table in self._known}
+
+    def _mark(self, locations: Mapping[str, str] | None, table: str) -> object:
+        if locations is None:
+            return None
+        own = table_location(self._environment.value, table).name
+        return (locations.get(own, ""), locations.get(table, ""))
+
+
+def catalog_locations(settings: Settings) -> Mapping[str, str] | None:
+    """By table, the place of its current metadata; None for a catalog that cannot tell all at once."""
+    from drls_dagster.lakehouse.catalog import load_catalog
+
+    catalog = load_catalog(settings)
+    from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+    from sqlalchemy import select
+
+    if not isinstance(catalog, SqlCatalog):
+        return None
+    query = select(IcebergTables.table_namespace, IcebergTables.table_name, IcebergTables.metadata_location)
+    with catalog.engine.connect() as connection:
+        rows = connection.execute(query.where(IcebergTables.catalog_name == catalog.name)).all()
+    return {f"{namespace}.{name}": location or "" for namespace, name, location in rows}

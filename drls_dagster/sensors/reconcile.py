@@ -1,0 +1,41 @@
+"""*reconcile*: closes permits and runs that ended without a word, finds drift, clears debris (L11, L15, D13)."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from drls_dagster.lifecycle_client.gateway import gateway_actor
+from drls_dagster.sensors.debris import clear_debris
+from drls_dagster.sensors.steady import Background, Evaluation, Gateway, steady
+from drls_dagster.settings import Settings
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.reconcile import reconcile
+
+SECONDS = 60
+
+
+def reconcile_sensor(environment: str, settings: Settings, gateway: Gateway) -> dg.SensorDefinition:
+    """For the whole installation; it is defined in one location."""
+    work = Background(lambda: put_right(gateway(), settings))
+
+    def evaluate(_: dg.SensorEvaluationContext) -> Evaluation:
+        return dg.SkipReason(work.tick())
+
+    return steady(
+        f"{environment}_reconcile",
+        evaluate,
+        seconds=SECONDS,
+        description="Closes what ended without saying so, finds writes that nobody answers for, and clears debris.",
+    )
+
+
+def put_right(ctx: Context, settings: Settings) -> str:
+    """One round of it; what was found, in words."""
+    found = reconcile(ctx, gateway_actor("reconcile sensor"))
+    cleared = clear_debris(settings)
+    told = [
+        f"{len(found.runs)} run(s) had ended" if found.runs else "",
+        "; ".join(f"drift on {one.ref} of {one.table_name}" for one in found.drifts),
+        f"dropped {len(cleared)} branch(es)" if cleared else "",
+    ]
+    return "; ".join(filter(None, told)) or "all is as it should be"

@@ -1,0 +1,178 @@
+"""*sources*: starts pipelines with `automation: on_new_data` when a source table has a new snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.tags import RUN_KEY_TAG
+
+from drls_dagster.orchestrator.graphql import REASON_TAG
+from drls_dagster.sensors.automation import policies_of, runs_by_itself
+from drls_dagster.sensors.heads import Heads, Locations
+from drls_dagster.sensors.steady import Evaluation, Gateway, steady
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.gate import Action
+from lifecycle.ports import DataPlane
+from lifecycle.spec import IcebergSource, PipelineSpec, digest
+from lifecycle.store.unit import View
+from lifecycle.usecases.may import ask
+
+SECONDS = 30
+
+
+def sources_sensor(
+    environment: str, specs: Sequence[PipelineSpec], gateway: Gateway, locations: Locations
+) -> dg.SensorDefinition | None:
+    """One sensor for all pipelines of the location that start on new data; None when there is none."""
+    automatic = tuple(Watched.of(spec) for spec in specs if spec.automation == "on_new_data")
+    watched = tuple(one for one in automatic if one.tables)
+    if not watched:
+        return None
+    watch = _Watch(Environment(environment), watched, gateway, locations)
+    return steady(
+        f"{environment}_sources",
+        watch.evaluate,
+        seconds=SECONDS,
+        description="Starts a pipeline when one of its source tables has new data.",
+        jobs=tuple(one.spec.name for one in watched),
+    )
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A pipeline and the tables whose news start it: not those that it writes, and not points in the past."""
+
+    spec: PipelineSpec
+    digest: str
+    tables: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: PipelineSpec) -> Watched:
+        own = {sink.table for sink in spec.sinks}
+        read = {
+            node.source.table
+            for node in spec.sources
+            if isinstance(node.source, IcebergSource) and node.source.read != "as_of"
+        }
+        return cls(spec, digest(spec), tuple(sorted(read - own)))
+
+
+class _Watch:
+    """The cursor holds, by pipeline, the snapshots that it has seen, and the key of a run that is not admitted yet."""
+
+    def __init__(
+        self, environment: Environment, watched: tuple[Watched, ...], gateway: Gateway, locations: Locations
+    ) -> None:
+        self._environment = environment
+        self._watched = watched
+        self._gateway = gateway
+        self._heads = Heads(environment, locations)
+
+    def evaluate(self, context: dg.SensorEvaluationContext) -> Evaluation:
+        ctx = self._gateway()
+        with ctx.store.read() as view:
+            active = self._automatic(view)
+        heads = self._heads.of(ctx.plane, (table for one in active for table in one.tables))
+        cursor: dict[str, Mapping[str, Any]] = json.loads(context.cursor) if context.cursor else {}
+        names = {one.spec.name for one in active}
+        after = {name: seen for name, seen in cursor.items() if name in names}
+        requests: list[dg.RunRequest] = []
+        refused: list[str] = []
+        with ctx.store.read() as view:
+            for one in active:
+                name = one.spec.name
+                if any(table not in heads for table in one.tables):
+                    continue
+                now = {table: heads[table] for table in one.tables}
+                seen = after.get(name)
+                if seen is None:
+                    # What was there before anybody watched is no news.
+                    after[name] = {"heads": now}
+                    continue
+                attempt, seen = self._attempt(ctx.plane, seen, now, _fate(context.instance, view, name, seen))
+                if attempt is None:
+                    after[name] = seen
+                    continue
+                # A refused run would burn its key: it is asked first, and nothing moves until it may.
+                answer = ask(view, name, one.digest, self._environment, Action.ADMIT)
+                if not answer.allowed:
+                    refused.append(answer.reason)
+                    continue
+                key = _key(name, now, attempt)
+                requests.append(_request(one.spec, key, self._environment))
+                after[name] = {"heads": now, "key": key, "attempt": attempt}
+        if requests:
+            return dg.SensorResult(run_requests=requests, cursor=json.dumps(after))
+        told = f"new data, but: {'; '.join(refused[:3])}" if refused else "no new data"
+        return dg.SensorResult(skip_reason=told, cursor=json.dumps(after))
+
+    def _automatic(self, view: View) -> list[Watched]:
+        policy_of = policies_of(view, self._environment)
+        ids = {one.name: one.id for one in view.pipelines.list(limit=1_000_000)}
+        return [
+            one
+            for one in self._watched
+            if one.spec.name in ids and runs_by_itself(policy_of(ids[one.spec.name]), self._environment)
+        ]
+
+    def _attempt(
+        self, plane: DataPlane, seen: Mapping[str, Any], now: Mapping[str, int | None], fate: Fate
+    ) -> tuple[int | None, Mapping[str, Any]]:
+        """Which try a run for `now` would be, None when there is nothing to run for; and what to remember then."""
+        before = seen["heads"]
+        if any(table in before and self._is_news(plane, table, before[table], head) for table, head in now.items()):
+            return 0, seen
+        if fate is Fate.LOST:
+            return seen["attempt"], seen
+        if fate is Fate.REFUSED:
+            return seen["attempt"] + 1, seen
+        asked = {"key": seen["key"], "attempt": seen["attempt"]} if fate is Fate.WAITING else {}
+        return None, {"heads": now, **asked}
+
+    def _is_news(self, plane: DataPlane, table: str, before: int | None, head: int | None) -> bool:
+        if head == before or head is None:
+            return False
+        # Compaction rewrites what was there and brings nothing.
+        since = plane.snapshots(table, self._environment, head, before)
+        return any(one.operation != "replace" for one in since)
+
+
+class Fate(Enum):
+    """What became of the run that was asked for last: none was, never launched, refused, undecided, admitted."""
+
+    NONE = auto()
+    LOST = auto()
+    REFUSED = auto()
+    WAITING = auto()
+    ADMITTED = auto()
+
+
+def _fate(instance: dg.DagsterInstance, view: View, name: str, seen: Mapping[str, Any]) -> Fate:
+    if "key" not in seen:
+        return Fate.NONE
+    runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: seen["key"]}), limit=1)
+    if not runs:
+        return Fate.LOST
+    if view.runs.admission(runs[0].run_id, view.pipelines.named(name).id) is not None:
+        return Fate.ADMITTED
+    return Fate.REFUSED if runs[0].is_finished else Fate.WAITING
+
+
+def _key(name: str, heads: Mapping[str, int | None], attempt: int) -> str:
+    mark = hashlib.sha256(json.dumps(heads, sort_keys=True).encode()).hexdigest()[:16]
+    return f"{name}:{mark}" + (f":{attempt}" if attempt else "")
+
+
+def _request(spec: PipelineSpec, key: str, environment: Environment) -> dg.RunRequest:
+    from drls_dagster.assets.partitions import partitions_definition
+
+    partitions = partitions_definition(spec)
+    last = None if partitions is None else partitions.get_last_partition_key()
+    tags = {REASON_TAG: f"new data in {environment.value}"}
+    return dg.RunRequest(run_key=key, job_name=spec.name, partition_key=last, tags=tags)

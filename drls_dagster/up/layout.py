@@ -1,0 +1,96 @@
+"""What `drls up` starts: a code server per environment, the daemon, the web; all of them on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from drls_dagster.launch import dagster_home
+from drls_dagster.settings import Settings, make_private
+from drls_dagster.up.children import Child
+from drls_dagster.up.state import OWN_TOKEN, folder
+from lifecycle.domain.environment import Environment
+
+MARK = "DRLS_UP_ID"
+# The kernel takes 107 bytes as the name of a socket.
+_LONGEST = 100
+
+
+class Layout:
+    """The processes of one `drls up`. Code servers listen on sockets in a folder that only their user can enter."""
+
+    def __init__(self, settings: Settings, up_id: str, token: str, listening: int) -> None:
+        self.settings = settings
+        self.folder = folder(settings)
+        self.logs = make_private(settings.home / "logs")
+        self.sockets = self._socket_folder()
+        self.workspace = self.folder / "workspace.yaml"
+        self._listening = listening
+        self._token = token
+        self._environment = {
+            **os.environ,
+            "DRLS_HOME": str(settings.home),
+            "DAGSTER_HOME": str(dagster_home(settings)),
+            MARK: up_id,
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def write_workspace(self) -> None:
+        """The workspace file: where Dagster's web and daemon find the code servers."""
+        locations = [
+            {"grpc_server": {"socket": str(self._socket(one)), "location_name": one.value}} for one in Environment
+        ]
+        self.workspace.write_text(yaml.safe_dump({"load_from": locations}, sort_keys=False))
+
+    def children(self) -> list[Child]:
+        web = [*("--fd", str(self._listening)), *("--workspace", str(self.workspace))]
+        return [
+            *(self._code_server(one) for one in Environment),
+            self._child("daemon", ["dagster._daemon", "run", "--workspace", str(self.workspace)]),
+            self._child("web", ["drls_dagster.up.web.serve", *web], (self._listening,), {OWN_TOKEN: self._token}),
+        ]
+
+    def clear_sockets(self) -> None:
+        """What a killed server left would only be in the way."""
+        for environment in Environment:
+            self._socket(environment).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Takes the sockets away."""
+        self.clear_sockets()
+        if self.sockets != self.folder:
+            shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def _code_server(self, environment: Environment) -> Child:
+        options = [
+            *("--socket", str(self._socket(environment))),
+            *("--location-name", environment.value),
+            *("-m", "drls_dagster.definitions", "-a", environment.value),
+            # Runs get this Python, wherever "dagster" on the path may lead.
+            "--use-python-environment-entry-point",
+        ]
+        return self._child(environment.value, ["dagster", "code-server", "start", *options])
+
+    def _child(
+        self, name: str, module: list[str], fds: tuple[int, ...] = (), more: dict[str, str] | None = None
+    ) -> Child:
+        return Child(
+            name=name,
+            command=[sys.executable, "-m", *module],
+            environment={**self._environment, **(more or {})},
+            folder=self.folder,
+            log=self.logs / f"{name}.log",
+            pass_fds=fds,
+        )
+
+    def _socket(self, environment: Environment) -> Path:
+        return self.sockets / f"{environment.value}.sock"
+
+    def _socket_folder(self) -> Path:
+        longest = self.folder / f"{Environment.DEVELOPMENT.value}.sock"
+        return self.folder if len(os.fsencode(longest)) <= _LONGEST else Path(tempfile.mkdtemp(prefix="drls-up-"))

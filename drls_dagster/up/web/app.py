@@ -1,0 +1,124 @@
+"""One app: the lifecycle's API, Dagster's UI behind its guard, the door's own pages, and pushes."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from drls_dagster.up.web.guard import DagsterGuard
+from drls_dagster.up.web.origin import is_known_host
+from drls_dagster.up.web.pages import home_page, sign_in_page
+from drls_dagster.up.web.visitor import Visitor, visitor_of
+from drls_dagster.up.web.workspace import PREFIX, DagsterUI
+from lifecycle.app.create import create_app
+from lifecycle.domain.environment import Environment
+from lifecycle.errors import Unauthorized
+from lifecycle.usecases.context import Context
+
+
+def make_app(
+    ctx: Context,
+    *,
+    token: str,
+    workspace_file: Path,
+    hosts: tuple[str, ...] = (),
+    reloaded: Callable[[Environment], None] = lambda _: None,
+) -> ASGIApp:
+    """The app of `drls up`; `token` is what this home's own processes show, `reloaded` hears of every reload."""
+    dagster = DagsterUI(workspace_file)
+    guarded = DagsterGuard(
+        dagster, PREFIX, lambda one: visitor_of(ctx, token, one), lambda who, what: _note(ctx, who, what)
+    )
+    return _Door(create_app(ctx), guarded, _own_pages(ctx, token, dagster, reloaded), dagster, hosts)
+
+
+class _Door:
+    """Sends each request where it belongs, once it was sent to a name that is ours."""
+
+    def __init__(
+        self, api: ASGIApp, dagster: ASGIApp, pages: ASGIApp, workspace: DagsterUI, hosts: tuple[str, ...]
+    ) -> None:
+        self._api, self._dagster, self._pages = api, dagster, pages
+        self._workspace = workspace
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if not is_known_host(HTTPConnection(scope), self._hosts):
+            await _refuse(scope, receive, send)
+            return
+        path = scope["path"]
+        if path == "/api" or path.startswith("/api/"):
+            await self._api(scope, receive, send)
+        elif path == PREFIX or path.startswith(f"{PREFIX}/"):
+            await self._dagster(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._workspace.start()
+            else:
+                self._workspace.close()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    told = "This name is not one of this DRLS; the setting web.hosts lists further ones."
+    await PlainTextResponse(told, 421)(scope, receive, send)
+
+
+def _own_pages(ctx: Context, token: str, dagster: DagsterUI, reloaded: Callable[[Environment], None]) -> Starlette:
+    async def home(request: Request) -> Response:
+        try:
+            visitor = await run_in_threadpool(visitor_of, ctx, token, request)
+        except Unauthorized:
+            return RedirectResponse("/sign-in", 303)
+        return home_page(visitor.name)
+
+    async def sign_in(_: Request) -> Response:
+        return sign_in_page()
+
+    async def push(request: Request) -> Response:
+        shown = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(shown.encode(), token.encode()):
+            return JSONResponse({"detail": "this is for the processes of this DRLS_HOME"}, 401)
+        environment = request.path_params["environment"]
+        if environment not in {one.value for one in Environment}:
+            return JSONResponse({"detail": f"there is no environment {environment}"}, 404)
+        taken = dagster.reload(environment, lambda: reloaded(Environment(environment)))
+        return JSONResponse({"reload": environment}, 202 if taken else 503)
+
+    return Starlette(
+        routes=[
+            Route("/", home),
+            Route("/sign-in", sign_in),
+            Route("/push/reload/{environment}", push, methods=["POST"]),
+        ]
+    )
+
+
+def _note(ctx: Context, visitor: Visitor, what: tuple[str, ...]) -> None:
+    """Dagster has no user of its own: who changed what through its UI is in the audit log (A4)."""
+    if visitor.actor is None:
+        return
+    with ctx.store.write(visitor.actor, "dagster") as unit:
+        unit.audit("dagster.changed", "dagster", what=list(what[:20]))

@@ -1,0 +1,47 @@
+"""The process that serves the app of `drls up`, on a socket that it inherits."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.settings import load_settings
+from drls_dagster.up.state import OWN_TOKEN
+from drls_dagster.up.web.app import make_app
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--fd", type=int, required=True)
+    arguments.add_argument("--workspace", type=Path, required=True)
+    given = arguments.parse_args()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # What Dagster starts must not inherit it.
+    token = os.environ.pop(OWN_TOKEN)
+    settings = load_settings()
+    ctx = open_gateway(settings)
+    app = make_app(ctx, token=token, workspace_file=given.workspace, hosts=settings.web.hosts)
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        ws="websockets-sansio",
+        ws_max_size=1024 * 1024,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=3,
+    )
+    with socket.socket(fileno=given.fd) as listening:
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

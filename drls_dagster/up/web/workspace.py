@@ -1,0 +1,120 @@
+"""Dagster's own web app, made while the door is open already, and reloads that others ask for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster_webserver.app import create_app_from_workspace_process_context
+from starlette.requests import HTTPConnection
+from starlette.responses import HTMLResponse, JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from drls_dagster.up.web.guard import MAY_WRITE
+from drls_dagster.up.web.pages import starting
+
+PREFIX = "/dagster"
+_DB_MILLISECONDS = 15_000
+_DB_RECYCLE_SECONDS = 3600
+_DB_OVERFLOW = 20
+_POLL_MILLISECONDS = 2000
+_AGAIN_SECONDS = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+class Workspace(WorkspaceProcessContext):
+    """Dagster's workspace; whoever may only read gets Dagster's read-only mode."""
+
+    def create_request_context(self, source: object | None = None) -> WorkspaceRequestContext:
+        context = super().create_request_context(source)
+        if not isinstance(source, HTTPConnection) or source.scope.get(MAY_WRITE):
+            return context
+        return WorkspaceRequestContext(
+            instance=context.instance,
+            current_workspace=context.get_current_workspace(),
+            process_context=self,
+            version=context.version,
+            source=source,
+            read_only=True,
+        )
+
+
+class DagsterUI:
+    """Dagster's web app under /dagster. Until the workspace is there it says so."""
+
+    def __init__(self, workspace_file: Path) -> None:
+        self._file = workspace_file
+        self._app: ASGIApp | None = None
+        self._workspace: Workspace | None = None
+        self._closing = threading.Event()
+        self._reloads = ThreadPoolExecutor(4, thread_name_prefix="reload")
+        self._asked: set[str] = set()
+        self._line = threading.Lock()
+
+    def start(self) -> None:
+        """Begins to load the workspace; returns at once."""
+        threading.Thread(target=self._load, name="workspace", daemon=True).start()
+
+    @property
+    def is_ready(self) -> bool:
+        return self._app is not None
+
+    def reload(self, location: str, then: Callable[[], None]) -> bool:
+        """Reloads a code location in the background, then calls `then`; False when it cannot yet.
+
+        Asked again while one waits it is still one reload: what waits will see the newest anyway.
+        """
+        workspace = self._workspace
+        if workspace is None:
+            return False
+        with self._line:
+            if location not in self._asked:
+                self._asked.add(location)
+                self._reloads.submit(self._reload, workspace, location, then)
+        return True
+
+    def close(self) -> None:
+        self._closing.set()
+        self._reloads.shutdown(wait=False, cancel_futures=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is not None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1013})
+        elif scope["method"] == "GET" and "text/html" in HTTPConnection(scope).headers.get("accept", ""):
+            await HTMLResponse(starting(), 503, {"Retry-After": "2"})(scope, receive, send)
+        else:
+            told = {"detail": "Dagster is starting", "errors": [{"message": "Dagster is starting; try again"}]}
+            await JSONResponse(told, 503, {"Retry-After": "2"})(scope, receive, send)
+
+    def _load(self) -> None:
+        while not self._closing.is_set():
+            try:
+                instance = dg.DagsterInstance.get()
+                instance.optimize_for_webserver(_DB_MILLISECONDS, _DB_RECYCLE_SECONDS, _DB_OVERFLOW)
+                workspace = Workspace(instance, WorkspaceFileTarget([str(self._file)]), version=dg.__version__)
+                self._app = create_app_from_workspace_process_context(workspace, PREFIX, _POLL_MILLISECONDS)
+                self._workspace = workspace
+            except Exception:  # noqa: BLE001 (whatever it was, the page that says "starting" must not be the last word)
+                _LOG.exception("Dagster's workspace could not be loaded; trying again")
+                self._closing.wait(_AGAIN_SECONDS)
+            else:
+                return
+
+    def _reload(self, workspace: Workspace, location: str, then: Callable[[], None]) -> None:
+        with self._line:
+            # From here on a new request means a new reload: what is read now may be older than it.
+            self._asked.discard(location)
+        try:
+            workspace.reload_code_location(location)
+            then()
+        except Exception:  # noqa: BLE001 (nobody waits for this thread)
+            _LOG.exception("reloading %s failed; its deployments sensor asks again", location)
