@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from drls_dagster.lifecycle_client.http.session import HttpSession
 from drls_dagster.lifecycle_client.interface import Environments
-from drls_dagster.lifecycle_client.results import Active, HoldInfo, PolicyInfo, Request, request_of
+from drls_dagster.lifecycle_client.results import (
+    Active,
+    DriftInfo,
+    HoldInfo,
+    PolicyInfo,
+    Request,
+    SessionInfo,
+    drift_of,
+    request_of,
+    session_of,
+)
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Hold, HoldKind, Policy, PolicyRevision
 from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.run import Drift, Session
 from lifecycle.domain.version import Deployment
 from lifecycle.usecases.rollback_release import RollbackPlan
 
@@ -72,6 +83,21 @@ class HttpEnvironments(Environments):
         pipeline = next((one.pipeline for one in self.holds() if one.id == hold), None)
         return self._hold(self._session.call("DELETE", f"/api/holds/{hold}").json(), pipeline)
 
+    def refresh(self, name: str, environment: Environment) -> SessionInfo:
+        path = f"/api/environments/{environment.value}/refresh"
+        asked = self._session.call("POST", path, json={"pipeline": name}).json()
+        return session_of(Session.model_validate(asked), name)
+
+    def drifts(self) -> tuple[DriftInfo, ...]:
+        found = self._session.get("/api/drift")["items"]
+        return tuple(self._drift(one) for one in found)
+
+    def settle_drift(
+        self, drift: int, how: Literal["adopt", "revert"], *, reason: str, key: str | None = None
+    ) -> DriftInfo:
+        path = f"/api/drift/{drift}/{how}"
+        return self._drift(self._session.call("POST", path, json={"reason": reason}, key=key).json())
+
     def policies(self) -> tuple[PolicyInfo, ...]:
         found = self._session.get("/api/policies")["items"]
         return tuple(self._policy(one["revision"], one["pipeline"]) for one in found)
@@ -105,6 +131,9 @@ class HttpEnvironments(Environments):
         path = f"/api/pipeline-defs/{name}/versions/{number}/{verb}"
         ended = self._session.call("POST", path, json=body, key=key).json()
         return _active(Deployment.model_validate(ended), name, number)
+
+    def _drift(self, found: dict[str, Any]) -> DriftInfo:
+        return drift_of(Drift.model_validate(found["drift"]), found["pipeline"], self._session.person)
 
     def _hold(self, found: dict[str, Any], pipeline: str | None) -> HoldInfo:
         hold = Hold.model_validate(found)
