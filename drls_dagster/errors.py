@@ -1,22 +1,18 @@
-"""One root for what DRLS itself reports to people.
+"""What DRLS itself reports to people: the root, which the lifecycle shares, and wrong use.
 
-`message` is one line: what was wrong, where, what to do. The CLI prints it without a traceback.
+The CLI prints `message` without a traceback and ends with `exit_code`.
 """
 
 from __future__ import annotations
 
+from lifecycle.errors import DrlsError
 
-class DrlsError(Exception):
-    """Something failed. `exit_code` is what the CLI ends with."""
-
-    exit_code = 1
-
-    @property
-    def message(self) -> str:
-        return str(self)
+__all__ = ["DrlsError", "UsageError"]
 
 
 class UsageError(DrlsError):
     """The caller asked for something that cannot be: wrong use, exit code 2."""
 
+    status = 422
+    code = "invalid"
     exit_code = 2

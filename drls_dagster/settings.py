@@ -65,6 +65,21 @@ class LifecycleSettings(_Section):
     )
 
 
+class OidcSettings(_Section):
+    """Signing in to `drls serve` at an OpenID Connect provider; beside local accounts, not instead of them."""
+
+    issuer: str = Field(description="As the provider writes it in its discovery document")
+    client_id: str
+    client_secret: str | None = Field(
+        default=None, repr=False, description="`env:NAME` or `file:/path`; none for a public client"
+    )
+    public_url: str = Field(description="As browsers reach this server, https://…")
+    accounts: Literal["known", "link", "create"] = Field(
+        default="known",
+        description="Who may come in: linked accounts, also those with the same verified address, also new ones",
+    )
+
+
 class EnvironmentSettings(_Section):
     """What differs from one environment to the next."""
 
@@ -98,12 +113,17 @@ class Settings(BaseSettings):
     app_url: str = Field(
         default="http://127.0.0.1:3000", pattern=r"^https?://[^/\s@]+(/[^\s@]*)?$", description="Where people open DRLS"
     )
+    insecure_http: bool = Field(
+        default=False,
+        description="Whether DRLS_URL may be http:// to another machine, which shows the token to the network",
+    )
     pipelines: Path | None = Field(default=None, description="Folder of pipeline files; default DRLS_HOME/pipelines")
     landing: str | None = Field(default=None, description="Default: DRLS_HOME/landing")
     catalog: CatalogSettings = CatalogSettings()
     engine: EngineSettings = EngineSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     web: WebSettings = WebSettings()
+    oidc: OidcSettings | None = None
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
 
     @classmethod

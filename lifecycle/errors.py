@@ -1,22 +1,30 @@
-"""One root for what the lifecycle refuses or cannot do.
+"""One root for everything that DRLS itself reports to people.
 
-`message` is one line: what, where, what to do. `status` is the HTTP status that means the same;
-`code` is a stable word for programs. A refusal is final: asking the same again is useless until
-what the message names has changed.
+`message` says what, where, and what to do: one line for each thing that is wrong, as a rule one.
+`status` is the HTTP status that means the same, `code` a stable word for programs, `exit_code` what a
+command ends with: 2 when the command itself is wrong, else 1. So one handler serves every error.
 """
 
 from __future__ import annotations
 
 
-class LifecycleError(Exception):
+class DrlsError(Exception):
     """Something was refused or failed."""
 
     status = 500
     code = "error"
+    exit_code = 1
 
     @property
     def message(self) -> str:
         return str(self)
+
+
+class LifecycleError(DrlsError):
+    """The lifecycle refused or could not do something.
+
+    A refusal is final: asking the same again is useless until what the message names has changed.
+    """
 
 
 class NotFound(LifecycleError):
@@ -31,6 +39,7 @@ class Invalid(LifecycleError):
 
     status = 422
     code = "invalid"
+    exit_code = 2
 
 
 class Unauthorized(LifecycleError):
@@ -66,6 +75,13 @@ class TooMany(LifecycleError):
 
     status = 429
     code = "too_many"
+
+
+class Unavailable(LifecycleError):
+    """Something outside that this needs does not answer; trying again later may help."""
+
+    status = 503
+    code = "unavailable"
 
 
 class StoreError(LifecycleError):

@@ -28,7 +28,7 @@ request_argument = click.argument("request", type=click.IntRange(min=1))
 
 @click.group()
 def approvals() -> None:
-    """Look at requests to promote, approve, reject, withdraw and discuss them."""
+    """Look at requests to promote, approve, reject, withdraw, refresh and discuss them."""
 
 
 @approvals.command("list")
@@ -124,6 +124,20 @@ def withdraw(request: int, reason: str, key: str | None, as_json: bool) -> None:
     with lifecycle() as client:
         withdrawn = client.promotions.withdraw(request, reason=reason, key=key)
     _print_end(withdrawn, as_json)
+
+
+@approvals.command()
+@request_argument
+@key_option
+@json_option
+def refresh(request: int, key: str | None, as_json: bool) -> None:
+    """Ask again for the same, with a plan as of now. Approvals are not carried over."""
+    with lifecycle() as client:
+        fresh = client.promotions.refresh(request, key=key)
+    if as_json:
+        print_model(fresh)
+        return
+    click.echo(f"Request {fresh.id} takes the place of request {request}: {fresh.plan_digest}")
 
 
 @approvals.command()

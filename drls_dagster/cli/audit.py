@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drls_dagster.cli.lifecycle import checked_keys, lifecycle, lifecycle_errors, own_public_key
+from drls_dagster.cli.lifecycle import checked_keys, lifecycle, own_public_key
 from drls_dagster.cli.options import print_model, print_models, public_key_option, short_time
 from drls_dagster.cli.output import cell, json_option, print_table
 from drls_dagster.errors import DrlsError, UsageError
@@ -84,7 +84,7 @@ def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], 
     else:
         if not trusted:
             raise UsageError("whose key signed this log? Name it with --key, or an anchor with --anchor")
-        with lifecycle_errors(), file.open() as lines:
+        with file.open() as lines:
             head = _read_head(file, lines)
             verdict = check(_read_entries(file, lines), head, _by_id(trusted), heads)
     _report(verdict, as_json)

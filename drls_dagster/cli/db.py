@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drls_dagster.cli.lifecycle import adapters, lifecycle_errors, welcome
+from drls_dagster.cli.lifecycle import adapters, welcome
 from drls_dagster.cli.output import json_option, print_json
 from drls_dagster.errors import DrlsError
 from drls_dagster.settings import load_settings
@@ -94,8 +94,7 @@ def _engine() -> Iterator[Engine]:
     make_private(settings.home)
     engine = open_engine(store_url(settings))
     try:
-        with lifecycle_errors():
-            yield engine
+        yield engine
     except OperationalError as error:
         raise DrlsError(f"cannot open {describe(engine)}: {error.orig}") from None
     finally:

@@ -1,4 +1,4 @@
-"""`drls env | freeze | stop-runs`: what is active where, and what holds it."""
+"""`drls env | refresh | freeze | stop-runs`: what is active where, and what holds it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from drls_dagster.cli.lifecycle import lifecycle
-from drls_dagster.cli.options import environment_type, key_option, moment_type, print_models, short_digest, short_time
+from drls_dagster.cli.options import (
+    environment_type,
+    key_option,
+    moment_type,
+    print_model,
+    print_models,
+    short_digest,
+    short_time,
+)
 from drls_dagster.cli.output import json_option, print_json, print_table
 from drls_dagster.errors import UsageError
 from lifecycle.domain.environment import Environment
@@ -73,6 +81,23 @@ def freeze(
     from lifecycle.domain.policy import HoldKind
 
     _hold(HoldKind.FREEZE, environment, pipeline, reason, lift, key, as_json)
+
+
+@click.command()
+@click.argument("pipeline")
+@click.option("--env", "environment", type=environment_type, required=True, help="qa or uat.")
+@json_option
+def refresh(pipeline: str, environment: Environment, as_json: bool) -> None:
+    """Begin a new evidence session: the next run in QA or UAT starts on branches fresh off production's data.
+
+    What ran there before is no evidence any more. Asking again before that run changes nothing.
+    """
+    with lifecycle() as client:
+        asked = client.environments.refresh(pipeline, environment)
+    if as_json:
+        print_model(asked)
+        return
+    click.echo(f"The next run of {pipeline} in {environment.value} opens evidence session {asked.id}.")
 
 
 @click.command("stop-runs")

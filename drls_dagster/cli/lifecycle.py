@@ -1,4 +1,4 @@
-"""The composition root: gives the commands a lifecycle, and turns what it refuses into exit codes."""
+"""The composition root: gives the commands a lifecycle."""
 
 from __future__ import annotations
 
@@ -26,12 +26,11 @@ def lifecycle(token: str | None = None) -> Iterator[Lifecycle]:
     It is that of the server at DRLS_URL, else of the store here, which the first use makes with its first Admin.
     """
     settings = load_settings()
-    with lifecycle_errors():
-        client = _connect(settings, token)
-        try:
-            yield client
-        finally:
-            client.close()
+    client = _connect(settings, token)
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def _connect(settings: Settings, token: str | None) -> Lifecycle:
@@ -40,6 +39,7 @@ def _connect(settings: Settings, token: str | None) -> Lifecycle:
     if settings.url:
         from drls_dagster.lifecycle_client.http import HttpLifecycle
 
+        _refuse_in_the_clear(settings, settings.url)
         return HttpLifecycle(settings.url, token or kept_token(settings), host=host())
     from drls_dagster.lifecycle_client import LocalLifecycle
 
@@ -47,18 +47,15 @@ def _connect(settings: Settings, token: str | None) -> Lifecycle:
     return LocalLifecycle(ctx, token or kept_token(settings), host=host(), os_user=os_user())
 
 
-@contextmanager
-def lifecycle_errors() -> Iterator[None]:
-    """What the lifecycle refuses ends the command: 2 when the command itself is wrong, else 1."""
-    from lifecycle.errors import Invalid, LifecycleError
-    from lifecycle.spec import SpecError
+def _refuse_in_the_clear(settings: Settings, url: str) -> None:
+    """A token sent over plain HTTP belongs to everybody on the way."""
+    from lifecycle.addresses import is_protected
 
-    try:
-        yield
-    except (Invalid, SpecError) as error:
-        raise UsageError(str(error)) from error
-    except LifecycleError as error:
-        raise DrlsError(error.message) from error
+    if not settings.insecure_http and not is_protected(url):
+        raise UsageError(
+            f"{url} is plain HTTP to another machine, and your token could be read on the way; use https://, "
+            "or set DRLS_INSECURE_HTTP=1 where the network itself is protected"
+        )
 
 
 def adapters() -> Adapters:
@@ -91,13 +88,20 @@ def kept_token(settings: Settings) -> str | None:
 
 
 def keep_token(settings: Settings, token: str) -> Path:
-    """Writes the token so that no other user ever sees it, not even for a moment."""
+    """Writes the token so that no other user ever sees it, and that it is there after a power failure."""
     make_private(settings.home)
     file = token_file(settings)
     fresh = file.with_name(f"{file.name}.{os.getpid()}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         out.write(f"{token}\n")
+        out.flush()
+        os.fsync(out.fileno())
     fresh.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
     return file
 
 
@@ -115,8 +119,7 @@ def own_public_key() -> tuple[str, ...]:
     file = signing_key_file(load_settings())
     if not file.exists():
         return ()
-    with lifecycle_errors():
-        return (load_signing_key(file).public,)
+    return (load_signing_key(file).public,)
 
 
 def checked_keys(keys: Sequence[str]) -> Sequence[str]:

@@ -93,13 +93,15 @@ def show(what: str, as_yaml: bool, as_json: bool) -> None:
 
 
 def read_spec(text: str, where: str | None = None) -> PipelineSpec:
-    """The definition in a file, or (`where` names it) in a text. Raises UsageError with a line per problem."""
+    """The definition in a file, or (`where` names it) in a text. Raises SpecError with a line per problem."""
     from lifecycle.spec import SpecError, load_pipeline, parse_pipeline
 
+    if where is None:
+        return load_pipeline(Path(text))
     try:
-        return parse_pipeline(text) if where else load_pipeline(Path(text))
+        return parse_pipeline(text)
     except SpecError as error:
-        raise UsageError("\n".join(f"{where}: {one}" for one in error.problems) if where else str(error)) from error
+        raise SpecError(error.problems, where) from None
 
 
 def is_file(what: str) -> bool:

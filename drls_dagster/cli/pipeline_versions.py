@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from drls_dagster.cli.lifecycle import lifecycle
+from drls_dagster.cli.lifecycle import checked_keys, lifecycle
 from drls_dagster.cli.options import Ref, key_option, print_model, print_models, ref_type
 from drls_dagster.cli.output import cell, json_option, print_json, print_table
 from drls_dagster.cli.pipeline_show import is_file, pipeline_file, read_spec
@@ -92,7 +93,10 @@ def export(version: Ref, file: Path | None) -> None:
     if file is None:
         click.echo(data, nl=False)
         return
-    file.write_bytes(data)
+    # Whole or not at all: half a bundle would only be found when somebody needs it.
+    fresh = file.with_name(f".{file.name}.{os.getpid()}")
+    fresh.write_bytes(data)
+    fresh.replace(file)
     click.echo(f"{version.name} v{number} is in {file}.")
 
 
@@ -107,7 +111,7 @@ def import_bundle(file: Path, trusted: tuple[str, ...], key: str | None, as_json
     It must be signed by this installation or by a key given with --trust.
     """
     with lifecycle() as client:
-        saved = client.pipelines.import_bundle(file.read_bytes(), trusted=trusted, key=key)
+        saved = client.pipelines.import_bundle(file.read_bytes(), trusted=checked_keys(trusted), key=key)
     _print_version(saved, as_json)
 
 

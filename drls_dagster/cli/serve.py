@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from drls_dagster.cli.lifecycle import adapters, lifecycle_errors, welcome
-from drls_dagster.settings import load_settings
+from drls_dagster.cli.lifecycle import adapters, welcome
+from drls_dagster.errors import UsageError
+from drls_dagster.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from lifecycle.app.openid import OpenIdSettings
+
+
+def openid(settings: Settings) -> OpenIdSettings | None:
+    """The OpenID Connect provider that the settings name. Raises UsageError naming what cannot be."""
+    from pydantic import SecretStr, ValidationError
+
+    from drls_dagster.secret_source import read_secret
+    from lifecycle.app.openid import OpenIdSettings
+    from lifecycle.usecases.openid_accounts import AccountRule
+
+    given = settings.oidc
+    if given is None:
+        return None
+    secret = read_secret("oidc.client_secret", given.client_secret) if given.client_secret else None
+    try:
+        return OpenIdSettings(
+            issuer=given.issuer,
+            client_id=given.client_id,
+            client_secret=SecretStr(secret) if secret else None,
+            public_url=given.public_url,
+            accounts=AccountRule(given.accounts),
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise UsageError(f"oidc.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
 
 
 @click.command()
@@ -22,10 +53,11 @@ def serve(host: str, port: int) -> None:
     from lifecycle.app.create import create_app
 
     settings = load_settings()
-    with lifecycle_errors():
-        context = open_context(settings, adapters(), lambda started: welcome(settings, started))
+    provider = openid(settings)
+    context = open_context(settings, adapters(), lambda started: welcome(settings, started))
+    app = create_app(context, provider)
     click.echo(f"DRLS is at http://{host}:{port}", err=True)
     try:
-        uvicorn.run(create_app(context), host=host, port=port, log_level="warning", lifespan="off", ws="none")
+        uvicorn.run(app, host=host, port=port, log_level="warning", lifespan="off", ws="none")
     finally:
         context.store.close()

@@ -37,11 +37,12 @@ def list_teams(as_json: bool) -> None:
 
 @team.command()
 @click.argument("name")
+@key_option
 @json_option
-def add(name: str, as_json: bool) -> None:
+def add(name: str, key: str | None, as_json: bool) -> None:
     """Add a team."""
     with lifecycle() as client:
-        added = client.people.add_team(name)
+        added = client.people.add_team(name, key=key)
     _print(added, as_json)
 
 

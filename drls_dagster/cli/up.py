@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drls_dagster.cli.lifecycle import kept_token, lifecycle_errors, welcome
+from drls_dagster.cli.lifecycle import kept_token, welcome
 from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings, load_settings
 
@@ -49,12 +49,11 @@ def _run(settings: Settings, listening: socket.socket) -> None:
 
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     click.echo(f"DRLS starts at {url}; logs are in {settings.home / 'logs'}")
-    with lifecycle_errors():
-        ctx = open_context(settings, connected_adapters(settings), lambda started: welcome(settings, started))
-        try:
-            link = _sign_in_link(ctx, settings)
-        finally:
-            ctx.store.close()
+    ctx = open_context(settings, connected_adapters(settings), lambda started: welcome(settings, started))
+    try:
+        link = _sign_in_link(ctx, settings)
+    finally:
+        ctx.store.close()
     if link:
         click.echo(f"Sign in, once, within the hour: {url}/sign-in#{link}")
     else:

@@ -121,6 +121,20 @@ def password(name: str, as_json: bool) -> None:
 
 @user.command()
 @click.argument("name")
+@click.argument("subject", metavar="ISSUER|SUBJECT")
+@json_option
+def link(name: str, subject: str, as_json: bool) -> None:
+    """Let somebody of the OpenID Connect provider sign in as NAME.
+
+    Their first try to sign in is refused, and says what to write here.
+    """
+    with lifecycle() as client:
+        linked = client.people.link(name, subject)
+    _print_person(linked, as_json)
+
+
+@user.command()
+@click.argument("name")
 @json_option
 def disable(name: str, as_json: bool) -> None:
     """End an account: its tokens work no more, history keeps its name."""

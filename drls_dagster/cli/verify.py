@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from drls_dagster.cli.lifecycle import checked_keys, lifecycle_errors, own_public_key
+from drls_dagster.cli.lifecycle import checked_keys, own_public_key
 from drls_dagster.cli.options import public_key_option
 from drls_dagster.cli.output import json_option, print_json
 from drls_dagster.errors import DrlsError, UsageError
@@ -26,8 +26,7 @@ def verify(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
     trusted = [*checked_keys(keys), *own_public_key()]
     if not trusted:
         raise UsageError("whose key signed this file? Name it with --key")
-    with lifecycle_errors():
-        bundle, problems = verify_bundle(file.read_bytes(), trusted)
+    bundle, problems = verify_bundle(file.read_bytes(), trusted)
     found = {
         "pipeline": bundle.pipeline,
         "version": bundle.version.number,

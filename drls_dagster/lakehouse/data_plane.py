@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 
-class CatalogFailed(DrlsError, LifecycleError):
+class CatalogFailed(LifecycleError):
     """The catalog cannot be reached, or refuses what it should do; one line, without credentials."""
 
     status = 503

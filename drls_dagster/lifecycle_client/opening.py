@@ -64,9 +64,7 @@ def make_store(settings: Settings, adapters: Adapters, welcome: Callable[[FirstS
     key = load_signing_key(signing_key_file(settings))
     store = Store.create(store_url(settings), key, adapters.clock)
     try:
-        started = first_start(_context(store, adapters), os_user=os_user())
-        if started is not None:
-            welcome(started)
+        first_start(_context(store, adapters), welcome, os_user=os_user())
     finally:
         store.close()
 

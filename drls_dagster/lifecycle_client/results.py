@@ -13,7 +13,7 @@ from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Comment, Decision, Promotion, State, Verdict
-from lifecycle.domain.run import Drift
+from lifecycle.domain.run import Drift, Session, SessionState
 from lifecycle.domain.version import Label
 
 
@@ -153,31 +153,6 @@ class Active(Frozen):
     until: datetime | None
 
 
-class DriftInfo(Frozen):
-    """A head of a governed ref that nobody answers for yet (L15)."""
-
-    id: int
-    environment: Environment
-    pipeline: str
-    table: str
-    ref: str
-    snapshot: SnapshotId | None
-    found_at: datetime
-
-
-def drift_info(drift: Drift, pipeline: str) -> DriftInfo:
-    """A stored drift with its pipeline's name."""
-    return DriftInfo(
-        id=drift.id,
-        environment=drift.environment,
-        pipeline=pipeline,
-        table=drift.table_name,
-        ref=drift.ref,
-        snapshot=drift.found,
-        found_at=drift.found_at,
-    )
-
-
 class HoldInfo(Frozen):
     """A freeze or a stop of a pipeline, or (None) of the environment."""
 
@@ -189,6 +164,60 @@ class HoldInfo(Frozen):
     set_by: str | None
     set_at: datetime
     lifted_at: datetime | None
+
+
+class SessionInfo(Frozen):
+    """An evidence session; PENDING: the version's next run opens it."""
+
+    id: int
+    environment: Environment
+    pipeline: str
+    state: SessionState
+    created_at: datetime
+
+
+def session_of(session: Session, pipeline: str) -> SessionInfo:
+    """A stored session with its pipeline's name."""
+    return SessionInfo(
+        id=session.id,
+        environment=session.environment,
+        pipeline=pipeline,
+        state=session.state,
+        created_at=session.created_at,
+    )
+
+
+class DriftInfo(Frozen):
+    """A head (`found`) of a governed ref that no permit explains, and how it was settled, if it was."""
+
+    id: int
+    environment: Environment
+    pipeline: str
+    table: str
+    ref: str
+    found: SnapshotId | None
+    state: str
+    reason: str
+    found_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+def drift_of(drift: Drift, pipeline: str, person: Callable[[int | None], str | None]) -> DriftInfo:
+    """A stored drift with names."""
+    return DriftInfo(
+        id=drift.id,
+        environment=drift.environment,
+        pipeline=pipeline,
+        table=drift.table_name,
+        ref=drift.ref,
+        found=drift.found,
+        state=drift.state,
+        reason=drift.reason,
+        found_at=drift.found_at,
+        closed_at=drift.closed_at,
+        closed_by=person(drift.closed_by),
+    )
 
 
 class PolicyInfo(Frozen):

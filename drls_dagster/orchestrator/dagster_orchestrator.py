@@ -35,7 +35,9 @@ class DagsterOrchestrator(Orchestrator):
         run = self._instance.get_run_by_id(run_id)
         if run is None:
             return RunState.UNKNOWN
-        return RunState.ENDED if run.is_finished else RunState.ACTIVE
+        # Dagster believes in a run whose process was killed for ever.
+        ended = run.is_finished or self._ledger.is_dead(run_id)
+        return RunState.ENDED if ended else RunState.ACTIVE
 
     def deployments_changed(self, environment: Environment) -> None:
         """Takes milliseconds, two seconds at most. Never raises: the deployments sensor catches what this missed."""

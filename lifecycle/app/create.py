@@ -5,13 +5,15 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 from lifecycle.app.api import approvals, environments, installation, people, pipelines, sessions
+from lifecycle.app.api import openid as oidc
 from lifecycle.app.api.guard import check_table, guard
 from lifecycle.app.api.problems import PROBLEMS, Problem, add_handlers
+from lifecycle.app.openid import OpenIdProvider, OpenIdSettings
 from lifecycle.usecases.context import Context
 
 
-def create_app(context: Context) -> FastAPI:
-    """The approvals app on a store and its ports.
+def create_app(context: Context, openid: OpenIdSettings | None = None) -> FastAPI:
+    """The approvals app on a store and its ports; with `openid` people may sign in at that provider, too.
 
     Raises RuntimeError when a route has no entry in the table of permissions.
     """
@@ -25,7 +27,8 @@ def create_app(context: Context) -> FastAPI:
         responses=PROBLEMS,
     )
     app.state.context = context
-    for module in (pipelines, approvals, environments, sessions, people, installation):
+    app.state.openid = OpenIdProvider(openid) if openid else None
+    for module in (pipelines, approvals, environments, sessions, oidc, people, installation):
         app.include_router(module.router)
     add_handlers(app)
     check_table(app)

@@ -194,8 +194,7 @@ def apply(promotion: Promotion, change: Change) -> Promotion:
 
 
 def _lease_is_over(promotion: Promotion, change: Started) -> bool:
-    own = promotion.executor == change.executor
-    return own or promotion.lease_until is None or promotion.lease_until <= change.now
+    return promotion.lease_until is None or promotion.lease_until <= change.now
 
 
 def _expect(promotion: Promotion, *states: State, doing: str) -> None:

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lifecycle.errors import DrlsError
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -22,11 +24,15 @@ class Problem:
         return f"{text}; {self.remedy}" if self.remedy else text
 
 
-class SpecError(ValueError):
+class SpecError(DrlsError, ValueError):
     """A pipeline cannot be accepted. `problems` is everything that was found, one line each in the text.
 
     `file` is the pipeline file that was read, if any; each line of the text then starts with it.
     """
+
+    status = 422
+    code = "invalid_definition"
+    exit_code = 2
 
     def __init__(self, problems: Iterable[Problem], file: str | None = None) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)

@@ -101,6 +101,8 @@ def disable_person(ctx: Context, actor: Actor, name: str) -> PersonView:
     with ctx.store.write(actor, "disable_person") as unit:
         require(unit, actor, Role.ADMIN, Target(), "disabling an account")
         person = unit.people.named(name)
+        if person.disabled_at is not None:
+            return shown(person)
         refuse_without_admin(unit, without=person.id)
         person = unit.people.change(person.id, disabled_at=unit.now)
         end_sessions(unit, person)

@@ -13,7 +13,7 @@ from lifecycle.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The store and the ports. `executor` names this process in leases; no two processes share one."""
+    """The store and the ports. `executor` names this process where leases are shown; no two share one."""
 
     store: Store
     plane: DataPlane

@@ -5,6 +5,9 @@ Interrupted anywhere, calling it again goes on where it stopped; it ends in all 
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
+
 from lifecycle.domain.draft import draft
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
@@ -41,6 +44,8 @@ def execute_promotion(ctx: Context, actor: Actor, promotion_id: int) -> Executio
     with `waiting`. A catalog that cannot be reached leaves the request failed, to be resumed.
     """
     acting = system_actor(f"executor for {actor.name}", actor.way_in, actor.host, actor.os_user)
+    # Two threads of one process exclude each other as two processes do.
+    ctx = replace(ctx, executor=f"{ctx.executor}/{secrets.token_hex(4)}")
     begun = _begin(ctx, acting, promotion_id)
     if begun.waiting is not None or begun.promotion.state is not State.EXECUTING:
         return begun
@@ -86,7 +91,8 @@ def _begin(ctx: Context, acting: Actor, promotion_id: int) -> Execution:
 def _wait(ctx: Context, acting: Actor, promotion: Promotion, waiting: Waiting) -> Promotion:
     """Still executing, so that no new permit is granted, but free for any executor to go on with."""
     with ctx.store.write(acting, "execute_promotion") as unit:
-        unit.promotions.renew(promotion, unit.now)
+        # Not "until now": the next executor's clock may be behind this one's (L8).
+        unit.promotions.renew(promotion, None)
         unit.audit("promotion.waiting", f"promotion:{promotion.id}", reason=waiting.why)
         return unit.promotions.get(promotion.id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from lifecycle.domain.credentials import TokenKind, TokenScope
@@ -25,9 +26,18 @@ class FirstStart(Frozen):
 
 
 def first_start(
-    ctx: Context, *, admin: str = "admin", email: str | None = None, os_user: str = ""
+    ctx: Context,
+    keep: Callable[[FirstStart], None],
+    *,
+    admin: str = "admin",
+    email: str | None = None,
+    os_user: str = "",
 ) -> FirstStart | None:
-    """Makes the first Admin; None when there are accounts already. Safe to call by several at once."""
+    """Makes the first Admin; None when there are accounts already. Safe to call by several at once.
+
+    `keep` puts the token where its owner finds it, before anything is committed: interrupted at any moment,
+    either there is no account yet and the next start makes it, or there is one with a token that is kept.
+    """
     with ctx.store.write(system_actor("first start", os_user=os_user), "first_start") as unit:
         if unit.people.all():
             return None
@@ -55,8 +65,10 @@ def first_start(
         rotate_secret(unit)
         unit.audit("person.added", f"person:{admin}", first=True)
         everything = tuple(TokenScope)
-        return FirstStart(
+        started = FirstStart(
             admin=admin,
             token=issue(unit, person, TokenKind.PERSONAL, "first start", scopes=everything, life=MAX_LIFE),
             link=issue(unit, person, TokenKind.LINK, "first sign-in", scopes=everything, life=LINK_LIFE),
         )
+        keep(started)
+        return started

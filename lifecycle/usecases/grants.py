@@ -11,16 +11,19 @@ from lifecycle.usecases.accounts import refuse_without_admin
 from lifecycle.usecases.context import Context
 
 
-def add_team(ctx: Context, actor: Actor, name: str) -> Team:
+def add_team(ctx: Context, actor: Actor, name: str, *, key: str | None = None) -> Team:
     """A team without members."""
     if not name or " " in name or ":" in name:
         raise Invalid(f"{name!r} is no team name; use letters, digits and '-'")
-    with ctx.store.write(actor, "add_team") as unit:
+    with ctx.store.write(actor, "add_team", key=key, command={"name": name}) as unit:
+        earlier = unit.earlier(Team)
+        if earlier is not None:
+            return earlier
         require(unit, actor, Role.ADMIN, Target(), "adding a team")
         if any(team.name == name for team in unit.people.teams()):
             raise Conflict(f"there is a team {name!r} already")
         unit.audit("team.added", f"team:{name}")
-        return unit.people.add_team(name)
+        return unit.remember(unit.people.add_team(name))
 
 
 def set_member(ctx: Context, actor: Actor, team: str, name: str, *, member: bool) -> Team:
@@ -28,7 +31,8 @@ def set_member(ctx: Context, actor: Actor, team: str, name: str, *, member: bool
     with ctx.store.write(actor, "set_member") as unit:
         require(unit, actor, Role.ADMIN, Target(), "changing a team")
         found = unit.people.team(team)
-        unit.people.set_member(found.id, unit.people.named(name).id, member=member)
+        if not unit.people.set_member(found.id, unit.people.named(name).id, member=member):
+            return found
         if not member:
             refuse_without_admin(unit, without=0)
         unit.audit("team.changed", f"team:{team}", person=name, member=member)
@@ -74,10 +78,12 @@ def add_grant(
 
 
 def revoke_grant(ctx: Context, actor: Actor, grant_id: int) -> Grant:
-    """Takes a grant away; the last Admin stays."""
+    """Takes a grant away, once; the last Admin stays."""
     with ctx.store.write(actor, "revoke_grant") as unit:
         require(unit, actor, Role.ADMIN, Target(), "revoking a grant")
         grant = unit.people.grant(grant_id)
+        if grant.revoked_at is not None:
+            return grant
         unit.people.revoke_grant(grant)
         refuse_without_admin(unit, without=0)
         _outdate(unit, grant)

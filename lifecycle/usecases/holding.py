@@ -43,7 +43,7 @@ def set_hold(
 
 
 def lift_hold(ctx: Context, actor: Actor, hold_id: int) -> Hold:
-    """Ends a freeze or stop; revoked runs stay revoked."""
+    """Ends a freeze or stop, once; revoked runs stay revoked."""
     with ctx.store.write(actor, "lift_hold") as unit:
         hold = unit.policies.hold(hold_id)
         pipeline = unit.pipelines.get(hold.pipeline_id) if hold.pipeline_id is not None else None
@@ -54,6 +54,8 @@ def lift_hold(ctx: Context, actor: Actor, hold_id: int) -> Hold:
             target_of(unit, pipeline) if pipeline else Target(),
             f"a {hold.kind.value}",
         )
+        if hold.lifted_at is not None:
+            return hold
         unit.policies.lift(hold, actor.person)
         unit.audit(f"{hold.kind.value}.lifted", f"environment:{hold.environment.value}", hold=hold.id)
         return unit.policies.hold(hold_id)

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion, State, Verdict
-from lifecycle.errors import Conflict, Forbidden
+from lifecycle.errors import Conflict, Forbidden, Invalid
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deciding import check_fresh, record_decision
+from lifecycle.usecases.unreviewed import REVIEWED
 
 
 def review_release(
-    ctx: Context, actor: Actor, promotion_id: int, plan_digest: str, verdict: Verdict, *, reason: str
+    ctx: Context,
+    actor: Actor,
+    promotion_id: int,
+    plan_digest: str,
+    verdict: Verdict,
+    *,
+    reason: str,
+    key: str | None = None,
 ) -> Promotion:
     """Records the verdict on a release that is done. Own work cannot be reviewed."""
-    with ctx.store.write(actor, "review_release") as unit:
+    if not reason.strip():
+        raise Invalid("a review needs a reason: it is what others read of it")
+    command = {"promotion": promotion_id, "plan": plan_digest, "verdict": verdict.value, "reason": reason}
+    with ctx.store.write(actor, "review_release", key=key, command=command) as unit:
+        earlier = unit.earlier(Promotion)
+        if earlier is not None:
+            return earlier
         promotion = unit.promotions.get(promotion_id)
         check_fresh(promotion, plan_digest, None)
         if promotion.state is not State.DONE or promotion.plan.kind == "rollback":
@@ -23,5 +37,5 @@ def review_release(
         record_decision(unit, promotion, verdict, reason, plan_digest)
         if unit.promotions.decisions(promotion_id)[-1].own_work:
             raise Forbidden(f"{actor.name} contributed to release {promotion_id} and cannot review it")
-        unit.audit("release.reviewed", f"promotion:{promotion_id}", verdict=verdict.value, reason=reason)
-        return promotion
+        unit.audit(REVIEWED, f"promotion:{promotion_id}", verdict=verdict.value, reason=reason)
+        return unit.remember(promotion)

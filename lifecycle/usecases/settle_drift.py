@@ -14,7 +14,15 @@ from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
 
 
-def settle_drift(ctx: Context, actor: Actor, drift_id: int, how: Literal["adopt", "revert"], *, reason: str) -> Drift:
+def settle_drift(
+    ctx: Context,
+    actor: Actor,
+    drift_id: int,
+    how: Literal["adopt", "revert"],
+    *,
+    reason: str,
+    key: str | None = None,
+) -> Drift:
     """`adopt`: the head counts as explained from now on. `revert`: back to the newest receipt."""
     if not reason.strip():
         raise Invalid("adopting or reverting drift needs a reason")
@@ -23,9 +31,13 @@ def settle_drift(ctx: Context, actor: Actor, drift_id: int, how: Literal["adopt"
         pipeline = view.pipelines.get(drift.pipeline_id)
         require(view, actor, Role.LEAD, target_of(view, pipeline), "settling drift")
         back_to = _newest_receipt(view, drift)
-    if how == "revert":
+    if how == "revert" and drift.state == "open":
         _revert(ctx, drift, back_to)
-    with ctx.store.write(actor, "settle_drift") as unit:
+    command = {"drift": drift_id, "how": how, "reason": reason}
+    with ctx.store.write(actor, "settle_drift", key=key, command=command) as unit:
+        earlier = unit.earlier(Drift)
+        if earlier is not None:
+            return earlier
         require(unit, actor, Role.LEAD, target_of(unit, pipeline), "settling drift")
         state = "adopted" if how == "adopt" else "reverted"
         unit.runs.close_drift(drift, state, reason, actor.person)
@@ -36,7 +48,7 @@ def settle_drift(ctx: Context, actor: Actor, drift_id: int, how: Literal["adopt"
             table=drift.table_name,
             reason=reason,
         )
-        return unit.runs.drift(drift_id)
+        return unit.remember(unit.runs.drift(drift_id))
 
 
 def _newest_receipt(view: View, drift: Drift) -> int | None:

@@ -38,7 +38,7 @@ def sign_in(ctx: Context, name: str, password: str, host: str) -> Issued:
         raise Unauthorized(_REFUSED)
     with ctx.store.write(acting, "sign_in") as unit:
         unit.people.add_attempt(name, host, succeeded=True)
-        return _open_session(unit, person, "signed in with a password")
+        return open_session(unit, person, "signed in with a password")
 
 
 def use_link(ctx: Context, secret: str, host: str) -> Issued:
@@ -49,7 +49,7 @@ def use_link(ctx: Context, secret: str, host: str) -> Issued:
             raise Unauthorized("this sign-in link is not valid; ask an Admin for a new one")
         if not unit.people.end_token(token, used=True):
             raise Unauthorized("this sign-in link was used; ask an Admin for a new one")
-        return _open_session(unit, unit.people.get(token.person_id), "signed in with a link")
+        return open_session(unit, unit.people.get(token.person_id), "signed in with a link")
 
 
 def sign_out(ctx: Context, secret: str, host: str) -> None:
@@ -60,7 +60,8 @@ def sign_out(ctx: Context, secret: str, host: str) -> None:
             unit.audit("session.ended", f"token:{token.id}")
 
 
-def _open_session(unit: Unit, person: Person, how: str) -> Issued:
+def open_session(unit: Unit, person: Person, how: str) -> Issued:
+    """A browser session inside a unit of work; `how` the person proved themselves goes into the audit log."""
     unit.audit("session.started", f"person:{person.name}", how=how)
     return issue(unit, person, TokenKind.SESSION, how, scopes=tuple(TokenScope), life=SESSION_LIFE)
 

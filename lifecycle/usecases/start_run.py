@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.environment import Environment
+from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.gate import Action
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
-from lifecycle.domain.run import Admission, AdmissionState, SessionState
+from lifecycle.domain.run import Admission, AdmissionState, Session, SessionState
 from lifecycle.errors import Conflict, Refused
 from lifecycle.store.unit import Unit, View
+from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask
 
@@ -73,11 +74,11 @@ def finish_admission(unit: Unit, admission: Admission, why: str) -> None:
     unit.audit("admission.finished", f"run:{admission.run_id}", reason=why)
 
 
-def new_session(ctx: Context, actor: Actor, name: str, environment: Environment) -> None:
-    """Refresh: the active version's next run in QA or UAT starts on branches fresh off main (D9)."""
-    from lifecycle.domain.environment import Role
-    from lifecycle.usecases.access import require, target_of
+def new_session(ctx: Context, actor: Actor, name: str, environment: Environment) -> Session:
+    """Refresh: the active version's next run in QA or UAT starts on branches fresh off main (D9).
 
+    Asking again before that run answers the same.
+    """
     with ctx.store.write(actor, "new_session") as unit:
         pipeline = unit.pipelines.named(name)
         require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline), "refreshing an evidence session")
@@ -85,9 +86,11 @@ def new_session(ctx: Context, actor: Actor, name: str, environment: Environment)
         if active is None or not environment.has_sessions:
             raise Refused(f"{name} has no evidence session in {environment.value}; promote it there first")
         newest = unit.runs.newest_session(pipeline.id, environment, active.version_id)
-        if newest is None or newest.state is not SessionState.PENDING:
-            session = unit.runs.add_session(environment, pipeline.id, active.version_id)
-            unit.audit("session.asked", f"session:{session.id}", pipeline=name, environment=environment.value)
+        if newest is not None and newest.state is SessionState.PENDING:
+            return newest
+        session = unit.runs.add_session(environment, pipeline.id, active.version_id)
+        unit.audit("session.asked", f"session:{session.id}", pipeline=name, environment=environment.value)
+        return session
 
 
 def _admitted(view: View, run_id: str, name: str) -> Admission:

@@ -102,8 +102,8 @@ def revoke_token(ctx: Context, actor: Actor, token_id: int) -> TokenView:
         token = unit.people.token(token_id)
         if token.person_id != actor.person:
             require(unit, actor, Role.ADMIN, Target(), "revoking another's token")
-        unit.people.end_token(token)
-        unit.audit("token.revoked", f"token:{token_id}")
+        if unit.people.end_token(token):
+            unit.audit("token.revoked", f"token:{token_id}")
         return _shown(token)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from drls_dagster.lifecycle_client.http.session import HttpSession
 from drls_dagster.lifecycle_client.interface import Environments
@@ -14,13 +14,15 @@ from drls_dagster.lifecycle_client.results import (
     HoldInfo,
     PolicyInfo,
     Request,
-    drift_info,
+    SessionInfo,
+    drift_of,
     request_of,
+    session_of,
 )
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Hold, HoldKind, Policy, PolicyRevision
 from lifecycle.domain.promotion import Promotion
-from lifecycle.domain.run import Drift
+from lifecycle.domain.run import Drift, Session
 from lifecycle.domain.version import Deployment
 from lifecycle.usecases.rollback_release import RollbackPlan
 
@@ -44,12 +46,6 @@ class HttpEnvironments(Environments):
             for one in found
             if environment in (None, one["environment"]) and pipeline in (None, one["pipeline"])
         )
-
-    def drifts(self) -> tuple[DriftInfo, ...]:
-        found = [Drift.model_validate(one) for one in self._session.get("/api/drift")["items"]]
-        running = self._session.get("/api/environments")["items"] if found else []
-        names = {one["deployment"]["pipeline_id"]: one["pipeline"] for one in running}
-        return tuple(drift_info(one, names.get(one.pipeline_id, f"pipeline {one.pipeline_id}")) for one in found)
 
     def loaded(self, environment: Environment) -> Mapping[str, str] | None:
         return None
@@ -91,6 +87,21 @@ class HttpEnvironments(Environments):
         pipeline = next((one.pipeline for one in self.holds() if one.id == hold), None)
         return self._hold(self._session.call("DELETE", f"/api/holds/{hold}").json(), pipeline)
 
+    def refresh(self, name: str, environment: Environment) -> SessionInfo:
+        path = f"/api/environments/{environment.value}/refresh"
+        asked = self._session.call("POST", path, json={"pipeline": name}).json()
+        return session_of(Session.model_validate(asked), name)
+
+    def drifts(self) -> tuple[DriftInfo, ...]:
+        found = self._session.get("/api/drift")["items"]
+        return tuple(self._drift(one) for one in found)
+
+    def settle_drift(
+        self, drift: int, how: Literal["adopt", "revert"], *, reason: str, key: str | None = None
+    ) -> DriftInfo:
+        path = f"/api/drift/{drift}/{how}"
+        return self._drift(self._session.call("POST", path, json={"reason": reason}, key=key).json())
+
     def policies(self) -> tuple[PolicyInfo, ...]:
         found = self._session.get("/api/policies")["items"]
         return tuple(self._policy(one["revision"], one["pipeline"]) for one in found)
@@ -124,6 +135,9 @@ class HttpEnvironments(Environments):
         path = f"/api/pipeline-defs/{name}/versions/{number}/{verb}"
         ended = self._session.call("POST", path, json=body, key=key).json()
         return _active(Deployment.model_validate(ended), name, number)
+
+    def _drift(self, found: dict[str, Any]) -> DriftInfo:
+        return drift_of(Drift.model_validate(found["drift"]), found["pipeline"], self._session.person)
 
     def _hold(self, found: dict[str, Any], pipeline: str | None) -> HoldInfo:
         hold = Hold.model_validate(found)

@@ -77,6 +77,11 @@ class HttpPeople(People):
         path = "/api/me/password" if own else f"/api/people/{name}/password"
         self._session.call("PUT", path, json={"password": password})
 
+    def link(self, name: str, subject: str) -> PersonInfo:
+        answer = self._session.call("PUT", f"/api/people/{name}/subject", json={"subject": subject})
+        linked = PersonView.model_validate(answer.json())
+        return _person(linked, acts_for=self._session.person(linked.acts_for))
+
     def disable(self, name: str) -> PersonInfo:
         disabled = PersonView.model_validate(self._session.call("DELETE", f"/api/people/{name}").json())
         return _person(disabled, acts_for=self._session.person(disabled.acts_for))
@@ -111,9 +116,9 @@ class HttpPeople(People):
             for one in self._session.get("/api/teams")["items"]
         )
 
-    def add_team(self, name: str) -> TeamInfo:
-        self._session.call("POST", "/api/teams", json={"name": name})
-        return TeamInfo(name=name, members=(), grants=())
+    def add_team(self, name: str, *, key: str | None = None) -> TeamInfo:
+        self._session.call("POST", "/api/teams", json={"name": name}, key=key)
+        return next(one for one in self.teams() if one.name == name)
 
     def set_member(self, team: str, person: str, *, member: bool) -> TeamInfo:
         self._session.call("PUT" if member else "DELETE", f"/api/teams/{team}/members/{person}")

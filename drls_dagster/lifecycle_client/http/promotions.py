@@ -17,7 +17,7 @@ from drls_dagster.lifecycle_client.results import (
 )
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.promotion import Comment, Decision, Promotion, State
+from lifecycle.domain.promotion import Comment, Decision, Promotion, State, Verdict
 from lifecycle.errors import Conflict, Forbidden, NotFound
 
 
@@ -108,12 +108,24 @@ class HttpPromotions(Promotions):
     def withdraw(self, request: int, *, reason: str = "", key: str | None = None) -> Request:
         return self._post(f"/api/approvals/{request}/withdraw", {"reason": reason}, key)
 
+    def refresh(self, request: int, *, key: str | None = None) -> Request:
+        return self._post(f"/api/approvals/{request}/refresh", None, key)
+
+    def unreviewed(self) -> tuple[Request, ...]:
+        return tuple(self._named(one) for one in self._session.get("/api/reviews")["items"])
+
+    def review(
+        self, request: int, plan_digest: str, verdict: Verdict, *, reason: str, key: str | None = None
+    ) -> Request:
+        body = {"plan_digest": plan_digest, "verdict": verdict.value, "reason": reason}
+        return self._post(f"/api/approvals/{request}/review", body, key)
+
     def comment(self, request: int, body: str, *, key: str | None = None) -> Remark:
         path = f"/api/approvals/{request}/comments"
         said = self._session.call("POST", path, json={"body": body}, key=key).json()
         return remark(Comment.model_validate(said), self._session.person)
 
-    def _post(self, path: str, body: dict[str, Any], key: str | None) -> Request:
+    def _post(self, path: str, body: dict[str, Any] | None, key: str | None) -> Request:
         return self._named(self._session.call("POST", path, json=body, key=key).json())
 
     def _named(self, promotion: dict[str, Any], waiting: str = "") -> Request:

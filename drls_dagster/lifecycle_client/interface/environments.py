@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal
 
-from drls_dagster.lifecycle_client.results import Active, DriftInfo, HoldInfo, PolicyInfo, Request
+from drls_dagster.lifecycle_client.results import Active, DriftInfo, HoldInfo, PolicyInfo, Request, SessionInfo
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.usecases.rollback_release import RollbackPlan
@@ -20,10 +21,6 @@ class Environments(ABC):
         self, environment: Environment | None = None, *, pipeline: str | None = None, at: datetime | None = None
     ) -> tuple[Active, ...]:
         """What is active, or was at `at` (aware)."""
-
-    @abstractmethod
-    def drifts(self) -> tuple[DriftInfo, ...]:
-        """Every head that nobody answers for yet."""
 
     @abstractmethod
     def loaded(self, environment: Environment) -> Mapping[str, str] | None:
@@ -66,6 +63,20 @@ class Environments(ABC):
     @abstractmethod
     def lift_hold(self, hold: int) -> HoldInfo:
         """Ends a freeze or a stop."""
+
+    @abstractmethod
+    def refresh(self, name: str, environment: Environment) -> SessionInfo:
+        """The active version's next run in QA or UAT starts on branches fresh off main (D9)."""
+
+    @abstractmethod
+    def drifts(self) -> tuple[DriftInfo, ...]:
+        """Heads of governed refs that nobody answers for (L15)."""
+
+    @abstractmethod
+    def settle_drift(
+        self, drift: int, how: Literal["adopt", "revert"], *, reason: str, key: str | None = None
+    ) -> DriftInfo:
+        """Takes a foreign write over, or undoes it."""
 
     @abstractmethod
     def policies(self) -> tuple[PolicyInfo, ...]:

@@ -42,6 +42,10 @@ class People(ABC):
         """One's own, or (Admin) another's; every token of the account ends."""
 
     @abstractmethod
+    def link(self, name: str, subject: str) -> PersonInfo:
+        """Whoever the OpenID Connect provider knows as `subject` (issuer|subject) signs in as `name`."""
+
+    @abstractmethod
     def disable(self, name: str) -> PersonInfo:
         """Ends every token; history keeps the name."""
 
@@ -67,7 +71,7 @@ class People(ABC):
         """Every team."""
 
     @abstractmethod
-    def add_team(self, name: str) -> TeamInfo:
+    def add_team(self, name: str, *, key: str | None = None) -> TeamInfo:
         """A team without members."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from drls_dagster.lifecycle_client.results import Remark, Request, RequestDetail
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.promotion import State
+from lifecycle.domain.promotion import State, Verdict
 
 
 class Promotions(ABC):
@@ -68,6 +68,20 @@ class Promotions(ABC):
     @abstractmethod
     def withdraw(self, request: int, *, reason: str = "", key: str | None = None) -> Request:
         """Takes a request back."""
+
+    @abstractmethod
+    def refresh(self, request: int, *, key: str | None = None) -> Request:
+        """A new request for the same with a plan as of now; approvals are not carried over (L8)."""
+
+    @abstractmethod
+    def unreviewed(self) -> tuple[Request, ...]:
+        """Releases that nobody independent approved or reviewed, oldest first (L7)."""
+
+    @abstractmethod
+    def review(
+        self, request: int, plan_digest: str, verdict: Verdict, *, reason: str, key: str | None = None
+    ) -> Request:
+        """Says afterwards what to think of an unreviewed release; its label stays."""
 
     @abstractmethod
     def comment(self, request: int, body: str, *, key: str | None = None) -> Remark:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal
 
 from drls_dagster.lifecycle_client.interface import Environments
 from drls_dagster.lifecycle_client.loaded import loaded_digests
 from drls_dagster.lifecycle_client.local.naming import Names
 from drls_dagster.lifecycle_client.local.session import Session
-from drls_dagster.lifecycle_client.results import Active, DriftInfo, HoldInfo, PolicyInfo, Request, drift_info
+from drls_dagster.lifecycle_client.results import (
+    Active,
+    DriftInfo,
+    HoldInfo,
+    PolicyInfo,
+    Request,
+    SessionInfo,
+    session_of,
+)
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
@@ -21,6 +30,8 @@ from lifecycle.usecases.holding import lift_hold, set_hold
 from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release
 from lifecycle.usecases.set_policy import set_policy
+from lifecycle.usecases.settle_drift import settle_drift
+from lifecycle.usecases.start_run import new_session
 from lifecycle.usecases.visible import sees
 
 
@@ -45,16 +56,6 @@ class LocalEnvironments(Environments):
                 for where in ([environment] if environment else Environment)
                 for one in view.deployments.of(where, at)
                 if (wanted is None or one.pipeline_id == wanted.id) and sees(view, actor, one.pipeline_id)
-            )
-
-    def drifts(self) -> tuple[DriftInfo, ...]:
-        actor = self._session.acting(TokenScope.READ)
-        with self._ctx.store.read() as view:
-            names = Names(view)
-            return tuple(
-                drift_info(one, names.pipeline(one.pipeline_id))
-                for one in view.runs.open_drifts()
-                if sees(view, actor, one.pipeline_id)
             )
 
     def loaded(self, environment: Environment) -> Mapping[str, str] | None:
@@ -104,6 +105,22 @@ class LocalEnvironments(Environments):
         lifted = lift_hold(self._ctx, self._session.acting(TokenScope.WRITE), hold)
         with self._ctx.store.read() as view:
             return Names(view).hold(lifted)
+
+    def refresh(self, name: str, environment: Environment) -> SessionInfo:
+        return session_of(new_session(self._ctx, self._session.acting(TokenScope.WRITE), name, environment), name)
+
+    def drifts(self) -> tuple[DriftInfo, ...]:
+        actor = self._session.acting(TokenScope.READ)
+        with self._ctx.store.read() as view:
+            names = Names(view)
+            return tuple(names.drift(one) for one in view.runs.open_drifts() if sees(view, actor, one.pipeline_id))
+
+    def settle_drift(
+        self, drift: int, how: Literal["adopt", "revert"], *, reason: str, key: str | None = None
+    ) -> DriftInfo:
+        settled = settle_drift(self._ctx, self._session.acting(TokenScope.WRITE), drift, how, reason=reason, key=key)
+        with self._ctx.store.read() as view:
+            return Names(view).drift(settled)
 
     def policies(self) -> tuple[PolicyInfo, ...]:
         self._session.acting(TokenScope.READ)

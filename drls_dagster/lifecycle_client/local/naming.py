@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from drls_dagster.lifecycle_client.results import (
     Active,
+    DriftInfo,
     GrantInfo,
     HoldInfo,
     PersonInfo,
     Request,
     VersionInfo,
+    drift_of,
     request_of,
 )
 from lifecycle.domain.environment import Environment, stage_of
 from lifecycle.domain.people import Grant, Person
 from lifecycle.domain.policy import Hold
 from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.run import Drift
 from lifecycle.domain.version import Deployment, Version
 from lifecycle.store.unit import View
 
@@ -88,6 +91,9 @@ class Names:
             set_at=hold.set_at,
             lifted_at=hold.lifted_at,
         )
+
+    def drift(self, drift: Drift) -> DriftInfo:
+        return drift_of(drift, self.pipeline(drift.pipeline_id), self.person)
 
     def grant(self, grant: Grant) -> GrantInfo:
         teams = {team.id: team.name for team in self._view.people.teams()} if grant.team_id is not None else {}

@@ -17,6 +17,7 @@ from lifecycle.store.schema import describe
 from lifecycle.store.unit import View
 from lifecycle.usecases.accounts import add_person, disable_person, set_password
 from lifecycle.usecases.grants import add_grant, add_team, revoke_grant, set_member
+from lifecycle.usecases.openid_accounts import link_person
 from lifecycle.usecases.tokens import Issued, TokenView, issue_token, list_tokens, revoke_token
 
 
@@ -80,6 +81,10 @@ class LocalPeople(People):
             actor = self._session.acting(TokenScope.ADMIN)
         set_password(self._ctx, actor, name, password)
 
+    def link(self, name: str, subject: str) -> PersonInfo:
+        link_person(self._ctx, self._session.acting(TokenScope.ADMIN), name, subject)
+        return self._shown(name)
+
     def disable(self, name: str) -> PersonInfo:
         disable_person(self._ctx, self._session.acting(TokenScope.ADMIN), name)
         return self._shown(name)
@@ -111,8 +116,8 @@ class LocalPeople(People):
             self._session.require(view, Role.VIEWER, "looking at teams")
             return tuple(_team(view, team) for team in view.people.teams())
 
-    def add_team(self, name: str) -> TeamInfo:
-        team = add_team(self._ctx, self._session.acting(TokenScope.ADMIN), name)
+    def add_team(self, name: str, *, key: str | None = None) -> TeamInfo:
+        team = add_team(self._ctx, self._session.acting(TokenScope.ADMIN), name, key=key)
         with self._ctx.store.read() as view:
             return _team(view, team)
 

@@ -12,7 +12,7 @@ from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor
-from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.promotion import Promotion, State, Verdict
 from lifecycle.errors import Conflict
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, target_of
@@ -23,8 +23,11 @@ from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.pending import may_decide
 from lifecycle.usecases.plan_promotion import plan_promotion
+from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.request_promotion import request_promotion
+from lifecycle.usecases.review_release import review_release
+from lifecycle.usecases.unreviewed import unreviewed_releases
 from lifecycle.usecases.visible import sees
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 
@@ -120,6 +123,21 @@ class LocalPromotions(Promotions):
     def withdraw(self, request: int, *, reason: str = "", key: str | None = None) -> Request:
         actor = self._session.acting(TokenScope.WRITE)
         return self._shown(withdraw_promotion(self._ctx, actor, request, reason=reason, key=key))
+
+    def refresh(self, request: int, *, key: str | None = None) -> Request:
+        return self._shown(refresh_promotion(self._ctx, self._session.acting(TokenScope.WRITE), request, key=key))
+
+    def unreviewed(self) -> tuple[Request, ...]:
+        actor = self._session.acting(TokenScope.READ)
+        with self._ctx.store.read() as view:
+            names = Names(view)
+            return tuple(names.request(one) for one in unreviewed_releases(view, actor))
+
+    def review(
+        self, request: int, plan_digest: str, verdict: Verdict, *, reason: str, key: str | None = None
+    ) -> Request:
+        actor = self._session.acting(TokenScope.APPROVE)
+        return self._shown(review_release(self._ctx, actor, request, plan_digest, verdict, reason=reason, key=key))
 
     def comment(self, request: int, body: str, *, key: str | None = None) -> Remark:
         actor = self._session.acting(TokenScope.WRITE)

@@ -33,6 +33,7 @@ from lifecycle.usecases.pending import may_decide, pending_for
 from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.review_release import review_release
+from lifecycle.usecases.unreviewed import unreviewed_releases
 from lifecycle.usecases.visible import sees_everything
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 
@@ -69,6 +70,13 @@ def pending_approvals(ctx: Ctx, who: Who) -> Page[Promotion]:
     """Exactly the requests that the caller may decide now: the badge and the list are one query."""
     with ctx.store.read() as view:
         return Page(items=list(pending_for(view, who)))
+
+
+@router.get("/reviews")
+def pending_reviews(ctx: Ctx, who: Who) -> Page[Promotion]:
+    """Releases without an independent approval that nobody independent has reviewed yet, oldest first."""
+    with ctx.store.read() as view:
+        return Page(items=list(unreviewed_releases(view, who)))
 
 
 @router.get("/approvals/{promotion_id}")
@@ -129,9 +137,11 @@ def reject(
 
 
 @router.post("/approvals/{promotion_id}/review")
-def review(ctx: Ctx, who: Who, promotion_id: Id, body: Review) -> Promotion:
+def review(ctx: Ctx, who: Who, promotion_id: Id, body: Review, idempotency_key: IdempotencyKey = None) -> Promotion:
     """Says afterwards what to think of an unreviewed release."""
-    return review_release(ctx, who, promotion_id, body.plan_digest, body.verdict, reason=body.reason)
+    return review_release(
+        ctx, who, promotion_id, body.plan_digest, body.verdict, reason=body.reason, key=idempotency_key
+    )
 
 
 @router.post("/approvals/{promotion_id}/withdraw")

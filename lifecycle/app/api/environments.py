@@ -9,11 +9,13 @@ from pydantic import AwareDatetime
 
 from lifecycle.app.api.guard import Ctx, Who
 from lifecycle.app.api.models import (
+    DriftView,
     HoldView,
     Id,
     IdempotencyKey,
     IfMatch,
     NewHold,
+    OfPipeline,
     Page,
     PlanRollback,
     PolicyView,
@@ -25,7 +27,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action, Answer
 from lifecycle.domain.policy import Hold, HoldKind, Policy, PolicyRevision
 from lifecycle.domain.promotion import Promotion, Verdict
-from lifecycle.domain.run import Drift
+from lifecycle.domain.run import Drift, Session
 from lifecycle.domain.version import Deployment
 from lifecycle.errors import Conflict, Invalid, NotFound
 from lifecycle.store.unit import View
@@ -34,6 +36,7 @@ from lifecycle.usecases.may import may
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.settle_drift import settle_drift
+from lifecycle.usecases.start_run import new_session
 from lifecycle.usecases.visible import sees
 
 router = APIRouter(prefix="/api", tags=["environments"])
@@ -105,6 +108,12 @@ def stop(ctx: Ctx, who: Who, environment: Environment, body: NewHold, idempotenc
     return set_hold(ctx, who, kind, environment, body.pipeline, reason=body.reason, key=idempotency_key)
 
 
+@router.post("/environments/{environment}/refresh", status_code=201)
+def refresh_evidence(ctx: Ctx, who: Who, environment: Environment, body: OfPipeline) -> Session:
+    """The pipeline's next run in QA or UAT starts on branches fresh off main (D9)."""
+    return new_session(ctx, who, body.pipeline, environment)
+
+
 @router.get("/holds")
 def list_holds(ctx: Ctx, who: Who) -> Page[HoldView]:
     """Every freeze and stop that is not lifted."""
@@ -120,22 +129,27 @@ def lift(ctx: Ctx, who: Who, hold_id: Id) -> Hold:
 
 
 @router.get("/drift")
-def list_drift(ctx: Ctx, who: Who) -> Page[Drift]:
+def list_drift(ctx: Ctx, who: Who) -> Page[DriftView]:
     """Heads of governed refs that no permit explains (L15)."""
     with ctx.store.read() as view:
-        return Page(items=list(view.runs.open_drifts()))
+        found = [
+            DriftView(drift=one, pipeline=view.pipelines.get(one.pipeline_id).name)
+            for one in view.runs.open_drifts()
+            if sees(view, who, one.pipeline_id)
+        ]
+    return Page(items=found)
 
 
 @router.post("/drift/{drift_id}/adopt")
-def adopt(ctx: Ctx, who: Who, drift_id: Id, body: WithReason) -> Drift:
+def adopt(ctx: Ctx, who: Who, drift_id: Id, body: WithReason, idempotency_key: IdempotencyKey = None) -> DriftView:
     """Takes a foreign write over."""
-    return settle_drift(ctx, who, drift_id, "adopt", reason=body.reason)
+    return _drift(ctx, settle_drift(ctx, who, drift_id, "adopt", reason=body.reason, key=idempotency_key))
 
 
 @router.post("/drift/{drift_id}/revert")
-def revert(ctx: Ctx, who: Who, drift_id: Id, body: WithReason) -> Drift:
+def revert(ctx: Ctx, who: Who, drift_id: Id, body: WithReason, idempotency_key: IdempotencyKey = None) -> DriftView:
     """Undoes a foreign write."""
-    return settle_drift(ctx, who, drift_id, "revert", reason=body.reason)
+    return _drift(ctx, settle_drift(ctx, who, drift_id, "revert", reason=body.reason, key=idempotency_key))
 
 
 @router.get("/policies")
@@ -198,6 +212,11 @@ def _only_production(environment: Environment) -> None:
 
 def _name(view: View, pipeline_id: int | None) -> str | None:
     return None if pipeline_id is None else view.pipelines.get(pipeline_id).name
+
+
+def _drift(ctx: Ctx, drift: Drift) -> DriftView:
+    with ctx.store.read() as view:
+        return DriftView(drift=drift, pipeline=view.pipelines.get(drift.pipeline_id).name)
 
 
 def _running(view: View, one: Deployment) -> Running:

@@ -13,6 +13,7 @@ from lifecycle.domain.environment import Environment, Role, Stage
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.policy import Hold, PolicyRevision
 from lifecycle.domain.promotion import Comment, Decision, Promotion, Verdict
+from lifecycle.domain.run import Drift
 from lifecycle.domain.version import Deployment, Label, Version
 
 Item = TypeVar("Item")
@@ -25,6 +26,7 @@ Number = Annotated[int, Path(ge=1, le=2**31)]
 Id = Annotated[int, Path(ge=1, le=2**53)]
 Cursor = Annotated[int | None, Query(ge=1, le=2**53)]
 QueryText = Annotated[str, Query(max_length=200, pattern=_TEXT)]
+PublicKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 IdempotencyKey = Annotated[str | None, Header(max_length=200, pattern=r"^[!-~]+$")]
 IfMatch = Annotated[str | None, Header(max_length=200, pattern=r"^[ -~]+$")]
@@ -73,6 +75,12 @@ class SignedToken(BaseModel):
 
 class NewPassword(Body):
     password: Annotated[str, Field(min_length=12, max_length=1_000, pattern=_TEXT)]
+
+
+class NewSubject(Body):
+    """Who somebody is at the OpenID Connect provider: `issuer|subject`."""
+
+    subject: Annotated[str, Field(min_length=3, max_length=500, pattern=r"^https?://[^|\s\x00]+\|[^\x00]+$")]
 
 
 class NewToken(Body):
@@ -198,6 +206,10 @@ class PlanRollback(Body):
     data: bool = False
 
 
+class OfPipeline(Body):
+    pipeline: Annotated[str, Field(max_length=63, pattern=_TEXT)]
+
+
 class NewHold(Body):
     reason: Reason
     pipeline: Annotated[str, Field(max_length=63, pattern=_TEXT)] | None = None
@@ -208,6 +220,13 @@ class HoldView(BaseModel):
 
     hold: Hold
     pipeline: str | None
+
+
+class DriftView(BaseModel):
+    """A head that nobody answers for, with the name of the pipeline that writes the table."""
+
+    drift: Drift
+    pipeline: str
 
 
 class PolicyView(BaseModel):

@@ -11,6 +11,7 @@ from lifecycle.app.api.models import (
     NewGrant,
     NewPassword,
     NewPerson,
+    NewSubject,
     NewTeam,
     NewToken,
     Page,
@@ -20,6 +21,7 @@ from lifecycle.app.api.models import (
 from lifecycle.domain.people import Grant, Team
 from lifecycle.usecases.accounts import PersonView, add_person, disable_person, set_password, shown
 from lifecycle.usecases.grants import add_grant, add_team, revoke_grant, set_member
+from lifecycle.usecases.openid_accounts import link_person
 from lifecycle.usecases.tokens import Issued, issue_token
 
 router = APIRouter(prefix="/api", tags=["people"])
@@ -50,6 +52,12 @@ def put_password(ctx: Ctx, who: Who, person: PersonName, body: NewPassword) -> N
     set_password(ctx, who, person, body.password)
 
 
+@router.put("/people/{person}/subject")
+def put_subject(ctx: Ctx, who: Who, person: PersonName, body: NewSubject) -> PersonView:
+    """Links an account with somebody at the OpenID Connect provider."""
+    return link_person(ctx, who, person, body.subject)
+
+
 @router.post("/people/{person}/tokens", status_code=201)
 def service_token(ctx: Ctx, who: Who, person: PersonName, body: NewToken) -> Issued:
     """A token for a service account."""
@@ -68,9 +76,9 @@ def list_teams(ctx: Ctx, who: Who) -> Page[TeamView]:
 
 
 @router.post("/teams", status_code=201)
-def create_team(ctx: Ctx, who: Who, body: NewTeam) -> Team:
+def create_team(ctx: Ctx, who: Who, body: NewTeam, idempotency_key: IdempotencyKey = None) -> Team:
     """A team without members."""
-    return add_team(ctx, who, body.name)
+    return add_team(ctx, who, body.name, key=idempotency_key)
 
 
 @router.put("/teams/{team}/members/{person}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from lifecycle.app.api.guard import Ctx, Who
 from lifecycle.app.api.models import (
@@ -20,6 +21,7 @@ from lifecycle.app.api.models import (
     Page,
     PipelineHead,
     Promote,
+    PublicKey,
     QueryText,
     Retire,
     To,
@@ -80,9 +82,17 @@ def create_pipeline(
 
 @router.post("/import", status_code=201)
 async def import_bundle(
-    ctx: Ctx, who: Who, request: Request, response: Response, idempotency_key: IdempotencyKey = None
+    ctx: Ctx,
+    who: Who,
+    request: Request,
+    response: Response,
+    trust: Annotated[list[PublicKey] | None, Query(max_length=20)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> VersionDetail:
-    """Saves the definition in a signed bundle (the request's body)."""
+    """Saves the definition in a bundle (the request's body) that this installation or a key in `trust` signed.
+
+    Whom to trust is the importer's word: it decides nothing here, the importer answers for it like an author.
+    """
     from starlette.concurrency import run_in_threadpool
 
     data = bytearray()
@@ -90,7 +100,7 @@ async def import_bundle(
         data.extend(part)
         if len(data) > MAX_BYTES:
             raise Invalid(f"the bundle is larger than {MAX_BYTES} bytes")
-    version = await run_in_threadpool(import_version, ctx, who, bytes(data), key=idempotency_key)
+    version = await run_in_threadpool(import_version, ctx, who, bytes(data), trusted=trust or (), key=idempotency_key)
     return await run_in_threadpool(_answer, ctx, version, response)
 
 

@@ -11,8 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from lifecycle.errors import LifecycleError
-from lifecycle.spec import SpecError
+from lifecycle.errors import DrlsError
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,14 +45,10 @@ def problem(status: int, code: str, detail: str, errors: list[str] | None = None
 def add_handlers(app: FastAPI) -> None:
     """Makes every error of `app` a problem."""
 
-    @app.exception_handler(LifecycleError)
-    def refused(_: Request, error: LifecycleError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        return problem(error.status, error.code, error.message)
-
-    @app.exception_handler(SpecError)
-    def invalid_spec(_: Request, error: SpecError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        found = [str(one) for one in error.problems]
-        return problem(422, "invalid_definition", found[0], found)
+    @app.exception_handler(DrlsError)
+    def refused(_: Request, error: DrlsError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        lines = error.message.splitlines() or [error.code]
+        return problem(error.status, error.code, lines[0], lines if error.status == 422 else [])
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]

@@ -91,12 +91,17 @@ def drop_token(ctx: Ctx, who: Who, token_id: Id) -> TokenView:
 
 
 def _signed_in(request: Request, response: Response, session: Issued) -> SignedIn:
+    set_session(response, session, secure=request.url.scheme == "https")
+    return SignedIn(csrf=csrf_of(session.secret), expires_at=session.expires_at)
+
+
+def set_session(response: Response, session: Issued, *, secure: bool) -> None:
+    """Gives the browser its session; `secure` when browsers reach this server over TLS."""
     response.set_cookie(
         COOKIE,
         session.secret,
         max_age=int(SESSION_LIFE.total_seconds()),
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=secure,
     )
-    return SignedIn(csrf=csrf_of(session.secret), expires_at=session.expires_at)

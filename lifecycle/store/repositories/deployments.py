@@ -110,6 +110,11 @@ class Deployments:
             query = query.where(DeploymentRow.environment == environment.value)
         return self._tx.many(Deployment, query.order_by(DeploymentRow.id))
 
+    def labelled(self, label: Label) -> tuple[Deployment, ...]:
+        """Everything that is, or was, deployed with `label`, oldest first."""
+        query = select(*_ALL).where(DeploymentRow.label == label.value)
+        return self._tx.many(Deployment, query.order_by(DeploymentRow.id))
+
     def start(
         self,
         environment: Environment,

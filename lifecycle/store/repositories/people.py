@@ -80,16 +80,19 @@ class People:
         query = select(*_PERSON).join(MembershipRow, MembershipRow.person_id == PersonRow.id)
         return self._tx.many(Person, query.where(MembershipRow.team_id == team_id).order_by(PersonRow.name))
 
-    def set_member(self, team_id: int, person_id: int, *, member: bool) -> None:
-        """Adds or removes; both outdate what was issued to the person."""
+    def set_member(self, team_id: int, person_id: int, *, member: bool) -> bool:
+        """Adds or removes; both outdate what was issued to the person. False when it is so already."""
         known = self._tx.values(
             select(MembershipRow.id).where(MembershipRow.team_id == team_id, MembershipRow.person_id == person_id)
         )
-        if member and not known:
+        if member == bool(known):
+            return False
+        if member:
             self._tx.insert(MembershipRow, team_id=team_id, person_id=person_id)
-        if not member and known:
+        else:
             self._tx.delete(MembershipRow, MembershipRow.id == known[0])
         self.change(person_id)
+        return True
 
     def team_names(self, person_id: int) -> tuple[str, ...]:
         query = select(TeamRow.name).join(MembershipRow, MembershipRow.team_id == TeamRow.id)

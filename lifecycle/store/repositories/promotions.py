@@ -55,8 +55,8 @@ class Promotions:
             raise Conflict(f"request {promotion.id} changed meanwhile; look again, then decide")
         return after
 
-    def renew(self, promotion: Promotion, lease_until: datetime) -> bool:
-        """Lengthens an executor's lease; False when the executor lost it."""
+    def renew(self, promotion: Promotion, lease_until: datetime | None) -> bool:
+        """Lengthens an executor's lease, or (None) gives it up for any executor; False when the executor lost it."""
         statement = (
             update(PromotionRow)
             .where(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lifecycle.audit import verify
 from lifecycle.audit.keys import SigningKey
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.policy import HoldKind
 from lifecycle.domain.promotion import State
 from lifecycle.errors import Conflict
 from lifecycle.store.store import Store
@@ -46,8 +48,6 @@ def check_log(life: Life) -> None:
 
 
 def test_two_executions_at_once_execute_once(life: Life, together) -> None:
-    from lifecycle.domain.policy import HoldKind
-
     version = life.save()
     life.to_uat(version)
     life.run(version, UAT)
@@ -66,6 +66,30 @@ def test_two_executions_at_once_execute_once(life: Life, together) -> None:
     with life.store.read() as view:
         assert len(view.deployments.history(view.pipelines.named("flights").id, PRODUCTION)) == 1
         assert len(view.log.search(verb="promotion.done", subject=f"promotion:{request.id}")) == 1
+    check_log(life)
+
+
+def test_two_executions_in_one_process_execute_once(life: Life) -> None:
+    """Two requests to one server are two threads that share everything, the executor's name included."""
+    version = life.save()
+    life.to_uat(version)
+    life.run(version, UAT)
+    hold = set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, PRODUCTION, None, reason="test")
+    request = life.approve(life.ask(version, PRODUCTION))
+    lift_hold(life.ctx, life.as_("lea"), hold.id)
+    move, moved = life.plane.move, 0
+
+    def come_in_between(*given: Any) -> Any:
+        nonlocal moved
+        answer = move(*given)
+        moved += 1
+        with pytest.raises(Conflict, match="is being executed by test/"):
+            execute_promotion(life.ctx, life.as_("lea"), request.id)
+        return answer
+
+    life.plane.move = come_in_between  # type: ignore[method-assign]
+    assert execute_promotion(life.ctx, life.as_("ada"), request.id).promotion.state is State.DONE
+    assert moved == 2
     check_log(life)
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from sqlalchemy import event
 
 from lifecycle.audit import verify
 from lifecycle.audit.keys import SigningKey
+from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.environment import Role
 from lifecycle.domain.policy import HoldKind, Policy
+from lifecycle.domain.promotion import Verdict
 from lifecycle.store.store import Store
+from lifecycle.usecases.accounts import add_person, disable_person, set_password
 from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.break_glass import break_glass
@@ -24,19 +29,25 @@ from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.delete_pipeline import delete_pipeline
 from lifecycle.usecases.demote_version import demote_version
 from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.export_version import export_version
 from lifecycle.usecases.grant_permit import Publish, grant_permit, record_receipt
-from lifecycle.usecases.holding import set_hold
+from lifecycle.usecases.grants import add_grant, add_team, revoke_grant, set_member
+from lifecycle.usecases.holding import lift_hold, set_hold
+from lifecycle.usecases.import_version import import_version
+from lifecycle.usecases.openid_accounts import link_person
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.request_promotion import request_promotion
 from lifecycle.usecases.retire_version import retire_version
+from lifecycle.usecases.review_release import review_release
 from lifecycle.usecases.rollback_release import plan_rollback, rollback_release
 from lifecycle.usecases.save_version import save_version
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.settle_drift import settle_drift
-from lifecycle.usecases.start_run import finish_run, start_run
+from lifecycle.usecases.start_run import finish_run, new_session, start_run
 from lifecycle.usecases.tick import tick
+from lifecycle.usecases.tokens import issue_token, list_tokens, revoke_token
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 from tests.fakes.clock import FakeClock
 from tests.fakes.plane import FakePlane
@@ -107,6 +118,34 @@ def drifted(life: Life) -> int:
     life.to_production(life.save())
     life.plane.commit("flights.daily")
     return reconcile(life.ctx, SETUP).drifts[0].id
+
+
+def exported(life: Life) -> bytes:
+    bundle = export_version(life.ctx, life.as_("ada"), "flights", life.save().number)
+    life.save(make_spec(rows=2))
+    return bundle
+
+
+def frozen(life: Life) -> int:
+    in_qa(life)
+    return set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, QA, None, reason="audit").id
+
+
+def glass_broken(life: Life) -> Any:
+    in_qa(life)
+    return break_glass(life.ctx, life.as_("lea"), "flights", 1, PRODUCTION, reason="down")
+
+
+def with_team(life: Life) -> int:
+    saved(life)
+    add_team(life.ctx, life.as_("adam"), "risk")
+    set_member(life.ctx, life.as_("adam"), "risk", "vic", member=True)
+    return add_grant(life.ctx, life.as_("adam"), Role.LEAD, team="risk").id
+
+
+def with_token(life: Life) -> int:
+    saved(life)
+    return issue_token(life.ctx, life.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1)).id
 
 
 @verb(saved)
@@ -219,10 +258,93 @@ def reconcile_a_lost_receipt(life: Life, _: Any) -> None:
 
 @verb(drifted)
 def revert_drift(life: Life, drift_id: Any) -> None:
-    with life.store.read() as view:
-        if view.runs.drift(drift_id).state != "open":
-            return
-    settle_drift(life.ctx, life.as_("lea"), drift_id, "revert", reason="foreign")
+    settle_drift(life.ctx, life.as_("lea"), drift_id, "revert", reason="foreign", key="k")
+
+
+@verb(drifted)
+def adopt_drift(life: Life, drift_id: Any) -> None:
+    settle_drift(life.ctx, life.as_("lea"), drift_id, "adopt", reason="known", key="k")
+
+
+@verb(exported)
+def import_a_bundle(life: Life, bundle: Any) -> None:
+    import_version(life.ctx, life.as_("eve"), bundle, key="k")
+
+
+@verb(running)
+def freeze(life: Life, _: Any) -> None:
+    set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, QA, None, reason="audit", key="k")
+
+
+@verb(frozen)
+def lift(life: Life, hold_id: Any) -> None:
+    lift_hold(life.ctx, life.as_("lea"), hold_id)
+
+
+@verb(glass_broken)
+def review(life: Life, release: Any) -> None:
+    review_release(
+        life.ctx, life.as_("leo"), release.id, release.plan_digest, Verdict.APPROVE, reason="fine", key="k"
+    )  # fmt: skip
+
+
+@verb(in_qa)
+def refresh_the_evidence(life: Life, _: Any) -> None:
+    new_session(life.ctx, life.as_("ada"), "flights", QA)
+
+
+@verb(saved)
+def add_a_person(life: Life, _: Any) -> None:
+    add_person(life.ctx, life.as_("adam"), "new", email="new@example.org", key="k")
+
+
+@verb(saved)
+def disable_somebody(life: Life, _: Any) -> None:
+    disable_person(life.ctx, life.as_("adam"), "vic")
+
+
+@verb(saved)
+def link_somebody(life: Life, _: Any) -> None:
+    link_person(life.ctx, life.as_("adam"), "vic", "https://id.example.org|1")
+
+
+@verb(saved)
+def set_a_password(life: Life, _: Any) -> None:
+    set_password(life.ctx, life.as_("vic"), "vic", "a long enough password")
+
+
+@verb(saved)
+def add_a_team_with_a_member(life: Life, _: Any) -> None:
+    add_team(life.ctx, life.as_("adam"), "risk", key="k")
+    set_member(life.ctx, life.as_("adam"), "risk", "vic", member=True)
+
+
+@verb(with_team)
+def leave_a_team(life: Life, _: Any) -> None:
+    set_member(life.ctx, life.as_("adam"), "risk", "vic", member=False)
+
+
+@verb(with_team)
+def grant_a_role(life: Life, _: Any) -> None:
+    add_grant(life.ctx, life.as_("adam"), Role.LEAD, team="risk", key="k")
+
+
+@verb(with_team)
+def revoke_a_role(life: Life, grant_id: Any) -> None:
+    revoke_grant(life.ctx, life.as_("adam"), grant_id)
+
+
+@verb(saved)
+def issue_a_token(life: Life, _: Any) -> None:
+    # Its secret is shown once and kept nowhere: who did not see it revokes the token and issues another.
+    for token in list_tokens(life.ctx, life.as_("ada")):
+        revoke_token(life.ctx, life.as_("ada"), token.id)
+    issue_token(life.ctx, life.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1))
+
+
+@verb(with_token)
+def revoke_a_token(life: Life, token_id: Any) -> None:
+    revoke_token(life.ctx, life.as_("ada"), token_id)
 
 
 class World:
@@ -287,7 +409,10 @@ def _count(plane: FakePlane, name: str, wrote: Callable[[], None]) -> None:
 
 def picture(life: Life) -> dict[str, Any]:
     """Everything that must come out the same, however often the verb was interrupted."""
-    resumed = {"promotion.executing", "promotion.journal", "promotion.waiting"}
+    # What resuming says again, and what is done again because its first outcome was not seen.
+    resumed = {
+        "promotion.executing", "promotion.journal", "promotion.waiting", "token.issued", "token.revoked", "password.set",
+    }  # fmt: skip
     with life.store.read() as view:
         pipeline = view.pipelines.find("flights")
         assert pipeline is not None
@@ -302,6 +427,15 @@ def picture(life: Life) -> dict[str, Any]:
             "comments": len(view.promotions.comments(1)) + len(view.promotions.comments(2)),
             "receipts": [(r.table_name, r.snapshot, r.ref) for r in view.runs.receipts()],
             "live": (view.runs.live_permits(), [a.run_id for a in view.runs.live_admissions()]),
+            "people": [
+                (p.name, p.disabled_at is None, p.subject, p.password_hash is None, view.people.team_names(p.id),
+                 [(g.role, g.team_id) for g in view.people.grants(p.id)], [t.name for t in view.people.tokens(p.id)])
+                for p in view.people.all()
+            ],
+            "teams": [t.name for t in view.people.teams()],
+            "reviews": [(d.promotion_id, d.person, d.verdict) for p in view.promotions.list() for d in view.promotions.decisions(p.id)],
+            "sessions": [(s.id, s.state) for e in (QA, UAT) for v in view.pipelines.versions(pipeline.id)
+                         if (s := view.runs.newest_session(pipeline.id, e, v.id))],
             "versions": [v.digest for v in view.pipelines.versions(pipeline.id)],
             "deleted": pipeline.deleted_at is not None,
             "holds": [(h.kind, h.environment) for h in view.policies.holds()],

@@ -17,7 +17,7 @@ from lifecycle.store.store import Store
 from lifecycle.usecases.accounts import add_person, disable_person, set_password
 from lifecycle.usecases.authenticate import authenticate
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.first_start import first_start
+from lifecycle.usecases.first_start import FirstStart, first_start
 from lifecycle.usecases.grants import add_grant, add_team, revoke_grant, set_member
 from lifecycle.usecases.sign_in import ACCOUNT_FAILURES, sign_in, sign_out, use_link
 from lifecycle.usecases.signed_tokens import rotate_secret, sign_token
@@ -40,9 +40,11 @@ def secured(life: Life) -> Life:
 
 def test_the_first_start_makes_one_admin_without_a_password(store: Store, tmp_path: Path, clock: FakeClock) -> None:
     ctx = Context(store, FakePlane(tmp_path / "p.db"), FakeOrchestrator(), clock, "test")
-    made = first_start(ctx)
+    kept: list[FirstStart] = []
+    made = first_start(ctx, kept.append)
     assert made is not None
-    assert first_start(ctx) is None
+    assert first_start(ctx, kept.append) is None
+    assert kept == [made]
     with pytest.raises(Unauthorized):
         sign_in(ctx, "admin", "", "host")
     session = use_link(ctx, made.link.secret, "host")
@@ -55,7 +57,7 @@ def test_the_first_start_makes_one_admin_without_a_password(store: Store, tmp_pa
 
 def test_a_link_is_valid_for_an_hour(store: Store, tmp_path: Path, clock: FakeClock) -> None:
     ctx = Context(store, FakePlane(tmp_path / "p.db"), FakeOrchestrator(), clock, "test")
-    made = first_start(ctx)
+    made = first_start(ctx, lambda _: None)
     assert made is not None
     clock.advance(hours=2)
     with pytest.raises(Unauthorized):

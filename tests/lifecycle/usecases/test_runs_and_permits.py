@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.rollback_release import plan_rollback, rollback_release
 from lifecycle.usecases.settle_drift import settle_drift
 from lifecycle.usecases.start_run import finish_run, start_run
+from tests.fakes.clock import FakeClock
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, Life, make_spec
 
 
@@ -184,6 +186,25 @@ def test_l11_execution_waits_for_a_live_permit_then_settles_it(life: Life) -> No
         assert view.runs.permit(permit.id).state is PermitState.VOID
     with pytest.raises(Refused):
         record_receipt(life.ctx, DAGSTER, permit.id)
+
+
+def test_l8_a_waiting_request_is_free_for_an_executor_whose_clock_is_behind(life: Life, tmp_path: Path) -> None:
+    first = life.save()
+    life.to_production(first)
+    second = life.save(make_spec(rows=2))
+    life.to_uat(second)
+    life.run(second, UAT)
+    request = life.ask(second, PRODUCTION)
+    publishing = life.publishing(life.begin(first, PRODUCTION), "flights.daily", PRODUCTION)
+    permit = grant_permit(life.ctx, DAGSTER, publishing).permit
+    assert permit is not None
+    assert life.approve(request).state is State.EXECUTING
+    assert life.plane.publish(publishing.table, publishing.ref, publishing.base, publishing.candidate)
+    record_receipt(life.ctx, DAGSTER, permit.id)
+    behind = Life(life.store, tmp_path, FakeClock(life.clock.now() - timedelta(minutes=3)), "behind")
+    done = execute_promotion(behind.ctx, SETUP, request.id)
+    # The run was first: what was approved is not what is there any more.
+    assert (done.waiting, done.promotion.state) == (None, State.STALE)
 
 
 def test_l9_a_freeze_holds_promotions_and_lets_runs_go_on(life: Life) -> None:

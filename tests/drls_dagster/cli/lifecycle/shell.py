@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +21,11 @@ from lifecycle.audit import load_signing_key
 from lifecycle.domain.environment import Environment
 from lifecycle.spec.writing import dump_yaml
 from lifecycle.store.store import Store
+from lifecycle.usecases.reconcile import reconcile
 from tests.fakes.clock import FakeClock
 from tests.fakes.orchestrator import FakeOrchestrator
 from tests.fakes.plane import FakePlane
-from tests.lifecycle.life import Life, make_spec
+from tests.lifecycle.life import DAGSTER, Life, make_spec
 
 PEOPLE = {"ada": "DataEngineer", "lea": "LeadDataEngineer", "leo": "LeadDataEngineer", "vic": "Viewer"}
 PASSWORD = "correct horse battery"
@@ -53,6 +55,7 @@ class Shell:
         self.clock = FakeClock()
         self.dagster = FakeOrchestrator()
         self.plane = FakePlane(home.parent / "plane.db")
+        self._runs = count(1)
         self._monkeypatch = monkeypatch
         self._capsys = capsys
 
@@ -93,10 +96,15 @@ class Shell:
 
     def run_in(self, environment: Environment, number: int = 1, name: str = "flights") -> None:
         """A whole run of the active version, as the gate would drive it."""
-        with self._life(f"gate-{environment.value}-{number}") as life:
+        with self._life(f"gate-{next(self._runs)}") as life:
             with life.store.read() as view:
                 version = view.pipelines.numbered(view.pipelines.named(name), number)
             life.run(version, environment, name)
+
+    def reconcile(self) -> None:
+        """As the sensor does."""
+        with self._life("sensor") as life:
+            reconcile(life.ctx, DAGSTER)
 
     @contextmanager
     def store(self) -> Iterator[Store]:

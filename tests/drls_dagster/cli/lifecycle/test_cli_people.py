@@ -25,6 +25,14 @@ def test_a_revoked_grant_is_gone_and_the_last_admin_stays(shell: Shell) -> None:
     assert "last Admin" in shell("user", "disable", "admin", fails=1).err
 
 
+def test_an_account_is_linked_with_somebody_of_the_provider(shell: Shell) -> None:
+    subject = "https://id.example.org|248289"
+    shell("user", "link", "ada", subject, by="lea", fails=1)
+    assert "ada, human" in shell("user", "link", "ada", subject).out
+    assert "linked to ada already" in shell("user", "link", "vic", subject, fails=1).err
+    assert "there is no account" in shell("user", "link", "nobody", subject, fails=1).err
+
+
 def test_a_disabled_account_cannot_do_anything(shell: Shell) -> None:
     shell("user", "disable", "ada")
     shell("whoami", by="ada", fails=1)
@@ -41,7 +49,8 @@ def test_a_new_password_ends_every_token(shell: Shell) -> None:
 
 def test_a_team_has_members_and_grants(shell: Shell) -> None:
     shell("team", "add", "risk", by="ada", fails=1)
-    shell("team", "add", "risk")
+    for _ in range(2):
+        assert shell("team", "add", "risk", "--key", "k", "--json").json["members"] == []
     shell("team", "add", "risk", fails=1)
     shell("team", "grant", "risk", "LeadDataEngineer", "--on", "flights")
     shell("team", "join", "risk", "vic")

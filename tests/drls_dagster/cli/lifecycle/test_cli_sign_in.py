@@ -60,6 +60,18 @@ def test_a1_a_wrong_token_may_not_even_read(shell: Shell, command: list[str]) ->
     assert "this token is not valid" in said.err
 
 
+@pytest.mark.parametrize("url", ["http://drls.example.org", "http://192.0.2.7:3000", "http://127.0.0.1.example.org"])
+def test_a_token_is_not_sent_over_plain_http_to_another_machine(
+    local: Shell, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    local.point_to(url)
+    assert "use https://, or set DRLS_INSECURE_HTTP=1" in local("whoami", by="ada", fails=2).err
+    # No host of these names answers: refused is not the same as not reached.
+    monkeypatch.setenv("DRLS_INSECURE_HTTP", "1")
+    local.point_to("http://drls.invalid")
+    assert "cannot reach http://drls.invalid" in local("whoami", by="ada", fails=1).err
+
+
 def test_a_token_that_others_can_read_is_not_used(shell: Shell) -> None:
     shell("login", by=None, stdin=shell.tokens["ada"])
     shell.kept.chmod(0o644)

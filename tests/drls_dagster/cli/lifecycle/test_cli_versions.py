@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from drls_dagster.cli.lifecycle import own_public_key
+from lifecycle.audit.keys import SigningKey
+from lifecycle.bundle import read_bundle, write_bundle
 from tests.drls_dagster.cli.lifecycle.shell import Shell
 
 
@@ -112,6 +115,21 @@ def test_an_import_lands_in_development_with_its_provenance(shell: Shell, tmp_pa
     saved = shell("pipeline", "import", str(file), "--json", by="ada").json
     assert (saved["number"], saved["active_in"]) == (1, ["development"])
     shell("pipeline", "import", str(file), by="vic", fails=1)
+
+
+def test_a_foreign_bundle_is_imported_when_its_key_is_trusted(shell: Shell, tmp_path: Path) -> None:
+    shell.save()
+    file = tmp_path / "flights.json"
+    shell("pipeline", "export", "flights@1", str(file), by="ada")
+    foreign = SigningKey.generate()
+    file.write_bytes(write_bundle(read_bundle(file.read_bytes(), own_public_key()), foreign))
+    shell.save(rows=2)
+    assert "signed" in shell("pipeline", "import", str(file), by="ada", fails=2).err
+    other = SigningKey.generate().public
+    shell("pipeline", "import", str(file), "--trust", other, by="ada", fails=2)
+    trust = ["--trust", other, "--trust", foreign.public]
+    assert shell("pipeline", "import", str(file), *trust, "--json", by="ada").json["number"] == 1
+    shell("pipeline", "import", str(file), "--trust", "mine", by="ada", fails=2)
 
 
 def test_a_clone_of_an_old_version_is_active_again(shell: Shell) -> None:

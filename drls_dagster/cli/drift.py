@@ -1,0 +1,86 @@
+"""`drls drift`: heads of governed tables that no run and no promotion answers for (L15)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from drls_dagster.cli.lifecycle import lifecycle
+from drls_dagster.cli.options import key_option, print_model, print_models, reason_option, short_time
+from drls_dagster.cli.output import json_option, print_table
+
+if TYPE_CHECKING:
+    from drls_dagster.lifecycle_client.results import DriftInfo
+
+drift_argument = click.argument("drift_id", metavar="DRIFT", type=click.IntRange(min=1))
+
+
+@click.group()
+def drift() -> None:
+    """Show writes to governed tables that nobody answers for, and take them over or undo them.
+
+    As long as one is open, its pipeline is not promoted.
+    """
+
+
+@drift.command("list")
+@click.option("--pipeline", metavar="NAME", help="Only of this pipeline.")
+@json_option
+def list_drifts(pipeline: str | None, as_json: bool) -> None:
+    """List what is not settled."""
+    with lifecycle() as client:
+        found = [one for one in client.environments.drifts() if pipeline in (None, one.pipeline)]
+    if as_json:
+        print_models(found)
+        return
+    print_table(
+        ["drift", "environment", "pipeline", "table", "ref", "snapshot", "found"],
+        [
+            (
+                one.id,
+                one.environment.value,
+                one.pipeline,
+                one.table,
+                one.ref,
+                None if one.found is None else str(one.found),
+                short_time(one.found_at),
+            )
+            for one in found
+        ],
+        right=["drift"],
+    )
+
+
+@drift.command()
+@drift_argument
+@reason_option
+@key_option
+@json_option
+def adopt(drift_id: int, reason: str, key: str | None, as_json: bool) -> None:
+    """Take a foreign write over: from now on the lead who adopts it answers for it."""
+    _settle(drift_id, "adopt", reason, key, as_json)
+
+
+@drift.command()
+@drift_argument
+@reason_option
+@key_option
+@json_option
+def revert(drift_id: int, reason: str, key: str | None, as_json: bool) -> None:
+    """Put the table back to what was published last; what was written since is lost."""
+    _settle(drift_id, "revert", reason, key, as_json)
+
+
+def _settle(drift_id: int, how: Literal["adopt", "revert"], reason: str, key: str | None, as_json: bool) -> None:
+    with lifecycle() as client:
+        settled = client.environments.settle_drift(drift_id, how, reason=reason, key=key)
+    _print(settled, as_json)
+
+
+def _print(settled: DriftInfo, as_json: bool) -> None:
+    if as_json:
+        print_model(settled)
+        return
+    where = f"{settled.table} in {settled.environment.value}"
+    click.echo(f"Drift {settled.id}, {where}: {settled.state}, {settled.reason}")

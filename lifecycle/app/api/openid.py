@@ -1,0 +1,90 @@
+"""Signing in at an OpenID Connect provider: there, and back with a session like any other."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import timedelta
+from html import escape
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from lifecycle.app.api.guard import Ctx, host_of
+from lifecycle.app.api.sessions import set_session
+from lifecycle.app.openid import CALLBACK, Attempt, OpenIdProvider
+from lifecycle.errors import NotFound, Unauthorized
+from lifecycle.usecases.openid_accounts import sign_in_with_openid
+from lifecycle.usecases.signed_tokens import seal, unseal
+
+router = APIRouter(tags=["session"])
+ATTEMPT = "drls_sign_in"
+_AUDIENCE = "drls-openid"
+_LIFE = timedelta(minutes=10)
+_Code = Annotated[str | None, Query(max_length=4_000, pattern=r"^[!-~]+$")]
+
+
+@router.get(
+    "/api/session/oidc",
+    response_class=RedirectResponse,
+    status_code=303,
+    responses={303: {"description": "To the provider"}},
+)
+def begin_openid(
+    ctx: Ctx,
+    request: Request,
+    back: Annotated[str, Query(max_length=500, pattern=r"^/([A-Za-z0-9_.~?&=%-][!-~]*)?$")] = "/",
+) -> RedirectResponse:
+    """Sends the browser to the provider; afterwards it is at the path `back`."""
+    address, attempt = _provider(request).begin(back)
+    answer = RedirectResponse(address, status_code=303)
+    answer.set_cookie(
+        ATTEMPT,
+        seal(ctx, _AUDIENCE, attempt.model_dump(), _LIFE),
+        max_age=int(_LIFE.total_seconds()),
+        path=CALLBACK,
+        httponly=True,
+        # Strict would keep it back when the provider sends the browser here.
+        samesite="lax",
+        secure=_provider(request).settings.public_url.startswith("https://"),
+    )
+    return answer
+
+
+@router.get(CALLBACK, response_class=HTMLResponse)
+def finish_openid(
+    ctx: Ctx,
+    request: Request,
+    code: _Code = None,
+    state: _Code = None,
+    error: _Code = None,
+) -> Response:
+    """Where the provider sends the browser back; sets the session cookie."""
+    provider = _provider(request)
+    attempt = _attempt(ctx, request, state)
+    if error is not None or code is None:
+        raise Unauthorized(f"the provider did not sign you in ({(error or 'no code')[:50]}); begin again")
+    user = provider.finish(attempt, code, ctx.clock.now())
+    session = sign_in_with_openid(ctx, user, provider.settings.accounts, host_of(request))
+    # A redirect would still count as coming from the provider, and the strict cookie would stay behind.
+    target = escape(attempt.back, quote=True)
+    page = f'<!doctype html><meta http-equiv="refresh" content="0;url={target}"><a href="{target}">DRLS</a>'
+    answer = HTMLResponse(page, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    set_session(answer, session, secure=provider.settings.public_url.startswith("https://"))
+    answer.delete_cookie(ATTEMPT, path=CALLBACK)
+    return answer
+
+
+def _provider(request: Request) -> OpenIdProvider:
+    provider: OpenIdProvider | None = request.app.state.openid
+    if provider is None:
+        raise NotFound("no OpenID Connect provider is configured here; sign in with a password")
+    return provider
+
+
+def _attempt(ctx: Ctx, request: Request, state: str | None) -> Attempt:
+    """What this very browser began. Raises Unauthorized when it began nothing, or something else."""
+    attempt = Attempt.model_validate(unseal(ctx, _AUDIENCE, request.cookies.get(ATTEMPT, "")))
+    if not hmac.compare_digest(attempt.state, state or ""):
+        raise Unauthorized("this is not the sign-in that this browser began; begin again")
+    return attempt
