@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from drls_dagster.assets.location import Loaded
     from lifecycle.spec import PipelineSpec
 
-_DAGSTER_YAML = """\
-# Written by drls at its first run; yours to change.
-telemetry: {enabled: false}
-nux: {enabled: false}
-"""
 State = Literal["waiting", "running", "done", "failed", "skipped"]
 
 
@@ -65,21 +60,27 @@ class Partitions:
         return self.first if self.first == self.last else f"{self.first}...{self.last}"
 
 
-def find_pipeline(name: str, settings: Settings) -> Loaded:
-    """The pipeline of a file, or of that name in the configured folder. Raises UsageError."""
-    from drls_dagster.assets.location import SUFFIXES, load_file, load_folder
+def find_pipeline(name: str, settings: Settings, environment: str = "development") -> Loaded:
+    """The pipeline of that name as it is deployed in `environment`.
+
+    In development also that of a file, or an unsaved one of the configured folder. Raises UsageError.
+    """
+    from drls_dagster.assets.location import SUFFIXES, load_file
+    from drls_dagster.gate.location import load_deployed
 
     path = Path(name)
-    if path.suffix in SUFFIXES or path.is_file():
+    if environment == "development" and (path.suffix in SUFFIXES or path.is_file()):
         if not path.is_file():
             raise UsageError(f"there is no file {name}")
         loaded = load_file(path)
     else:
-        all_loaded = load_folder(settings.pipeline_folder)
+        all_loaded = load_deployed(environment, settings)
         found = [one for one in all_loaded if one.name == name]
         if not found:
             known = ", ".join(sorted(one.name for one in all_loaded)) or "none"
-            raise UsageError(f"there is no pipeline {name!r} in {settings.pipeline_folder}; there are: {known}")
+            where = f"in {environment}" if environment != "development" else f"in {settings.pipeline_folder}"
+            remedy = "" if environment == "development" else f"; promote one: drls promote {name} --to {environment}"
+            raise UsageError(f"there is no pipeline {name!r} {where}; there are: {known}{remedy}")
         loaded = found[0]
     if loaded.spec is None:
         raise UsageError(loaded.problem or f"{name} cannot be read")
@@ -87,11 +88,11 @@ def find_pipeline(name: str, settings: Settings) -> Loaded:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """DRLS_HOME/dagster, with a dagster.yaml. The environment's DAGSTER_HOME is set to it."""
+    """DRLS_HOME/dagster, with a dagster.yaml that has the gate. The environment's DAGSTER_HOME is set to it."""
+    from drls_dagster.gate.instance import write_dagster_yaml
+
     folder = make_private(settings.home / "dagster")
-    file = folder / "dagster.yaml"
-    if not file.exists():
-        file.write_text(_DAGSTER_YAML)
+    write_dagster_yaml(folder)
     os.environ["DAGSTER_HOME"] = str(folder)
     return folder
 
@@ -200,7 +201,8 @@ def launch(
     spec = loaded.spec
     assert spec is not None, "find_pipeline gives only pipelines that load"  # noqa: S101
     with _quiet():
-        definitions = compile_pipeline(spec, environment, settings, search_path=(loaded.path.parent.resolve(),))
+        search_path = (loaded.path.parent.resolve(),)
+        definitions = compile_pipeline(spec, environment, settings, search_path=search_path, release=loaded.release)
     keys = {name: node_key(spec, name, environment, settings.catalog.name) for name in nodes}
     outcome = RunOutcome(str(uuid.uuid4()), partition=str(partitions) if partitions else None)
     outcome.steps = [StepProgress(name, spec.node(name).type) for name in nodes]

@@ -152,6 +152,19 @@ def engine(settings: Settings) -> Finding:
     return Finding("engine", "ok", f"{told.state}: {told.detail}")
 
 
+def gate(settings: Settings) -> Finding:
+    from drls_dagster.gate.instance import missing_gate
+
+    folders = {settings.home / "dagster", *([Path(os.environ["DAGSTER_HOME"])] if "DAGSTER_HOME" in os.environ else [])}
+    files = [folder / "dagster.yaml" for folder in sorted(folders) if folder.is_dir()]
+    missing = [f"{file}: {told}" for file in files for told in missing_gate(file)]
+    if not missing:
+        detail = "Dagster asks before each launch" if files else "no Dagster instance yet"
+        return Finding("gate", "ok", detail)
+    remedy = "Take run_coordinator and run_launcher as drls writes them: move the file away, then run drls up."
+    return Finding("gate", "fail", "; ".join(missing), remedy)
+
+
 def lifecycle(settings: Settings) -> Finding:
     if settings.url:
         return Finding("lifecycle", "ok", f"the server at {settings.url}")
@@ -189,6 +202,7 @@ CHECKS: list[Callable[[Settings], Finding]] = [
     jars,
     engine,
     lifecycle,
+    gate,
 ]
 
 

@@ -59,11 +59,11 @@ def _refuse_in_the_clear(settings: Settings, url: str) -> None:
 
 
 def adapters() -> Adapters:
-    """What the caller of the command line gave, else nothing of the outside."""
+    """What the caller of the command line gave, else this home's catalog and its Dagster."""
     from drls_dagster.lifecycle_client import Adapters
+    from drls_dagster.lifecycle_client.gateway import connected_adapters
 
-    given = click.get_current_context().find_object(Adapters)
-    return given or Adapters()
+    return click.get_current_context().find_object(Adapters) or connected_adapters(load_settings())
 
 
 def token_file(settings: Settings) -> Path:

@@ -9,6 +9,7 @@ import click
 
 from drls_dagster.cli.output import in_words, json_option, make_console, print_json, print_table
 from drls_dagster.errors import DrlsError, UsageError
+from drls_dagster.lakehouse.naming import ENVIRONMENTS
 from drls_dagster.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ _STYLES = {"waiting": "dim", "running": "blue", "done": "green", "failed": "red"
 
 @click.command()
 @click.argument("pipeline", metavar="PIPELINE|FILE")
-@click.option("--env", "environment", default="development", show_default=True, help="Environment to run in.")
+@click.option(
+    "--env", "environment", type=click.Choice(ENVIRONMENTS), default="development", show_default=True, help="Where."
+)
 @click.option("--select", help="Only these steps: a,b; +a with what is upstream, a+ with what is downstream.")
 @click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
 @click.option("--partition", metavar="KEY|FIRST...LAST|all", help="What of a partitioned pipeline to run.")
@@ -39,16 +42,15 @@ def run(
     each: bool,
     as_json: bool,
 ) -> None:
-    """Run a pipeline: the name of one in the pipeline folder, or a file."""
+    """Run a pipeline: the version deployed in the environment; in development also a file."""
     from drls_dagster.launch import find_pipeline
 
     settings = load_settings()
-    if environment != "development":
-        raise UsageError(f"nothing is deployed in {environment!r}: pipeline files run in development")
-    loaded = find_pipeline(pipeline, settings)
+    loaded = find_pipeline(pipeline, settings, environment)
     outcomes = run_pipeline(
         loaded,
         settings,
+        environment,
         select=select,
         parameters=parameters,
         partition=partition,
@@ -65,6 +67,7 @@ def run(
 def run_pipeline(
     loaded: Loaded,
     settings: Settings,
+    environment: str = "development",
     *,
     select: str | None = None,
     parameters: tuple[str, ...] = (),
@@ -90,7 +93,7 @@ def run_pipeline(
             outcome = launch(
                 loaded,
                 settings,
-                "development",
+                environment,
                 nodes=nodes,
                 parameters=values,
                 partitions=window,

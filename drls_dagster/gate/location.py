@@ -9,6 +9,7 @@ import dagster as dg
 from drls_dagster.assets.location import Loaded, build_location, load_folder
 from drls_dagster.gate.admission import lifecycle_of
 from drls_dagster.gate.pins import pin, pinned, pipelines_of_this_run
+from drls_dagster.sensors import sensors_of
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.releases import Release
@@ -23,10 +24,14 @@ def load_environment(environment: str, settings: Settings) -> dg.Definitions:
 
     Raises GateRefused where the lifecycle cannot be asked.
     """
-    pins = pinned(environment)
-    loaded = load_deployed(environment, settings, pins=pins, only=pipelines_of_this_run())
+    pins, only = pinned(environment), pipelines_of_this_run()
+    loaded = load_deployed(environment, settings, pins=pins, only=only)
     pin(environment, pins or {one.name: digest(one.spec) for one in loaded if one.spec is not None})
-    return build_location(loaded, environment, settings)
+    definitions = build_location(loaded, environment, settings)
+    if only is not None:
+        return definitions
+    specs = [one.spec for one in loaded if one.spec is not None and one.release is not None]
+    return dg.Definitions.merge(definitions, dg.Definitions(sensors=sensors_of(environment, settings, specs)))
 
 
 def load_deployed(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from drls_dagster.ledger import Ledger
 from drls_dagster.orchestrator.graphql import ask_reload, launch_run
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.released import report_release
@@ -36,7 +37,7 @@ class DagsterOrchestrator(Orchestrator):
         if run is None:
             return RunState.UNKNOWN
         # Dagster believes in a run whose process was killed for ever.
-        ended = run.is_finished or self._ledger.is_dead(run_id)
+        ended = run.is_finished or Ledger(self._settings).is_dead(run_id)
         return RunState.ENDED if ended else RunState.ACTIVE
 
     def deployments_changed(self, environment: Environment) -> None:

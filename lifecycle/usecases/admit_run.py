@@ -10,6 +10,7 @@ from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Admission, AdmissionState
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Refused
+from lifecycle.spec import Parameter
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
@@ -101,7 +102,19 @@ def _why_not(
         there = parent.environment.value
         return f"the run to re-execute ran {pipeline.name} v{ran} in {there}; launch a new run"
     declared = spec_of(version).parameters
-    fixed = [name for name in parameters if name not in declared or not declared[name].runtime]
+    fixed = [name for name, value in parameters.items() if not _may_be(declared.get(name), value)]
     if environment.governed and fixed:
         return f"{', '.join(sorted(fixed))} may not change in {environment.value}; declare it runtime: true"
     return ""
+
+
+def _may_be(declared: Parameter | None, value: Any) -> bool:
+    """Whether a parameter may have this value where only those with `runtime: true` may change (L5)."""
+    if declared is None:
+        return False
+    if declared.runtime:
+        return True
+    try:
+        return declared.default is not None and declared.coerce(value) == declared.default
+    except ValueError:
+        return False
