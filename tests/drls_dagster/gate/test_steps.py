@@ -1,0 +1,157 @@
+"""What goes round the queue meets the gate in the step itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.gate.admission import admit
+from drls_dagster.gate.parts import Part
+from drls_dagster.resources.spark_on_ray import SparkOnRay
+from drls_dagster.settings import Settings
+from lifecycle.usecases.start_run import finish_run
+from tests.drls_dagster.gate import hand_made
+from tests.drls_dagster.gate.test_ways_in import WHY
+from tests.drls_dagster.gate.town import PARTITION, RUNS, STATES, Town, environment_of
+from tests.drls_dagster.gate.ways import Ways
+from tests.lifecycle.life import DAGSTER
+
+PASSED = "the gate let it through"
+HERE = Path(__file__).parent
+# Dagster's command line and its web server use what Dagster has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a step does first after the gate ends it, so that no engine is needed."""
+
+    def session(_: SparkOnRay) -> None:
+        raise DrlsError(PASSED)
+
+    monkeypatch.setattr(SparkOnRay, "session", session)
+
+
+@pytest.mark.usefixtures("no_spark")
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("step", ["some", "kept"])
+def test_execute_in_process_asks_in_the_step(town: Town, ways: Ways, state: str, step: str) -> None:
+    before = town.written()
+    run_id = str(uuid.uuid4())
+    environment = environment_of(state)
+    if state == "revoked":
+        part = Part(state, town.versions[state].digest, environment)
+        admit(town.settings, part, run_id, root_run_id=run_id, parameters={})
+        town.revoke(state)
+    key = ["production" if state != "demoted" else "uat", state, step]
+    if step == "kept":
+        key = [environment.value, town.settings.catalog.name, state, "kept"]
+    result = (
+        hand_made.build()
+        .resolve_job_def(state)
+        .execute_in_process(
+            instance=ways.instance,
+            run_id=run_id,
+            partition_key=PARTITION,
+            asset_selection=[dg.AssetKey(key)],
+            tags={"drls/pipeline": "approved", "drls/version": town.versions["approved"].digest},
+            raise_on_error=False,
+        )
+    )
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    told = failure.step_failure_data.user_failure_data.description  # pyright: ignore[reportOptionalMemberAccess]
+    if state in RUNS:
+        assert told
+        assert "DRLS did not let" not in told
+        assert town.audited(run_id)[:2] == ["admission.granted", "admission.started"]
+        assert town.audited(run_id)[-1] == "admission.finished"
+    else:
+        assert WHY[state] in told
+        assert not any(event.is_step_success for event in result.all_events)
+    assert town.written() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "refusal"),
+    [
+        (["job", "execute", "-j", "never"], "never v1 is not active in production"),
+        (
+            ["asset", "materialize", "--select", "key:production/lake/retired/kept", "--partition", PARTITION],
+            "retired v1",
+        ),
+    ],
+)
+def test_commands_that_run_in_their_own_process_are_refused(
+    town: Town, ways: Ways, command: Sequence[str], refusal: str
+) -> None:
+    before = town.written()
+    tags = ["--tags", f'{{"dagster/partition": "{PARTITION}"}}'] if command[0] == "job" else []
+    told = _dagster(town.settings, [*command, "-f", str(HERE / "hand_made.py"), *tags])
+    assert told.returncode != 0
+    assert refusal in told.stdout + told.stderr
+    assert town.written() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["job", "launch", "-j", "superseded", "--tags", '{"dagster/partition": "north"}'],
+        ["job", "backfill", "-j", "superseded", "--partitions", PARTITION, "--noprompt"],
+    ],
+)
+def test_commands_that_launch_are_refused(town: Town, ways: Ways, command: Sequence[str]) -> None:
+    before = town.written()
+    known = {run.run_id for run in ways.instance.get_runs()}
+    told = _dagster(town.settings, [*command, "-f", str(HERE / "hand_made.py")])
+    assert told.returncode == 0, told.stderr
+    made = [run for run in ways.instance.get_runs() if run.run_id not in known]
+    assert made, told.stdout
+    for run in made:
+        assert run.status is dg.DagsterRunStatus.FAILURE
+        (event,) = [one for one in ways.instance.all_logs(run.run_id) if "DRLS did not let" in (one.user_message or "")]
+        assert WHY["superseded"] in event.user_message
+        assert "admission.refused" in town.audited(run.run_id)
+    assert town.written() == before
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_l10_one_run_at_a_time(town: Town, ways: Ways, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run waits until the first is over; that the first died without a word is found out."""
+    part = Part("approved", town.versions["approved"].digest, environment_of("approved"))
+    admission = admit(town.settings, part, "first", root_run_id="first", parameters={})
+    assert admission is not None
+    from drls_dagster.gate import admission as waiting
+
+    said: list[str] = []
+    begun = waiting.begin(town.settings, admission, "approved", said.append)
+    second = admit(town.settings, part, "second", root_run_id="second", parameters={})
+    assert second is not None
+
+    def finish(_: float) -> None:
+        finish_run(town.life.ctx, DAGSTER, begun.run_id, "approved")
+
+    monkeypatch.setattr(waiting.time, "sleep", finish)
+    started = waiting.begin(town.settings, second, "approved", said.append)
+    assert started.run_id == "second"
+    assert said == ["approved waits in production until run first is over"]
+    finish_run(town.life.ctx, DAGSTER, "second", "approved")
+
+
+def _dagster(settings: Settings, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dagster", *arguments],
+        env={**os.environ, "DAGSTER_HOME": str(settings.home / "dagster"), "PYTHONPATH": str(HERE.parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

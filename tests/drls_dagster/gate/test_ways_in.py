@@ -1,0 +1,74 @@
+"""Every way into Dagster against every state of a version: nothing unapproved runs, and a refusal says why."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+from dagster._core.launcher import LaunchRunContext
+
+from drls_dagster.assets.keys import node_key
+from tests.drls_dagster.gate.town import RUNS, STATES, Town, environment_of
+from tests.drls_dagster.gate.ways import WAYS, Ways
+
+WHY = {
+    "never": "never v1 is not active in production; promote it: drls promote never --to production",
+    "revoked": "this run of revoked v1 may not go on in production: stopped: test",
+    "superseded": "superseded v1 is not active in production: v2 is; promote superseded v1 to change that",
+    "demoted": "demoted v1 is not active in uat; promote it",
+    "retired": "retired v1 is not active in production",
+    "stopped": "stopped is stopped in production (test); a LeadDataEngineer can lift the stop",
+    "tampered": "tampered v1 was changed in the database",
+}
+
+
+# Dagster's own web server and daemon use what Dagster has deprecated.
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning"
+)
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_in_asks_the_gate(town: Town, ways: Ways, way: str, state: str) -> None:
+    before = town.written()
+    key = node_key(town.specs[state], "kept", environment_of(state).value, town.settings.catalog.name)
+    ids = WAYS[way](ways, state, key)
+    assert ids, "the way made no run"
+    for run_id in ids:
+        run = _run(ways, run_id)
+        if state == "revoked":
+            assert run.status is dg.DagsterRunStatus.QUEUED, _told(ways, run_id)
+            town.revoke(state)
+            ways.instance.run_launcher.launch_run(LaunchRunContext(run, ways.process.create_request_context()))
+            run = _run(ways, run_id)
+        told = _told(ways, run_id)
+        if state in RUNS:
+            assert run.status is dg.DagsterRunStatus.QUEUED, told
+            assert run.tags["drls/pipeline"] == state
+            assert run.tags["drls/version"] == town.versions[state].digest
+            assert run.tags.get("dagster/priority", "0") == "0"
+            assert town.audited(run_id) == ["admission.granted"]
+            ways.instance.run_coordinator.cancel_run(run_id)
+        else:
+            assert run.status is dg.DagsterRunStatus.FAILURE
+            assert WHY[state] in told
+            assert "Traceback" not in told
+            expected = "admission.granted" if state == "revoked" else "admission.refused"
+            assert expected in town.audited(run_id)
+    assert town.written() == before
+
+
+def _run(ways: Ways, run_id: str) -> dg.DagsterRun:
+    run = ways.instance.get_run_by_id(run_id)
+    assert run is not None
+    return run
+
+
+def _told(ways: Ways, run_id: str) -> str:
+    """Everything in the event log, stack traces too."""
+    lines: list[str] = []
+    for record in ways.instance.all_logs(run_id):
+        lines.append(record.user_message or record.message or "")
+        data = record.dagster_event.event_specific_data if record.dagster_event else None
+        error = getattr(data, "error", None)
+        if error is not None:
+            lines.append(error.to_string())
+    return "\n".join(lines)
