@@ -14,6 +14,7 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.evolution import SchemaConflict, beyond_additions
 from drls_dagster.lakehouse.prepare import Prepared, prepare_table
 from drls_dagster.lakehouse.separate import SEPARATE, GoesSeparate, find, may_reshape
+from drls_dagster.lakehouse.tables import find_table
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import Carry
 from lifecycle.domain.promotion import State
@@ -85,6 +86,7 @@ def test_d10_what_additions_cannot_hold_goes_separate_and_the_real_table_stays(
     assert kinds(lake, "flights__qa.daily") == fits
     assert made.rebuilt is (sink.get("on_schema_change") == "rebuild"), "as production's first run will be"
     assert lake.lake_table(DAILY).metadata == before
+    assert find_table(lake.catalog, DAILY, "qa").name == "flights__qa.daily"
     assert lake.table(DAILY, QA).separate == why
     assert lake.table(DAILY, UAT).separate is None
     assert lake.table(DAILY, PRODUCTION).separate is None
