@@ -62,11 +62,8 @@ def assess(
             problems.append(f"{table}: nothing was published in session {session.id}: run the pipeline there")
             continue
         named = [by_snapshot.get((table, snapshot)) for snapshot in chain]
-        within: Receipt | None = None
-        for snapshot, receipt in zip(chain, named, strict=True):
-            # A publish may bring several snapshots along: its receipt answers for all down to its base.
-            within = receipt or (None if within is None or within.base == snapshot else within)
-            if within is None:
+        for snapshot, receipt in zip(chain, answering(chain, named), strict=True):
+            if receipt is None:
                 problems.append(
                     f"{table}: snapshot {snapshot} was not written by this version in session {session.id}: "
                     f"refresh the session and run again"
@@ -85,6 +82,19 @@ def assess(
         parameters=dict(policy.evidence_parameters),
         problems=tuple(problems),
     )
+
+
+def answering(chain: Sequence[int], named: Sequence[Receipt | None]) -> list[Receipt | None]:
+    """Per snapshot of a chain, newest first, the receipt that answers for it; `named` are those of the snapshots.
+
+    A publish may bring several snapshots along: its receipt answers for all from its own down to its base.
+    """
+    found: list[Receipt | None] = []
+    within: Receipt | None = None
+    for snapshot, receipt in zip(chain, named, strict=True):
+        within = receipt or (None if within is None or within.base == snapshot else within)
+        found.append(within)
+    return found
 
 
 def _checks_missing(table: str, blocking: Sequence[str], receipts: Sequence[Receipt]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.evidence import answering
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.people import Actor
 from lifecycle.domain.plan import Carry, Plan, TablePlan
@@ -145,12 +146,12 @@ def _data(
         facts = plane.table(name, Environment.PRODUCTION)
         by_snapshot = {receipt.snapshot: receipt for receipt in written}
         since = plane.snapshots(name, Environment.PRODUCTION, facts.head, written[0].base)
-        for snapshot in since:
-            receipt = by_snapshot.get(snapshot.id)
+        chain = [snapshot.id for snapshot in since]
+        for snapshot, receipt in zip(chain, answering(chain, [by_snapshot.get(one) for one in chain]), strict=True):
             undone.append(
                 UndonePublish(
                     table=name,
-                    snapshot=snapshot.id,
+                    snapshot=snapshot,
                     run_id=receipt and receipt.run_id,
                     partition=receipt.partition if receipt else "",
                 )

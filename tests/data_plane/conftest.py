@@ -16,11 +16,18 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.lake import LakePlane
 from tests.fakes.plane import FakePlane
 from tests.lifecycle.life import Life
+from tests.postgres_server import PostgresServer, running_postgres
 
 
 @pytest.fixture
 def lake(drls_home: Path) -> LakePlane:
     return LakePlane(load_settings(drls_home))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

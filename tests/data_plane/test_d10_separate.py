@@ -12,8 +12,10 @@ from pyiceberg.types import DoubleType, IcebergType, IntegerType, LongType, Nest
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.evolution import SchemaConflict, beyond_additions
+from drls_dagster.lakehouse.positions import reset_property
 from drls_dagster.lakehouse.prepare import Prepared, prepare_table
 from drls_dagster.lakehouse.separate import SEPARATE, GoesSeparate, find, may_reshape
+from drls_dagster.lakehouse.tables import find_table
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import Carry
 from lifecycle.domain.promotion import State
@@ -85,9 +87,21 @@ def test_d10_what_additions_cannot_hold_goes_separate_and_the_real_table_stays(
     assert kinds(lake, "flights__qa.daily") == fits
     assert made.rebuilt is (sink.get("on_schema_change") == "rebuild"), "as production's first run will be"
     assert lake.lake_table(DAILY).metadata == before
+    assert find_table(lake.catalog, DAILY, "qa").name == "flights__qa.daily"
     assert lake.table(DAILY, QA).separate == why
     assert lake.table(DAILY, UAT).separate is None
     assert lake.table(DAILY, PRODUCTION).separate is None
+
+
+def test_d4_d10_a_separate_table_begins_empty_and_takes_over_no_position(lake: LakePlane) -> None:
+    base = lake.commit(DAILY)
+    with lake.lake_table(DAILY).transaction() as change:
+        change.set_properties({**reset_property("a-uuid", base, 42), "drls.pipeline": "flights", "comment": "ours"})
+    with pytest.raises(GoesSeparate):
+        prepare(lake, "qa", WIDER)
+    own = lake.lake_table("flights__qa.daily")
+    assert own.current_snapshot() is None
+    assert set(own.properties) == {"drls.pipeline", "comment", SEPARATE}
 
 
 def test_d10_production_and_development_change_their_tables_themselves(lake: LakePlane) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from drls_dagster.settings import load_settings
+from drls_dagster.settings import CatalogSettings, load_settings
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import LifecycleError
 from lifecycle.ports import Move, MoveResult
@@ -18,9 +19,15 @@ T = "flights.daily"
 Plane = FakePlane | LakePlane
 
 
-@pytest.fixture(params=["fake", "iceberg"])
+@pytest.fixture(params=["fake", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def plane(request: pytest.FixtureRequest, drls_home: Path, tmp_path: Path) -> Plane:
-    return FakePlane(tmp_path / "plane.db") if request.param == "fake" else LakePlane(load_settings(drls_home))
+    if request.param == "fake":
+        return FakePlane(tmp_path / "plane.db")
+    settings = load_settings(drls_home)
+    if request.param == "sqlite":
+        return LakePlane(settings)
+    url = request.getfixturevalue("postgres").fresh_database().replace("+psycopg2", "")
+    return LakePlane(settings.model_copy(update={"catalog": CatalogSettings(uri=url)}))
 
 
 def release(base: int | None, candidate: int, tag: str = "drls-release-1", ref: str = "main") -> Move:
@@ -139,6 +146,18 @@ def test_d12_the_first_release_is_a_move_from_nothing_and_undoing_it_leaves_noth
         assert plane.undo(move, PRODUCTION)
         assert (plane.head(T, "main"), plane.tags(T)) == (None, {})
     assert plane.move(move, PRODUCTION) is MoveResult.MOVED
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["from nothing", "from a base"])
+def test_d14_of_several_moves_at_once_one_moves_and_the_others_conflict(plane: Plane, first: bool) -> None:
+    base = None if first else plane.commit(T)
+    candidate = plane.write(T, base)
+    moves = [release(base, candidate, f"drls-release-{number}") for number in range(6)]
+    with ThreadPoolExecutor(len(moves)) as threads:
+        results = list(threads.map(lambda move: plane.move(move, PRODUCTION), moves))
+    assert sorted(results) == [*[MoveResult.CONFLICT] * 5, MoveResult.MOVED]
+    winner = moves[results.index(MoveResult.MOVED)]
+    assert (plane.head(T, "main"), plane.tags(T)) == (candidate, {winner.tag: candidate})
 
 
 def test_l12_undo_puts_the_ref_back_once_and_repeating_it_changes_nothing(plane: Plane) -> None:

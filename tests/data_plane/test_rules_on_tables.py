@@ -188,19 +188,24 @@ def test_l13_a_rollback_with_data_lists_what_it_undoes_and_goes_back(life: Life)
     first = life.plane.head(DAILY, "main")
     two = life.save(make_spec(rows=2))
     life.to_production(two)
-    life.run(two, PRODUCTION)
+    run_id = life.begin(two, PRODUCTION)
+    asked = life.publishing(run_id, DAILY, PRODUCTION)
+    inside = asked.candidate  # a publish of two snapshots: both are its run's
+    life.publish(asked.model_copy(update={"candidate": life.plane.write(DAILY, inside)}))
+    finish_run(life.ctx, DAGSTER, run_id, "flights")
     foreign = life.plane.commit(LATE)
     last = life.plane.head(DAILY, "main")
     plan = plan_rollback(life.ctx, life.as_("lea"), "flights", data=True)
     undone = {(gone.table, gone.snapshot): gone.run_id for gone in plan.undone}
-    assert (DAILY, last) in undone
+    assert last is not None
+    assert undone[DAILY, last] == undone[DAILY, inside] == run_id
     assert undone[LATE, foreign] is None
     done = rollback_release(
         life.ctx, life.as_("lea"), "flights", reason="wrong sums", data=True, consent=plan.plan.digest
     )
     assert done.state is State.DONE
     assert life.plane.head(DAILY, "main") == first
-    assert not lake_of(life).is_on_main(DAILY, last or 0)
+    assert not lake_of(life).is_on_main(DAILY, last)
     assert len(lake_of(life).rows(DAILY)) == 1
     assert life.active_number(PRODUCTION) == 1
 

@@ -15,6 +15,7 @@ from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Promotion, State
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.holding import lift_hold, set_hold
+from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.set_policy import set_policy
 from tests.lifecycle.life import PRODUCTION, SETUP, UAT, Life, make_spec
 
@@ -73,6 +74,20 @@ def test_l3_a_changed_nested_field_is_named(group: str, field: str) -> None:
     assert names
     assert all(name.startswith(f"{group}[") for name in names)
     assert other.digest != PLAN.digest
+
+
+def test_d10_a_promotion_of_code_warns_of_what_productions_first_run_changes(life: Life) -> None:
+    version = life.save()
+    life.to_uat(version)
+    life.run(version, UAT)
+    life.plane.say("metadata:flights.late", ['partitions: [] → ["day"]'])
+    carried = plan_promotion(life.ctx, life.as_("ada"), "flights", 1, PRODUCTION)
+    assert [table.metadata_changes for table in carried.plan.tables] == [(), ('partitions: [] → ["day"]',)]
+    assert carried.advice.warnings == ()
+    life.plane.say("separate:flights.late", "it is wider")
+    code = plan_promotion(life.ctx, life.as_("ada"), "flights", 1, PRODUCTION)
+    assert [table.metadata_changes for table in code.plan.tables] == [(), ()]
+    assert code.advice.warnings == ('flights.late: production\'s first run changes partitions: [] → ["day"]',)
 
 
 @given(st.permutations(["a", "b", "c"]))
