@@ -6,11 +6,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster_shared.error import SerializableErrorInfo
 
 from drls_dagster.engine.client import EngineError
 from drls_dagster.engine.session import first_line
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.commit import CommitConflictError
+
+
+class _Told(DagsterUserCodeProcessError):
+    """An error that was put in words elsewhere: Dagster logs those words and no stack of its own."""
+
+    def __init__(self, text: str) -> None:
+        info = SerializableErrorInfo(text, [], DrlsError.__name__)
+        super().__init__(text, user_code_process_error_infos=[info])
+
+
+class ToldFailure(dg.Failure, _Told):
+    """A failure whose message says all there is to say: a stack trace would only hide it."""
 
 
 @contextmanager
@@ -23,8 +37,7 @@ def as_failure(node_id: str) -> Iterator[None]:
     except (EngineError, CommitConflictError) as error:
         raise dg.Failure(str(error)) from error
     except DrlsError as error:
-        # Says all there is to say: a chain of tracebacks would only hide it.
-        raise dg.Failure(str(error), allow_retries=False) from None
+        raise ToldFailure(str(error), allow_retries=False) from None
     except (AnalysisException, ParseException) as error:
         raise dg.Failure(f"node '{node_id}': {first_line(error)}", allow_retries=False) from error
     except PySparkException as error:

@@ -22,9 +22,9 @@ def build() -> dg.Definitions:
     for file in sorted(Path(os.environ["HAND_MADE"]).glob("*.json")):
         said = json.loads(file.read_text())
         spec = parse_pipeline(said["spec"])
-        made = compile_pipeline(spec, said["environment"], settings)
-        parts.append(made)
-        sensors.append(_sensor(spec.name, node_key(spec, "kept", said["environment"], settings.catalog.name)))
+        key = node_key(spec, "kept", said["environment"], settings.catalog.name)
+        parts.append(compile_pipeline(spec, said["environment"], settings))
+        sensors.append(_sensor(spec.name, key))
     return dg.Definitions.merge(merge(parts), dg.Definitions(sensors=sensors))
 
 

@@ -19,8 +19,8 @@ from drls_dagster.resources.spark_on_ray import SparkOnRay
 from drls_dagster.settings import Settings
 from lifecycle.usecases.start_run import finish_run
 from tests.drls_dagster.gate import hand_made
-from tests.drls_dagster.gate.test_ways_in import WHY
-from tests.drls_dagster.gate.town import PARTITION, RUNS, STATES, Town, environment_of
+from tests.drls_dagster.gate.test_ways_in import WHY, told_of
+from tests.drls_dagster.gate.town import PARTITION, QUEUED, RUNS, STATES, Town, environment_of
 from tests.drls_dagster.gate.ways import Ways
 from tests.lifecycle.life import DAGSTER
 
@@ -47,10 +47,10 @@ def test_execute_in_process_asks_in_the_step(town: Town, ways: Ways, state: str,
     before = town.written()
     run_id = str(uuid.uuid4())
     environment = environment_of(state)
-    if state == "revoked":
+    if state in QUEUED:
         part = Part(state, town.versions[state].digest, environment)
         admit(town.settings, part, run_id, root_run_id=run_id, parameters={})
-        town.revoke(state)
+        town.change_while_queued(state)
     key = ["production" if state != "demoted" else "uat", state, step]
     if step == "kept":
         key = [environment.value, town.settings.catalog.name, state, "kept"]
@@ -77,6 +77,7 @@ def test_execute_in_process_asks_in_the_step(town: Town, ways: Ways, state: str,
     else:
         assert WHY[state] in told
         assert not any(event.is_step_success for event in result.all_events)
+        assert "Stack Trace" not in told_of(ways, run_id)
     assert town.written() == before
 
 
@@ -117,8 +118,7 @@ def test_commands_that_launch_are_refused(town: Town, ways: Ways, command: Seque
     assert made, told.stdout
     for run in made:
         assert run.status is dg.DagsterRunStatus.FAILURE
-        (event,) = [one for one in ways.instance.all_logs(run.run_id) if "DRLS did not let" in (one.user_message or "")]
-        assert WHY["superseded"] in event.user_message
+        assert WHY["superseded"] in told_of(ways, run.run_id)
         assert "admission.refused" in town.audited(run.run_id)
     assert town.written() == before
 

@@ -24,7 +24,19 @@ from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.switch import activate
 from tests.lifecycle.life import SETUP, Life
 
-STATES = ("never", "approved", "revoked", "superseded", "demoted", "retired", "frozen", "stopped", "tampered")
+STATES = (
+    "never",
+    "approved",
+    "revoked",
+    "overtaken",
+    "superseded",
+    "demoted",
+    "retired",
+    "frozen",
+    "stopped",
+    "tampered",
+)
+QUEUED = ("revoked", "overtaken")  # a launch is let through, and then something happens
 RUNS = ("approved", "frozen")  # the states in which a launch is let through
 PARTITION = "north"
 
@@ -77,8 +89,12 @@ class Town:
                 json.dumps({"environment": environment_of(state).value, "spec": canonical_json(spec).decode()})
             )
 
-    def revoke(self, state: str) -> None:
-        """Stops the pipeline, which revokes its admissions, and lifts the stop again."""
+    def change_while_queued(self, state: str) -> None:
+        """Another version takes over, or the pipeline is stopped, which revokes its admissions; then all is as before."""
+        if state == "overtaken":
+            self._deploy(state, Environment.PRODUCTION, 2)
+            self._deploy(state, Environment.PRODUCTION, 1)
+            return
         ctx, lea = self.life.ctx, self.life.as_("lea")
         held = set_hold(ctx, lea, HoldKind.STOP, environment_of(state), state, reason="test")
         lift_hold(ctx, lea, held.id)
@@ -103,6 +119,7 @@ class Town:
     def _settle(self) -> None:
         life, lea = self.life, self.life.as_("lea")
         life.save(make_spec("superseded", rows=2))
+        life.save(make_spec("overtaken", rows=2))
         self._deploy("superseded", Environment.PRODUCTION, 2)
         demote_version(life.ctx, lea, "demoted", 1, reason="test")
         retire_version(life.ctx, lea, "retired", 1, reason="test")

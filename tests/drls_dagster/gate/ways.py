@@ -125,19 +125,28 @@ class Ways:
         return self._new(name, before)
 
     def asset_sensor(self, name: str, key: dg.AssetKey) -> list[str]:
+        # Anyone who reaches the web server can report this.
+        return self._sensor(f"{name}_sensor", key, dg.AssetMaterialization(key))
+
+    def _sensor(
+        self,
+        sensor_name: str,
+        key: dg.AssetKey,
+        event: dg.AssetMaterialization | None = None,
+    ) -> list[str]:
         request = self.process.create_request_context()
         repository = request.get_code_location(LOCATION).get_repository("__repository__")
-        sensor = repository.get_sensor(f"{name}_sensor")
-        before = self._ids(name)
+        sensor = repository.get_sensor(sensor_name)
+        before = {run.run_id for run in self.instance.get_runs()}
         self.instance.start_sensor(sensor)
         try:
-            # Anyone who reaches the web server can report this.
-            self.instance.report_runless_asset_event(dg.AssetMaterialization(key))
+            if event is not None:
+                self.instance.report_runless_asset_event(event)
             for error in execute_sensor_iteration(self.process, LOG, None, None) or ():
                 assert error is None, error
         finally:
             self.instance.stop_sensor(sensor.get_remote_origin().get_id(), sensor.selector_id, sensor)
-        return self._new(name, before)
+        return sorted({run.run_id for run in self.instance.get_runs()} - before)
 
     def again(self, name: str, key: dg.AssetKey) -> list[str]:
         parent = self._finished(name, key)
