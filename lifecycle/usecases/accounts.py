@@ -126,9 +126,9 @@ def end_sessions(unit: Unit, person: Person) -> None:
 
 def refuse_without_admin(unit: Unit, *, without: int) -> None:
     """Raises Conflict when nobody else than `without` would be Admin of everything."""
-    for person in unit.people.all():
+    for person, standing in unit.people.standings(Target()):
         if person.id == without or person.disabled_at is not None or person.kind is PersonKind.SERVICE:
             continue
-        if unit.people.standing(person, Target()).role is Role.ADMIN:
+        if standing.role is Role.ADMIN:
             return
     raise Conflict("this is the last Admin; make somebody else Admin first")
