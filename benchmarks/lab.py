@@ -58,17 +58,22 @@ class Lab:
             RAY_AUTH_MODE="token",
         )
         settings = load_settings(home)
-        ensure_jars(settings, self.log)
         self._stack.callback(client.stop, settings, force=True)
         return settings
 
+    def _fetch_jars(self) -> None:
+        """Before anything is measured; what needs no engine needs no jars either."""
+        ensure_jars(self.settings, self.log)
+
     def engine(self) -> EngineState:
         """The lab's engine, started if need be, its Ray runner up."""
+        self._fetch_jars()
         state = client.ensure_engine(self.settings)
         client.wait_for_runner(self.settings, state)
         return state
 
     def stop_engine(self) -> None:
+        self._fetch_jars()
         client.stop(self.settings, force=True)
 
     def worker(self, module: str, *arguments: object) -> Worker:

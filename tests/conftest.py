@@ -12,6 +12,7 @@ from drls_dagster import settings
 from drls_dagster.engine import client
 from drls_dagster.engine.processes import processes_of
 from drls_dagster.engine.state import read_state
+from lifecycle.store import engine as store_engine
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,14 @@ def drls_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # Settings are read once per home and process; a test may change its environment.
     settings._load.cache_clear()
     return home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_power_failure() -> Iterator[None]:
+    """SQLite need not wait for the disk: tests kill processes, and that loses nothing; none cuts the power."""
+    given, store_engine.SYNCHRONOUS = store_engine.SYNCHRONOUS, "OFF"
+    yield
+    store_engine.SYNCHRONOUS = given
 
 
 @pytest.fixture(scope="session")

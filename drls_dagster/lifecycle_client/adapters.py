@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from argon2 import PasswordHasher
+
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.errors import Refused
@@ -84,6 +86,7 @@ class Adapters:
     plane: DataPlane = field(default_factory=NoDataPlane)
     orchestrator: Orchestrator = field(default_factory=NoOrchestrator)
     clock: Clock = field(default_factory=SystemClock)
+    passwords: PasswordHasher = field(default_factory=PasswordHasher)
 
 
 def _refuse(what: str) -> NoReturn:

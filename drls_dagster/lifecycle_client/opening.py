@@ -102,4 +102,4 @@ def _is_new(url: str) -> bool:
 
 def _context(store: Store, adapters: Adapters) -> Context:
     executor = f"drls-{host()}-{os.getpid()}-{secrets.token_hex(4)}"
-    return Context(store, adapters.plane, adapters.orchestrator, adapters.clock, executor)
+    return Context(store, adapters.plane, adapters.orchestrator, adapters.clock, executor, passwords=adapters.passwords)

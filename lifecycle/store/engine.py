@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import QueuePool
 
 BUSY_SECONDS = 30
+# What was acknowledged is there after a power failure.
+SYNCHRONOUS = "FULL"
 
 
 def open_engine(url: str) -> Engine:
@@ -41,7 +43,7 @@ def _open_sqlite(url: str) -> Engine:
         for pragma in (
             f"busy_timeout = {BUSY_SECONDS * 1000}",
             "journal_mode = WAL",
-            "synchronous = FULL",
+            f"synchronous = {SYNCHRONOUS}",
             "foreign_keys = ON",
             "recursive_triggers = ON",
         ):

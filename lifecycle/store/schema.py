@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 from contextlib import closing
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -35,13 +36,19 @@ def schema_state(engine: Engine) -> SchemaState:
     """Compares the database's revision with the migrations that this DRLS brings."""
     with engine.connect() as connection:
         revision = MigrationContext.configure(connection).get_current_revision()
-    script = ScriptDirectory(str(_MIGRATIONS))
+    head, known = _revisions()
     if revision is None:
         return SchemaState.EMPTY
-    if revision == script.get_current_head():
+    if revision == head:
         return SchemaState.CURRENT
-    known = {migration.revision for migration in script.walk_revisions()}
     return SchemaState.OLDER if revision in known else SchemaState.NEWER
+
+
+@cache
+def _revisions() -> tuple[str | None, frozenset[str]]:
+    """The newest migration and all of them; they do not change while this process runs."""
+    script = ScriptDirectory(str(_MIGRATIONS))
+    return script.get_current_head(), frozenset(migration.revision for migration in script.walk_revisions())
 
 
 def check_schema(engine: Engine) -> None:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Connection, Select, Update, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, delete, func, insert, select
 
 from lifecycle.store.tables import Base
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def by(
+    row: type[Base],
+    *columns: str,
+    where: Sequence[ColumnElement[bool]] = (),
+    order: Sequence[Any] = (),
+    limit: int | None = None,
+) -> Select[*tuple[Any, ...]]:
+    """A query for `prepared`: the rows whose `columns` have the values that are given later under these names.
+
+    It is built once, with the module: SQLAlchemy takes four times as long to build a query as SQLite to answer it.
+    """
+    table = row.__table__
+    same = [table.columns[name] == bindparam(name) for name in columns]
+    return select(*table.columns).where(*same, *where).order_by(*order).limit(limit)
 
 
 class Tx:
@@ -32,18 +49,22 @@ class Tx:
         row = self._connection.execute(query.limit(1)).mappings().first()
         return None if row is None else model.model_validate(dict(row))
 
-    def prepared(self, model: type[Model], query: Select[*tuple[Any, ...]], given: dict[str, Any]) -> Model | None:
+    def prepared(self, model: type[Model], query: Select[*tuple[Any, ...]], **given: Any) -> Model | None:
         """The first row of a query that was built once, with these values for its parameters."""
         row = self._connection.execute(query, given).mappings().first()
         return None if row is None else model.model_validate(dict(row))
+
+    def prepared_many(self, model: type[Model], query: Select[*tuple[Any, ...]], **given: Any) -> tuple[Model, ...]:
+        """All rows of such a query."""
+        return tuple(model.model_validate(dict(row)) for row in self._connection.execute(query, given).mappings())
 
     def values(self, query: Select[*tuple[Any, ...]]) -> list[Any]:
         """The first column of each row."""
         return list(self._connection.execute(query).scalars())
 
-    def tuples(self, query: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    def tuples(self, query: Select[*tuple[Any, ...]], **given: Any) -> list[tuple[Any, ...]]:
         """The rows as they are."""
-        return [tuple(row) for row in self._connection.execute(query)]
+        return [tuple(row) for row in self._connection.execute(query, given)]
 
     def count(self, query: Select[*tuple[Any, ...]]) -> int:
         """How many rows `query` has."""

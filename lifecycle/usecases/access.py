@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Person, PersonKind, Target, common_tags
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Forbidden, Unauthorized
@@ -16,13 +16,26 @@ def target_of(view: View, pipeline: Pipeline, version: Version | None = None) ->
     Tags count only where every version concerned has them: `version` (else the newest) and what is
     active in UAT and production. So a new version cannot change who may decide about it.
     """
-    versions = [version or view.pipelines.newest(pipeline.id)]
-    for environment in (Environment.UAT, Environment.PRODUCTION):
-        active = view.deployments.active(pipeline.id, environment)
-        if active is not None:
-            versions.append(view.pipelines.version(active.version_id))
-    tags = common_tags(spec_of(one).tags for one in versions if one is not None)
-    return Target(pipeline=pipeline.name, tags=tags)
+    newest = version.digest if version else view.pipelines.newest_digest(pipeline.id)
+    active = (one for one in view.deployments.active_everywhere(pipeline.id) if one.environment.governed)
+    digests = [one for one in (newest, *(one.deployed_digest for one in active)) if one is not None]
+    return Target(pipeline=pipeline.name, tags=common_tags(_tags(view, pipeline, digest) for digest in digests))
+
+
+# A digest says all of a spec, so what was read once for it stays true.
+_known_tags: dict[str, dict[str, str]] = {}
+_MOST_KNOWN = 50_000
+
+
+def _tags(view: View, pipeline: Pipeline, digest: str) -> dict[str, str]:
+    if digest not in _known_tags:
+        version = view.pipelines.with_digest(pipeline.id, digest)
+        if version is None:
+            return {}
+        if len(_known_tags) >= _MOST_KNOWN:
+            _known_tags.clear()
+        _known_tags[digest] = dict(spec_of(version).tags)
+    return _known_tags[digest]
 
 
 def require(view: View, actor: Actor, role: Role, target: Target, doing: str) -> Person:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
+from functools import lru_cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -16,9 +18,6 @@ from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
 
 MIN_PASSWORD = 12
-_HASHER = PasswordHasher()
-# Compared with when there is no such account, so that the time taken does not tell.
-_NOBODY = _HASHER.hash("nobody has this password")
 
 
 class PersonView(Frozen):
@@ -84,7 +83,7 @@ def set_password(ctx: Context, actor: Actor, name: str, password: str) -> None:
     """Sets one's own password, or (Admin) another's; every session of the account ends."""
     if len(password) < MIN_PASSWORD:
         raise Invalid(f"a password has at least {MIN_PASSWORD} characters")
-    hashed = _HASHER.hash(password)
+    hashed = ctx.passwords.hash(password)
     with ctx.store.write(actor, "set_password") as unit:
         person = unit.people.named(name)
         if person.id != actor.person:
@@ -110,12 +109,19 @@ def disable_person(ctx: Context, actor: Actor, name: str) -> PersonView:
         return shown(person)
 
 
-def is_password(person: Person | None, password: str) -> bool:
+def is_password(ctx: Context, person: Person | None, password: str) -> bool:
     """Whether this is the person's password; takes as long for nobody."""
+    known = person.password_hash if person else None
     try:
-        return _HASHER.verify((person and person.password_hash) or _NOBODY, password) and person is not None
+        return ctx.passwords.verify(known or _nobodys(ctx.passwords), password) and known is not None
     except (VerificationError, InvalidHashError):
         return False
+
+
+@lru_cache(maxsize=8)
+def _nobodys(passwords: PasswordHasher) -> str:
+    """Compared with when there is no such account, so that the time taken does not tell."""
+    return passwords.hash(secrets.token_hex())
 
 
 def end_sessions(unit: Unit, person: Person) -> None:
@@ -126,9 +132,9 @@ def end_sessions(unit: Unit, person: Person) -> None:
 
 def refuse_without_admin(unit: Unit, *, without: int) -> None:
     """Raises Conflict when nobody else than `without` would be Admin of everything."""
-    for person in unit.people.all():
+    for person, standing in unit.people.standings(Target()):
         if person.id == without or person.disabled_at is not None or person.kind is PersonKind.SERVICE:
             continue
-        if unit.people.standing(person, Target()).role is Role.ADMIN:
+        if standing.role is Role.ADMIN:
             return
     raise Conflict("this is the last Admin; make somebody else Admin first")

@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from argon2 import PasswordHasher
+
 from lifecycle.ports import Clock, DataPlane, Orchestrator
 from lifecycle.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The store and the ports. `executor` names this process where leases are shown; no two share one."""
+    """The store and the ports. `executor` names this process where leases are shown; no two share one.
+
+    `passwords` hashes with Argon2id, by default as RFC 9106 recommends for little memory.
+    """
 
     store: Store
     plane: DataPlane
@@ -22,3 +27,4 @@ class Context:
     executor: str
     search_path: Sequence[Path] = field(default=())
     lease: timedelta = timedelta(seconds=60)
+    passwords: PasswordHasher = field(default_factory=PasswordHasher)

@@ -16,13 +16,8 @@ from lifecycle.usecases.planning import contributors
 
 def policy_of(view: View, promotion: Promotion) -> Policy:
     """The policy revision that the request was made under."""
-    for revision in view.policies.history(promotion.target, promotion.pipeline_id):
-        if revision.id == promotion.policy_id and revision.body is not None:
-            return revision.body
-    for revision in view.policies.history(promotion.target):
-        if revision.id == promotion.policy_id and revision.body is not None:
-            return revision.body
-    return Policy()
+    revision = view.policies.get(promotion.policy_id) if promotion.policy_id is not None else None
+    return (revision and revision.body) or Policy()
 
 
 def check_fresh(promotion: Promotion, plan_digest: str, if_revision: int | None) -> None:
@@ -80,11 +75,11 @@ def who_else(view: View, promotion: Promotion, pipeline: Pipeline, version: Vers
     scope = target_of(view, pipeline, version)
     names = [
         person.name
-        for person in view.people.all()
+        for person, standing in view.people.standings(scope)
         if person.kind is PersonKind.HUMAN
         and person.disabled_at is None
         and person.identity not in known
-        and policy.parsed_quorum.admits(view.people.standing(person, scope))
+        and policy.parsed_quorum.admits(standing)
     ]
     return " or ".join(names[:5]) or "an Admin to grant somebody else the role"
 

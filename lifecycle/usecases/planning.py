@@ -137,10 +137,9 @@ def who_may_approve(
     if policy is None or policy.body is None:
         return None
     scope = target_of(view, pipeline, version)
-    everybody = [(person, view.people.standing(person, scope)) for person in view.people.all()]
     return eligibility(
         policy.body.parsed_quorum,
-        everybody,
+        view.people.standings(scope),
         contributors(view, pipeline, version, target, requester),
         solo=policy.body.approvals == "solo",
         already=already,

@@ -92,7 +92,7 @@ def _end_refreshed(unit: Unit, refresh_of: int | None) -> None:
 
 
 def _refuse_second(unit: Unit, version: Version, target: Environment) -> None:
-    for other in unit.promotions.unfinished_into(version.pipeline_id, target):
+    for other in (one for one in unit.promotions.unfinished(version.pipeline_id) if one.target is target):
         if other.version_id == version.id:
             raise Conflict(
                 f"request {other.id} asks for the same and is {other.state.value}; withdraw, refresh or resume it"

@@ -34,7 +34,7 @@ def sign_in(ctx: Context, name: str, password: str, host: str) -> Issued:
         person = unit.people.find(name)
     if locked:
         raise TooMany(f"too many wrong attempts; try again in {WINDOW.seconds // 60} minutes")
-    if not is_password(person, password) or person is None or person.disabled_at is not None:
+    if not is_password(ctx, person, password) or person is None or person.disabled_at is not None:
         raise Unauthorized(_REFUSED)
     with ctx.store.write(acting, "sign_in") as unit:
         unit.people.add_attempt(name, host, succeeded=True)

@@ -92,12 +92,11 @@ def revoke_runs(unit: Unit, pipeline_id: int, environment: Environment, why: str
 
 def require_no_execution(unit: Unit, pipeline: Pipeline, *environments: Environment, but: int | None = None) -> None:
     """The lock of pipeline × environment: raises Conflict while a promotion moves something there (L12)."""
-    for environment in Environment:
-        for promotion in unit.promotions.unfinished_into(pipeline.id, environment):
-            if promotion.id == but or promotion.state.is_open:
-                continue
-            if {promotion.plan.source, promotion.target} & set(environments):
-                raise Conflict(
-                    f"request {promotion.id} ({pipeline.name} to {promotion.target.value}) is "
-                    f"{promotion.state.value}: wait for it, or resume it, first"
-                )
+    for promotion in unit.promotions.unfinished(pipeline.id):
+        if promotion.id == but or promotion.state.is_open:
+            continue
+        if {promotion.plan.source, promotion.target} & set(environments):
+            raise Conflict(
+                f"request {promotion.id} ({pipeline.name} to {promotion.target.value}) is "
+                f"{promotion.state.value}: wait for it, or resume it, first"
+            )

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -25,6 +26,12 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 
 CLIENT_ID, CLIENT_SECRET = "drls", "the client's secret"
+
+
+@cache
+def _new_key(name: str) -> RSAKey:
+    """Generating one takes a while; each is made once in a test run."""
+    return RSAKey.generate_key(2048, parameters={"kid": name, "use": "sig", "alg": "RS256"})
 
 
 class FakeProvider:
@@ -41,11 +48,11 @@ class FakeProvider:
         self._redirect_uri = redirect_uri
         self._now = now
         self._codes: dict[str, dict[str, str]] = {}
-        self.rotate()
+        self._key = _new_key("first")
 
     def rotate(self) -> None:
         """A new signing key; the one before is gone."""
-        self._key = RSAKey.generate_key(2048, parameters={"kid": secrets.token_hex(4), "use": "sig", "alg": "RS256"})
+        self._key = _new_key("second")
 
     def app(self) -> FastAPI:
         app = FastAPI()
@@ -134,7 +141,7 @@ class FakeProvider:
             return jwt.encode(
                 {**header, "alg": "HS256"}, claims, OctKey.import_key(CLIENT_SECRET * 2), algorithms=["HS256"]
             )
-        key = RSAKey.generate_key(2048) if self.alg == "foreign" else self._key
+        key = _new_key("foreign") if self.alg == "foreign" else self._key
         return jwt.encode(header, claims, key)
 
 

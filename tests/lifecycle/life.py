@@ -24,6 +24,7 @@ from lifecycle.usecases.set_policy import write_default_policies
 from lifecycle.usecases.start_run import finish_run, start_run
 from tests.fakes.clock import FakeClock
 from tests.fakes.orchestrator import FakeOrchestrator
+from tests.fakes.passwords import CHEAP
 from tests.fakes.plane import FakePlane
 
 DEVELOPMENT, QA, UAT, PRODUCTION = Environment
@@ -61,7 +62,7 @@ class Life:
         self.clock = clock
         self.plane = plane or FakePlane(folder / "plane.db")
         self.dagster = FakeOrchestrator()
-        self.ctx = Context(store, self.plane, self.dagster, clock, executor)
+        self.ctx = Context(store, self.plane, self.dagster, clock, executor, passwords=CHEAP)
         self._runs = count(1)
         self._people: dict[str, int] = {}
         with store.read() as view:

@@ -21,9 +21,10 @@ COOKIE = "drls_session"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
-def context_of(request: Request) -> Context:
+# Async, though they wait for nothing: FastAPI sends everything else to another thread and back.
+async def context_of(request: Request) -> Context:
     """What the app was made with."""
-    return cast("Context", request.app.state.context)
+    return _context(request)
 
 
 def csrf_of(secret: str) -> str:
@@ -50,7 +51,7 @@ def guard(request: Request) -> None:
         raise Forbidden(f"this token is not for that; issue one with the scope {need.scope.value}")
     person = identity.actor.person
     assert person is not None  # noqa: S101 (authenticate gives people)
-    with context_of(request).store.read() as view:
+    with _context(request).store.read() as view:
         grants = view.people.grants(person)
     if not _has(grants, need.role):
         raise Forbidden(f"this needs the role {need.role.value}; ask an Admin for a grant")
@@ -58,7 +59,7 @@ def guard(request: Request) -> None:
     request.state.scopes = identity.scopes
 
 
-def actor_of(request: Request) -> Actor:
+async def actor_of(request: Request) -> Actor:
     """Who was let in."""
     return cast("Actor", request.state.actor)
 
@@ -83,7 +84,7 @@ def check_table(app: FastAPI) -> None:
 
 
 def _identify(request: Request) -> Identity:
-    ctx = context_of(request)
+    ctx = _context(request)
     host = host_of(request)
     header = request.headers.get("authorization")
     if header is not None:
@@ -100,6 +101,10 @@ def _identify(request: Request) -> Identity:
         if not hmac.compare_digest(sent.encode(), csrf_of(secret).encode()):
             raise Forbidden("the page is outdated or foreign (CSRF token); load it again")
     return identity
+
+
+def _context(request: Request) -> Context:
+    return cast("Context", request.app.state.context)
 
 
 def _has(grants: tuple[Grant, ...], role: Role) -> bool:

@@ -13,7 +13,7 @@ from lifecycle.domain.version import Deployment, Label
 from lifecycle.errors import Conflict
 from lifecycle.store.tables import DecisionRow, DeploymentRow, PipelineRow, VersionRow
 from lifecycle.store.tables_people import PersonRow
-from lifecycle.store.tx import Tx
+from lifecycle.store.tx import Tx, by
 
 _ALL = tuple(DeploymentRow.__table__.columns)
 _RELEASE = (
@@ -21,6 +21,11 @@ _RELEASE = (
     DeploymentRow.environment, DeploymentRow.label, DeploymentRow.started_at.label("since"),
     DeploymentRow.promotion_id, PersonRow.name.label("author"),
 )  # fmt: skip
+_LIVING = (DeploymentRow.ended_at.is_(None),)
+_ACTIVE = by(DeploymentRow, "pipeline_id", "environment", where=_LIVING)
+_EVERYWHERE = by(DeploymentRow, "pipeline_id", where=_LIVING)
+_HISTORY = by(DeploymentRow, "pipeline_id", order=(DeploymentRow.id,))
+_HISTORY_IN = by(DeploymentRow, "pipeline_id", "environment", order=(DeploymentRow.id,))
 
 
 class Deployments:
@@ -30,16 +35,10 @@ class Deployments:
         self._tx = tx
 
     def active(self, pipeline_id: int, environment: Environment) -> Deployment | None:
-        query = select(*_ALL).where(
-            DeploymentRow.pipeline_id == pipeline_id,
-            DeploymentRow.environment == environment.value,
-            DeploymentRow.ended_at.is_(None),
-        )
-        return self._tx.one(Deployment, query)
+        return self._tx.prepared(Deployment, _ACTIVE, pipeline_id=pipeline_id, environment=environment.value)
 
     def active_everywhere(self, pipeline_id: int) -> tuple[Deployment, ...]:
-        query = select(*_ALL).where(DeploymentRow.pipeline_id == pipeline_id, DeploymentRow.ended_at.is_(None))
-        return self._tx.many(Deployment, query)
+        return self._tx.prepared_many(Deployment, _EVERYWHERE, pipeline_id=pipeline_id)
 
     def active_numbers(self, pipeline_ids: Iterable[int]) -> dict[int, dict[Environment, int]]:
         """By pipeline and environment: the number of the active version."""
@@ -105,10 +104,9 @@ class Deployments:
 
     def history(self, pipeline_id: int, environment: Environment | None = None) -> tuple[Deployment, ...]:
         """Every deployment of a pipeline, oldest first."""
-        query = select(*_ALL).where(DeploymentRow.pipeline_id == pipeline_id)
-        if environment is not None:
-            query = query.where(DeploymentRow.environment == environment.value)
-        return self._tx.many(Deployment, query.order_by(DeploymentRow.id))
+        if environment is None:
+            return self._tx.prepared_many(Deployment, _HISTORY, pipeline_id=pipeline_id)
+        return self._tx.prepared_many(Deployment, _HISTORY_IN, pipeline_id=pipeline_id, environment=environment.value)
 
     def labelled(self, label: Label) -> tuple[Deployment, ...]:
         """Everything that is, or was, deployed with `label`, oldest first."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import BindParameter, and_, bindparam, or_, select
 from sqlalchemy.orm import aliased
 
@@ -65,5 +63,6 @@ class Gate:
 
     def facts(self, name: str, digest: str, environment: Environment, run_id: str | None) -> GateFacts | None:
         """None when there is no pipeline of this name."""
-        given: dict[str, Any] = {"name": name, "digest": digest, "environment": environment.value}
-        return self._tx.prepared(GateFacts, _FACTS, {**given, "run_id": run_id or ""})
+        return self._tx.prepared(
+            GateFacts, _FACTS, name=name, digest=digest, environment=environment.value, run_id=run_id or ""
+        )

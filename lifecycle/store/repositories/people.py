@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from lifecycle.domain.credentials import Token
 from lifecycle.domain.people import Grant, Person, Target, Team, role_on
@@ -19,9 +19,29 @@ from lifecycle.store.tables_people import (
     TeamRow,
     TokenRow,
 )
-from lifecycle.store.tx import Tx
+from lifecycle.store.tx import Tx, by
 
 _PERSON = tuple(PersonRow.__table__.columns)
+_BY_ID = by(PersonRow, "id")
+_BY_NAME = by(PersonRow, "name")
+_ALL = by(PersonRow, order=(PersonRow.name,))
+_LIVING_GRANTS = by(GrantRow, where=(GrantRow.revoked_at.is_(None),), order=(GrantRow.id,))
+_TEAMS_OF = select(MembershipRow.team_id).where(MembershipRow.person_id == bindparam("person_id"))
+_GRANTS_OF = by(
+    GrantRow,
+    where=(
+        GrantRow.revoked_at.is_(None),
+        or_(GrantRow.person_id == bindparam("person_id"), GrantRow.team_id.in_(_TEAMS_OF)),
+    ),
+    order=(GrantRow.id,),
+)
+_MEMBERSHIPS = (
+    select(MembershipRow.person_id, TeamRow.id, TeamRow.name)
+    .join(TeamRow, TeamRow.id == MembershipRow.team_id)
+    .order_by(TeamRow.name)
+)
+_TEAM_NAMES_OF = _MEMBERSHIPS.where(MembershipRow.person_id == bindparam("person_id"))
+_TOKEN_WITH = by(TokenRow, "secret_hash")
 _GRANT = tuple(GrantRow.__table__.columns)
 _TOKEN = tuple(TokenRow.__table__.columns)
 
@@ -36,13 +56,13 @@ class People:
         return self.get(self._tx.insert(PersonRow, created_at=self._tx.now, access_epoch=1, **values))
 
     def get(self, person_id: int) -> Person:
-        found = self._tx.one(Person, select(*_PERSON).where(PersonRow.id == person_id))
+        found = self._tx.prepared(Person, _BY_ID, id=person_id)
         if found is None:
             raise NotFound(f"there is no account with the id {person_id}")
         return found
 
     def find(self, name: str) -> Person | None:
-        return self._tx.one(Person, select(*_PERSON).where(PersonRow.name == name))
+        return self._tx.prepared(Person, _BY_NAME, name=name)
 
     def named(self, name: str) -> Person:
         found = self.find(name)
@@ -54,7 +74,7 @@ class People:
         return self._tx.one(Person, select(*_PERSON).where(PersonRow.subject == subject))
 
     def all(self) -> tuple[Person, ...]:
-        return self._tx.many(Person, select(*_PERSON).order_by(PersonRow.name))
+        return self._tx.prepared_many(Person, _ALL)
 
     def change(self, person_id: int, **values: Any) -> Person:
         """Changes an account and makes what was issued to it before outdated."""
@@ -95,8 +115,7 @@ class People:
         return True
 
     def team_names(self, person_id: int) -> tuple[str, ...]:
-        query = select(TeamRow.name).join(MembershipRow, MembershipRow.team_id == TeamRow.id)
-        return tuple(self._tx.values(query.where(MembershipRow.person_id == person_id).order_by(TeamRow.name)))
+        return tuple(name for _, _, name in self._tx.tuples(_TEAM_NAMES_OF, person_id=person_id))
 
     def add_grant(self, **values: Any) -> Grant:
         key = self._tx.insert(GrantRow, granted_at=self._tx.now, **values)
@@ -116,15 +135,11 @@ class People:
         )
 
     def all_grants(self) -> tuple[Grant, ...]:
-        return self._tx.many(Grant, select(*_GRANT).where(GrantRow.revoked_at.is_(None)).order_by(GrantRow.id))
+        return self._tx.prepared_many(Grant, _LIVING_GRANTS)
 
     def grants(self, person_id: int) -> tuple[Grant, ...]:
         """Living grants of a person, their teams' too."""
-        teams = select(MembershipRow.team_id).where(MembershipRow.person_id == person_id)
-        query = select(*_GRANT).where(
-            GrantRow.revoked_at.is_(None), or_(GrantRow.person_id == person_id, GrantRow.team_id.in_(teams))
-        )
-        return self._tx.many(Grant, query.order_by(GrantRow.id))
+        return self._tx.prepared_many(Grant, _GRANTS_OF, person_id=person_id)
 
     def standing(self, person: Person, target: Target) -> Standing:
         """A person's role and teams with regard to `target`."""
@@ -135,6 +150,21 @@ class People:
             teams=self.team_names(person.id),
         )
 
+    def standings(self, target: Target) -> list[tuple[Person, Standing]]:
+        """Everybody's role and teams with regard to `target`, by name; as few queries for many as for one."""
+        teams: dict[int, dict[int, str]] = {}
+        for person_id, team_id, name in self._tx.tuples(_MEMBERSHIPS):
+            teams.setdefault(person_id, {})[team_id] = name
+        grants = self.all_grants()
+        found: list[tuple[Person, Standing]] = []
+        for person in self.all():
+            own = teams.get(person.id, {})
+            held = [one for one in grants if one.person_id == person.id or one.team_id in own]
+            role = role_on(held, target)
+            standing = Standing(identity=person.identity, name=person.name, role=role, teams=tuple(own.values()))
+            found.append((person, standing))
+        return found
+
     def add_token(self, **values: Any) -> Token:
         key = self._tx.insert(TokenRow, created_at=self._tx.now, **values)
         found = self._tx.one(Token, select(*_TOKEN).where(TokenRow.id == key))
@@ -142,7 +172,7 @@ class People:
         return found
 
     def token_with_hash(self, secret_hash: str) -> Token | None:
-        return self._tx.one(Token, select(*_TOKEN).where(TokenRow.secret_hash == secret_hash))
+        return self._tx.prepared(Token, _TOKEN_WITH, secret_hash=secret_hash)
 
     def tokens(self, person_id: int) -> tuple[Token, ...]:
         query = select(*_TOKEN).where(TokenRow.person_id == person_id, TokenRow.revoked_at.is_(None))

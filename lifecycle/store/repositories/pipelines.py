@@ -5,17 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from lifecycle.domain.version import Contribution, Pipeline, Version
 from lifecycle.errors import NotFound
 from lifecycle.store.tables import DeploymentRow, PipelineRow, SavedRow, SinkTableRow, VersionRow
-from lifecycle.store.tx import Tx
+from lifecycle.store.tx import Tx, by
 
 _HEADS = (
     VersionRow.id, VersionRow.pipeline_id, VersionRow.number, VersionRow.digest, VersionRow.parent_id,
     VersionRow.message, VersionRow.origin, VersionRow.author, VersionRow.acted_for, VersionRow.created_at,
 )  # fmt: skip
+
+_BY_NAME = by(PipelineRow, "name")
+_BY_ID = by(PipelineRow, "id")
+_VERSION = by(VersionRow, "id")
+_NUMBERED = by(VersionRow, "pipeline_id", "number")
+_WITH_DIGEST = by(VersionRow, "pipeline_id", "digest")
+_NEWEST = by(VersionRow, "pipeline_id", order=(VersionRow.number.desc(),), limit=1)
+_NEWEST_DIGEST = (
+    select(VersionRow.digest)
+    .where(VersionRow.pipeline_id == bindparam("pipeline_id"))
+    .order_by(VersionRow.number.desc())
+    .limit(1)
+)
+_PARENTS = (
+    select(SavedRow.version_id, SavedRow.parent_id)
+    .join(VersionRow, VersionRow.id == SavedRow.version_id)
+    .where(VersionRow.pipeline_id == bindparam("pipeline_id"), SavedRow.parent_id.is_not(None))
+)
+_CONTRIBUTIONS = select(SavedRow.version_id, SavedRow.parent_id, SavedRow.person, SavedRow.acted_for).where(
+    SavedRow.version_id.in_(bindparam("version_ids", expanding=True))
+)
+_OWNERS = (
+    select(SinkTableRow.name, PipelineRow.name)
+    .join(DeploymentRow, DeploymentRow.version_id == SinkTableRow.version_id)
+    .join(PipelineRow, PipelineRow.id == DeploymentRow.pipeline_id)
+    .where(
+        SinkTableRow.name.in_(bindparam("tables", expanding=True)),
+        DeploymentRow.ended_at.is_(None),
+        DeploymentRow.pipeline_id != bindparam("but"),
+    )
+)
 
 
 class Pipelines:
@@ -30,7 +61,7 @@ class Pipelines:
 
     def find(self, name: str) -> Pipeline | None:
         """A pipeline by name, deleted ones too."""
-        return self._tx.one(Pipeline, select(*PipelineRow.__table__.columns).where(PipelineRow.name == name))
+        return self._tx.prepared(Pipeline, _BY_NAME, name=name)
 
     def named(self, name: str) -> Pipeline:
         """A pipeline by name. Raises NotFound when there is none, or it was deleted."""
@@ -40,7 +71,7 @@ class Pipelines:
         return pipeline
 
     def get(self, pipeline_id: int) -> Pipeline:
-        pipeline = self._tx.one(Pipeline, select(*PipelineRow.__table__.columns).where(PipelineRow.id == pipeline_id))
+        pipeline = self._tx.prepared(Pipeline, _BY_ID, id=pipeline_id)
         if pipeline is None:
             raise NotFound(f"there is no pipeline with the id {pipeline_id}")
         return pipeline
@@ -77,34 +108,28 @@ class Pipelines:
         self._tx.insert(SavedRow, **contribution.model_dump(), at=self._tx.now)
 
     def version(self, version_id: int) -> Version:
-        found = self._tx.one(Version, select(*VersionRow.__table__.columns).where(VersionRow.id == version_id))
+        found = self._tx.prepared(Version, _VERSION, id=version_id)
         if found is None:
             raise NotFound(f"there is no version with the id {version_id}")
         return found
 
     def numbered(self, pipeline: Pipeline, number: int) -> Version:
         """`pipeline`'s version `number`. Raises NotFound."""
-        query = select(*VersionRow.__table__.columns).where(
-            VersionRow.pipeline_id == pipeline.id, VersionRow.number == number
-        )
-        found = self._tx.one(Version, query)
+        found = self._tx.prepared(Version, _NUMBERED, pipeline_id=pipeline.id, number=number)
         if found is None:
             raise NotFound(f"{pipeline.name} has no version {number}; drls pipeline show {pipeline.name} lists them")
         return found
 
     def with_digest(self, pipeline_id: int, digest: str) -> Version | None:
-        query = select(*VersionRow.__table__.columns).where(
-            VersionRow.pipeline_id == pipeline_id, VersionRow.digest == digest
-        )
-        return self._tx.one(Version, query)
+        return self._tx.prepared(Version, _WITH_DIGEST, pipeline_id=pipeline_id, digest=digest)
 
     def newest(self, pipeline_id: int) -> Version | None:
-        query = (
-            select(*VersionRow.__table__.columns)
-            .where(VersionRow.pipeline_id == pipeline_id)
-            .order_by(VersionRow.number.desc())
-        )
-        return self._tx.one(Version, query)
+        return self._tx.prepared(Version, _NEWEST, pipeline_id=pipeline_id)
+
+    def newest_digest(self, pipeline_id: int) -> str | None:
+        """The newest version's digest, without reading its spec."""
+        found = self._tx.tuples(_NEWEST_DIGEST, pipeline_id=pipeline_id)
+        return found[0][0] if found else None
 
     def versions(self, pipeline_id: int, below: int | None = None, limit: int = 100) -> tuple[Version, ...]:
         """Versions, newest first, without their specs (`spec` is empty); `below` pages on."""
@@ -126,21 +151,13 @@ class Pipelines:
 
     def parents(self, pipeline_id: int) -> Mapping[int, frozenset[int]]:
         """By version: every version that it was saved on."""
-        query = (
-            select(SavedRow.version_id, SavedRow.parent_id)
-            .join(VersionRow, VersionRow.id == SavedRow.version_id)
-            .where(VersionRow.pipeline_id == pipeline_id, SavedRow.parent_id.is_not(None))
-        )
         found: dict[int, set[int]] = {}
-        for version_id, parent_id in self._tx.tuples(query):
+        for version_id, parent_id in self._tx.tuples(_PARENTS, pipeline_id=pipeline_id):
             found.setdefault(version_id, set()).add(parent_id)
         return {version_id: frozenset(parents) for version_id, parents in found.items()}
 
     def contributions(self, version_ids: Iterable[int]) -> tuple[Contribution, ...]:
-        query = select(SavedRow.version_id, SavedRow.parent_id, SavedRow.person, SavedRow.acted_for).where(
-            SavedRow.version_id.in_(list(version_ids))
-        )
-        return self._tx.many(Contribution, query)
+        return self._tx.prepared_many(Contribution, _CONTRIBUTIONS, version_ids=list(version_ids))
 
     def tables(self, version_id: int) -> tuple[str, ...]:
         """The sink tables of a version."""
@@ -149,17 +166,7 @@ class Pipelines:
 
     def owners(self, tables: Iterable[str], but: int) -> dict[str, str]:
         """Which other pipeline writes each of `tables` in a version that is active anywhere (D11)."""
-        query = (
-            select(SinkTableRow.name, PipelineRow.name)
-            .join(DeploymentRow, DeploymentRow.version_id == SinkTableRow.version_id)
-            .join(PipelineRow, PipelineRow.id == DeploymentRow.pipeline_id)
-            .where(
-                SinkTableRow.name.in_(list(tables)),
-                DeploymentRow.ended_at.is_(None),
-                DeploymentRow.pipeline_id != but,
-            )
-        )
-        return {row[0]: row[1] for row in self._tx.tuples(query)}
+        return {row[0]: row[1] for row in self._tx.tuples(_OWNERS, tables=list(tables), but=but)}
 
     def _newest_number(self, pipeline_id: int) -> int | None:
         return self._tx.values(select(func.max(VersionRow.number)).where(VersionRow.pipeline_id == pipeline_id))[0]

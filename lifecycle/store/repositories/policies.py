@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Hold, HoldKind, Policy, PolicyRevision
 from lifecycle.errors import Conflict, NotFound
 from lifecycle.store.tables import HoldRow, PolicyRow
-from lifecycle.store.tx import Tx
+from lifecycle.store.tx import Tx, by
 
 _ALL = tuple(PolicyRow.__table__.columns)
+_LAST = (PolicyRow.id.desc(),)
+_OF_ALL = by(PolicyRow, "environment", where=(PolicyRow.pipeline_id.is_(None),), order=_LAST, limit=1)
+_OF_ONE = by(PolicyRow, "environment", "pipeline_id", order=_LAST, limit=1)
+_BY_ID = by(PolicyRow, "id")
+_HOLDING = by(
+    HoldRow,
+    "kind",
+    "environment",
+    where=(
+        HoldRow.lifted_at.is_(None),
+        or_(HoldRow.pipeline_id.is_(None), HoldRow.pipeline_id == bindparam("pipeline_id")),
+    ),
+    order=(HoldRow.id,),
+    limit=1,
+)
 
 
 class Policies:
@@ -41,9 +56,13 @@ class Policies:
 
     def revision(self, environment: Environment, pipeline_id: int | None) -> PolicyRevision | None:
         """The newest revision set for exactly this scope."""
-        own = PolicyRow.pipeline_id.is_(None) if pipeline_id is None else PolicyRow.pipeline_id == pipeline_id
-        query = select(*_ALL).where(PolicyRow.environment == environment.value, own)
-        return self._tx.one(PolicyRevision, query.order_by(PolicyRow.id.desc()))
+        if pipeline_id is None:
+            return self._tx.prepared(PolicyRevision, _OF_ALL, environment=environment.value)
+        return self._tx.prepared(PolicyRevision, _OF_ONE, environment=environment.value, pipeline_id=pipeline_id)
+
+    def get(self, revision: int) -> PolicyRevision | None:
+        """One revision, in force or not."""
+        return self._tx.prepared(PolicyRevision, _BY_ID, id=revision)
 
     def newest(self) -> tuple[PolicyRevision, ...]:
         """The newest revision of every scope that ever had one."""
@@ -93,13 +112,9 @@ class Policies:
 
     def holding(self, kind: HoldKind, environment: Environment, pipeline_id: int) -> Hold | None:
         """A hold that covers this pipeline in this environment."""
-        query = select(*HoldRow.__table__.columns).where(
-            HoldRow.kind == kind.value,
-            HoldRow.environment == environment.value,
-            HoldRow.lifted_at.is_(None),
-            or_(HoldRow.pipeline_id.is_(None), HoldRow.pipeline_id == pipeline_id),
+        return self._tx.prepared(
+            Hold, _HOLDING, kind=kind.value, environment=environment.value, pipeline_id=pipeline_id
         )
-        return self._tx.one(Hold, query.order_by(HoldRow.id))
 
     def lift(self, hold: Hold, by: int | None) -> None:
         changed = self._tx.update(

@@ -6,17 +6,33 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Change, Comment, Decision, Promotion, State, apply
 from lifecycle.errors import Conflict, NotFound
 from lifecycle.store.tables import CommentRow, DecisionRow, JournalRow, PromotionRow
-from lifecycle.store.tx import Tx
+from lifecycle.store.tx import Tx, by
 
 _ALL = tuple(PromotionRow.__table__.columns)
 _NEW: dict[str, Any] = {"revision": 1, "outcome": "", "pinned": False}
 _OPEN = (State.REQUESTED.value, State.APPROVED.value)
+_UNFINISHED = (*_OPEN, State.EXECUTING.value, State.FAILED.value)
+_BY_ID = by(PromotionRow, "id")
+_OPEN_FOR = by(PromotionRow, "version_id", where=(PromotionRow.state.in_(_OPEN),), order=(PromotionRow.id,))
+_INTO = by(PromotionRow, "pipeline_id", where=(PromotionRow.state.in_(_UNFINISHED),), order=(PromotionRow.id,))
+_OF_VERSIONS = by(
+    PromotionRow,
+    where=(PromotionRow.version_id.in_(bindparam("version_ids", expanding=True)),),
+    order=(PromotionRow.id,),
+)
+_DECISIONS = by(DecisionRow, "promotion_id", order=(DecisionRow.id,))
+_COMMENTS = by(CommentRow, "promotion_id", order=(CommentRow.id,))
+_JOURNAL = (
+    select(JournalRow.table_name, JournalRow.state)
+    .where(JournalRow.promotion_id == bindparam("promotion_id"))
+    .order_by(JournalRow.position)
+)
 
 
 class Promotions:
@@ -30,7 +46,7 @@ class Promotions:
         return self.get(self._tx.insert(PromotionRow, **{**_NEW, "requested_at": self._tx.now, **values}))
 
     def get(self, promotion_id: int) -> Promotion:
-        found = self._tx.one(Promotion, select(*_ALL).where(PromotionRow.id == promotion_id))
+        found = self._tx.prepared(Promotion, _BY_ID, id=promotion_id)
         if found is None:
             raise NotFound(f"there is no request {promotion_id}; drls approvals list shows what there is")
         return found
@@ -80,21 +96,14 @@ class Promotions:
         return self._tx.many(Promotion, query.order_by(PromotionRow.id))
 
     def open_for_version(self, version_id: int) -> tuple[Promotion, ...]:
-        query = select(*_ALL).where(PromotionRow.version_id == version_id, PromotionRow.state.in_(_OPEN))
-        return self._tx.many(Promotion, query.order_by(PromotionRow.id))
+        return self._tx.prepared_many(Promotion, _OPEN_FOR, version_id=version_id)
 
-    def unfinished_into(self, pipeline_id: int, target: Environment) -> tuple[Promotion, ...]:
-        """Open, executing and failed requests into an environment."""
-        query = select(*_ALL).where(
-            PromotionRow.pipeline_id == pipeline_id,
-            PromotionRow.target == target.value,
-            PromotionRow.state.in_((*_OPEN, State.EXECUTING.value, State.FAILED.value)),
-        )
-        return self._tx.many(Promotion, query.order_by(PromotionRow.id))
+    def unfinished(self, pipeline_id: int) -> tuple[Promotion, ...]:
+        """Open, executing and failed requests into any environment, oldest first."""
+        return self._tx.prepared_many(Promotion, _INTO, pipeline_id=pipeline_id)
 
     def of_versions(self, version_ids: Iterable[int]) -> tuple[Promotion, ...]:
-        query = select(*_ALL).where(PromotionRow.version_id.in_(list(version_ids)))
-        return self._tx.many(Promotion, query.order_by(PromotionRow.id))
+        return self._tx.prepared_many(Promotion, _OF_VERSIONS, version_ids=list(version_ids))
 
     def list(
         self,
@@ -121,25 +130,18 @@ class Promotions:
         self._tx.insert(DecisionRow, at=self._tx.now, **values)
 
     def decisions(self, promotion_id: int) -> tuple[Decision, ...]:
-        query = select(*DecisionRow.__table__.columns).where(DecisionRow.promotion_id == promotion_id)
-        return self._tx.many(Decision, query.order_by(DecisionRow.id))
+        return self._tx.prepared_many(Decision, _DECISIONS, promotion_id=promotion_id)
 
     def add_comment(self, promotion_id: int, person: int, body: str) -> Comment:
         key = self._tx.insert(CommentRow, promotion_id=promotion_id, person=person, body=body, at=self._tx.now)
         return Comment(id=key, promotion_id=promotion_id, person=person, body=body, at=self._tx.now)
 
     def comments(self, promotion_id: int) -> tuple[Comment, ...]:
-        query = select(*CommentRow.__table__.columns).where(CommentRow.promotion_id == promotion_id)
-        return self._tx.many(Comment, query.order_by(CommentRow.id))
+        return self._tx.prepared_many(Comment, _COMMENTS, promotion_id=promotion_id)
 
     def journal(self, promotion_id: int) -> dict[str, str]:
         """By table, in order: `intended` (about to move) or `moved`."""
-        query = (
-            select(JournalRow.table_name, JournalRow.state)
-            .where(JournalRow.promotion_id == promotion_id)
-            .order_by(JournalRow.position)
-        )
-        return {row[0]: row[1] for row in self._tx.tuples(query)}
+        return {row[0]: row[1] for row in self._tx.tuples(_JOURNAL, promotion_id=promotion_id)}
 
     def write_journal(self, promotion_id: int, tables: Iterable[str], state: str) -> None:
         """Notes `state` for each table, new or not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import (
@@ -20,13 +20,29 @@ from lifecycle.domain.run import (
 )
 from lifecycle.errors import Conflict, NotFound
 from lifecycle.store.tables import AdmissionRow, DriftRow, PermitRow, ReceiptRow, SessionRow
-from lifecycle.store.tx import Tx
+from lifecycle.store.tx import Tx, by
 
 _ADMISSION = tuple(AdmissionRow.__table__.columns)
 _PERMIT = tuple(PermitRow.__table__.columns)
 _RECEIPT = tuple(ReceiptRow.__table__.columns)
 _SESSION = tuple(SessionRow.__table__.columns)
 _LIVE = (AdmissionState.QUEUED.value, AdmissionState.RUNNING.value)
+_SESSION_BY_ID = by(SessionRow, "id")
+_NEWEST_SESSION = by(SessionRow, "pipeline_id", "environment", "version_id", order=(SessionRow.id.desc(),), limit=1)
+_PARAMETERS = (
+    select(AdmissionRow.root_run_id, AdmissionRow.parameters)
+    .where(
+        AdmissionRow.root_run_id.in_(bindparam("root_run_ids", expanding=True)),
+        AdmissionRow.pipeline_id == bindparam("pipeline_id"),
+    )
+    .order_by(AdmissionRow.id.desc())
+)
+_ADMISSION_OF = by(AdmissionRow, "run_id", "pipeline_id")
+_PERMITS_IN = by(
+    PermitRow, "pipeline_id", "environment", where=(PermitRow.state == PermitState.LIVE.value,), order=(PermitRow.id,)
+)
+_RECEIPTS_IN = by(ReceiptRow, "session_id", order=(ReceiptRow.id,))
+_DRIFTS_OF = by(DriftRow, "pipeline_id", where=(DriftRow.state == "open",), order=(DriftRow.id,))
 
 
 class Runs:
@@ -49,18 +65,15 @@ class Runs:
         return self.session(key)
 
     def session(self, session_id: int) -> Session:
-        found = self._tx.one(Session, select(*_SESSION).where(SessionRow.id == session_id))
+        found = self._tx.prepared(Session, _SESSION_BY_ID, id=session_id)
         if found is None:
             raise NotFound(f"there is no evidence session {session_id}")
         return found
 
     def newest_session(self, pipeline_id: int, environment: Environment, version_id: int) -> Session | None:
-        query = select(*_SESSION).where(
-            SessionRow.pipeline_id == pipeline_id,
-            SessionRow.environment == environment.value,
-            SessionRow.version_id == version_id,
+        return self._tx.prepared(
+            Session, _NEWEST_SESSION, pipeline_id=pipeline_id, environment=environment.value, version_id=version_id
         )
-        return self._tx.one(Session, query.order_by(SessionRow.id.desc()))
 
     def open_session(self, session: Session, bases: dict[str, int | None]) -> Session:
         """Pending → open, and every older session of the environment is closed."""
@@ -91,8 +104,7 @@ class Runs:
         return found
 
     def admission(self, run_id: str, pipeline_id: int) -> Admission | None:
-        query = select(*_ADMISSION).where(AdmissionRow.run_id == run_id, AdmissionRow.pipeline_id == pipeline_id)
-        return self._tx.one(Admission, query)
+        return self._tx.prepared(Admission, _ADMISSION_OF, run_id=run_id, pipeline_id=pipeline_id)
 
     def admission_by_id(self, admission_id: int) -> Admission:
         found = self._tx.one(Admission, select(*_ADMISSION).where(AdmissionRow.id == admission_id))
@@ -128,12 +140,8 @@ class Runs:
 
     def parameters(self, root_run_ids: Iterable[str], pipeline_id: int) -> dict[str, dict[str, Any]]:
         """The parameters that each root run's admission names."""
-        query = (
-            select(AdmissionRow.root_run_id, AdmissionRow.parameters)
-            .where(AdmissionRow.root_run_id.in_(list(root_run_ids)), AdmissionRow.pipeline_id == pipeline_id)
-            .order_by(AdmissionRow.id.desc())
-        )
-        return {row[0]: row[1] for row in self._tx.tuples(query)}
+        found = self._tx.tuples(_PARAMETERS, root_run_ids=list(root_run_ids), pipeline_id=pipeline_id)
+        return {row[0]: row[1] for row in found}
 
     def add_permit(self, **values: Any) -> Permit:
         return self.permit(self._tx.insert(PermitRow, granted_at=self._tx.now, state=PermitState.LIVE.value, **values))
@@ -147,6 +155,8 @@ class Runs:
     def live_permits(
         self, pipeline_id: int | None = None, environment: Environment | None = None
     ) -> tuple[Permit, ...]:
+        if pipeline_id is not None and environment is not None:
+            return self._tx.prepared_many(Permit, _PERMITS_IN, pipeline_id=pipeline_id, environment=environment.value)
         query = select(*_PERMIT).where(PermitRow.state == PermitState.LIVE.value)
         if pipeline_id is not None:
             query = query.where(PermitRow.pipeline_id == pipeline_id)
@@ -198,6 +208,8 @@ class Runs:
         ids: Iterable[int] | None = None,
     ) -> tuple[Receipt, ...]:
         """Oldest first."""
+        if session_id is not None and version_id is None and ids is None:
+            return self._tx.prepared_many(Receipt, _RECEIPTS_IN, session_id=session_id)
         query = select(*_RECEIPT)
         if session_id is not None:
             query = query.where(ReceiptRow.session_id == session_id)
@@ -222,6 +234,8 @@ class Runs:
         return found
 
     def open_drifts(self, pipeline_id: int | None = None, environment: Environment | None = None) -> tuple[Drift, ...]:
+        if pipeline_id is not None and environment is None:
+            return self._tx.prepared_many(Drift, _DRIFTS_OF, pipeline_id=pipeline_id)
         query = select(*DriftRow.__table__.columns).where(DriftRow.state == "open")
         if pipeline_id is not None:
             query = query.where(DriftRow.pipeline_id == pipeline_id)

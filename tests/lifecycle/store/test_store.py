@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -228,3 +230,14 @@ def test_several_first_starts_make_one_store(empty_url: str, signing_key: Signin
             logs.add(view.log.head().log)
         store.close()
     assert len(logs) == 1
+
+
+def test_a3_what_was_acknowledged_survives_a_power_failure(tmp_path: Path) -> None:
+    """In a process of its own: the tests themselves do not wait for the disk."""
+    program = f"""
+from lifecycle.store.engine import open_engine
+with open_engine("sqlite:///{tmp_path / "x.db"}").connect() as connection:
+    print(connection.exec_driver_sql("PRAGMA synchronous").scalar(), connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout == "2 wal\n"

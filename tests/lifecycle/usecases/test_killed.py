@@ -76,10 +76,14 @@ def in_qa(life: Life) -> Any:
     return version
 
 
-def uat_asked(life: Life) -> Any:
+def ran_in_qa(life: Life) -> Any:
     version = in_qa(life)
     life.run(version, QA)
-    return life.ask(version, UAT)
+    return version
+
+
+def uat_asked(life: Life) -> Any:
+    return life.ask(ran_in_qa(life), UAT)
 
 
 def production_asked(life: Life) -> Any:
@@ -288,7 +292,7 @@ def review(life: Life, release: Any) -> None:
     )  # fmt: skip
 
 
-@verb(in_qa)
+@verb(ran_in_qa)
 def refresh_the_evidence(life: Life, _: Any) -> None:
     new_session(life.ctx, life.as_("ada"), "flights", QA)
 

@@ -73,6 +73,13 @@ def test_secrets_are_kept_as_hashes_only(secured: Life) -> None:
     assert PASSWORD not in everything
 
 
+@pytest.mark.parametrize("password", ["", "nobody has this password"])
+def test_an_account_without_a_password_cannot_sign_in_with_any(secured: Life, password: str) -> None:
+    for name in ("vic", "adam", "nobody at all"):
+        with pytest.raises(Unauthorized):
+            sign_in(secured.ctx, name, password, "host")
+
+
 def test_guessing_locks_the_account_for_a_while(secured: Life) -> None:
     for _ in range(ACCOUNT_FAILURES):
         with pytest.raises(Unauthorized, match="account or password is wrong"):

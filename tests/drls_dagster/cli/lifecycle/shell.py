@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from lifecycle.store.store import Store
 from lifecycle.usecases.reconcile import reconcile
 from tests.fakes.clock import FakeClock
 from tests.fakes.orchestrator import FakeOrchestrator
+from tests.fakes.passwords import CHEAP
 from tests.fakes.plane import FakePlane
 from tests.lifecycle.life import DAGSTER, Life, make_spec
 
@@ -68,7 +70,9 @@ class Shell:
         else:
             self._monkeypatch.setenv("DRLS_TOKEN", self.tokens[by])
         self._monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        given = Adapters(self.plane, self.dagster, self.clock) if plane else Adapters(clock=self.clock)
+        given = Adapters(clock=self.clock, passwords=CHEAP)
+        if plane:
+            given = replace(given, plane=self.plane, orchestrator=self.dagster)
         code = run(arguments, given)
         out, err = self._capsys.readouterr()
         assert code == fails, err or out
