@@ -22,7 +22,7 @@ def main() -> None:
     arguments.add_argument("--workspace", type=Path, required=True)
     given = arguments.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     # What Dagster starts must not inherit it.
     token = os.environ.pop(OWN_TOKEN)
     settings = load_settings()
