@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -152,29 +153,26 @@ def test_a_viewer_looks_and_changes_nothing_and_an_engineer_may(up: Up) -> None:
         assert up.drls("user", "password", name, stdin=PASSWORD).returncode == 0
         if role:
             assert up.drls("user", "grant", name, role).returncode == 0
-    vic, ada, nobody = (_signed_in(up, name) for name in ("vic", "ada", "nobody"))
-    assert vic.post(GRAPHQL, json={"query": "{ version }"}).status_code == 200
-    refused = vic.post(GRAPHQL, json={"query": LAUNCH})
-    assert refused.status_code == 403
-    assert "launchPipelineExecution needs the role DataEngineer" in refused.text
-    assert vic.post("/dagster/report_asset_check/a", json={"check_name": "x", "passed": True}).status_code == 403
-    may = "{ permissions { permission value } }"
-    granted = vic.post(GRAPHQL, json={"query": may}).json()["data"]["permissions"]
-    assert {one["permission"] for one in granted if one["value"]} == set()
-    assert ada.post(GRAPHQL, json={"query": "mutation { setNuxSeen }"}).json() == {"data": {"setNuxSeen": True}}
-    assert nobody.post(GRAPHQL, json={"query": "{ version }"}).status_code == 403
-    told = up.drls("audit", "list", "--json").stdout
-    (noted,) = [one for one in json.loads(told) if one["verb"] == "dagster.changed"]
+    with _signed_in(up, "vic") as vic, _signed_in(up, "ada") as ada, _signed_in(up, "nobody") as nobody:
+        assert vic.post(GRAPHQL, json={"query": "{ version }"}).status_code == 200
+        refused = vic.post(GRAPHQL, json={"query": LAUNCH})
+        assert refused.status_code == 403
+        assert "launchPipelineExecution needs the role DataEngineer" in refused.text
+        assert vic.post("/dagster/report_asset_check/a", json={"check_name": "x", "passed": True}).status_code == 403
+        asked = vic.post(GRAPHQL, json={"query": "{ permissions { permission value } }"}).json()["data"]
+        assert [one for one in asked["permissions"] if one["value"]] == []
+        assert ada.post(GRAPHQL, json={"query": "mutation { setNuxSeen }"}).json() == {"data": {"setNuxSeen": True}}
+        assert nobody.post(GRAPHQL, json={"query": "{ version }"}).status_code == 403
+    (noted,) = json.loads(up.drls("audit", "log", "--verb", "dagster.changed", "--json").stdout)
     assert noted["body"] == {"what": ["setNuxSeen"]}
     assert noted["actor"]["name"] == "ada"
-    for client in (vic, ada, nobody):
-        client.close()
 
 
-def _signed_in(up: Up, name: str) -> httpx.Client:
-    client = httpx.Client(base_url=up.url, headers=_own(up), timeout=30)
-    assert client.post("/api/session", json={"account": name, "password": PASSWORD}).status_code == 200
-    return client
+@contextmanager
+def _signed_in(up: Up, name: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=up.url, headers=_own(up), timeout=30) as client:
+        assert client.post("/api/session", json={"account": name, "password": PASSWORD}).status_code == 200
+        yield client
 
 
 def test_what_is_too_long_or_no_graphql_ends_at_the_door(up: Up, browser: httpx.Client) -> None:
