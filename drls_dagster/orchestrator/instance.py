@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from drls_dagster.launch import dagster_home
-from drls_dagster.settings import Settings, load_settings
+from drls_dagster.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -60,7 +60,3 @@ def make_storage(settings: Settings) -> None:
 
 def _made(settings: Settings) -> Path:
     return settings.home / "dagster" / f".storage-{version('dagster')}"
-
-
-if __name__ == "__main__":
-    make_storage(load_settings())

@@ -55,7 +55,7 @@ class Layout:
         self.write_workspace()
         if not has_storage(self.settings):
             # In a process of its own: who watches over the others need not carry Dagster.
-            command = [sys.executable, "-m", "drls_dagster.orchestrator.instance"]
+            command = [sys.executable, "-m", "drls_dagster.up.prepare"]
             subprocess.run(command, env=self._environment, cwd=self.folder, check=True)
 
     def children(self) -> list[Child]:

@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import socket
+import warnings
 from pathlib import Path
 
 import uvicorn
@@ -23,6 +24,8 @@ def main() -> None:
     given = arguments.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # At the start the code servers are not there yet, and later the UI shows what is wrong with a location.
+    warnings.filterwarnings("ignore", message="Error loading repository location", category=UserWarning)
     # What Dagster starts must not inherit it.
     token = os.environ.pop(OWN_TOKEN)
     settings = load_settings()
