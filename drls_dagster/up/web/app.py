@@ -30,7 +30,7 @@ def make_app(
     token: str,
     workspace_file: Path,
     hosts: tuple[str, ...] = (),
-    reloaded: Callable[[Environment], None] = lambda _: None,
+    reloaded: Callable[[Environment], object] = lambda _: None,
 ) -> ASGIApp:
     """The app of `drls up`; `token` is what this home's own processes show, `reloaded` hears of every reload."""
     dagster = DagsterUI(workspace_file)
@@ -86,7 +86,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(told, 421)(scope, receive, send)
 
 
-def _own_pages(ctx: Context, token: str, dagster: DagsterUI, reloaded: Callable[[Environment], None]) -> Starlette:
+def _own_pages(ctx: Context, token: str, dagster: DagsterUI, reloaded: Callable[[Environment], object]) -> Starlette:
     async def home(request: Request) -> Response:
         try:
             visitor = await run_in_threadpool(visitor_of, ctx, token, request)

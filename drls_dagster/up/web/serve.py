@@ -12,6 +12,8 @@ from pathlib import Path
 import uvicorn
 
 from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.orchestrator.evidence import ask_evidence
+from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import load_settings
 from drls_dagster.up.state import OWN_TOKEN
 from drls_dagster.up.web.app import make_app
@@ -30,7 +32,14 @@ def main() -> None:
     token = os.environ.pop(OWN_TOKEN)
     settings = load_settings()
     ctx = open_gateway(settings)
-    app = make_app(ctx, token=token, workspace_file=given.workspace, hosts=settings.web.hosts)
+    app = make_app(
+        ctx,
+        token=token,
+        workspace_file=given.workspace,
+        hosts=settings.web.hosts,
+        # What was promoted is loaded now: the run that a policy asks for need not wait for a sensor.
+        reloaded=lambda environment: ask_evidence(ctx, instance_of(settings), (environment,)),
+    )
     config = uvicorn.Config(
         app,
         lifespan="on",

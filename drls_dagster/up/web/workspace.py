@@ -65,7 +65,7 @@ class DagsterUI:
     def is_ready(self) -> bool:
         return self._app is not None
 
-    def reload(self, location: str, then: Callable[[], None]) -> bool:
+    def reload(self, location: str, then: Callable[[], object]) -> bool:
         """Reloads a code location in the background, then calls `then`; False when it cannot yet.
 
         Asked again while one waits it is still one reload: what waits will see the newest anyway.
@@ -109,7 +109,7 @@ class DagsterUI:
             else:
                 return
 
-    def _reload(self, workspace: Workspace, location: str, then: Callable[[], None]) -> None:
+    def _reload(self, workspace: Workspace, location: str, then: Callable[[], object]) -> None:
         with self._line:
             # From here on a new request means a new reload: what is read now may be older than it.
             self._asked.discard(location)

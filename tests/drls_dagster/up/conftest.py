@@ -20,6 +20,10 @@ import pytest
 
 from drls_dagster.engine.processes import processes_of
 from drls_dagster.up.layout import MARK
+from lifecycle.audit.keys import SigningKey
+from lifecycle.store.store import Store
+from tests.fakes.clock import FakeClock
+from tests.lifecycle.life import Life
 
 READY_SECONDS = 120.0
 
@@ -104,6 +108,14 @@ def wait_until(done: Callable[[], bool], seconds: float) -> None:
     while not done():
         assert time.monotonic() < deadline, f"it did not come about in {seconds:g} s"
         time.sleep(0.1)
+
+
+@pytest.fixture
+def life(tmp_path: Path) -> Iterator[Life]:
+    """People and one pipeline, on a store of its own."""
+    store = Store.create(f"sqlite:///{tmp_path / 'lifecycle.db'}", SigningKey.generate(), FakeClock())
+    yield Life(store, tmp_path, FakeClock())
+    store.close()
 
 
 @pytest.fixture(scope="module")
