@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from drls_dagster.settings import load_settings
 from drls_dagster.up.children import Child
 from drls_dagster.up.layout import Layout
 from drls_dagster.up.web.operations import OperationType, Unreadable, read_documents
+from drls_dagster.up.web.reloads import Reloads
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.first_start import LINK_LIFE
@@ -74,3 +76,42 @@ def test_every_operation_of_a_document_counts() -> None:
     for broken in ("{", "mutation", "{" * 30_000, "{ a " * 5000 + "}" * 5000):
         with pytest.raises(Unreadable):
             read_documents([broken])
+
+
+def test_a_push_and_a_sensor_that_mean_the_same_change_are_one_reload() -> None:
+    inside, go = threading.Event(), threading.Event()
+    loaded: list[str] = []
+    wanted = "v1"
+
+    def reload(location: str) -> None:
+        inside.set()
+        assert go.wait(30)
+        loaded.append(wanted)
+
+    after = threading.Semaphore(0)
+    reloads = Reloads(reload, lambda _: wanted, lambda _: after.release())
+    reloads.ask("qa")
+    assert inside.wait(30)
+    reloads.ask("qa")
+    go.set()
+    assert after.acquire(timeout=30)
+    reloads.ask("qa")
+    wanted = "v2"
+    reloads.ask("qa")
+    assert after.acquire(timeout=30)
+    reloads.close()
+    assert loaded == ["v1", "v2"]
+
+
+def test_a_reload_that_fails_is_tried_again_when_asked() -> None:
+    tried = threading.Semaphore(0)
+
+    def reload(location: str) -> None:
+        tried.release()
+        raise RuntimeError(location)
+
+    reloads = Reloads(reload, lambda _: "v1", lambda _: None)
+    for _ in range(2):
+        reloads.ask("qa")
+        assert tried.acquire(timeout=30)
+    reloads.close()

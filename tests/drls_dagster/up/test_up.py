@@ -15,7 +15,11 @@ import pytest
 import websockets
 
 from drls_dagster.engine.processes import processes_of
+from drls_dagster.orchestrator import DagsterOrchestrator
+from drls_dagster.settings import examples_folder, load_settings
 from drls_dagster.up.layout import MARK
+from lifecycle.domain.environment import Environment
+from lifecycle.errors import Refused
 from tests.drls_dagster.up.conftest import Up, left_of, wait_until
 
 pytestmark = pytest.mark.slow
@@ -198,6 +202,30 @@ def test_dagster_listens_on_no_port_of_its_own(up: Up) -> None:
 
 def test_status_tells_where_it_runs(up: Up) -> None:
     assert f"drls up runs at {up.url}." in up.drls("status").stdout
+
+
+def test_a_promotion_is_loaded_by_a_push_and_a_refused_launch_says_why(up: Up) -> None:
+    assert up.drls("pipeline", "save", str(examples_folder() / "flights" / "flights_daily.yaml")).returncode == 0
+    assert up.drls("promote", "flights_daily", "--to", "qa").returncode == 0
+    wait_until(lambda: "flights_daily" in _jobs(up, "qa"), 30)
+
+    assert up.drls("stop-runs", "qa", "flights_daily", "--reason", "looking").returncode == 0
+    with pytest.raises(Refused, match=r"flights_daily is stopped in qa \(looking\)"):
+        DagsterOrchestrator(load_settings(up.home)).launch(Environment.QA, "flights_daily", "test")
+
+    def loaded() -> bool:
+        rows = json.loads(up.drls("status", "qa", "--json").stdout)["active"]
+        return [row["drift"] for row in rows] == [[]]
+
+    wait_until(loaded, 60)
+
+
+def _jobs(up: Up, location: str) -> str:
+    query = f'''{{ repositoryOrError(repositorySelector: {{
+        repositoryLocationName: "{location}", repositoryName: "__repository__"
+    }}) {{ ... on Repository {{ jobs {{ name }} }} }} }}'''
+    headers = {"Authorization": f"Bearer {up.token}"}
+    return httpx.post(up.url + GRAPHQL, json={"query": query}, headers=headers, timeout=30).text
 
 
 def test_a_second_drls_up_of_the_same_home_says_so(up: Up) -> None:
