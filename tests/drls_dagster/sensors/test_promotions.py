@@ -79,6 +79,17 @@ def test_the_run_after_a_promotion_is_asked_for_until_it_is_admitted(life: Life,
     assert life.dagster.launched == [(UAT, "flights")] * 2
 
 
+def test_the_run_after_a_promotion_is_refused_three_times_at_most(life: Life, instance: dg.DagsterInstance) -> None:
+    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(on_promote="run"))
+    life.to_uat(life.save())
+    active = life.active(UAT)
+    assert active is not None
+    for _ in range(3):
+        assert ask_evidence(life.ctx, instance) == ["flights"]
+        _launched(instance, f"promoted: deployment {active.id}", dg.DagsterRunStatus.FAILURE)
+    assert ask_evidence(life.ctx, instance) == []
+
+
 def test_a_policy_asks_for_no_run_of_what_was_deployed_before_it(life: Life, instance: dg.DagsterInstance) -> None:
     life.to_uat(life.save())
     set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(on_promote="run"))

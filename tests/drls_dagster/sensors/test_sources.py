@@ -130,6 +130,17 @@ def test_a_run_that_was_refused_after_all_is_asked_for_again_under_a_new_key(tic
     assert ticks() == []
 
 
+def test_a_run_that_is_refused_every_time_is_asked_for_three_times(ticks: Ticks, life: Life) -> None:
+    ticks()
+    life.plane.commit(RAW)
+    for _ in range(3):
+        (request,) = ticks()
+        ticks.ran(request, dg.DagsterRunStatus.FAILURE)
+    assert ticks() == []
+    life.plane.commit(RAW)
+    assert len(ticks()) == 1
+
+
 def test_a_run_that_failed_after_it_was_admitted_is_not_started_again(
     ticks: Ticks, life: Life, version: Version
 ) -> None:
