@@ -5,13 +5,16 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres check bench java lock clean
+.PHONY: help demo up test test-postgres check bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
 
 demo: $(READY) java ## Build and promote the example pipelines, in DRLS_HOME
 	$(PYTHON) -m drls_dagster.cli.main demo
+
+up: $(READY) java ## Start Dagster and the lifecycle on this machine, until Ctrl-C
+	$(PYTHON) -m drls_dagster.cli.main up
 
 test: $(READY) java ## Run the tests that need no server, browser or Kubernetes
 	$(PYTHON) -m pytest -m "not postgres and not browser and not k8s"

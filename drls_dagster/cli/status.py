@@ -49,6 +49,10 @@ def status(environment: Environment | None, as_json: bool) -> None:
         print_json({"up": up and up.url, "active": rows})
         return
     click.echo(_up_line(settings, up and up.url))
+    if not rows:
+        where = f"in {environment.value}" if environment else "anywhere"
+        click.echo(f"Nothing is active {where}; drls pipeline save FILE makes a version active in development.")
+        return
     print_table(
         ["environment", "pipeline", "version", "label", "last run", "ended", "drift"],
         [

@@ -54,7 +54,10 @@ class DagsterOrchestrator(Orchestrator):
                 f"nothing here runs pipelines by itself: start drls up, or run it: "
                 f"drls run {pipeline} --env {environment.value}"
             )
-        launch_run(up, environment, pipeline, reason)
+        run_id = launch_run(up, environment, pipeline, reason)
+        refusal = failure_of(self._instance, run_id)
+        if refusal:
+            raise Refused(refusal)
 
     def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
         """Never raises: the promotion is done by now, whether Dagster can be told or not."""
@@ -65,3 +68,15 @@ class DagsterOrchestrator(Orchestrator):
             report_release(self._settings, self._instance, environment, pipeline, tables)
         except (DagsterError, SQLAlchemyError, OSError, LifecycleError) as error:
             _LOG.warning("Dagster was not told that %s is released in %s: %s", pipeline, environment.value, error)
+
+
+def failure_of(instance: dg.DagsterInstance, run_id: str) -> str:
+    """What a run that failed said; nothing for any other. A run that the gate refuses fails before it begins."""
+    import dagster as dg
+
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.status is not dg.DagsterRunStatus.FAILURE:
+        return ""
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records
+    said = [one.event_log_entry.dagster_event for one in records]
+    return next((event.message for event in reversed(said) if event and event.message), f"run {run_id} failed")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from drls_dagster.lifecycle_client.automation import policies_of
 from drls_dagster.orchestrator.graphql import REASON_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
@@ -19,6 +20,8 @@ from lifecycle.usecases.may import may
 if TYPE_CHECKING:
     import dagster as dg
 
+# A gate that says yes when asked and no to the run says so in each of them; more would not help.
+TRIES = 3
 _LOG = logging.getLogger(__name__)
 
 
@@ -65,8 +68,6 @@ def ask_evidence(
 
 
 def _wanted(ctx: Context, environments: tuple[Environment, ...], settled_for: timedelta) -> list[Wanted]:
-    from drls_dagster.sensors.automation import policies_of
-
     found: list[Wanted] = []
     with ctx.store.read() as view:
         asking = {one.environment for one in view.policies.newest() if one.body and one.body.on_promote == "run"}
@@ -99,7 +100,9 @@ def _has_run(view: View, environment: Environment, pipeline_id: int, version_id:
 def _was_launched(ctx: Context, instance: dg.DagsterInstance, wanted: Wanted) -> bool:
     import dagster as dg
 
-    runs = instance.get_runs(dg.RunsFilter(tags={REASON_TAG: wanted.reason}), limit=20)
+    runs = instance.get_runs(dg.RunsFilter(tags={REASON_TAG: wanted.reason}), limit=TRIES)
+    if len(runs) >= TRIES:
+        return True
     with ctx.store.read() as view:
         return any(
             not run.is_finished or view.runs.admission(run.run_id, wanted.pipeline_id) is not None for run in runs

@@ -18,7 +18,7 @@ from lifecycle.usecases.telling import tell
 
 SECONDS = 10
 # After so many reloads that changed nothing it is no delay any more.
-ANNOUNCED_AFTER = 4
+ANNOUNCED_AFTER = 8
 
 
 def deployments_sensor(environment: str, loaded: Mapping[str, str], gateway: Gateway) -> dg.SensorDefinition:

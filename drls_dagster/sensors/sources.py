@@ -12,8 +12,9 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.tags import RUN_KEY_TAG
 
+from drls_dagster.lifecycle_client.automation import policies_of, runs_by_itself
+from drls_dagster.orchestrator.evidence import TRIES
 from drls_dagster.orchestrator.graphql import REASON_TAG
-from drls_dagster.sensors.automation import policies_of, runs_by_itself
 from drls_dagster.sensors.heads import Heads, Locations
 from drls_dagster.sensors.steady import Evaluation, Gateway, steady
 from lifecycle.domain.environment import Environment
@@ -130,7 +131,7 @@ class _Watch:
             return 0, seen
         if fate is Fate.LOST:
             return seen["attempt"], seen
-        if fate is Fate.REFUSED:
+        if fate is Fate.REFUSED and seen["attempt"] + 1 < TRIES:
             return seen["attempt"] + 1, seen
         asked = {"key": seen["key"], "attempt": seen["attempt"]} if fate is Fate.WAITING else {}
         return None, {"heads": now, **asked}

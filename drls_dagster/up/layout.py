@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from drls_dagster.launch import dagster_home
+from drls_dagster.orchestrator.instance import has_storage
 from drls_dagster.settings import Settings, make_private
 from drls_dagster.up.children import Child
 from drls_dagster.up.state import OWN_TOKEN, folder
@@ -46,6 +48,15 @@ class Layout:
             {"grpc_server": {"socket": str(self._socket(one)), "location_name": one.value}} for one in Environment
         ]
         self.workspace.write_text(yaml.safe_dump({"load_from": locations}, sort_keys=False))
+
+    def prepare(self) -> None:
+        """What must be there before the first of them starts; takes seconds the first time only."""
+        self.clear_sockets()
+        self.write_workspace()
+        if not has_storage(self.settings):
+            # In a process of its own: who watches over the others need not carry Dagster.
+            command = [sys.executable, "-m", "drls_dagster.up.prepare"]
+            subprocess.run(command, env=self._environment, cwd=self.folder, check=True)
 
     def children(self) -> list[Child]:
         web = [*("--fd", str(self._listening)), *("--workspace", str(self.workspace))]

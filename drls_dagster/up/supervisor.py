@@ -52,8 +52,7 @@ class Supervisor:
         _listen_to_signals()
         try:
             self._start_watchdog()
-            self._layout.clear_sockets()
-            self._layout.write_workspace()
+            self._layout.prepare()
             write_up(self._settings, self._state)
             self._children = self._layout.children()
             for child in self._children:

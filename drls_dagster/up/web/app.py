@@ -13,9 +13,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from drls_dagster.sensors.deployments import deployed_digests
 from drls_dagster.up.web.guard import DagsterGuard
 from drls_dagster.up.web.origin import is_known_host
 from drls_dagster.up.web.pages import home_page, sign_in_page
+from drls_dagster.up.web.reloads import Reloads
 from drls_dagster.up.web.visitor import Visitor, visitor_of
 from drls_dagster.up.web.workspace import PREFIX, DagsterUI
 from lifecycle.app.create import create_app
@@ -30,24 +32,33 @@ def make_app(
     token: str,
     workspace_file: Path,
     hosts: tuple[str, ...] = (),
-    reloaded: Callable[[Environment], None] = lambda _: None,
+    reloaded: Callable[[Environment], object] = lambda _: None,
 ) -> ASGIApp:
     """The app of `drls up`; `token` is what this home's own processes show, `reloaded` hears of every reload."""
     dagster = DagsterUI(workspace_file)
+    reloads = Reloads(
+        dagster.reload, lambda name: _wanted(ctx, Environment(name)), lambda name: reloaded(Environment(name))
+    )
     guarded = DagsterGuard(
         dagster, PREFIX, lambda one: visitor_of(ctx, token, one), lambda who, what: _note(ctx, who, what)
     )
-    return _Door(create_app(ctx), guarded, _own_pages(ctx, token, dagster, reloaded), dagster, hosts)
+    return _Door(create_app(ctx), guarded, _own_pages(ctx, token, dagster, reloads), dagster, reloads, hosts)
 
 
 class _Door:
     """Sends each request where it belongs, once it was sent to a name that is ours."""
 
     def __init__(
-        self, api: ASGIApp, dagster: ASGIApp, pages: ASGIApp, workspace: DagsterUI, hosts: tuple[str, ...]
+        self,
+        api: ASGIApp,
+        dagster: ASGIApp,
+        pages: ASGIApp,
+        workspace: DagsterUI,
+        reloads: Reloads,
+        hosts: tuple[str, ...],
     ) -> None:
         self._api, self._dagster, self._pages = api, dagster, pages
-        self._workspace = workspace
+        self._workspace, self._reloads = workspace, reloads
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,6 +82,7 @@ class _Door:
             if message["type"] == "lifespan.startup":
                 self._workspace.start()
             else:
+                self._reloads.close()
                 self._workspace.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
@@ -86,7 +98,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(told, 421)(scope, receive, send)
 
 
-def _own_pages(ctx: Context, token: str, dagster: DagsterUI, reloaded: Callable[[Environment], None]) -> Starlette:
+def _own_pages(ctx: Context, token: str, dagster: DagsterUI, reloads: Reloads) -> Starlette:
     async def home(request: Request) -> Response:
         try:
             visitor = await run_in_threadpool(visitor_of, ctx, token, request)
@@ -104,8 +116,10 @@ def _own_pages(ctx: Context, token: str, dagster: DagsterUI, reloaded: Callable[
         environment = request.path_params["environment"]
         if environment not in {one.value for one in Environment}:
             return JSONResponse({"detail": f"there is no environment {environment}"}, 404)
-        taken = dagster.reload(environment, lambda: reloaded(Environment(environment)))
-        return JSONResponse({"reload": environment}, 202 if taken else 503)
+        if not dagster.is_ready:
+            return JSONResponse({"detail": "Dagster is starting"}, 503)
+        reloads.ask(environment)
+        return JSONResponse({"reload": environment}, 202)
 
     return Starlette(
         routes=[
@@ -114,6 +128,11 @@ def _own_pages(ctx: Context, token: str, dagster: DagsterUI, reloaded: Callable[
             Route("/push/reload/{environment}", push, methods=["POST"]),
         ]
     )
+
+
+def _wanted(ctx: Context, environment: Environment) -> dict[str, str]:
+    with ctx.store.read() as view:
+        return deployed_digests(view, environment)
 
 
 def _note(ctx: Context, visitor: Visitor, what: tuple[str, ...]) -> None:

@@ -6,11 +6,14 @@ import argparse
 import logging
 import os
 import socket
+import warnings
 from pathlib import Path
 
 import uvicorn
 
 from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.orchestrator.evidence import ask_evidence
+from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import load_settings
 from drls_dagster.up.state import OWN_TOKEN
 from drls_dagster.up.web.app import make_app
@@ -22,12 +25,21 @@ def main() -> None:
     arguments.add_argument("--workspace", type=Path, required=True)
     given = arguments.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # At the start the code servers are not there yet, and later the UI shows what is wrong with a location.
+    warnings.filterwarnings("ignore", message="Error loading repository location", category=UserWarning)
     # What Dagster starts must not inherit it.
     token = os.environ.pop(OWN_TOKEN)
     settings = load_settings()
     ctx = open_gateway(settings)
-    app = make_app(ctx, token=token, workspace_file=given.workspace, hosts=settings.web.hosts)
+    app = make_app(
+        ctx,
+        token=token,
+        workspace_file=given.workspace,
+        hosts=settings.web.hosts,
+        # What was promoted is loaded now: the run that a policy asks for need not wait for a sensor.
+        reloaded=lambda environment: ask_evidence(ctx, instance_of(settings), (environment,)),
+    )
     config = uvicorn.Config(
         app,
         lifespan="on",

@@ -1,11 +1,9 @@
-"""Dagster's own web app, made while the door is open already, and reloads that others ask for."""
+"""Dagster's own web app, made while the door is open already."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -53,9 +51,6 @@ class DagsterUI:
         self._app: ASGIApp | None = None
         self._workspace: Workspace | None = None
         self._closing = threading.Event()
-        self._reloads = ThreadPoolExecutor(4, thread_name_prefix="reload")
-        self._asked: set[str] = set()
-        self._line = threading.Lock()
 
     def start(self) -> None:
         """Begins to load the workspace; returns at once."""
@@ -65,23 +60,14 @@ class DagsterUI:
     def is_ready(self) -> bool:
         return self._app is not None
 
-    def reload(self, location: str, then: Callable[[], None]) -> bool:
-        """Reloads a code location in the background, then calls `then`; False when it cannot yet.
-
-        Asked again while one waits it is still one reload: what waits will see the newest anyway.
-        """
-        workspace = self._workspace
-        if workspace is None:
-            return False
-        with self._line:
-            if location not in self._asked:
-                self._asked.add(location)
-                self._reloads.submit(self._reload, workspace, location, then)
-        return True
+    def reload(self, location: str) -> None:
+        """Loads a code location again; takes seconds. Raises RuntimeError while there is no workspace yet."""
+        if self._workspace is None:
+            raise RuntimeError("Dagster's workspace is not loaded yet")
+        self._workspace.reload_code_location(location)
 
     def close(self) -> None:
         self._closing.set()
-        self._reloads.shutdown(wait=False, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is not None:
@@ -101,20 +87,10 @@ class DagsterUI:
                 instance = dg.DagsterInstance.get()
                 instance.optimize_for_webserver(_DB_MILLISECONDS, _DB_RECYCLE_SECONDS, _DB_OVERFLOW)
                 workspace = Workspace(instance, WorkspaceFileTarget([str(self._file)]), version=dg.__version__)
-                self._app = create_app_from_workspace_process_context(workspace, PREFIX, _POLL_MILLISECONDS)
                 self._workspace = workspace
+                self._app = create_app_from_workspace_process_context(workspace, PREFIX, _POLL_MILLISECONDS)
             except Exception:  # noqa: BLE001 (whatever it was, the page that says "starting" must not be the last word)
                 _LOG.exception("Dagster's workspace could not be loaded; trying again")
                 self._closing.wait(_AGAIN_SECONDS)
             else:
                 return
-
-    def _reload(self, workspace: Workspace, location: str, then: Callable[[], None]) -> None:
-        with self._line:
-            # From here on a new request means a new reload: what is read now may be older than it.
-            self._asked.discard(location)
-        try:
-            workspace.reload_code_location(location)
-            then()
-        except Exception:  # noqa: BLE001 (nobody waits for this thread)
-            _LOG.exception("reloading %s failed; its deployments sensor asks again", location)

@@ -1,0 +1,69 @@
+"""`drls status`: what is active, how it ran last, and drift."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from drls_dagster.lifecycle_client.loaded import setting_name
+from drls_dagster.orchestrator.instance import instance_of
+from drls_dagster.settings import load_settings
+from lifecycle.domain.environment import Environment
+from tests.drls_dagster.cli.lifecycle.shell import Shell
+from tests.lifecycle.life import SETUP
+
+
+@dg.op
+def nothing() -> None:
+    pass
+
+
+@dg.job
+def flights() -> None:
+    nothing()
+
+
+def test_where_nothing_is_active_it_says_what_to_do(shell: Shell) -> None:
+    assert "Nothing is active in uat; drls pipeline save" in shell("status", "uat", by="vic").out
+
+
+def test_a_version_is_shown_with_its_last_run(local: Shell) -> None:
+    local.save()
+    instance = instance_of(load_settings(local.home))
+    for status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE):
+        tags = {"drls/pipeline": "flights", "drls/environment": "development"}
+        last = instance.create_run_for_job(flights, tags=tags, status=status)
+    (row,) = local("status", "--json", by="vic").json["active"]
+    assert (row["environment"], row["pipeline"], row["version"]) == ("development", "flights", 1)
+    assert (row["last_run"]["run_id"], row["last_run"]["state"]) == (last.run_id, "failure")
+    assert "failure" in local("status", by="vic").out
+
+
+def test_l15_a_foreign_write_is_shown_at_the_store_and_at_a_server(shell: Shell) -> None:
+    shell.save()
+    shell("promote", "flights@1", "--to", "qa", by="ada")
+    shell.run_in(Environment.QA)
+    found = shell.plane.commit("flights.daily", "qa")
+    with shell.store() as store:
+        from lifecycle.usecases.context import Context
+        from lifecycle.usecases.reconcile import reconcile
+
+        reconcile(Context(store, shell.plane, shell.dagster, shell.clock, "test"), SETUP)
+        with store.read() as view:
+            assert [one.found for one in view.runs.open_drifts()] == [found]
+    rows = shell("status", "qa", "--json", by="vic").json["active"]
+    assert [row["drift"] for row in rows] == [["qa of flights.daily was written by others (drift 1)"]]
+
+
+@pytest.mark.parametrize(
+    ("loaded", "told"), [({}, ["it is not loaded"]), ({"flights": "sha256:0"}, ["another version is loaded"])]
+)
+def test_l15_what_is_loaded_and_not_what_is_deployed_is_shown(
+    local: Shell, loaded: dict[str, str], told: list[str]
+) -> None:
+    local.save()
+    with local.store() as store, store.write(SETUP, "setup") as unit:
+        unit.settings.put(setting_name(Environment.DEVELOPMENT), {"loaded": loaded})
+        unit.audit("location.loaded", "location:development")
+    (row,) = local("status", "--json").json["active"]
+    assert row["drift"] == told

@@ -1,0 +1,124 @@
+"""The promotions sensor: what was interrupted goes on, and a policy's run after a promotion is asked for once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+
+from drls_dagster.orchestrator.evidence import ask_evidence
+from drls_dagster.orchestrator.graphql import REASON_TAG
+from drls_dagster.sensors.promotions import carry_on
+from drls_dagster.sensors.steady import Background, steady
+from lifecycle.domain.policy import Policy
+from lifecycle.domain.promotion import State
+from lifecycle.errors import StoreError
+from lifecycle.usecases.admit_run import admit_run
+from lifecycle.usecases.set_policy import set_policy
+from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life
+
+
+@dg.op
+def nothing() -> None:
+    pass
+
+
+@dg.job
+def flights() -> None:
+    nothing()
+
+
+def test_an_execution_that_the_catalog_broke_off_is_resumed(life: Life, instance: dg.DagsterInstance) -> None:
+    version = life.save()
+    life.to_uat(version)
+    life.run(version, UAT)
+    asked = life.ask(version, PRODUCTION)
+    life.plane.say("unreachable", True)
+    assert life.approve(asked).state is State.FAILED
+    life.plane.say("unreachable", False)
+    assert carry_on(life.ctx, instance) == "executed 1"
+    assert life.active_number(PRODUCTION) == 1
+
+
+def test_a_request_that_nobody_decided_expires_and_its_approvers_were_reminded(
+    life: Life, instance: dg.DagsterInstance
+) -> None:
+    version = life.save()
+    life.to_qa(version)
+    life.run(version, QA)
+    life.ask(version, UAT)
+    life.clock.advance(days=2)
+    assert carry_on(life.ctx, instance) == "reminded of 1"
+    assert carry_on(life.ctx, instance) == "nothing was due"
+    life.clock.advance(days=6)
+    assert carry_on(life.ctx, instance) == "expired 1"
+
+
+def _launched(instance: dg.DagsterInstance, reason: str, status: dg.DagsterRunStatus) -> str:
+    return instance.create_run_for_job(flights, tags={REASON_TAG: reason}, status=status).run_id
+
+
+def test_the_run_after_a_promotion_is_asked_for_until_it_is_admitted(life: Life, instance: dg.DagsterInstance) -> None:
+    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(on_promote="run"))
+    version = life.save()
+    life.to_uat(version)
+    assert ask_evidence(life.ctx, instance, settled_for=timedelta(minutes=1)) == []
+    assert ask_evidence(life.ctx, instance) == ["flights"]
+    active = life.active(UAT)
+    assert active is not None
+    reason = f"promoted: deployment {active.id}"
+    _launched(instance, reason, dg.DagsterRunStatus.FAILURE)
+    assert ask_evidence(life.ctx, instance) == ["flights"]
+    run_id = _launched(instance, reason, dg.DagsterRunStatus.STARTED)
+    assert ask_evidence(life.ctx, instance) == []
+    admit_run(life.ctx, DAGSTER, run_id, name="flights", digest=version.digest, environment=UAT)
+    assert ask_evidence(life.ctx, instance) == []
+    assert life.dagster.launched == [(UAT, "flights")] * 2
+
+
+def test_the_run_after_a_promotion_is_refused_three_times_at_most(life: Life, instance: dg.DagsterInstance) -> None:
+    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(on_promote="run"))
+    life.to_uat(life.save())
+    active = life.active(UAT)
+    assert active is not None
+    for _ in range(3):
+        assert ask_evidence(life.ctx, instance) == ["flights"]
+        _launched(instance, f"promoted: deployment {active.id}", dg.DagsterRunStatus.FAILURE)
+    assert ask_evidence(life.ctx, instance) == []
+
+
+def test_a_policy_asks_for_no_run_of_what_was_deployed_before_it(life: Life, instance: dg.DagsterInstance) -> None:
+    life.to_uat(life.save())
+    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(on_promote="run"))
+    assert ask_evidence(life.ctx, instance) == []
+
+
+def test_long_work_does_not_hold_a_tick_and_its_failure_is_told_by_the_next(instance: dg.DagsterInstance) -> None:
+    go = threading.Event()
+
+    def work() -> str:
+        assert go.wait(30)
+        raise StoreError("the store was busy")
+
+    background = Background(work)
+    sensor = steady("one", lambda _: dg.SkipReason(background.tick()), seconds=5, description="")
+
+    def tick() -> str:
+        return sensor.evaluate_tick(dg.build_sensor_context(instance)).skip_message or ""
+
+    began = time.monotonic()
+    assert [tick(), tick()] == ["started", "still at work"]
+    assert time.monotonic() - began < 5
+    go.set()
+    background.wait(30)
+    assert tick() == "the store was busy; trying again"
+    background.wait(30)
+
+
+def test_a_defect_is_no_outage(instance: dg.DagsterInstance) -> None:
+    sensor = steady("one", lambda _: {}["missing"], seconds=5, description="")
+    with pytest.raises(Exception, match="missing"):
+        sensor.evaluate_tick(dg.build_sensor_context(instance))
