@@ -1,32 +1,91 @@
-"""`drls demo`: a year of real flights through Spark, Ray and Iceberg, in one command."""
+"""`drls demo`: the flights example, from files to tables, and with its versions to production and back."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from drls_dagster.cli.output import json_option, make_console, print_json, print_table
-from drls_dagster.errors import DrlsError
-from drls_dagster.settings import examples_folder, load_settings
+from drls_dagster.errors import DrlsError, UsageError
+from drls_dagster.settings import Settings, examples_folder, load_settings
+
+if TYPE_CHECKING:
+    from drls_dagster.demo import Stage, Telling
 
 PIPELINE = "flights/flights_daily.yaml"
 
 
 @click.command()
+@click.option("--quick", is_flag=True, help="One run of the whole year in development, without the story.")
 @json_option
-def demo(as_json: bool) -> None:
-    """Run the flights example: 336,776 departures, two tables, ten checks."""
+def demo(quick: bool, as_json: bool) -> None:
+    """Tell how a pipeline goes from a file to production: versions, approvals, refusals, publishes, a rollback.
+
+    It plays on a pipeline and with two accounts of its own, and leaves the rest of DRLS_HOME as it is.
+    """
+    settings = load_settings()
+    landing = settings.landing_for("development")
+    if "://" in landing:
+        raise DrlsError(f"the demo lays its files into a local folder, and landing is {landing}; unset it")
+    (_run_once if quick else _tell)(settings, landing, as_json)
+
+
+def _tell(settings: Settings, landing: str, as_json: bool) -> None:
+    from filelock import FileLock, Timeout
+
+    from drls_dagster.cli.lifecycle import adapters, kept_token, welcome
+    from drls_dagster.demo import Telling, tell_story
+    from drls_dagster.lifecycle_client.opening import open_context
+
+    if settings.url:
+        raise UsageError(f"the demo plays in the store of this machine, and DRLS_URL is {settings.url}; unset it")
+    telling = Telling(None if as_json else make_console())
+    ctx = open_context(settings, adapters(), lambda started: welcome(settings, started))
+    try:
+        with FileLock(settings.home / "demo.lock", timeout=0):
+            _prepare(settings, landing)
+            stage = tell_story(settings, ctx, kept_token(settings), examples_folder() / PIPELINE, telling)
+    except Timeout:
+        raise DrlsError(f"another drls demo plays in {settings.home}; wait until it is over") from None
+    finally:
+        ctx.store.close()
+        if as_json:
+            print_json([vars(scene) for scene in telling.scenes])
+    if not as_json:
+        _sum_up(stage, telling)
+
+
+def _prepare(settings: Settings, landing: str) -> None:
+    from drls_dagster.cli.demo_data import lay_out
+    from drls_dagster.cli.run import start_engine
+
+    lay_out(Path(landing))
+    start_engine(settings)
+
+
+def _sum_up(stage: Stage, telling: Telling) -> None:
+    console = make_console()
+    console.print(
+        f"\n{len(telling.scenes)} scenes in {telling.seconds:.0f} s; promotions copied 0 bytes.", style="bold"
+    )
+    _what_next(
+        (f"drls env production --pipeline {stage.name}", "what is active, since when"),
+        ("drls approvals list", "the requests, and what became of them"),
+        ("drls audit log", "who did what"),
+        (f"drls table show {stage.tables[0]}", "snapshots, branches, release tags"),
+        ("drls up", "all of it in a browser: Dagster and the lifecycle"),
+    )
+
+
+def _run_once(settings: Settings, landing: str, as_json: bool) -> None:
     began = time.monotonic()
     from drls_dagster.cli.demo_data import lay_out
     from drls_dagster.cli.run import run_pipeline, vars_of
     from drls_dagster.launch import find_pipeline
 
-    settings = load_settings()
-    landing = settings.landing_for("development")
-    if "://" in landing:
-        raise DrlsError(f"the demo lays its files into a local folder, and landing is {landing}; unset it")
     lay_out(Path(landing))
     file = examples_folder() / PIPELINE
     (outcome,) = run_pipeline(find_pipeline(str(file), settings), settings, partition="all", show=not as_json)
@@ -48,13 +107,18 @@ def demo(as_json: bool) -> None:
         ("in all", f"{total:.1f} s"),
     ]
     print_table(("step", "time"), [*steps, *rest], right=("time",))
-    console.print("what to try next", style="bold")
-    for command, why in (
+    _what_next(
         ("drls run flights_daily --partition 2013-02", "one month"),
         ("drls run flights_daily --partition all --param min_flights=200", "another parameter"),
         ("drls table show flights__development.daily_delays", "snapshots, partitions, refs"),
         (f"DAGSTER_HOME={settings.home / 'dagster'} dagster dev -w workspace.yaml", "the graph, in Dagster"),
-    ):
+    )
+
+
+def _what_next(*commands: tuple[str, str]) -> None:
+    console = make_console()
+    console.print("what to try next", style="bold")
+    for command, why in commands:
         console.print(f"  {command}    # {why}", soft_wrap=True)
 
 

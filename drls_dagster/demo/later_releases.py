@@ -1,0 +1,73 @@
+"""v2 is wrong and is stopped in UAT; v3 puts it right, is released, and rolled back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drls_dagster.demo import versions
+from drls_dagster.demo.stage import JUNE, SUMMER, Stage, moves
+from drls_dagster.demo.telling import Astray, Telling
+from lifecycle.domain.environment import Environment
+
+
+def stop_the_second(stage: Stage, tell: Telling, example: Path) -> None:
+    """QA's month hides the mistake; UAT's months have it, and a blocking check finds it."""
+    production = stage.heads()
+    with tell.scene("Ada", "saves v2, which adds mean_wind and trusts the weather to be complete") as outcome:
+        stage.cast.ada.pipelines.save(versions.second(example, stage.name), message="mean wind; simpler joins")
+        stage.to_qa(2)
+        outcome.done(f"in QA, where it runs June: {stage.run_well(Environment.QA, JUNE)}")
+    with tell.scene("Grace", "approves v2 for UAT, where it runs June to August") as outcome:
+        stage.approved_by_grace(stage.cast.ada.promotions.request(stage.name, 2, Environment.UAT, reason="mean wind"))
+        before = stage.heads("uat")
+        run = stage.run(Environment.UAT, SUMMER)
+        if run.success:
+            raise Astray("v2 ran in UAT, and its risks should not be numbers there")
+        outcome.refused(stage.told(run.failure, "was not published"))
+        plan = stage.cast.ada.promotions.plan(stage.name, 2, Environment.PRODUCTION)
+        if "daily_delays" in {table["node"] for table in run.tables} or not plan.problems:
+            raise Astray("v2 published, or could be asked for in production, though a blocking check failed")
+        outcome.refused(f"v2 cannot be asked for in production: {plan.problems[0]}")
+        if stage.heads() != production:
+            raise Astray(f"v2 touched production: {production} became {stage.heads()}")
+        _ = before
+        outcome.done("production is where it was")
+
+
+def release_the_third(stage: Stage, tell: Telling, example: Path) -> None:
+    """The same way again, without the mistake."""
+    with tell.scene("Ada", "saves v3, which takes missing weather as calm again, and promotes it to QA") as outcome:
+        stage.cast.ada.pipelines.save(versions.third(example, stage.name), message="missing weather is calm")
+        stage.to_qa(3)
+        outcome.done(f"June: {stage.run_well(Environment.QA, JUNE)}")
+    with tell.scene("Grace", "approves v3 for UAT, where it runs June to August") as outcome:
+        stage.approved_by_grace(stage.cast.ada.promotions.request(stage.name, 3, Environment.UAT, reason="mean wind"))
+        outcome.done(stage.run_well(Environment.UAT, SUMMER))
+    with tell.scene("Grace", "approves v3 for production") as outcome:
+        request = stage.cast.ada.promotions.request(stage.name, 3, Environment.PRODUCTION, reason="mean wind")
+        before = stage.weigh()
+        done, copied = stage.moved_only(lambda: stage.approved_by_grace(request), before)
+        outcome.done(f"request {done.id} is done, v3 is production: {copied}")
+        for move in moves(done):
+            outcome.done(move)
+
+
+def roll_back(stage: Stage, tell: Telling, first: dict[str, int | None]) -> None:
+    """Code and data go back to v1, again by moving refs."""
+    with tell.scene("Grace", "rolls production back, code and data: nobody downstream knows mean_wind") as outcome:
+        environments = stage.cast.grace.environments
+        plan = environments.plan_rollback(stage.name, data=True)
+        before = stage.weigh()
+
+        def act():
+            request = environments.rollback(
+                stage.name, reason="nobody downstream knows mean_wind", data=True, consent=plan.plan.digest
+            )
+            return stage.cast.grace.promotions.show(request.id)
+
+        done, copied = stage.moved_only(act, before)
+        if stage.heads() != first:
+            raise Astray(f"production should be at v1's {first}, and is at {stage.heads()}")
+        outcome.done(f"with consent to undo {len(plan.undone)} publishes, v1 is production again: {copied}")
+        for move in moves(done):
+            outcome.done(f"{move}, v1's")

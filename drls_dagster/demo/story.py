@@ -1,0 +1,54 @@
+"""The story, from the first account to the audit log."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drls_dagster.demo import first_release, later_releases, versions
+from drls_dagster.demo.cast import cast
+from drls_dagster.demo.stage import Stage
+from drls_dagster.demo.telling import Astray, Telling
+from lifecycle.audit import verify
+from lifecycle.audit.keys import public_key
+
+if TYPE_CHECKING:
+    from drls_dagster.settings import Settings
+    from lifecycle.usecases.context import Context
+
+
+def tell_story(settings: Settings, ctx: Context, token: str | None, example: Path, tell: Telling) -> Stage:
+    """Plays every scene in this home, on a pipeline and with accounts of its own; `token` is an Admin's.
+
+    The engine should run. Raises Astray at the first thing that does not go as told, and whatever refuses.
+    """
+    from drls_dagster.lakehouse.catalog import load_catalog
+
+    with ExitStack() as stack:
+        with tell.scene("The Admin", "gives Ada and Grace accounts, and a pipeline to lead") as outcome:
+            name = versions.fresh_name(ctx, load_catalog(settings))
+            players = stack.enter_context(cast(ctx, token, name))
+            outcome.done(
+                f"{players.ada_name} and {players.grace_name} are LeadDataEngineers of {name}, of nothing else"
+            )
+        stage = Stage(settings, players, name, (f"{name}.daily_delays", f"{name}.aircraft_use"))
+        first_release.write_it(stage, tell, example)
+        first_release.test_it(stage, tell)
+        first_release.release_it(stage, tell)
+        released = stage.heads()
+        later_releases.stop_the_second(stage, tell, example)
+        later_releases.release_the_third(stage, tell, example)
+        later_releases.roll_back(stage, tell, released)
+        _check_the_log(stage, tell, ctx)
+    return stage
+
+
+def _check_the_log(stage: Stage, tell: Telling, ctx: Context) -> None:
+    with tell.scene("The Admin", "checks the audit log") as outcome:
+        key = ctx.store.signing_key.public
+        with stage.cast.admin.audit.whole() as log:
+            verdict = verify(log.entries, log.head, {public_key(key).keyid: key}, [])
+        if not verdict.whole:
+            raise Astray(verdict.findings[0].message)
+        outcome.done(f"it is whole: {verdict.entries} entries, each refers to the one before, the head is signed")

@@ -1,0 +1,65 @@
+"""The three versions of the story: the flights example, a change that is wrong, and the change put right."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drls_dagster.errors import DrlsError
+from lifecycle.spec import PipelineSpec, parse_pipeline
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+    from lifecycle.usecases.context import Context
+
+_BASE = "flights_demo"
+# A missing record of the weather is calm, dry and clear. June has all records, July and August have not.
+_CAREFUL = "coalesce(w.wind_speed, 0) AS wind_speed, coalesce(w.precip, 0) AS precip, coalesce(w.visib, 10) AS visib"
+_CARELESS = "w.wind_speed, w.precip, w.visib"
+_WITH_WIND = (
+    ('"dep_delay", "air_time"]', '"dep_delay", "air_time", "wind_speed"]'),
+    ("air_time: double,\n       km", "air_time: double,\n       wind_speed: double, km"),
+    ("avg(risk) AS mean_risk", "avg(risk) AS mean_risk, avg(wind_speed) AS mean_wind"),
+)
+
+
+def fresh_name(ctx: Context, catalog: Catalog) -> str:
+    """A name that no pipeline has or had (L16), and that is no namespace of the catalog either."""
+    taken = {namespace[0].removesuffix("__development") for namespace in catalog.list_namespaces()}
+    with ctx.store.read() as view:
+        for number in itertools.count(1):
+            name = _BASE if number == 1 else f"{_BASE}_{number}"
+            if name not in taken and view.pipelines.find(name) is None:
+                return name
+    raise AssertionError("unreachable")
+
+
+def first(example: Path, name: str) -> PipelineSpec:
+    """v1: the example under another name, and without its schedule, so that nothing runs by itself afterwards."""
+    return parse_pipeline(_first(example, name))
+
+
+def second(example: Path, name: str) -> PipelineSpec:
+    """v2: a column for the mean wind, and weather taken as complete, which it is in June."""
+    return parse_pipeline(_edited(_first(example, name), *_WITH_WIND, (_CAREFUL, _CARELESS)))
+
+
+def third(example: Path, name: str) -> PipelineSpec:
+    """v3: the column, and the missing weather again as in v1."""
+    return parse_pipeline(_edited(_first(example, name), *_WITH_WIND))
+
+
+def _first(example: Path, name: str) -> str:
+    text = re.sub(r"^schedule:.*\n", "", example.read_text(), flags=re.MULTILINE)
+    return _edited(text, ("name: flights_daily", f"name: {name}"), ("table: flights.", f"table: {name}."))
+
+
+def _edited(text: str, *edits: tuple[str, str]) -> str:
+    for old, new in edits:
+        if old not in text:
+            raise DrlsError(f"the flights example was changed: the demo's story does not find {old!r} in it")
+        text = text.replace(old, new)
+    return text
