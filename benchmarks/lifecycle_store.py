@@ -59,6 +59,9 @@ class StillPlane(DataPlane):
     def is_on_main(self, table: str, snapshot: int) -> bool:
         return True
 
+    def metadata_changes(self, spec: str, environment: Environment) -> Mapping[str, Sequence[str]]:
+        return {}
+
     def fingerprints(self, spec: str, environment: Environment) -> Mapping[str, str]:
         return {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from drls_dagster.demo import versions
@@ -52,7 +53,7 @@ def release_the_third(stage: Stage, tell: Telling, example: Path) -> None:
             outcome.done(move)
 
 
-def roll_back(stage: Stage, tell: Telling, first: dict[str, int | None]) -> None:
+def roll_back(stage: Stage, tell: Telling, first: Mapping[str, int | None]) -> None:
     """Code and data go back to v1, again by moving refs."""
     with tell.scene("Grace", "rolls production back, code and data: nobody downstream knows mean_wind") as outcome:
         environments = stage.cast.grace.environments
