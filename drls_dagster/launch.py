@@ -197,6 +197,7 @@ def launch(
     from drls_dagster.assets.compile import compile_pipeline
     from drls_dagster.assets.keys import node_key
     from drls_dagster.assets.scope import parameters_key
+    from drls_dagster.orchestrator.instance import make_storage
 
     spec = loaded.spec
     assert spec is not None, "find_pipeline gives only pipelines that load"  # noqa: S101
@@ -219,6 +220,7 @@ def launch(
     if spec.parameters:
         config["resources"] = {parameters_key(spec): {"config": dict(parameters)}}
     started = time.monotonic()
+    make_storage(settings)
     with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
         follower = _Follower(outcome, {key.to_python_identifier(): name for name, key in keys.items()}, changed)
         instance.add_event_listener(outcome.run_id, follower)

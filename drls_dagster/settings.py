@@ -80,6 +80,20 @@ class OidcSettings(_Section):
     )
 
 
+class NotifySettings(_Section):
+    """How notifications are sent; to whom, `PUT /api/config` says."""
+
+    webhook_secret: str | None = Field(
+        default=None, repr=False, description="`env:NAME` or `file:/path`; default: DRLS_HOME/webhook-secret, made once"
+    )
+    smtp_host: str | None = Field(default=None, description="Without it, no e-mail is sent")
+    smtp_port: int = Field(default=587, ge=1, le=65_535)
+    smtp_sender: str = "drls@localhost"
+    smtp_user: str | None = None
+    smtp_password: str | None = Field(default=None, repr=False, description="`env:NAME` or `file:/path`")
+    smtp_starttls: bool = True
+
+
 class EnvironmentSettings(_Section):
     """What differs from one environment to the next."""
 
@@ -123,6 +137,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     web: WebSettings = WebSettings()
+    notify: NotifySettings = NotifySettings()
     oidc: OidcSettings | None = None
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
 

@@ -25,6 +25,10 @@ from lifecycle.usecases.context import Context
 from lifecycle.usecases.first_start import FirstStart, first_start
 
 
+class NoLifecycle(StoreError):
+    """Nobody has saved anything here: there is no store yet."""
+
+
 def store_url(settings: Settings) -> str:
     """Where the store is; SQLite at DRLS_HOME/lifecycle.db unless the settings say otherwise."""
     return settings.lifecycle.url or f"sqlite:///{settings.home / 'lifecycle.db'}"
@@ -51,10 +55,12 @@ def open_context(settings: Settings, adapters: Adapters, welcome: Callable[[Firs
 
 
 def open_existing(settings: Settings, adapters: Adapters) -> Context:
-    """Like `open_context`, but makes nothing. Raises StoreError where nobody has made the store yet."""
+    """Like `open_context`, but makes nothing. Raises NoLifecycle where nobody has made the store yet."""
     url = store_url(settings)
-    if _is_new(url):
-        raise StoreError(f"{settings.home} has no lifecycle yet; run: drls whoami")
+    # Asking SQLite would make the file.
+    missing = settings.lifecycle.url is None and not (settings.home / "lifecycle.db").exists()
+    if missing or _is_new(url):
+        raise NoLifecycle(f"{settings.home} has no lifecycle yet; run: drls whoami")
     return _context(Store.open(url, load_signing_key(signing_key_file(settings)), adapters.clock), adapters)
 
 

@@ -55,7 +55,9 @@ def save_version(
             origin=origin or {"kind": "saved"},
         )
         activate(unit, pipeline, version, Environment.DEVELOPMENT, reason="saved", label=Label.FREE)
-        return unit.remember(version)
+        unit.remember(version)
+    ctx.orchestrator.deployments_changed(Environment.DEVELOPMENT)
+    return version
 
 
 def _store(

@@ -9,15 +9,18 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
+from drls_dagster.lifecycle_client.notifying import sender_of
 from drls_dagster.orchestrator.evidence import ask_evidence
 from drls_dagster.orchestrator.graphql import REASON_TAG
 from drls_dagster.sensors.promotions import carry_on
 from drls_dagster.sensors.steady import Background, steady
+from drls_dagster.settings import load_settings
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import State
 from lifecycle.errors import StoreError
 from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.set_policy import set_policy
+from tests.lifecycle.app.test_notifications import tell_to
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life
 
 
@@ -39,8 +42,23 @@ def test_an_execution_that_the_catalog_broke_off_is_resumed(life: Life, instance
     life.plane.say("unreachable", True)
     assert life.approve(asked).state is State.FAILED
     life.plane.say("unreachable", False)
-    assert carry_on(life.ctx, instance) == "executed 1"
+    assert carry_on(life.ctx, instance, sender_of(load_settings())) == "executed 1"
     assert life.active_number(PRODUCTION) == 1
+
+
+def test_messages_are_sent_and_a_dead_receiver_is_asked_again_later(life: Life, instance: dg.DagsterInstance) -> None:
+    tell_to(life, "http://127.0.0.1:9/dead", events=("promotion.requested",))
+    version = life.save()
+    life.to_qa(version)
+    life.run(version, QA)
+    life.ask(version, UAT)
+    sender = sender_of(load_settings())
+    # The requests for QA and for UAT: a receiver that just failed is asked once in a round.
+    told = [carry_on(life.ctx, instance, sender) for _ in range(3)]
+    assert told == ["1 messages wait for their receiver"] * 2 + ["nothing was due"]
+    key = load_settings().home / "webhook-secret"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert len(key.read_text().strip()) == 64
 
 
 def test_a_request_that_nobody_decided_expires_and_its_approvers_were_reminded(
@@ -51,10 +69,10 @@ def test_a_request_that_nobody_decided_expires_and_its_approvers_were_reminded(
     life.run(version, QA)
     life.ask(version, UAT)
     life.clock.advance(days=2)
-    assert carry_on(life.ctx, instance) == "reminded of 1"
-    assert carry_on(life.ctx, instance) == "nothing was due"
+    assert carry_on(life.ctx, instance, sender_of(load_settings())) == "reminded of 1"
+    assert carry_on(life.ctx, instance, sender_of(load_settings())) == "nothing was due"
     life.clock.advance(days=6)
-    assert carry_on(life.ctx, instance) == "expired 1"
+    assert carry_on(life.ctx, instance, sender_of(load_settings())) == "expired 1"
 
 
 def _launched(instance: dg.DagsterInstance, reason: str, status: dg.DagsterRunStatus) -> str:
