@@ -31,7 +31,7 @@ CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
     response_schema_conformance, negative_data_rejection, unsupported_method,
 ]  # fmt: skip
-PER_ROUTE = 12
+PER_ROUTE = 8
 
 
 @pytest.fixture(params=["sqlite"])

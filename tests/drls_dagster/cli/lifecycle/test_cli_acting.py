@@ -24,6 +24,7 @@ ELSEWHERE = {
     "run": "the gate asks for every run, however it was launched",
     "serve": "each request brings its own token",
     "table": "reads Iceberg with the catalog's credentials",
+    "up": "starts processes of this machine's user; each request to them brings its own session",
     "verify": "needs no store",
     "pipeline validate": "reads files",
     "pipeline schema": "prints what files may hold",
@@ -69,7 +70,7 @@ LOOKS = {
     "pipeline export flights": READS, "promote flights --to qa --plan": READS,
     "env": READS, "policy list": READS, "policy show uat": READS, "approvals list": READS, "approvals show 2": READS,
     "review list": READS, "drift list": READS, "user list": READS, "team list": READS, "token list": READS,
-    "whoami": READS, "audit log": ADMIN_READS, "audit export {new}": ADMIN_READS, "audit verify": ADMIN_READS,
+    "whoami": READS, "status": READS, "audit log": ADMIN_READS, "audit export {new}": ADMIN_READS, "audit verify": ADMIN_READS,
     "audit anchor {new}": ADMIN_READS,
 }  # fmt: skip
 OWN = {"approvals comment 2 hello": READS, "token issue ci": READS}
