@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, quote_plus
 
-from drls_dagster.errors import DrlsError, UsageError
+from drls_dagster.errors import UsageError
+from drls_dagster.secret_source import read_secret
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-    from drls_dagster.settings import CatalogSettings, Settings
+from drls_dagster.settings import CatalogSettings, Settings
 
 Protocol = Literal["sql", "rest", "hive", "glue"]
 
@@ -60,7 +61,7 @@ def resolve_catalog(settings: Settings) -> CatalogConfig:
     """
     catalog = settings.catalog
     _refuse_credentials_in_the_open(catalog)
-    secrets = {name: _read_secret(name, source) for name, source in catalog.secrets.items()}
+    secrets = {name: read_secret(f"catalog.secrets.{name}", source) for name, source in catalog.secrets.items()}
     properties = {**catalog.properties, **secrets}
     protocol = _PROTOCOLS[catalog.type]
     uri = properties.pop("uri", None) or catalog.uri
@@ -123,23 +124,6 @@ def parse_sql_uri(uri: str) -> URL:
     if backend == "sqlite" and not Path(url.database).is_absolute():
         raise UsageError("catalog.uri: write the SQLite file's absolute path, sqlite:////folder/catalog.db.")
     return url.set(drivername=backend)
-
-
-def _read_secret(name: str, source: str) -> str:
-    kind, _, place = source.partition(":")
-    if not place or kind not in {"env", "file"}:
-        raise UsageError(f"catalog.secrets.{name} must be env:NAME or file:/path, never the value itself.")
-    if kind == "env":
-        if value := os.environ.get(place):
-            return value
-        raise DrlsError(f"catalog.secrets.{name}: the environment variable {place} is not set.")
-    try:
-        value = Path(place).expanduser().read_text().strip()
-    except OSError as error:
-        raise DrlsError(f"catalog.secrets.{name}: cannot read {place}: {error.strerror}.") from None
-    if not value:
-        raise DrlsError(f"catalog.secrets.{name}: {place} is empty.")
-    return value
 
 
 def _refuse_credentials_in_the_open(catalog: CatalogSettings) -> None:
