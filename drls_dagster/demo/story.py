@@ -27,7 +27,7 @@ def tell_story(settings: Settings, ctx: Context, token: str | None, example: Pat
 
     with ExitStack() as stack:
         with tell.scene("The Admin", "gives Ada and Grace accounts, and a pipeline to lead") as outcome:
-            name = versions.fresh_name(ctx, load_catalog(settings))
+            name = versions.fresh_name(ctx, load_catalog(settings), settings.pipeline_folder)
             players = stack.enter_context(cast(ctx, token, name))
             outcome.done(
                 f"{players.ada_name} and {players.grace_name} are LeadDataEngineers of {name}, of nothing else"
