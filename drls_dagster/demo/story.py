@@ -33,9 +33,9 @@ def tell_story(settings: Settings, ctx: Context, token: str | None, example: Pat
                 f"{players.ada_name} and {players.grace_name} are LeadDataEngineers of {name}, of nothing else"
             )
         stage = Stage(settings, players, name, (f"{name}.daily_delays", f"{name}.aircraft_use"))
-        first_release.write_it(stage, tell, example)
-        first_release.test_it(stage, tell)
-        first_release.release_it(stage, tell)
+        first_release.save_the_first(stage, tell, example)
+        first_release.approve_the_first(stage, tell)
+        first_release.release_the_first(stage, tell)
         released = stage.heads()
         later_releases.stop_the_second(stage, tell, example)
         later_releases.release_the_third(stage, tell, example)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,17 +34,17 @@ def _own_lifecycle(engine: settings.Settings, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("DRLS_LIFECYCLE__URL", f"sqlite:///{tmp_path / 'lifecycle.db'}")
     monkeypatch.setenv("DAGSTER_HOME", "")  # `drls run` sets it for its process, which here is that of the tests
     secret = engine.home / "secret"
-    kept = secret.read_bytes() if secret.exists() else None
-    secret.unlink(missing_ok=True)
+    kept = tmp_path / "kept"
+    if secret.exists():
+        shutil.move(secret, kept)
     catalog = load_catalog(engine)
     for namespace in ("my_flights", "my_flights__development"):
         for table in catalog.list_tables(namespace) if catalog.namespace_exists(namespace) else ():
             catalog.drop_table(table)
     yield
     secret.unlink(missing_ok=True)
-    if kept is not None:
-        secret.write_bytes(kept)
-        secret.chmod(0o600)
+    if kept.exists():
+        shutil.move(kept, secret)
 
 
 @pytest.mark.timeout(600)
@@ -51,12 +52,12 @@ def _own_lifecycle(engine: settings.Settings, tmp_path: Path, monkeypatch: pytes
 def test_the_story_can_be_typed(
     engine: settings.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(CHECKOUT)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(CHECKOUT / "examples")
     lay_out(Path(engine.landing_for("development")))
     for line in LINES:
-        line = line.replace("/tmp/my_flights", str(tmp_path / "my_flights"))
         if line.startswith("sed "):
-            subprocess.run(line, shell=True, check=True)
+            subprocess.run(["bash", "-c", line], check=True)
             continue
         said, _, command = line.rpartition(" | ")
         monkeypatch.setattr("sys.stdin", io.StringIO(said.removeprefix("echo ").strip("'") + "\n"))
