@@ -10,7 +10,7 @@ READY := .venv/.ready
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
 
-demo: $(READY) java ## Build and promote the example pipelines, in DRLS_HOME
+demo: $(READY) java ## Take the flights example to production and back, in DRLS_HOME
 	$(PYTHON) -m drls_dagster.cli.main demo
 
 up: $(READY) java ## Start Dagster and the lifecycle on this machine, until Ctrl-C

@@ -21,7 +21,7 @@ COMMANDS = {
     "audit": ("drls_dagster.cli.audit", "audit", "Read, check, export and anchor the audit log."),
     "completion": ("drls_dagster.cli.completion", "completion", "Print the completion script of a shell."),
     "db": ("drls_dagster.cli.db", "db", "Migrate, check and back up the lifecycle's database."),
-    "demo": ("drls_dagster.cli.demo", "demo", "Run the flights example from files to tables."),
+    "demo": ("drls_dagster.cli.demo", "demo", "Take the flights example to production and back."),
     "demote": ("drls_dagster.cli.releases", "demote", "Take a version out of UAT."),
     "doctor": ("drls_dagster.cli.doctor", "doctor", "Check this machine and DRLS_HOME, and say what to do."),
     "drift": ("drls_dagster.cli.drift", "drift", "Show writes that nobody answers for, and settle them."),

@@ -14,7 +14,7 @@ from lifecycle.domain.promotion import State
 _QUORUM = Policy(quorum="1 LeadDataEngineer")
 
 
-def write_it(stage: Stage, tell: Telling, example: Path) -> None:
+def save_the_first(stage: Stage, tell: Telling, example: Path) -> None:
     """Saved, run in development, and refused in production."""
     with tell.scene("Ada", "saves the flights pipeline as v1") as outcome:
         spec = versions.first(example, stage.name)
@@ -32,7 +32,7 @@ def write_it(stage: Stage, tell: Telling, example: Path) -> None:
         outcome.refused(stage.told(run.failure, "did not let"))
 
 
-def test_it(stage: Stage, tell: Telling) -> None:
+def approve_the_first(stage: Stage, tell: Telling) -> None:
     """Through QA into UAT, where it takes somebody else's approval."""
     with tell.scene("Ada", "promotes v1 to QA, which needs no approval, and runs it there: June") as outcome:
         stage.to_qa(1)
@@ -47,7 +47,7 @@ def test_it(stage: Stage, tell: Telling) -> None:
         outcome.done(stage.run_well(Environment.UAT, SUMMER))
 
 
-def release_it(stage: Stage, tell: Telling) -> None:
+def release_the_first(stage: Stage, tell: Telling) -> None:
     """Into production by moving refs, at the second attempt."""
     with tell.scene("Grace", "approves v1 for production, but meanwhile the Admin changed the policy") as outcome:
         request = stage.cast.ada.promotions.request(stage.name, 1, Environment.PRODUCTION, reason="first season")

@@ -103,14 +103,15 @@ class Stage:
         done = act()
         if done.plan.carry is not Carry.SNAPSHOT:
             raise Astray(f"request {done.id} should have moved refs, and did not: {done.plan.carry_reason}")
-        copied = self.weigh() - before
-        if copied != Weight(0, 0):
-            raise Astray(f"request {done.id} should have copied nothing, and wrote {copied.files} data files")
+        written = self.weigh() - before
+        if written.data_files or written.bytes:
+            raise Astray(f"request {done.id} should have copied nothing, and wrote {written.bytes} bytes of data")
         wanted = {table.table: table.candidate for table in done.plan.tables}
         if self.heads() != wanted:
             raise Astray(f"production should be at {wanted}, and is at {self.heads()}")
         return done, (
-            f"{copied.bytes} bytes copied, {copied.files} new data files of {before.files} ({before.bytes:,} bytes)"
+            f"{written.bytes} bytes copied, {written.data_files} data files written beside the "
+            f"{before.data_files} there are ({before.bytes:,} bytes), {written.metadata_files} metadata files"
         )
 
     def weigh(self) -> Weight:

@@ -27,15 +27,15 @@ def tell_story(settings: Settings, ctx: Context, token: str | None, example: Pat
 
     with ExitStack() as stack:
         with tell.scene("The Admin", "gives Ada and Grace accounts, and a pipeline to lead") as outcome:
-            name = versions.fresh_name(ctx, load_catalog(settings))
+            name = versions.fresh_name(ctx, load_catalog(settings), settings.pipeline_folder)
             players = stack.enter_context(cast(ctx, token, name))
             outcome.done(
                 f"{players.ada_name} and {players.grace_name} are LeadDataEngineers of {name}, of nothing else"
             )
         stage = Stage(settings, players, name, (f"{name}.daily_delays", f"{name}.aircraft_use"))
-        first_release.write_it(stage, tell, example)
-        first_release.test_it(stage, tell)
-        first_release.release_it(stage, tell)
+        first_release.save_the_first(stage, tell, example)
+        first_release.approve_the_first(stage, tell)
+        first_release.release_the_first(stage, tell)
         released = stage.heads()
         later_releases.stop_the_second(stage, tell, example)
         later_releases.release_the_third(stage, tell, example)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drls_dagster.assets.location import load_folder
 from drls_dagster.errors import DrlsError
 from lifecycle.spec import PipelineSpec, parse_pipeline
 
@@ -26,9 +27,10 @@ _WITH_WIND = (
 )
 
 
-def fresh_name(ctx: Context, catalog: Catalog) -> str:
-    """A name that no pipeline has or had (L16), and that is no namespace of the catalog either."""
-    taken = {namespace[0].removesuffix("__development") for namespace in catalog.list_namespaces()}
+def fresh_name(ctx: Context, catalog: Catalog, drafts: Path) -> str:
+    """A name that no pipeline has or had (L16), no file in the folder `drafts`, and no namespace of the catalog."""
+    taken = {namespace[0].partition("__")[0] for namespace in catalog.list_namespaces()}
+    taken |= {one.name for one in load_folder(drafts)}
     with ctx.store.read() as view:
         for number in itertools.count(1):
             name = _BASE if number == 1 else f"{_BASE}_{number}"

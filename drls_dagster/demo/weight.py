@@ -12,25 +12,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Weight:
-    """Data files of some tables, of all their snapshots and branches, and their size in bytes."""
+    """Files of some tables, of all their snapshots and branches. `bytes` are those of the data files."""
 
-    files: int
+    data_files: int
     bytes: int
+    metadata_files: int
 
     def __sub__(self, before: Weight) -> Weight:
-        return Weight(self.files - before.files, self.bytes - before.bytes)
+        return Weight(
+            self.data_files - before.data_files,
+            self.bytes - before.bytes,
+            self.metadata_files - before.metadata_files,
+        )
 
 
 def weigh(catalog: Catalog, tables: Sequence[str]) -> Weight:
-    """Lists the storage under each table, without its metadata folder."""
+    """Lists the storage under each table."""
     from pyarrow.fs import FileSelector, FileType
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
     sizes: list[int] = []
+    metadata_files = 0
     for name in tables:
         table = catalog.load_table(name)
         scheme, netloc, path = PyArrowFileIO.parse_location(table.location(), table.io.properties)
-        files = PyArrowFileIO(table.io.properties).fs_by_scheme(scheme, netloc)
-        found = files.get_file_info(FileSelector(f"{path}/data", recursive=True))
-        sizes += [one.size for one in found if one.type == FileType.File and not one.base_name.startswith(".")]
-    return Weight(len(sizes), sum(sizes))
+        storage = PyArrowFileIO(table.io.properties).fs_by_scheme(scheme, netloc)
+        for file in storage.get_file_info(FileSelector(path, recursive=True)):
+            # Hadoop writes a hidden checksum beside each file.
+            if file.type != FileType.File or file.base_name.startswith("."):
+                continue
+            if "/metadata/" in file.path.removeprefix(path):
+                metadata_files += 1
+            else:
+                sizes.append(file.size)
+    return Weight(len(sizes), sum(sizes), metadata_files)

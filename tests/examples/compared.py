@@ -10,13 +10,14 @@ from typing import Any
 import duckdb
 
 from drls_dagster.lakehouse.catalog import load_catalog
+from drls_dagster.lakehouse.naming import table_location
 from drls_dagster.settings import Settings
 
 
-def rows_of(settings: Settings, table: str, keys: list[str]) -> list[dict[str, Any]]:
-    """A table of the development environment, sorted by its keys."""
-    namespace, _, name = table.partition(".")
-    found = load_catalog(settings).load_table((f"{namespace}__development", name)).scan().to_arrow()
+def rows_of(settings: Settings, table: str, keys: list[str], environment: str = "development") -> list[dict[str, Any]]:
+    """What an environment sees of a table, sorted by its keys."""
+    location = table_location(environment, table)
+    found = load_catalog(settings).load_table(location.identifier).scan().use_ref(location.ref).to_arrow()
     return found.sort_by([(key, "ascending") for key in keys]).to_pylist()
 
 
