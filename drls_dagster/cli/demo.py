@@ -46,8 +46,14 @@ def _tell(settings: Settings, landing: str, as_json: bool) -> None:
     ctx = open_context(settings, adapters(), lambda started: welcome(settings, started))
     try:
         with FileLock(settings.home / "demo.lock", timeout=0):
-            _prepare(settings, landing)
-            stage = tell_story(settings, ctx, kept_token(settings), examples_folder() / PIPELINE, telling)
+            stage = tell_story(
+                settings,
+                ctx,
+                kept_token(settings),
+                examples_folder() / PIPELINE,
+                telling,
+                lambda: _prepare(settings, landing),
+            )
     except Timeout:
         raise DrlsError(f"another drls demo plays in {settings.home}; wait until it is over") from None
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +19,18 @@ if TYPE_CHECKING:
     from lifecycle.usecases.context import Context
 
 
-def tell_story(settings: Settings, ctx: Context, token: str | None, example: Path, tell: Telling) -> Stage:
+def tell_story(
+    settings: Settings,
+    ctx: Context,
+    token: str | None,
+    example: Path,
+    tell: Telling,
+    prepare: Callable[[], None] = lambda: None,
+) -> Stage:
     """Plays every scene in this home, on a pipeline and with accounts of its own; `token` is an Admin's.
 
-    The engine should run. Raises Astray at the first thing that does not go as told, and whatever refuses.
+    `prepare` brings what runs need, the data and the engine, once it is known that the token is one.
+    Raises Astray at the first thing that does not go as told, and whatever refuses.
     """
     from drls_dagster.lakehouse.catalog import load_catalog
 
@@ -32,6 +41,7 @@ def tell_story(settings: Settings, ctx: Context, token: str | None, example: Pat
             outcome.done(
                 f"{players.ada_name} and {players.grace_name} are LeadDataEngineers of {name}, of nothing else"
             )
+        prepare()
         stage = Stage(settings, players, name, (f"{name}.daily_delays", f"{name}.aircraft_use"))
         first_release.save_the_first(stage, tell, example)
         first_release.approve_the_first(stage, tell)

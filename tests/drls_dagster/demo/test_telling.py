@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 
 import pyarrow as pa
 import pytest
@@ -13,7 +14,10 @@ from drls_dagster.demo import Astray, Stage, Telling
 from drls_dagster.demo.weight import Weight, weigh
 from drls_dagster.errors import UsageError
 from drls_dagster.lakehouse.catalog import load_catalog
+from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Role
+from lifecycle.usecases.context import Context
 
 
 def test_a_scene_is_told_with_its_number_its_time_and_what_came_of_it() -> None:
@@ -94,3 +98,26 @@ def test_a_story_that_goes_astray_ends_with_1_and_the_scenes_so_far(
     said = capsys.readouterr()
     assert "flights_demo v1, sha256:" in said.out
     assert "Error: the run in development failed: " in said.err.splitlines()[-1]
+
+
+def test_a1_without_an_admins_token_the_demo_is_refused_and_changes_nothing(
+    settings: Settings,
+    ctx: Context,
+    admin: LocalLifecycle,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    admin.people.add("vic")
+    admin.people.grant(Role.LEAD, person="vic")
+    admin.people.set_password("vic", "correct horse battery")
+    issued = admin.sign_in("vic", "correct horse battery", timedelta(minutes=5))
+    (settings.home / "secret").unlink()
+    for given, told in (("", "nobody is signed in"), (issued.secret, "adding an account needs the role Admin")):
+        monkeypatch.setenv("DRLS_TOKEN", given)
+        assert run(["demo"]) == 1
+        error = capsys.readouterr().err
+        assert told in error
+        assert error.count("\n") == 1
+    assert [person.name for person in admin.people.list()] == ["admin", "vic"]
+    assert not (settings.home / "engine").exists()
+    assert not (settings.home / "landing").exists()

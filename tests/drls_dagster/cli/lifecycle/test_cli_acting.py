@@ -16,7 +16,7 @@ from tests.drls_dagster.cli.lifecycle.shell import Shell
 ELSEWHERE = {
     "completion": "prints a script",
     "db": "for whoever owns the database's files",
-    "demo": "runs files in development",
+    "demo": "starts an engine; tests/drls_dagster/demo has who may",
     "doctor": "looks at this machine",
     "engine": "processes of this machine's user",
     "login": "is how one becomes somebody",
