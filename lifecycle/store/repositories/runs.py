@@ -207,9 +207,12 @@ class Runs:
             query = query.where(ReceiptRow.id.in_(list(ids)))
         return self._tx.many(Receipt, query.order_by(ReceiptRow.id))
 
-    def receipts_on(self, table: str, ref: str) -> tuple[Receipt, ...]:
-        """Everything that was published to this ref of this table, oldest first."""
-        query = select(*_RECEIPT).where(ReceiptRow.table_name == table, ReceiptRow.ref == ref)
+    def receipts_on(self, table: str, environment: Environment) -> tuple[Receipt, ...]:
+        """Everything that was published to this table in an environment, oldest first.
+
+        Not by the ref: development and production both publish to `main`, of different tables of one name.
+        """
+        query = select(*_RECEIPT).where(ReceiptRow.table_name == table, ReceiptRow.environment == environment.value)
         return self._tx.many(Receipt, query.order_by(ReceiptRow.id))
 
     def add_drift(self, **values: Any) -> Drift:
