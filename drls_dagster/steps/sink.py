@@ -17,6 +17,7 @@ from drls_dagster.engine.session import interrupt
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.columns import iceberg_schema
+from drls_dagster.lakehouse.earlier_layout import values_over_earlier_files
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
 from drls_dagster.lakehouse.prepare import prepare_table, refuse_foreign
@@ -121,6 +122,7 @@ def _once(
     with _run_branch(run, table, location, start) as branch:
         at("branched")
         plan = WritePlan(
+            catalog=run.settings.catalog.name,
             target=".".join(f"`{part}`" for part in (run.settings.catalog.name, *location.identifier)),
             branch=branch,
             sink=sink,
@@ -129,6 +131,7 @@ def _once(
             window=run.window,
             whole=prepared.rebuilt,
             summary=_summary(run, sink, reads),
+            over_earlier=values_over_earlier_files(table, start) if sink.mode == "overwrite_partitions" else (),
         )
         with frames.reading(upstream, reads):
             write(spark, frame, plan)
