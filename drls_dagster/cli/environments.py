@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Lifecycle
     from drls_dagster.lifecycle_client.results import HoldInfo
     from lifecycle.domain.policy import HoldKind
+    from lifecycle.domain.releases import TableThen
 
 lift_option = click.option("--lift", is_flag=True, help="End it.")
 hold_reason_option = click.option("--reason", default="", help="Why; people see it as long as it holds.")
@@ -36,9 +37,14 @@ hold_reason_option = click.option("--reason", default="", help="Why; people see 
 @click.option("--at", type=moment_type, help="What was active then; UTC unless it says otherwise.")
 @json_option
 def env(environment: Environment | None, pipeline: str | None, at: datetime | None, as_json: bool) -> None:
-    """Show which version is active where, and every freeze and stop."""
+    """Show which version is active where, and every freeze and stop.
+
+    For production also how its tables stood: at which snapshot, since when, written by which run from which inputs.
+    """
     with lifecycle() as client:
-        active = client.environments.active(environment, pipeline=pipeline, at=at)
+        active = client.environments.active(
+            environment, pipeline=pipeline, at=at, tables=environment is Environment.PRODUCTION
+        )
         holds = [one for one in client.environments.holds() if environment in (None, one.environment)]
     if as_json:
         print_json(
@@ -49,13 +55,14 @@ def env(environment: Environment | None, pipeline: str | None, at: datetime | No
         )
         return
     print_table(
-        ["environment", "pipeline", "version", "label", "since", "digest"],
+        ["environment", "pipeline", "version", "label", "approved by", "since", "digest"],
         [
             (
                 one.environment.value,
                 one.pipeline,
                 one.version,
                 one.label.value,
+                ", ".join(one.approved_by) or "-",
                 short_time(one.since),
                 short_digest(one.digest),
             )
@@ -63,8 +70,25 @@ def env(environment: Environment | None, pipeline: str | None, at: datetime | No
         ],
         right=["version"],
     )
+    tables = [table for one in active for table in one.tables]
+    if environment is Environment.PRODUCTION and tables:
+        click.echo()
+        print_table(
+            ["table", "snapshot", "since", "written by", "from"],
+            [_stood(table) for table in tables],
+            right=["snapshot"],
+        )
     for hold in holds:
         click.echo(f"{hold.kind.value} {hold.id}: {_scope(hold)}, {hold.reason} ({hold.set_by})")
+
+
+def _stood(table: TableThen) -> tuple[str, ...]:
+    """A row for people: `v2 in run 1f3c…` wrote the snapshot, `(request 7)` brought it here."""
+    wrote = f"v{table.version} in run {table.run_id[:8]}" if table.run_id else "others" if table.snapshot else "-"
+    brought = f" (request {table.request})" if table.request is not None else ""
+    inputs = [f"{one.name}@{one.snapshot}" if one.snapshot is not None else one.name for one in table.inputs]
+    since = short_time(table.since) if table.since else "never"
+    return (table.table, str(table.snapshot or "-"), since, wrote + brought, ", ".join(inputs) or "-")
 
 
 @click.command()

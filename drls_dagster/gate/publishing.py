@@ -57,6 +57,11 @@ class Permitted:
         if not answer.allowed:
             raise GateRefused(refusal(self.settings, self.spec.name, admission.environment, answer.reason))
 
+    def gave_up(self, owner: str, table: str) -> bool:
+        with self._ctx.store.read() as view:
+            writes = view.pipelines.owners([table], but=self.admission.pipeline_id).get(table)
+            return writes != owner and view.pipelines.find(owner) is not None
+
     @contextmanager
     def publishing(self, publication: Publication) -> Iterator[None]:
         """A permit around a compare-and-set, and its receipt afterwards.

@@ -51,6 +51,18 @@ def refuse_foreign(table: Table, pipeline: str) -> None:
         )
 
 
+def take_over(catalog: Catalog, table: Table, pipeline: str) -> Table:
+    """The table with `pipeline` as its owner, once the one before has given it up (D11)."""
+
+    def attempt() -> Table:
+        fresh = catalog.load_table(table.name())
+        with fresh.transaction() as change:
+            change.set_properties({OWNER: pipeline})
+        return fresh
+
+    return commit_with_retry(attempt, what=f"owner of {'.'.join(table.name())}")
+
+
 def prepare_table(
     catalog: Catalog, location: TableLocation, sink: SinkNode, frame: Schema, pipeline: str, *, free: bool
 ) -> Prepared:

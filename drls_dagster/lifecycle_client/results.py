@@ -13,6 +13,7 @@ from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Comment, Decision, Promotion, State, Verdict
+from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift, Session, SessionState
 from lifecycle.domain.version import Label
 
@@ -140,7 +141,10 @@ class RequestDetail(Request):
 
 
 class Active(Frozen):
-    """A version that is, or was (`until`), active in an environment."""
+    """A version that is, or was (`until`), active in an environment.
+
+    `tables` is how production's stood at the time that was asked for; empty elsewhere, and where nobody asked.
+    """
 
     environment: Environment
     pipeline: str
@@ -151,6 +155,8 @@ class Active(Frozen):
     request: int | None
     since: datetime
     until: datetime | None
+    approved_by: tuple[str, ...] = ()
+    tables: tuple[TableThen, ...] = ()
 
 
 class HoldInfo(Frozen):

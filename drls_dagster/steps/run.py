@@ -61,6 +61,10 @@ class Gate(Protocol):
         """Before each step. Raises DrlsError when the run may not go on."""
         ...
 
+    def gave_up(self, owner: str, table: str) -> bool:
+        """Whether the pipeline `owner`, known to the lifecycle, writes `table` in no active version any more (D11)."""
+        ...
+
     def publishing(self, publication: Publication) -> AbstractContextManager[None]:
         """Around the compare-and-set. Raises DrlsError where it must not happen."""
         ...

@@ -17,9 +17,10 @@ from drls_dagster.engine.session import interrupt
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.columns import iceberg_schema
+from drls_dagster.lakehouse.earlier_layout import values_over_earlier_files
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
-from drls_dagster.lakehouse.prepare import prepare_table, refuse_foreign
+from drls_dagster.lakehouse.prepare import OWNER, prepare_table, refuse_foreign, take_over
 from drls_dagster.lakehouse.separate import find, load_if_exists, may_reshape
 from drls_dagster.ledger import Receipt
 from drls_dagster.steps.checks import CheckResult, evaluate, evidence_of
@@ -74,7 +75,7 @@ def run_sink(
     for number in range(TRIES):
         location, table = find(run.catalog, run.environment, sink.table)
         if table is not None:
-            refuse_foreign(table, run.spec.name)
+            table = _owned(run, sink, table)
         base = refs.read_head(table, location.ref) if table is not None else None
         own = refs.head(table, location.ref) if table is not None else None
         epoch = FIRST if number == 0 else f"{sink.id}.{number}"
@@ -121,6 +122,7 @@ def _once(
     with _run_branch(run, table, location, start) as branch:
         at("branched")
         plan = WritePlan(
+            catalog=run.settings.catalog.name,
             target=".".join(f"`{part}`" for part in (run.settings.catalog.name, *location.identifier)),
             branch=branch,
             sink=sink,
@@ -129,6 +131,7 @@ def _once(
             window=run.window,
             whole=prepared.rebuilt,
             summary=_summary(run, sink, reads),
+            over_earlier=values_over_earlier_files(table, start) if sink.mode == "overwrite_partitions" else (),
         )
         with frames.reading(upstream, reads):
             write(spark, frame, plan)
@@ -229,6 +232,17 @@ def clear_debris(run: PipelineRun, location: TableLocation) -> None:
             refs.drop_branch(run.catalog, table, left.branch)
         run.ledger.close_branch(location.name, left.branch)
         run.log(f"dropped branch {left.branch} of {location.name}, left by run {left.run_key}")
+
+
+def _owned(run: PipelineRun, sink: SinkNode, table: Table) -> Table:
+    """The table as this pipeline's own, taken over from one that has given it up. Raises ForeignTable (D11)."""
+    owner = table.properties.get(OWNER)
+    given_up = owner not in (None, run.spec.name) and run.gate is not None and run.gate.gave_up(owner, sink.table)
+    if given_up:
+        run.log(f"sink '{sink.id}' takes {'.'.join(table.name())} over from pipeline '{owner}'")
+        return take_over(run.catalog, table, run.spec.name)
+    refuse_foreign(table, run.spec.name)
+    return table
 
 
 def _published_before(run: PipelineRun, sink: SinkNode, table: Table | None, head: int | None) -> Snapshot | None:

@@ -10,6 +10,7 @@ from pyiceberg.types import IcebergType, ListType, MapType, NestedField, StructT
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.columns import spark_ddl
+from drls_dagster.lakehouse.earlier_layout import PartitionValue
 from drls_dagster.steps.window import Window
 from lifecycle.spec import SinkNode
 
@@ -25,6 +26,7 @@ _CONF = "spark.sql.iceberg.snapshot-property."
 class WritePlan:
     """What is written where; the frame's columns by lower-case name."""
 
+    catalog: str
     target: str  # quoted table name, catalog first
     branch: str
     sink: SinkNode
@@ -33,6 +35,7 @@ class WritePlan:
     window: Window | None
     whole: bool  # the table is rebuilt: everything in it is replaced
     summary: Mapping[str, str]
+    over_earlier: Sequence[PartitionValue] = ()  # the partition fields, where files lie in an earlier partitioning
 
     @property
     def branch_name(self) -> str:
@@ -40,7 +43,7 @@ class WritePlan:
 
 
 def write(spark: SparkSession, frame: DataFrame, plan: WritePlan) -> None:
-    """One sink write. The branch has one new snapshot afterwards, two where whole files could not be replaced.
+    """One sink write. The branch has one new snapshot afterwards, two where files had to be rewritten before.
 
     Raises DrlsError for rows outside of the run's window, and for keys that repeat in a merge.
     """
@@ -57,7 +60,7 @@ def write(spark: SparkSession, frame: DataFrame, plan: WritePlan) -> None:
         elif plan.sink.mode == "merge":
             _merge(spark, rows, plan)
         elif plan.window is None:
-            _with_summary(rows, plan).overwritePartitions()
+            _overwrite_partitions(rows, plan)
         else:
             _overwrite_window(spark, rows, plan, plan.window)
     except PySparkException as error:
@@ -112,6 +115,23 @@ def _with_summary(rows: DataFrame, plan: WritePlan) -> DataFrameWriterV2:
     for key, value in plan.summary.items():
         writer = writer.option(f"snapshot-property.{key}", value)
     return writer
+
+
+def _overwrite_partitions(rows: DataFrame, plan: WritePlan) -> None:
+    """Replace the partitions that the result has rows of.
+
+    Iceberg compares partitions within one partitioning only, and would leave the rows of files in an earlier one beside
+    the new ones (as HIVE-26133 tells): these go first, with a snapshot of their own.
+    """
+    from pyspark.sql.connect.functions import builtin as f
+
+    if plan.over_earlier:
+        values = [f.expr(value.sql(plan.catalog)).alias(f"p{n}") for n, value in enumerate(plan.over_earlier)]
+        target = f"branch_{plan.branch}"
+        same = [f"{value.sql(plan.catalog, target)} <=> s.p{n}" for n, value in enumerate(plan.over_earlier)]
+        merge = rows.select(*values).distinct().alias("s").mergeInto(plan.branch_name, f.expr(" AND ".join(same)))
+        merge.whenMatched().delete().merge()
+    _with_summary(rows, plan).overwritePartitions()
 
 
 def _overwrite_window(spark: SparkSession, rows: DataFrame, plan: WritePlan, window: Window) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.model import Frozen
+from lifecycle.domain.model import Frozen, SnapshotId
+from lifecycle.domain.run import InputRead
 from lifecycle.domain.version import Deployment, Label
 
 ROLLBACK = "rollback"
@@ -43,3 +44,20 @@ class Release(Frozen):
     promotion_id: int | None
     author: str | None
     approvers: tuple[str, ...] = ()
+
+
+class TableThen(Frozen):
+    """A table of production as it stood at a time: since when at which snapshot, and where that came from.
+
+    `run_id`, the number `version` and `inputs` are of the run that wrote the snapshot, wherever it ran; `request`
+    brought it here, where no run published it here itself. All of them are missing of a table that was never
+    published (no `snapshot` either), and the first three where a Lead adopted what others had written (L15).
+    """
+
+    table: str
+    snapshot: SnapshotId | None = None
+    since: datetime | None = None
+    version: int | None = None
+    run_id: str | None = None
+    request: int | None = None
+    inputs: tuple[InputRead, ...] = ()

@@ -97,7 +97,7 @@ def _is_known(view: View, deployment: Deployment, table: str, head: int | None) 
 def _explained(view: View, table: str, deployment: Deployment) -> frozenset[int | None]:
     """The heads that somebody answers for. Empty when DRLS has never written this ref."""
     environment = deployment.environment
-    receipts = view.runs.receipts_on(table, environment.ref)
+    receipts = view.runs.receipts_on(table, environment)
     known: set[int | None] = {receipt.snapshot for receipt in receipts} | {one.base for one in receipts}
     session = view.runs.newest_session(deployment.pipeline_id, environment, deployment.version_id)
     if session is not None and session.state is SessionState.OPEN:

@@ -138,9 +138,8 @@ def _data(
     """Per table that the active release wrote: back to the base of its first publish."""
     tables: list[TablePlan] = []
     undone: list[UndonePublish] = []
-    ref = Environment.PRODUCTION.ref
     for name in view.pipelines.tables(active.version_id):
-        written = [one for one in view.runs.receipts_on(name, ref) if one.at >= active.started_at]
+        written = [one for one in view.runs.receipts_on(name, Environment.PRODUCTION) if one.at >= active.started_at]
         if not written or written[0].base is None:
             continue
         facts = plane.table(name, Environment.PRODUCTION)

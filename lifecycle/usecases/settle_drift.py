@@ -52,7 +52,7 @@ def settle_drift(
 
 
 def _newest_receipt(view: View, drift: Drift) -> int | None:
-    receipts = view.runs.receipts_on(drift.table_name, drift.ref)
+    receipts = view.runs.receipts_on(drift.table_name, drift.environment)
     return receipts[-1].snapshot if receipts else None
 
 

@@ -180,7 +180,7 @@ def test_l11_a_lost_receipt_is_found_on_the_branch(life: Life) -> None:
     life.clock.advance(minutes=9)
     reconcile(life.ctx, SETUP)
     with life.store.read() as view:
-        assert [one.snapshot for one in view.runs.receipts_on(DAILY, "qa")] == [asked.candidate]
+        assert [one.snapshot for one in view.runs.receipts_on(DAILY, QA)] == [asked.candidate]
 
 
 def test_l13_a_rollback_with_data_lists_what_it_undoes_and_goes_back(life: Life) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from lab import Lab
+from lifecycle_lab import LifecycleLab
 
 from drls_dagster.settings import Settings
 
@@ -24,6 +25,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def lab(engine: Settings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """Tables, files and pipelines of this test alone."""
     monkeypatch.setenv("DRLS_HOME", str(engine.home))
-    stem = re.sub(r"\W+", "_", request.node.name).lower()[:30].strip("_")
-    with Lab(engine, stem) as made:
+    with Lab(engine, _stem(request)) as made:
         yield made
+
+
+@pytest.fixture
+def life(engine: Settings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[LifecycleLab]:
+    """Tables, files and one pipeline of this test alone, with the lifecycle that all tests share."""
+    monkeypatch.setenv("DRLS_HOME", str(engine.home))
+    monkeypatch.setenv("DAGSTER_HOME", str(engine.home / "dagster"))  # what runs set is put back
+    with LifecycleLab(engine, _stem(request)) as made:
+        yield made
+
+
+def _stem(request: pytest.FixtureRequest) -> str:
+    return re.sub(r"\W+", "_", request.node.name).lower()[:30].strip("_")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 import pyarrow as pa
@@ -110,7 +110,7 @@ class Lab:
         self._instance: dg.DagsterInstance | None = None
         self._session: engine_session.EngineSession | None = None
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         self.landing.mkdir(parents=True)
         return self
 
@@ -238,7 +238,7 @@ class Lab:
             reexecution_options=options,
             asset_selection=[key(node) for node in select] if select else None,
         ) as result:
-            return _ran(result, {key(node.id): node.id for node in spec.nodes if node.type != "monitor"})
+            return ran_of(result, {key(node.id): node.id for node in spec.nodes if node.type != "monitor"})
 
     def key_of(self, spec: PipelineSpec) -> Callable[[str], dg.AssetKey]:
         return lambda node: node_key(spec, node, ENVIRONMENT, self.settings.catalog.name)
@@ -301,7 +301,8 @@ def job_of(path: str, home: str) -> dg.JobDefinition:
     return compile_pipeline(spec, ENVIRONMENT, settings, search_path=(file.parent,)).resolve_job_def(spec.name)
 
 
-def _ran(result: dg.JobExecutionResult, nodes: Mapping[dg.AssetKey, str]) -> Ran:
+def ran_of(result: dg.JobExecutionResult | dg.ExecuteInProcessResult, nodes: Mapping[dg.AssetKey, str]) -> Ran:
+    """What Dagster tells of a run; `nodes` are the ids of its assets."""
     ran = Ran(result.run_id, result.success)
     for event in result.all_events:
         if event.is_step_failure:

@@ -22,6 +22,7 @@ from drls_dagster.lifecycle_client.results import (
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Hold, HoldKind, Policy, PolicyRevision
 from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift, Session
 from lifecycle.domain.version import Deployment
 from lifecycle.usecases.rollback_release import RollbackPlan
@@ -36,13 +37,24 @@ class HttpEnvironments(Environments):
         self._session = session
 
     def active(
-        self, environment: Environment | None = None, *, pipeline: str | None = None, at: datetime | None = None
+        self,
+        environment: Environment | None = None,
+        *,
+        pipeline: str | None = None,
+        at: datetime | None = None,
+        tables: bool = False,
     ) -> tuple[Active, ...]:
         if pipeline is not None:
             self._session.get(f"/api/pipeline-defs/{pipeline}")
-        found = self._session.get("/api/environments", at=at and at.isoformat())["items"]
+        asked = {"at": at and at.isoformat(), "tables": tables or None}
+        found = self._session.get("/api/environments", **asked)["items"]
         return tuple(
-            _active(Deployment.model_validate(one["deployment"]), one["pipeline"], one["version"])
+            _active(Deployment.model_validate(one["deployment"]), one["pipeline"], one["version"]).model_copy(
+                update={
+                    "approved_by": tuple(one["approved_by"]),
+                    "tables": tuple(TableThen.model_validate(table) for table in one["tables"]),
+                }
+            )
             for one in found
             if environment in (None, one["environment"]) and pipeline in (None, one["pipeline"])
         )

@@ -18,9 +18,14 @@ class Environments(ABC):
 
     @abstractmethod
     def active(
-        self, environment: Environment | None = None, *, pipeline: str | None = None, at: datetime | None = None
+        self,
+        environment: Environment | None = None,
+        *,
+        pipeline: str | None = None,
+        at: datetime | None = None,
+        tables: bool = False,
     ) -> tuple[Active, ...]:
-        """What is active, or was at `at` (aware)."""
+        """What is active, or was at `at` (aware), approved by whom; with production's `tables` as they stood then."""
 
     @abstractmethod
     def loaded(self, environment: Environment) -> Mapping[str, str] | None:

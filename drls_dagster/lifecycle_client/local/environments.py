@@ -27,6 +27,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.demote_version import demote_version
 from lifecycle.usecases.holding import lift_hold, set_hold
+from lifecycle.usecases.releases_then import approvers_of, tables_then
 from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release
 from lifecycle.usecases.set_policy import set_policy
@@ -43,7 +44,12 @@ class LocalEnvironments(Environments):
         self._ctx = session.ctx
 
     def active(
-        self, environment: Environment | None = None, *, pipeline: str | None = None, at: datetime | None = None
+        self,
+        environment: Environment | None = None,
+        *,
+        pipeline: str | None = None,
+        at: datetime | None = None,
+        tables: bool = False,
     ) -> tuple[Active, ...]:
         actor = self._session.acting(TokenScope.READ)
         with self._ctx.store.read() as view:
@@ -52,7 +58,12 @@ class LocalEnvironments(Environments):
                 require(view, actor, Role.VIEWER, target_of(view, wanted), "looking at a pipeline")
             names = Names(view)
             return tuple(
-                names.active(one)
+                names.active(one).model_copy(
+                    update={
+                        "approved_by": approvers_of(view, one),
+                        "tables": tables_then(view, one, at) if tables else (),
+                    }
+                )
                 for where in ([environment] if environment else Environment)
                 for one in view.deployments.of(where, at)
                 if (wanted is None or one.pipeline_id == wanted.id) and sees(view, actor, one.pipeline_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -26,13 +27,15 @@ from lifecycle.app.api.models import (
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action, Answer
 from lifecycle.domain.policy import Hold, HoldKind, Policy, PolicyRevision
-from lifecycle.domain.promotion import Promotion, Verdict
+from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift, Session
 from lifecycle.domain.version import Deployment
 from lifecycle.errors import Conflict, Invalid, NotFound
 from lifecycle.store.unit import View
 from lifecycle.usecases.holding import lift_hold, set_hold
 from lifecycle.usecases.may import may
+from lifecycle.usecases.releases_then import approvers_of, tables_then
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.settle_drift import settle_drift
@@ -44,11 +47,14 @@ Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 @router.get("/environments")
-def environments(ctx: Ctx, who: Who, at: AwareDatetime | None = None) -> Page[Running]:
-    """Which version is active where, approved by whom and since when; now, or `at` a past time."""
+def environments(ctx: Ctx, who: Who, at: AwareDatetime | None = None, tables: bool = False) -> Page[Running]:
+    """Which version is active where, approved by whom and since when; now, or `at` a past time.
+
+    `tables`: of production also on which snapshots its tables stood, since when, and from which inputs they were made.
+    """
     with ctx.store.read() as view:
         found = [
-            _running(view, one)
+            _running(view, one, tables_then(view, one, at) if tables else ())
             for where in Environment
             for one in view.deployments.of(where, at)
             if sees(view, who, one.pipeline_id)
@@ -219,9 +225,7 @@ def _drift(ctx: Ctx, drift: Drift) -> DriftView:
         return DriftView(drift=drift, pipeline=view.pipelines.get(drift.pipeline_id).name)
 
 
-def _running(view: View, one: Deployment) -> Running:
-    approved = view.promotions.decisions(one.promotion_id) if one.promotion_id is not None else ()
-    names = [view.people.get(each.person).name for each in approved if each.verdict is Verdict.APPROVE]
+def _running(view: View, one: Deployment, tables: Sequence[TableThen]) -> Running:
     return Running(
         environment=one.environment,
         pipeline=view.pipelines.get(one.pipeline_id).name,
@@ -230,6 +234,7 @@ def _running(view: View, one: Deployment) -> Running:
         label=one.label,
         since=one.started_at,
         promotion=one.promotion_id,
-        approved_by=names,
+        approved_by=list(approvers_of(view, one)),
+        tables=list(tables),
         deployment=one,
     )

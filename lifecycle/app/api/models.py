@@ -13,6 +13,7 @@ from lifecycle.domain.environment import Environment, Role, Stage
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.policy import Hold, PolicyRevision
 from lifecycle.domain.promotion import Comment, Decision, Promotion, Verdict
+from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift
 from lifecycle.domain.version import Deployment, Label, Version
 
@@ -191,6 +192,7 @@ class Running(BaseModel):
     since: datetime
     promotion: int | None
     approved_by: list[str]
+    tables: list[TableThen]
     deployment: Deployment
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import (
@@ -19,7 +20,7 @@ from lifecycle.domain.run import (
     SessionState,
 )
 from lifecycle.errors import Conflict, NotFound
-from lifecycle.store.tables import AdmissionRow, DriftRow, PermitRow, ReceiptRow, SessionRow
+from lifecycle.store.tables import AdmissionRow, DriftRow, PermitRow, ReceiptRow, SessionRow, SinkTableRow, VersionRow
 from lifecycle.store.tx import Tx, by
 
 _ADMISSION = tuple(AdmissionRow.__table__.columns)
@@ -219,10 +220,41 @@ class Runs:
             query = query.where(ReceiptRow.id.in_(list(ids)))
         return self._tx.many(Receipt, query.order_by(ReceiptRow.id))
 
-    def receipts_on(self, table: str, ref: str) -> tuple[Receipt, ...]:
-        """Everything that was published to this ref of this table, oldest first."""
-        query = select(*_RECEIPT).where(ReceiptRow.table_name == table, ReceiptRow.ref == ref)
+    def receipts_on(self, table: str, environment: Environment) -> tuple[Receipt, ...]:
+        """Everything that was published to this table in an environment, oldest first.
+
+        Not by the ref: development and production both publish to `main`, of different tables of one name.
+        """
+        query = select(*_RECEIPT).where(ReceiptRow.table_name == table, ReceiptRow.environment == environment.value)
         return self._tx.many(Receipt, query.order_by(ReceiptRow.id))
+
+    def published(self, pipeline_id: int, environment: Environment, at: datetime) -> tuple[Receipt, ...]:
+        """The newest receipt of each table that a pipeline had published in an environment by `at`."""
+        tables = (
+            select(SinkTableRow.name)
+            .join(VersionRow, VersionRow.id == SinkTableRow.version_id)
+            .where(VersionRow.pipeline_id == pipeline_id)
+        )
+        newest = (
+            select(func.max(ReceiptRow.id))
+            .where(
+                # There is an index by table, none by pipeline.
+                ReceiptRow.table_name.in_(tables),
+                ReceiptRow.pipeline_id == pipeline_id,
+                ReceiptRow.environment == environment.value,
+                ReceiptRow.at <= at,
+            )
+            .group_by(ReceiptRow.table_name)
+        )
+        query = select(*_RECEIPT).where(ReceiptRow.id.in_(newest))
+        return self._tx.many(Receipt, query.order_by(ReceiptRow.table_name))
+
+    def written_by(self, table: str, snapshot: int) -> Receipt | None:
+        """The receipt of the run that wrote a snapshot; None where no run of DRLS did."""
+        query = select(*_RECEIPT).where(
+            ReceiptRow.table_name == table, ReceiptRow.snapshot == snapshot, ReceiptRow.permit_id.is_not(None)
+        )
+        return self._tx.one(Receipt, query.order_by(ReceiptRow.id))
 
     def add_drift(self, **values: Any) -> Drift:
         return self.drift(self._tx.insert(DriftRow, state="open", reason="", found_at=self._tx.now, **values))
@@ -252,6 +284,16 @@ class Runs:
             DriftRow.found.is_not(None),
         )
         return frozenset(self._tx.values(query))
+
+    def adopted_by(self, pipeline_id: int, environment: Environment, at: datetime) -> tuple[Drift, ...]:
+        """What was adopted of a pipeline's tables until `at`, oldest first."""
+        query = select(*DriftRow.__table__.columns).where(
+            DriftRow.pipeline_id == pipeline_id,
+            DriftRow.environment == environment.value,
+            DriftRow.state == "adopted",
+            DriftRow.closed_at <= at,
+        )
+        return self._tx.many(Drift, query.order_by(DriftRow.closed_at, DriftRow.id))
 
     def close_drift(self, drift: Drift, state: str, reason: str, by: int | None) -> None:
         changed = self._tx.update(

@@ -161,7 +161,7 @@ def test_publish_against_promote(life: Life, together) -> None:
     published = statuses[0] == 200
     assert (published, state) in [(True, State.STALE), (False, State.DONE)]
     with life.store.read() as view:
-        receipts = view.runs.receipts_on("flights.daily", "main")
+        receipts = view.runs.receipts_on("flights.daily", PRODUCTION)
         assert receipts[-1].snapshot == life.plane.head("flights.daily", "main")
     check_log(life)
 

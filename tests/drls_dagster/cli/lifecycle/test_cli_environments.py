@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lifecycle.domain.environment import Environment
 from tests.drls_dagster.cli.lifecycle.shell import Shell
 
 
@@ -17,6 +18,37 @@ def test_env_says_what_is_active_where_now_and_then(shell: Shell) -> None:
     assert [one["version"] for one in before["active"]] == [1]
     assert "development" in shell("env", by="vic").out
     assert "is no time" in shell("env", "--at", "yesterday", fails=2).err
+
+
+def test_env_says_how_productions_tables_stood_and_where_that_came_from(shell: Shell) -> None:
+    shell.save()
+    before = shell.clock.now().isoformat()
+    shell.clock.advance(hours=1)
+    shell.to_production()
+    promoted = shell.clock.now()
+    in_uat = [shell.plane.head(table, "uat") for table in ("flights.daily", "flights.late")]
+    shell.clock.advance(hours=1)
+    shell.run_in(Environment.PRODUCTION)
+    assert shell("env", "production", "--at", before, "--json").json["active"] == []
+
+    (then,) = shell("env", "production", "--at", promoted.isoformat(), "--json", by="vic").json["active"]
+    assert then["approved_by"] == ["lea"]
+    assert then["request"] is not None
+    assert [(one["table"], int(one["snapshot"])) for one in then["tables"]] == [
+        ("flights.daily", in_uat[0]),
+        ("flights.late", in_uat[1]),
+    ]
+    raw = shell.plane.head("flights_raw.flights", "main")
+    for one in then["tables"]:
+        assert (one["version"], one["request"], one["since"]) == (1, then["request"], then["since"])
+        assert one["run_id"].endswith("-run-1")
+        assert [(read["name"], int(read["snapshot"])) for read in one["inputs"]] == [("flights_raw.flights", raw)]
+    (now,) = shell("env", "production", "--json").json["active"]
+    assert int(now["tables"][0]["snapshot"]) == shell.plane.head("flights.daily", "main") != in_uat[0]
+    assert now["tables"][0]["request"] is None
+    shown = shell("env", "production").out
+    assert f"flights_raw.flights@{raw}" in shown
+    assert "lea" in shown
 
 
 def test_demote_takes_a_version_out_of_uat(shell: Shell) -> None:
