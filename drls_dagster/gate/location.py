@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from drls_dagster.assets.location import Loaded, build_location, load_folder
+from drls_dagster.assets.files import Loaded, load_folder
+from drls_dagster.assets.location import build_location
 from drls_dagster.gate.admission import lifecycle_of
 from drls_dagster.gate.pins import pin, pinned, pipelines_of_this_run
 from drls_dagster.sensors import sensors_of
