@@ -1,5 +1,7 @@
 """A pipeline spec to Dagster definitions."""
 
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import dagster as dg
@@ -9,7 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from drls_dagster.assets.metadata import release_metadata
 from drls_dagster.assets.nodes import Compiling, checks_of, sink_asset, source_checks, source_spec, transform_asset
 from drls_dagster.assets.partitions import partitions_definition
-from drls_dagster.assets.scope import parameters_key, parameters_resource
+from drls_dagster.assets.scope import ICEBERG, LIFECYCLE, SPARK, parameters_key, parameters_resource
 from drls_dagster.errors import UsageError
 from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
@@ -89,14 +91,18 @@ def compile_pipeline(
         jobs=[job],
         schedules=_schedules(spec, environment, job),
         resources={
-            "spark": SparkOnRay(home=str(settings.home)),
-            "iceberg": Iceberg(home=str(settings.home)),
-            "lifecycle": Lifecycle(home=str(settings.home)),
+            **_resources(str(settings.home)),
             **({parameters_key(spec): parameters_resource(spec)} if spec.parameters else {}),
         },
     )
     dg.Definitions.validate_loadable(definitions)
     return definitions
+
+
+@lru_cache
+def _resources(home: str) -> Mapping[str, object]:
+    """One object of each for a home: Dagster merges definitions only where they name the same one."""
+    return {SPARK: SparkOnRay(home=home), ICEBERG: Iceberg(home=home), LIFECYCLE: Lifecycle(home=home)}
 
 
 def _schedules(spec: PipelineSpec, environment: str, job: UnresolvedAssetJobDefinition) -> list[dg.ScheduleDefinition]:

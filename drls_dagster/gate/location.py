@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 
-from drls_dagster.assets.files import Loaded, load_folder
+from drls_dagster.assets.files import Loaded, load_file, load_folder
 from drls_dagster.assets.location import build_location
+from drls_dagster.errors import UsageError
 from drls_dagster.gate.admission import lifecycle_of
 from drls_dagster.gate.pins import pin, pinned, pipelines_of_this_run
 from drls_dagster.sensors import sensors_of
@@ -33,6 +36,24 @@ def load_environment(environment: str, settings: Settings) -> dg.Definitions:
         return definitions
     specs = [one.spec for one in loaded if one.spec is not None and one.release is not None]
     return dg.Definitions.merge(definitions, dg.Definitions(sensors=sensors_of(environment, settings, specs)))
+
+
+def load_files(path: Path, environment: str, settings: Settings) -> dg.Definitions:
+    """The definitions of a pipeline file, or of a folder of them, in somebody's own code location.
+
+    A file runs above development while its content is what is deployed there. Raises UsageError for a path that is not
+    there, GateRefused where the lifecycle cannot be asked.
+    """
+    if not path.exists():
+        raise UsageError(f"there is no pipeline file or folder {path}")
+    only, where = pipelines_of_this_run(), Environment(environment)
+    files = load_folder(path) if path.is_dir() else [load_file(path)]
+    wanted = [one for one in files if only is None or one.name in only]
+    ctx = lifecycle_of(settings)
+    releases = _releases(ctx, where, None, [one.name for one in wanted]) if ctx else []
+    known = {(one.pipeline, one.digest): one for one in releases}
+    loaded = [replace(one, release=known.get((one.name, digest(one.spec)))) if one.spec else one for one in wanted]
+    return build_location(loaded, environment, settings)
 
 
 def load_deployed(

@@ -13,11 +13,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 import yaml
 
 from drls_dagster.cli.main import run
+from drls_dagster.gate.instance import missing_gate
 from drls_dagster.lakehouse.catalog import load_catalog, spark_catalog_conf
 from drls_dagster.settings import CatalogSettings, Settings
 
@@ -129,3 +131,29 @@ def test_the_ci_recipe_validates_saves_and_promotes_to_qa(checkout: Path, capsys
         assert bool((checkout / "promote.txt").read_text()) is not again
     assert run(["env", "--json"]) == 0
     assert {"qa", "development"} == {one["environment"] for one in json.loads(capsys.readouterr().out)["active"]}
+
+
+def test_the_components_of_the_how_to_load_and_its_dagster_yaml_has_the_gate(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *components, instance = blocks("docs/how-to/dagster-project.md", "yaml")
+    (checkout / "dagster.yaml").write_text(instance)
+    assert missing_gate(checkout / "dagster.yaml") == []
+    with dg.DagsterInstance.from_config(str(checkout)) as found:
+        assert type(found.run_coordinator).__name__ == "GatedRunCoordinator"
+        assert type(found.run_launcher).__name__ == "GatedRunLauncher"
+    assert run(["whoami"]) == 0
+    monkeypatch.syspath_prepend(str(checkout / "src"))
+    (checkout / "pyproject.toml").write_text(
+        '[tool.dg]\ndirectory_type = "project"\nproject = {root_module = "of_docs"}\n'
+    )
+    for number, component in enumerate(components):
+        folder = checkout / "src" / "of_docs" / "defs" / f"part{number}"
+        folder.mkdir(parents=True)
+        (folder / "defs.yaml").write_text(component)
+        shutil.copy(CHECKOUT / "docs/pipeline-example.yaml", folder / "pipeline.yaml")
+    for package in (checkout / "src" / "of_docs", checkout / "src" / "of_docs" / "defs"):
+        (package / "__init__.py").touch()
+    definitions = dg.load_from_defs_folder(path_within_project=checkout)
+    assert "flights_daily" in {job.name for job in definitions.get_repository_def().get_all_jobs()}
+    assert "production_deployments" in {sensor.name for sensor in definitions.sensors or ()}
