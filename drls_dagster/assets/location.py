@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import dagster as dg
 
@@ -11,8 +11,13 @@ from drls_dagster.assets.files import Loaded, refuse_twins
 from drls_dagster.settings import Settings
 
 
-def build_location(loaded: Iterable[Loaded], environment: str, settings: Settings) -> dg.Definitions:
-    """The definitions of an environment. What cannot be built, or clashes, is an asset that shows its error."""
+def build_location(
+    loaded: Iterable[Loaded], environment: str, settings: Settings, *, starting: Container[str] = ()
+) -> dg.Definitions:
+    """The definitions of an environment. What cannot be built, or clashes, is an asset that shows its error.
+
+    `starting` names the pipelines whose schedules run without anybody starting them.
+    """
     loaded = refuse_twins(list(loaded))
     built: list[dg.Definitions] = []
     broken: list[dg.AssetSpec] = []
@@ -21,7 +26,14 @@ def build_location(loaded: Iterable[Loaded], environment: str, settings: Setting
         if one.spec is not None:
             try:
                 search_path = (one.path.parent.resolve(),)
-                made = compile_pipeline(one.spec, environment, settings, search_path=search_path, release=one.release)
+                made = compile_pipeline(
+                    one.spec,
+                    environment,
+                    settings,
+                    search_path=search_path,
+                    release=one.release,
+                    starts=one.name in starting,
+                )
                 built.append(made)
             except Exception as error:  # noqa: BLE001  one pipeline must not take the location down
                 problem = f"{type(error).__name__}: {error}" if not str(error) else str(error)
