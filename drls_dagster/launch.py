@@ -15,7 +15,7 @@ from drls_dagster.settings import Settings, make_private
 if TYPE_CHECKING:
     import dagster as dg
 
-    from drls_dagster.assets.location import Loaded
+    from drls_dagster.assets.files import Loaded
     from lifecycle.spec import PipelineSpec
 
 State = Literal["waiting", "running", "done", "failed", "skipped"]
@@ -65,7 +65,7 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
 
     In development also that of a file, or an unsaved one of the configured folder. Raises UsageError.
     """
-    from drls_dagster.assets.location import SUFFIXES, load_file
+    from drls_dagster.assets.files import SUFFIXES, load_file
     from drls_dagster.gate.location import load_deployed
 
     path = Path(name)

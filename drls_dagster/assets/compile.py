@@ -1,15 +1,15 @@
 """A pipeline spec to Dagster definitions."""
 
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.definitions.partitions.context import partition_loading_context
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from drls_dagster.assets.metadata import release_metadata
 from drls_dagster.assets.nodes import Compiling, checks_of, sink_asset, source_checks, source_spec, transform_asset
-from drls_dagster.assets.partitions import partitions_definition
-from drls_dagster.assets.scope import parameters_key, parameters_resource
+from drls_dagster.assets.schedules import schedules_of
+from drls_dagster.assets.scope import ICEBERG, LIFECYCLE, SPARK, parameters_key, parameters_resource
 from drls_dagster.errors import UsageError
 from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
@@ -48,9 +48,11 @@ def compile_pipeline(
     *,
     search_path: tuple[Path, ...] = (),
     release: Release | None = None,
+    starts: bool = False,
 ) -> dg.Definitions:
     """The definitions of one pipeline in one environment, checked to be loadable.
 
+    `starts`: its schedule runs without anybody starting it.
     Raises CannotBuild where this release does not run a node, and Dagster's errors where they do not fit.
     """
     refuse_unsupported(spec)
@@ -87,11 +89,9 @@ def compile_pipeline(
         assets=[*sources, *executable],
         asset_checks=checks,
         jobs=[job],
-        schedules=_schedules(spec, environment, job),
+        schedules=schedules_of(spec, environment, settings, job, starts=starts),
         resources={
-            "spark": SparkOnRay(home=str(settings.home)),
-            "iceberg": Iceberg(home=str(settings.home)),
-            "lifecycle": Lifecycle(home=str(settings.home)),
+            **_resources(str(settings.home)),
             **({parameters_key(spec): parameters_resource(spec)} if spec.parameters else {}),
         },
     )
@@ -99,28 +99,7 @@ def compile_pipeline(
     return definitions
 
 
-def _schedules(spec: PipelineSpec, environment: str, job: UnresolvedAssetJobDefinition) -> list[dg.ScheduleDefinition]:
-    """The pipeline's cron schedule; it starts by itself in production only (L4)."""
-    if spec.schedule is None:
-        return []
-    running = dg.DefaultScheduleStatus.RUNNING if environment == "production" else dg.DefaultScheduleStatus.STOPPED
-    partitions = partitions_definition(spec)
-
-    @dg.schedule(
-        name=f"{spec.name}_schedule",
-        job=job,
-        cron_schedule=spec.schedule.cron,
-        execution_timezone=spec.schedule.timezone,
-        default_status=running,
-    )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        at = context.scheduled_execution_time
-        if partitions is None:
-            return dg.RunRequest(run_key=at.isoformat())
-        with partition_loading_context(at):
-            key = partitions.get_last_partition_key()
-        if key is None:
-            return dg.SkipReason("no partition is complete yet")
-        return dg.RunRequest(run_key=f"{key}@{at.isoformat()}", partition_key=key)
-
-    return [schedule]
+@lru_cache
+def _resources(home: str) -> Mapping[str, object]:
+    """One object of each for a home: Dagster merges definitions only where they name the same one."""
+    return {SPARK: SparkOnRay(home=home), ICEBERG: Iceberg(home=home), LIFECYCLE: Lifecycle(home=home)}

@@ -2,93 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Container, Iterable, Mapping
 
 import dagster as dg
 
 from drls_dagster.assets.compile import compile_pipeline
+from drls_dagster.assets.files import Loaded, refuse_twins
 from drls_dagster.settings import Settings
-from lifecycle.domain.releases import Release
-from lifecycle.spec import PipelineSpec, SpecError, load_pipeline, resolve_lock
-
-SUFFIXES = (".yaml", ".yml", ".json")
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A pipeline file or a deployed version: its spec, or what is wrong with it.
+def build_location(
+    loaded: Iterable[Loaded], environment: str, settings: Settings, *, starting: Container[str] = ()
+) -> dg.Definitions:
+    """The definitions of an environment. What cannot be built, or clashes, is an asset that shows its error.
 
-    `path` is where it, or the modules that it names, are looked for.
+    `starting` names the pipelines whose schedules run without anybody starting them.
     """
-
-    path: Path
-    spec: PipelineSpec | None = None
-    problem: str | None = None
-    release: Release | None = None
-
-    @property
-    def name(self) -> str:
-        if self.release is not None:
-            return self.release.pipeline
-        return self.spec.name if self.spec else self.path.stem
-
-
-def pipeline_files(folder: Path) -> list[Path]:
-    """The pipeline files of a folder and of the folders in it."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and is_pipeline_file(path))
-
-
-def is_pipeline_file(path: Path) -> bool:
-    """Whether a file says that it is a pipeline: other YAML and JSON may lie beside them."""
-    if any(part.startswith(".") for part in path.parts):
-        return False
-    try:
-        with path.open(errors="replace") as file:
-            return "format_version" in file.read(65_536)
-    except OSError:
-        return False
-
-
-def load_folder(folder: Path) -> list[Loaded]:
-    """Every pipeline file of a folder; one that is wrong says why and harms no other.
-
-    Two files that say the same name, or write the same table, are both wrong (D11).
-    """
-    return _refuse_twins([load_file(path) for path in pipeline_files(folder)])
-
-
-def load_file(path: Path) -> Loaded:
-    try:
-        return Loaded(path, resolve_lock(load_pipeline(path), [path.parent.resolve()]))
-    except (SpecError, OSError) as error:
-        return Loaded(path, problem=str(error))
-
-
-def _refuse_twins(loaded: list[Loaded]) -> list[Loaded]:
-    claims: dict[str, list[Loaded]] = {}
-    for one in loaded:
-        if one.spec:
-            claims.setdefault(f"the name '{one.spec.name}'", []).append(one)
-            for sink in one.spec.sinks:
-                claims.setdefault(f"table {sink.table}", []).append(one)
-    problems: dict[Path, str] = {}
-    for claim, claimants in claims.items():
-        if len({one.path for one in claimants}) > 1:
-            for one in claimants:
-                if one.release is not None and any(other.release is None for other in claimants):
-                    continue  # what is deployed stays; the file is what clashes
-                others = ", ".join(f"'{other.name}' ({other.path.name})" for other in claimants if other is not one)
-                problems[one.path] = f"{claim} belongs to {others} too; one table and one name have one pipeline (D11)"
-    return [replace(one, spec=None, problem=problems[one.path]) if one.path in problems else one for one in loaded]
-
-
-def build_location(loaded: Iterable[Loaded], environment: str, settings: Settings) -> dg.Definitions:
-    """The definitions of an environment. What cannot be built, or clashes, is an asset that shows its error."""
-    loaded = _refuse_twins(list(loaded))
+    loaded = refuse_twins(list(loaded))
     built: list[dg.Definitions] = []
     broken: list[dg.AssetSpec] = []
     for one in loaded:
@@ -96,7 +26,14 @@ def build_location(loaded: Iterable[Loaded], environment: str, settings: Setting
         if one.spec is not None:
             try:
                 search_path = (one.path.parent.resolve(),)
-                made = compile_pipeline(one.spec, environment, settings, search_path=search_path, release=one.release)
+                made = compile_pipeline(
+                    one.spec,
+                    environment,
+                    settings,
+                    search_path=search_path,
+                    release=one.release,
+                    starts=one.name in starting,
+                )
                 built.append(made)
             except Exception as error:  # noqa: BLE001  one pipeline must not take the location down
                 problem = f"{type(error).__name__}: {error}" if not str(error) else str(error)

@@ -10,7 +10,7 @@ from drls_dagster.assets.failures import as_failure
 from drls_dagster.assets.keys import node_key
 from drls_dagster.assets.metadata import check_result, frame_metadata, inputs_metadata, table_metadata
 from drls_dagster.assets.partitions import backfill_policy, partitions_definition
-from drls_dagster.assets.scope import Scope, parameters_key, scope_of
+from drls_dagster.assets.scope import RESOURCES, Scope, parameters_key, scope_of
 from drls_dagster.gate.pins import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from drls_dagster.lakehouse.refs import read_head
 from drls_dagster.lakehouse.separate import find
@@ -61,7 +61,7 @@ class Compiling:
         if retries and retries.attempts:
             backoff = dg.Backoff.EXPONENTIAL if retries.backoff == "exponential" else None
             policy = dg.RetryPolicy(max_retries=retries.attempts, delay=retries.delay or None, backoff=backoff)
-        resources = {"spark", "iceberg", "lifecycle", *((parameters_key(spec),) if spec.parameters else ())}
+        resources = {*RESOURCES, *((parameters_key(spec),) if spec.parameters else ())}
         return {
             "key": key,
             "deps": [self.key(name) for name in spec.upstream(node_id)],

@@ -19,6 +19,9 @@ from drls_dagster.steps.run import PipelineRun
 from drls_dagster.steps.staging import clear_old_runs
 from lifecycle.spec import PipelineSpec
 
+# Dagster has one name for a resource in a whole code location, and a project has resources of its own.
+RESOURCES = SPARK, ICEBERG, LIFECYCLE = ("drls_spark", "drls_iceberg", "drls_lifecycle")
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -32,9 +35,9 @@ def scope_of(
     context: dg.AssetExecutionContext, spec: PipelineSpec, environment: str, search_path: tuple[str, ...]
 ) -> Scope:
     """The scope that all steps of the run in this process share."""
-    spark: SparkOnRay = context.resources.spark
-    iceberg: Iceberg = context.resources.iceberg
-    lifecycle: Lifecycle = context.resources.lifecycle
+    spark: SparkOnRay = getattr(context.resources, SPARK)
+    iceberg: Iceberg = getattr(context.resources, ICEBERG)
+    lifecycle: Lifecycle = getattr(context.resources, LIFECYCLE)
     window = window_of(context.run, spec)
     if spec.partitions is not None and window is None:
         raise dg.Failure(

@@ -153,7 +153,7 @@ def engine(settings: Settings) -> Finding:
 
 
 def gate(settings: Settings) -> Finding:
-    from drls_dagster.gate.instance import missing_gate
+    from drls_dagster.gate.instance import GATE_LINES, missing_gate
 
     folders = {settings.home / "dagster", *([Path(os.environ["DAGSTER_HOME"])] if "DAGSTER_HOME" in os.environ else [])}
     files = [folder / "dagster.yaml" for folder in sorted(folders) if folder.is_dir()]
@@ -161,7 +161,7 @@ def gate(settings: Settings) -> Finding:
     if not missing:
         detail = "Dagster asks before each launch" if files else "no Dagster instance yet"
         return Finding("gate", "ok", detail)
-    remedy = "Take run_coordinator and run_launcher as drls writes them: move the file away, then run drls up."
+    remedy = f"Put these two lines in it: {' and '.join(GATE_LINES)}. See docs/how-to/dagster-project.md."
     return Finding("gate", "fail", "; ".join(missing), remedy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,25 +18,28 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from lifecycle.spec import AnyNode, PipelineSpec
-
-pipeline_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    from lifecycle.spec.errors import Problem
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=pipeline_file)
+@click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @json_option
-def validate(files: tuple[Path, ...], as_json: bool) -> None:
+def validate(paths: tuple[Path, ...], as_json: bool) -> None:
     """Check pipeline files and name everything that is wrong, a line each.
 
+    Of a folder, every pipeline file, also those in the folders in it, and whether two claim one name or one table.
     Ends with 2 when a file has a problem.
     """
     from lifecycle.spec import SpecError, digest, load_pipeline
 
+    files, twins = _files(paths)
     results: list[dict[str, Any]] = []
     lines: list[str] = []
     for file in files:
         try:
             spec = load_pipeline(file)
+            if file in twins:
+                raise SpecError([twins[file]], str(file))
         except SpecError as error:
             lines += str(error).splitlines()
             problems = [asdict(problem) for problem in error.problems]
@@ -49,6 +53,28 @@ def validate(files: tuple[Path, ...], as_json: bool) -> None:
         print_json(results)
     if lines:
         raise UsageError("\n".join(lines))
+
+
+def _files(paths: Sequence[Path]) -> tuple[list[Path], Mapping[Path, Problem]]:
+    """The files that `paths` name, and what is wrong with those of one folder together."""
+    from drls_dagster.assets.files import pipeline_files, read_file, refuse_twins
+    from lifecycle.spec.errors import Problem
+
+    files: list[Path] = []
+    twins: dict[Path, Problem] = {}
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = pipeline_files(path)
+        if not found:
+            raise UsageError(f"{path} has no pipeline file: none of its YAML and JSON files says format_version")
+        files += found
+        read = [one for one in map(read_file, found) if one.spec is not None]
+        for one in refuse_twins(read):
+            if one.problem is not None:
+                twins[one.path] = Problem(None, None, one.problem)
+    return files, twins
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`drls pipeline save | list | diff | export | import | clone | delete`: versions."""
+"""`drls pipeline list | diff | export | import | clone | delete`: versions."""
 
 from __future__ import annotations
 
@@ -11,42 +11,17 @@ import click
 from drls_dagster.cli.lifecycle import checked_keys, lifecycle
 from drls_dagster.cli.options import Ref, key_option, print_model, print_models, ref_type
 from drls_dagster.cli.output import cell, json_option, print_json, print_table
-from drls_dagster.cli.pipeline_show import is_file, pipeline_file, read_spec
+from drls_dagster.cli.pipeline_save import print_version
+from drls_dagster.cli.pipeline_show import is_file, read_spec
 
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Lifecycle
-    from drls_dagster.lifecycle_client.results import VersionInfo
     from lifecycle.domain.spec_diff import FieldDiff, SpecDiff
     from lifecycle.spec import PipelineSpec
 
 trust_option = click.option(
     "--trust", "trusted", multiple=True, metavar="KEY", help="A public key in hexadecimal; may be repeated."
 )
-
-
-@click.command()
-@click.argument("file", type=pipeline_file)
-@click.option("-m", "--message", default="", help="What is new in this version.")
-@click.option("--on", type=int, metavar="VERSION", help="The version that it was made from; default: the newest.")
-@click.option("--if-newest", metavar="DIGEST", help="Only while this is the newest version's digest.")
-@key_option
-@json_option
-def save(file: Path, message: str, on: int | None, if_newest: str | None, key: str | None, as_json: bool) -> None:
-    """Save a pipeline file as a version; it becomes active in development.
-
-    Saving equal content again gives the version that is there.
-    """
-    spec = read_spec(str(file))
-    with lifecycle() as client:
-        saved = client.pipelines.save(
-            spec,
-            search_path=[file.parent.resolve()],
-            message=message,
-            on=on,
-            if_newest=if_newest,
-            key=key,
-        )
-    _print_version(saved, as_json)
 
 
 @click.command("list")
@@ -112,7 +87,7 @@ def import_bundle(file: Path, trusted: tuple[str, ...], key: str | None, as_json
     """
     with lifecycle() as client:
         saved = client.pipelines.import_bundle(file.read_bytes(), trusted=checked_keys(trusted), key=key)
-    _print_version(saved, as_json)
+    print_version(saved, as_json)
 
 
 @click.command()
@@ -125,7 +100,7 @@ def clone(version: Ref, to: str | None, key: str | None, as_json: bool) -> None:
     with lifecycle() as client:
         number = version.number or client.pipelines.version(version.name).number
         saved = client.pipelines.clone(version.name, number, to=to, key=key)
-    _print_version(saved, as_json)
+    print_version(saved, as_json)
 
 
 @click.command()
@@ -141,13 +116,6 @@ def delete(name: str, key: str | None, as_json: bool) -> None:
         print_json({"name": name, "deleted": True})
         return
     click.echo(f"{name} is deleted.")
-
-
-def _print_version(saved: VersionInfo, as_json: bool) -> None:
-    if as_json:
-        print_model(saved)
-        return
-    click.echo(f"{saved.pipeline} v{saved.number}, {saved.stage.value}, {saved.digest}")
 
 
 def _both(before: str, after: str) -> tuple[PipelineSpec, PipelineSpec]:

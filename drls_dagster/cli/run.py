@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from drls_dagster.assets.location import Loaded
+    from drls_dagster.assets.files import Loaded
     from drls_dagster.launch import RunOutcome
 
 _ICONS = {"waiting": "·", "running": "▶", "done": "✔", "failed": "✘", "skipped": "–"}

@@ -9,7 +9,7 @@ from typing import Any
 from drls_dagster.gate.parts import Part
 from drls_dagster.gate.refusal import GateRefused, refusal
 from drls_dagster.lifecycle_client.gateway import gateway_actor, open_gateway
-from drls_dagster.lifecycle_client.opening import NoLifecycle
+from drls_dagster.lifecycle_client.opening import NoLifecycleYet
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
@@ -29,7 +29,7 @@ def lifecycle_of(settings: Settings) -> Context | None:
     """The lifecycle; None where there is none yet, so nothing is saved or deployed. Raises GateRefused otherwise."""
     try:
         return open_gateway(settings)
-    except NoLifecycle:
+    except NoLifecycleYet:
         return None
     except StoreError as error:
         raise GateRefused(f"the lifecycle cannot be asked, so nothing runs: {error.message}") from None

@@ -12,6 +12,11 @@ LAUNCHERS = (
     ("drls_dagster.gate.launcher", "GatedRunLauncher"),
     ("drls_dagster.gate.k8s_launcher", "GatedK8sRunLauncher"),
 )
+# What somebody's own dagster.yaml needs.
+GATE_LINES = (
+    "run_coordinator: {{module: {}, class: {}}}".format(*COORDINATOR),
+    "run_launcher: {{module: {}, class: {}}}".format(*LAUNCHERS[0]),
+)
 DAGSTER_YAML = """\
 # Written by drls; yours to change, but for the run coordinator and the launcher: through these every launch asks the
 # lifecycle whether it may run. `drls doctor` says when they are missing.

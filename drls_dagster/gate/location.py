@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 
-from drls_dagster.assets.location import Loaded, build_location, load_folder
+from drls_dagster.assets.files import Loaded, load_file, load_folder
+from drls_dagster.assets.location import build_location
+from drls_dagster.errors import UsageError
 from drls_dagster.gate.admission import lifecycle_of
 from drls_dagster.gate.pins import pin, pinned, pipelines_of_this_run
+from drls_dagster.lifecycle_client.automation import policies_of, runs_by_itself
 from drls_dagster.sensors import sensors_of
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
@@ -27,11 +32,42 @@ def load_environment(environment: str, settings: Settings) -> dg.Definitions:
     pins, only = pinned(environment), pipelines_of_this_run()
     loaded = load_deployed(environment, settings, pins=pins, only=only)
     pin(environment, pins or {one.name: digest(one.spec) for one in loaded if one.spec is not None})
-    definitions = build_location(loaded, environment, settings)
+    definitions = build_location(loaded, environment, settings, starting=_starting(settings, environment, loaded))
     if only is not None:
         return definitions
     specs = [one.spec for one in loaded if one.spec is not None and one.release is not None]
     return dg.Definitions.merge(definitions, dg.Definitions(sensors=sensors_of(environment, settings, specs)))
+
+
+def load_files(path: Path, environment: str, settings: Settings) -> dg.Definitions:
+    """The definitions of a pipeline file, or of a folder of them, in somebody's own code location.
+
+    A file runs above development while its content is what is deployed there. Raises UsageError for a path that is not
+    there, GateRefused where the lifecycle cannot be asked.
+    """
+    if not path.exists():
+        raise UsageError(f"there is no pipeline file or folder {path}")
+    only, where = pipelines_of_this_run(), Environment(environment)
+    files = load_folder(path) if path.is_dir() else [load_file(path)]
+    wanted = [one for one in files if only is None or one.name in only]
+    ctx = lifecycle_of(settings)
+    releases = _releases(ctx, where, None, [one.name for one in wanted]) if ctx else []
+    known = {(one.pipeline, one.digest): one for one in releases}
+    loaded = [replace(one, release=known.get((one.name, digest(one.spec)))) if one.spec else one for one in wanted]
+    return build_location(loaded, environment, settings, starting=_starting(settings, environment, loaded))
+
+
+def _starting(settings: Settings, environment: str, loaded: Sequence[Loaded]) -> set[str]:
+    """Whose schedules run by themselves, as the policies say (L4)."""
+    names = {one.name for one in loaded if one.spec is not None and one.spec.schedule is not None}
+    ctx = lifecycle_of(settings) if names else None
+    if ctx is None:
+        return set()
+    where = Environment(environment)
+    with ctx.store.read() as view:
+        policy_of = policies_of(view, where)
+        ids = {name: pipeline.id for name in names if (pipeline := view.pipelines.find(name)) is not None}
+        return {name for name, pipeline_id in ids.items() if runs_by_itself(policy_of(pipeline_id), where)}
 
 
 def load_deployed(
@@ -48,7 +84,7 @@ def load_deployed(
     where = Environment(environment)
     ctx = lifecycle_of(settings)
     deployed = [_read(settings, one) for one in _releases(ctx, where, pins, only)] if ctx else []
-    return _with_drafts(deployed, settings, only) if where is Environment.DEVELOPMENT else deployed
+    return _with_drafts(deployed, settings, only, pins or {}) if where is Environment.DEVELOPMENT else deployed
 
 
 def _releases(
@@ -109,10 +145,20 @@ def _read(settings: Settings, release: Release) -> Loaded:
     return Loaded(path, spec, release=release)
 
 
-def _with_drafts(deployed: list[Loaded], settings: Settings, only: Sequence[str] | None) -> list[Loaded]:
-    """A file that differs from the saved version is what its author works on: it takes its place."""
+def _with_drafts(
+    deployed: list[Loaded], settings: Settings, only: Sequence[str] | None, pins: Mapping[str, str]
+) -> list[Loaded]:
+    """A file that differs from the saved version is what its author works on: it takes its place.
+
+    Not that of a version that is pinned: its run was created before the file was changed.
+    """
     saved = {one.name: one for one in deployed}
-    drafts = [one for one in load_folder(settings.pipeline_folder) if only is None or one.name in only]
+    pinned_here = {name for name, one in saved.items() if one.release and pins.get(name) == one.release.digest}
+    drafts = [
+        one
+        for one in load_folder(settings.pipeline_folder)
+        if one.name not in pinned_here and (only is None or one.name in only)
+    ]
     fresh = [one for one in drafts if one.spec is None or not _is_saved(saved.get(one.name), one.spec)]
     replaced = {one.name for one in fresh if one.spec is not None}
     return [*(one for one in deployed if one.name not in replaced), *fresh]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 from sqlalchemy.exc import OperationalError
 
 from drls_dagster.lifecycle_client.adapters import Adapters
@@ -25,8 +25,8 @@ from lifecycle.usecases.context import Context
 from lifecycle.usecases.first_start import FirstStart, first_start
 
 
-class NoLifecycle(StoreError):
-    """Nobody has saved anything here: there is no store yet."""
+class NoLifecycleYet(StoreError):
+    """Nobody has used the lifecycle of this home: nothing is saved, nothing is deployed."""
 
 
 def store_url(settings: Settings) -> str:
@@ -55,12 +55,12 @@ def open_context(settings: Settings, adapters: Adapters, welcome: Callable[[Firs
 
 
 def open_existing(settings: Settings, adapters: Adapters) -> Context:
-    """Like `open_context`, but makes nothing. Raises NoLifecycle where nobody has made the store yet."""
+    """Like `open_context`, but makes nothing. Raises NoLifecycleYet where nobody has made the store."""
     url = store_url(settings)
+    file = make_url(url).database if url.startswith("sqlite") else None
     # Asking SQLite would make the file.
-    missing = settings.lifecycle.url is None and not (settings.home / "lifecycle.db").exists()
-    if missing or _is_new(url):
-        raise NoLifecycle(f"{settings.home} has no lifecycle yet; run: drls whoami")
+    if (file is not None and not Path(file).exists()) or _is_new(url):
+        raise NoLifecycleYet(f"{settings.home} has no lifecycle yet; run: drls whoami")
     return _context(Store.open(url, load_signing_key(signing_key_file(settings)), adapters.clock), adapters)
 
 

@@ -10,6 +10,8 @@ from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
 
+_READ_IN_QA = ("schedules", "on_promote")
+
 
 def set_policy(
     ctx: Context,
@@ -26,8 +28,7 @@ def set_policy(
     `if_revision` (0: none yet) raises Conflict when somebody set another one in between. Open requests keep
     the policy they were made under and become stale at execution.
     """
-    if not environment.governed:
-        raise Invalid(f"{environment.value} asks for no approval; policies are for uat and production")
+    _refuse_unread(environment, body)
     command = {
         "environment": environment.value,
         "name": name,
@@ -52,6 +53,23 @@ def set_policy(
             body=command["body"],
         )
         return unit.remember(revision)
+
+
+def _refuse_unread(environment: Environment, body: Policy | None) -> None:
+    """Raises Invalid for what no rule would ever read: it would promise what does not happen."""
+    if environment is Environment.DEVELOPMENT:
+        raise Invalid("development asks nobody; policies are for qa, uat and production")
+    if environment.governed or body is None:
+        return
+    usual = Policy()
+    unread = [
+        name for name in Policy.model_fields if name not in _READ_IN_QA and getattr(body, name) != getattr(usual, name)
+    ]
+    if unread:
+        raise Invalid(
+            f"{environment.value} asks for no approval: of its policy only {' and '.join(_READ_IN_QA)} count, "
+            f"not {', '.join(unread)}"
+        )
 
 
 def write_default_policies(unit: Unit) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pytest
+import yaml
 
 from drls_dagster.cli.main import run
+from drls_dagster.gate.instance import missing_gate
 from drls_dagster.lakehouse.catalog import load_catalog, spark_catalog_conf
 from drls_dagster.settings import CatalogSettings, Settings
 
@@ -32,7 +40,7 @@ COMMANDS = [
 ]
 
 
-SESSIONS = [line for block in blocks("docs/how-to/lifecycle.md", "sh") for line in block.splitlines()]
+SESSIONS = ("docs/how-to/lifecycle.md", "docs/how-to/git.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
@@ -70,14 +78,82 @@ def test_the_commands_of_the_how_tos_run(command: str, monkeypatch: pytest.Monke
     assert run(arguments) == 0
 
 
-def test_the_commands_of_the_lifecycle_how_to_run_one_after_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a reader of the how-tos works."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").symlink_to(CHECKOUT / "docs")
-    for line in SESSIONS:
+    (tmp_path / "pipelines").mkdir()
+    shutil.copy(CHECKOUT / "docs/pipeline-example.yaml", tmp_path / "pipelines/flights.yaml")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("checkout")
+@pytest.mark.parametrize("page", SESSIONS)
+def test_the_commands_of_a_how_to_run_one_after_another(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for line in (line for block in blocks(page, "sh") for line in block.splitlines()):
         said, _, command = line.partition(" > ")[0].rpartition(" | ")
         monkeypatch.setattr("sys.stdin", io.StringIO(said.removeprefix("echo ").strip("'")))
         program, *arguments = shlex.split(command)
         assert program == "drls"
         assert run(arguments) == 0, line
+
+
+@pytest.mark.slow
+def test_the_ci_recipe_validates_saves_and_promotes_to_qa(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own commands in a shell, but for the installation; at the store here instead of a server."""
+    for command in ("user add ci --acts-for admin", "user grant ci DataEngineer"):
+        assert run(command.split()) == 0
+    capsys.readouterr()
+    assert run(["token", "issue", "github", "--for", "ci", "--scope", "read", "--scope", "write"]) == 0
+    token = capsys.readouterr().out.strip()
+    (recipe,) = blocks("docs/how-to/git.md", "yaml")
+    commands = checkout / "bin"
+    commands.mkdir()
+    (commands / "drls").write_text(f'#!/bin/sh\nexec {sys.executable} -m drls_dagster.cli.main "$@"\n')
+    (commands / "drls").chmod(0o755)
+    (commands / "python").symlink_to(sys.executable)
+    environment = {
+        **os.environ,
+        "PATH": f"{commands}:{os.environ['PATH']}",
+        "PYTHONPATH": str(CHECKOUT),
+        "DRLS_TOKEN": token,
+        "GITHUB_SHA": "0" * 40,
+    }
+    jobs = yaml.safe_load(recipe)["jobs"]
+    steps = [step["run"] for job in ("validate", "release") for step in jobs[job]["steps"] if "run" in step]
+    for again in range(2):
+        for step in (step for step in steps if not step.startswith("pip ")):
+            done = subprocess.run(
+                ["bash", "-e", "-c", step], env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+        assert bool((checkout / "promote.txt").read_text()) is not again
+    assert run(["env", "--json"]) == 0
+    assert {"qa", "development"} == {one["environment"] for one in json.loads(capsys.readouterr().out)["active"]}
+
+
+def test_the_components_of_the_how_to_load_and_its_dagster_yaml_has_the_gate(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *components, instance = blocks("docs/how-to/dagster-project.md", "yaml")
+    (checkout / "dagster.yaml").write_text(instance)
+    assert missing_gate(checkout / "dagster.yaml") == []
+    with dg.DagsterInstance.from_config(str(checkout)) as found:
+        assert type(found.run_coordinator).__name__ == "GatedRunCoordinator"
+        assert type(found.run_launcher).__name__ == "GatedRunLauncher"
+    assert run(["whoami"]) == 0
+    monkeypatch.syspath_prepend(str(checkout / "src"))
+    (checkout / "pyproject.toml").write_text(
+        '[tool.dg]\ndirectory_type = "project"\nproject = {root_module = "of_docs"}\n'
+    )
+    for number, component in enumerate(components):
+        folder = checkout / "src" / "of_docs" / "defs" / f"part{number}"
+        folder.mkdir(parents=True)
+        (folder / "defs.yaml").write_text(component)
+        shutil.copy(CHECKOUT / "docs/pipeline-example.yaml", folder / "pipeline.yaml")
+    for package in (checkout / "src" / "of_docs", checkout / "src" / "of_docs" / "defs"):
+        (package / "__init__.py").touch()
+    definitions = dg.load_from_defs_folder(path_within_project=checkout)
+    assert "flights_daily" in {job.name for job in definitions.get_repository_def().get_all_jobs()}
+    assert "production_deployments" in {sensor.name for sensor in definitions.sensors or ()}

@@ -8,7 +8,8 @@ import pytest
 from lab import Lab, files, monitor, on, sink
 from pyiceberg.catalog.sql import SqlCatalog
 
-from drls_dagster.assets.location import build_location, load_folder
+from drls_dagster.assets.files import load_folder
+from drls_dagster.assets.location import build_location
 from drls_dagster.lakehouse import commit, refs
 from drls_dagster.lakehouse.commit import CommitConflictError
 from drls_dagster.lakehouse.prepare import ForeignTable

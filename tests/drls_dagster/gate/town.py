@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.policy import HoldKind
+from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.version import Label, Version
 from lifecycle.ports import SystemClock
 from lifecycle.spec import PipelineSpec, canonical_json
@@ -21,6 +21,7 @@ from lifecycle.store.store import Store
 from lifecycle.usecases.demote_version import demote_version
 from lifecycle.usecases.holding import lift_hold, set_hold
 from lifecycle.usecases.retire_version import retire_version
+from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.switch import activate
 from tests.lifecycle.life import SETUP, Life
 
@@ -76,6 +77,8 @@ class Town:
         self.life = Life(store, folder, SystemClock())  # pyright: ignore[reportArgumentType]
         self.specs = {state: make_spec(state) for state in STATES}
         self.versions: dict[str, Version] = {}
+        # Elsewhere than in production a schedule starts nothing otherwise.
+        set_policy(self.life.ctx, self.life.as_("adam"), Environment.UAT, None, Policy(schedules=True))
         for state in STATES:
             self.versions[state] = self.life.save(self.specs[state])
             if state != "never":

@@ -1,0 +1,58 @@
+"""A pipeline's cron schedule, which starts runs where the policy of the environment says so (L4)."""
+
+from __future__ import annotations
+
+import dagster as dg
+from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from drls_dagster.assets.partitions import partitions_definition
+from drls_dagster.gate.admission import lifecycle_of
+from drls_dagster.lifecycle_client.automation import schedules_run
+from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.policy import Policy
+from lifecycle.spec import PipelineSpec
+
+
+def schedules_of(
+    spec: PipelineSpec, environment: str, settings: Settings, job: UnresolvedAssetJobDefinition, *, starts: bool
+) -> list[dg.ScheduleDefinition]:
+    """The schedule, if the pipeline has one. `starts`: whether it runs without anybody starting it.
+
+    Dagster keeps the state that somebody gave a schedule by hand; so each tick asks the policy again.
+    """
+    if spec.schedule is None:
+        return []
+    partitions = partitions_definition(spec)
+
+    @dg.schedule(
+        name=f"{spec.name}_schedule",
+        job=job,
+        cron_schedule=spec.schedule.cron,
+        execution_timezone=spec.schedule.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if starts else dg.DefaultScheduleStatus.STOPPED,
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if not _may_start(settings, Environment(environment), spec.name):
+            return dg.SkipReason(f"by policy schedules do not run in {environment}; an Admin can change the policy")
+        at = context.scheduled_execution_time
+        if partitions is None:
+            return dg.RunRequest(run_key=at.isoformat())
+        with partition_loading_context(at):
+            key = partitions.get_last_partition_key()
+        if key is None:
+            return dg.SkipReason("no partition is complete yet")
+        return dg.RunRequest(run_key=f"{key}@{at.isoformat()}", partition_key=key)
+
+    return [schedule]
+
+
+def _may_start(settings: Settings, environment: Environment, name: str) -> bool:
+    """Raises GateRefused where the lifecycle cannot be asked: the tick fails, and says so."""
+    ctx = lifecycle_of(settings)
+    if ctx is not None:
+        with ctx.store.read() as view:
+            if view.pipelines.find(name) is not None:
+                return schedules_run(view, environment, name)
+    return Policy().schedules_run(environment)
