@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drls_dagster.assets.location import load_folder
+from drls_dagster.assets.files import load_folder
 from drls_dagster.errors import DrlsError
 from lifecycle.spec import PipelineSpec, parse_pipeline
 
