@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import uuid
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -25,9 +23,9 @@ from dagster._core.storage.tags import (
     RESUME_RETRY_TAG,
 )
 from lab import Lab, Node, Ran, files, ran_of
+from lifecycle_job import QUIET, job_of_loaded
 
 from drls_dagster.assets import nodes
-from drls_dagster.assets.compile import compile_pipeline
 from drls_dagster.assets.keys import node_key
 from drls_dagster.assets.location import Loaded
 from drls_dagster.gate.admission import admit
@@ -39,7 +37,7 @@ from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.lifecycle_client.opening import make_store, signing_key_file, store_url
 from drls_dagster.lifecycle_client.results import Request
 from drls_dagster.orchestrator.instance import instance_of
-from drls_dagster.settings import Settings, load_settings
+from drls_dagster.settings import Settings
 from drls_dagster.steps.sink import run_sink
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.credentials import TokenKind, TokenScope
@@ -57,7 +55,7 @@ from lifecycle.usecases.tokens import issue
 
 QA, UAT, PRODUCTION = Environment.QA, Environment.UAT, Environment.PRODUCTION
 SETUP = system_actor("setup")
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+HERE = Path(__file__).parent
 _ROLES = {"ada": Role.DATA_ENGINEER, "lea": Role.LEAD, "leo": Role.LEAD}
 
 
@@ -167,7 +165,7 @@ class LifecycleLab(Lab):
             result = job.execute_in_process(
                 instance=self.instance_here,
                 run_id=queued[1].run_id if queued else None,
-                run_config=_QUIET,
+                run_config=QUIET,
                 partition_key=partition,
                 tags=tags,
                 raise_on_error=False,
@@ -177,11 +175,11 @@ class LifecycleLab(Lab):
     def resume(self, environment: Environment, run_id: str) -> Ran:
         """Re-execution from failure with what is deployed now."""
         there = {"home": str(self.settings.home), "name": self.name, "environment": environment.value}
-        job = build_reconstructable_job("lifecycle_lab", "deployed_job", (), there, str(Path(__file__).parent))
+        job = build_reconstructable_job("lifecycle_job", "deployed_job", (), there, str(HERE))
         with dg.execute_job(
             job,
             self.instance_here,
-            run_config=_QUIET,
+            run_config=QUIET,
             tags={RESUME_RETRY_TAG: "true"},
             reexecution_options=dg.ReexecutionOptions.from_failure(run_id, self.instance_here),
         ) as result:
@@ -194,10 +192,10 @@ class LifecycleLab(Lab):
         return ran
 
     def killed_at(self, environment: Environment, stage: str) -> subprocess.Popen[bytes]:
-        """A run in a process of its own that gets SIGKILL when it comes to `stage` (see `main`)."""
+        """A run in a process of its own that gets SIGKILL when it comes to `stage` (see `lifecycle_job`)."""
         words = [str(self.settings.home), self.name, environment.value, stage]
-        env = {**os.environ, "DAGSTER_HOME": "", "PYTHONPATH": str(Path(__file__).parents[2])}
-        return subprocess.Popen([sys.executable, __file__, *words], env=env)
+        env = {**os.environ, "DAGSTER_HOME": "", "PYTHONPATH": str(HERE.parents[1])}
+        return subprocess.Popen([sys.executable, str(HERE / "lifecycle_job.py"), *words], env=env)
 
     def _nodes(self, loaded: Loaded, environment: Environment) -> Mapping[dg.AssetKey, str]:
         spec = loaded.spec
@@ -255,42 +253,3 @@ class Later(SystemClock):
 
     def now(self) -> datetime:
         return super().now() + timedelta(minutes=5)
-
-
-def job_of_loaded(loaded: Loaded, environment: Environment, settings: Settings) -> dg.JobDefinition:
-    assert loaded.spec is not None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        made = compile_pipeline(
-            loaded.spec,
-            environment.value,
-            settings,
-            search_path=(loaded.path.parent.resolve(),),
-            release=loaded.release,
-        )
-        return made.resolve_job_def(loaded.spec.name)
-
-
-def deployed_job(home: str, name: str, environment: str) -> dg.JobDefinition:
-    """The job of what is deployed: what Dagster calls to make it again."""
-    settings = load_settings(Path(home))
-    return job_of_loaded(find_pipeline(name, settings, environment), Environment(environment), settings)
-
-
-def main() -> None:
-    """`python lifecycle_lab.py HOME NAME ENVIRONMENT STAGE`: killed before the compare-and-set, or behind it."""
-    home, name, environment, stage = sys.argv[1:]
-    publish = refs.publish
-
-    def killed(*arguments: Any) -> None:
-        if stage == "behind":
-            publish(*arguments)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    refs.publish = killed
-    instance = instance_of(load_settings(Path(home)))
-    deployed_job(home, name, environment).execute_in_process(instance=instance, run_config=_QUIET)
-
-
-if __name__ == "__main__":
-    main()

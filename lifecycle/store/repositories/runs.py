@@ -229,7 +229,7 @@ class Runs:
         return self._tx.many(Receipt, query.order_by(ReceiptRow.id))
 
     def published(self, pipeline_id: int, environment: Environment, at: datetime) -> tuple[Receipt, ...]:
-        """The newest receipt of each table that a pipeline had published in an environment by `at`."""
+        """The newest receipt of each table that a pipeline was the last to publish in an environment by `at`."""
         tables = (
             select(SinkTableRow.name)
             .join(VersionRow, VersionRow.id == SinkTableRow.version_id)
@@ -240,13 +240,12 @@ class Runs:
             .where(
                 # There is an index by table, none by pipeline.
                 ReceiptRow.table_name.in_(tables),
-                ReceiptRow.pipeline_id == pipeline_id,
                 ReceiptRow.environment == environment.value,
                 ReceiptRow.at <= at,
             )
             .group_by(ReceiptRow.table_name)
         )
-        query = select(*_RECEIPT).where(ReceiptRow.id.in_(newest))
+        query = select(*_RECEIPT).where(ReceiptRow.id.in_(newest), ReceiptRow.pipeline_id == pipeline_id)
         return self._tx.many(Receipt, query.order_by(ReceiptRow.table_name))
 
     def written_by(self, table: str, snapshot: int) -> Receipt | None:
