@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -107,13 +108,18 @@ def open_lifecycle(folder: Path, executor: str) -> Context:
     return Context(store, StillPlane(), Nobody(), SystemClock(), executor)
 
 
-def fill(folder: Path, pipelines: int, versions: int, requests: int) -> tuple[dict[str, str], list[tuple[int, str]]]:
-    """Fills a new store. Tokens by person, and the requests into UAT that wait: number and plan digest."""
+def fill(
+    folder: Path, pipelines: int, versions: int, requests: int, *, on_new_data: bool = False
+) -> tuple[dict[str, str], list[tuple[int, str]]]:
+    """Fills a new store. Tokens by person, and the requests into UAT that wait: number and plan digest.
+
+    `on_new_data`: every pipeline reads a table of its own, whose news start it.
+    """
     folder.mkdir(parents=True)
     ctx = open_lifecycle(folder, "seed")
     try:
         tokens, people = _people(ctx)
-        _versions(ctx, pipelines, versions, people[ENGINEER])
+        _versions(ctx, pipelines, versions, people[ENGINEER], _template(on_new_data))
         actor = Actor(person=people[ENGINEER], name=ENGINEER, way_in=WayIn.CLI)
         asked = [
             request_promotion(ctx, actor, _name(number), versions, UAT)
@@ -124,9 +130,9 @@ def fill(folder: Path, pipelines: int, versions: int, requests: int) -> tuple[di
         ctx.store.close()
 
 
-def spec_text(name: str, version: int) -> tuple[str, str]:
+def spec_text(name: str, version: int, template: str | None = None) -> tuple[str, str]:
     """The canonical text of a version, and its digest."""
-    text = _TEMPLATE.replace("pipeline_name", name).replace(str(_MARK), str(version))
+    text = (template or _template()).replace("pipeline_name", name).replace(str(_MARK), str(version))
     return text, "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -134,13 +140,15 @@ def _name(number: int) -> str:
     return f"pipeline_{number:04d}"
 
 
-def _template() -> str:
+@cache
+def _template(on_new_data: bool = False) -> str:
     """Five nodes and their SQL; the canonical form stays canonical when names and numbers in it change."""
     columns = ", ".join(f"avg(delay_{number}) AS delay_{number}" for number in range(12))
     sql = f"SELECT carrier, origin, {columns} FROM clean WHERE minutes < {_MARK} GROUP BY carrier, origin"
+    source = "pipeline_name.raw" if on_new_data else "raw.flights"
     check = {"kind": "row_count", "min": 1, "name": "some"}
     nodes: list[dict[str, Any]] = [
-        {"id": "raw", "type": "source", "source": {"kind": "iceberg", "table": "raw.flights"}},
+        {"id": "raw", "type": "source", "source": {"kind": "iceberg", "table": source}},
         {"id": "clean", "type": "transform", "step": "spark", "sql": "SELECT * FROM raw WHERE tail IS NOT NULL"},
         {"id": "daily", "type": "transform", "step": "spark", "sql": sql},
         {"id": "target", "type": "sink", "table": "pipeline_name.daily", "mode": "overwrite"},
@@ -148,11 +156,10 @@ def _template() -> str:
     ]
     flow = ("raw", "clean", "daily", "target", "checks")
     edges = [{"from": a, "to": b} for a, b in pairwise(flow)]
-    data = {"format_version": 1, "name": "pipeline_name", "nodes": nodes, "edges": edges}
+    data: dict[str, Any] = {"format_version": 1, "name": "pipeline_name", "nodes": nodes, "edges": edges}
+    if on_new_data:
+        data["automation"] = "on_new_data"
     return canonical_json(PipelineSpec.model_validate(data)).decode()
-
-
-_TEMPLATE = _template()
 
 
 def _people(ctx: Context) -> tuple[dict[str, str], dict[str, int]]:
@@ -177,20 +184,20 @@ def _people(ctx: Context) -> tuple[dict[str, str], dict[str, int]]:
     return tokens, people
 
 
-def _versions(ctx: Context, pipelines: int, versions: int, engineer: int) -> None:
+def _versions(ctx: Context, pipelines: int, versions: int, engineer: int, template: str) -> None:
     """Each pipeline: its newest version in development and QA, where it ran; older ones in UAT and production."""
     with ctx.store.engine.connect().execution_options(drls_writes=True) as connection, connection.begin():
         for number in range(1, pipelines + 1):
-            for table, values in _pipeline(number, versions, engineer):
+            for table, values in _pipeline(number, versions, engineer, template):
                 connection.execute(insert(table), values)
 
 
-def _pipeline(number: int, versions: int, engineer: int) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+def _pipeline(number: int, versions: int, engineer: int, template: str) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
     name = _name(number)
     first = (number - 1) * versions + 1
     ids = range(first, first + versions)
     at = [_STARTED + timedelta(hours=position) for position in range(versions)]
-    texts = [spec_text(name, one) for one in range(1, versions + 1)]
+    texts = [spec_text(name, one, template) for one in range(1, versions + 1)]
     newest, tables = ids[-1], [f"{name}.daily"]
     yield rows.PipelineRow, [{"id": number, "name": name, "created_at": _STARTED, "created_by": engineer}]
     yield rows.VersionRow, [

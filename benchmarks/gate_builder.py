@@ -1,0 +1,112 @@
+"""What a code location, a run worker, a gate and sensors do at a home: each in a process as they have one."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
+from dagster._core.definitions.metadata.metadata_value import CodeLocationReconstructionMetadataValue
+from dagster._core.definitions.repository_definition import RepositoryLoadData
+from dagster._core.execution.api import create_execution_plan
+from dagster._core.snap import snapshot_from_execution_plan
+from dagster._core.snap.execution_plan_snapshot import ExecutionPlanSnapshot
+
+from benchmarks.lab import serve
+from drls_dagster.gate.location import load_deployed, load_environment
+from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.sensors import sensors_of
+from drls_dagster.settings import load_settings
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.gate import Action
+from lifecycle.usecases.may import may
+
+WHERE = "production"
+_rounds = random.Random(1)  # noqa: S311
+
+
+def main() -> None:
+    home = Path(sys.argv[1])
+    settings = load_settings(home)
+    state: dict[str, Any] = {}
+
+    def location() -> dict[str, Any]:
+        """All of the environment, with Dagster's own repository of it."""
+        with DefinitionsLoadContext.scoped(DefinitionsLoadContext(DefinitionsLoadType.INITIALIZATION)) as context:
+            began = time.perf_counter()
+            found = load_environment(WHERE, settings)
+            repository = found.get_repository_def()
+            took = time.perf_counter() - began
+            state["pins"] = dict(context.get_pending_reconstruction_metadata())
+        jobs = [name for name in repository.job_names if name != "__ASSET_JOB"]
+        state["jobs"] = jobs
+        keys = found.resolve_asset_graph().get_all_asset_keys()
+        definition = found.resolve_job_def(jobs[len(jobs) // 2])
+        plan = create_execution_plan(definition)
+        state["plan"] = snapshot_from_execution_plan(plan, definition.get_job_snapshot_id())
+        state["job"] = definition.name
+        broken = sorted(key.path[-1] for key in keys if key.path[1] == "broken")
+        return {"took": took, "jobs": len(jobs), "assets": len(keys), "broken": broken}
+
+    def core_execute_run(execution_plan_snapshot: ExecutionPlanSnapshot) -> dict[str, Any]:
+        """As Dagster's own has it: the plan at hand, and what the code server has built as pins."""
+        assert execution_plan_snapshot.steps
+        pins = {key: CodeLocationReconstructionMetadataValue(text) for key, text in state["pins"].items()}
+        context = DefinitionsLoadContext(
+            DefinitionsLoadType.RECONSTRUCTION,
+            RepositoryLoadData(cacheable_asset_data={}, reconstruction_metadata=pins),
+        )
+        with DefinitionsLoadContext.scoped(context):
+            began = time.perf_counter()
+            repository = load_environment(WHERE, settings).get_repository_def()
+            repository.get_job(state["job"])
+            took = time.perf_counter() - began
+        return {"took": took, "jobs": len(repository.job_names) - 1}
+
+    def decisions() -> dict[str, Any]:
+        """`may`, in milliseconds."""
+        ctx = open_gateway(settings)
+        pins: dict[str, str] = json.loads(state["pins"][f"drls/{WHERE}"])
+        names, took = sorted(pins), list[float]()
+        for _ in range(1_000):
+            name = _rounds.choice(names)
+            began = time.perf_counter()
+            answer = may(ctx, name, pins[name], Environment(WHERE), Action.ADMIT)
+            took.append(1000 * (time.perf_counter() - began))
+            assert answer.allowed, answer.reason
+        return {"took": took}
+
+    def sensors() -> dict[str, Any]:
+        """Each sensor's evaluations in milliseconds, after a first one that looks at everything."""
+        specs = [one.spec for one in load_deployed(WHERE, settings) if one.spec is not None]
+        found: dict[str, list[float]] = {}
+        with dg.DagsterInstance.ephemeral() as instance:
+            for sensor in sensors_of(WHERE, settings, specs):
+                cursor, took = None, list[float]()
+                for _ in range(12):
+                    context = dg.build_sensor_context(instance, cursor=cursor)
+                    began = time.perf_counter()
+                    data = sensor.evaluate_tick(context)
+                    took.append(1000 * (time.perf_counter() - began))
+                    cursor = data.cursor
+                    assert not data.run_requests
+                found[sensor.name] = took[1:]
+        return {"took": found}
+
+    asked: dict[str, Callable[[], dict[str, Any]]] = {
+        "location": location,
+        "worker": lambda: core_execute_run(state["plan"]),
+        "decisions": decisions,
+        "sensors": sensors,
+    }
+    serve(lambda request: asked[request["what"]]())
+
+
+if __name__ == "__main__":
+    main()
