@@ -28,66 +28,70 @@ from lifecycle.domain.gate import Action
 from lifecycle.usecases.may import may
 
 WHERE = "production"
-_rounds = random.Random(1)  # noqa: S311
 
 
-def main() -> None:
-    home = Path(sys.argv[1])
-    settings = load_settings(home)
-    state: dict[str, Any] = {}
+class Builder:
+    """One home's production, as its processes build and ask it."""
 
-    def location() -> dict[str, Any]:
-        """All of the environment, with Dagster's own repository of it."""
+    def __init__(self, home: Path) -> None:
+        self.settings = load_settings(home)
+        self._pins: dict[str, str] = {}
+        self._plan: ExecutionPlanSnapshot | None = None
+        self._job = ""
+
+    def location(self) -> dict[str, Any]:
+        """All of the environment, and every job of it in Dagster's own repository."""
         with DefinitionsLoadContext.scoped(DefinitionsLoadContext(DefinitionsLoadType.INITIALIZATION)) as context:
             began = time.perf_counter()
-            found = load_environment(WHERE, settings)
+            found = load_environment(WHERE, self.settings)
             repository = found.get_repository_def()
+            repository.get_all_jobs()
             took = time.perf_counter() - began
-            state["pins"] = dict(context.get_pending_reconstruction_metadata())
+            self._pins = dict(context.get_pending_reconstruction_metadata())
         jobs = [name for name in repository.job_names if name != "__ASSET_JOB"]
-        state["jobs"] = jobs
         keys = found.resolve_asset_graph().get_all_asset_keys()
         definition = found.resolve_job_def(jobs[len(jobs) // 2])
-        plan = create_execution_plan(definition)
-        state["plan"] = snapshot_from_execution_plan(plan, definition.get_job_snapshot_id())
-        state["job"] = definition.name
+        self._plan = snapshot_from_execution_plan(create_execution_plan(definition), definition.get_job_snapshot_id())
+        self._job = definition.name
         broken = sorted(key.path[-1] for key in keys if key.path[1] == "broken")
         return {"took": took, "jobs": len(jobs), "assets": len(keys), "broken": broken}
 
-    def core_execute_run(execution_plan_snapshot: ExecutionPlanSnapshot) -> dict[str, Any]:
-        """As Dagster's own has it: the plan at hand, and what the code server has built as pins."""
-        assert execution_plan_snapshot.steps
-        pins = {key: CodeLocationReconstructionMetadataValue(text) for key, text in state["pins"].items()}
-        context = DefinitionsLoadContext(
-            DefinitionsLoadType.RECONSTRUCTION,
-            RepositoryLoadData(cacheable_asset_data={}, reconstruction_metadata=pins),
-        )
-        with DefinitionsLoadContext.scoped(context):
+    def worker(self) -> dict[str, Any]:
+        """What the process of one run builds: its plan at hand, and what the code server has built as pins."""
+
+        def core_execute_run(execution_plan_snapshot: ExecutionPlanSnapshot | None) -> dg.Definitions:
+            assert execution_plan_snapshot is not None  # it is looked up here, by Dagster's own names
+            return load_environment(WHERE, self.settings)
+
+        pins = {key: CodeLocationReconstructionMetadataValue(text) for key, text in self._pins.items()}
+        data = RepositoryLoadData(cacheable_asset_data={}, reconstruction_metadata=pins)
+        with DefinitionsLoadContext.scoped(DefinitionsLoadContext(DefinitionsLoadType.RECONSTRUCTION, data)):
             began = time.perf_counter()
-            repository = load_environment(WHERE, settings).get_repository_def()
-            repository.get_job(state["job"])
+            repository = core_execute_run(self._plan).get_repository_def()
+            repository.get_job(self._job)
             took = time.perf_counter() - began
         return {"took": took, "jobs": len(repository.job_names) - 1}
 
-    def decisions() -> dict[str, Any]:
+    def decisions(self) -> dict[str, Any]:
         """`may`, in milliseconds."""
-        ctx = open_gateway(settings)
-        pins: dict[str, str] = json.loads(state["pins"][f"drls/{WHERE}"])
-        names, took = sorted(pins), list[float]()
+        ctx = open_gateway(self.settings)
+        deployed: dict[str, str] = json.loads(self._pins[f"drls/{WHERE}"])
+        choose = random.Random(1)  # noqa: S311
+        names, took = sorted(deployed), list[float]()
         for _ in range(1_000):
-            name = _rounds.choice(names)
+            name = choose.choice(names)
             began = time.perf_counter()
-            answer = may(ctx, name, pins[name], Environment(WHERE), Action.ADMIT)
+            answer = may(ctx, name, deployed[name], Environment(WHERE), Action.ADMIT)
             took.append(1000 * (time.perf_counter() - began))
             assert answer.allowed, answer.reason
         return {"took": took}
 
-    def sensors() -> dict[str, Any]:
+    def sensors(self) -> dict[str, Any]:
         """Each sensor's evaluations in milliseconds, after a first one that looks at everything."""
-        specs = [one.spec for one in load_deployed(WHERE, settings) if one.spec is not None]
+        specs = [one.spec for one in load_deployed(WHERE, self.settings) if one.spec is not None]
         found: dict[str, list[float]] = {}
         with dg.DagsterInstance.ephemeral() as instance:
-            for sensor in sensors_of(WHERE, settings, specs):
+            for sensor in sensors_of(WHERE, self.settings, specs):
                 cursor, took = None, list[float]()
                 for _ in range(12):
                     context = dg.build_sensor_context(instance, cursor=cursor)
@@ -99,11 +103,14 @@ def main() -> None:
                 found[sensor.name] = took[1:]
         return {"took": found}
 
+
+def main() -> None:
+    builder = Builder(Path(sys.argv[1]))
     asked: dict[str, Callable[[], dict[str, Any]]] = {
-        "location": location,
-        "worker": lambda: core_execute_run(state["plan"]),
-        "decisions": decisions,
-        "sensors": sensors,
+        "location": builder.location,
+        "worker": builder.worker,
+        "decisions": builder.decisions,
+        "sensors": builder.sensors,
     }
     serve(lambda request: asked[request["what"]]())
 

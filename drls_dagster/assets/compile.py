@@ -89,14 +89,21 @@ def compile_pipeline(
         assets=[*sources, *executable],
         asset_checks=checks,
         jobs=[job],
-        schedules=schedules_of(spec, environment, settings, job, starts=starts),
+        schedules=schedules_of(spec, environment, settings, starts=starts),
         resources={
             **_resources(str(settings.home)),
             **({parameters_key(spec): parameters_resource(spec)} if spec.parameters else {}),
         },
     )
     dg.Definitions.validate_loadable(definitions)
-    return definitions
+    # Resolved among its own few assets: Dagster looks through all assets of a location for each job that is not.
+    return dg.Definitions(
+        assets=definitions.assets,
+        asset_checks=definitions.asset_checks,
+        jobs=[definitions.resolve_job_def(spec.name)],
+        schedules=definitions.schedules,
+        resources=definitions.resources,
+    )
 
 
 @lru_cache

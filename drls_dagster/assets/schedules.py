@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dagster as dg
 from dagster._core.definitions.partitions.context import partition_loading_context
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from drls_dagster.assets.partitions import partitions_definition
 from drls_dagster.gate.admission import lifecycle_of
@@ -16,7 +15,7 @@ from lifecycle.spec import PipelineSpec
 
 
 def schedules_of(
-    spec: PipelineSpec, environment: str, settings: Settings, job: UnresolvedAssetJobDefinition, *, starts: bool
+    spec: PipelineSpec, environment: str, settings: Settings, *, starts: bool
 ) -> list[dg.ScheduleDefinition]:
     """The schedule, if the pipeline has one. `starts`: whether it runs without anybody starting it.
 
@@ -28,7 +27,7 @@ def schedules_of(
 
     @dg.schedule(
         name=f"{spec.name}_schedule",
-        job=job,
+        job_name=spec.name,
         cron_schedule=spec.schedule.cron,
         execution_timezone=spec.schedule.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING if starts else dg.DefaultScheduleStatus.STOPPED,

@@ -18,7 +18,7 @@ _SAFE = 2**53 - 1
 
 def canonical_json(spec: PipelineSpec) -> bytes:
     """RFC 8785 JSON of the whole spec, its lock block included."""
-    return _bytes(spec.normal_form)
+    return spec.canonical_bytes
 
 
 def digest(spec: PipelineSpec) -> str:
@@ -47,7 +47,7 @@ def subtree_digest(spec: PipelineSpec, node_id: str) -> str:
     lock = whole.get("lock", {})
     partitions = whole.get("partitions", {})
     return _sha256(
-        _bytes(
+        canonical_bytes(
             {
                 "nodes": [_deciding(node) for node in whole["nodes"] if node["id"] in inside],
                 "edges": [edge for edge in whole.get("edges", []) if edge["to"] in inside],
@@ -95,7 +95,7 @@ def _normal(value: Any, key: str = "") -> Any:
     return value
 
 
-def _bytes(value: Any) -> bytes:
+def canonical_bytes(value: Any) -> bytes:
     import rfc8785
 
     return rfc8785.dumps(value)

@@ -156,6 +156,13 @@ class PipelineSpec(Frozen):
         return normal_form(self)
 
     @cached_property
+    def canonical_bytes(self) -> bytes:
+        """The canonical JSON; a spec is asked for its digest at every step of its way."""
+        from lifecycle.spec.canonical import canonical_bytes
+
+        return canonical_bytes(self.normal_form)
+
+    @cached_property
     def _by_id(self) -> Mapping[str, AnyNode]:
         return {node.id: node for node in self.nodes}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -58,8 +59,17 @@ def ways(town: Town) -> Iterator[Ways]:
         working_directory=str(HAND_MADE.parents[3]),
         location_name=LOCATION,
     )
-    with dg.DagsterInstance.from_config(str(folder)) as instance, WorkspaceProcessContext(instance, target) as process:
-        yield Ways(instance, process)
+    with serving(dg.DagsterInstance.from_config(str(folder)), target) as found:
+        yield found
+
+
+@contextmanager
+def serving(instance: dg.DagsterInstance, target: PythonFileTarget) -> Iterator[Ways]:
+    """The ways into a code server; at the end it is gone, not only asked to go."""
+    with instance:
+        with WorkspaceProcessContext(instance, target) as process:
+            yield Ways(instance, process)
+        process._grpc_server_registry.wait_for_processes()
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import PythonFileTarget
 
 from drls_dagster.launch import dagster_home
@@ -19,7 +18,8 @@ from lifecycle.audit import load_signing_key
 from lifecycle.ports import SystemClock
 from lifecycle.spec import digest
 from lifecycle.store.store import Store
-from tests.drls_dagster.gate.test_location import deploy
+from tests.drls_dagster.gate.conftest import serving
+from tests.drls_dagster.gate.test_code_locations import deploy
 from tests.drls_dagster.gate.test_ways_in import told_of
 from tests.drls_dagster.gate.ways import _LAUNCH, LOCATION, Ways
 from tests.lifecycle.life import QA, Life, make_spec
@@ -47,8 +47,8 @@ def ways(life: Life, gate_home: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         python_file=str(RECORDING), attribute="qa", working_directory=str(RECORDING.parents[3]), location_name=LOCATION
     )
     home = dagster_home(load_settings(gate_home))
-    with dg.DagsterInstance.from_config(str(home)) as instance, WorkspaceProcessContext(instance, target) as process:
-        yield Ways(instance, process)
+    with serving(dg.DagsterInstance.from_config(str(home)), target) as found:
+        yield found
 
 
 @pytest.mark.slow
