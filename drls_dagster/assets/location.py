@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 
 import dagster as dg
@@ -21,6 +22,7 @@ def build_location(
     loaded = refuse_twins(list(loaded))
     built: list[dg.Definitions] = []
     broken: list[dg.AssetSpec] = []
+    names: Counter[str] = Counter()  # files in two folders may be called the same
     for one in loaded:
         problem = one.problem
         if one.spec is not None:
@@ -38,7 +40,9 @@ def build_location(
             except Exception as error:  # noqa: BLE001  one pipeline must not take the location down
                 problem = f"{type(error).__name__}: {error}" if not str(error) else str(error)
         if problem is not None:
-            broken.append(_broken_asset(environment, one, problem))
+            names[one.name] += 1
+            name = one.name if names[one.name] == 1 else f"{one.name}_{names[one.name]}"
+            broken.append(_broken_asset(environment, name, one, problem))
     return merge([*built, *([dg.Definitions(assets=broken)] if broken else [])])
 
 
@@ -75,9 +79,9 @@ def merge(parts: list[dg.Definitions]) -> dg.Definitions:
     )
 
 
-def _broken_asset(environment: str, one: Loaded, problem: str) -> dg.AssetSpec:
+def _broken_asset(environment: str, name: str, one: Loaded, problem: str) -> dg.AssetSpec:
     return dg.AssetSpec(
-        dg.AssetKey([environment, "broken", one.name]),
+        dg.AssetKey([environment, "broken", name]),
         group_name="broken",
         kinds={"error"},
         description=f"Pipeline {one.name} cannot be built.\n\n{problem}",

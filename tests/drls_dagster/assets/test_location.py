@@ -137,3 +137,13 @@ def test_the_ui_shows_typed_parameters_and_the_schedule_stands_still_in_developm
     (schedule,) = found.get_repository_def().schedule_defs
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
     assert schedule.execution_timezone == "Europe/Zurich"
+
+
+def test_two_wrong_files_of_one_name_in_two_folders_are_both_shown(folder: Path) -> None:
+    put(folder, "good")
+    for below in ("a", "b"):
+        (folder / below).mkdir()
+        (folder / below / "wrong.yaml").write_text(f"format_version: 1\nname: [{below}")
+    found = location(folder)
+    assert jobs(found) == {"good"}
+    assert set(broken(found)) == {"wrong", "wrong_2"}
