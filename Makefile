@@ -17,7 +17,7 @@ up: $(READY) java ## Start Dagster and the lifecycle on this machine, until Ctrl
 	$(PYTHON) -m drls_dagster.cli.main up
 
 test: $(READY) java ## Run the tests that need no server, browser or Kubernetes
-	$(PYTHON) -m pytest -n 2 --dist loadgroup -m "not postgres and not browser and not k8s"
+	@scripts/test.sh
 
 test-postgres: $(READY) ## Run the tests that need a PostgreSQL server, which they start themselves
 	@scripts/postgres.sh

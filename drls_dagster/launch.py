@@ -69,7 +69,9 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
     from drls_dagster.gate.location import load_deployed
 
     path = Path(name)
-    if environment == "development" and (path.suffix in SUFFIXES or path.is_file()):
+    if path.suffix in SUFFIXES or path.is_file():
+        if environment != "development":
+            raise UsageError(f"{name} is a file, and files run in development; save it and promote it to {environment}")
         if not path.is_file():
             raise UsageError(f"there is no file {name}")
         loaded = load_file(path)

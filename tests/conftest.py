@@ -15,13 +15,6 @@ from drls_dagster.engine.state import read_state
 from lifecycle.store import engine as store_engine
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n 2`, one worker has everything that needs the engine, and a file's other tests stay together."""
-    for item in items:
-        needs_engine = "engine" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("engine" if needs_engine else str(item.path)))
-
-
 @pytest.fixture(autouse=True)
 def drls_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """DRLS_HOME in a temporary folder, not made yet; no DRLS setting of who runs the tests."""

@@ -30,6 +30,13 @@ HERE = Path(__file__).parent
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
+@pytest.fixture(scope="module")
+def offered(town: Town) -> dg.Definitions:
+    """What somebody's own process has loaded."""
+    assert town
+    return hand_made.build()
+
+
 @pytest.fixture
 def no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a step does first after the gate ends it, so that no engine is needed."""
@@ -43,7 +50,9 @@ def no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_spark")
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("step", ["some", "kept"])
-def test_execute_in_process_asks_in_the_step(town: Town, ways: Ways, state: str, step: str) -> None:
+def test_execute_in_process_asks_in_the_step(
+    town: Town, ways: Ways, offered: dg.Definitions, state: str, step: str
+) -> None:
     before = town.written()
     run_id = str(uuid.uuid4())
     environment = environment_of(state)
@@ -54,17 +63,13 @@ def test_execute_in_process_asks_in_the_step(town: Town, ways: Ways, state: str,
     key = ["production" if state != "demoted" else "uat", state, step]
     if step == "kept":
         key = [environment.value, town.settings.catalog.name, state, "kept"]
-    result = (
-        hand_made.build()
-        .resolve_job_def(state)
-        .execute_in_process(
-            instance=ways.instance,
-            run_id=run_id,
-            partition_key=PARTITION,
-            asset_selection=[dg.AssetKey(key)],
-            tags={"drls/pipeline": "approved", "drls/version": town.versions["approved"].digest},
-            raise_on_error=False,
-        )
+    result = offered.resolve_job_def(state).execute_in_process(
+        instance=ways.instance,
+        run_id=run_id,
+        partition_key=PARTITION,
+        asset_selection=[dg.AssetKey(key)],
+        tags={"drls/pipeline": "approved", "drls/version": town.versions["approved"].digest},
+        raise_on_error=False,
     )
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]
