@@ -28,6 +28,7 @@ from lifecycle_job import QUIET, job_of_loaded
 from drls_dagster.assets import nodes
 from drls_dagster.assets.keys import node_key
 from drls_dagster.assets.location import Loaded
+from drls_dagster.cli.lifecycle import welcome
 from drls_dagster.gate.admission import admit
 from drls_dagster.gate.parts import Part
 from drls_dagster.lakehouse import refs
@@ -64,7 +65,8 @@ class LifecycleLab(Lab):
 
     def __init__(self, settings: Settings, stem: str) -> None:
         super().__init__(settings, stem)
-        make_store(settings, connected_adapters(settings), lambda _: None)
+        # As the first command of a home does: tests of commands in this home sign in with it.
+        make_store(settings, connected_adapters(settings), lambda started: welcome(settings, started))
         self.ctx = open_gateway(settings)
         self.tokens: dict[str, str] = {}
         self.ada, self.lea, self.leo = (self._person(name) for name in _ROLES)
