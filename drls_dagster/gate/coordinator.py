@@ -9,6 +9,7 @@ from dagster._core.run_coordinator.base import SubmitRunContext
 from dagster._core.storage.dagster_run import DagsterRun
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
+from drls_dagster.gate.parts import parts_of
 from drls_dagster.gate.queue import PRIORITY_TAG, admit_whole, fail, give_back, own_tags
 from drls_dagster.gate.refusal import GateRefused
 
@@ -22,7 +23,8 @@ class GatedRunCoordinator(QueuedRunCoordinator):
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
         run = context.dagster_run
-        tags = own_tags(self._instance, run)
+        parts = parts_of(self._instance, run)
+        tags = own_tags(parts)
         if tags:
             self._instance.add_run_tags(run.run_id, tags)
             if PRIORITY_TAG in run.tags:
@@ -30,7 +32,7 @@ class GatedRunCoordinator(QueuedRunCoordinator):
                 self._instance.add_run_tags(run.run_id, {PRIORITY_TAG: "0"})
         fresh = self._instance.get_run_by_id(run.run_id) or run
         try:
-            admit_whole(self._instance, fresh)
+            admit_whole(self._instance, fresh, parts)
         except GateRefused as refused:
             fail(self._instance, fresh, str(refused))
             return self._instance.get_run_by_id(run.run_id) or fresh

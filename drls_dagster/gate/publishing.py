@@ -18,7 +18,7 @@ from lifecycle.domain.gate import Action
 from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Admission, InputRead, Work
 from lifecycle.errors import Conflict, LifecycleError
-from lifecycle.spec import IcebergSource, PipelineSpec, SourceNode, canonical_json
+from lifecycle.spec import IcebergSource, PipelineSpec, SourceNode, canonical_json, digest
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.grant_permit import Leave, Publish, grant_permit, record_receipt, release_permit
 from lifecycle.usecases.may import may
@@ -51,9 +51,14 @@ class Permitted:
     def ask_again(self) -> None:
         """Before each step: raises GateRefused when the run was revoked meanwhile."""
         admission = self.admission
-        with self._ctx.store.read() as view:
-            digest = view.pipelines.version(admission.version_id).digest
-        answer = may(self._ctx, self.spec.name, digest, admission.environment, Action.RUN, run_id=admission.run_id)
+        answer = may(
+            self._ctx,
+            self.spec.name,
+            digest(self.spec),
+            admission.environment,
+            Action.RUN,
+            run_id=admission.run_id,
+        )
         if not answer.allowed:
             raise GateRefused(refusal(self.settings, self.spec.name, admission.environment, answer.reason))
 

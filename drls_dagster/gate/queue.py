@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from drls_dagster.assets.scope import run_key
 from drls_dagster.gate.admission import admit, lifecycle_of
-from drls_dagster.gate.parts import parameters_given, parts_of
+from drls_dagster.gate.parts import Part, parameters_given, parts_of
 from drls_dagster.gate.pins import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from drls_dagster.gate.refusal import GateRefused, refusal
 from drls_dagster.lifecycle_client.gateway import gateway_actor
@@ -25,14 +26,13 @@ PRIORITY_TAG = "dagster/priority"
 LANE_TAG = "drls/lane"
 
 
-def admit_whole(instance: DagsterInstance, run: DagsterRun) -> None:
+def admit_whole(instance: DagsterInstance, run: DagsterRun, parts: Sequence[Part]) -> None:
     """Admits every pipeline of a run, or none of them: what was admitted is given back.
 
     Raises GateRefused.
     """
     settings = load_settings()
     root = run_key(instance, run)
-    parts = parts_of(instance, run)
     try:
         for part in parts:
             parameters = parameters_given(run, part.pipeline)
@@ -71,9 +71,8 @@ def give_back(instance: DagsterInstance, run: DagsterRun, why: str) -> None:
                 finish_run(ctx, gateway_actor("gate"), run.run_id, part.pipeline, why=why)
 
 
-def own_tags(instance: DagsterInstance, run: DagsterRun) -> dict[str, str]:
-    """The tags that say what the run is, whatever the launch has put there."""
-    parts = parts_of(instance, run)
+def own_tags(parts: Sequence[Part]) -> dict[str, str]:
+    """The tags that say what a run of these parts is, whatever the launch has put there."""
     if not parts:
         return {}
     environments = {part.environment.value for part in parts}
