@@ -24,7 +24,7 @@ def release_metadata(settings: Settings, release: Release | None) -> dict[str, A
     """What an asset says of the version that it belongs to; of a draft, that it is one."""
     if release is None:
         return {"drls/version": "draft"}
-    place = f"{settings.app_url.rstrip('/')}/api/pipeline-defs/{release.pipeline}/versions/{release.number}"
+    place = f"{settings.app_url.rstrip('/')}/pipelines/{release.pipeline}/versions/{release.number}"
     return {
         "drls/version": f"v{release.number}",
         "drls/digest": release.digest,

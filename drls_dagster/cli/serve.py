@@ -1,4 +1,4 @@
-"""`drls serve`: the lifecycle over REST, for everybody who has no access to DRLS_HOME."""
+"""`drls serve`: the approvals app and REST, for everybody who has no access to DRLS_HOME."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def openid(settings: Settings) -> OpenIdSettings | None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65_535))
 def serve(host: str, port: int) -> None:
-    """Serve the store here over REST until Ctrl-C; /api/openapi.json describes it.
+    """Serve the approvals app and REST over the store here until Ctrl-C; /api/openapi.json describes it.
 
     It speaks HTTP: put a proxy that speaks TLS in front of it before others use it over a network.
     """
@@ -54,12 +54,12 @@ def serve(host: str, port: int) -> None:
     import uvicorn
 
     from drls_dagster.lifecycle_client.opening import open_context
-    from lifecycle.app.create import create_app
+    from lifecycle.app.site import create_site
 
     settings = load_settings()
     provider = openid(settings)
     context = open_context(settings, adapters(), lambda started: welcome(settings, started))
-    app = create_app(context, provider)
+    app = create_site(context, provider)
     # Requests are short: one that is being answered must not keep the others waiting for 5 ms at each step.
     sys.setswitchinterval(SWITCH_SECONDS)
     click.echo(f"DRLS is at http://{host}:{port}", err=True)

@@ -13,5 +13,5 @@ class GateRefused(DrlsError):
 
 def refusal(settings: Settings, pipeline: str, environment: Environment, reason: str) -> str:
     """One paragraph for people; the reason is the lifecycle's own."""
-    link = f"{settings.app_url.rstrip('/')}/api/pipeline-defs/{pipeline}"
+    link = f"{settings.app_url.rstrip('/')}/pipelines/{pipeline}"
     return f"DRLS did not let {pipeline} run in {environment.value}: {reason}. See {link}"

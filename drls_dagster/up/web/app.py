@@ -1,4 +1,4 @@
-"""One app: the lifecycle's API, Dagster's UI behind its guard, the door's own pages, and pushes."""
+"""One app: the approvals app, Dagster's UI behind its guard, and pushes."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from drls_dagster.sensors.deployments import deployed_digests
 from drls_dagster.up.web.guard import DagsterGuard
 from drls_dagster.up.web.origin import is_known_host
-from drls_dagster.up.web.pages import home_page, sign_in_page
 from drls_dagster.up.web.reloads import Reloads
 from drls_dagster.up.web.visitor import Visitor, visitor_of
 from drls_dagster.up.web.workspace import PREFIX, DagsterUI
-from lifecycle.app.create import create_app
+from lifecycle.app.openid import OpenIdSettings
+from lifecycle.app.site import create_site
 from lifecycle.domain.environment import Environment
-from lifecycle.errors import Unauthorized
 from lifecycle.usecases.context import Context
 
 
@@ -33,6 +31,7 @@ def make_app(
     workspace_file: Path,
     hosts: tuple[str, ...] = (),
     reloaded: Callable[[Environment], object] = lambda _: None,
+    openid: OpenIdSettings | None = None,
 ) -> ASGIApp:
     """The app of `drls up`; `token` is what this home's own processes show, `reloaded` hears of every reload."""
     dagster = DagsterUI(workspace_file)
@@ -42,7 +41,8 @@ def make_app(
     guarded = DagsterGuard(
         dagster, PREFIX, lambda one: visitor_of(ctx, token, one), lambda who, what: _note(ctx, who, what)
     )
-    return _Door(create_app(ctx), guarded, _own_pages(ctx, token, dagster, reloads), dagster, reloads, hosts)
+    site = create_site(ctx, openid, dagster=PREFIX)
+    return _Door(site, guarded, _pushes(token, dagster, reloads), dagster, reloads, hosts)
 
 
 class _Door:
@@ -50,14 +50,14 @@ class _Door:
 
     def __init__(
         self,
-        api: ASGIApp,
+        site: ASGIApp,
         dagster: ASGIApp,
-        pages: ASGIApp,
+        pushes: ASGIApp,
         workspace: DagsterUI,
         reloads: Reloads,
         hosts: tuple[str, ...],
     ) -> None:
-        self._api, self._dagster, self._pages = api, dagster, pages
+        self._site, self._dagster, self._pushes = site, dagster, pushes
         self._workspace, self._reloads = workspace, reloads
         self._hosts = hosts
 
@@ -69,12 +69,12 @@ class _Door:
             await _refuse(scope, receive, send)
             return
         path = scope["path"]
-        if path == "/api" or path.startswith("/api/"):
-            await self._api(scope, receive, send)
-        elif path == PREFIX or path.startswith(f"{PREFIX}/"):
+        if path == PREFIX or path.startswith(f"{PREFIX}/"):
             await self._dagster(scope, receive, send)
+        elif path.startswith("/push/"):
+            await self._pushes(scope, receive, send)
         else:
-            await self._pages(scope, receive, send)
+            await self._site(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -98,17 +98,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(told, 421)(scope, receive, send)
 
 
-def _own_pages(ctx: Context, token: str, dagster: DagsterUI, reloads: Reloads) -> Starlette:
-    async def home(request: Request) -> Response:
-        try:
-            visitor = await run_in_threadpool(visitor_of, ctx, token, request)
-        except Unauthorized:
-            return RedirectResponse("/sign-in", 303)
-        return home_page(visitor.name)
-
-    async def sign_in(_: Request) -> Response:
-        return sign_in_page()
-
+def _pushes(token: str, dagster: DagsterUI, reloads: Reloads) -> Starlette:
     async def push(request: Request) -> Response:
         shown = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(shown.encode(), token.encode()):
@@ -121,13 +111,7 @@ def _own_pages(ctx: Context, token: str, dagster: DagsterUI, reloads: Reloads) -
         reloads.ask(environment)
         return JSONResponse({"reload": environment}, 202)
 
-    return Starlette(
-        routes=[
-            Route("/", home),
-            Route("/sign-in", sign_in),
-            Route("/push/reload/{environment}", push, methods=["POST"]),
-        ]
-    )
+    return Starlette(routes=[Route("/push/reload/{environment}", push, methods=["POST"])])
 
 
 def _wanted(ctx: Context, environment: Environment) -> dict[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
@@ -90,7 +91,8 @@ class DagsterGuard:
         except Unauthorized as error:
             page = connection.scope["type"] == "http" and connection.scope["method"] == "GET"
             if page and "text/html" in connection.headers.get("accept", ""):
-                raise Stop(RedirectResponse("/sign-in", 303)) from None
+                back = quote(str(connection.url.path), safe="")
+                raise Stop(RedirectResponse(f"/sign-in?back={back}", 303)) from None
             raise Stop(_no(401, f"{error.message}; open /sign-in")) from None
         except LifecycleError as error:
             raise Stop(_no(error.status, error.message)) from None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
+from drls_dagster.cli.serve import openid
 from drls_dagster.lifecycle_client.gateway import open_gateway
 from drls_dagster.orchestrator.evidence import ask_evidence
 from drls_dagster.orchestrator.instance import instance_of
@@ -37,6 +38,7 @@ def main() -> None:
         token=token,
         workspace_file=given.workspace,
         hosts=settings.web.hosts,
+        openid=openid(settings),
         # What was promoted is loaded now: the run that a policy asks for need not wait for a sensor.
         reloaded=lambda environment: ask_evidence(ctx, instance_of(settings), (environment,)),
     )

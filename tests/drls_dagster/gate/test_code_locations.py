@@ -146,7 +146,7 @@ def test_assets_say_which_version_they_are_of_and_who_answers_for_it(life: Life)
         assert told["drls/digest"] == digest(make_spec(rows=1, **DAILY))
         assert (told["drls/author"], told["drls/approvers"], told["drls/stage"]) == ("ada", "lea", "uat")
         assert told["drls/review"] == "approved"
-        assert told["drls/approvals"].url.endswith("/api/pipeline-defs/flights/versions/1")
+        assert told["drls/approvals"].url.endswith("/pipelines/flights/versions/1")
         assert node.code_version
     assert sink.code_version != view.code_version
     other = load_environment("qa", load_settings()).resolve_asset_graph()

@@ -1,0 +1,42 @@
+"""What a form answers: on to the next page, with one line that says what was done."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import cast
+
+from fastapi import Request
+from starlette.responses import RedirectResponse, Response
+
+from lifecycle.errors import Unauthorized
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.signed_tokens import seal, unseal
+
+NOTICE = "drls_notice"
+_AUDIENCE = "drls-notice"
+_SECONDS = 60
+
+
+def done(request: Request, url: str, notice: str = "") -> Response:
+    """Sends the browser on to `url`, a path of this app; the page there says `notice` once."""
+    if "hx-request" in request.headers:
+        answer = Response(status_code=204, headers={"HX-Redirect": url})
+    else:
+        answer = RedirectResponse(url, 303)
+    if notice:
+        context = cast("Context", request.app.state.context)
+        sealed = seal(context, _AUDIENCE, {"text": notice[:500]}, timedelta(seconds=_SECONDS))
+        answer.set_cookie(NOTICE, sealed, max_age=_SECONDS, httponly=True, samesite="strict")
+    return answer
+
+
+def take_notice(context: Context, request: Request, answer: Response) -> str | None:
+    """What the last form left to be said; only this server can have written it."""
+    sealed = request.cookies.get(NOTICE)
+    if sealed is None:
+        return None
+    answer.delete_cookie(NOTICE)
+    try:
+        return unseal(context, _AUDIENCE, sealed).get("text")
+    except Unauthorized:
+        return None

@@ -1,0 +1,47 @@
+"""Putting the pages together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.gzip import GZipMiddleware
+
+from lifecycle.app.pages import home, sign_in, static
+from lifecycle.app.pages.guard import page_guard
+from lifecycle.app.pages.problems import add_handlers
+from lifecycle.app.pages.render import make_kit
+from lifecycle.app.pages.security import Secured
+from lifecycle.app.pages.table import PAGES
+from lifecycle.usecases.context import Context
+
+MODULES = (static, sign_in, home)
+
+
+def create_pages(context: Context, *, openid: bool = False, dagster: str | None = None) -> FastAPI:
+    """The pages on a store; `dagster` is the path under which Dagster's UI is reached, None where it is not.
+
+    Raises RuntimeError when a page has no entry in the table of permissions.
+    """
+    app = FastAPI(title="DRLS", openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(page_guard)])
+    app.state.context = context
+    app.state.kit = make_kit(dagster=dagster, openid=openid)
+    for module in MODULES:
+        app.include_router(module.router)
+    add_handlers(app)
+    check_pages(module.router for module in MODULES)
+    # The last one added is the outermost.
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
+    app.add_middleware(Secured)
+    return app
+
+
+def check_pages(routers: Iterable[APIRouter]) -> None:
+    """Raises RuntimeError when a page is not in the table, or the table names one that is not there."""
+    pages = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    routes = {(method, page.path) for page in pages for method in page.methods or ()}
+    if missing := sorted(routes - PAGES.keys()):
+        raise RuntimeError(f"pages without an entry in lifecycle.app.pages.table: {missing}")
+    if dead := sorted(PAGES.keys() - routes):
+        raise RuntimeError(f"lifecycle.app.pages.table names pages that are not there: {dead}")

@@ -1,0 +1,54 @@
+"""The addresses of the pages, in one place."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+
+def pipeline(name: str) -> str:
+    return f"/pipelines/{quote(name, safe='')}"
+
+
+def version(name: str, number: int) -> str:
+    return f"{pipeline(name)}/versions/{number}"
+
+
+def compare(name: str, before: int, after: int) -> str:
+    return f"{pipeline(name)}/compare/{before}/{after}"
+
+
+def promote(name: str, number: int, target: str) -> str:
+    return f"{version(name, number)}/promote/{target}"
+
+
+def demote(name: str, number: int) -> str:
+    return f"{version(name, number)}/demote"
+
+
+def retire(name: str, number: int) -> str:
+    return f"{version(name, number)}/retire"
+
+
+def break_glass(name: str, number: int) -> str:
+    return f"{version(name, number)}/break-glass"
+
+
+def rollback(name: str) -> str:
+    return f"{pipeline(name)}/rollback"
+
+
+def approval(promotion_id: int) -> str:
+    return f"/approvals/{promotion_id}"
+
+
+def environment(name: str) -> str:
+    return f"/environments/{name}"
+
+
+def run(dagster: str, run_id: str) -> str:
+    """A run's page in Dagster's UI, which lives under the path `dagster`."""
+    return f"{dagster}/runs/{quote(run_id, safe='')}"
+
+
+def export(name: str, number: int) -> str:
+    return f"/api/pipeline-defs/{quote(name, safe='')}/versions/{number}/export"

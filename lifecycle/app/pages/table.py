@@ -1,0 +1,33 @@
+"""Who may open which page: the only place that says so. A page that is not here stops the start.
+
+`role` is the least that a visitor has anywhere; whether they have it on this pipeline is asked again by
+the verb, inside its transaction. `role` None: nobody needs to be signed in.
+"""
+
+from __future__ import annotations
+
+from lifecycle.domain.environment import Role
+from lifecycle.domain.model import Frozen
+
+
+class PageNeed(Frozen):
+    """What a page asks of its visitor."""
+
+    role: Role | None
+
+
+OPEN = PageNeed(role=None)
+READ = PageNeed(role=Role.VIEWER)
+WRITE = PageNeed(role=Role.DATA_ENGINEER)
+LEAD = PageNeed(role=Role.LEAD)
+ADMIN = PageNeed(role=Role.ADMIN)
+
+PAGES: dict[tuple[str, str], PageNeed] = {
+    ("GET", "/static/{digest}/{name}"): OPEN,
+    ("GET", "/sign-in"): OPEN,
+    ("POST", "/sign-in"): OPEN,
+    ("POST", "/sign-in/link"): OPEN,
+    ("POST", "/sign-out"): READ,
+    ("GET", "/"): READ,
+    ("GET", "/badge"): READ,
+}

@@ -1,0 +1,91 @@
+"""Values in the words and marks that people read: times, sizes, digests, states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from jinja2 import pass_context
+from jinja2.runtime import Context as Shown
+from markupsafe import Markup
+
+from lifecycle.domain.promotion import State
+
+# The look and the icon of each state; the word stands beside them, always.
+LOOKS: dict[State, str] = {
+    State.REQUESTED: "pending",
+    State.APPROVED: "approved",
+    State.EXECUTING: "running",
+    State.DONE: "active",
+    State.REJECTED: "rejected",
+    State.WITHDRAWN: "draft",
+    State.EXPIRED: "draft",
+    State.STALE: "stale",
+    State.FAILED: "rejected",
+}
+_UNITS = (("day", 86_400), ("h", 3_600), ("min", 60))
+
+
+def look(state: State) -> str:
+    """Which of the looks in the style sheet a request's state has."""
+    return LOOKS[state]
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its largest whole unit: 3 days, 5 h, 12 min."""
+    seconds = int(abs(length).total_seconds())
+    for unit, size in _UNITS:
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'s' if unit == 'day' and count != 1 else ''}"
+    return f"{seconds} s"
+
+
+@pass_context
+def ago(shown: Shown, at: datetime | None) -> Markup | str:
+    """How long ago something was, or how long until it is; the exact time (UTC) is in the title."""
+    if at is None:
+        return "never"
+    now: datetime = shown["now"]
+    text = f"{span(now - at)} ago" if at <= now else f"in {span(at - now)}"
+    exact = at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), exact, text)
+
+
+def exact(at: datetime | None) -> str:
+    """A moment in UTC, to the minute."""
+    return at.strftime("%Y-%m-%d %H:%M UTC") if at else ""
+
+
+def short(digest: str | None) -> str:
+    """The first twelve characters of a digest, without its algorithm."""
+    return (digest or "").rpartition(":")[2][:12]
+
+
+def count(number: int | None) -> str:
+    """A number in groups of three; a dash where nothing is known."""
+    return "–" if number is None else f"{number:,}".replace(",", "\u202f")
+
+
+def size(number: int | None) -> str:
+    """Bytes in the unit that gives at most four digits."""
+    if number is None:
+        return "–"
+    amount = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1_000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1_000
+    return f"{amount:.1f} TB"
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "ago": ago,
+    "exact": exact,
+    "short": short,
+    "count": count,
+    "size": size,
+    "span": span,
+    "look": look,
+}

@@ -1,0 +1,87 @@
+// One stream of changes per tab. A change, or a stream that came back, makes the page's live parts load again:
+// what they show is always asked from the server, never worked out here.
+
+const STREAM = "/api/events";
+const CALM = 250; // ms: many changes at once are one look
+const QUIET = /^(sign_in|session|token)\./; // nothing on a page shows these
+
+export function startLive() {
+  let source = null;
+  let timer = 0;
+  let wait = 1000;
+  let cut = false;
+
+  function refresh() {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      for (const part of document.querySelectorAll("[data-live]")) {
+        // Nobody's typing is lost: a part that somebody writes in waits until they leave it.
+        const busy = part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
+        if (busy) {
+          part.dataset.behind = "";
+        } else {
+          htmx.trigger(part, "refresh");
+        }
+      }
+    }, CALM);
+  }
+
+  function say(offline) {
+    const told = document.getElementById("offline");
+    if (told) { told.hidden = !offline; }
+  }
+
+  function open() {
+    source = new EventSource(STREAM);
+    source.addEventListener("open", () => {
+      wait = 1000;
+      say(false);
+      // Whatever happened while the stream was cut is on the page now.
+      if (cut) { cut = false; refresh(); }
+    });
+    source.addEventListener("change", (event) => {
+      if (!QUIET.test(JSON.parse(event.data).verb)) { refresh(); }
+    });
+    source.addEventListener("error", () => {
+      cut = true;
+      if (source.readyState === EventSource.CLOSED) {
+        say(true);
+        setTimeout(again, wait);
+        wait = Math.min(wait * 2, 15000);
+      } else {
+        // The browser tries by itself; if that takes long, say so.
+        setTimeout(() => { if (cut) { say(true); } }, 3000);
+      }
+    });
+  }
+
+  function again() {
+    if (document.hidden || (source && source.readyState !== EventSource.CLOSED)) { return; }
+    // A session that has ended answers no stream: one look tells, and leads to the sign-in page.
+    htmx.ajax("GET", "/badge", { target: "#badge", swap: "outerHTML" }).catch(() => undefined);
+    open();
+  }
+
+  // A hidden tab holds no connection: browsers allow few per server.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      source.close();
+      cut = true;
+    } else if (source.readyState === EventSource.CLOSED) {
+      open();
+    }
+  });
+  document.addEventListener("focusout", (event) => {
+    const part = event.target.closest?.("[data-behind]");
+    if (part) { delete part.dataset.behind; refresh(); }
+  });
+  document.addEventListener("htmx:afterSettle", title);
+
+  function title() {
+    const badge = document.getElementById("badge");
+    const count = badge ? badge.textContent.trim() : "";
+    document.title = (count ? `(${count}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+  }
+
+  if (!document.hidden) { open(); } else { source = { readyState: EventSource.CLOSED, close() {} }; cut = true; }
+}

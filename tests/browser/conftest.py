@@ -1,0 +1,128 @@
+"""The real app in Debian's Chromium: a server on a free port, a real database, one browser per person."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+from lifecycle.app.site import create_site
+from lifecycle.audit.keys import SigningKey
+from lifecycle.store.store import Store
+from lifecycle.usecases.accounts import set_password
+from tests.fakes.clock import FakeClock
+from tests.lifecycle.life import Life
+
+PASSWORD = "a long enough password"
+WIDE = ViewportSize(width=1280, height=900)
+PHONE = ViewportSize(width=390, height=844)
+
+
+class Server:
+    """The app of a small world, over real HTTP; it can be stopped and started again on its port."""
+
+    def __init__(self, life: Life) -> None:
+        self.life = life
+        self._site = create_site(life.ctx)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        config = uvicorn.Config(
+            self._site, host="127.0.0.1", port=self.port, log_level="warning", lifespan="off", ws="none",
+            timeout_graceful_shutdown=1,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        give_up = threading.Event()
+        for _ in range(200):
+            if self._server.started:
+                return
+            give_up.wait(0.05)
+        raise TimeoutError("the app did not start within 10 seconds")
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(timeout=15)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def life(tmp_path: Path) -> Iterator[Life]:
+    clock = FakeClock()
+    store = Store.create(f"sqlite:///{tmp_path / 'lifecycle.db'}", SigningKey.generate(), clock)
+    yield Life(store, tmp_path, clock)
+    store.close()
+
+
+@pytest.fixture
+def server(life: Life) -> Iterator[Server]:
+    made = Server(life)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def browse(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a browser of its own for a person and signs in; its console must stay free of errors."""
+    opened: list[tuple[Page, list[str]]] = []
+
+    def open_for(name: str, *, dark: bool = False, phone: bool = False) -> Page:
+        set_password(server.life.ctx, server.life.as_("adam"), name, PASSWORD)
+        context = chromium.new_context(
+            viewport=PHONE if phone else WIDE, color_scheme="dark" if dark else "light", base_url=server.url
+        )
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        told: list[str] = []
+        page.on("console", lambda said: told.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: told.append(str(error)))
+        opened.append((page, told))
+        page.goto("/sign-in")
+        page.get_by_label("Account").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("navigation", name="Main").wait_for()
+        return page
+
+    yield open_for
+    for page, told in opened:
+        page.context.close()
+        broken = [line for line in told if "Content Security Policy" in line or "Error:" in line]
+        assert not broken, broken
+
+
+def accessible(page: Page) -> None:
+    """Raises AssertionError when axe finds something serious or critical on the page."""
+    found = Axe().run(page).response["violations"]
+    grave = [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")
+    ]
+    assert not grave, f"{page.url}: {grave}"
+
+
+def picture(page: Page, name: str) -> None:
+    """Keeps a screenshot in the folder PICTURES, when it is set: docs/pictures is made with it."""
+    folder = os.environ.get("PICTURES")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
