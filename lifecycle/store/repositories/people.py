@@ -115,7 +115,7 @@ class People:
         return True
 
     def team_names(self, person_id: int) -> tuple[str, ...]:
-        return tuple(name for _, _, name in self._tx.tuples(_TEAM_NAMES_OF, person_id=person_id))
+        return tuple(name for _, _, name in self._tx.prepared_tuples(_TEAM_NAMES_OF, person_id=person_id))
 
     def add_grant(self, **values: Any) -> Grant:
         key = self._tx.insert(GrantRow, granted_at=self._tx.now, **values)
@@ -153,7 +153,7 @@ class People:
     def standings(self, target: Target) -> list[tuple[Person, Standing]]:
         """Everybody's role and teams with regard to `target`, by name; as few queries for many as for one."""
         teams: dict[int, dict[int, str]] = {}
-        for person_id, team_id, name in self._tx.tuples(_MEMBERSHIPS):
+        for person_id, team_id, name in self._tx.prepared_tuples(_MEMBERSHIPS):
             teams.setdefault(person_id, {})[team_id] = name
         grants = self.all_grants()
         found: list[tuple[Person, Standing]] = []

@@ -128,7 +128,7 @@ class Pipelines:
 
     def newest_digest(self, pipeline_id: int) -> str | None:
         """The newest version's digest, without reading its spec."""
-        found = self._tx.tuples(_NEWEST_DIGEST, pipeline_id=pipeline_id)
+        found = self._tx.prepared_tuples(_NEWEST_DIGEST, pipeline_id=pipeline_id)
         return found[0][0] if found else None
 
     def versions(self, pipeline_id: int, below: int | None = None, limit: int = 100) -> tuple[Version, ...]:
@@ -152,7 +152,7 @@ class Pipelines:
     def parents(self, pipeline_id: int) -> Mapping[int, frozenset[int]]:
         """By version: every version that it was saved on."""
         found: dict[int, set[int]] = {}
-        for version_id, parent_id in self._tx.tuples(_PARENTS, pipeline_id=pipeline_id):
+        for version_id, parent_id in self._tx.prepared_tuples(_PARENTS, pipeline_id=pipeline_id):
             found.setdefault(version_id, set()).add(parent_id)
         return {version_id: frozenset(parents) for version_id, parents in found.items()}
 
@@ -166,7 +166,7 @@ class Pipelines:
 
     def owners(self, tables: Iterable[str], but: int) -> dict[str, str]:
         """Which other pipeline writes each of `tables` in a version that is active anywhere (D11)."""
-        return {row[0]: row[1] for row in self._tx.tuples(_OWNERS, tables=list(tables), but=but)}
+        return {row[0]: row[1] for row in self._tx.prepared_tuples(_OWNERS, tables=list(tables), but=but)}
 
     def _newest_number(self, pipeline_id: int) -> int | None:
         return self._tx.values(select(func.max(VersionRow.number)).where(VersionRow.pipeline_id == pipeline_id))[0]

@@ -12,7 +12,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Change, Comment, Decision, Promotion, State, apply
 from lifecycle.errors import Conflict, NotFound
 from lifecycle.store.tables import CommentRow, DecisionRow, JournalRow, PromotionRow
-from lifecycle.store.tx import Tx, by
+from lifecycle.store.tx import Tx, by, changing
 
 _ALL = tuple(PromotionRow.__table__.columns)
 _NEW: dict[str, Any] = {"revision": 1, "outcome": "", "pinned": False}
@@ -26,6 +26,8 @@ _OF_VERSIONS = by(
     where=(PromotionRow.version_id.in_(bindparam("version_ids", expanding=True)),),
     order=(PromotionRow.id,),
 )
+_MOVES = ("revision", "state", "outcome", "approved_at", "finished_at", "executor", "lease_until")
+_CHANGE = changing(PromotionRow, "id", "revision", sets=_MOVES)
 _DECISIONS = by(DecisionRow, "promotion_id", order=(DecisionRow.id,))
 _COMMENTS = by(CommentRow, "promotion_id", order=(CommentRow.id,))
 _JOURNAL = (
@@ -54,19 +56,8 @@ class Promotions:
     def change(self, promotion: Promotion, change: Change) -> Promotion:
         """Applies `change`. Raises Conflict when the state forbids it or somebody was first."""
         after = apply(promotion, change)
-        changed = self._tx.update(
-            update(PromotionRow)
-            .where(PromotionRow.id == promotion.id, PromotionRow.revision == promotion.revision)
-            .values(
-                revision=after.revision,
-                state=after.state.value,
-                outcome=after.outcome,
-                approved_at=after.approved_at,
-                finished_at=after.finished_at,
-                executor=after.executor,
-                lease_until=after.lease_until,
-            )
-        )
+        moved = {f"set_{name}": getattr(after, name) for name in _MOVES}
+        changed = self._tx.change(_CHANGE, of_id=promotion.id, of_revision=promotion.revision, **moved)
         if not changed:
             raise Conflict(f"request {promotion.id} changed meanwhile; look again, then decide")
         return after
@@ -141,7 +132,7 @@ class Promotions:
 
     def journal(self, promotion_id: int) -> dict[str, str]:
         """By table, in order: `intended` (about to move) or `moved`."""
-        return {row[0]: row[1] for row in self._tx.tuples(_JOURNAL, promotion_id=promotion_id)}
+        return {row[0]: row[1] for row in self._tx.prepared_tuples(_JOURNAL, promotion_id=promotion_id)}
 
     def write_journal(self, promotion_id: int, tables: Iterable[str], state: str) -> None:
         """Notes `state` for each table, new or not."""
