@@ -27,7 +27,6 @@ from lifecycle.store.tables_people import AuditHeadRow, AuditRow
 from lifecycle.store.tx import Tx, changing, table_of
 from lifecycle.store.unit import Unit, View
 
-
 _HEAD_COLUMNS = [column for column in table_of(AuditHeadRow).columns if column.name != "id"]
 _HEAD = select(*_HEAD_COLUMNS).where(AuditHeadRow.id == 1).with_for_update()
 _MOVE_HEAD = changing(AuditHeadRow, where=(AuditHeadRow.id == 1,), sets=[column.name for column in _HEAD_COLUMNS])

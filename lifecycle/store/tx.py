@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 from sqlalchemy import (
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Insert,
     Select,
     Table,
+    Text,
     Update,
     bindparam,
     delete,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.sql.visitors import iterate
 
 from lifecycle.store.tables import Base
@@ -35,14 +37,17 @@ def by(
     where: Sequence[ColumnElement[bool]] = (),
     order: Sequence[Any] = (),
     limit: int | None = None,
+    as_text: Sequence[str] = (),
 ) -> Select[*tuple[Any, ...]]:
     """A query for `prepared`: the rows whose `columns` have the values that are given later under these names.
 
-    It is built once, with the module: SQLAlchemy takes four times as long to build a query as SQLite to answer it.
+    `as_text` names columns with JSON that the caller reads itself. The query is built once, with the
+    module: SQLAlchemy takes four times as long to build a query as SQLite to answer it.
     """
     table = row.__table__
     same = [table.columns[name] == bindparam(name) for name in columns]
-    return select(*table.columns).where(*same, *where).order_by(*order).limit(limit)
+    found = (sql_cast(one, Text).label(one.name) if one.name in as_text else one for one in table.columns)
+    return select(*found).where(*same, *where).order_by(*order).limit(limit)
 
 
 def changing(row: type[Base], *columns: str, where: Sequence[ColumnElement[bool]] = (), sets: Sequence[str]) -> Update:
@@ -55,11 +60,9 @@ def changing(row: type[Base], *columns: str, where: Sequence[ColumnElement[bool]
     return update(table).where(*same, *where).values({name: bindparam(f"set_{name}") for name in sets})
 
 
-def table_of(row: type[Base]) -> Table:
+def table_of(row: type[Base]) -> Table[Any]:
     """The table itself: statements on the mapped class go through the ORM, which takes as long again."""
-    table = row.__table__
-    assert isinstance(table, Table)  # noqa: S101 (no class is mapped to anything else)
-    return table
+    return cast("Table[Any]", row.__table__)
 
 
 class Tx:
@@ -152,7 +155,9 @@ _Asked = tuple[Select[*tuple[Any, ...]], tuple[Any, ...]]
 
 def _asked(query: Select[*tuple[Any, ...]], given: dict[str, Any]) -> _Asked:
     """A prepared query with its values; statements are equal when they are the same object."""
-    values = ((name, tuple(value) if isinstance(value, list) else value) for name, value in given.items())
+    values: list[tuple[str, Any]] = []
+    for name, value in given.items():
+        values.append((name, tuple(cast("list[Any]", value)) if isinstance(value, list) else value))
     return query, tuple(values)
 
 

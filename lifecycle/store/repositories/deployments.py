@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from datetime import datetime
 
 from sqlalchemy import or_, select
@@ -40,18 +40,6 @@ class Deployments:
 
     def active_everywhere(self, pipeline_id: int) -> tuple[Deployment, ...]:
         return self._tx.prepared_many(Deployment, _EVERYWHERE, pipeline_id=pipeline_id)
-
-    def active_numbers(self, pipeline_ids: Iterable[int]) -> dict[int, dict[Environment, int]]:
-        """By pipeline and environment: the number of the active version."""
-        query = (
-            select(DeploymentRow.pipeline_id, DeploymentRow.environment, VersionRow.number)
-            .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
-            .where(DeploymentRow.pipeline_id.in_(list(pipeline_ids)), DeploymentRow.ended_at.is_(None))
-        )
-        found: dict[int, dict[Environment, int]] = {}
-        for pipeline_id, environment, number in self._tx.tuples(query):
-            found.setdefault(pipeline_id, {})[Environment(environment)] = number
-        return found
 
     def of(self, environment: Environment, at: datetime | None = None) -> tuple[Deployment, ...]:
         """What is active in `environment` now, or was at `at`."""
