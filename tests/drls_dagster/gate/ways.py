@@ -94,6 +94,7 @@ class Ways:
             "drls/version": "sha256:" + "0" * 64,
             "drls/environment": "development",
             "drls/lane": "free",
+            "drls/refused": "true",
             "dagster/priority": "100",
         }
         return [self.ask(_LAUNCH, self.params(name, tags=tags))["run"]["runId"]]
