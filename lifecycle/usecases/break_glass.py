@@ -10,6 +10,7 @@ from lifecycle.errors import Conflict, Forbidden, Invalid
 from lifecycle.usecases.access import require, require_human, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.one_writer import require_one_writer
 from lifecycle.usecases.switch import require_no_execution
 from lifecycle.usecases.telling import tell
 
@@ -47,6 +48,7 @@ def break_glass(
             active = unit.deployments.active(pipeline.id, target)
             if active is not None and active.version_id == version.id:
                 raise Conflict(f"{name} v{number} is active in {target.value} already")
+            require_one_writer(unit, pipeline, version)
             plan = Plan(
                 kind="break-glass",
                 pipeline=name,

@@ -22,6 +22,7 @@ from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deciding import approvers, policy_of
 from lifecycle.usecases.moving import Moved, move_tables
+from lifecycle.usecases.one_writer import other_writers
 from lifecycle.usecases.pinning import unpin_candidates
 from lifecycle.usecases.planning import data_facts, store_facts
 from lifecycle.usecases.settle_permits import settle_permits
@@ -142,11 +143,12 @@ def _differences(ctx: Context, promotion: Promotion) -> str:
             view, pipeline, version, promotion.target, approved=approved, expires_at=promotion.expires_at
         )
         now = view.now
+        writers = other_writers(view, pipeline, version)
     if not is_intact(version) or version.digest != approved.spec_digest:
         return "spec_digest: the stored version is not the approved one; restore a backup"
     if approved.kind != "promote":
         found = active.deployed_digest if active else None
-        return "" if found == approved.replaces else f"replaces: {approved.replaces} → {found}"
+        return writers if found == approved.replaces else f"replaces: {approved.replaces} → {found}"
     fresh = draft(store, data_facts(ctx.plane, store, approved), now, approved)
     changes = plan_changes(approved, fresh.plan)
     return "; ".join([*map(str, changes), *(problem for problem in fresh.problems if not changes)])

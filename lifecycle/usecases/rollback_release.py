@@ -19,6 +19,7 @@ from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.holding import refuse_when_frozen
+from lifecycle.usecases.one_writer import require_one_writer
 from lifecycle.usecases.retire_version import consumers
 from lifecycle.usecases.switch import require_no_execution
 
@@ -115,6 +116,7 @@ def _plan(plane: DataPlane, view: View, pipeline: Pipeline, *, data: bool) -> tu
         raise Refused(f"{pipeline.name} has no earlier release in production to go back to")
     active = history[-1]
     version = view.pipelines.version(previous.version_id)
+    require_one_writer(view, pipeline, version)
     tables, undone = _data(plane, view, pipeline, active) if data else ((), ())
     plan = Plan(
         kind="rollback",
