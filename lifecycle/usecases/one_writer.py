@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from lifecycle.domain.checklist import Check
 from lifecycle.domain.version import Pipeline, Version
-from lifecycle.errors import Refused
 from lifecycle.store.unit import View
 
 
-def require_one_writer(view: View, pipeline: Pipeline, version: Version) -> None:
-    """Raises Refused naming each table of `version` that another pipeline writes by now, and that pipeline."""
+def writer_check(view: View, pipeline: Pipeline, version: Version) -> Check:
+    """Whether no other pipeline writes a table of `version` by now; each of those that are, and by whom."""
     told = other_writers(view, pipeline, version)
     if told:
-        raise Refused(f"{pipeline.name} v{version.number} cannot become active: {told}")
+        return Check(False, f"{pipeline.name} v{version.number} cannot become active: {told}")
+    return Check(True, f"no other pipeline writes what {pipeline.name} v{version.number} writes")
 
 
 def other_writers(view: View, pipeline: Pipeline, version: Version) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+import json
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 
 from sqlalchemy import or_, select
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.releases import Release
-from lifecycle.domain.version import Deployment, Label
+from lifecycle.domain.version import Deployment, Label, Version
 from lifecycle.errors import Conflict
 from lifecycle.store.tables import DecisionRow, DeploymentRow, PipelineRow, VersionRow
 from lifecycle.store.tables_people import PersonRow
@@ -52,6 +53,20 @@ class Deployments:
                 or_(DeploymentRow.ended_at.is_(None), DeploymentRow.ended_at > at),
             )
         return self._tx.many(Deployment, query.order_by(DeploymentRow.pipeline_id, DeploymentRow.id))
+
+    def versions_naming(self, names: Iterable[str], environment: Environment) -> tuple[Version, ...]:
+        """Versions active in `environment` whose spec has one of these texts somewhere: read it to see where."""
+        # The spec is canonical JSON, so a text in it has one way to be written.
+        texts = [json.dumps(name, ensure_ascii=False) for name in names]
+        if not texts:
+            return ()
+        query = (
+            select(*VersionRow.__table__.columns)
+            .join(DeploymentRow, DeploymentRow.version_id == VersionRow.id)
+            .where(DeploymentRow.environment == environment.value, DeploymentRow.ended_at.is_(None))
+            .where(or_(*(VersionRow.spec.contains(text, autoescape=True) for text in texts)))
+        )
+        return self._tx.many(Version, query.order_by(VersionRow.id))
 
     def releases(
         self, environment: Environment, *, pipelines: Sequence[str] | None = None, at: datetime | None = None
