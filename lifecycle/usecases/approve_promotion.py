@@ -7,7 +7,7 @@ from lifecycle.domain.promotion import Approved, Promotion, State, Verdict
 from lifecycle.errors import Conflict
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.deciding import approvers, check_fresh, record_decision
+from lifecycle.usecases.deciding import approvers, check_fresh, check_waiting, record_decision
 from lifecycle.usecases.execute_promotion import Begun, as_executor, begin, execute_promotion, go_on
 from lifecycle.usecases.telling import tell
 
@@ -35,10 +35,7 @@ def approve_promotion(
         said = {(one.person, one.verdict) for one in unit.promotions.decisions(promotion_id)}
         if unit.earlier(Promotion) is None and (actor.person, Verdict.APPROVE) not in said:
             check_fresh(promotion, plan_digest, if_revision)
-            if promotion.state is not State.REQUESTED:
-                raise Conflict(f"request {promotion_id} is {promotion.state.value} and takes no approval any more")
-            if promotion.expires_at <= unit.now:
-                raise Conflict(f"request {promotion_id} expired; refresh it")
+            check_waiting(promotion, unit.now)
             _, policy = record_decision(unit, promotion, Verdict.APPROVE, reason, plan_digest)
             if policy.parsed_quorum.met_by(approvers(unit, promotion, own_work=policy.approvals == "solo")):
                 promotion = unit.promotions.change(promotion, Approved(at=unit.now))

@@ -8,25 +8,20 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from lifecycle.domain.draft import draft
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, system_actor
-from lifecycle.domain.plan import Plan, plan_changes
-from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Broken, Finished, Promotion, Started, State, Undone
-from lifecycle.domain.readiness import Waiting, waits_for
+from lifecycle.domain.readiness import Waiting
 from lifecycle.domain.version import Label
 from lifecycle.errors import Conflict
 from lifecycle.store.unit import Unit
+from lifecycle.usecases.compare_plan import compare_plan, waiting_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deciding import approvers, policy_of
 from lifecycle.usecases.moving import Moved, move_tables
-from lifecycle.usecases.one_writer import other_writers
 from lifecycle.usecases.pinning import unpin_candidates
-from lifecycle.usecases.planning import data_facts, store_facts
 from lifecycle.usecases.settle_permits import settle_permits
-from lifecycle.usecases.specs import is_intact
 from lifecycle.usecases.switch import activate, require_no_execution
 from lifecycle.usecases.telling import tell
 
@@ -122,36 +117,15 @@ def _waits(unit: Unit, promotion: Promotion) -> Waiting | None:
         return None
     if promotion.expires_at <= unit.now:
         raise Conflict(f"request {promotion.id} expired; refresh it")
-    freeze = unit.policies.holding(HoldKind.FREEZE, promotion.target, promotion.pipeline_id)
-    if promotion.plan.kind == "rollback":
-        # A rollback does not wait for windows and soak: it repairs.
-        return waits_for(None, freeze, Policy(), unit.now)
-    source = unit.deployments.active(promotion.pipeline_id, promotion.plan.source)
-    return waits_for(source, freeze, policy_of(unit, promotion), unit.now)
+    return waiting_of(unit, promotion)
 
 
 def _differences(ctx: Context, promotion: Promotion) -> str:
     """What is not as approved, in words; empty when everything is, and when refs began to move already."""
-    approved: Plan = promotion.plan
     with ctx.store.read() as view:
         if view.promotions.journal(promotion.id):
             return ""
-        pipeline = view.pipelines.get(promotion.pipeline_id)
-        version = view.pipelines.version(promotion.version_id)
-        active = view.deployments.active(pipeline.id, promotion.target)
-        store = store_facts(
-            view, pipeline, version, promotion.target, approved=approved, expires_at=promotion.expires_at
-        )
-        now = view.now
-        writers = other_writers(view, pipeline, version)
-    if not is_intact(version) or version.digest != approved.spec_digest:
-        return "spec_digest: the stored version is not the approved one; restore a backup"
-    if approved.kind != "promote":
-        found = active.deployed_digest if active else None
-        return writers if found == approved.replaces else f"replaces: {approved.replaces} → {found}"
-    fresh = draft(store, data_facts(ctx.plane, store, approved), now, approved)
-    changes = plan_changes(approved, fresh.plan)
-    return "; ".join([*map(str, changes), *(problem for problem in fresh.problems if not changes)])
+    return compare_plan(ctx, promotion).outcome
 
 
 def _break(ctx: Context, acting: Actor, promotion: Promotion, outcome: str) -> Promotion:
