@@ -17,6 +17,7 @@ from lifecycle.errors import Conflict
 from lifecycle.store.repositories.deployments import Deployments
 from lifecycle.store.repositories.gate import Gate
 from lifecycle.store.repositories.keeping import AuditLog, Outbox, Settings
+from lifecycle.store.repositories.overview import Overview
 from lifecycle.store.repositories.people import People
 from lifecycle.store.repositories.pipelines import Pipelines
 from lifecycle.store.repositories.policies import Policies
@@ -43,6 +44,7 @@ class View:
         self.gate = Gate(tx)
         self.outbox = Outbox(tx)
         self.log = AuditLog(tx)
+        self.overview = Overview(tx)
 
 
 class Unit(View):

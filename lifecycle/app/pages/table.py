@@ -30,4 +30,7 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     ("POST", "/sign-out"): READ,
     ("GET", "/"): READ,
     ("GET", "/badge"): READ,
+    # Home and pipelines.
+    ("GET", "/waiting"): READ,
+    ("GET", "/board"): READ,
 }

@@ -1,0 +1,210 @@
+"""The board: pipelines by environments, each cell with what is active there and how it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lifecycle.app.pages import links
+from lifecycle.app.pages.paging import Paged, paged
+from lifecycle.app.pages.words import LOOKS
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.people import Actor
+from lifecycle.domain.policy import Hold
+from lifecycle.domain.promotion import State
+from lifecycle.domain.run import AdmissionState
+from lifecycle.domain.version import Label
+from lifecycle.store.repositories.overview import Asked, Live, RunSummary
+from lifecycle.store.unit import View
+from lifecycle.usecases.catalog import Entry, Search, catalog
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """A run in words; `url` is its page in Dagster, where Dagster is reached through this app."""
+
+    id: str
+    number: int
+    look: str
+    word: str
+    at: datetime
+    why: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedMark:
+    """A request into this environment that is not over."""
+
+    url: str
+    look: str
+    text: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One pipeline in one environment; without `number` nothing is active there."""
+
+    environment: Environment
+    number: int | None
+    url: str
+    digest: str
+    since: datetime | None
+    unreviewed: bool
+    running: bool
+    run: RunMark | None
+    fresh: datetime | None
+    drift: int
+    holds: tuple[Hold, ...]
+    asked: tuple[AskedMark, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        return self.number is None and not self.asked and not self.holds
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRow:
+    """A pipeline."""
+
+    name: str
+    url: str
+    newest: int
+    newest_url: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """An environment: its freezes and stops, and of how many of the pipelines found a version is active."""
+
+    environment: Environment
+    url: str
+    holds: tuple[Hold, ...]
+    active: int
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A page of rows."""
+
+    columns: tuple[Column, ...]
+    page: Paged[BoardRow]
+
+
+def board(view: View, actor: Actor, search: Search, number: int, dagster: str | None) -> Board:
+    """What the actor may see, by name; everything about the rows of one page is read in a few statements."""
+    entries = catalog(view, actor, search)
+    holds = view.policies.holds()
+    asked = {"q": search.text}
+    part = paged(entries, number, "/", asked)
+    page = Paged(
+        items=_rows(view, part.items, holds, dagster),
+        total=part.total,
+        first=part.first,
+        previous=part.previous,
+        following=part.following,
+    )
+    columns = tuple(
+        Column(
+            environment=environment,
+            url=links.environment(environment.value),
+            holds=tuple(hold for hold in holds if hold.environment is environment and hold.pipeline_id is None),
+            active=sum(environment in entry.live for entry in entries),
+        )
+        for environment in Environment
+    )
+    return Board(columns, page)
+
+
+def cells_of(view: View, entry: Entry, dagster: str | None) -> tuple[Cell, ...]:
+    """The cells of one pipeline."""
+    return _rows(view, (entry,), view.policies.holds(), dagster)[0].cells
+
+
+def _rows(view: View, entries: Sequence[Entry], holds: Sequence[Hold], dagster: str | None) -> tuple[BoardRow, ...]:
+    ids = [entry.head.id for entry in entries]
+    runs, fresh, drifts = view.overview.last_runs(ids), view.overview.fresh(ids), view.overview.drifts(ids)
+    asked: dict[tuple[int, Environment], list[Asked]] = {}
+    for one in view.overview.asked(ids):
+        asked.setdefault((one.pipeline_id, one.target), []).append(one)
+    held: dict[tuple[int, Environment], list[Hold]] = {}
+    for hold in holds:
+        if hold.pipeline_id is not None:
+            held.setdefault((hold.pipeline_id, hold.environment), []).append(hold)
+
+    def cell(entry: Entry, environment: Environment) -> Cell:
+        key = (entry.head.id, environment)
+        live: Live | None = entry.live.get(environment)
+        run = runs.get(key)
+        return Cell(
+            environment=environment,
+            number=live and live.number,
+            url=links.version(entry.name, live.number) if live else "",
+            digest=live.digest if live else "",
+            since=live and live.since,
+            unreviewed=live is not None and live.label is Label.UNREVIEWED,
+            running=run is not None and run.state is AdmissionState.RUNNING,
+            run=run and run_mark(run, dagster),
+            fresh=fresh.get(key),
+            drift=drifts.get(key, 0),
+            holds=tuple(held.get(key, ())),
+            asked=tuple(_asked_mark(one) for one in asked.get(key, ())),
+        )
+
+    return tuple(
+        BoardRow(
+            name=entry.name,
+            url=links.pipeline(entry.name),
+            newest=entry.head.number,
+            newest_url=links.version(entry.name, entry.head.number),
+            cells=tuple(cell(entry, environment) for environment in Environment),
+        )
+        for entry in entries
+    )
+
+
+def run_mark(run: RunSummary, dagster: str | None) -> RunMark:
+    """What is known of a run: admissions and receipts. Whether its steps failed stands in Dagster."""
+    look, word = _run_word(run)
+    return RunMark(
+        id=run.run_id,
+        number=run.number,
+        look=look,
+        word=word,
+        at=run.ended_at or run.admitted_at,
+        why=run.why,
+        url=links.run(dagster, run.run_id) if dagster else None,
+    )
+
+
+def _run_word(run: RunSummary) -> tuple[str, str]:
+    match run.state:
+        case AdmissionState.QUEUED:
+            return "pending", "queued"
+        case AdmissionState.RUNNING:
+            return "running", "running"
+        case AdmissionState.REVOKED:
+            return "rejected", "revoked"
+        case AdmissionState.FINISHED:
+            if run.published >= run.tables:
+                return "approved", "published"
+            if run.published:
+                return "rejected", f"published {run.published} of {run.tables} tables"
+            return "rejected", "published nothing"
+
+
+_ASKED_WORDS = {
+    State.REQUESTED: "waits for approval",
+    State.APPROVED: "approved, not executed yet",
+    State.EXECUTING: "is being executed",
+    State.FAILED: "failed, can be resumed",
+}
+
+
+def _asked_mark(one: Asked) -> AskedMark:
+    word = {State.REQUESTED: "pending"}.get(one.state, one.state.value)
+    title = f"request {one.id}: v{one.number} to {one.target.value} {_ASKED_WORDS[one.state]}"
+    return AskedMark(links.approval(one.id), LOOKS[one.state], f"v{one.number} {word}", title)

@@ -1,0 +1,235 @@
+"""Many pipelines at once: what lists and boards show, with as few statements for a thousand as for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, bindparam, func, or_, select
+from sqlalchemy.orm import aliased
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.promotion import State
+from lifecycle.domain.run import AdmissionState
+from lifecycle.domain.version import Label
+from lifecycle.store.tables import (
+    AdmissionRow,
+    DeploymentRow,
+    DriftRow,
+    PipelineRow,
+    PromotionRow,
+    ReceiptRow,
+    SinkTableRow,
+    VersionRow,
+)
+from lifecycle.store.tables_people import PersonRow
+from lifecycle.store.tx import Tx
+
+
+class Head(Frozen):
+    """A pipeline that is not deleted, with its newest version."""
+
+    id: int
+    name: str
+    version_id: int
+    number: int
+    digest: str
+    saved_at: datetime
+    author: str | None
+
+
+class Live(Frozen):
+    """A version that is active in an environment."""
+
+    pipeline_id: int
+    environment: Environment
+    number: int
+    digest: str
+    label: Label
+    since: datetime
+    promotion_id: int | None
+
+
+class RunSummary(Frozen):
+    """A run as its admission and its receipts tell it: it published `published` of the `tables` it may write."""
+
+    id: int
+    pipeline_id: int
+    environment: Environment
+    run_id: str
+    number: int
+    state: AdmissionState
+    admitted_at: datetime
+    ended_at: datetime | None
+    why: str
+    tables: int
+    published: int
+
+
+class Asked(Frozen):
+    """A request that is not over."""
+
+    id: int
+    pipeline_id: int
+    source: Environment | None
+    target: Environment
+    state: State
+    number: int
+    expires_at: datetime
+
+
+_UNFINISHED = (State.REQUESTED.value, State.APPROVED.value, State.EXECUTING.value, State.FAILED.value)
+_OTHER = aliased(VersionRow)
+_NEWEST = (
+    select(func.max(_OTHER.number)).where(_OTHER.pipeline_id == PipelineRow.id).correlate(PipelineRow).scalar_subquery()
+)
+_HEADS = (
+    select(
+        PipelineRow.id,
+        PipelineRow.name,
+        VersionRow.id.label("version_id"),
+        VersionRow.number,
+        VersionRow.digest,
+        VersionRow.created_at.label("saved_at"),
+        PersonRow.name.label("author"),
+    )
+    .join(VersionRow, VersionRow.pipeline_id == PipelineRow.id)
+    .outerjoin(PersonRow, PersonRow.id == VersionRow.author)
+    .where(PipelineRow.deleted_at.is_(None), VersionRow.number == _NEWEST)
+    .order_by(PipelineRow.name)
+)
+_LIVE = (
+    select(
+        DeploymentRow.pipeline_id,
+        DeploymentRow.environment,
+        VersionRow.number,
+        VersionRow.digest,
+        DeploymentRow.label,
+        DeploymentRow.started_at.label("since"),
+        DeploymentRow.promotion_id,
+    )
+    .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
+    .where(DeploymentRow.ended_at.is_(None))
+)
+_SPECS = select(VersionRow.digest, VersionRow.spec).where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
+_TABLES = (
+    select(func.count())
+    .select_from(SinkTableRow)
+    .where(SinkTableRow.version_id == AdmissionRow.version_id)
+    .correlate(AdmissionRow)
+    .scalar_subquery()
+)
+_PUBLISHED = (
+    select(func.count(ReceiptRow.table_name.distinct()))
+    .where(ReceiptRow.root_run_id == AdmissionRow.root_run_id, ReceiptRow.pipeline_id == AdmissionRow.pipeline_id)
+    .correlate(AdmissionRow)
+    .scalar_subquery()
+)
+_RUNS = select(
+    AdmissionRow.id,
+    AdmissionRow.pipeline_id,
+    AdmissionRow.environment,
+    AdmissionRow.run_id,
+    VersionRow.number,
+    AdmissionRow.state,
+    AdmissionRow.admitted_at,
+    AdmissionRow.ended_at,
+    AdmissionRow.why,
+    _TABLES.label("tables"),
+    _PUBLISHED.label("published"),
+).join(VersionRow, VersionRow.id == AdmissionRow.version_id)
+_IDS: BindParameter[int] = bindparam("pipeline_ids", expanding=True)
+_LAST_RUNS = _RUNS.where(
+    or_(
+        AdmissionRow.id.in_(
+            select(func.max(AdmissionRow.id))
+            .where(AdmissionRow.pipeline_id.in_(_IDS))
+            .group_by(AdmissionRow.pipeline_id, AdmissionRow.environment)
+        ),
+        AdmissionRow.id.in_(
+            select(AdmissionRow.id).where(
+                AdmissionRow.pipeline_id.in_(_IDS), AdmissionRow.state == AdmissionState.RUNNING.value
+            )
+        ),
+    )
+).order_by(AdmissionRow.id)
+# By version, for which there is an index.
+_FRESH = (
+    select(ReceiptRow.pipeline_id, ReceiptRow.environment, func.max(ReceiptRow.at))
+    .join(VersionRow, VersionRow.id == ReceiptRow.version_id)
+    .where(VersionRow.pipeline_id.in_(_IDS))
+    .group_by(ReceiptRow.pipeline_id, ReceiptRow.environment)
+)
+_ASKED = (
+    select(
+        PromotionRow.id,
+        PromotionRow.pipeline_id,
+        PromotionRow.plan["source"].as_string().label("source"),
+        PromotionRow.target,
+        PromotionRow.state,
+        VersionRow.number,
+        PromotionRow.expires_at,
+    )
+    .join(VersionRow, VersionRow.id == PromotionRow.version_id)
+    .where(PromotionRow.pipeline_id.in_(_IDS), PromotionRow.state.in_(_UNFINISHED))
+    .order_by(PromotionRow.id)
+)
+_DRIFTS = (
+    select(DriftRow.pipeline_id, DriftRow.environment, func.count())
+    .where(DriftRow.pipeline_id.in_(_IDS), DriftRow.state == "open")
+    .group_by(DriftRow.pipeline_id, DriftRow.environment)
+)
+
+
+class Overview:
+    """Read only."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    def heads(self) -> tuple[Head, ...]:
+        """Every pipeline that is not deleted, by name."""
+        return self._tx.many(Head, _HEADS)
+
+    def live(self, pipeline_id: int | None = None) -> tuple[Live, ...]:
+        """What is active anywhere, of all pipelines or of one."""
+        query = _LIVE if pipeline_id is None else _LIVE.where(DeploymentRow.pipeline_id == pipeline_id)
+        return self._tx.many(Live, query)
+
+    def specs(self, digests: Sequence[str]) -> dict[str, str]:
+        """The canonical text of each of these versions."""
+        found: dict[str, str] = {}
+        for start in range(0, len(digests), 500):
+            rows: list[tuple[Any, ...]] = self._tx.tuples(_SPECS, digests=list(digests[start : start + 500]))
+            found.update((digest, spec) for digest, spec in rows)
+        return found
+
+    def last_runs(self, pipeline_ids: Iterable[int]) -> dict[tuple[int, Environment], RunSummary]:
+        """Per pipeline and environment the run that is going on, else the newest."""
+        found: dict[tuple[int, Environment], RunSummary] = {}
+        for run in self._tx.prepared_many(RunSummary, _LAST_RUNS, pipeline_ids=list(pipeline_ids)):
+            known = found.get((run.pipeline_id, run.environment))
+            if known is None or known.state is not AdmissionState.RUNNING:
+                found[run.pipeline_id, run.environment] = run
+        return found
+
+    def runs(self, pipeline_id: int, *, limit: int) -> tuple[RunSummary, ...]:
+        """The newest runs of one pipeline."""
+        query = _RUNS.where(AdmissionRow.pipeline_id == pipeline_id).order_by(AdmissionRow.id.desc()).limit(limit)
+        return self._tx.many(RunSummary, query)
+
+    def fresh(self, pipeline_ids: Iterable[int]) -> dict[tuple[int, Environment], datetime]:
+        """When each pipeline last published something in each environment."""
+        rows = self._tx.tuples(_FRESH, pipeline_ids=list(pipeline_ids))
+        return {(pipeline_id, Environment(where)): at for pipeline_id, where, at in rows}
+
+    def asked(self, pipeline_ids: Iterable[int]) -> tuple[Asked, ...]:
+        """Requests that are not over, oldest first."""
+        return self._tx.prepared_many(Asked, _ASKED, pipeline_ids=list(pipeline_ids))
+
+    def drifts(self, pipeline_ids: Iterable[int]) -> dict[tuple[int, Environment], int]:
+        """How many tables have drifted (L15)."""
+        rows = self._tx.tuples(_DRIFTS, pipeline_ids=list(pipeline_ids))
+        return {(pipeline_id, Environment(where)): count for pipeline_id, where, count in rows}
