@@ -30,4 +30,7 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     ("POST", "/sign-out"): READ,
     ("GET", "/"): READ,
     ("GET", "/badge"): READ,
+    # Promoting and deciding.
+    ("GET", "/pipelines/{name}/versions/{number}/promote/{target}"): READ,
+    ("POST", "/pipelines/{name}/versions/{number}/promote/{target}"): WRITE,
 }
