@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Approved, Promotion, State, Verdict
+from lifecycle.errors import Conflict
+from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deciding import approvers, check_fresh, check_waiting, record_decision
-from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.execute_promotion import Begun, as_executor, begin, execute_promotion, go_on
 from lifecycle.usecases.telling import tell
 
 
@@ -25,6 +27,8 @@ def approve_promotion(
     Raises Forbidden when it is not this person's to approve (L6), Conflict when the request is decided,
     over, or has another plan.
     """
+    executing, acting = as_executor(ctx, actor)
+    begun: Begun | None = None
     command = {"promotion": promotion_id, "plan": plan_digest, "reason": reason}
     with ctx.store.write(actor, "approve_promotion", key=key, command=command) as unit:
         promotion = unit.promotions.get(promotion_id)
@@ -39,6 +43,20 @@ def approve_promotion(
                 name = unit.pipelines.get(promotion.pipeline_id).name
                 tell(unit, "promotion.approved", name, promotion=promotion_id)
             unit.remember(promotion)
+        if promotion.state is State.APPROVED:
+            with unit.acting(acting):
+                begun = _begin(executing, unit, promotion_id)
+    if begun is not None:
+        return go_on(executing, acting, begun).promotion
     if promotion.state is State.APPROVED:
         return execute_promotion(ctx, actor, promotion_id).promotion
     return promotion
+
+
+def _begin(ctx: Context, unit: Unit, promotion_id: int) -> Begun | None:
+    """The execution, begun in the approval's own transaction; None when something is in its way."""
+    try:
+        return begin(ctx, unit, promotion_id)
+    except Conflict:
+        # The approval stands all the same; what is in the way is said when it is executed on its own.
+        return None

@@ -11,6 +11,7 @@ from lifecycle.domain.readiness import Waiting, waits_for
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deciding import policy_of
+from lifecycle.usecases.one_writer import other_writers
 from lifecycle.usecases.planning import data_facts, store_facts
 from lifecycle.usecases.specs import is_intact
 
@@ -28,9 +29,14 @@ class Comparison(Frozen):
 
 
 def compare_plan(ctx: Context, promotion: Promotion) -> Comparison:
-    """Computes the plan again, with the approved candidates and receipts, and compares. Changes nothing."""
+    """Computes the plan again, with the approved candidates and receipts, and compares. Changes nothing.
+
+    There is nothing to compare any more when refs began to move already.
+    """
     approved: Plan = promotion.plan
     with ctx.store.read() as view:
+        if view.promotions.journal(promotion.id):
+            return Comparison()
         pipeline = view.pipelines.get(promotion.pipeline_id)
         version = view.pipelines.version(promotion.version_id)
         active = view.deployments.active(pipeline.id, promotion.target)
@@ -38,12 +44,13 @@ def compare_plan(ctx: Context, promotion: Promotion) -> Comparison:
             view, pipeline, version, promotion.target, approved=approved, expires_at=promotion.expires_at
         )
         now = view.now
+        writers = other_writers(view, pipeline, version)
     if not is_intact(version) or version.digest != approved.spec_digest:
         return Comparison(problems=("spec_digest: the stored version is not the approved one; restore a backup",))
     if approved.kind != "promote":
         found = active.deployed_digest if active else None
-        same = found == approved.replaces
-        return Comparison(problems=() if same else (f"replaces: {approved.replaces} → {found}",))
+        problem = writers if found == approved.replaces else f"replaces: {approved.replaces} → {found}"
+        return Comparison(problems=(problem,) if problem else ())
     fresh = draft(store, data_facts(ctx.plane, store, approved), now, approved)
     return Comparison(changes=plan_changes(approved, fresh.plan), problems=fresh.problems)
 

@@ -8,7 +8,7 @@ from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Refused
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.switch import deactivate, require_no_execution
+from lifecycle.usecases.switch import deactivate, ending, require_no_execution
 
 
 def delete_pipeline(ctx: Context, actor: Actor, name: str, *, key: str | None = None) -> Pipeline:
@@ -24,7 +24,7 @@ def delete_pipeline(ctx: Context, actor: Actor, name: str, *, key: str | None = 
             if deployment.environment.governed:
                 where = deployment.environment.value
                 raise Refused(f"{name} is active in {where}; demote or retire it there first")
-            deactivate(unit, pipeline, deployment, "the pipeline was deleted", revoke=True)
+            deactivate(unit, pipeline, deployment, "the pipeline was deleted", ending(unit, deployment))
         unit.pipelines.bury(pipeline, actor.person)
         unit.audit("pipeline.deleted", f"pipeline:{name}")
         return unit.remember(unit.pipelines.get(pipeline.id))

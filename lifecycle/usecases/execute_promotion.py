@@ -39,20 +39,56 @@ def execute_promotion(ctx: Context, actor: Actor, promotion_id: int) -> Executio
     Safe to call at any time by anybody: what is not approved raises Conflict, what is not due answers
     with `waiting`. A catalog that cannot be reached leaves the request failed, to be resumed.
     """
+    ctx, acting = as_executor(ctx, actor)
+    with ctx.store.write(acting, "execute_promotion") as unit:
+        begun = begin(ctx, unit, promotion_id)
+    return go_on(ctx, acting, begun)
+
+
+class Begun(Frozen):
+    """A request that was taken, unless `execution` says otherwise; `permits`: runs may be publishing meanwhile."""
+
+    execution: Execution
+    permits: bool = False
+
+
+def as_executor(ctx: Context, actor: Actor) -> tuple[Context, Actor]:
+    """For one attempt at what `actor` wants executed: the name that it takes the request under, and who acts."""
     acting = system_actor(f"executor for {actor.name}", actor.way_in, actor.host, actor.os_user)
     # Two threads of one process exclude each other as two processes do.
-    ctx = replace(ctx, executor=f"{ctx.executor}/{secrets.token_hex(4)}")
-    begun = _begin(ctx, acting, promotion_id)
-    if begun.waiting is not None or begun.promotion.state is not State.EXECUTING:
-        return begun
-    promotion = begun.promotion
-    waiting = settle_permits(ctx, acting, promotion.pipeline_id, promotion.target)
-    if waiting is not None:
-        return Execution(promotion=_wait(ctx, acting, promotion, waiting), waiting=waiting)
-    with ctx.store.read() as view:
-        moving_began = bool(view.promotions.journal(promotion_id))
+    return replace(ctx, executor=f"{ctx.executor}/{secrets.token_hex(4)}"), acting
+
+
+def begin(ctx: Context, unit: Unit, promotion_id: int) -> Begun:
+    """Takes the request for `ctx.executor`. Raises Conflict, with nothing written, when it cannot be executed."""
+    promotion = unit.promotions.get(promotion_id)
+    if promotion.state is State.DONE:
+        return Begun(execution=Execution(promotion=promotion))
+    pipeline = unit.pipelines.get(promotion.pipeline_id)
+    if promotion.state is State.APPROVED:
+        waiting = _waits(unit, promotion)
+        if waiting is not None:
+            return Begun(execution=Execution(promotion=promotion, waiting=waiting))
+    require_no_execution(unit, pipeline, promotion.plan.source, promotion.target, but=promotion_id)
+    started = Started(executor=ctx.executor, lease_until=unit.now + ctx.lease, now=unit.now)
+    promotion = unit.promotions.change(promotion, started)
+    unit.audit("promotion.executing", f"promotion:{promotion_id}", executor=ctx.executor)
+    # From here on no permit is granted: what is live now is all there is to wait for.
+    permits = bool(unit.runs.live_permits(promotion.pipeline_id, promotion.target))
+    return Begun(execution=Execution(promotion=promotion), permits=permits)
+
+
+def go_on(ctx: Context, acting: Actor, begun: Begun) -> Execution:
+    """Executes what was begun."""
+    promotion = begun.execution.promotion
+    if begun.execution.waiting is not None or promotion.state is not State.EXECUTING:
+        return begun.execution
+    if begun.permits:
+        waiting = settle_permits(ctx, acting, promotion.pipeline_id, promotion.target)
+        if waiting is not None:
+            return Execution(promotion=_wait(ctx, acting, promotion, waiting), waiting=waiting)
     try:
-        outcome = "" if moving_began else compare_plan(ctx, promotion).outcome
+        outcome = compare_plan(ctx, promotion).outcome
         moved = Moved(undone=True, outcome=outcome) if outcome else move_tables(ctx, acting, promotion)
     except Conflict:
         raise
@@ -65,23 +101,6 @@ def execute_promotion(ctx: Context, actor: Actor, promotion_id: int) -> Executio
     _report(ctx, done)
     unpin_candidates(ctx, acting, done)
     return Execution(promotion=done)
-
-
-def _begin(ctx: Context, acting: Actor, promotion_id: int) -> Execution:
-    with ctx.store.write(acting, "execute_promotion") as unit:
-        promotion = unit.promotions.get(promotion_id)
-        if promotion.state is State.DONE:
-            return Execution(promotion=promotion)
-        pipeline = unit.pipelines.get(promotion.pipeline_id)
-        if promotion.state is State.APPROVED:
-            waiting = _waits(unit, promotion)
-            if waiting is not None:
-                return Execution(promotion=promotion, waiting=waiting)
-        require_no_execution(unit, pipeline, promotion.plan.source, promotion.target, but=promotion_id)
-        started = Started(executor=ctx.executor, lease_until=unit.now + ctx.lease, now=unit.now)
-        promotion = unit.promotions.change(promotion, started)
-        unit.audit("promotion.executing", f"promotion:{promotion_id}", executor=ctx.executor)
-        return Execution(promotion=promotion)
 
 
 def _wait(ctx: Context, acting: Actor, promotion: Promotion, waiting: Waiting) -> Promotion:

@@ -15,13 +15,13 @@ from lifecycle.app.pages.answers import done
 from lifecycle.app.pages.guard import Visitor, Who
 from lifecycle.app.pages.plan_view import plan_view
 from lifecycle.app.pages.render import kit_of, render
-from lifecycle.domain.draft import Check, Draft
+from lifecycle.domain.checklist import Check, fulfilled
+from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.plan import Plan, plan_changes
 from lifecycle.domain.promotion import Promotion, State
-from lifecycle.errors import Conflict, Forbidden, NotFound
-from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
+from lifecycle.errors import Conflict, NotFound
+from lifecycle.usecases.access import role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.plan_promotion import plan_promotion
@@ -45,9 +45,14 @@ def promote_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Numbe
         version = view.pipelines.numbered(pipeline, number)
         into = [one for one in view.promotions.unfinished(pipeline.id) if one.target is target]
         same = next((one for one in into if one.version_id == version.id), None)
-        checks = [*_role_check(view, who, name), *drafted.checks]
+        checks = [
+            role_check(
+                view, who.actor, Role.DATA_ENGINEER, target_of(view, pipeline, version), "asking for a promotion"
+            ),
+            *(Check(one.ok, one.text) for one in drafted.checks),
+        ]
         if same is not None:
-            checks.append(Check(ok=False, text=f"request {same.id} asks for the same and is {same.state.value}"))
+            checks.append(Check(False, f"request {same.id} asks for the same and is {same.state.value}"))
         shown = plan_view(view, pipeline.id, drafted.plan, kit_of(request).dagster)
     return render(
         request,
@@ -55,8 +60,8 @@ def promote_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Numbe
         plan=drafted.plan,
         seen=drafted.plan.model_dump_json(),
         shown=shown,
-        checks=[(check.ok, check.text) for check in checks],
-        can_ask=all(check.ok for check in checks),
+        checks=checks,
+        can_ask=fulfilled(checks),
         waits=_waits(drafted),
         same=same,
         others=[one for one in into if one is not same],
@@ -99,15 +104,6 @@ def _reachable(target: Environment) -> Environment:
     if target.before is None:
         raise NotFound("a version is active in development when it is saved; promote to qa, uat or production")
     return target
-
-
-def _role_check(view: View, who: Visitor, name: str) -> list[Check]:
-    """What asking itself would say to this visitor."""
-    try:
-        require(view, who.actor, Role.DATA_ENGINEER, target_of(view, view.pipelines.named(name)), "asking")
-    except Forbidden as error:
-        return [Check(ok=False, text=error.message)]
-    return []
 
 
 def _waits(drafted: Draft) -> str:

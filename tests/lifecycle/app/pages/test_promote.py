@@ -142,7 +142,7 @@ def test_who_may_not_ask_sees_the_plan_and_why(visit: Open, life: Life) -> None:
     in_qa(life)
     vic = visit("vic")
     page = unescape(vic.page(TO_UAT))
-    assert "asking needs the role DataEngineer on pipeline flights; vic has Viewer" in page
+    assert "asking for a promotion needs the role DataEngineer on pipeline flights; vic has Viewer" in page
     assert 'name="if_plan"' not in page
     assert vic.post(TO_UAT, if_plan="sha256:x").status_code == 403
 
