@@ -33,4 +33,7 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     # Home and pipelines.
     ("GET", "/waiting"): READ,
     ("GET", "/board"): READ,
+    # Promoting and deciding.
+    ("GET", "/pipelines/{name}/versions/{number}/promote/{target}"): READ,
+    ("POST", "/pipelines/{name}/versions/{number}/promote/{target}"): WRITE,
 }
