@@ -30,4 +30,5 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     ("POST", "/sign-out"): READ,
     ("GET", "/"): READ,
     ("GET", "/badge"): READ,
+    ("GET", "/approvals/{promotion_id}/data/{table}"): READ,
 }
