@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import PositionPlan
@@ -144,6 +145,16 @@ class DataPlane(ABC):
 
         Metadata changes go back too where the table still has what the move made of it; columns stay. True
         when the ref is not moved afterwards, False when others wrote on top of it since.
+        """
+
+    @abstractmethod
+    def compare(
+        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+    ) -> DataDiff:
+        """What differs between two snapshots of `table`; reads data, which may take minutes, and changes nothing.
+
+        `keys` are columns that say which row of one side is which of the other. Raises LifecycleError for a
+        snapshot that expired, for data that cannot be read, and the one that `watch` raises to end it.
         """
 
 

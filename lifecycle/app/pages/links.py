@@ -41,6 +41,10 @@ def approval(promotion_id: int) -> str:
     return f"/approvals/{promotion_id}"
 
 
+def data(promotion_id: int, table: str) -> str:
+    return f"{approval(promotion_id)}/data/{quote(table, safe='')}"
+
+
 def environment(name: str) -> str:
     return f"/environments/{name}"
 

@@ -36,4 +36,5 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     # Promoting and deciding.
     ("GET", "/pipelines/{name}/versions/{number}/promote/{target}"): READ,
     ("POST", "/pipelines/{name}/versions/{number}/promote/{target}"): WRITE,
+    ("GET", "/approvals/{promotion_id}/data/{table}"): READ,
 }
