@@ -30,4 +30,15 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     ("POST", "/sign-out"): READ,
     ("GET", "/"): READ,
     ("GET", "/badge"): READ,
+    # Profile, audit, settings
+    ("GET", "/profile"): READ,
+    ("POST", "/profile/password"): READ,
+    ("POST", "/profile/tokens"): READ,
+    ("POST", "/profile/tokens/{token_id}/revoke"): READ,
+    ("GET", "/audit"): ADMIN,
+    ("GET", "/audit/chain"): ADMIN,
+    ("GET", "/audit/export"): ADMIN,
+    ("GET", "/audit/log"): ADMIN,
+    ("GET", "/audit/anchor"): ADMIN,
+    ("POST", "/audit/rescan"): ADMIN,
 }
