@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
-from lifecycle.app.pages import data_diff, home, promote, sign_in, static
+from lifecycle.app.pages import audit, data_diff, home, profile, promote, sign_in, static
 from lifecycle.app.pages.guard import page_guard
 from lifecycle.app.pages.problems import add_handlers
 from lifecycle.app.pages.render import make_kit
@@ -16,7 +16,7 @@ from lifecycle.app.pages.security import Secured
 from lifecycle.app.pages.table import PAGES
 from lifecycle.usecases.context import Context
 
-MODULES = (static, sign_in, home, promote, data_diff)
+MODULES = (static, sign_in, home, promote, data_diff, profile, audit)
 
 
 def create_pages(context: Context, *, openid: bool = False, dagster: str | None = None) -> FastAPI:
@@ -27,6 +27,7 @@ def create_pages(context: Context, *, openid: bool = False, dagster: str | None 
     app = FastAPI(title="DRLS", openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(page_guard)])
     app.state.context = context
     app.state.kit = make_kit(dagster=dagster, openid=openid)
+    app.state.chain = ChainWatch(context.store)
     for module in MODULES:
         app.include_router(module.router)
     add_handlers(app)

@@ -56,3 +56,46 @@ def run(dagster: str, run_id: str) -> str:
 
 def export(name: str, number: int) -> str:
     return f"/api/pipeline-defs/{quote(name, safe='')}/versions/{number}/export"
+
+
+def profile() -> str:
+    return "/profile"
+
+
+def audit() -> str:
+    return "/audit"
+
+
+def audit_of(subject: str) -> str:
+    """The audit log of one subject, for example promotion:3."""
+    return f"/audit?subject={quote(subject, safe='')}"
+
+
+def settings() -> str:
+    return "/settings"
+
+
+def people() -> str:
+    return "/settings/people"
+
+
+def person(name: str) -> str:
+    return f"/settings/people/{quote(name, safe='')}"
+
+
+def team(name: str) -> str:
+    return f"/settings/teams/{quote(name, safe='')}"
+
+
+def notifications() -> str:
+    return "/settings/notifications"
+
+
+def policies() -> str:
+    return "/settings/policies"
+
+
+def policy(environment: str, pipeline: str | None = None, page: str = "") -> str:
+    """The policy of an environment, or of one pipeline in it; `page`: /edit, /delete or nothing."""
+    query = f"?pipeline={quote(pipeline, safe='')}" if pipeline else ""
+    return f"/settings/policies/{environment}{page}{query}"

@@ -37,4 +37,15 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     ("GET", "/pipelines/{name}/versions/{number}/promote/{target}"): READ,
     ("POST", "/pipelines/{name}/versions/{number}/promote/{target}"): WRITE,
     ("GET", "/approvals/{promotion_id}/data/{table}"): READ,
+    # Profile, audit, settings
+    ("GET", "/profile"): READ,
+    ("POST", "/profile/password"): READ,
+    ("POST", "/profile/tokens"): READ,
+    ("POST", "/profile/tokens/{token_id}/revoke"): READ,
+    ("GET", "/audit"): ADMIN,
+    ("GET", "/audit/chain"): ADMIN,
+    ("GET", "/audit/export"): ADMIN,
+    ("GET", "/audit/log"): ADMIN,
+    ("GET", "/audit/anchor"): ADMIN,
+    ("POST", "/audit/rescan"): ADMIN,
 }
