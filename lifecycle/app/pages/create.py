@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
 from lifecycle.app.pages import audit, data_diff, home, profile, promote, sign_in, static
+from lifecycle.app.pages.chain_state import ChainWatch
 from lifecycle.app.pages.guard import page_guard
 from lifecycle.app.pages.problems import add_handlers
 from lifecycle.app.pages.render import make_kit

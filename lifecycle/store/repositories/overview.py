@@ -202,7 +202,7 @@ class Overview:
         """The canonical text of each of these versions."""
         found: dict[str, str] = {}
         for start in range(0, len(digests), 500):
-            rows: list[tuple[Any, ...]] = self._tx.tuples(_SPECS, digests=list(digests[start : start + 500]))
+            rows: list[tuple[Any, ...]] = self._tx.prepared_tuples(_SPECS, digests=list(digests[start : start + 500]))
             found.update((digest, spec) for digest, spec in rows)
         return found
 
@@ -222,7 +222,7 @@ class Overview:
 
     def fresh(self, pipeline_ids: Iterable[int]) -> dict[tuple[int, Environment], datetime]:
         """When each pipeline last published something in each environment."""
-        rows = self._tx.tuples(_FRESH, pipeline_ids=list(pipeline_ids))
+        rows = self._tx.prepared_tuples(_FRESH, pipeline_ids=list(pipeline_ids))
         return {(pipeline_id, Environment(where)): at for pipeline_id, where, at in rows}
 
     def asked(self, pipeline_ids: Iterable[int]) -> tuple[Asked, ...]:
@@ -231,5 +231,5 @@ class Overview:
 
     def drifts(self, pipeline_ids: Iterable[int]) -> dict[tuple[int, Environment], int]:
         """How many tables have drifted (L15)."""
-        rows = self._tx.tuples(_DRIFTS, pipeline_ids=list(pipeline_ids))
+        rows = self._tx.prepared_tuples(_DRIFTS, pipeline_ids=list(pipeline_ids))
         return {(pipeline_id, Environment(where)): count for pipeline_id, where, count in rows}
