@@ -25,7 +25,10 @@ from lifecycle.ports import SnapshotFacts, TableFacts
 
 
 class StoreFacts(Frozen):
-    """What the store says about promoting `version` to `target`."""
+    """What the store says about promoting `version` to `target`.
+
+    `stuck`: environments whose code location does not come to hold what is deployed of the pipeline.
+    """
 
     pipeline: str
     version: Version
@@ -41,6 +44,7 @@ class StoreFacts(Frozen):
     eligibility: Eligibility | None = None
     owners: dict[str, str] = Field(default_factory=dict)
     drifts: tuple[Drift, ...] = ()
+    stuck: tuple[Environment, ...] = ()
     freeze: Hold | None = None
     local_commands: tuple[str, ...] = ()
     next_target_run: datetime | None = None
@@ -208,6 +212,11 @@ def _problems(store: StoreFacts, policy: Policy) -> Iterable[str]:
         yield (
             f"{drift.table_name} has drifted on {drift.ref} (snapshot {drift.found} has no permit): "
             f"a LeadDataEngineer adopts or reverts it first"
+        )
+    for environment in store.stuck:
+        yield (
+            f"the code location of {environment.value} does not hold the version of {store.pipeline} that is deployed, "
+            f"and loading it again does not help: mend what Dagster shows there"
         )
     if store.target.governed and store.eligibility is not None and not store.eligibility.reachable:
         yield _nobody(store.eligibility, policy)
