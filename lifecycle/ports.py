@@ -175,7 +175,7 @@ class Orchestrator(ABC):
 
     @abstractmethod
     def deployments_changed(self, environment: Environment) -> None:
-        """What is active in `environment` is another than before."""
+        """What is active in `environment`, or by policy starts there by itself, is another than before."""
 
     @abstractmethod
     def launch(self, environment: Environment, pipeline: str, reason: str) -> None:

@@ -25,7 +25,10 @@ from lifecycle.ports import SnapshotFacts, TableFacts
 
 
 class StoreFacts(Frozen):
-    """What the store says about promoting `version` to `target`."""
+    """What the store says about promoting `version` to `target`.
+
+    `stuck`: environments whose code location does not come to hold what is deployed of the pipeline.
+    """
 
     pipeline: str
     version: Version
@@ -41,6 +44,7 @@ class StoreFacts(Frozen):
     eligibility: Eligibility | None = None
     owners: dict[str, str] = Field(default_factory=dict)
     drifts: tuple[Drift, ...] = ()
+    stuck: tuple[Environment, ...] = ()
     freeze: Hold | None = None
     local_commands: tuple[str, ...] = ()
     next_target_run: datetime | None = None
@@ -231,6 +235,12 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Condition]:
         for drift in store.drifts
     ]
     yield from _each(f"nothing has drifted in {where} or {target}", drifted)
+    stuck = [
+        f"the code location of {one.value} does not hold the version of {store.pipeline} that is deployed, "
+        f"and loading it again does not help: mend what Dagster shows there"
+        for one in store.stuck
+    ]
+    yield from _each("what is loaded is what is deployed", stuck)
     if store.target.governed and store.eligibility is not None:
         some = store.eligibility.reachable
         yield _check(some, "there are people who can give the approval", _nobody(store.eligibility, policy))

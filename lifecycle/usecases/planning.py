@@ -14,6 +14,7 @@ from lifecycle.domain.version import Contribution, Pipeline, Version
 from lifecycle.ports import DataPlane, SnapshotFacts
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import target_of
+from lifecycle.usecases.loaded import loaded_digests, stuck_pipelines
 from lifecycle.usecases.specs import asked_of, local_commands, next_run, spec_of
 
 
@@ -58,11 +59,21 @@ def store_facts(
         else who_may_approve(view, pipeline, version, target, policy=policy, requester=requester),
         owners=view.pipelines.owners(asked.tables, but=pipeline.id),
         drifts=tuple(d for d in view.runs.open_drifts(pipeline.id) if d.environment in (source, target)),
+        stuck=_stuck(view, pipeline.name, source, target),
         freeze=view.policies.holding(HoldKind.FREEZE, target, pipeline.id),
         local_commands=local_commands(spec),
         next_target_run=next_run(spec_of(replaced_version), view.now) if replaced_version and schedules else None,
         expires_at=expires_at or view.now + body.expires,
     )
+
+
+def _stuck(view: View, name: str, source: Environment, target: Environment) -> tuple[Environment, ...]:
+    """Where the code location does not come to hold what is deployed (L15). In development an author's files may."""
+    found = [source] if source.rank and name in stuck_pipelines(view, source) else []
+    # What the target cannot load at all, the version that takes its place puts right.
+    if name in stuck_pipelines(view, target) and name in (loaded_digests(view, target) or {}):
+        found.append(target)
+    return tuple(found)
 
 
 def data_facts(plane: DataPlane, facts: StoreFacts, approved: Plan | None = None) -> DataFacts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, func, or_, select
 from sqlalchemy.orm import aliased
@@ -202,7 +201,7 @@ class Overview:
         """The canonical text of each of these versions."""
         found: dict[str, str] = {}
         for start in range(0, len(digests), 500):
-            rows: list[tuple[Any, ...]] = self._tx.prepared_tuples(_SPECS, digests=list(digests[start : start + 500]))
+            rows = self._tx.prepared_tuples(_SPECS, digests=list(digests[start : start + 500]))
             found.update((digest, spec) for digest, spec in rows)
         return found
 
