@@ -121,6 +121,9 @@ def test_a2_the_lock_out_of_one_worker_is_that_of_all(served: Served) -> None:
     # Each on a connection of its own: the workers take turns, so none of them sees five of them.
     assert [sign_in() for _ in range(5)] == [401] * 5
     assert [sign_in() for _ in range(4)] == [429] * 4
+    with served.client() as client:
+        attempts = client.get("/api/audit", params={"verb": "sign_in.attempt"}).json()["items"]
+    assert [one["body"]["host"] for one in attempts] == ["127.0.0.1"] * 5
 
 
 def test_a_killed_worker_is_replaced_and_the_others_go_on(served: Served) -> None:
