@@ -19,6 +19,7 @@ READY = b"r"
 CONNECTION = b"c"
 STOP_SECONDS = 10.0
 AGAIN_SECONDS = 1.0
+PAUSE_SECONDS = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -156,6 +157,11 @@ class Supervisor:
         try:
             connection, _ = self._listening.accept()
         except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # The machine has no file descriptor left; the connection waits in the backlog.
+            self._log(f"cannot take a connection ({error.strerror}); trying again")
+            time.sleep(PAUSE_SECONDS)
             return
         with connection:
             self._hand_out(connection)

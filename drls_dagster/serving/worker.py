@@ -50,6 +50,8 @@ class _Server(uvicorn.Server):
             said, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         except BlockingIOError:
             return
+        except OSError:
+            said, descriptors = b"", []
         for descriptor in descriptors:
             task = asyncio.get_running_loop().create_task(self._answer(socket.socket(fileno=descriptor)))
             self._tasks.add(task)
