@@ -7,7 +7,7 @@ from lifecycle.domain.promotion import Ended, State
 from lifecycle.domain.run import AdmissionState, PermitState
 from lifecycle.domain.version import Deployment, Label, Pipeline, Version
 from lifecycle.errors import Conflict
-from lifecycle.store.unit import Unit
+from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.telling import tell
 
 
@@ -90,7 +90,7 @@ def revoke_runs(unit: Unit, pipeline_id: int, environment: Environment, why: str
         unit.audit("permit.revoked", f"permit:{permit.id}", reason=why)
 
 
-def require_no_execution(unit: Unit, pipeline: Pipeline, *environments: Environment, but: int | None = None) -> None:
+def require_no_execution(unit: View, pipeline: Pipeline, *environments: Environment, but: int | None = None) -> None:
     """The lock of pipeline × environment: raises Conflict while a promotion moves something there (L12)."""
     for promotion in unit.promotions.unfinished(pipeline.id):
         if promotion.id == but or promotion.state.is_open:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
-from lifecycle.app.pages import home, sign_in, static
+from lifecycle.app.pages import compare, home, pipeline, pipeline_actions, pipelines, sign_in, static
 from lifecycle.app.pages.guard import page_guard
 from lifecycle.app.pages.problems import add_handlers
 from lifecycle.app.pages.render import make_kit
@@ -16,7 +16,7 @@ from lifecycle.app.pages.security import Secured
 from lifecycle.app.pages.table import PAGES
 from lifecycle.usecases.context import Context
 
-MODULES = (static, sign_in, home)
+MODULES = (static, sign_in, home, pipelines, pipeline, pipeline_actions, compare)
 
 
 def create_pages(context: Context, *, openid: bool = False, dagster: str | None = None) -> FastAPI:

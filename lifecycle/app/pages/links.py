@@ -52,3 +52,19 @@ def run(dagster: str, run_id: str) -> str:
 
 def export(name: str, number: int) -> str:
     return f"/api/pipeline-defs/{quote(name, safe='')}/versions/{number}/export"
+
+
+def clone(name: str, number: int) -> str:
+    return f"{version(name, number)}/clone"
+
+
+def definition(name: str, number: int) -> str:
+    return f"{version(name, number)}/definition.yaml"
+
+
+def upload(name: str) -> str:
+    return f"{pipeline(name)}/versions"
+
+
+def delete(name: str) -> str:
+    return f"{pipeline(name)}/delete"

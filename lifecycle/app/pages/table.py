@@ -33,4 +33,17 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     # Home and pipelines.
     ("GET", "/waiting"): READ,
     ("GET", "/board"): READ,
+    ("GET", "/pipelines"): READ,
+    ("POST", "/pipelines/import"): WRITE,
+    ("GET", "/pipelines/{name}"): READ,
+    ("GET", "/pipelines/{name}/state"): READ,
+    ("POST", "/pipelines/{name}/versions"): WRITE,
+    ("GET", "/pipelines/{name}/versions/{number}"): READ,
+    ("GET", "/pipelines/{name}/versions/{number}/definition.yaml"): READ,
+    ("GET", "/pipelines/{name}/versions/{number}/clone"): WRITE,
+    ("POST", "/pipelines/{name}/versions/{number}/clone"): WRITE,
+    ("GET", "/pipelines/{name}/delete"): LEAD,
+    ("POST", "/pipelines/{name}/delete"): LEAD,
+    ("GET", "/pipelines/{name}/compare"): READ,
+    ("GET", "/pipelines/{name}/compare/{before}/{after}"): READ,
 }
