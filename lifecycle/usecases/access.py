@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lifecycle.domain.checklist import Check
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Person, PersonKind, Target, common_tags
 from lifecycle.domain.version import Pipeline, Version
@@ -16,6 +17,9 @@ def target_of(view: View, pipeline: Pipeline, version: Version | None = None) ->
     Tags count only where every version concerned has them: `version` (else the newest) and what is
     active in UAT and production. So a new version cannot change who may decide about it.
     """
+    if not view.people.has_grants_by_tag():
+        # Then nobody asks for tags, and finding them takes most of the time.
+        return Target(pipeline=pipeline.name)
     newest = version.digest if version else view.pipelines.newest_digest(pipeline.id)
     active = (one for one in view.deployments.active_everywhere(pipeline.id) if one.environment.governed)
     digests = [one for one in (newest, *(one.deployed_digest for one in active)) if one is not None]
@@ -53,13 +57,47 @@ def require(view: View, actor: Actor, role: Role, target: Target, doing: str) ->
     for one in asked:
         has = view.people.standing(one, target).role
         if has is None or not has.includes(role):
-            where = f"pipeline {target.pipeline}" if target.pipeline else "this installation"
             raise Forbidden(
-                f"{doing} needs the role {role.value} on {where}; "
+                f"{doing} needs the role {role.value} on {_where(target)}; "
                 f"{one.name} has {has.value if has else 'none'}: "
                 f"ask an Admin for a grant"
             )
     return person
+
+
+def role_check(view: View, actor: Actor, role: Role, target: Target, doing: str) -> Check:
+    """The same as `require`, as a line of a checklist."""
+    try:
+        person = require(view, actor, role, target, doing)
+    except (Unauthorized, Forbidden) as error:
+        return Check(False, error.message, type(error))
+    return Check(True, f"{person.name} has the role {role.value} on {_where(target)}")
+
+
+def people_with(view: View, role: Role, target: Target) -> tuple[str, ...]:
+    """The names of the people who have `role` on `target`: whom somebody without it can ask."""
+    return tuple(
+        person.name
+        for person, standing in view.people.standings(target)
+        if person.kind is PersonKind.HUMAN
+        and person.disabled_at is None
+        and standing.role is not None
+        and standing.role.includes(role)
+    )
+
+
+def _where(target: Target) -> str:
+    return f"pipeline {target.pipeline}" if target.pipeline else "this installation"
+
+
+def human_check(view: View, actor: Actor, doing: str) -> Check:
+    """The same as `require_human` of an actor who is a person of the store, as a line of a checklist."""
+    person = view.people.get(actor.person or 0)
+    try:
+        require_human(person, doing)
+    except Forbidden as error:
+        return Check(False, error.message, type(error))
+    return Check(True, f"{person.name} is a person, no service account")
 
 
 def require_human(person: Person, doing: str) -> None:

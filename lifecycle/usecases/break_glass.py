@@ -2,16 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
+from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor
 from lifecycle.domain.plan import Carry, Plan
+from lifecycle.domain.policy import PolicyRevision
 from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.version import Deployment, Pipeline, Version
 from lifecycle.errors import Conflict, Forbidden, Invalid
-from lifecycle.usecases.access import require, require_human, target_of
+from lifecycle.store.unit import View
+from lifecycle.usecases.access import human_check, require, role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import execute_promotion
-from lifecycle.usecases.switch import require_no_execution
+from lifecycle.usecases.one_writer import writer_check
+from lifecycle.usecases.switch import Ending, execution_check, superseding
 from lifecycle.usecases.telling import tell
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """What breaking the glass would do now. `replaces` is the version that is active there.
+
+    `review_due` is None where no policy is in force.
+    """
+
+    version: Version
+    target: Environment
+    checks: tuple[Check, ...]
+    replaces: Version | None
+    ending: Ending
+    review_due: datetime | None
+
+
+def plan_break_glass(ctx: Context, actor: Actor, name: str, number: int, target: Environment) -> Emergency:
+    """What `break_glass` would do, and what it would refuse; changes nothing."""
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.named(name)
+        version = view.pipelines.numbered(pipeline, number)
+        require(view, actor, Role.VIEWER, target_of(view, pipeline), "looking behind the glass")
+        policy = view.policies.in_force(target, pipeline.id)
+        active = view.deployments.active(pipeline.id, target)
+        return Emergency(
+            version=version,
+            target=target,
+            checks=break_glass_checks(view, actor, pipeline, version, target),
+            replaces=view.pipelines.version(active.version_id) if active else None,
+            ending=superseding(view, active) if active else Ending(),
+            review_due=view.now + policy.body.break_glass_review if policy and policy.body else None,
+        )
+
+
+def break_glass_checks(
+    view: View, actor: Actor, pipeline: Pipeline, version: Version, target: Environment
+) -> tuple[Check, ...]:
+    """What breaking the glass asks for, apart from a reason. A freeze is no obstacle."""
+    policy = view.policies.in_force(target, pipeline.id)
+    active = view.deployments.active(pipeline.id, target)
+    return (
+        _policy_check(policy, target),
+        *_person_checks(view, actor, pipeline, version, policy),
+        execution_check(view, pipeline, target),
+        _other_check(pipeline, version, target, active),
+        writer_check(view, pipeline, version),
+    )
 
 
 def break_glass(
@@ -36,17 +92,12 @@ def break_glass(
         if promotion is None:
             pipeline = unit.pipelines.named(name)
             version = unit.pipelines.numbered(pipeline, number)
+            refuse(break_glass_checks(unit, actor, pipeline, version, target))
             policy = unit.policies.in_force(target, pipeline.id)
-            if policy is None or policy.body is None or policy.body.break_glass is None:
-                raise Forbidden(f"no policy of {target.value} allows breaking the glass; ask for an approval")
-            scope = target_of(unit, pipeline, version)
-            person = require(unit, actor, policy.body.break_glass, scope, "breaking the glass")
-            require(unit, actor, Role.LEAD, scope, "breaking the glass")
-            require_human(person, "breaking the glass")
-            require_no_execution(unit, pipeline, target)
+            assert policy is not None  # noqa: S101 (one of the checks)
+            assert policy.body is not None  # noqa: S101 (one of the checks)
+            person = unit.people.get(actor.person or 0)
             active = unit.deployments.active(pipeline.id, target)
-            if active is not None and active.version_id == version.id:
-                raise Conflict(f"{name} v{number} is active in {target.value} already")
             plan = Plan(
                 kind="break-glass",
                 pipeline=name,
@@ -78,3 +129,27 @@ def break_glass(
             tell(unit, "glass.broken", name, promotion=promotion.id, reason=reason, by=person.name)
             unit.remember(promotion)
     return execute_promotion(ctx, actor, promotion.id).promotion
+
+
+def _policy_check(policy: PolicyRevision | None, target: Environment) -> Check:
+    if policy is None or policy.body is None or policy.body.break_glass is None:
+        return Check(False, f"no policy of {target.value} allows breaking the glass; ask for an approval", Forbidden)
+    return Check(True, f"{target.value}'s policy allows it to a {policy.body.break_glass.value}")
+
+
+def _person_checks(
+    view: View, actor: Actor, pipeline: Pipeline, version: Version, policy: PolicyRevision | None
+) -> tuple[Check, ...]:
+    asked = policy.body.break_glass if policy and policy.body else None
+    # Whatever a policy says, nobody below a Lead breaks the glass.
+    role = asked if asked is not None and asked.includes(Role.LEAD) else Role.LEAD
+    doing = "breaking the glass"
+    allowed = role_check(view, actor, role, target_of(view, pipeline, version), doing)
+    return (allowed, human_check(view, actor, doing)) if allowed.ok else (allowed,)
+
+
+def _other_check(pipeline: Pipeline, version: Version, target: Environment, active: Deployment | None) -> Check:
+    named = f"{pipeline.name} v{version.number}"
+    if active is not None and active.version_id == version.id:
+        return Check(False, f"{named} is active in {target.value} already", Conflict)
+    return Check(True, f"{named} is not active in {target.value} yet")

@@ -2,55 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 
+from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment, Role
-from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
-from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.version import Deployment, Pipeline
-from lifecycle.errors import Conflict, Refused
-from lifecycle.usecases.access import require, target_of
+from lifecycle.store.unit import View
+from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.switch import deactivate, require_no_execution
+from lifecycle.usecases.switch import Ending, deactivate, ending, execution_check
 
 
-class Deletion(Frozen):
-    """What deleting would do now: where it would end the active version, and which requests with it.
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What deleting would do now: which deployments end, what ends with each, and the tables that stay behind."""
 
-    `blocked` is everything that stands in the way, each with what would help.
-    """
-
-    ends: tuple[Deployment, ...]
-    withdraws: tuple[Promotion, ...]
-    blocked: tuple[str, ...]
+    checks: tuple[Check, ...]
+    ends: tuple[tuple[Deployment, Ending], ...]
+    tables: tuple[str, ...]
 
 
 def plan_deletion(ctx: Context, actor: Actor, name: str) -> Deletion:
-    """What people are shown before they delete."""
+    """What `delete_pipeline` would do, and what it would refuse; changes nothing."""
     with ctx.store.read() as view:
         pipeline = view.pipelines.named(name)
-        require(view, actor, Role.LEAD, target_of(view, pipeline), "deleting a pipeline")
-        try:
-            require_no_execution(view, pipeline, *Environment)
-            executing = ()
-        except Conflict as error:
-            executing = (error.message,)
-        active = view.deployments.active_everywhere(pipeline.id)
-        ends = tuple(one for one in active if not one.environment.governed)
-        withdraws = tuple(
-            request
-            for one in ends
-            for request in view.promotions.open_for_version(one.version_id)
-            if request.plan.source is one.environment
+        require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a deletion")
+        newest = view.pipelines.newest(pipeline.id)
+        ends = tuple(
+            (one, ending(view, one))
+            for one in view.deployments.active_everywhere(pipeline.id)
+            if not one.environment.governed
         )
-        return Deletion(ends=ends, withdraws=withdraws, blocked=(*executing, *_governed(name, active)))
+        tables = view.pipelines.tables(newest.id) if newest is not None else ()
+        return Deletion(checks=deletion_checks(view, actor, pipeline), ends=ends, tables=tables)
 
 
-def _governed(name: str, active: Iterable[Deployment]) -> Iterable[str]:
-    for one in active:
-        if one.environment.governed:
-            yield f"{name} is active in {one.environment.value}; demote or retire it there first"
+def deletion_checks(view: View, actor: Actor, pipeline: Pipeline) -> tuple[Check, ...]:
+    """What deleting asks for."""
+    return (
+        role_check(view, actor, Role.LEAD, target_of(view, pipeline), "deleting a pipeline"),
+        execution_check(view, pipeline, *Environment),
+        *(_inactive_check(view, pipeline, one) for one in Environment if one.governed),
+    )
 
 
 def delete_pipeline(ctx: Context, actor: Actor, name: str, *, key: str | None = None) -> Pipeline:
@@ -60,13 +54,15 @@ def delete_pipeline(ctx: Context, actor: Actor, name: str, *, key: str | None = 
         if earlier is not None:
             return earlier
         pipeline = unit.pipelines.named(name)
-        require(unit, actor, Role.LEAD, target_of(unit, pipeline), "deleting a pipeline")
-        require_no_execution(unit, pipeline, *Environment)
-        active = unit.deployments.active_everywhere(pipeline.id)
-        for problem in _governed(name, active):
-            raise Refused(problem)
-        for deployment in active:
-            deactivate(unit, pipeline, deployment, "the pipeline was deleted", revoke=True)
+        refuse(deletion_checks(unit, actor, pipeline))
+        for deployment in unit.deployments.active_everywhere(pipeline.id):
+            deactivate(unit, pipeline, deployment, "the pipeline was deleted", ending(unit, deployment))
         unit.pipelines.bury(pipeline, actor.person)
         unit.audit("pipeline.deleted", f"pipeline:{name}")
         return unit.remember(unit.pipelines.get(pipeline.id))
+
+
+def _inactive_check(view: View, pipeline: Pipeline, environment: Environment) -> Check:
+    if view.deployments.active(pipeline.id, environment) is not None:
+        return Check(False, f"{pipeline.name} is active in {environment.value}; demote or retire it there first")
+    return Check(True, f"{pipeline.name} is not active in {environment.value}")

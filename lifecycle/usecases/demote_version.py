@@ -2,14 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor
-from lifecycle.domain.version import Deployment, Label
-from lifecycle.errors import Invalid, Refused
-from lifecycle.usecases.access import require, target_of
+from lifecycle.domain.version import Deployment, Label, Pipeline, Version
+from lifecycle.errors import Invalid
+from lifecycle.store.unit import View
+from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.holding import refuse_when_frozen
-from lifecycle.usecases.switch import activate, deactivate, require_no_execution
+from lifecycle.usecases.holding import freeze_check
+from lifecycle.usecases.switch import Ending, activate, active_check, deactivate, ending, execution_check
+
+
+@dataclass(frozen=True, slots=True)
+class Demotion:
+    """What demoting would do now. `ends` is None where there is nothing to demote.
+
+    `in_qa` is the version that is active in QA and stays; None: the demoted one is active there again.
+    """
+
+    version: Version
+    checks: tuple[Check, ...]
+    ends: Deployment | None
+    ending: Ending
+    in_qa: Version | None
+
+
+def plan_demotion(ctx: Context, actor: Actor, name: str, number: int) -> Demotion:
+    """What `demote_version` would do, and what it would refuse; changes nothing."""
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.named(name)
+        require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a demotion")
+        version = view.pipelines.numbered(pipeline, number)
+        active = view.deployments.active(pipeline.id, Environment.UAT)
+        ends = active if active is not None and active.version_id == version.id else None
+        in_qa = view.deployments.active(pipeline.id, Environment.QA)
+        return Demotion(
+            version=version,
+            checks=demote_checks(view, actor, pipeline, version),
+            ends=ends,
+            ending=ending(view, ends) if ends else Ending(),
+            in_qa=view.pipelines.version(in_qa.version_id) if in_qa else None,
+        )
+
+
+def demote_checks(view: View, actor: Actor, pipeline: Pipeline, version: Version) -> tuple[Check, ...]:
+    """What demoting `version` asks for, apart from a reason."""
+    return (
+        role_check(view, actor, Role.LEAD, target_of(view, pipeline), "demoting a version"),
+        freeze_check(view, Environment.UAT, pipeline),
+        execution_check(view, pipeline, Environment.QA, Environment.UAT),
+        active_check(view, pipeline, version, Environment.UAT, "demote"),
+    )
 
 
 def demote_version(
@@ -25,13 +71,10 @@ def demote_version(
             return earlier
         pipeline = unit.pipelines.named(name)
         version = unit.pipelines.numbered(pipeline, number)
-        require(unit, actor, Role.LEAD, target_of(unit, pipeline), "demoting a version")
-        refuse_when_frozen(unit, Environment.UAT, pipeline)
-        require_no_execution(unit, pipeline, Environment.QA, Environment.UAT)
+        refuse(demote_checks(unit, actor, pipeline, version))
         active = unit.deployments.active(pipeline.id, Environment.UAT)
-        if active is None or active.version_id != version.id:
-            raise Refused(f"{name} v{number} is not active in uat; there is nothing to demote")
-        deactivate(unit, pipeline, active, f"demoted: {reason}", revoke=True)
+        assert active is not None  # noqa: S101 (one of the checks)
+        deactivate(unit, pipeline, active, f"demoted: {reason}", ending(unit, active))
         if unit.deployments.active(pipeline.id, Environment.QA) is None:
             activate(unit, pipeline, version, Environment.QA, reason="demote", label=Label.FREE)
         unit.remember(active)

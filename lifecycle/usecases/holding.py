@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor, Target
 from lifecycle.domain.policy import Hold, HoldKind
 from lifecycle.domain.version import Pipeline
-from lifecycle.errors import Invalid, Refused
-from lifecycle.store.unit import Unit
-from lifecycle.usecases.access import require, target_of
+from lifecycle.errors import Invalid
+from lifecycle.store.unit import View
+from lifecycle.usecases.access import role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.switch import revoke_runs
+from lifecycle.usecases.switch import Revocation, revocation, revoke
 
 
 def set_hold(
@@ -32,12 +33,10 @@ def set_hold(
         if earlier is not None:
             return earlier
         pipeline = unit.pipelines.named(name) if name else None
-        target = target_of(unit, pipeline) if pipeline else Target()
-        require(unit, actor, Role.LEAD, target, f"a {kind.value}")
+        refuse(hold_checks(unit, actor, kind, pipeline))
         hold = unit.policies.add_hold(kind, environment, pipeline.id if pipeline else None, reason, actor.person)
         if kind is HoldKind.STOP:
-            for pipeline_id in _covered(unit, environment, pipeline):
-                revoke_runs(unit, pipeline_id, environment, f"stopped: {reason}", running=True)
+            revoke(unit, stopped_by(unit, environment, pipeline), f"stopped: {reason}")
         unit.audit(f"{kind.value}.set", f"environment:{environment.value}", pipeline=name, reason=reason)
         return unit.remember(hold)
 
@@ -47,13 +46,7 @@ def lift_hold(ctx: Context, actor: Actor, hold_id: int) -> Hold:
     with ctx.store.write(actor, "lift_hold") as unit:
         hold = unit.policies.hold(hold_id)
         pipeline = unit.pipelines.get(hold.pipeline_id) if hold.pipeline_id is not None else None
-        require(
-            unit,
-            actor,
-            Role.LEAD,
-            target_of(unit, pipeline) if pipeline else Target(),
-            f"a {hold.kind.value}",
-        )
+        refuse(hold_checks(unit, actor, hold.kind, pipeline))
         if hold.lifted_at is not None:
             return hold
         unit.policies.lift(hold, actor.person)
@@ -61,18 +54,20 @@ def lift_hold(ctx: Context, actor: Actor, hold_id: int) -> Hold:
         return unit.policies.hold(hold_id)
 
 
-def refuse_when_frozen(unit: Unit, environment: Environment, pipeline: Pipeline) -> None:
-    """Raises Refused while a freeze covers this pipeline there."""
-    freeze = unit.policies.holding(HoldKind.FREEZE, environment, pipeline.id)
+def hold_checks(view: View, actor: Actor, kind: HoldKind, pipeline: Pipeline | None) -> tuple[Check, ...]:
+    """What setting or lifting a freeze or stop asks for; `pipeline` None: of a whole environment."""
+    target = target_of(view, pipeline) if pipeline else Target()
+    return (role_check(view, actor, Role.LEAD, target, f"a {kind.value}"),)
+
+
+def freeze_check(view: View, environment: Environment, pipeline: Pipeline) -> Check:
+    """Whether no freeze covers this pipeline there."""
+    freeze = view.policies.holding(HoldKind.FREEZE, environment, pipeline.id)
     if freeze is not None:
-        raise Refused(f"{environment.value} is frozen ({freeze.reason}); lift the freeze or break the glass")
+        return Check(False, f"{environment.value} is frozen ({freeze.reason}); lift the freeze or break the glass")
+    return Check(True, f"{environment.value} is not frozen for {pipeline.name}")
 
 
-def _covered(unit: Unit, environment: Environment, pipeline: Pipeline | None) -> list[int]:
-    if pipeline is not None:
-        return [pipeline.id]
-    live = (
-        *unit.runs.live_admissions(environment=environment),
-        *unit.runs.live_permits(environment=environment),
-    )
-    return sorted({one.pipeline_id for one in live})
+def stopped_by(view: View, environment: Environment, pipeline: Pipeline | None) -> Revocation:
+    """What a stop takes away: every run and unused permit, of one pipeline or of the environment."""
+    return revocation(view, pipeline.id if pipeline else None, environment, running=True)

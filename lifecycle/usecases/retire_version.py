@@ -2,17 +2,66 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor
 from lifecycle.domain.version import Deployment, Pipeline, Version
-from lifecycle.errors import Invalid, Refused
+from lifecycle.errors import Invalid
 from lifecycle.spec import IcebergSource
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.holding import refuse_when_frozen
+from lifecycle.usecases.holding import freeze_check
 from lifecycle.usecases.specs import spec_of
-from lifecycle.usecases.switch import deactivate, require_no_execution
+from lifecycle.usecases.switch import Ending, active_check, deactivate, ending, execution_check
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """What retiring would do now. `ends` is None where there is nothing to retire.
+
+    `checks` are those with consent; `consumers` are what it would be consent to, `tables` what stays behind.
+    """
+
+    version: Version
+    checks: tuple[Check, ...]
+    ends: Deployment | None
+    ending: Ending
+    consumers: tuple[str, ...]
+    tables: tuple[str, ...]
+
+
+def plan_retirement(ctx: Context, actor: Actor, name: str, number: int) -> Retirement:
+    """What `retire_version` would do, and what it would refuse; changes nothing."""
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.named(name)
+        require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a retirement")
+        version = view.pipelines.numbered(pipeline, number)
+        active = view.deployments.active(pipeline.id, Environment.PRODUCTION)
+        ends = active if active is not None and active.version_id == version.id else None
+        return Retirement(
+            version=version,
+            checks=retire_checks(view, actor, pipeline, version, consent=True),
+            ends=ends,
+            ending=ending(view, ends) if ends else Ending(),
+            consumers=consumers(view, pipeline, version),
+            tables=view.pipelines.tables(version.id),
+        )
+
+
+def retire_checks(
+    view: View, actor: Actor, pipeline: Pipeline, version: Version, *, consent: bool = False
+) -> tuple[Check, ...]:
+    """What retiring `version` asks for, apart from a reason."""
+    return (
+        role_check(view, actor, Role.LEAD, target_of(view, pipeline), "retiring a version"),
+        freeze_check(view, Environment.PRODUCTION, pipeline),
+        execution_check(view, pipeline, Environment.PRODUCTION),
+        active_check(view, pipeline, version, Environment.PRODUCTION, "retire"),
+        _consumers_check(view, pipeline, version, consent=consent),
+    )
 
 
 def retire_version(
@@ -35,16 +84,10 @@ def retire_version(
             return earlier
         pipeline = unit.pipelines.named(name)
         version = unit.pipelines.numbered(pipeline, number)
-        require(unit, actor, Role.LEAD, target_of(unit, pipeline), "retiring a version")
-        refuse_when_frozen(unit, Environment.PRODUCTION, pipeline)
-        require_no_execution(unit, pipeline, Environment.PRODUCTION)
+        refuse(retire_checks(unit, actor, pipeline, version, consent=consent))
         active = unit.deployments.active(pipeline.id, Environment.PRODUCTION)
-        if active is None or active.version_id != version.id:
-            raise Refused(f"{name} v{number} is not active in production; there is nothing to retire")
-        readers = consumers(unit, pipeline, version)
-        if readers and not consent:
-            raise Refused(f"{', '.join(readers)} read its tables in production; retire them first, or consent")
-        deactivate(unit, pipeline, active, f"retired: {reason}", revoke=True)
+        assert active is not None  # noqa: S101 (one of the checks)
+        deactivate(unit, pipeline, active, f"retired: {reason}", ending(unit, active))
         unit.remember(active)
     ctx.orchestrator.deployments_changed(Environment.PRODUCTION)
     return active
@@ -54,11 +97,20 @@ def consumers(view: View, pipeline: Pipeline, version: Version) -> tuple[str, ..
     """The pipelines active in production that read a table which `version` writes."""
     tables = set(view.pipelines.tables(version.id))
     readers: list[str] = []
-    for deployment in view.deployments.of(Environment.PRODUCTION):
-        if deployment.pipeline_id == pipeline.id:
+    for reader in view.deployments.versions_naming(tables, Environment.PRODUCTION):
+        if reader.pipeline_id == pipeline.id:
             continue
-        spec = spec_of(view.pipelines.version(deployment.version_id))
-        read = {node.source.table for node in spec.sources if isinstance(node.source, IcebergSource)}
-        if read & tables:
+        spec = spec_of(reader)
+        if tables & {node.source.table for node in spec.sources if isinstance(node.source, IcebergSource)}:
             readers.append(spec.name)
     return tuple(sorted(readers))
+
+
+def _consumers_check(view: View, pipeline: Pipeline, version: Version, *, consent: bool) -> Check:
+    readers = consumers(view, pipeline, version)
+    if not readers:
+        return Check(True, "no pipeline that is active in production reads its tables")
+    names = ", ".join(readers)
+    if not consent:
+        return Check(False, f"{names} read its tables in production; retire them first, or consent")
+    return Check(True, f"{names} read its tables in production, which is consented to")

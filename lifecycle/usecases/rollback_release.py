@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
+from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.evidence import answering
 from lifecycle.domain.model import Frozen, SnapshotId
@@ -15,12 +17,13 @@ from lifecycle.domain.version import Deployment, Pipeline, Version
 from lifecycle.errors import Conflict, Invalid, Refused
 from lifecycle.ports import DataPlane
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import execute_promotion
-from lifecycle.usecases.holding import refuse_when_frozen
+from lifecycle.usecases.holding import freeze_check
+from lifecycle.usecases.one_writer import writer_check
 from lifecycle.usecases.retire_version import consumers
-from lifecycle.usecases.switch import require_no_execution
+from lifecycle.usecases.switch import Ending, execution_check, superseding
 
 _TIME_TO_EXECUTE = timedelta(hours=1)
 
@@ -47,7 +50,53 @@ def plan_rollback(ctx: Context, actor: Actor, name: str, *, data: bool = False) 
     with ctx.store.read() as view:
         pipeline = view.pipelines.named(name)
         require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a rollback")
-        return _plan(ctx.plane, view, pipeline, data=data)[0]
+        plan, version = _plan(ctx.plane, view, pipeline, data=data)
+        refuse([writer_check(view, pipeline, version)])
+        return plan
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A rollback with everything that goes with it. `plan` is None where there is nothing to go back to.
+
+    `leaves` is the release that production would leave, `returns` the one that it would go back to.
+    """
+
+    checks: tuple[Check, ...]
+    plan: RollbackPlan | None
+    leaves: Deployment | None
+    returns: Deployment | None
+    ending: Ending
+
+
+def preview_rollback(ctx: Context, actor: Actor, name: str, *, data: bool = False) -> Rollback:
+    """What `rollback_release` would do, and what it would refuse; changes nothing."""
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.named(name)
+        require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a rollback")
+        leaves = view.deployments.active(pipeline.id, Environment.PRODUCTION)
+        returns = previous_release(view.deployments.history(pipeline.id, Environment.PRODUCTION))
+        return Rollback(
+            checks=rollback_checks(view, actor, pipeline),
+            plan=_plan(ctx.plane, view, pipeline, data=data)[0] if returns else None,
+            leaves=leaves,
+            returns=returns,
+            ending=superseding(view, leaves) if leaves and returns else Ending(),
+        )
+
+
+def rollback_checks(view: View, actor: Actor, pipeline: Pipeline) -> tuple[Check, ...]:
+    """What rolling production back asks for, apart from a reason and (of data) consent to its plan."""
+    previous = previous_release(view.deployments.history(pipeline.id, Environment.PRODUCTION))
+    return (
+        role_check(view, actor, Role.LEAD, target_of(view, pipeline), "rolling back production"),
+        freeze_check(view, Environment.PRODUCTION, pipeline),
+        execution_check(view, pipeline, Environment.PRODUCTION),
+        Check(True, f"{pipeline.name} has an earlier release in production")
+        if previous
+        else Check(False, f"{pipeline.name} has no earlier release in production to go back to"),
+        *([writer_check(view, pipeline, view.pipelines.version(previous.version_id))] if previous else ()),
+    )
 
 
 def rollback_release(
@@ -72,9 +121,8 @@ def rollback_release(
         promotion = unit.earlier(Promotion)
         if promotion is None:
             pipeline = unit.pipelines.named(name)
-            person = require(unit, actor, Role.LEAD, target_of(unit, pipeline), "rolling back production")
-            refuse_when_frozen(unit, Environment.PRODUCTION, pipeline)
-            require_no_execution(unit, pipeline, Environment.PRODUCTION)
+            refuse(rollback_checks(unit, actor, pipeline))
+            person = unit.people.get(actor.person or 0)
             rollback, version = _plan(ctx.plane, unit, pipeline, data=data)
             if data and consent != rollback.plan.digest:
                 raise Conflict(

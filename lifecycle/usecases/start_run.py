@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.gate import Action
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Admission, AdmissionState, Session, SessionState
+from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Refused
 from lifecycle.store.unit import Unit, View
-from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.access import role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask
 
@@ -81,16 +83,28 @@ def new_session(ctx: Context, actor: Actor, name: str, environment: Environment)
     """
     with ctx.store.write(actor, "new_session") as unit:
         pipeline = unit.pipelines.named(name)
-        require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline), "refreshing an evidence session")
+        refuse(session_checks(unit, actor, pipeline, environment))
         active = unit.deployments.active(pipeline.id, environment)
-        if active is None or not environment.has_sessions:
-            raise Refused(f"{name} has no evidence session in {environment.value}; promote it there first")
+        assert active is not None  # noqa: S101 (one of the checks)
         newest = unit.runs.newest_session(pipeline.id, environment, active.version_id)
         if newest is not None and newest.state is SessionState.PENDING:
             return newest
         session = unit.runs.add_session(environment, pipeline.id, active.version_id)
         unit.audit("session.asked", f"session:{session.id}", pipeline=name, environment=environment.value)
         return session
+
+
+def session_checks(view: View, actor: Actor, pipeline: Pipeline, environment: Environment) -> tuple[Check, ...]:
+    """What a new evidence session asks for."""
+    active = view.deployments.active(pipeline.id, environment)
+    name, where = pipeline.name, environment.value
+    doing = "refreshing an evidence session"
+    return (
+        role_check(view, actor, Role.DATA_ENGINEER, target_of(view, pipeline), doing),
+        Check(True, f"{name} is active in {where}, which keeps evidence")
+        if active is not None and environment.has_sessions
+        else Check(False, f"{name} has no evidence session in {where}; promote it there first"),
+    )
 
 
 def _admitted(view: View, run_id: str, name: str) -> Admission:

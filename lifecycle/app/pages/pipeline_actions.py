@@ -8,14 +8,14 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from lifecycle.app.api.guard import Ctx
-from lifecycle.app.pages import links
 from lifecycle.app.pages.answers import done
 from lifecycle.app.pages.guard import Who
 from lifecycle.app.pages.pipeline import Name, Number
 from lifecycle.app.pages.pipeline_view import visible_pipeline
-from lifecycle.app.pages.pipelines import Key, Message, saved_words
+from lifecycle.app.pages.pipelines import Key, Message, to_saved
 from lifecycle.app.pages.render import render
 from lifecycle.app.pages.uploads import Upload, save_sent, sent
+from lifecycle.domain.checklist import fulfilled
 from lifecycle.errors import Invalid
 from lifecycle.usecases.clone_pipeline import clone_pipeline
 from lifecycle.usecases.delete_pipeline import delete_pipeline, plan_deletion
@@ -36,9 +36,8 @@ def upload(
     message: Message = "",
 ) -> Response:
     """Saves a changed definition on top of version `on`, unless somebody saved since the page was made."""
-    began = ctx.clock.now()
     version = save_sent(ctx, who.actor, sent(file), message=message, key=key, name=name, on=on, newest=newest)
-    return done(request, links.version(name, version.number), saved_words(name, version, began))
+    return to_saved(ctx, request, version)
 
 
 @router.get("/pipelines/{name}/versions/{number}/clone")
@@ -67,21 +66,16 @@ def clone(
     to: Annotated[str, Form(max_length=63, pattern=r"^([a-z][a-z0-9_]*)?$")] = "",
 ) -> Response:
     """Saves the version again; without a name as the newest of its own pipeline."""
-    began = ctx.clock.now()
     version = clone_pipeline(ctx, who.actor, name, number, to=to or None, key=key)
-    return done(request, links.version(to or name, version.number), saved_words(to or name, version, began))
+    return to_saved(ctx, request, version)
 
 
 @router.get("/pipelines/{name}/delete")
 def delete_form(ctx: Ctx, request: Request, who: Who, name: Name) -> Response:
     """What deleting would do, before it is done."""
     deletion = plan_deletion(ctx, who.actor, name)
-    with ctx.store.read() as view:
-        pipeline = view.pipelines.named(name)
-        newest = view.pipelines.newest(pipeline.id)
-        tables = view.pipelines.tables(newest.id) if newest else ()
-    checks = tuple((False, line) for line in deletion.blocked)
-    return render(request, "pipelines/delete.html", name=name, deletion=deletion, checks=checks, tables=tables)
+    possible = fulfilled(deletion.checks)
+    return render(request, "pipelines/delete.html", name=name, deletion=deletion, possible=possible)
 
 
 @router.post("/pipelines/{name}/delete")

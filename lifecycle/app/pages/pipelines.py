@@ -91,21 +91,23 @@ def import_file(
     trust: Annotated[str, Form(max_length=64, pattern=r"^([0-9a-f]{64})?$")] = "",
 ) -> Response:
     """Saves a definition, or imports a signed bundle; which one it is says the file itself."""
-    given, began = sent(file), ctx.clock.now()
+    given = sent(file)
     if given.is_bundle:
         version = import_sent(ctx, who.actor, given, trust=trust, key=key)
     else:
         version = save_sent(ctx, who.actor, given, message=message, key=key)
+    return to_saved(ctx, request, version)
+
+
+def to_saved(ctx: Ctx, request: Request, version: Version) -> Response:
+    """On to the page of a version that was saved just now, or that has the same content."""
     with ctx.store.read() as view:
         name = view.pipelines.get(version.pipeline_id).name
-    return done(request, links.version(name, version.number), saved_words(name, version, began))
-
-
-def saved_words(name: str, version: Version, began: datetime) -> str:
-    """What saving did; `began` is when it was asked for: an older version has the same content."""
-    if version.created_at < began:
-        return f"{name} v{version.number} says the same already; it is active in development again, and you contributed"
-    return f"Saved as {name} v{version.number}, active in development"
+        newest = view.pipelines.newest_digest(version.pipeline_id)
+    words = f"Saved as {name} v{version.number}, active in development"
+    if version.digest != newest:
+        words = f"{name} v{version.number} has the same content; it is active in development again"
+    return done(request, links.version(name, version.number), words)
 
 
 def _list(view: View, who: Who, search: Search, number: int) -> PipelineList:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.releases import Release
-from lifecycle.domain.version import Deployment, Label
+from lifecycle.domain.version import Deployment, Label, Version
 from lifecycle.errors import Conflict
 from lifecycle.store.tables import DecisionRow, DeploymentRow, PipelineRow, VersionRow
 from lifecycle.store.tables_people import PersonRow
-from lifecycle.store.tx import Tx, by
+from lifecycle.store.tx import Tx, by, changing
 
 _ALL = tuple(DeploymentRow.__table__.columns)
 _RELEASE = (
@@ -24,6 +25,7 @@ _RELEASE = (
 _LIVING = (DeploymentRow.ended_at.is_(None),)
 _ACTIVE = by(DeploymentRow, "pipeline_id", "environment", where=_LIVING)
 _EVERYWHERE = by(DeploymentRow, "pipeline_id", where=_LIVING)
+_END = changing(DeploymentRow, "id", where=_LIVING, sets=("ended_at", "ended_reason"))
 _HISTORY = by(DeploymentRow, "pipeline_id", order=(DeploymentRow.id,))
 _HISTORY_IN = by(DeploymentRow, "pipeline_id", "environment", order=(DeploymentRow.id,))
 
@@ -40,18 +42,6 @@ class Deployments:
     def active_everywhere(self, pipeline_id: int) -> tuple[Deployment, ...]:
         return self._tx.prepared_many(Deployment, _EVERYWHERE, pipeline_id=pipeline_id)
 
-    def active_numbers(self, pipeline_ids: Iterable[int]) -> dict[int, dict[Environment, int]]:
-        """By pipeline and environment: the number of the active version."""
-        query = (
-            select(DeploymentRow.pipeline_id, DeploymentRow.environment, VersionRow.number)
-            .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
-            .where(DeploymentRow.pipeline_id.in_(list(pipeline_ids)), DeploymentRow.ended_at.is_(None))
-        )
-        found: dict[int, dict[Environment, int]] = {}
-        for pipeline_id, environment, number in self._tx.tuples(query):
-            found.setdefault(pipeline_id, {})[Environment(environment)] = number
-        return found
-
     def of(self, environment: Environment, at: datetime | None = None) -> tuple[Deployment, ...]:
         """What is active in `environment` now, or was at `at`."""
         query = select(*_ALL).where(DeploymentRow.environment == environment.value)
@@ -63,6 +53,20 @@ class Deployments:
                 or_(DeploymentRow.ended_at.is_(None), DeploymentRow.ended_at > at),
             )
         return self._tx.many(Deployment, query.order_by(DeploymentRow.pipeline_id, DeploymentRow.id))
+
+    def versions_naming(self, names: Iterable[str], environment: Environment) -> tuple[Version, ...]:
+        """Versions active in `environment` whose spec has one of these texts somewhere: read it to see where."""
+        # The spec is canonical JSON, so a text in it has one way to be written.
+        texts = [json.dumps(name, ensure_ascii=False) for name in names]
+        if not texts:
+            return ()
+        query = (
+            select(*VersionRow.__table__.columns)
+            .join(DeploymentRow, DeploymentRow.version_id == VersionRow.id)
+            .where(DeploymentRow.environment == environment.value, DeploymentRow.ended_at.is_(None))
+            .where(or_(*(VersionRow.spec.contains(text, autoescape=True) for text in texts)))
+        )
+        return self._tx.many(Version, query.order_by(VersionRow.id))
 
     def releases(
         self, environment: Environment, *, pipelines: Sequence[str] | None = None, at: datetime | None = None
@@ -144,10 +148,6 @@ class Deployments:
 
     def end(self, deployment: Deployment, reason: str) -> None:
         """Ends an active deployment. Raises Conflict when it ended already."""
-        changed = self._tx.update(
-            update(DeploymentRow)
-            .where(DeploymentRow.id == deployment.id, DeploymentRow.ended_at.is_(None))
-            .values(ended_at=self._tx.now, ended_reason=reason)
-        )
+        changed = self._tx.change(_END, of_id=deployment.id, set_ended_at=self._tx.now, set_ended_reason=reason)
         if not changed:
             raise Conflict(f"deployment {deployment.id} ended already; look again")

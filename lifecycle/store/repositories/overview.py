@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, func, or_, select
 from sqlalchemy.orm import aliased
@@ -113,6 +112,7 @@ _LIVE = (
     .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
     .where(DeploymentRow.ended_at.is_(None))
 )
+_LIVE_OF = _LIVE.where(DeploymentRow.pipeline_id == bindparam("pipeline_id"))
 _SPECS = select(VersionRow.digest, VersionRow.spec).where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
 _TABLES = (
     select(func.count())
@@ -155,6 +155,11 @@ _LAST_RUNS = _RUNS.where(
         ),
     )
 ).order_by(AdmissionRow.id)
+_RUNS_OF = (
+    _RUNS.where(AdmissionRow.pipeline_id == bindparam("pipeline_id"))
+    .order_by(AdmissionRow.id.desc())
+    .limit(bindparam("limit"))
+)
 # By version, for which there is an index.
 _FRESH = (
     select(ReceiptRow.pipeline_id, ReceiptRow.environment, func.max(ReceiptRow.at))
@@ -191,18 +196,19 @@ class Overview:
 
     def heads(self) -> tuple[Head, ...]:
         """Every pipeline that is not deleted, by name."""
-        return self._tx.many(Head, _HEADS)
+        return self._tx.prepared_many(Head, _HEADS)
 
     def live(self, pipeline_id: int | None = None) -> tuple[Live, ...]:
         """What is active anywhere, of all pipelines or of one."""
-        query = _LIVE if pipeline_id is None else _LIVE.where(DeploymentRow.pipeline_id == pipeline_id)
-        return self._tx.many(Live, query)
+        if pipeline_id is None:
+            return self._tx.prepared_many(Live, _LIVE)
+        return self._tx.prepared_many(Live, _LIVE_OF, pipeline_id=pipeline_id)
 
     def specs(self, digests: Sequence[str]) -> dict[str, str]:
         """The canonical text of each of these versions."""
         found: dict[str, str] = {}
         for start in range(0, len(digests), 500):
-            rows: list[tuple[Any, ...]] = self._tx.tuples(_SPECS, digests=list(digests[start : start + 500]))
+            rows = self._tx.prepared_tuples(_SPECS, digests=list(digests[start : start + 500]))
             found.update((digest, spec) for digest, spec in rows)
         return found
 
@@ -217,12 +223,11 @@ class Overview:
 
     def runs(self, pipeline_id: int, *, limit: int) -> tuple[RunSummary, ...]:
         """The newest runs of one pipeline."""
-        query = _RUNS.where(AdmissionRow.pipeline_id == pipeline_id).order_by(AdmissionRow.id.desc()).limit(limit)
-        return self._tx.many(RunSummary, query)
+        return self._tx.prepared_many(RunSummary, _RUNS_OF, pipeline_id=pipeline_id, limit=limit)
 
     def fresh(self, pipeline_ids: Iterable[int]) -> dict[tuple[int, Environment], datetime]:
         """When each pipeline last published something in each environment."""
-        rows = self._tx.tuples(_FRESH, pipeline_ids=list(pipeline_ids))
+        rows = self._tx.prepared_tuples(_FRESH, pipeline_ids=list(pipeline_ids))
         return {(pipeline_id, Environment(where)): at for pipeline_id, where, at in rows}
 
     def asked(self, pipeline_ids: Iterable[int]) -> tuple[Asked, ...]:
@@ -231,5 +236,5 @@ class Overview:
 
     def drifts(self, pipeline_ids: Iterable[int]) -> dict[tuple[int, Environment], int]:
         """How many tables have drifted (L15)."""
-        rows = self._tx.tuples(_DRIFTS, pipeline_ids=list(pipeline_ids))
+        rows = self._tx.prepared_tuples(_DRIFTS, pipeline_ids=list(pipeline_ids))
         return {(pipeline_id, Environment(where)): count for pipeline_id, where, count in rows}
