@@ -56,6 +56,8 @@ def node_view(node: AnyNode, spec: PipelineSpec) -> NodeView:
     """The section of a node."""
     values = node.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     leaves = list(_leaves((), {k: v for k, v in values.items() if k not in (*_HEAD, "checks")}))
+    # The section's heading says what kind of source it is.
+    leaves = [(path, text) for path, text in leaves if path != ("source", "kind")]
     return NodeView(
         id=node.id,
         icon=icon_of(node),
