@@ -122,7 +122,7 @@ def revoke(unit: Unit, what: Revocation, why: str) -> None:
         unit.audit("permit.revoked", f"permit:{permit.id}", reason=why)
 
 
-def require_no_execution(unit: Unit, pipeline: Pipeline, *environments: Environment, but: int | None = None) -> None:
+def require_no_execution(unit: View, pipeline: Pipeline, *environments: Environment, but: int | None = None) -> None:
     """The lock of pipeline × environment: raises Conflict while a promotion moves something there (L12)."""
     refuse([execution_check(unit, pipeline, *environments, but=but)])
 

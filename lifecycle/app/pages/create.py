@@ -8,8 +8,19 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
-from lifecycle.app.pages import audit, data_diff, home, profile, promote, sign_in, static
-from lifecycle.app.pages.chain_state import ChainWatch
+from lifecycle.app.pages import (
+    audit,
+    compare,
+    data_diff,
+    home,
+    pipeline,
+    pipeline_actions,
+    pipelines,
+    profile,
+    promote,
+    sign_in,
+    static,
+)
 from lifecycle.app.pages.guard import page_guard
 from lifecycle.app.pages.problems import add_handlers
 from lifecycle.app.pages.render import make_kit
@@ -17,7 +28,7 @@ from lifecycle.app.pages.security import Secured
 from lifecycle.app.pages.table import PAGES
 from lifecycle.usecases.context import Context
 
-MODULES = (static, sign_in, home, promote, data_diff, profile, audit)
+MODULES = (static, sign_in, home, promote, data_diff, profile, audit, pipelines, pipeline, pipeline_actions, compare)
 
 
 def create_pages(context: Context, *, openid: bool = False, dagster: str | None = None) -> FastAPI:

@@ -99,3 +99,19 @@ def policy(environment: str, pipeline: str | None = None, page: str = "") -> str
     """The policy of an environment, or of one pipeline in it; `page`: /edit, /delete or nothing."""
     query = f"?pipeline={quote(pipeline, safe='')}" if pipeline else ""
     return f"/settings/policies/{environment}{page}{query}"
+
+
+def clone(name: str, number: int) -> str:
+    return f"{version(name, number)}/clone"
+
+
+def definition(name: str, number: int) -> str:
+    return f"{version(name, number)}/definition.yaml"
+
+
+def upload(name: str) -> str:
+    return f"{pipeline(name)}/versions"
+
+
+def delete(name: str) -> str:
+    return f"{pipeline(name)}/delete"

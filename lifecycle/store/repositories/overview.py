@@ -112,6 +112,7 @@ _LIVE = (
     .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
     .where(DeploymentRow.ended_at.is_(None))
 )
+_LIVE_OF = _LIVE.where(DeploymentRow.pipeline_id == bindparam("pipeline_id"))
 _SPECS = select(VersionRow.digest, VersionRow.spec).where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
 _TABLES = (
     select(func.count())
@@ -154,6 +155,11 @@ _LAST_RUNS = _RUNS.where(
         ),
     )
 ).order_by(AdmissionRow.id)
+_RUNS_OF = (
+    _RUNS.where(AdmissionRow.pipeline_id == bindparam("pipeline_id"))
+    .order_by(AdmissionRow.id.desc())
+    .limit(bindparam("limit"))
+)
 # By version, for which there is an index.
 _FRESH = (
     select(ReceiptRow.pipeline_id, ReceiptRow.environment, func.max(ReceiptRow.at))
@@ -190,12 +196,13 @@ class Overview:
 
     def heads(self) -> tuple[Head, ...]:
         """Every pipeline that is not deleted, by name."""
-        return self._tx.many(Head, _HEADS)
+        return self._tx.prepared_many(Head, _HEADS)
 
     def live(self, pipeline_id: int | None = None) -> tuple[Live, ...]:
         """What is active anywhere, of all pipelines or of one."""
-        query = _LIVE if pipeline_id is None else _LIVE.where(DeploymentRow.pipeline_id == pipeline_id)
-        return self._tx.many(Live, query)
+        if pipeline_id is None:
+            return self._tx.prepared_many(Live, _LIVE)
+        return self._tx.prepared_many(Live, _LIVE_OF, pipeline_id=pipeline_id)
 
     def specs(self, digests: Sequence[str]) -> dict[str, str]:
         """The canonical text of each of these versions."""
@@ -216,8 +223,7 @@ class Overview:
 
     def runs(self, pipeline_id: int, *, limit: int) -> tuple[RunSummary, ...]:
         """The newest runs of one pipeline."""
-        query = _RUNS.where(AdmissionRow.pipeline_id == pipeline_id).order_by(AdmissionRow.id.desc()).limit(limit)
-        return self._tx.many(RunSummary, query)
+        return self._tx.prepared_many(RunSummary, _RUNS_OF, pipeline_id=pipeline_id, limit=limit)
 
     def fresh(self, pipeline_ids: Iterable[int]) -> dict[tuple[int, Environment], datetime]:
         """When each pipeline last published something in each environment."""
