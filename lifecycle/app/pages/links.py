@@ -41,6 +41,11 @@ def approval(promotion_id: int) -> str:
     return f"/approvals/{promotion_id}"
 
 
+def approval_data(promotion_id: int, table: str) -> str:
+    """The data diff of one table: a part of the request's page."""
+    return f"{approval(promotion_id)}/data/{quote(table, safe='')}"
+
+
 def environment(name: str) -> str:
     return f"/environments/{name}"
 

@@ -33,4 +33,16 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     # Promoting and deciding.
     ("GET", "/pipelines/{name}/versions/{number}/promote/{target}"): READ,
     ("POST", "/pipelines/{name}/versions/{number}/promote/{target}"): WRITE,
+    ("GET", "/approvals/{promotion_id}"): READ,
+    ("GET", "/approvals/{promotion_id}/status"): READ,
+    ("GET", "/approvals/{promotion_id}/decision"): READ,
+    ("GET", "/approvals/{promotion_id}/activity"): READ,
+    # Teams and single people can be named in a quorum, whatever their role: the verbs ask (as in the REST table).
+    ("POST", "/approvals/{promotion_id}/approve"): READ,
+    ("POST", "/approvals/{promotion_id}/reject"): READ,
+    ("POST", "/approvals/{promotion_id}/review"): READ,
+    ("POST", "/approvals/{promotion_id}/comments"): READ,
+    ("POST", "/approvals/{promotion_id}/withdraw"): WRITE,
+    ("POST", "/approvals/{promotion_id}/refresh"): WRITE,
+    ("POST", "/approvals/{promotion_id}/execute"): WRITE,
 }
