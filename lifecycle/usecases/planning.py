@@ -7,8 +7,10 @@ from datetime import datetime
 from lifecycle.domain.draft import DataFacts, StoreFacts
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.four_eyes import Eligibility, contributor_identities, eligibility, versions_since
+from lifecycle.domain.model import Frozen
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
+from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.quorum import Standing
 from lifecycle.domain.version import Contribution, Pipeline, Version
 from lifecycle.ports import DataPlane, SnapshotFacts
@@ -119,20 +121,35 @@ def data_facts(plane: DataPlane, facts: StoreFacts, approved: Plan | None = None
     )
 
 
+class Work(Frozen):
+    """What a release would bring: how its versions came to be saved, and who asked for any of them before."""
+
+    saved: tuple[Contribution, ...]
+    asked: tuple[Promotion, ...]
+
+
+def work_since(view: View, pipeline: Pipeline, version: Version, target: Environment) -> Work:
+    """The work of every version in the parent chain since the one that is active in `target` (L6)."""
+    replaced = view.deployments.active(pipeline.id, target)
+    chain = versions_since(version.id, replaced.version_id if replaced else None, view.pipelines.parents(pipeline.id))
+    return Work(saved=view.pipelines.contributions(chain), asked=view.promotions.of_versions(chain))
+
+
 def contributors(
     view: View, pipeline: Pipeline, version: Version, target: Environment, requester: int | None = None
 ) -> frozenset[str]:
     """Whose work a release of `version` to `target` would be (L6)."""
-    replaced = view.deployments.active(pipeline.id, target)
-    chain = versions_since(version.id, replaced.version_id if replaced else None, view.pipelines.parents(pipeline.id))
-    everything = list(view.pipelines.contributions(chain))
-    everything.extend(
-        Contribution(version_id=asked.version_id, parent_id=None, person=asked.requested_by, acted_for=asked.acted_for)
-        for asked in view.promotions.of_versions(chain)
-    )
+    work = work_since(view, pipeline, version, target)
+    everything = [*work.saved, *map(_as_contribution, work.asked)]
     if requester is not None:
         everything.append(Contribution(version_id=version.id, parent_id=None, person=requester, acted_for=None))
     return contributor_identities(everything, {person.id: person for person in view.people.all()})
+
+
+def _as_contribution(asked: Promotion) -> Contribution:
+    return Contribution(
+        version_id=asked.version_id, parent_id=None, person=asked.requested_by, acted_for=asked.acted_for
+    )
 
 
 def who_may_approve(

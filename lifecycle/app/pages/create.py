@@ -8,27 +8,29 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
-from lifecycle.app.pages import (
-    audit,
-    compare,
-    data_diff,
-    home,
-    pipeline,
-    pipeline_actions,
-    pipelines,
-    profile,
-    promote,
-    sign_in,
-    static,
-)
+from lifecycle.app.pages import home, promote, review, sign_in, static
 from lifecycle.app.pages.guard import page_guard
+from lifecycle.app.pages.present import Comparisons
 from lifecycle.app.pages.problems import add_handlers
 from lifecycle.app.pages.render import make_kit
 from lifecycle.app.pages.security import Secured
 from lifecycle.app.pages.table import PAGES
 from lifecycle.usecases.context import Context
 
-MODULES = (static, sign_in, home, promote, data_diff, profile, audit, pipelines, pipeline, pipeline_actions, compare)
+MODULES = (
+    static,
+    sign_in,
+    home,
+    promote,
+    data_diff,
+    profile,
+    audit,
+    pipelines,
+    pipeline,
+    pipeline_actions,
+    compare,
+    review,
+)
 
 
 def create_pages(context: Context, *, openid: bool = False, dagster: str | None = None) -> FastAPI:
@@ -40,6 +42,7 @@ def create_pages(context: Context, *, openid: bool = False, dagster: str | None 
     app.state.context = context
     app.state.kit = make_kit(dagster=dagster, openid=openid)
     app.state.chain = ChainWatch(context.store)
+    app.state.comparisons = Comparisons()
     for module in MODULES:
         app.include_router(module.router)
     add_handlers(app)

@@ -42,6 +42,8 @@ def approval(promotion_id: int) -> str:
 
 
 def data(promotion_id: int, table: str) -> str:
+def approval_data(promotion_id: int, table: str) -> str:
+    """The data diff of one table: a part of the request's page."""
     return f"{approval(promotion_id)}/data/{quote(table, safe='')}"
 
 

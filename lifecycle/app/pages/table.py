@@ -61,4 +61,16 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     ("POST", "/pipelines/{name}/delete"): LEAD,
     ("GET", "/pipelines/{name}/compare"): READ,
     ("GET", "/pipelines/{name}/compare/{before}/{after}"): READ,
+    ("GET", "/approvals/{promotion_id}"): READ,
+    ("GET", "/approvals/{promotion_id}/status"): READ,
+    ("GET", "/approvals/{promotion_id}/decision"): READ,
+    ("GET", "/approvals/{promotion_id}/activity"): READ,
+    # Teams and single people can be named in a quorum, whatever their role: the verbs ask (as in the REST table).
+    ("POST", "/approvals/{promotion_id}/approve"): READ,
+    ("POST", "/approvals/{promotion_id}/reject"): READ,
+    ("POST", "/approvals/{promotion_id}/review"): READ,
+    ("POST", "/approvals/{promotion_id}/comments"): READ,
+    ("POST", "/approvals/{promotion_id}/withdraw"): WRITE,
+    ("POST", "/approvals/{promotion_id}/refresh"): WRITE,
+    ("POST", "/approvals/{promotion_id}/execute"): WRITE,
 }
