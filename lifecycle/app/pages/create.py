@@ -8,7 +8,19 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
-from lifecycle.app.pages import home, sign_in, static
+from lifecycle.app.pages import (
+    break_glass,
+    demote,
+    drifts,
+    environments,
+    evidence_session,
+    holds,
+    home,
+    retire,
+    rollback,
+    sign_in,
+    static,
+)
 from lifecycle.app.pages.guard import page_guard
 from lifecycle.app.pages.problems import add_handlers
 from lifecycle.app.pages.render import make_kit
@@ -16,7 +28,20 @@ from lifecycle.app.pages.security import Secured
 from lifecycle.app.pages.table import PAGES
 from lifecycle.usecases.context import Context
 
-MODULES = (static, sign_in, home)
+MODULES = (
+    static,
+    sign_in,
+    home,
+    # What runs where, and what people do to it.
+    environments,
+    holds,
+    evidence_session,
+    drifts,
+    demote,
+    retire,
+    rollback,
+    break_glass,
+)
 
 
 def create_pages(context: Context, *, openid: bool = False, dagster: str | None = None) -> FastAPI:

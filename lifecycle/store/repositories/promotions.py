@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Change, Comment, Decision, Promotion, State, apply
@@ -125,6 +125,13 @@ class Promotions:
         if before is not None:
             query = query.where(PromotionRow.id < before)
         return self._tx.many(Promotion, query.order_by(PromotionRow.id.desc()).limit(limit))
+
+    def count_unfinished(self, only: Collection[int] | None = None) -> dict[Environment, int]:
+        """How many requests into each environment are not over."""
+        query = select(PromotionRow.target, func.count()).where(PromotionRow.state.in_(_UNFINISHED))
+        if only is not None:
+            query = query.where(PromotionRow.pipeline_id.in_(list(only)))
+        return {Environment(row[0]): row[1] for row in self._tx.tuples(query.group_by(PromotionRow.target))}
 
     def add_decision(self, **values: Any) -> None:
         self._tx.insert(DecisionRow, at=self._tx.now, **values)
