@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-postgres check bench java lock clean
+.PHONY: help demo up test test-postgres test-browser check bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -13,7 +13,7 @@ help: ## Show this list
 demo: $(READY) java ## Take the flights example to production and back, in DRLS_HOME
 	$(PYTHON) -m drls_dagster.cli.main demo
 
-up: $(READY) java ## Start Dagster and the lifecycle on this machine, until Ctrl-C
+up: $(READY) java ## Start Dagster and the approvals app on this machine, until Ctrl-C
 	$(PYTHON) -m drls_dagster.cli.main up
 
 test: $(READY) java ## Run the tests that need no server, browser or Kubernetes
@@ -22,6 +22,10 @@ test: $(READY) java ## Run the tests that need no server, browser or Kubernetes
 test-postgres: $(READY) ## Run the tests that need a PostgreSQL server, which they start themselves
 	@scripts/postgres.sh
 	$(PYTHON) -m pytest -m postgres
+
+test-browser: $(READY) java ## Run the tests that open pages in Chromium
+	@scripts/chromium.sh
+	$(PYTHON) -m pytest -m browser
 
 check: $(READY) ## Lint, format, types, import layers, lock file
 	$(PYTHON) -m ruff check .

@@ -20,7 +20,18 @@ from benchmarks.lab import Lab
 from benchmarks.report import Line, machine, show, write_json
 
 # In this order: what starts and stops the engine first, what a used engine weighs last.
-NAMES = ("help", "lifecycle", "promotion", "gate", "warm_step", "flights", "ray_step", "exchange", "overhead")
+NAMES = (
+    "help",
+    "lifecycle",
+    "promotion",
+    "gate",
+    "warm_step",
+    "approval",
+    "flights",
+    "ray_step",
+    "exchange",
+    "overhead",
+)
 RESULTS = Path(__file__).parent / "results"
 
 

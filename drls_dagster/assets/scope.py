@@ -10,6 +10,7 @@ from dagster._core.storage.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG
 
 from drls_dagster.assets.failures import as_failure
 from drls_dagster.assets.partitions import window_of
+from drls_dagster.gate.refusal import GateRefused, mark_refused
 from drls_dagster.ledger import Ledger
 from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
@@ -50,14 +51,18 @@ def scope_of(
         clear_old_runs(settings)
         parameters = parameters_of(context, spec)
         key = run_key(context.instance, context.run)
-        gate = lifecycle.enter(
-            spec,
-            environment,
-            context.run.run_id,
-            root_run_id=key,
-            parameters=parameters,
-            log=context.log.info,
-        )
+        try:
+            gate = lifecycle.enter(
+                spec,
+                environment,
+                context.run.run_id,
+                root_run_id=key,
+                parameters=parameters,
+                log=context.log.info,
+            )
+        except GateRefused:
+            mark_refused(context.instance, context.run.run_id)
+            raise
         wanted, there = spec.run.executors * spec.run.cores, settings.engine.executors * settings.engine.cores
         if wanted > there:
             context.log.warning(f"the pipeline asks for {wanted} cores, the engine has {there} (settings, [engine])")

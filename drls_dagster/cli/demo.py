@@ -27,10 +27,20 @@ def demo(quick: bool, as_json: bool) -> None:
     It plays on a pipeline and with two accounts of its own, and leaves the rest of DRLS_HOME as it is.
     """
     settings = load_settings()
+    (_run_once if quick else _tell)(settings, local_landing(settings), as_json)
+
+
+def local_landing(settings: Settings) -> str:
+    """The folder that the example's files go to. Raises DrlsError when it is not on this machine."""
     landing = settings.landing_for("development")
     if "://" in landing:
         raise DrlsError(f"the demo lays its files into a local folder, and landing is {landing}; unset it")
-    (_run_once if quick else _tell)(settings, landing, as_json)
+    return landing
+
+
+def example() -> Path:
+    """The flights example's file."""
+    return examples_folder() / PIPELINE
 
 
 def _tell(settings: Settings, landing: str, as_json: bool) -> None:
@@ -50,9 +60,9 @@ def _tell(settings: Settings, landing: str, as_json: bool) -> None:
                 settings,
                 ctx,
                 kept_token(settings),
-                examples_folder() / PIPELINE,
+                example(),
                 telling,
-                lambda: _prepare(settings, landing),
+                lambda: prepare(settings, landing),
             )
     except Timeout:
         raise DrlsError(f"another drls demo plays in {settings.home}; wait until it is over") from None
@@ -64,7 +74,8 @@ def _tell(settings: Settings, landing: str, as_json: bool) -> None:
         _sum_up(stage, telling)
 
 
-def _prepare(settings: Settings, landing: str) -> None:
+def prepare(settings: Settings, landing: str) -> None:
+    """Brings what the example's runs need: its files and the engine."""
     from drls_dagster.cli.demo_data import lay_out
     from drls_dagster.cli.run import start_engine
 
@@ -93,7 +104,7 @@ def _run_once(settings: Settings, landing: str, as_json: bool) -> None:
     from drls_dagster.launch import find_pipeline
 
     lay_out(Path(landing))
-    file = examples_folder() / PIPELINE
+    file = example()
     (outcome,) = run_pipeline(find_pipeline(str(file), settings), settings, partition="all", show=not as_json)
     total = time.monotonic() - began
     if as_json:

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65_535), help="Default: the setting web.port, 3000.")
-def up(port: int | None) -> None:
-    """Start Dagster and the lifecycle on this machine, and stop them with Ctrl-C.
+@click.option("--seed-demo", is_flag=True, help="First put the flights example there, in several states at once.")
+def up(port: int | None, seed_demo: bool) -> None:
+    """Start Dagster and the approvals app on this machine, and stop them with Ctrl-C.
 
     One code server per environment, the daemon that runs schedules and sensors, and the web at
-    http://127.0.0.1:3000, where nobody gets in without signing in. Logs are in DRLS_HOME/logs.
+    http://127.0.0.1:3000, where nobody gets in without signing in. The engine starts when a run needs it.
+    Logs are in DRLS_HOME/logs.
     """
     from filelock import FileLock, Timeout
 
@@ -38,10 +40,10 @@ def up(port: int | None) -> None:
         where = f" as process {other.pid}: {other.url}" if other else ""
         raise DrlsError(f"drls up of {settings.home} runs already{where}; stop it with Ctrl-C there") from None
     with lock, _listen(port or settings.web.port) as listening:
-        _run(settings, listening)
+        _run(settings, listening, seed_demo=seed_demo)
 
 
-def _run(settings: Settings, listening: socket.socket) -> None:
+def _run(settings: Settings, listening: socket.socket, *, seed_demo: bool) -> None:
     from drls_dagster.lifecycle_client.gateway import connected_adapters
     from drls_dagster.lifecycle_client.opening import open_context
     from drls_dagster.up.layout import Layout
@@ -50,7 +52,10 @@ def _run(settings: Settings, listening: socket.socket) -> None:
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     click.echo(f"DRLS starts at {url}; logs are in {settings.home / 'logs'}")
     ctx = open_context(settings, connected_adapters(settings), lambda started: welcome(settings, started))
+    up_id, token = uuid.uuid4().hex, secrets.token_urlsafe(32)
     try:
+        if seed_demo:
+            _seed(ctx, settings, up_id)
         link = _sign_in_link(ctx, settings)
     finally:
         ctx.store.close()
@@ -58,9 +63,26 @@ def _run(settings: Settings, listening: socket.socket) -> None:
         click.echo(f"Sign in, once, within the hour: {url}/sign-in#{link}")
     else:
         click.echo(f"Sign in with your password: {url}/sign-in")
-    up_id, token = uuid.uuid4().hex, secrets.token_urlsafe(32)
     layout = Layout(settings, up_id, token, listening.fileno())
     Supervisor(settings, layout, own_state(up_id, token, url), click.echo).run()
+
+
+def _seed(ctx: Context, settings: Settings, up_id: str) -> None:
+    """Fills the store for a first look; once: what is there already stays as people left it."""
+    import os
+
+    from drls_dagster.cli.demo import example, local_landing, prepare
+    from drls_dagster.cli.output import make_console
+    from drls_dagster.demo import SEEDED, Telling, is_seeded, seed
+    from drls_dagster.up.layout import MARK
+
+    if is_seeded(ctx):
+        click.echo(f"{SEEDED} is there already; --seed-demo changes nothing")
+        return
+    landing = local_landing(settings)
+    # An engine that starts for this belongs to this drls up, and ends with it.
+    os.environ[MARK] = up_id
+    seed(settings, ctx, kept_token(settings), example(), Telling(make_console()), lambda: prepare(settings, landing))
 
 
 def _listen(port: int) -> socket.socket:

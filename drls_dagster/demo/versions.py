@@ -1,4 +1,4 @@
-"""The three versions of the story: the flights example, a change that is wrong, and the change put right."""
+"""The versions of the story: the flights example, a change that is wrong, the change put right, and one more."""
 
 from __future__ import annotations
 
@@ -52,6 +52,12 @@ def second(example: Path, name: str) -> PipelineSpec:
 def third(example: Path, name: str) -> PipelineSpec:
     """v3: the column, and the missing weather again as in v1."""
     return parse_pipeline(_edited(_first(example, name), *_WITH_WIND))
+
+
+def fourth(example: Path, name: str) -> PipelineSpec:
+    """v4: as v3, and late is who leaves more than 20 minutes late instead of 15."""
+    edits = (*_WITH_WIND, ("CAST(dep_delay > 15 AS DOUBLE)", "CAST(dep_delay > 20 AS DOUBLE)"))
+    return parse_pipeline(_edited(_first(example, name), *edits))
 
 
 def _first(example: Path, name: str) -> str:

@@ -11,7 +11,7 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 from drls_dagster.gate.parts import parts_of
 from drls_dagster.gate.queue import PRIORITY_TAG, admit_whole, fail, give_back, own_tags
-from drls_dagster.gate.refusal import GateRefused
+from drls_dagster.gate.refusal import REFUSED_TAG, GateRefused
 
 
 class GatedRunCoordinator(QueuedRunCoordinator):
@@ -30,6 +30,9 @@ class GatedRunCoordinator(QueuedRunCoordinator):
             if PRIORITY_TAG in run.tags:
                 # The order of admission is the order of runs: an evidence session must not be overtaken.
                 self._instance.add_run_tags(run.run_id, {PRIORITY_TAG: "0"})
+            if REFUSED_TAG in run.tags:
+                # Of a run that was executed again, or of a launch that would hide itself.
+                self._instance.add_run_tags(run.run_id, {REFUSED_TAG: "false"})
         fresh = self._instance.get_run_by_id(run.run_id) or run
         try:
             admit_whole(self._instance, fresh, parts)

@@ -11,7 +11,7 @@ from drls_dagster.assets.scope import run_key
 from drls_dagster.gate.admission import admit, lifecycle_of
 from drls_dagster.gate.parts import Part, parameters_given, parts_of
 from drls_dagster.gate.pins import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
-from drls_dagster.gate.refusal import GateRefused, refusal
+from drls_dagster.gate.refusal import GateRefused, mark_refused, refusal
 from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.settings import load_settings
 from lifecycle.domain.gate import Action
@@ -88,3 +88,4 @@ def fail(instance: DagsterInstance, run: DagsterRun, message: str) -> None:
     fresh = instance.get_run_by_id(run.run_id)
     if fresh is not None and fresh.status not in FINISHED_STATUSES:
         instance.report_run_failed(fresh, message)
+        mark_refused(instance, run.run_id)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+# On a run that did nothing: who asks how a pipeline ran last does not mean this one.
+REFUSED_TAG = "drls/refused"
 
 
 class GateRefused(DrlsError):
@@ -15,3 +23,8 @@ def refusal(settings: Settings, pipeline: str, environment: Environment, reason:
     """One paragraph for people; the reason is the lifecycle's own."""
     link = f"{settings.app_url.rstrip('/')}/pipelines/{pipeline}"
     return f"DRLS did not let {pipeline} run in {environment.value}: {reason}. See {link}"
+
+
+def mark_refused(instance: DagsterInstance, run_id: str) -> None:
+    """Notes on a run that the gate let none of it happen. For people's eyes: no rule reads it."""
+    instance.add_run_tags(run_id, {REFUSED_TAG: "true"})

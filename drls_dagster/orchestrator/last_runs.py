@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from drls_dagster.gate.refusal import REFUSED_TAG
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import Settings
 
@@ -29,7 +30,10 @@ class LastRun:
 
 
 def last_runs(settings: Settings, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], LastRun]:
-    """By (environment, pipeline); without those that never ran here. Where there never was a Dagster, nothing."""
+    """By (environment, pipeline); without those that never ran here. Where there never was a Dagster, nothing.
+
+    A run that the gate refused did nothing: it is nobody's last run.
+    """
     if not wanted or not (settings.home / "dagster" / "dagster.yaml").exists():
         return {}
     import dagster as dg
@@ -39,13 +43,29 @@ def last_runs(settings: Settings, wanted: Collection[tuple[str, str]]) -> dict[t
     for record in instance.get_run_records(limit=_PAGE):
         tags = record.dagster_run.tags
         key = (tags.get(ENVIRONMENT_TAG, ""), tags.get(PIPELINE_TAG, ""))
-        if key in wanted:
+        if key in wanted and not _was_refused(record):
             found.setdefault(key, _last_run(record))
     for environment, pipeline in set(wanted) - found.keys():
         tags = {ENVIRONMENT_TAG: environment, PIPELINE_TAG: pipeline}
-        for record in instance.get_run_records(dg.RunsFilter(tags=tags), limit=1):
+        record = _newest_of(instance, dg.RunsFilter(tags=tags))
+        if record is not None:
             found[environment, pipeline] = _last_run(record)
     return found
+
+
+def _newest_of(instance: dg.DagsterInstance, wanted: dg.RunsFilter) -> dg.RunRecord | None:
+    cursor: str | None = None
+    while records := instance.get_run_records(wanted, limit=_PAGE, cursor=cursor):
+        for record in records:
+            if not _was_refused(record):
+                return record
+        cursor = records[-1].dagster_run.run_id
+    return None
+
+
+def _was_refused(record: dg.RunRecord) -> bool:
+    run = record.dagster_run
+    return run.is_finished and run.tags.get(REFUSED_TAG) == "true"
 
 
 def _last_run(record: dg.RunRecord) -> LastRun:

@@ -18,11 +18,15 @@ from lifecycle.domain.model import Frozen
 
 
 class Event(Frozen):
-    """What a verb tells the audit log: `subject` is `kind:id`, `body` is JSON."""
+    """What a verb tells the audit log: `subject` is `kind:id`, `body` is JSON.
+
+    `actor` is whoever did it, where that is not who gave the command.
+    """
 
     verb: str
     subject: str
     body: dict[str, Any] = Field(default_factory=dict)
+    actor: dict[str, Any] | None = None
 
 
 class Entry(Frozen):
@@ -82,7 +86,7 @@ def chain(head: Head, at: datetime, actor: dict[str, Any], events: Sequence[Even
         entry = Entry(
             sequence=sequence,
             at=at,
-            actor=actor,
+            actor=actor if event.actor is None else event.actor,
             verb=event.verb,
             subject=event.subject,
             body=event.body,

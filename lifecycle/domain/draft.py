@@ -64,13 +64,24 @@ class DataFacts(Frozen):
     positions_carried: tuple[PositionPlan, ...] = ()
 
 
+class Check(Frozen):
+    """One thing that a promotion must have: what is so where it has it, else what to do."""
+
+    ok: bool
+    text: str
+
+
 class Draft(Frozen):
-    """The plan as of now. `problems` are refused at a request and make an approved plan fail."""
+    """The plan as of now. `problems` are refused at a request and make an approved plan fail.
+
+    `checks` are everything that was asked, the problems among them.
+    """
 
     plan: Plan
     advice: Advice
     problems: tuple[str, ...]
     evidence: Evidence
+    checks: tuple[Check, ...] = ()
 
 
 def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | None = None) -> Draft:
@@ -100,15 +111,17 @@ def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | No
         receipts=evidence.receipts,
         policy=store.policy.id if store.policy else None,
     )
-    problems = (*_problems(store, policy), *evidence.problems)
+    checks = (*_checks(store, policy), *_evidence_checks(store, evidence))
+    problems = tuple(check.text for check in checks if not check.ok)
     may = store.eligibility.may_approve if store.eligibility else ()
     waiting = waits_for(store.source_deployment, store.freeze, policy, now)
     advice = Advice(
         may_approve=tuple(sorted(standing.name for standing in may)),
+        may_not=dict(sorted(store.eligibility.excluded.items())) if store.eligibility else {},
         blocked=problems if waiting is None else (*problems, waiting.why),
         warnings=tuple(_warnings(store, data, evidence, decision.carry)),
     )
-    return Draft(plan=plan, advice=advice, problems=problems, evidence=evidence)
+    return Draft(plan=plan, advice=advice, problems=problems, evidence=evidence, checks=checks)
 
 
 def _named(receipts: Sequence[Receipt], approved: Plan | None) -> Sequence[Receipt]:
@@ -190,27 +203,53 @@ def _base(
     return facts.head
 
 
-def _problems(store: StoreFacts, policy: Policy) -> Iterable[str]:
-    where, target = store.source.value, store.target.value
+def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
+    where, target, number = store.source.value, store.target.value, store.version.number
     active = store.source_deployment
-    if active is None or active.version_id != store.version.id:
-        yield f"version {store.version.number} is not active in {where}: promote it there first"
+    yield _check(
+        active is not None and active.version_id == store.version.id,
+        f"version {number} is active in {where}",
+        f"version {number} is not active in {where}: promote it there first",
+    )
     if store.target_version is not None and store.target_version.id == store.version.id:
-        yield f"version {store.version.number} is active in {target} already"
-    if store.target.governed and store.policy is None:
-        yield f"{target} has no policy, so nothing may go there: set one with drls policy set {target}"
+        yield Check(ok=False, text=f"version {number} is active in {target} already")
+    if store.target.governed:
+        missing = f"{target} has no policy, so nothing may go there: set one with drls policy set {target}"
+        yield _check(store.policy is not None, f"{target} has a policy", missing)
     if store.target.governed and store.local_commands:
         names = ", ".join(store.local_commands)
-        yield f"{names} runs a local command without an image: name an image by @sha256, or stay in QA"
-    for table, owner in sorted(store.owners.items()):
-        yield f"{table} is written by pipeline {owner}: a table has one writing pipeline"
-    for drift in store.drifts:
-        yield (
-            f"{drift.table_name} has drifted on {drift.ref} (snapshot {drift.found} has no permit): "
-            f"a LeadDataEngineer adopts or reverts it first"
-        )
-    if store.target.governed and store.eligibility is not None and not store.eligibility.reachable:
-        yield _nobody(store.eligibility, policy)
+        text = f"{names} runs a local command without an image: name an image by @sha256, or stay in QA"
+        yield Check(ok=False, text=text)
+    owned = [
+        f"{table} is written by pipeline {owner}: a table has one writing pipeline"
+        for table, owner in sorted(store.owners.items())
+    ]
+    yield from _each("no other pipeline writes its tables", owned)
+    drifted = [
+        f"{drift.table_name} has drifted on {drift.ref} (snapshot {drift.found} has no permit): "
+        f"a LeadDataEngineer adopts or reverts it first"
+        for drift in store.drifts
+    ]
+    yield from _each(f"nothing has drifted in {where} or {target}", drifted)
+    if store.target.governed and store.eligibility is not None:
+        some = store.eligibility.reachable
+        yield _check(some, "there are people who can give the approval", _nobody(store.eligibility, policy))
+
+
+def _evidence_checks(store: StoreFacts, evidence: Evidence) -> Iterable[Check]:
+    if not store.target.needs_evidence:
+        return ()
+    count = len(evidence.receipts)
+    covered = f"{count} receipt{'' if count == 1 else 's'} of session {evidence.session}"
+    return _each(f"{covered} cover every table and every blocking check", evidence.problems)
+
+
+def _check(ok: bool, fulfilled: str, missing: str) -> Check:
+    return Check(ok=ok, text=fulfilled if ok else missing)
+
+
+def _each(fulfilled: str, problems: Sequence[str]) -> Iterable[Check]:
+    return [Check(ok=False, text=text) for text in problems] or [Check(ok=True, text=fulfilled)]
 
 
 def _nobody(eligibility: Eligibility, policy: Policy) -> str:

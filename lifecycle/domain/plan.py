@@ -94,9 +94,13 @@ class Plan(Frozen):
 
 
 class Advice(Frozen):
-    """What people see beside a plan and do not approve: it may change without making the plan stale."""
+    """What people see beside a plan and do not approve: it may change without making the plan stale.
+
+    `may_not` says of those whom the quorum names and who may not approve why that is so.
+    """
 
     may_approve: tuple[str, ...] = ()
+    may_not: dict[str, str] = Field(default_factory=dict)
     blocked: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

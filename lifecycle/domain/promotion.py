@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Literal, assert_never
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
@@ -42,6 +43,15 @@ class State(StrEnum):
         return self in (State.DONE, State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.STALE)
 
 
+@lru_cache(maxsize=512)
+def _read(text: str) -> Plan:
+    return Plan.model_validate_json(text)
+
+
+def _stored(value: object) -> object:
+    return _read(value) if isinstance(value, str) else value
+
+
 class Promotion(Frozen):
     """A request with the plan that is approved. `revision` counts its changes (compare-and-set).
 
@@ -54,7 +64,7 @@ class Promotion(Frozen):
     version_id: int
     target: Environment
     state: State
-    plan: Plan
+    plan: Annotated[Plan, BeforeValidator(_stored)]
     plan_digest: str
     policy_id: int | None
     requested_by: int | None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
@@ -66,6 +67,7 @@ class Quorum(Frozen):
         return " or ".join(" and ".join(map(str, clauses)) for clauses in self.alternatives)
 
 
+@lru_cache(maxsize=256)
 def parse_quorum(text: str) -> Quorum:
     """Reads a quorum. Raises Invalid naming the part that cannot be read."""
     alternatives = tuple(

@@ -43,9 +43,10 @@ class SpecDiff(Frozen):
         return not (self.pipeline or self.nodes or self.edges_added or self.edges_removed)
 
 
-def diff_specs(before: PipelineSpec, after: PipelineSpec) -> SpecDiff:
-    """Compares the canonical forms, so what means the same does not differ."""
-    old, new = json.loads(canonical_json(before)), json.loads(canonical_json(after))
+def diff_specs(before: PipelineSpec | None, after: PipelineSpec) -> SpecDiff:
+    """Compares the canonical forms, so what means the same does not differ. Against None, all of it is new."""
+    old: dict[str, Any] = json.loads(canonical_json(before)) if before is not None else {"nodes": []}
+    new = json.loads(canonical_json(after))
     old_nodes = {node["id"]: node for node in old.pop("nodes")}
     new_nodes = {node["id"]: node for node in new.pop("nodes")}
     old_edges, new_edges = _edges(old.pop("edges", [])), _edges(new.pop("edges", []))

@@ -21,6 +21,15 @@ class Pipeline(Frozen):
     deleted_by: int | None
 
 
+class Summary(Frozen):
+    """A pipeline in a list: its newest version's number, and that of the active one by environment."""
+
+    id: int
+    name: str
+    newest: int
+    active: dict[Environment, int]
+
+
 class Version(Frozen):
     """One saved definition. `spec` is canonical JSON with its lock; `origin` says where it came from."""
 

@@ -13,7 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, text, update
+from sqlalchemy import Connection, Engine, insert, select, text
 from sqlalchemy.exc import OperationalError
 
 from lifecycle.audit.chain import Head, chain, genesis
@@ -24,8 +24,13 @@ from lifecycle.ports import Clock
 from lifecycle.store.engine import BUSY_SECONDS, is_sqlite, open_engine
 from lifecycle.store.schema import check_schema, describe, upgrade
 from lifecycle.store.tables_people import AuditHeadRow, AuditRow
-from lifecycle.store.tx import Tx
+from lifecycle.store.tx import Tx, changing, table_of
 from lifecycle.store.unit import Unit, View
+
+_HEAD_COLUMNS = [column for column in table_of(AuditHeadRow).columns if column.name != "id"]
+_HEAD = select(*_HEAD_COLUMNS).where(AuditHeadRow.id == 1).with_for_update()
+_MOVE_HEAD = changing(AuditHeadRow, where=(AuditHeadRow.id == 1,), sets=[column.name for column in _HEAD_COLUMNS])
+_ADD_ENTRIES = insert(table_of(AuditRow))
 
 
 class Store:
@@ -109,11 +114,9 @@ class Store:
             connection.execute(text("LOCK TABLE audit_head IN EXCLUSIVE MODE"))
 
     def _head(self, connection: Connection) -> Head | None:
-        columns = [column for column in AuditHeadRow.__table__.columns if column.name != "id"]
         if not is_sqlite(self.engine):
             connection.execute(text(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"))
-        query = select(*columns).where(AuditHeadRow.id == 1).with_for_update()
-        row = connection.execute(query).mappings().first()
+        row = connection.execute(_HEAD).mappings().first()
         return None if row is None else Head.model_validate(dict(row))
 
     def _write_first_head(self, connection: Connection) -> None:
@@ -123,9 +126,8 @@ class Store:
 
     def _append(self, connection: Connection, head: Head, unit: Unit) -> None:
         entries = chain(head, unit.now, unit.actor.audited, unit.events)
-        connection.execute(insert(AuditRow), [entry.model_dump() for entry in entries])
+        connection.execute(_ADD_ENTRIES, [dict(entry) for entry in entries])
         last = entries[-1]
         moved = head.model_copy(update={"sequence": last.sequence, "hash": last.hash})
-        connection.execute(
-            update(AuditHeadRow).where(AuditHeadRow.id == 1).values(**self.signing_key.sign(moved).model_dump())
-        )
+        signed = dict(self.signing_key.sign(moved))
+        connection.execute(_MOVE_HEAD, {f"set_{name}": value for name, value in signed.items()})

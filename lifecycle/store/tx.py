@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, delete, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Select,
+    Table,
+    Text,
+    Update,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.sql.visitors import iterate
 
 from lifecycle.store.tables import Base
 
@@ -20,24 +37,47 @@ def by(
     where: Sequence[ColumnElement[bool]] = (),
     order: Sequence[Any] = (),
     limit: int | None = None,
+    as_text: Sequence[str] = (),
 ) -> Select[*tuple[Any, ...]]:
     """A query for `prepared`: the rows whose `columns` have the values that are given later under these names.
 
-    It is built once, with the module: SQLAlchemy takes four times as long to build a query as SQLite to answer it.
+    `as_text` names columns with JSON that the caller reads itself. The query is built once, with the
+    module: SQLAlchemy takes four times as long to build a query as SQLite to answer it.
     """
     table = row.__table__
     same = [table.columns[name] == bindparam(name) for name in columns]
-    return select(*table.columns).where(*same, *where).order_by(*order).limit(limit)
+    found = (sql_cast(one, Text).label(one.name) if one.name in as_text else one for one in table.columns)
+    return select(*found).where(*same, *where).order_by(*order).limit(limit)
+
+
+def changing(row: type[Base], *columns: str, where: Sequence[ColumnElement[bool]] = (), sets: Sequence[str]) -> Update:
+    """A change for `Tx.change`, built once like `by`: of the rows whose `columns` have the values given later.
+
+    They are given as `of_<column>`, what the columns in `sets` become as `set_<column>`.
+    """
+    table = table_of(row)
+    same = [table.columns[name] == bindparam(f"of_{name}") for name in columns]
+    return update(table).where(*same, *where).values({name: bindparam(f"set_{name}") for name in sets})
+
+
+def table_of(row: type[Base]) -> Table[Any]:
+    """The table itself: statements on the mapped class go through the ORM, which takes as long again."""
+    return cast("Table[Any]", row.__table__)
 
 
 class Tx:
-    """A connection inside a transaction. `now` is one instant for the whole transaction (UTC)."""
+    """A connection inside a transaction. `now` is one instant for the whole transaction (UTC).
+
+    What prepared queries found is kept until this transaction changes a table that they read: nobody else
+    can, for reading sees one picture, and of the writers only one is at work (see Store).
+    """
 
     def __init__(self, connection: Connection, now: datetime, *, writes: bool) -> None:
         self._connection = connection
         self._writes = writes
         self.now = now
         self.changed = False
+        self._known: dict[_Asked, tuple[Any, ...]] = {}
 
     def many(self, model: type[Model], query: Select[*tuple[Any, ...]]) -> tuple[Model, ...]:
         """The rows of `query`, each as a `model`."""
@@ -51,41 +91,82 @@ class Tx:
 
     def prepared(self, model: type[Model], query: Select[*tuple[Any, ...]], **given: Any) -> Model | None:
         """The first row of a query that was built once, with these values for its parameters."""
-        row = self._connection.execute(query, given).mappings().first()
-        return None if row is None else model.model_validate(dict(row))
+        return next(iter(self.prepared_many(model, query, **given)), None)
 
     def prepared_many(self, model: type[Model], query: Select[*tuple[Any, ...]], **given: Any) -> tuple[Model, ...]:
         """All rows of such a query."""
-        return tuple(model.model_validate(dict(row)) for row in self._connection.execute(query, given).mappings())
+        asked = _asked(query, given)
+        if asked not in self._known:
+            rows = self._connection.execute(query, given).mappings()
+            self._known[asked] = tuple(model.model_validate(dict(row)) for row in rows)
+        return self._known[asked]
 
     def values(self, query: Select[*tuple[Any, ...]]) -> list[Any]:
         """The first column of each row."""
         return list(self._connection.execute(query).scalars())
 
-    def tuples(self, query: Select[*tuple[Any, ...]], **given: Any) -> list[tuple[Any, ...]]:
+    def tuples(self, query: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """The rows as they are."""
-        return [tuple(row) for row in self._connection.execute(query, given)]
+        return [tuple(row) for row in self._connection.execute(query)]
+
+    def prepared_tuples(self, query: Select[*tuple[Any, ...]], **given: Any) -> tuple[tuple[Any, ...], ...]:
+        """The rows, as they are, of a query that was built once."""
+        asked = _asked(query, given)
+        if asked not in self._known:
+            self._known[asked] = tuple(tuple(row) for row in self._connection.execute(query, given))
+        return self._known[asked]
 
     def count(self, query: Select[*tuple[Any, ...]]) -> int:
         """How many rows `query` has."""
         return self._connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
 
-    def insert(self, table: type[Base], **values: Any) -> int:
+    def insert(self, row: type[Base], **values: Any) -> int:
         """Adds a row; its primary key."""
-        result = self._connection.execute(self._write(insert(table).values(**values)))
-        key = result.inserted_primary_key
+        table = table_of(row)
+        self._changes(table)
+        key = self._connection.execute(_inserting(table), values).inserted_primary_key
         return key[0] if key else 0
 
     def update(self, statement: Update) -> int:
         """Changes rows; how many."""
-        return self._connection.execute(self._write(statement)).rowcount
+        self._changes(statement.table)
+        return self._connection.execute(statement).rowcount
 
-    def delete(self, table: type[Base], where: ColumnElement[bool]) -> int:
+    def change(self, statement: Update, **given: Any) -> int:
+        """Changes rows by a statement of `changing`, with these values for its parameters; how many."""
+        self._changes(statement.table)
+        return self._connection.execute(statement, given).rowcount
+
+    def delete(self, row: type[Base], where: ColumnElement[bool]) -> int:
         """Removes rows; how many."""
-        return self._connection.execute(self._write(delete(table).where(where))).rowcount
+        table = table_of(row)
+        self._changes(table)
+        return self._connection.execute(delete(table).where(where)).rowcount
 
-    def _write(self, statement: Any) -> Any:
+    def _changes(self, table: Any) -> None:
         if not self._writes:
             raise RuntimeError("a read transaction does not write; use Store.write")
         self.changed = True
-        return statement
+        self._known = {asked: found for asked, found in self._known.items() if table.name not in _tables(asked[0])}
+
+
+_Asked = tuple[Select[*tuple[Any, ...]], tuple[Any, ...]]
+
+
+def _asked(query: Select[*tuple[Any, ...]], given: dict[str, Any]) -> _Asked:
+    """A prepared query with its values; statements are equal when they are the same object."""
+    values: list[tuple[str, Any]] = []
+    for name, value in given.items():
+        values.append((name, tuple(cast("list[Any]", value)) if isinstance(value, list) else value))
+    return query, tuple(values)
+
+
+@cache
+def _tables(query: Select[*tuple[Any, ...]]) -> frozenset[str]:
+    """The names of all tables that a prepared query reads."""
+    return frozenset(one.name for one in iterate(query) if isinstance(one, Table))
+
+
+@cache
+def _inserting(table: Table) -> Insert:
+    return insert(table)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import rfc8785
@@ -54,6 +56,7 @@ class Unit(View):
         self._command = hashlib.sha256(rfc8785.dumps(command)).hexdigest()
         self.actor = actor
         self.events: list[Event] = []
+        self._acting: Actor | None = None
 
     @property
     def changed(self) -> bool:
@@ -61,7 +64,17 @@ class Unit(View):
 
     def audit(self, verb: str, subject: str, **body: Any) -> None:
         """Says what happened; written with everything else at commit."""
-        self.events.append(Event(verb=verb, subject=subject, body=body))
+        by = None if self._acting is None else self._acting.audited
+        self.events.append(Event(verb=verb, subject=subject, body=body, actor=by))
+
+    @contextmanager
+    def acting(self, actor: Actor) -> Generator[None]:
+        """What happens meanwhile is audited as done by `actor`: what follows from a command is not its giver's act."""
+        self._acting = actor
+        try:
+            yield
+        finally:
+            self._acting = None
 
     def earlier(self, answer: type[Answer]) -> Answer | None:
         """What this keyed command answered when it was given before, or None.

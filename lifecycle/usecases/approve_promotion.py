@@ -5,9 +5,10 @@ from __future__ import annotations
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Approved, Promotion, State, Verdict
 from lifecycle.errors import Conflict
+from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.deciding import approvers, check_fresh, record_decision
-from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.deciding import approvers, check_fresh, check_waiting, record_decision
+from lifecycle.usecases.execute_promotion import Begun, as_executor, begin, execute_promotion, go_on
 from lifecycle.usecases.telling import tell
 
 
@@ -26,16 +27,15 @@ def approve_promotion(
     Raises Forbidden when it is not this person's to approve (L6), Conflict when the request is decided,
     over, or has another plan.
     """
+    executing, acting = as_executor(ctx, actor)
+    begun: Begun | None = None
     command = {"promotion": promotion_id, "plan": plan_digest, "reason": reason}
     with ctx.store.write(actor, "approve_promotion", key=key, command=command) as unit:
         promotion = unit.promotions.get(promotion_id)
         said = {(one.person, one.verdict) for one in unit.promotions.decisions(promotion_id)}
         if unit.earlier(Promotion) is None and (actor.person, Verdict.APPROVE) not in said:
             check_fresh(promotion, plan_digest, if_revision)
-            if promotion.state is not State.REQUESTED:
-                raise Conflict(f"request {promotion_id} is {promotion.state.value} and takes no approval any more")
-            if promotion.expires_at <= unit.now:
-                raise Conflict(f"request {promotion_id} expired; refresh it")
+            check_waiting(promotion, unit.now)
             _, policy = record_decision(unit, promotion, Verdict.APPROVE, reason, plan_digest)
             if policy.parsed_quorum.met_by(approvers(unit, promotion, own_work=policy.approvals == "solo")):
                 promotion = unit.promotions.change(promotion, Approved(at=unit.now))
@@ -43,6 +43,20 @@ def approve_promotion(
                 name = unit.pipelines.get(promotion.pipeline_id).name
                 tell(unit, "promotion.approved", name, promotion=promotion_id)
             unit.remember(promotion)
+        if promotion.state is State.APPROVED:
+            with unit.acting(acting):
+                begun = _begin(executing, unit, promotion_id)
+    if begun is not None:
+        return go_on(executing, acting, begun).promotion
     if promotion.state is State.APPROVED:
         return execute_promotion(ctx, actor, promotion_id).promotion
     return promotion
+
+
+def _begin(ctx: Context, unit: Unit, promotion_id: int) -> Begun | None:
+    """The execution, begun in the approval's own transaction; None when something is in its way."""
+    try:
+        return begin(ctx, unit, promotion_id)
+    except Conflict:
+        # The approval stands all the same; what is in the way is said when it is executed on its own.
+        return None

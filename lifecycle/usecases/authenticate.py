@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.model import Frozen
-from lifecycle.domain.people import Actor, Person, WayIn
+from lifecycle.domain.people import Actor, Grant, Person, WayIn
 from lifecycle.errors import NotFound, Unauthorized
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
@@ -13,10 +13,11 @@ from lifecycle.usecases.tokens import PREFIX, hash_of
 
 
 class Identity(Frozen):
-    """Who asks, and the scopes of what they showed."""
+    """Who asks, with their living grants, and the scopes of what they showed."""
 
     actor: Actor
     scopes: frozenset[TokenScope]
+    grants: tuple[Grant, ...]
 
 
 def authenticate(
@@ -37,8 +38,9 @@ def authenticate(
             person, scopes, token = _look_up(view, credential, kind)
         except NotFound:
             raise Unauthorized("this token is not valid; sign in again") from None
+        grants = view.people.grants(person.id)
     actor = Actor(person=person.id, name=person.name, way_in=way_in, host=host, os_user=os_user, token=token)
-    return Identity(actor=actor, scopes=frozenset(scopes))
+    return Identity(actor=actor, scopes=frozenset(scopes), grants=grants)
 
 
 def _look_up(view: View, credential: str, kind: TokenKind | None) -> tuple[Person, tuple[TokenScope, ...], int | None]:

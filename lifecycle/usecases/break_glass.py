@@ -17,6 +17,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.access import human_check, require, role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.one_writer import writer_check
 from lifecycle.usecases.switch import Ending, execution_check, superseding
 from lifecycle.usecases.telling import tell
 
@@ -67,6 +68,7 @@ def break_glass_checks(
         *_person_checks(view, actor, pipeline, version, policy),
         execution_check(view, pipeline, target),
         _other_check(pipeline, version, target, active),
+        writer_check(view, pipeline, version),
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from lifecycle.domain.environment import Role
-from lifecycle.domain.people import Person, PersonKind
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import Actor, Person, PersonKind
 from lifecycle.domain.policy import Policy
-from lifecycle.domain.promotion import Decision, Promotion, Verdict
+from lifecycle.domain.promotion import Decision, Promotion, State, Verdict
 from lifecycle.domain.quorum import Standing
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Conflict, Forbidden
@@ -28,35 +31,65 @@ def check_fresh(promotion: Promotion, plan_digest: str, if_revision: int | None)
         raise Conflict(f"request {promotion.id} is {promotion.state.value} by now; look again, then decide")
 
 
-def record_decision(
-    unit: Unit, promotion: Promotion, verdict: Verdict, reason: str, plan_digest: str
-) -> tuple[Person, Policy]:
-    """Adds the acting person's decision. Raises Forbidden with the reason when it is not theirs to give."""
-    pipeline = unit.pipelines.get(promotion.pipeline_id)
-    version = unit.pipelines.version(promotion.version_id)
-    scope = target_of(unit, pipeline, version)
+def check_waiting(promotion: Promotion, now: datetime) -> None:
+    """Raises Conflict when the request takes no approval any more."""
+    if promotion.state is not State.REQUESTED:
+        raise Conflict(f"request {promotion.id} is {promotion.state.value} and takes no approval any more")
+    if promotion.expires_at <= now:
+        raise Conflict(f"request {promotion.id} expired; refresh it")
+
+
+def check_open(promotion: Promotion, doing: str) -> None:
+    """Raises Conflict when the request is executed or over and cannot be `doing` (rejected, withdrawn) any more."""
+    if not promotion.state.is_open:
+        raise Conflict(f"request {promotion.id} is {promotion.state.value} and cannot be {doing} any more")
+
+
+class Voice(Frozen):
+    """A person who may decide about a request, as they stand to it."""
+
+    person: Person
+    standing: Standing
+    policy: Policy
+    own_work: bool
+
+
+def require_voice(view: View, actor: Actor, promotion: Promotion, verdict: Verdict) -> Voice:
+    """Who acts, when this verdict is theirs to give. Raises Forbidden with the reason when it is not."""
+    pipeline = view.pipelines.get(promotion.pipeline_id)
+    version = view.pipelines.version(promotion.version_id)
+    scope = target_of(view, pipeline, version)
     doing = "approving a promotion" if verdict is Verdict.APPROVE else "rejecting a promotion"
-    person = require(unit, unit.actor, Role.VIEWER, scope, doing)
+    person = require(view, actor, Role.VIEWER, scope, doing)
     require_human(person, doing)
-    policy = policy_of(unit, promotion)
-    standing = unit.people.standing(person, scope)
-    own_work = standing.identity in contributors(unit, pipeline, version, promotion.target, promotion.requested_by)
+    policy = policy_of(view, promotion)
+    standing = view.people.standing(person, scope)
+    own_work = standing.identity in contributors(view, pipeline, version, promotion.target, promotion.requested_by)
     if not policy.parsed_quorum.admits(standing):
         raise Forbidden(f"request {promotion.id} is for {policy.quorum} to decide; ask one of them")
     if own_work and verdict is Verdict.APPROVE and policy.approvals != "solo":
         raise Forbidden(
             f"{person.name} contributed to what request {promotion.id} would release and cannot approve it; "
-            f"ask {who_else(unit, promotion, pipeline, version, policy)}"
+            f"ask {who_else(view, promotion, pipeline, version, policy)}"
         )
+    return Voice(person=person, standing=standing, policy=policy, own_work=own_work)
+
+
+def record_decision(
+    unit: Unit, promotion: Promotion, verdict: Verdict, reason: str, plan_digest: str
+) -> tuple[Person, Policy]:
+    """Adds the acting person's decision. Raises Forbidden with the reason when it is not theirs to give."""
+    voice = require_voice(unit, unit.actor, promotion, verdict)
+    standing = voice.standing
     unit.promotions.add_decision(
         promotion_id=promotion.id,
-        person=person.id,
+        person=voice.person.id,
         identity=standing.identity,
         verdict=verdict.value,
         reason=reason,
         role=standing.role.value if standing.role else "",
         teams=list(standing.teams),
-        own_work=own_work,
+        own_work=voice.own_work,
         plan_digest=plan_digest,
     )
     unit.audit(
@@ -64,9 +97,9 @@ def record_decision(
         f"promotion:{promotion.id}",
         plan=plan_digest,
         reason=reason,
-        own_work=own_work,
+        own_work=voice.own_work,
     )
-    return person, policy
+    return voice.person, voice.policy
 
 
 def who_else(view: View, promotion: Promotion, pipeline: Pipeline, version: Version, policy: Policy) -> str:

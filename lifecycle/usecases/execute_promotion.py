@@ -8,24 +8,20 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from lifecycle.domain.draft import draft
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, system_actor
-from lifecycle.domain.plan import Plan, plan_changes
-from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Broken, Finished, Promotion, Started, State, Undone
-from lifecycle.domain.readiness import Waiting, waits_for
+from lifecycle.domain.readiness import Waiting
 from lifecycle.domain.version import Label
 from lifecycle.errors import Conflict
 from lifecycle.store.unit import Unit
+from lifecycle.usecases.compare_plan import compare_plan, waiting_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deciding import approvers, policy_of
 from lifecycle.usecases.moving import Moved, move_tables
 from lifecycle.usecases.pinning import unpin_candidates
-from lifecycle.usecases.planning import data_facts, store_facts
 from lifecycle.usecases.settle_permits import settle_permits
-from lifecycle.usecases.specs import is_intact
 from lifecycle.usecases.switch import activate, require_no_execution
 from lifecycle.usecases.telling import tell
 
@@ -43,20 +39,56 @@ def execute_promotion(ctx: Context, actor: Actor, promotion_id: int) -> Executio
     Safe to call at any time by anybody: what is not approved raises Conflict, what is not due answers
     with `waiting`. A catalog that cannot be reached leaves the request failed, to be resumed.
     """
+    ctx, acting = as_executor(ctx, actor)
+    with ctx.store.write(acting, "execute_promotion") as unit:
+        begun = begin(ctx, unit, promotion_id)
+    return go_on(ctx, acting, begun)
+
+
+class Begun(Frozen):
+    """A request that was taken, unless `execution` says otherwise; `permits`: runs may be publishing meanwhile."""
+
+    execution: Execution
+    permits: bool = False
+
+
+def as_executor(ctx: Context, actor: Actor) -> tuple[Context, Actor]:
+    """For one attempt at what `actor` wants executed: the name that it takes the request under, and who acts."""
     acting = system_actor(f"executor for {actor.name}", actor.way_in, actor.host, actor.os_user)
     # Two threads of one process exclude each other as two processes do.
-    ctx = replace(ctx, executor=f"{ctx.executor}/{secrets.token_hex(4)}")
-    begun = _begin(ctx, acting, promotion_id)
-    if begun.waiting is not None or begun.promotion.state is not State.EXECUTING:
-        return begun
-    promotion = begun.promotion
-    waiting = settle_permits(ctx, acting, promotion.pipeline_id, promotion.target)
-    if waiting is not None:
-        return Execution(promotion=_wait(ctx, acting, promotion, waiting), waiting=waiting)
-    with ctx.store.read() as view:
-        moving_began = bool(view.promotions.journal(promotion_id))
+    return replace(ctx, executor=f"{ctx.executor}/{secrets.token_hex(4)}"), acting
+
+
+def begin(ctx: Context, unit: Unit, promotion_id: int) -> Begun:
+    """Takes the request for `ctx.executor`. Raises Conflict, with nothing written, when it cannot be executed."""
+    promotion = unit.promotions.get(promotion_id)
+    if promotion.state is State.DONE:
+        return Begun(execution=Execution(promotion=promotion))
+    pipeline = unit.pipelines.get(promotion.pipeline_id)
+    if promotion.state is State.APPROVED:
+        waiting = _waits(unit, promotion)
+        if waiting is not None:
+            return Begun(execution=Execution(promotion=promotion, waiting=waiting))
+    require_no_execution(unit, pipeline, promotion.plan.source, promotion.target, but=promotion_id)
+    started = Started(executor=ctx.executor, lease_until=unit.now + ctx.lease, now=unit.now)
+    promotion = unit.promotions.change(promotion, started)
+    unit.audit("promotion.executing", f"promotion:{promotion_id}", executor=ctx.executor)
+    # From here on no permit is granted: what is live now is all there is to wait for.
+    permits = bool(unit.runs.live_permits(promotion.pipeline_id, promotion.target))
+    return Begun(execution=Execution(promotion=promotion), permits=permits)
+
+
+def go_on(ctx: Context, acting: Actor, begun: Begun) -> Execution:
+    """Executes what was begun."""
+    promotion = begun.execution.promotion
+    if begun.execution.waiting is not None or promotion.state is not State.EXECUTING:
+        return begun.execution
+    if begun.permits:
+        waiting = settle_permits(ctx, acting, promotion.pipeline_id, promotion.target)
+        if waiting is not None:
+            return Execution(promotion=_wait(ctx, acting, promotion, waiting), waiting=waiting)
     try:
-        outcome = "" if moving_began else _differences(ctx, promotion)
+        outcome = _differences(ctx, promotion)
         moved = Moved(undone=True, outcome=outcome) if outcome else move_tables(ctx, acting, promotion)
     except Conflict:
         raise
@@ -69,23 +101,6 @@ def execute_promotion(ctx: Context, actor: Actor, promotion_id: int) -> Executio
     _report(ctx, done)
     unpin_candidates(ctx, acting, done)
     return Execution(promotion=done)
-
-
-def _begin(ctx: Context, acting: Actor, promotion_id: int) -> Execution:
-    with ctx.store.write(acting, "execute_promotion") as unit:
-        promotion = unit.promotions.get(promotion_id)
-        if promotion.state is State.DONE:
-            return Execution(promotion=promotion)
-        pipeline = unit.pipelines.get(promotion.pipeline_id)
-        if promotion.state is State.APPROVED:
-            waiting = _waits(unit, promotion)
-            if waiting is not None:
-                return Execution(promotion=promotion, waiting=waiting)
-        require_no_execution(unit, pipeline, promotion.plan.source, promotion.target, but=promotion_id)
-        started = Started(executor=ctx.executor, lease_until=unit.now + ctx.lease, now=unit.now)
-        promotion = unit.promotions.change(promotion, started)
-        unit.audit("promotion.executing", f"promotion:{promotion_id}", executor=ctx.executor)
-        return Execution(promotion=promotion)
 
 
 def _wait(ctx: Context, acting: Actor, promotion: Promotion, waiting: Waiting) -> Promotion:
@@ -102,33 +117,15 @@ def _waits(unit: Unit, promotion: Promotion) -> Waiting | None:
         return None
     if promotion.expires_at <= unit.now:
         raise Conflict(f"request {promotion.id} expired; refresh it")
-    freeze = unit.policies.holding(HoldKind.FREEZE, promotion.target, promotion.pipeline_id)
-    if promotion.plan.kind == "rollback":
-        # A rollback does not wait for windows and soak: it repairs.
-        return waits_for(None, freeze, Policy(), unit.now)
-    source = unit.deployments.active(promotion.pipeline_id, promotion.plan.source)
-    return waits_for(source, freeze, policy_of(unit, promotion), unit.now)
+    return waiting_of(unit, promotion)
 
 
 def _differences(ctx: Context, promotion: Promotion) -> str:
-    """What is not as approved, in words; empty when everything is."""
-    approved: Plan = promotion.plan
+    """What is not as approved, in words; empty when everything is, and when refs began to move already."""
     with ctx.store.read() as view:
-        pipeline = view.pipelines.get(promotion.pipeline_id)
-        version = view.pipelines.version(promotion.version_id)
-        active = view.deployments.active(pipeline.id, promotion.target)
-        store = store_facts(
-            view, pipeline, version, promotion.target, approved=approved, expires_at=promotion.expires_at
-        )
-        now = view.now
-    if not is_intact(version) or version.digest != approved.spec_digest:
-        return "spec_digest: the stored version is not the approved one; restore a backup"
-    if approved.kind != "promote":
-        found = active.deployed_digest if active else None
-        return "" if found == approved.replaces else f"replaces: {approved.replaces} → {found}"
-    fresh = draft(store, data_facts(ctx.plane, store, approved), now, approved)
-    changes = plan_changes(approved, fresh.plan)
-    return "; ".join([*map(str, changes), *(problem for problem in fresh.problems if not changes)])
+        if view.promotions.journal(promotion.id):
+            return ""
+    return compare_plan(ctx, promotion).outcome
 
 
 def _break(ctx: Context, acting: Actor, promotion: Promotion, outcome: str) -> Promotion:

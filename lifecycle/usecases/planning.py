@@ -31,6 +31,7 @@ def store_facts(
     source = target.before
     assert source is not None  # noqa: S101 (nothing is promoted to development)
     spec = spec_of(version)
+    asked = asked_of(spec)
     replaced = view.deployments.active(pipeline.id, target)
     policy = view.policies.in_force(target, pipeline.id) if target.governed else None
     body = (policy and policy.body) or Policy()
@@ -45,7 +46,7 @@ def store_facts(
         version=version,
         source=source,
         target=target,
-        asked=asked_of(spec),
+        asked=asked,
         source_deployment=view.deployments.active(pipeline.id, source),
         target_version=replaced_version,
         policy=policy,
@@ -55,7 +56,7 @@ def store_facts(
         eligibility=None
         if approved
         else who_may_approve(view, pipeline, version, target, policy=policy, requester=requester),
-        owners=view.pipelines.owners(asked_of(spec).tables, but=pipeline.id),
+        owners=view.pipelines.owners(asked.tables, but=pipeline.id),
         drifts=tuple(d for d in view.runs.open_drifts(pipeline.id) if d.environment in (source, target)),
         freeze=view.policies.holding(HoldKind.FREEZE, target, pipeline.id),
         local_commands=local_commands(spec),

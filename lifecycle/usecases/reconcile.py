@@ -67,6 +67,8 @@ def _drift_of(ctx: Context, actor: Actor, deployment: Deployment) -> list[Drift]
         if not known:
             continue
         head = ctx.plane.table(table, environment).head
+        if head is not None and environment.has_sessions and ctx.plane.is_on_main(table, head):
+            continue  # what is on main is production's to answer for; the branch may not even be there
         culprit = _unexplained(ctx, table, environment, head, known)
         if culprit is None:
             continue

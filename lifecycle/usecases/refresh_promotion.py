@@ -15,6 +15,11 @@ def refresh_promotion(ctx: Context, actor: Actor, promotion_id: int, *, key: str
         old = view.promotions.get(promotion_id)
         name = view.pipelines.get(old.pipeline_id).name
         number = view.pipelines.version(old.version_id).number
-    if old.state in (State.EXECUTING, State.DONE, State.FAILED):
-        raise Conflict(f"request {promotion_id} is {old.state.value} and cannot be refreshed")
+    check_refreshable(old)
     return request_promotion(ctx, actor, name, number, old.target, reason=old.reason, refresh_of=promotion_id, key=key)
+
+
+def check_refreshable(old: Promotion) -> None:
+    """Raises Conflict when the request is executed, failed or done."""
+    if old.state in (State.EXECUTING, State.DONE, State.FAILED):
+        raise Conflict(f"request {old.id} is {old.state.value} and cannot be refreshed")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Ended, Promotion, State, Verdict
-from lifecycle.errors import Conflict, Invalid
+from lifecycle.errors import Invalid
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.deciding import check_fresh, record_decision
+from lifecycle.usecases.deciding import check_fresh, check_open, record_decision
 from lifecycle.usecases.pinning import unpin_candidates
 from lifecycle.usecases.telling import tell
 
@@ -31,8 +31,7 @@ def reject_promotion(
             return earlier
         promotion = unit.promotions.get(promotion_id)
         check_fresh(promotion, plan_digest, if_revision)
-        if not promotion.state.is_open:
-            raise Conflict(f"request {promotion_id} is {promotion.state.value} and cannot be rejected any more")
+        check_open(promotion, "rejected")
         person, _ = record_decision(unit, promotion, Verdict.REJECT, reason, plan_digest)
         ended = Ended(state=State.REJECTED, outcome=f"{person.name}: {reason}", at=unit.now)
         promotion = unit.promotions.change(promotion, ended)

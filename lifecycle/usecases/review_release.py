@@ -5,8 +5,9 @@ from __future__ import annotations
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion, State, Verdict
 from lifecycle.errors import Conflict, Forbidden, Invalid
+from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.deciding import check_fresh, record_decision
+from lifecycle.usecases.deciding import check_fresh, record_decision, require_voice
 from lifecycle.usecases.unreviewed import REVIEWED
 
 
@@ -30,12 +31,17 @@ def review_release(
             return earlier
         promotion = unit.promotions.get(promotion_id)
         check_fresh(promotion, plan_digest, None)
-        if promotion.state is not State.DONE or promotion.plan.kind == "rollback":
-            raise Conflict(f"request {promotion_id} is {promotion.state.value}; reviews are for finished releases")
-        if any(one.person == actor.person for one in unit.promotions.decisions(promotion_id)):
-            raise Conflict(f"{actor.name} has decided about request {promotion_id} already")
+        require_reviewer(unit, actor, promotion, verdict)
         record_decision(unit, promotion, verdict, reason, plan_digest)
-        if unit.promotions.decisions(promotion_id)[-1].own_work:
-            raise Forbidden(f"{actor.name} contributed to release {promotion_id} and cannot review it")
         unit.audit(REVIEWED, f"promotion:{promotion_id}", verdict=verdict.value, reason=reason)
         return unit.remember(promotion)
+
+
+def require_reviewer(view: View, actor: Actor, promotion: Promotion, verdict: Verdict) -> None:
+    """Raises Conflict or Forbidden when a review is not due, or not this person's to give."""
+    if promotion.state is not State.DONE or promotion.plan.kind == "rollback":
+        raise Conflict(f"request {promotion.id} is {promotion.state.value}; reviews are for finished releases")
+    if any(one.person == actor.person for one in view.promotions.decisions(promotion.id)):
+        raise Conflict(f"{actor.name} has decided about request {promotion.id} already")
+    if require_voice(view, actor, promotion, verdict).own_work:
+        raise Forbidden(f"{actor.name} contributed to release {promotion.id} and cannot review it")

@@ -21,6 +21,7 @@ from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.holding import freeze_check
+from lifecycle.usecases.one_writer import writer_check
 from lifecycle.usecases.retire_version import consumers
 from lifecycle.usecases.switch import Ending, execution_check, superseding
 
@@ -49,7 +50,9 @@ def plan_rollback(ctx: Context, actor: Actor, name: str, *, data: bool = False) 
     with ctx.store.read() as view:
         pipeline = view.pipelines.named(name)
         require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a rollback")
-        return _plan(ctx.plane, view, pipeline, data=data)[0]
+        plan, version = _plan(ctx.plane, view, pipeline, data=data)
+        refuse([writer_check(view, pipeline, version)])
+        return plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ def rollback_checks(view: View, actor: Actor, pipeline: Pipeline) -> tuple[Check
         Check(True, f"{pipeline.name} has an earlier release in production")
         if previous
         else Check(False, f"{pipeline.name} has no earlier release in production to go back to"),
+        *([writer_check(view, pipeline, view.pipelines.version(previous.version_id))] if previous else ()),
     )
 
 

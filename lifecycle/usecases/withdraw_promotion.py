@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from lifecycle.domain.environment import Role
-from lifecycle.domain.people import Actor
+from lifecycle.domain.people import Actor, Person
 from lifecycle.domain.promotion import Ended, Promotion, State
-from lifecycle.errors import Conflict
+from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.deciding import check_open
 from lifecycle.usecases.pinning import unpin_candidates
 
 
@@ -21,15 +22,19 @@ def withdraw_promotion(
         if earlier is not None:
             return earlier
         promotion = unit.promotions.get(promotion_id)
-        pipeline = unit.pipelines.get(promotion.pipeline_id)
-        own = actor.person is not None and actor.person in (promotion.requested_by, promotion.acted_for)
-        role = Role.DATA_ENGINEER if own else Role.LEAD
-        person = require(unit, actor, role, target_of(unit, pipeline), "withdrawing this request")
-        if not promotion.state.is_open:
-            raise Conflict(f"request {promotion_id} is {promotion.state.value} and cannot be withdrawn any more")
+        person = require_withdrawer(unit, actor, promotion)
+        check_open(promotion, "withdrawn")
         why = f"{person.name}: {reason}" if reason else f"withdrawn by {person.name}"
         promotion = unit.promotions.change(promotion, Ended(state=State.WITHDRAWN, outcome=why, at=unit.now))
         unit.audit("promotion.withdrawn", f"promotion:{promotion_id}", reason=reason)
         unit.remember(promotion)
     unpin_candidates(ctx, actor, promotion)
     return promotion
+
+
+def require_withdrawer(view: View, actor: Actor, promotion: Promotion) -> Person:
+    """Who acts, when the request is theirs to take back. Raises Forbidden."""
+    pipeline = view.pipelines.get(promotion.pipeline_id)
+    own = actor.person is not None and actor.person in (promotion.requested_by, promotion.acted_for)
+    role = Role.DATA_ENGINEER if own else Role.LEAD
+    return require(view, actor, role, target_of(view, pipeline), "withdrawing this request")

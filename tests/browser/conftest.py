@@ -18,8 +18,9 @@ from lifecycle.app.site import create_site
 from lifecycle.audit.keys import SigningKey
 from lifecycle.store.store import Store
 from lifecycle.usecases.accounts import set_password
+from lifecycle.usecases.signed_tokens import rotate_secret
 from tests.fakes.clock import FakeClock
-from tests.lifecycle.life import Life
+from tests.lifecycle.life import SETUP, Life
 
 PASSWORD = "a long enough password"
 WIDE = ViewportSize(width=1280, height=900)
@@ -70,7 +71,10 @@ def chromium() -> Iterator[Browser]:
 def life(tmp_path: Path) -> Iterator[Life]:
     clock = FakeClock()
     store = Store.create(f"sqlite:///{tmp_path / 'lifecycle.db'}", SigningKey.generate(), clock)
-    yield Life(store, tmp_path, clock)
+    made = Life(store, tmp_path, clock)
+    with store.write(SETUP, "rotate") as unit:
+        rotate_secret(unit)
+    yield made
     store.close()
 
 

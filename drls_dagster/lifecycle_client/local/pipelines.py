@@ -12,7 +12,7 @@ from drls_dagster.lifecycle_client.local.session import Session
 from drls_dagster.lifecycle_client.results import PipelineInfo, VersionDetail, VersionInfo
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Role
-from lifecycle.domain.version import Pipeline, Version
+from lifecycle.domain.version import Pipeline, Summary, Version
 from lifecycle.errors import NotFound
 from lifecycle.spec import PipelineSpec
 from lifecycle.store.unit import View
@@ -50,16 +50,10 @@ class LocalPipelines(Pipelines):
     def list(self) -> tuple[PipelineInfo, ...]:
         actor = self._session.acting(TokenScope.READ)
         with self._session.ctx.store.read() as view:
-            found = [pipeline for pipeline in _all(view) if sees(view, actor, pipeline.id)]
-            newest = view.pipelines.newest_numbers(pipeline.id for pipeline in found)
-            active = view.deployments.active_numbers(pipeline.id for pipeline in found)
             return tuple(
-                PipelineInfo(
-                    name=pipeline.name,
-                    newest=newest[pipeline.id],
-                    active=active.get(pipeline.id, {}),
-                )
-                for pipeline in found
+                PipelineInfo(name=one.name, newest=one.newest, active=one.active)
+                for one in _all(view)
+                if sees(view, actor, one.id)
             )
 
     def versions(self, name: str) -> tuple[VersionInfo, ...]:
@@ -108,8 +102,8 @@ class LocalPipelines(Pipelines):
             return Names(view).version_info(version)
 
 
-def _all(view: View) -> list[Pipeline]:
-    found: list[Pipeline] = []
-    while page := view.pipelines.list(found[-1].name if found else "", _PAGE):
+def _all(view: View) -> list[Summary]:
+    found: list[Summary] = []
+    while page := view.pipelines.summaries(found[-1].name if found else "", _PAGE):
         found += page
     return found

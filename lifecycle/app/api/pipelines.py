@@ -53,7 +53,7 @@ from lifecycle.usecases.request_promotion import request_promotion
 from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.save_version import save_version
 from lifecycle.usecases.specs import spec_of
-from lifecycle.usecases.visible import sees_everything
+from lifecycle.usecases.visible import sees, sees_everything
 
 router = APIRouter(prefix="/api/pipeline-defs", tags=["pipelines"])
 
@@ -62,11 +62,13 @@ router = APIRouter(prefix="/api/pipeline-defs", tags=["pipelines"])
 def list_pipelines(ctx: Ctx, who: Who, after: QueryText = "", limit: Limit = 100) -> Page[PipelineHead]:
     """Pipelines by name that the caller may see."""
     with ctx.store.read() as view:
-        every = view.pipelines.list(after, limit)
-        found = every if sees_everything(view, who) else tuple(one for one in every if _sees(view, who, one))
-        newest = view.pipelines.newest_numbers(one.id for one in found)
-        active = view.deployments.active_numbers(one.id for one in found)
-    heads = [PipelineHead(name=one.name, newest=newest[one.id], active=active.get(one.id, {})) for one in found]
+        every = view.pipelines.summaries(after, limit)
+        everything = sees_everything(view, who)
+        heads = [
+            PipelineHead(name=one.name, newest=one.newest, active=one.active)
+            for one in every
+            if everything or sees(view, who, one.id)
+        ]
     return Page(items=heads, next=every[-1].name if len(every) == limit else None)
 
 
@@ -111,7 +113,7 @@ def get_pipeline(ctx: Ctx, who: Who, name: Name, response: Response) -> VersionD
         pipeline = _visible(view, who, name)
         version = view.pipelines.newest(pipeline.id)
         assert version is not None  # noqa: S101 (a pipeline begins with a version)
-    return _answer(ctx, version, response)
+        return _detail(view, pipeline, version, response)
 
 
 @router.put("/{name}")
@@ -175,8 +177,8 @@ def add_version(
 def get_version(ctx: Ctx, who: Who, name: Name, number: Number, response: Response) -> VersionDetail:
     """One version; it never changes, its stage does."""
     with ctx.store.read() as view:
-        version = view.pipelines.numbered(_visible(view, who, name), number)
-    return _answer(ctx, version, response)
+        pipeline = _visible(view, who, name)
+        return _detail(view, pipeline, view.pipelines.numbered(pipeline, number), response)
 
 
 @router.post("/{name}/versions/{number}/plan")
@@ -273,11 +275,6 @@ def _visible(view: View, who: Actor, name: str) -> Pipeline:
     return pipeline
 
 
-def _sees(view: View, who: Actor, pipeline: Pipeline) -> bool:
-    person = view.people.get(who.person or 0)
-    return view.people.standing(person, target_of(view, pipeline)).role is not None
-
-
 def _heads(view: View, pipeline: Pipeline, versions: tuple[Version, ...]) -> list[VersionHead]:
     history = view.deployments.history(pipeline.id)
     heads: list[VersionHead] = []
@@ -294,11 +291,14 @@ def _heads(view: View, pipeline: Pipeline, versions: tuple[Version, ...]) -> lis
 
 def _answer(ctx: Ctx, version: Version, response: Response) -> VersionDetail:
     with ctx.store.read() as view:
-        pipeline = view.pipelines.get(version.pipeline_id)
-        (head,) = _heads(view, pipeline, (version,))
+        return _detail(view, view.pipelines.get(version.pipeline_id), version, response)
+
+
+def _detail(view: View, pipeline: Pipeline, version: Version, response: Response) -> VersionDetail:
+    (head,) = _heads(view, pipeline, (version,))
     response.headers["ETag"] = f'"{version.digest}"'
     return VersionDetail(
-        **head.model_dump(),
+        **dict(head),
         pipeline=pipeline.name,
         definition=json.loads(version.spec),
         origin=version.origin,

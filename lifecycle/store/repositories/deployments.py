@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence, Set
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.releases import Active, Release
@@ -15,7 +15,7 @@ from lifecycle.domain.version import Deployment, Label, Version
 from lifecycle.errors import Conflict
 from lifecycle.store.tables import DecisionRow, DeploymentRow, PipelineRow, VersionRow
 from lifecycle.store.tables_people import PersonRow
-from lifecycle.store.tx import Tx, by
+from lifecycle.store.tx import Tx, by, changing
 
 _ALL = tuple(DeploymentRow.__table__.columns)
 _RELEASE = (
@@ -26,6 +26,7 @@ _RELEASE = (
 _LIVING = (DeploymentRow.ended_at.is_(None),)
 _ACTIVE = by(DeploymentRow, "pipeline_id", "environment", where=_LIVING)
 _EVERYWHERE = by(DeploymentRow, "pipeline_id", where=_LIVING)
+_END = changing(DeploymentRow, "id", where=_LIVING, sets=("ended_at", "ended_reason"))
 _HISTORY = by(DeploymentRow, "pipeline_id", order=(DeploymentRow.id,))
 _HISTORY_IN = by(DeploymentRow, "pipeline_id", "environment", order=(DeploymentRow.id,))
 
@@ -41,18 +42,6 @@ class Deployments:
 
     def active_everywhere(self, pipeline_id: int) -> tuple[Deployment, ...]:
         return self._tx.prepared_many(Deployment, _EVERYWHERE, pipeline_id=pipeline_id)
-
-    def active_numbers(self, pipeline_ids: Iterable[int]) -> dict[int, dict[Environment, int]]:
-        """By pipeline and environment: the number of the active version."""
-        query = (
-            select(DeploymentRow.pipeline_id, DeploymentRow.environment, VersionRow.number)
-            .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
-            .where(DeploymentRow.pipeline_id.in_(list(pipeline_ids)), DeploymentRow.ended_at.is_(None))
-        )
-        found: dict[int, dict[Environment, int]] = {}
-        for pipeline_id, environment, number in self._tx.tuples(query):
-            found.setdefault(pipeline_id, {})[Environment(environment)] = number
-        return found
 
     def of(self, environment: Environment, at: datetime | None = None) -> tuple[Deployment, ...]:
         """What is active in `environment` now, or was at `at`."""
@@ -207,11 +196,7 @@ class Deployments:
 
     def end(self, deployment: Deployment, reason: str) -> None:
         """Ends an active deployment. Raises Conflict when it ended already."""
-        changed = self._tx.update(
-            update(DeploymentRow)
-            .where(DeploymentRow.id == deployment.id, DeploymentRow.ended_at.is_(None))
-            .values(ended_at=self._tx.now, ended_reason=reason)
-        )
+        changed = self._tx.change(_END, of_id=deployment.id, set_ended_at=self._tx.now, set_ended_reason=reason)
         if not changed:
             raise Conflict(f"deployment {deployment.id} ended already; look again")
 

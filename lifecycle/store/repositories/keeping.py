@@ -12,9 +12,10 @@ from lifecycle.audit.chain import Entry, Head
 from lifecycle.domain.model import Frozen
 from lifecycle.errors import Conflict
 from lifecycle.store.tables_people import AuditHeadRow, AuditRow, OutboxRow, SettingRow
-from lifecycle.store.tx import Tx
+from lifecycle.store.tx import Tx, by
 
 _PAGE = 1000
+_SETTING = by(SettingRow, "name")
 
 
 class Setting(Frozen):
@@ -32,7 +33,7 @@ class Settings:
         self._tx = tx
 
     def find(self, name: str) -> Setting | None:
-        return self._tx.one(Setting, select(*SettingRow.__table__.columns).where(SettingRow.name == name))
+        return self._tx.prepared(Setting, _SETTING, name=name)
 
     def put(self, name: str, value: dict[str, Any], expected: int | None = None) -> Setting:
         """Sets a value; with `expected`, only when its revision is that (0: not set yet)."""

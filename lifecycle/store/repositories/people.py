@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, or_, select, update
 
 from lifecycle.domain.credentials import Token
-from lifecycle.domain.people import Grant, Person, Target, Team, role_on
+from lifecycle.domain.people import Grant, Person, ScopeKind, Target, Team, role_on
 from lifecycle.domain.quorum import Standing
 from lifecycle.errors import NotFound
 from lifecycle.store.tables_people import (
@@ -43,6 +43,7 @@ _MEMBERSHIPS = (
 )
 _TEAM_NAMES_OF = _MEMBERSHIPS.where(MembershipRow.person_id == bindparam("person_id"))
 _TOKEN_WITH = by(TokenRow, "secret_hash")
+_BY_TAG = by(GrantRow, "scope", where=(GrantRow.revoked_at.is_(None),), limit=1)
 _GRANT = tuple(GrantRow.__table__.columns)
 _TOKEN = tuple(TokenRow.__table__.columns)
 
@@ -121,7 +122,7 @@ class People:
         return True
 
     def team_names(self, person_id: int) -> tuple[str, ...]:
-        return tuple(name for _, _, name in self._tx.tuples(_TEAM_NAMES_OF, person_id=person_id))
+        return tuple(name for _, _, name in self._tx.prepared_tuples(_TEAM_NAMES_OF, person_id=person_id))
 
     def add_grant(self, **values: Any) -> Grant:
         key = self._tx.insert(GrantRow, granted_at=self._tx.now, **values)
@@ -147,6 +148,10 @@ class People:
         """Living grants of a person, their teams' too."""
         return self._tx.prepared_many(Grant, _GRANTS_OF, person_id=person_id)
 
+    def has_grants_by_tag(self) -> bool:
+        """Whether what tags a pipeline has matters to anybody."""
+        return self._tx.prepared(Grant, _BY_TAG, scope=ScopeKind.TAG.value) is not None
+
     def standing(self, person: Person, target: Target) -> Standing:
         """A person's role and teams with regard to `target`."""
         return Standing(
@@ -159,7 +164,7 @@ class People:
     def standings(self, target: Target) -> list[tuple[Person, Standing]]:
         """Everybody's role and teams with regard to `target`, by name; as few queries for many as for one."""
         teams: dict[int, dict[int, str]] = {}
-        for person_id, team_id, name in self._tx.tuples(_MEMBERSHIPS):
+        for person_id, team_id, name in self._tx.prepared_tuples(_MEMBERSHIPS):
             teams.setdefault(person_id, {})[team_id] = name
         grants = self.all_grants()
         found: list[tuple[Person, Standing]] = []

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy.orm import aliased
 
-from lifecycle.domain.version import Contribution, Pipeline, Version
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.version import Contribution, Pipeline, Summary, Version
 from lifecycle.errors import NotFound
 from lifecycle.store.tables import DeploymentRow, PipelineRow, SavedRow, SinkTableRow, VersionRow
 from lifecycle.store.tx import Tx, by
@@ -17,6 +19,7 @@ _HEADS = (
     VersionRow.message, VersionRow.origin, VersionRow.author, VersionRow.acted_for, VersionRow.created_at,
 )  # fmt: skip
 
+_ACTIVE = aliased(VersionRow)
 _BY_NAME = by(PipelineRow, "name")
 _BY_ID = by(PipelineRow, "id")
 _VERSION = by(VersionRow, "id")
@@ -46,6 +49,25 @@ _OWNERS = (
         DeploymentRow.ended_at.is_(None),
         DeploymentRow.pipeline_id != bindparam("but"),
     )
+)
+
+_LIST = by(
+    PipelineRow,
+    where=(PipelineRow.deleted_at.is_(None), PipelineRow.name > bindparam("after")),
+    order=(PipelineRow.name,),
+).limit(bindparam("limit"))
+_LISTED = _LIST.subquery()
+_SUMMARIES = (
+    select(
+        _LISTED.c.id,
+        _LISTED.c.name,
+        select(func.max(VersionRow.number)).where(VersionRow.pipeline_id == _LISTED.c.id).scalar_subquery(),
+        DeploymentRow.environment,
+        _ACTIVE.number,
+    )
+    .outerjoin(DeploymentRow, and_(DeploymentRow.pipeline_id == _LISTED.c.id, DeploymentRow.ended_at.is_(None)))
+    .outerjoin(_ACTIVE, _ACTIVE.id == DeploymentRow.version_id)
+    .order_by(_LISTED.c.name)
 )
 
 
@@ -78,13 +100,18 @@ class Pipelines:
 
     def list(self, after: str = "", limit: int = 100) -> tuple[Pipeline, ...]:
         """Pipelines that are not deleted, by name."""
-        query = (
-            select(*PipelineRow.__table__.columns)
-            .where(PipelineRow.deleted_at.is_(None), PipelineRow.name > after)
-            .order_by(PipelineRow.name)
-            .limit(limit)
+        return self._tx.prepared_many(Pipeline, _LIST, after=after, limit=limit)
+
+    def summaries(self, after: str = "", limit: int = 100) -> tuple[Summary, ...]:
+        """The same with their versions' numbers, in one query."""
+        found: dict[int, tuple[str, int, dict[Environment, int]]] = {}
+        for key, name, newest, environment, number in self._tx.prepared_tuples(_SUMMARIES, after=after, limit=limit):
+            _, _, active = found.setdefault(key, (name, newest, {}))
+            if environment is not None:
+                active[Environment(environment)] = number
+        return tuple(
+            Summary(id=key, name=name, newest=newest, active=active) for key, (name, newest, active) in found.items()
         )
-        return self._tx.many(Pipeline, query)
 
     def bury(self, pipeline: Pipeline, by: int | None) -> None:
         """Writes the tombstone."""
@@ -128,7 +155,7 @@ class Pipelines:
 
     def newest_digest(self, pipeline_id: int) -> str | None:
         """The newest version's digest, without reading its spec."""
-        found = self._tx.tuples(_NEWEST_DIGEST, pipeline_id=pipeline_id)
+        found = self._tx.prepared_tuples(_NEWEST_DIGEST, pipeline_id=pipeline_id)
         return found[0][0] if found else None
 
     def versions(self, pipeline_id: int, below: int | None = None, limit: int = 100) -> tuple[Version, ...]:
@@ -140,19 +167,10 @@ class Pipelines:
         names = [column.key for column in _HEADS]
         return tuple(Version(spec="", **dict(zip(names, row, strict=True))) for row in rows)
 
-    def newest_numbers(self, pipeline_ids: Iterable[int]) -> dict[int, int]:
-        """The newest version's number, by pipeline."""
-        query = (
-            select(VersionRow.pipeline_id, func.max(VersionRow.number))
-            .where(VersionRow.pipeline_id.in_(list(pipeline_ids)))
-            .group_by(VersionRow.pipeline_id)
-        )
-        return {row[0]: row[1] for row in self._tx.tuples(query)}
-
     def parents(self, pipeline_id: int) -> Mapping[int, frozenset[int]]:
         """By version: every version that it was saved on."""
         found: dict[int, set[int]] = {}
-        for version_id, parent_id in self._tx.tuples(_PARENTS, pipeline_id=pipeline_id):
+        for version_id, parent_id in self._tx.prepared_tuples(_PARENTS, pipeline_id=pipeline_id):
             found.setdefault(version_id, set()).add(parent_id)
         return {version_id: frozenset(parents) for version_id, parents in found.items()}
 
@@ -194,7 +212,7 @@ class Pipelines:
 
     def owners(self, tables: Iterable[str], but: int) -> dict[str, str]:
         """Which other pipeline writes each of `tables` in a version that is active anywhere (D11)."""
-        return {row[0]: row[1] for row in self._tx.tuples(_OWNERS, tables=list(tables), but=but)}
+        return {row[0]: row[1] for row in self._tx.prepared_tuples(_OWNERS, tables=list(tables), but=but)}
 
     def _newest_number(self, pipeline_id: int) -> int | None:
         return self._tx.values(select(func.max(VersionRow.number)).where(VersionRow.pipeline_id == pipeline_id))[0]

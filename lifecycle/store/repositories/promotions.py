@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Change, Comment, Decision, Promotion, State, apply
 from lifecycle.errors import Conflict, NotFound
 from lifecycle.store.tables import CommentRow, DecisionRow, JournalRow, PromotionRow
-from lifecycle.store.tx import Tx, by
+from lifecycle.store.tx import Tx, by, changing
 
-_ALL = tuple(PromotionRow.__table__.columns)
 _NEW: dict[str, Any] = {"revision": 1, "outcome": "", "pinned": False}
 _OPEN = (State.REQUESTED.value, State.APPROVED.value)
 _UNFINISHED = (*_OPEN, State.EXECUTING.value, State.FAILED.value)
-_BY_ID = by(PromotionRow, "id")
-_OPEN_FOR = by(PromotionRow, "version_id", where=(PromotionRow.state.in_(_OPEN),), order=(PromotionRow.id,))
-_INTO = by(PromotionRow, "pipeline_id", where=(PromotionRow.state.in_(_UNFINISHED),), order=(PromotionRow.id,))
-_OF_VERSIONS = by(
-    PromotionRow,
+
+# Plans are read from their text: most requests are looked at more than once.
+_promotions = partial(by, PromotionRow, as_text=("plan",))
+_BY_ID = _promotions("id")
+_OPEN_FOR = _promotions("version_id", where=(PromotionRow.state.in_(_OPEN),), order=(PromotionRow.id,))
+_INTO = _promotions("pipeline_id", where=(PromotionRow.state.in_(_UNFINISHED),), order=(PromotionRow.id,))
+_OVER = [state.value for state in State if state.is_terminal]
+_OVER_BUT_PINNED = _promotions(
+    where=(PromotionRow.pinned.is_(True), PromotionRow.state.in_(_OVER)), order=(PromotionRow.id,)
+)
+_OF_VERSIONS = _promotions(
     where=(PromotionRow.version_id.in_(bindparam("version_ids", expanding=True)),),
     order=(PromotionRow.id,),
 )
+_MOVES = ("revision", "state", "outcome", "approved_at", "finished_at", "executor", "lease_until")
+_CHANGE = changing(PromotionRow, "id", "revision", sets=_MOVES)
 _DECISIONS = by(DecisionRow, "promotion_id", order=(DecisionRow.id,))
 _COMMENTS = by(CommentRow, "promotion_id", order=(CommentRow.id,))
 _JOURNAL = (
@@ -54,19 +62,8 @@ class Promotions:
     def change(self, promotion: Promotion, change: Change) -> Promotion:
         """Applies `change`. Raises Conflict when the state forbids it or somebody was first."""
         after = apply(promotion, change)
-        changed = self._tx.update(
-            update(PromotionRow)
-            .where(PromotionRow.id == promotion.id, PromotionRow.revision == promotion.revision)
-            .values(
-                revision=after.revision,
-                state=after.state.value,
-                outcome=after.outcome,
-                approved_at=after.approved_at,
-                finished_at=after.finished_at,
-                executor=after.executor,
-                lease_until=after.lease_until,
-            )
-        )
+        moved = {f"set_{name}": getattr(after, name) for name in _MOVES}
+        changed = self._tx.change(_CHANGE, of_id=promotion.id, of_revision=promotion.revision, **moved)
         if not changed:
             raise Conflict(f"request {promotion.id} changed meanwhile; look again, then decide")
         return after
@@ -91,9 +88,7 @@ class Promotions:
 
     def over_but_pinned(self) -> tuple[Promotion, ...]:
         """Requests that are over and whose candidates' tags are still to be taken away."""
-        over = [state.value for state in State if state.is_terminal]
-        query = select(*_ALL).where(PromotionRow.pinned, PromotionRow.state.in_(over))
-        return self._tx.many(Promotion, query.order_by(PromotionRow.id))
+        return self._tx.prepared_many(Promotion, _OVER_BUT_PINNED)
 
     def open_for_version(self, version_id: int) -> tuple[Promotion, ...]:
         return self._tx.prepared_many(Promotion, _OPEN_FOR, version_id=version_id)
@@ -115,16 +110,14 @@ class Promotions:
         limit: int = 100,
     ) -> tuple[Promotion, ...]:
         """Requests, newest first; `before` (an id) pages on."""
-        query = select(*_ALL)
-        if wanted := [state.value for state in states]:
-            query = query.where(PromotionRow.state.in_(wanted))
-        if target is not None:
-            query = query.where(PromotionRow.target == target.value)
-        if pipeline_id is not None:
-            query = query.where(PromotionRow.pipeline_id == pipeline_id)
-        if before is not None:
-            query = query.where(PromotionRow.id < before)
-        return self._tx.many(Promotion, query.order_by(PromotionRow.id.desc()).limit(limit))
+        asked: dict[str, Any] = {
+            "states": [state.value for state in states] or None,
+            "target": target and target.value,
+            "pipeline_id": pipeline_id,
+            "before": before,
+        }
+        given = {name: value for name, value in asked.items() if value is not None}
+        return self._tx.prepared_many(Promotion, _listing(frozenset(given)), **given, limit=limit)
 
     def count_unfinished(self, only: Collection[int] | None = None) -> dict[Environment, int]:
         """How many requests into each environment are not over."""
@@ -148,7 +141,7 @@ class Promotions:
 
     def journal(self, promotion_id: int) -> dict[str, str]:
         """By table, in order: `intended` (about to move) or `moved`."""
-        return {row[0]: row[1] for row in self._tx.tuples(_JOURNAL, promotion_id=promotion_id)}
+        return {row[0]: row[1] for row in self._tx.prepared_tuples(_JOURNAL, promotion_id=promotion_id)}
 
     def write_journal(self, promotion_id: int, tables: Iterable[str], state: str) -> None:
         """Notes `state` for each table, new or not."""
@@ -161,3 +154,16 @@ class Promotions:
             .where(JournalRow.promotion_id == promotion_id, JournalRow.table_name.in_(list(tables)))
             .values(state=state)
         )
+
+
+@cache
+def _listing(given: frozenset[str]) -> Select[*tuple[Any, ...]]:
+    """The query for a list with these filters."""
+    filters: dict[str, ColumnElement[bool]] = {
+        "states": PromotionRow.state.in_(bindparam("states", expanding=True)),
+        "target": PromotionRow.target == bindparam("target"),
+        "pipeline_id": PromotionRow.pipeline_id == bindparam("pipeline_id"),
+        "before": PromotionRow.id < bindparam("before"),
+    }
+    where = [filters[name] for name in sorted(given)]
+    return _promotions(where=where, order=(PromotionRow.id.desc(),)).limit(bindparam("limit"))

@@ -141,7 +141,7 @@ class Runs:
 
     def parameters(self, root_run_ids: Iterable[str], pipeline_id: int) -> dict[str, dict[str, Any]]:
         """The parameters that each root run's admission names."""
-        found = self._tx.tuples(_PARAMETERS, root_run_ids=list(root_run_ids), pipeline_id=pipeline_id)
+        found = self._tx.prepared_tuples(_PARAMETERS, root_run_ids=list(root_run_ids), pipeline_id=pipeline_id)
         return {row[0]: row[1] for row in found}
 
     def add_permit(self, **values: Any) -> Permit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -19,13 +20,16 @@ def build() -> dg.Definitions:
     settings = load_settings()
     parts: list[dg.Definitions] = []
     sensors: list[dg.SensorDefinition] = []
+    automatic: list[dg.AssetKey] = []
     for file in sorted(Path(os.environ["HAND_MADE"]).glob("*.json")):
         said = json.loads(file.read_text())
         spec = parse_pipeline(said["spec"])
         key = node_key(spec, "kept", said["environment"], settings.catalog.name)
         parts.append(compile_pipeline(spec, said["environment"], settings))
-        sensors.append(_sensor(spec.name, key))
-    return dg.Definitions.merge(merge(parts), dg.Definitions(sensors=sensors))
+        sensors += [_sensor(spec.name, key), _automation(spec.name, key)]
+        automatic.append(key)
+    made = merge(parts).map_asset_specs(func=lambda spec: _with_condition(spec, automatic))
+    return dg.Definitions.merge(made, dg.Definitions(sensors=sensors))
 
 
 def _sensor(name: str, key: dg.AssetKey) -> dg.SensorDefinition:
@@ -34,6 +38,18 @@ def _sensor(name: str, key: dg.AssetKey) -> dg.SensorDefinition:
         return dg.RunRequest(run_key=context.cursor, partition_key="north")
 
     return sensor
+
+
+def _automation(name: str, key: dg.AssetKey) -> dg.SensorDefinition:
+    return dg.AutomationConditionSensorDefinition(f"{name}_automation", target=[key], emit_backfills=False)
+
+
+def _with_condition(spec: dg.AssetSpec, keys: Sequence[dg.AssetKey]) -> dg.AssetSpec:
+    """A sink that Dagster's automation asks for as long as it has no data."""
+    if spec.key not in keys:
+        return spec
+    wanted = dg.AutomationCondition.missing() & ~dg.AutomationCondition.in_progress()
+    return spec.replace_attributes(automation_condition=wanted)
 
 
 if "HAND_MADE" in os.environ:

@@ -15,6 +15,7 @@ import pytest
 from drls_dagster.errors import DrlsError
 from drls_dagster.gate.admission import admit
 from drls_dagster.gate.parts import Part
+from drls_dagster.gate.refusal import REFUSED_TAG
 from drls_dagster.resources.spark_on_ray import SparkOnRay
 from drls_dagster.settings import Settings
 from lifecycle.usecases.start_run import finish_run
@@ -27,7 +28,9 @@ from tests.lifecycle.life import DAGSTER
 PASSED = "the gate let it through"
 HERE = Path(__file__).parent
 # Dagster's command line and its web server use what Dagster has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning"
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,9 @@ def test_execute_in_process_asks_in_the_step(
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     told = failure.step_failure_data.user_failure_data.description  # pyright: ignore[reportOptionalMemberAccess]
+    ran = ways.instance.get_run_by_id(run_id)
+    assert ran is not None
+    assert (REFUSED_TAG in ran.tags) is (state not in RUNS)
     if state in RUNS:
         assert told
         assert "DRLS did not let" not in told

@@ -7,6 +7,7 @@ import pytest
 from dagster._core.launcher import LaunchRunContext
 
 from drls_dagster.assets.keys import node_key
+from drls_dagster.gate.refusal import REFUSED_TAG
 from tests.drls_dagster.gate.town import QUEUED, RUNS, STATES, Town, environment_of
 from tests.drls_dagster.gate.ways import WAYS, Ways
 
@@ -46,10 +47,12 @@ def test_every_way_in_asks_the_gate(town: Town, ways: Ways, way: str, state: str
             assert run.tags["drls/pipeline"] == state
             assert run.tags["drls/version"] == town.versions[state].digest
             assert run.tags.get("dagster/priority", "0") == "0"
+            assert run.tags.get(REFUSED_TAG, "false") == "false"
             assert town.audited(run_id) == ["admission.granted"]
             ways.instance.run_coordinator.cancel_run(run_id)
         else:
             assert run.status is dg.DagsterRunStatus.FAILURE
+            assert run.tags[REFUSED_TAG] == "true"
             assert WHY[state] in told
             assert "Stack Trace" not in told
             assert "Traceback" not in told

@@ -10,7 +10,9 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.selector import JobSubsetSelector
+from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._daemon.asset_daemon import AssetDaemon
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.sensor import execute_sensor_iteration
 from dagster._scheduler.scheduler import launch_scheduled_runs
@@ -92,6 +94,7 @@ class Ways:
             "drls/version": "sha256:" + "0" * 64,
             "drls/environment": "development",
             "drls/lane": "free",
+            "drls/refused": "true",
             "dagster/priority": "100",
         }
         return [self.ask(_LAUNCH, self.params(name, tags=tags))["run"]["runId"]]
@@ -105,10 +108,13 @@ class Ways:
 
     def _backfill(self, params: Mapping[str, Any]) -> list[str]:
         found = self.ask(_BACKFILL, {"title": "t", **params})["backfillId"]
+        self._carry_on_backfills()
+        return [run.run_id for run in self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": found}))]
+
+    def _carry_on_backfills(self) -> None:
         for _ in range(3):
             for error in execute_backfill_iteration(self.process, LOG):
                 assert error is None, error
-        return [run.run_id for run in self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": found}))]
 
     def schedule(self, name: str, _key: dg.AssetKey) -> list[str]:
         request = self.process.create_request_context()
@@ -146,6 +152,21 @@ class Ways:
                 assert error is None, error
         finally:
             self.instance.stop_sensor(sensor.get_remote_origin().get_id(), sensor.selector_id, sensor)
+        return sorted({run.run_id for run in self.instance.get_runs()} - before)
+
+    def automation(self, name: str, _key: dg.AssetKey) -> list[str]:
+        """As the daemon does that evaluates declarative automation."""
+        request = self.process.create_request_context()
+        sensor = request.get_code_location(LOCATION).get_repository("__repository__").get_sensor(f"{name}_automation")
+        before = {run.run_id for run in self.instance.get_runs()}
+        self.instance.start_sensor(sensor)
+        try:
+            daemon = AssetDaemon(settings={}, pre_sensor_interval_seconds=0)
+            daemon._run_iteration_impl(self.process, None, {}, {})
+        finally:
+            self.instance.stop_sensor(sensor.get_remote_origin().get_id(), sensor.selector_id, sensor)
+        (tick,) = self.instance.get_ticks(sensor.get_remote_origin().get_id(), sensor.selector_id, limit=1)
+        assert tick.status is TickStatus.SUCCESS, tick.error
         return sorted({run.run_id for run in self.instance.get_runs()} - before)
 
     def again(self, name: str, key: dg.AssetKey) -> list[str]:
@@ -219,6 +240,7 @@ WAYS: dict[str, Callable[[Ways, str, dg.AssetKey], list[str]]] = {
     "backfill": Ways.backfill,
     "schedule": Ways.schedule,
     "asset sensor": Ways.asset_sensor,
+    "automation condition": Ways.automation,
     "re-execute all": Ways.again,
     "re-execute from failure": Ways.again_from_failure,
 }

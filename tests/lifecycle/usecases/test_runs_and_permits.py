@@ -15,6 +15,7 @@ from lifecycle.domain.run import CheckResult, PermitState
 from lifecycle.errors import Conflict, Invalid, NotFound, Refused
 from lifecycle.ports import RunState
 from lifecycle.usecases.admit_run import admit_run
+from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.delete_pipeline import delete_pipeline
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.grant_permit import grant_permit, record_receipt
@@ -280,6 +281,19 @@ def test_l15_compaction_is_no_drift(life: Life) -> None:
     life.to_production(life.save())
     life.plane.commit("flights.daily", "main", "replace")
     assert reconcile(life.ctx, SETUP).drifts == ()
+
+
+def test_l15_what_production_writes_is_no_drift_of_a_branch_that_is_not_there(life: Life) -> None:
+    """A session of QA was opened while main was empty, and its run published nothing: QA reads main."""
+    version = life.save()
+    life.to_qa(version)
+    finish_run(life.ctx, DAGSTER, life.begin(version, QA), "flights")
+    break_glass(life.ctx, life.as_("lea"), "flights", 1, PRODUCTION, reason="a test begins here")
+    life.run(version, PRODUCTION)
+    assert reconcile(life.ctx, SETUP).drifts == ()
+    life.plane.commit("flights.daily", "qa")
+    (drift,) = reconcile(life.ctx, SETUP).drifts
+    assert (drift.environment, drift.ref) == (QA, "qa")
 
 
 def test_l16_a_deleted_name_stays_reserved(life: Life) -> None:

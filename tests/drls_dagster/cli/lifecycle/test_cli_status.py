@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from drls_dagster.gate.refusal import REFUSED_TAG
 from drls_dagster.lifecycle_client.loaded import setting_name
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import load_settings
@@ -37,6 +38,20 @@ def test_a_version_is_shown_with_its_last_run(local: Shell) -> None:
     assert (row["environment"], row["pipeline"], row["version"]) == ("development", "flights", 1)
     assert (row["last_run"]["run_id"], row["last_run"]["state"]) == (last.run_id, "failure")
     assert "failure" in local("status", by="vic").out
+
+
+def test_a_run_that_the_gate_refused_is_not_how_a_version_ran_last(local: Shell) -> None:
+    local.save()
+    instance = instance_of(load_settings(local.home))
+    tags = {"drls/pipeline": "flights", "drls/environment": "development"}
+    refused = {**tags, REFUSED_TAG: "true"}
+    instance.create_run_for_job(flights, tags=refused, status=dg.DagsterRunStatus.FAILURE)
+    (row,) = local("status", "--json", by="vic").json["active"]
+    assert row["last_run"] is None
+    ran = instance.create_run_for_job(flights, tags=tags, status=dg.DagsterRunStatus.SUCCESS)
+    instance.create_run_for_job(flights, tags=refused, status=dg.DagsterRunStatus.FAILURE)
+    (row,) = local("status", "--json", by="vic").json["active"]
+    assert (row["last_run"]["run_id"], row["last_run"]["state"]) == (ran.run_id, "success")
 
 
 def test_l15_a_foreign_write_is_shown_at_the_store_and_at_a_server(shell: Shell) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from lifecycle.usecases.signed_tokens import rotate_secret
 from tests.lifecycle.app.pages.visit import Visit
-from tests.lifecycle.life import Life
+from tests.lifecycle.life import SETUP, Life
 
 
 @pytest.fixture(params=["sqlite"])
@@ -19,3 +20,11 @@ def database(request: pytest.FixtureRequest) -> str:
 def visit(life: Life) -> Callable[[str | None], Visit]:
     """Opens the app for a person of the small world, or for nobody."""
     return lambda name: Visit(life, name)
+
+
+@pytest.fixture
+def life(life: Life) -> Life:
+    """The small world after its first start: what is left for the next page can be sealed."""
+    with life.store.write(SETUP, "rotate") as unit:
+        rotate_secret(unit)
+    return life

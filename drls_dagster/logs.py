@@ -1,0 +1,63 @@
+"""The logs of a home: one per process of `drls up`, and the engine's two."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from drls_dagster.settings import Settings
+
+_BLOCK = 64 * 1024
+_ENGINE = {"engine": "driver.log", "ray": "runner.log"}
+
+
+def log_files(settings: Settings) -> Mapping[str, Path]:
+    """Every log that is there, by the name of what writes it."""
+    found = {file.stem: file for file in sorted((settings.home / "logs").glob("*.log"))}
+    engine = {name: settings.home / "engine" / file for name, file in _ENGINE.items()}
+    return found | {name: file for name, file in engine.items() if file.is_file()}
+
+
+def last_lines(file: Path, count: int) -> list[str]:
+    """The last `count` lines, read from the end; what is no UTF-8 is replaced."""
+    with file.open("rb") as log:
+        end = log.seek(0, os.SEEK_END)
+        data = b""
+        while end > 0 and data.count(b"\n") <= count:
+            begin = max(0, end - _BLOCK)
+            log.seek(begin)
+            data = log.read(end - begin) + data
+            end = begin
+    return data.decode(errors="replace").splitlines()[-count:] if count else []
+
+
+@dataclass
+class Follower:
+    """What is written to a log from now on; a log that was put aside is read from its new beginning."""
+
+    file: Path
+    at: int = 0
+    inode: int = 0
+    rest: bytes = b""
+
+    def __post_init__(self) -> None:
+        found = self.file.stat()
+        self.at, self.inode = found.st_size, found.st_ino
+
+    def lines(self) -> Iterator[str]:
+        """The whole lines since the last look."""
+        try:
+            found = self.file.stat()
+        except FileNotFoundError:
+            return
+        if found.st_ino != self.inode or found.st_size < self.at:
+            self.at, self.inode, self.rest = 0, found.st_ino, b""
+        with self.file.open("rb") as log:
+            log.seek(self.at)
+            data = self.rest + log.read()
+            self.at = log.tell()
+        *whole, self.rest = data.split(b"\n")
+        for line in whole:
+            yield line.decode(errors="replace")
