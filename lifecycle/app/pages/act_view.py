@@ -32,10 +32,14 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One consequence. `href` leads to what it is about; `code` is a digest, a snapshot, a run."""
+    """One consequence: `link`, `text`, `code`. `href` leads to what it is about, from `link`, else from `code`.
+
+    `code` is a digest, a snapshot, a run.
+    """
 
     text: str
     href: str = ""
+    link: str = ""
     code: str = ""
     unreviewed: bool = False
 
@@ -121,15 +125,16 @@ def ending_groups(ctx: Context, ending: Ending, dagster: str | None) -> tuple[Gr
     return (request_group(ctx, "Requests that close", ending.requests), run_group(ending.revoked, dagster))
 
 
-def request_group(ctx: Context, title: str, requests: Sequence[Promotion], none: str = "No request is open.") -> Group:
+def request_group(ctx: Context, title: str, requests: Sequence[Promotion], none: str = "None.") -> Group:
     """Requests, each with who asked."""
     with ctx.store.read() as view:
         names = view.people.names(one.requested_by for one in requests)
     lines = tuple(
         Line(
-            f"Request {one.id}: {one.plan.pipeline} v{one.plan.version} to {NAMES[one.target]}, {one.state.value}, "
+            f": {one.plan.pipeline} v{one.plan.version} to {NAMES[one.target]}, {one.state.value}, "
             f"asked by {names[one.requested_by]}",
             href=links.approval(one.id),
+            link=f"Request {one.id}",
         )
         for one in requests
     )
@@ -140,7 +145,7 @@ def run_group(revoked: Revocation, dagster: str | None, names: Mapping[int, str]
     """Runs that are revoked and permits that are taken; `names` of pipelines, where there are several."""
     runs = [_run_line(one, dagster, names or {}) for one in revoked.runs]
     permits = [_permit_line(one) for one in revoked.permits]
-    return Group("Runs that are revoked", "stop", (*runs, *permits) or (Line("No run is affected."),))
+    return Group("Runs that are revoked", "stop", (*runs, *permits) or (Line("None."),))
 
 
 def reload_group(*environments: Environment) -> Group:

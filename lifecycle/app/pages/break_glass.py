@@ -102,9 +102,9 @@ def _versions(plan: Emergency, name: str) -> Group:
     if plan.replaces is None:
         return Group("Versions", "arrow", (comes, Line(f"Nothing is active in {where} now.")))
     before = plan.replaces.number
-    goes = Line(f"It takes over from v{before}, which a rollback can bring back.", href=links.version(name, before))
+    goes = Line(" is superseded; a rollback can bring it back.", href=links.version(name, before), link=f"v{before}")
     if plan.target is not Environment.PRODUCTION:
-        goes = Line(f"It takes over from v{before}.", href=links.version(name, before))
+        goes = Line(" is superseded.", href=links.version(name, before), link=f"v{before}")
     return Group("Versions", "arrow", (comes, goes))
 
 

@@ -83,5 +83,5 @@ def _deployments(plan: Demotion, name: str) -> Group:
     elif plan.in_qa.number == number:
         then = Line(f"v{number} stays active in QA.")
     else:
-        then = Line(f"QA keeps v{plan.in_qa.number}.", href=links.version(name, plan.in_qa.number))
+        then = Line(" stays active in QA.", href=links.version(name, plan.in_qa.number), link=f"v{plan.in_qa.number}")
     return Group("Versions", "arrow", (leaves, then))

@@ -87,23 +87,22 @@ def _settle(
 def _facts(plan: Settlement, dagster: str | None) -> tuple[Group, ...]:
     drift, receipt = plan.drift, plan.receipt
     if receipt is None:
-        expected = (Line("Nothing: DRLS has never published this table there."),)
+        expected = Line("Nothing: DRLS has never published this table there.")
+    elif receipt.promotion_id is not None:
+        text = f" brought it on {exact(receipt.at)}, snapshot"
+        number = receipt.promotion_id
+        expected = Line(text, href=links.approval(number), link=f"Request {number}", code=str(receipt.snapshot))
     else:
-        from_run = receipt.promotion_id is None
-        made = f"run {receipt.run_id}" if from_run else f"request {receipt.promotion_id}"
-        href = links.approval(receipt.promotion_id) if receipt.promotion_id is not None else ""
-        if from_run and dagster:
-            href = links.run(dagster, receipt.run_id)
-        expected = (
-            Line(f"What {made} published on {exact(receipt.at)}, snapshot", href=href, code=str(receipt.snapshot)),
-        )
+        href = links.run(dagster, receipt.run_id) if dagster else ""
+        text = f"Snapshot {receipt.snapshot}, published on {exact(receipt.at)} by run"
+        expected = Line(text, href=href, code=receipt.run_id)
     head = () if plan.head == drift.found else (Line("The ref is at another snapshot by now:", code=str(plan.head)),)
     found = Line(f"Found on {exact(drift.found_at)}, snapshot", code=str(drift.found or "none: the ref is gone"))
     foreign = tuple(Line(f"{one.operation}, snapshot", code=str(one.id)) for one in plan.foreign[:_MOST])
     if len(plan.foreign) > _MOST:
         foreign = (*foreign, Line(f"… and {len(plan.foreign) - _MOST} more."))
     return (
-        Group("What was expected", "check", expected),
+        Group("What was expected", "check", (expected,)),
         Group("What was found", "drift", (found, *head)),
         Group("What was written since, newest first", "table", foreign or (Line("Nothing."),)),
     )

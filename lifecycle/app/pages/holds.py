@@ -187,7 +187,7 @@ def _stopped(ctx: Context, request: Request, plan: Holding) -> tuple[Group, ...]
 
 def _after(ctx: Context, plan: Holding, hold: Hold) -> tuple[Group, ...]:
     others = tuple(
-        Line(f"Another {one.kind.value} still covers it: {one.reason}", href=links.lift(one.id))
+        Line(f" still covers it: {one.reason}", href=links.lift(one.id), link=f"Another {one.kind.value}")
         for one in plan.same
         if one.id != hold.id
     )

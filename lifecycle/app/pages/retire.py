@@ -48,7 +48,7 @@ def retire_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Number
             Group("Versions", "arrow", leaves),
             _readers(plan.consumers),
             *ending_groups(ctx, plan.ending, kit_of(request).dagster),
-            Group("Data", "table", (Line(f"{listed(plan.tables) or 'No table'} stays as it is, and grows old."),)),
+            Group("Tables that stay", "table", (Line(f"{listed(plan.tables)}: as they are, and growing old."),)),
             reload_group(Environment.PRODUCTION),
         )
     act = Act(
@@ -93,5 +93,5 @@ def retire(
 
 
 def _readers(consumers: tuple[str, ...]) -> Group:
-    lines = tuple(Line(f"{one} reads its tables in production.", href=links.pipeline(one)) for one in consumers)
+    lines = tuple(Line(" reads its tables in production.", href=links.pipeline(one), link=one) for one in consumers)
     return Group("Who reads its tables", "source", lines or (Line("No pipeline that is active in production."),))

@@ -121,13 +121,15 @@ def _versions(ctx: Context, name: str, preview: Rollback) -> Group:
         "arrow",
         (
             Line(
-                f"v{leaves} is not active in production any more; it needs a new run in UAT before it can come back.",
+                " is not active in production any more; it needs a new run in UAT before it can come back.",
                 href=links.version(name, leaves),
+                link=f"v{leaves}",
                 unreviewed=preview.leaves.label is Label.UNREVIEWED,
             ),
             Line(
-                f"v{number} is active there again, as it was released before.",
+                " is active there again, as it was released before:",
                 href=links.version(name, number),
+                link=f"v{number}",
                 code=preview.plan.plan.spec_digest.rpartition(":")[2][:12],
                 unreviewed=preview.returns.label is Label.UNREVIEWED,
             ),
@@ -146,7 +148,7 @@ def _data(plan: RollbackPlan, dagster: str | None, *, data: bool) -> tuple[Group
     if len(plan.undone) > _MOST:
         undone = (*undone, Line(f"… and {len(plan.undone) - _MOST} more: drls rollback --data lists them all."))
     readers = tuple(
-        Line(f"{one} reads these tables in production, and has read what goes away.", href=links.pipeline(one))
+        Line(" reads these tables in production: what goes away it may have read.", href=links.pipeline(one), link=one)
         for one in plan.consumers
     )
     return (
@@ -162,7 +164,7 @@ def _undone(one: UndonePublish, dagster: str | None) -> Line:
     partition = f", partition {one.partition}" if one.partition else ""
     linked = dagster and not one.run_id.startswith("promotion:")
     return Line(
-        f"{one.table}{partition}: of run {one.run_id}, snapshot",
+        f"{one.table}{partition}, snapshot {one.snapshot}: of run",
         href=links.run(dagster, one.run_id) if dagster and linked else "",
-        code=str(one.snapshot),
+        code=one.run_id,
     )
