@@ -30,6 +30,15 @@ MODULES = (
     pipeline_actions,
     compare,
     review,
+    # What runs where, and what people do to it.
+    environments,
+    holds,
+    evidence_session,
+    drifts,
+    demote,
+    retire,
+    rollback,
+    break_glass,
 )
 
 
