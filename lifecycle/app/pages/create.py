@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
-from lifecycle.app.pages import audit, home, notifications, people, profile, settings, sign_in, static
+from lifecycle.app.pages import audit, home, notifications, people, policies, profile, settings, sign_in, static
 from lifecycle.app.pages.chain_state import ChainWatch
 from lifecycle.app.pages.guard import page_guard
 from lifecycle.app.pages.problems import add_handlers
@@ -19,7 +19,7 @@ from lifecycle.usecases.context import Context
 
 MODULES = (
     static, sign_in, home,
-    profile, audit, settings, people, notifications,
+    profile, audit, settings, people, policies, notifications,
 )  # fmt: skip
 
 
