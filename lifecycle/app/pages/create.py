@@ -8,7 +8,19 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
-from lifecycle.app.pages import home, promote, review, sign_in, static
+from lifecycle.app.pages import (
+    audit,
+    home,
+    notifications,
+    people,
+    policies,
+    profile,
+    promote,
+    review,
+    settings,
+    sign_in,
+    static,
+)
 from lifecycle.app.pages.guard import page_guard
 from lifecycle.app.pages.present import Comparisons
 from lifecycle.app.pages.problems import add_handlers
@@ -40,6 +52,9 @@ MODULES = (
     rollback,
     break_glass,
 )
+    static, sign_in, home,
+    profile, audit, settings, people, policies, notifications,
+)  # fmt: skip
 
 
 def create_pages(context: Context, *, openid: bool = False, dagster: str | None = None) -> FastAPI:

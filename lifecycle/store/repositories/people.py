@@ -124,6 +124,10 @@ class People:
     def team_names(self, person_id: int) -> tuple[str, ...]:
         return tuple(name for _, _, name in self._tx.prepared_tuples(_TEAM_NAMES_OF, person_id=person_id))
 
+    def memberships(self) -> tuple[tuple[int, int, str], ...]:
+        """Every membership: the person's id, the team's id and name."""
+        return tuple((person, team, name) for person, team, name in self._tx.tuples(_MEMBERSHIPS))
+
     def add_grant(self, **values: Any) -> Grant:
         key = self._tx.insert(GrantRow, granted_at=self._tx.now, **values)
         return self.grant(key)

@@ -113,6 +113,13 @@ class Pipelines:
             Summary(id=key, name=name, newest=newest, active=active) for key, (name, newest, active) in found.items()
         )
 
+    def names(self, pipeline_ids: Iterable[int]) -> dict[int, str]:
+        """The names of those that are not deleted, by id."""
+        query = select(PipelineRow.id, PipelineRow.name).where(
+            PipelineRow.id.in_(list(pipeline_ids)), PipelineRow.deleted_at.is_(None)
+        )
+        return {row[0]: row[1] for row in self._tx.tuples(query)}
+
     def bury(self, pipeline: Pipeline, by: int | None) -> None:
         """Writes the tombstone."""
         self._tx.update(
