@@ -10,17 +10,31 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from lifecycle.app.pages import (
     audit,
+    break_glass,
+    compare,
+    data_diff,
+    demote,
+    drifts,
+    environments,
+    evidence_session,
+    holds,
     home,
     notifications,
     people,
+    pipeline,
+    pipeline_actions,
+    pipelines,
     policies,
     profile,
     promote,
+    retire,
     review,
+    rollback,
     settings,
     sign_in,
     static,
 )
+from lifecycle.app.pages.chain_state import ChainWatch
 from lifecycle.app.pages.guard import page_guard
 from lifecycle.app.pages.present import Comparisons
 from lifecycle.app.pages.problems import add_handlers
@@ -33,28 +47,28 @@ MODULES = (
     static,
     sign_in,
     home,
-    promote,
-    data_diff,
-    profile,
     audit,
-    pipelines,
+    break_glass,
+    compare,
+    data_diff,
+    demote,
+    drifts,
+    environments,
+    evidence_session,
+    holds,
+    notifications,
+    people,
     pipeline,
     pipeline_actions,
-    compare,
-    review,
-    # What runs where, and what people do to it.
-    environments,
-    holds,
-    evidence_session,
-    drifts,
-    demote,
+    pipelines,
+    policies,
+    profile,
+    promote,
     retire,
+    review,
     rollback,
-    break_glass,
+    settings,
 )
-    static, sign_in, home,
-    profile, audit, settings, people, policies, notifications,
-)  # fmt: skip
 
 
 def create_pages(context: Context, *, openid: bool = False, dagster: str | None = None) -> FastAPI:

@@ -41,7 +41,6 @@ def approval(promotion_id: int) -> str:
     return f"/approvals/{promotion_id}"
 
 
-def data(promotion_id: int, table: str) -> str:
 def approval_data(promotion_id: int, table: str) -> str:
     """The data diff of one table: a part of the request's page."""
     return f"{approval(promotion_id)}/data/{quote(table, safe='')}"

@@ -151,7 +151,7 @@ def would_be_stale(
     if pipeline is None:
         own = {one.pipeline_id for one in view.policies.newest() if one.environment is environment and one.body}
         waiting = tuple(one for one in waiting if one.pipeline_id not in own)
-    names = view.pipelines.names({one.pipeline_id for one in waiting})
+    names = view.pipelines.living_names({one.pipeline_id for one in waiting})
     return tuple((one, names[one.pipeline_id]) for one in waiting if one.pipeline_id in names)
 
 
@@ -159,7 +159,7 @@ def scopes(view: View, actor: Actor) -> tuple[tuple[Scope, ...], tuple[Scope, ..
     """The environments' policies in their order, and the pipelines' own that the actor may see, by name."""
     newest = view.policies.newest()
     setters = {person.id: person.name for person in view.people.all()}
-    names = view.pipelines.names({one.pipeline_id for one in newest if one.pipeline_id is not None})
+    names = view.pipelines.living_names({one.pipeline_id for one in newest if one.pipeline_id is not None})
     general = {one.environment: one for one in newest if one.pipeline_id is None}
     environments = tuple(
         scope_of(environment, None, general.get(environment), setters)

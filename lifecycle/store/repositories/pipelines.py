@@ -113,7 +113,7 @@ class Pipelines:
             Summary(id=key, name=name, newest=newest, active=active) for key, (name, newest, active) in found.items()
         )
 
-    def names(self, pipeline_ids: Iterable[int]) -> dict[int, str]:
+    def living_names(self, pipeline_ids: Iterable[int]) -> dict[int, str]:
         """The names of those that are not deleted, by id."""
         query = select(PipelineRow.id, PipelineRow.name).where(
             PipelineRow.id.in_(list(pipeline_ids)), PipelineRow.deleted_at.is_(None)
