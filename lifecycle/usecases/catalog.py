@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor, ScopeKind, Target, common_tags, role_on
-from lifecycle.store.repositories.overview import Head, Live
+from lifecycle.store.repositories.overview import Head
 from lifecycle.store.unit import View
 
 
@@ -20,18 +20,6 @@ class Facts:
     description: str
     owners: tuple[str, ...]
     tags: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A pipeline with its newest version and what is active of it where."""
-
-    head: Head
-    live: dict[Environment, Live] = field(default_factory=dict[Environment, Live])
-
-    @property
-    def name(self) -> str:
-        return self.head.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +41,16 @@ _known: dict[str, Facts] = {}
 _MOST_KNOWN = 50_000
 
 
-def catalog(view: View, actor: Actor, search: Search = Search()) -> tuple[Entry, ...]:
+def catalog(view: View, actor: Actor, search: Search = Search()) -> tuple[Head, ...]:
     """By name; only what a grant of the actor reaches."""
-    active: dict[int, dict[Environment, Live]] = {}
-    for one in view.overview.live():
-        active.setdefault(one.pipeline_id, {})[one.environment] = one
-    entries = [Entry(head, active.get(head.id, {})) for head in view.overview.heads()]
-    entries = _visible(view, actor, entries)
+    heads = _visible(view, actor, view.overview.heads())
     if search.environment is not None:
-        entries = [entry for entry in entries if search.environment in entry.live]
+        active = view.overview.active_in(search.environment)
+        heads = [head for head in heads if head.id in active]
     if search.asks_definitions:
-        facts = facts_of(view, [entry.head.digest for entry in entries])
-        entries = [entry for entry in entries if _fits(entry.name, facts[entry.head.digest], search)]
-    return tuple(entries)
+        facts = facts_of(view, [head.digest for head in heads])
+        heads = [head for head in heads if _fits(head.name, facts[head.digest], search)]
+    return tuple(heads)
 
 
 def facts_of(view: View, digests: Sequence[str]) -> dict[str, Facts]:
@@ -84,24 +69,21 @@ def _read(spec: dict[str, Any]) -> Facts:
     return Facts(spec.get("description", ""), tuple(spec.get("owners", ())), dict(spec.get("tags", {})))
 
 
-def _visible(view: View, actor: Actor, entries: Sequence[Entry]) -> list[Entry]:
+def _visible(view: View, actor: Actor, heads: Sequence[Head]) -> Sequence[Head]:
     """The rule of `visible.sees`, for many: tags count only where every version concerned has them."""
     grants = view.people.grants(actor.person or 0)
     if any(grant.scope is ScopeKind.EVERYTHING for grant in grants):
-        return list(entries)
-    tags: dict[str, Facts] = {}
-    if any(grant.scope is ScopeKind.TAG for grant in grants):
-        tags = facts_of(view, [digest for entry in entries for digest in _concerned(entry)])
+        return heads
+    if not any(grant.scope is ScopeKind.TAG for grant in grants):
+        return [head for head in heads if role_on(grants, Target(pipeline=head.name)) is not None]
+    governed = view.overview.governed_digests()
+    concerned = {head.id: (head.digest, *governed.get(head.id, ())) for head in heads}
+    facts = facts_of(view, [digest for digests in concerned.values() for digest in digests])
 
-    def target(entry: Entry) -> Target:
-        common = common_tags(tags[digest].tags for digest in _concerned(entry)) if tags else {}
-        return Target(pipeline=entry.name, tags=common)
+    def target(head: Head) -> Target:
+        return Target(pipeline=head.name, tags=common_tags(facts[digest].tags for digest in concerned[head.id]))
 
-    return [entry for entry in entries if role_on(grants, target(entry)) is not None]
-
-
-def _concerned(entry: Entry) -> Iterable[str]:
-    return (entry.head.digest, *(one.digest for where, one in entry.live.items() if where.governed))
+    return [head for head in heads if role_on(grants, target(head)) is not None]
 
 
 def _fits(name: str, facts: Facts, search: Search) -> bool:

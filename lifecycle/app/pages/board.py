@@ -15,9 +15,9 @@ from lifecycle.domain.policy import Hold
 from lifecycle.domain.promotion import State
 from lifecycle.domain.run import AdmissionState
 from lifecycle.domain.version import Label
-from lifecycle.store.repositories.overview import Asked, Live, RunSummary
+from lifecycle.store.repositories.overview import Asked, Head, Live, RunSummary
 from lifecycle.store.unit import View
-from lifecycle.usecases.catalog import Entry, Search, catalog
+from lifecycle.usecases.catalog import Search, catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,11 @@ class BoardRow:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """An environment: its freezes and stops, and of how many of the pipelines found a version is active."""
+    """An environment, with its freezes and stops."""
 
     environment: Environment
     url: str
     holds: tuple[Hold, ...]
-    active: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +95,10 @@ class Board:
 
 def board(view: View, actor: Actor, search: Search, number: int, dagster: str | None) -> Board:
     """What the actor may see, by name; everything about the rows of one page is read in a few statements."""
-    entries = catalog(view, actor, search)
+    heads = catalog(view, actor, search)
     holds = view.policies.holds()
     asked = {"q": search.text}
-    part = paged(entries, number, "/", asked)
+    part = paged(heads, number, "/", asked)
     page = Paged(
         items=_rows(view, part.items, holds, dagster),
         total=part.total,
@@ -112,20 +111,20 @@ def board(view: View, actor: Actor, search: Search, number: int, dagster: str | 
             environment=environment,
             url=links.environment(environment.value),
             holds=tuple(hold for hold in holds if hold.environment is environment and hold.pipeline_id is None),
-            active=sum(environment in entry.live for entry in entries),
         )
         for environment in Environment
     )
     return Board(columns, page)
 
 
-def cells_of(view: View, entry: Entry, dagster: str | None) -> tuple[Cell, ...]:
+def cells_of(view: View, head: Head, dagster: str | None) -> tuple[Cell, ...]:
     """The cells of one pipeline."""
-    return _rows(view, (entry,), view.policies.holds(), dagster)[0].cells
+    return _rows(view, (head,), view.policies.holds(), dagster)[0].cells
 
 
-def _rows(view: View, entries: Sequence[Entry], holds: Sequence[Hold], dagster: str | None) -> tuple[BoardRow, ...]:
-    ids = [entry.head.id for entry in entries]
+def _rows(view: View, heads: Sequence[Head], holds: Sequence[Hold], dagster: str | None) -> tuple[BoardRow, ...]:
+    ids = [head.id for head in heads]
+    active = view.overview.live(ids)
     runs, fresh, drifts = view.overview.last_runs(ids), view.overview.fresh(ids), view.overview.drifts(ids)
     asked: dict[tuple[int, Environment], list[Asked]] = {}
     for one in view.overview.asked(ids):
@@ -135,14 +134,14 @@ def _rows(view: View, entries: Sequence[Entry], holds: Sequence[Hold], dagster: 
         if hold.pipeline_id is not None:
             held.setdefault((hold.pipeline_id, hold.environment), []).append(hold)
 
-    def cell(entry: Entry, environment: Environment) -> Cell:
-        key = (entry.head.id, environment)
-        live: Live | None = entry.live.get(environment)
+    def cell(head: Head, environment: Environment) -> Cell:
+        key = (head.id, environment)
+        live: Live | None = active.get(head.id, {}).get(environment)
         run = runs.get(key)
         return Cell(
             environment=environment,
             number=live and live.number,
-            url=links.version(entry.name, live.number) if live else "",
+            url=links.version(head.name, live.number) if live else "",
             digest=live.digest if live else "",
             since=live and live.since,
             unreviewed=live is not None and live.label is Label.UNREVIEWED,
@@ -156,13 +155,13 @@ def _rows(view: View, entries: Sequence[Entry], holds: Sequence[Hold], dagster: 
 
     return tuple(
         BoardRow(
-            name=entry.name,
-            url=links.pipeline(entry.name),
-            newest=entry.head.number,
-            newest_url=links.version(entry.name, entry.head.number),
-            cells=tuple(cell(entry, environment) for environment in Environment),
+            name=head.name,
+            url=links.pipeline(head.name),
+            newest=head.number,
+            newest_url=links.version(head.name, head.number),
+            cells=tuple(cell(head, environment) for environment in Environment),
         )
-        for entry in entries
+        for head in heads
     )
 
 

@@ -23,7 +23,16 @@ def home(ctx: Ctx, request: Request, who: Who, q: QueryText = "", page: PageNumb
         mine = waiting(view, who.actor)
         shown = board(view, who.actor, Search(text=q.strip()), page, kit_of(request).dagster)
     here = address("/board", {"q": q.strip()}, page)
-    return render(request, "home/home.html", waiting=mine, board=shown, q=q, board_url=here)
+    return render(
+        request,
+        "home/home.html",
+        waiting=mine,
+        board=shown,
+        q=q,
+        board_url=here,
+        # Counted already: the badge and the title say what the list has.
+        pending=lambda: len(mine.to_decide),
+    )
 
 
 @router.get("/waiting")

@@ -23,7 +23,6 @@ from lifecycle.spec import PipelineSpec
 from lifecycle.store.repositories.overview import Head
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, target_of
-from lifecycle.usecases.catalog import Entry
 from lifecycle.usecases.specs import next_run, spec_of
 
 SHOWN = 20
@@ -178,16 +177,12 @@ def state_of(view: View, pipeline: Pipeline, dagster: str | None) -> State:
     """What moves, asked again by itself."""
     newest = view.pipelines.newest(pipeline.id)
     assert newest is not None  # noqa: S101 (a pipeline begins with a version)
-    head = Head(
-        id=pipeline.id, name=pipeline.name, version_id=newest.id, number=newest.number, digest=newest.digest,
-        saved_at=newest.created_at, author=None,
-    )  # fmt: skip
-    live = {one.environment: one for one in view.overview.live(pipeline.id)}
+    head = Head(pipeline.id, pipeline.name, newest.number, newest.digest)
     names = {person.id: person.name for person in view.people.all()}
     requests = view.promotions.list(pipeline_id=pipeline.id, limit=RUNS)
     return State(
         name=pipeline.name,
-        cells=cells_of(view, Entry(head, live), dagster),
+        cells=cells_of(view, head, dagster),
         requests=tuple(
             RequestRow(links.approval(one.id), one, names.get(one.requested_by or 0, "")) for one in requests
         ),

@@ -18,9 +18,9 @@ from lifecycle.app.pages.render import render
 from lifecycle.app.pages.uploads import Upload, import_sent, save_sent, sent
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.version import Label, Version
-from lifecycle.store.repositories.overview import Live
+from lifecycle.store.repositories.overview import Head, Live
 from lifecycle.store.unit import View
-from lifecycle.usecases.catalog import Entry, Facts, Search, catalog, facts_of
+from lifecycle.usecases.catalog import Facts, Search, catalog, facts_of
 
 router = APIRouter()
 Message = Annotated[str, Form(max_length=2_000)]
@@ -111,33 +111,34 @@ def to_saved(ctx: Ctx, request: Request, version: Version) -> Response:
 
 
 def _list(view: View, who: Who, search: Search, number: int) -> PipelineList:
-    entries = catalog(view, who.actor, search)
     asked = {
         "q": search.text,
         "owner": search.owner,
         "tag": search.tag,
         "environment": search.environment.value if search.environment else "",
     }
-    part = paged(entries, number, "/pipelines", asked)
+    part = paged(catalog(view, who.actor, search), number, "/pipelines", asked)
     # What to suggest is of everything that is visible, not only of what was found.
-    every = facts_of(view, [entry.head.digest for entry in catalog(view, who.actor)])
-    rows = tuple(_row(entry, every[entry.head.digest]) for entry in part.items)
+    every = facts_of(view, [head.digest for head in catalog(view, who.actor)])
+    live = view.overview.live(head.id for head in part.items)
+    saved = view.overview.saved(head.digest for head in part.items)
+    rows = tuple(_row(head, every[head.digest], live.get(head.id, {}), *saved[head.digest]) for head in part.items)
     owners = sorted({owner for facts in every.values() for owner in facts.owners})
     tags = sorted({f"{key}={value}" for facts in every.values() for key, value in facts.tags.items()})
     page = Paged(rows, part.total, part.first, part.previous, part.following)
     return PipelineList(page, tuple(owners[:_SUGGESTED]), tuple(tags[:_SUGGESTED]))
 
 
-def _row(entry: Entry, facts: Facts) -> PipelineRow:
+def _row(head: Head, facts: Facts, live: dict[Environment, Live], at: datetime, author: str | None) -> PipelineRow:
     return PipelineRow(
-        name=entry.name,
-        url=links.pipeline(entry.name),
+        name=head.name,
+        url=links.pipeline(head.name),
         facts=facts,
-        newest=entry.head.number,
-        newest_url=links.version(entry.name, entry.head.number),
-        saved_at=entry.head.saved_at,
-        author=entry.head.author,
-        active=tuple(_mark(entry.name, entry.live[where]) for where in Environment if where in entry.live),
+        newest=head.number,
+        newest_url=links.version(head.name, head.number),
+        saved_at=at,
+        author=author,
+        active=tuple(_mark(head.name, live[where]) for where in Environment if where in live),
     )
 
 

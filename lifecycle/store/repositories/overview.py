@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import BindParameter, bindparam, func, or_, select
@@ -27,16 +28,14 @@ from lifecycle.store.tables_people import PersonRow
 from lifecycle.store.tx import Tx
 
 
-class Head(Frozen):
-    """A pipeline that is not deleted, with its newest version."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A pipeline that is not deleted, with its newest version. Plain: a list begins with all of them."""
 
     id: int
     name: str
-    version_id: int
     number: int
     digest: str
-    saved_at: datetime
-    author: str | None
 
 
 class Live(Frozen):
@@ -85,19 +84,22 @@ _NEWEST = (
     select(func.max(_OTHER.number)).where(_OTHER.pipeline_id == PipelineRow.id).correlate(PipelineRow).scalar_subquery()
 )
 _HEADS = (
-    select(
-        PipelineRow.id,
-        PipelineRow.name,
-        VersionRow.id.label("version_id"),
-        VersionRow.number,
-        VersionRow.digest,
-        VersionRow.created_at.label("saved_at"),
-        PersonRow.name.label("author"),
-    )
+    select(PipelineRow.id, PipelineRow.name, VersionRow.number, VersionRow.digest)
     .join(VersionRow, VersionRow.pipeline_id == PipelineRow.id)
-    .outerjoin(PersonRow, PersonRow.id == VersionRow.author)
     .where(PipelineRow.deleted_at.is_(None), VersionRow.number == _NEWEST)
     .order_by(PipelineRow.name)
+)
+_SAVED = (
+    select(VersionRow.digest, VersionRow.created_at, PersonRow.name)
+    .outerjoin(PersonRow, PersonRow.id == VersionRow.author)
+    .where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
+)
+_GOVERNED = [environment.value for environment in Environment if environment.governed]
+_GOVERNED_DIGESTS = select(DeploymentRow.pipeline_id, DeploymentRow.deployed_digest).where(
+    DeploymentRow.ended_at.is_(None), DeploymentRow.environment.in_(_GOVERNED)
+)
+_ACTIVE_IN = select(DeploymentRow.pipeline_id).where(
+    DeploymentRow.ended_at.is_(None), DeploymentRow.environment == bindparam("environment")
 )
 _LIVE = (
     select(
@@ -110,9 +112,8 @@ _LIVE = (
         DeploymentRow.promotion_id,
     )
     .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
-    .where(DeploymentRow.ended_at.is_(None))
+    .where(DeploymentRow.ended_at.is_(None), DeploymentRow.pipeline_id.in_(bindparam("pipeline_ids", expanding=True)))
 )
-_LIVE_OF = _LIVE.where(DeploymentRow.pipeline_id == bindparam("pipeline_id"))
 _SPECS = select(VersionRow.digest, VersionRow.spec).where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
 _TABLES = (
     select(func.count())
@@ -196,13 +197,30 @@ class Overview:
 
     def heads(self) -> tuple[Head, ...]:
         """Every pipeline that is not deleted, by name."""
-        return self._tx.prepared_many(Head, _HEADS)
+        return tuple(Head(*row) for row in self._tx.prepared_tuples(_HEADS))
 
-    def live(self, pipeline_id: int | None = None) -> tuple[Live, ...]:
-        """What is active anywhere, of all pipelines or of one."""
-        if pipeline_id is None:
-            return self._tx.prepared_many(Live, _LIVE)
-        return self._tx.prepared_many(Live, _LIVE_OF, pipeline_id=pipeline_id)
+    def saved(self, digests: Iterable[str]) -> dict[str, tuple[datetime, str | None]]:
+        """When, and by whom, each of these versions was saved."""
+        rows = self._tx.prepared_tuples(_SAVED, digests=list(digests))
+        return {digest: (at, author) for digest, at, author in rows}
+
+    def governed_digests(self) -> dict[int, list[str]]:
+        """By pipeline what is active of it in UAT and production."""
+        found: dict[int, list[str]] = {}
+        for pipeline_id, digest in self._tx.prepared_tuples(_GOVERNED_DIGESTS):
+            found.setdefault(pipeline_id, []).append(digest)
+        return found
+
+    def active_in(self, environment: Environment) -> frozenset[int]:
+        """The pipelines of which a version is active there."""
+        return frozenset(row[0] for row in self._tx.prepared_tuples(_ACTIVE_IN, environment=environment.value))
+
+    def live(self, pipeline_ids: Iterable[int]) -> dict[int, dict[Environment, Live]]:
+        """What is active of these pipelines where."""
+        found: dict[int, dict[Environment, Live]] = {}
+        for one in self._tx.prepared_many(Live, _LIVE, pipeline_ids=list(pipeline_ids)):
+            found.setdefault(one.pipeline_id, {})[one.environment] = one
+        return found
 
     def specs(self, digests: Sequence[str]) -> dict[str, str]:
         """The canonical text of each of these versions."""

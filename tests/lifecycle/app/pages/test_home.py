@@ -205,7 +205,7 @@ def test_a_catalogue_is_searched_by_owner_tag_and_environment(life: Life) -> Non
 
     def found(**asked: Any) -> list[str]:
         with life.store.read() as view:
-            return [entry.name for entry in catalog(view, life.as_("vic"), Search(**asked))]
+            return [head.name for head in catalog(view, life.as_("vic"), Search(**asked))]
 
     assert found() == ["air", "shop"]
     assert found(environment=QA) == ["air"]
