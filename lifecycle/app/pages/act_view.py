@@ -169,7 +169,7 @@ def listed(names: Iterable[str]) -> str:
 
 def _run_line(run: Admission, dagster: str | None, names: Mapping[int, str]) -> Line:
     of = f" of {names[run.pipeline_id]}" if run.pipeline_id in names else ""
-    does = "goes on to its end, and publishes nothing more" if run.state.value == "running" else "never starts"
+    does = "is refused at its next step and publishes nothing more" if run.state.value == "running" else "never starts"
     return Line(
         f"A {run.state.value} run{of} {does}:",
         href=links.run(dagster, run.run_id) if dagster else "",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
-from lifecycle.domain.policy import Hold, HoldKind
+from lifecycle.domain.policy import Hold, HoldKind, PolicyRevision
 from lifecycle.domain.releases import ROLLBACK, Active, TableThen
 from lifecycle.domain.run import Admission, Drift, Session
 from lifecycle.domain.version import Label
@@ -92,6 +92,18 @@ class Board:
     following: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Everywhere:
+    """What one query answers for all environments; `only` are the pipelines that the visitor may see (None: all)."""
+
+    only: frozenset[int] | None
+    at: datetime | None
+    counts: Mapping[tuple[Environment, Label], int]
+    live: Mapping[Environment, int]
+    waiting: Mapping[Environment, int]
+    policies: tuple[PolicyRevision, ...]
+
+
 def read_moment(text: str, now: datetime) -> datetime | None:
     """A past time as people write it, UTC unless it says otherwise; None when nothing is given. Raises Invalid."""
     if not text.strip():
@@ -108,17 +120,17 @@ def read_moment(text: str, now: datetime) -> datetime | None:
 
 def summaries(view: View, actor: Actor) -> tuple[Summary, ...]:
     """All environments side by side."""
-    only = visible_ids(view, actor)
-    return tuple(_summary(view, environment, only, None, newest=5) for environment in Environment)
+    everywhere = _everywhere(view, actor, None)
+    return tuple(_summary(view, environment, everywhere, newest=5) for environment in Environment)
 
 
 def board(
     view: View, actor: Actor, environment: Environment, *, at: datetime | None = None, like: str = "", after: str = ""
 ) -> Board:
     """What is (or at `at` was) active in `environment`, page by page."""
-    only = visible_ids(view, actor)
-    summary = _summary(view, environment, only, at)
-    found = view.deployments.page(environment, at=at, only=only, like=like, after=after, limit=PAGE + 1)
+    everywhere = _everywhere(view, actor, at)
+    summary = _summary(view, environment, everywhere)
+    found = view.deployments.page(environment, at=at, only=everywhere.only, like=like, after=after, limit=PAGE + 1)
     shown = found[:PAGE]
     following = shown[-1].pipeline if len(found) > PAGE else None
     return Board(summary, at, _rows(view, environment, shown, summary, at), following)
@@ -164,11 +176,22 @@ def _holding(holds: Iterable[HoldLine], pipeline_id: int) -> tuple[HoldKind, ...
     return tuple(kind for kind in HoldKind if kind in found)
 
 
-def _summary(
-    view: View, environment: Environment, only: frozenset[int] | None, at: datetime | None, newest: int = 0
-) -> Summary:
-    counts = view.deployments.counts(at=at, only=only)
-    here = {label: number for (where, label), number in counts.items() if where is environment}
+def _everywhere(view: View, actor: Actor, at: datetime | None) -> _Everywhere:
+    only = visible_ids(view, actor)
+    return _Everywhere(
+        only=only,
+        at=at,
+        counts=view.deployments.counts(at=at, only=only),
+        # Runs, requests and policies are shown as they are now, or not at all.
+        live=view.runs.count_live(only) if at is None else {},
+        waiting=view.promotions.count_unfinished(only) if at is None else {},
+        policies=view.policies.newest() if at is None else (),
+    )
+
+
+def _summary(view: View, environment: Environment, everywhere: _Everywhere, newest: int = 0) -> Summary:
+    only, at = everywhere.only, everywhere.at
+    here = {label: number for (where, label), number in everywhere.counts.items() if where is environment}
     drifts = view.runs.open_drifts(environment=environment) if at is None else view.runs.drifts_at(environment, at)
     drifts = tuple(one for one in drifts if only is None or one.pipeline_id in only)
     holds = tuple(
@@ -184,23 +207,23 @@ def _summary(
         environment=environment,
         active=sum(here.values()),
         unreviewed=here.get(Label.UNREVIEWED, 0),
-        live=view.runs.count_live(only).get(environment, 0) if at is None else 0,
-        waiting=view.promotions.count_unfinished(only).get(environment, 0) if at is None else 0,
+        live=everywhere.live.get(environment, 0),
+        waiting=everywhere.waiting.get(environment, 0),
         holds=tuple(HoldLine(one, names.get(one.pipeline_id or 0), people[one.set_by]) for one in holds),
         drifts=tuple(DriftLine(one, names[one.pipeline_id]) for one in drifts),
-        windows=_windows(view, environment, only) if at is None else (),
+        windows=_windows(view, environment, everywhere),
         newest=view.deployments.newest(environment, only=only, limit=newest) if newest else (),
     )
 
 
-def _windows(view: View, environment: Environment, only: frozenset[int] | None) -> tuple[WindowLine, ...]:
+def _windows(view: View, environment: Environment, everywhere: _Everywhere) -> tuple[WindowLine, ...]:
     """Open ones first, then by their next beginning."""
     policies = [
         one
-        for one in view.policies.newest()
+        for one in everywhere.policies
         if one.environment is environment
         and one.body is not None
-        and (one.pipeline_id is None or only is None or one.pipeline_id in only)
+        and (one.pipeline_id is None or everywhere.only is None or one.pipeline_id in everywhere.only)
     ]
     names = view.pipelines.names({one.pipeline_id for one in policies if one.pipeline_id is not None})
     lines = [

@@ -26,6 +26,7 @@ from lifecycle.app.pages.act_view import (
 from lifecycle.app.pages.answers import done
 from lifecycle.app.pages.guard import Who
 from lifecycle.app.pages.render import kit_of, render
+from lifecycle.app.pages.words import short
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.promotion import Promotion, State
 from lifecycle.domain.version import Label
@@ -40,7 +41,6 @@ from lifecycle.usecases.rollback_release import (
 
 router = APIRouter()
 _MOST = 200
-_CONSENT = "I have looked at what goes away, and want it gone"
 
 
 @router.get("/pipelines/{name}/rollback")
@@ -70,7 +70,7 @@ def rollback_page(ctx: Ctx, request: Request, who: Who, name: Name, data: Annota
                 preview.checks,
                 hint="What is wrong in production? Everybody reads this.",
                 hidden={"data": "yes"} if data else {},
-                consent=_CONSENT if data else "",
+                consent=f"I have looked at what goes away (plan {short(digest)}), and want it gone" if data else "",
                 consent_value=digest,
             ),
         ),
@@ -130,7 +130,7 @@ def _versions(ctx: Context, name: str, preview: Rollback) -> Group:
                 " is active there again, as it was released before:",
                 href=links.version(name, number),
                 link=f"v{number}",
-                code=preview.plan.plan.spec_digest.rpartition(":")[2][:12],
+                code=short(preview.plan.plan.spec_digest),
                 unreviewed=preview.returns.label is Label.UNREVIEWED,
             ),
         ),
@@ -162,9 +162,12 @@ def _undone(one: UndonePublish, dagster: str | None) -> Line:
     if one.run_id is None:
         return Line(f"{one.table}: written by others than DRLS, snapshot", code=str(one.snapshot))
     partition = f", partition {one.partition}" if one.partition else ""
-    linked = dagster and not one.run_id.startswith("promotion:")
+    _, carried, request = one.run_id.partition("promotion:")
+    if carried and request.isdecimal():
+        text = f" brought {one.table}{partition}, snapshot"
+        return Line(text, href=links.approval(int(request)), link=f"Request {request}", code=str(one.snapshot))
     return Line(
         f"{one.table}{partition}, snapshot {one.snapshot}: of run",
-        href=links.run(dagster, one.run_id) if dagster and linked else "",
+        href=links.run(dagster, one.run_id) if dagster else "",
         code=one.run_id,
     )

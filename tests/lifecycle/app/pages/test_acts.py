@@ -12,11 +12,13 @@ from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import State
 from lifecycle.domain.version import Label
+from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.holding import set_hold
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.rollback_release import plan_rollback
 from lifecycle.usecases.set_policy import set_policy
+from lifecycle.usecases.start_run import start_run
 from tests.lifecycle.app.pages.test_environments import ESCAPED, XSS, grant
 from tests.lifecycle.app.pages.visit import Visit
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life, make_spec
@@ -329,6 +331,31 @@ def test_every_text_that_people_gave_is_escaped(visit: Open, life: Life) -> None
     assert XSS not in lead.said(f"{V1}/retire", reason="x")
     assert lead.get("/environments/uat/freeze", params={"pipeline": XSS}).status_code == 404
     assert XSS not in lead.get("/environments/uat/freeze", params={"pipeline": XSS}).text
+
+
+def test_names_that_come_from_outside_are_escaped(life: Life) -> None:
+    """A run's id is Dagster's, a table's name the catalog's, a partition's key the data's."""
+    life.to_production(life.save())
+    second = life.save(make_spec(rows=2), on=1)
+    life.to_production(second)
+    admit_run(life.ctx, DAGSTER, f"run{XSS}", name="flights", digest=second.digest, environment=PRODUCTION)
+    start_run(life.ctx, DAGSTER, f"run{XSS}", "flights")
+    asked = life.publishing(f"run{XSS}", "flights.daily", PRODUCTION)
+    life.publish(asked.model_copy(update={"partition": XSS}))
+    with life.store.write(DAGSTER, "drift") as unit:
+        drift = unit.runs.add_drift(
+            environment="production", pipeline_id=second.pipeline_id, table_name=f"t{XSS}", ref=XSS, expected=None,
+            found=7,
+        )  # fmt: skip
+        unit.audit("drift.found", "pipeline:flights")
+    visitor = Visit(life, "lea", dagster="/dagster")
+    for path in (
+        "/pipelines/flights/rollback?data=true", "/pipelines/flights/versions/2/retire", "/environments/production",
+        "/environments", "/environments/production/stop", f"/drifts/{drift.id}",
+    ):  # fmt: skip
+        page = visitor.page(path)
+        assert XSS not in page, path
+        assert ESCAPED in page or "&lt;scr" in page, path
 
 
 def test_what_one_may_not_see_is_not_shown(visit: Open, life: Life) -> None:
