@@ -33,6 +33,8 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     # Promoting and deciding.
     ("GET", "/pipelines/{name}/versions/{number}/promote/{target}"): READ,
     ("POST", "/pipelines/{name}/versions/{number}/promote/{target}"): WRITE,
+    ("GET", "/approvals"): READ,
+    ("GET", "/approvals/pending"): READ,
     ("GET", "/approvals/{promotion_id}"): READ,
     ("GET", "/approvals/{promotion_id}/status"): READ,
     ("GET", "/approvals/{promotion_id}/decision"): READ,
