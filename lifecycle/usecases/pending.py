@@ -9,7 +9,7 @@ from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Outline, Promotion, State
 from lifecycle.domain.quorum import Standing
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import target_of, targets_of
+from lifecycle.usecases.access import Asked, target_of, targets_of
 from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.planning import Release, contributors_to
 
@@ -50,12 +50,13 @@ def pending_outlines(view: View, actor: Actor) -> tuple[Outline, ...]:
         return ()
     grants, teams = view.people.grants(person.id), view.people.team_names(person.id)
     revisions = view.policies.some({one.policy_id for one in waiting if one.policy_id is not None})
-    targets = targets_of(view, [(one.pipeline_id, one.digest) for one in waiting])
+    asked = [Asked(pipeline_id=one.pipeline_id, pipeline=one.pipeline, digest=one.digest) for one in waiting]
+    targets = dict(zip([one.id for one in waiting], targets_of(view, asked), strict=True))
     able: list[tuple[Outline, Policy]] = []
     for one in reversed(waiting):
         revision = revisions.get(one.policy_id or 0)
         policy = (revision and revision.body) or Policy()
-        role = role_on(grants, targets[one.pipeline_id, one.digest])
+        role = role_on(grants, targets[one.id])
         standing = Standing(identity=person.identity, name=person.name, role=role, teams=teams)
         if _admits(policy, person, standing):
             able.append((one, policy))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Outline, Promotion
 from lifecycle.store.unit import View
-from lifecycle.usecases.visible import visible_pipelines
+from lifecycle.usecases.visible import visible_ids
 
 REVIEWED = "release.reviewed"
 
@@ -23,10 +23,12 @@ def unreviewed_outlines(view: View, actor: Actor) -> tuple[Outline, ...]:
     every = view.promotions.unreviewed()
     if not every:
         return ()
-    seen = visible_pipelines(view, actor)
+    seen = visible_ids(view, actor)
     reviewed = view.log.subjects(REVIEWED)
     return tuple(
         one
         for one in reversed(every)
-        if one.kind != "rollback" and (seen is None or one.pipeline in seen) and f"promotion:{one.id}" not in reviewed
+        if one.kind != "rollback"
+        and (seen is None or one.pipeline_id in seen)
+        and f"promotion:{one.id}" not in reviewed
     )

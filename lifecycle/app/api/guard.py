@@ -13,12 +13,13 @@ from lifecycle.app.api.table import TABLE
 from lifecycle.domain.credentials import TokenKind
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Grant, WayIn
-from lifecycle.errors import Forbidden, Unauthorized
+from lifecycle.errors import Forbidden, Invalid, Unauthorized
 from lifecycle.usecases.authenticate import Identity, authenticate
 from lifecycle.usecases.context import Context
 
 COOKIE = "drls_session"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
+_LISTS = {"trust"}
 
 
 # Async, though they wait for nothing: FastAPI sends everything else to another thread and back.
@@ -44,6 +45,7 @@ def guard(request: Request) -> None:
     if need is None:
         raise Forbidden(f"nobody may call {request.method} {route.path}")
     check_origin(request)
+    check_query(request)
     if need.role is None:
         return
     identity = _identify(request)
@@ -67,6 +69,13 @@ def check_origin(request: Request) -> None:
         return
     if origin.split("://", 1)[-1] != request.headers.get("host", ""):
         raise Forbidden("this request comes from another site's page")
+
+
+def check_query(request: Request) -> None:
+    """One name with two values would be read by chance: refused, but for the lists."""
+    names = [name for name, _ in request.query_params.multi_items() if name not in _LISTS]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise Invalid(f"{twice[0]} is given more than once")
 
 
 def check_table(app: FastAPI) -> None:

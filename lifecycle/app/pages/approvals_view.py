@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from lifecycle.domain.environment import Environment
@@ -11,7 +10,7 @@ from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Outline, State
 from lifecycle.store.unit import View
 from lifecycle.usecases.pending import pending_outlines
-from lifecycle.usecases.visible import visible_pipelines
+from lifecycle.usecases.visible import visible_ids
 
 PAGE = 50
 _OVER = tuple(state for state in State if state.is_terminal)
@@ -56,7 +55,9 @@ def under_way(view: View, actor: Actor, filters: Filters) -> tuple[Line, ...]:
     if not states:
         return ()
     mine = {one.id for one in pending_outlines(view, actor)}
-    every = view.promotions.outlines(states=states, target=filters.target, pipelines=_pipelines(view, actor, filters))
+    every = view.promotions.outlines(
+        states=states, target=filters.target, pipeline_ids=visible_ids(view, actor), text=filters.pipeline.lower()
+    )
     shown = [one for one in reversed(every) if one.id in mine or not filters.mine]
     approved = view.promotions.approvers([one.id for one in shown]) if shown else {}
     policies = view.policies.some({one.policy_id for one in shown if one.policy_id is not None}) if shown else {}
@@ -73,17 +74,12 @@ def history(view: View, actor: Actor, filters: Filters, before: int | None) -> P
     states = [state for state in _OVER if filters.state in (None, state)]
     if not states or filters.mine:
         return Past((), None)
-    pipelines = _pipelines(view, actor, filters)
     found = view.promotions.outlines(
-        states=states, target=filters.target, pipelines=pipelines, before=before, limit=PAGE + 1
+        states=states,
+        target=filters.target,
+        pipeline_ids=visible_ids(view, actor),
+        text=filters.pipeline.lower(),
+        before=before,
+        limit=PAGE + 1,
     )
     return Past(found[:PAGE], found[PAGE - 1].id if len(found) > PAGE else None)
-
-
-def _pipelines(view: View, actor: Actor, filters: Filters) -> Collection[str] | None:
-    """Whose requests are shown: what the visitor may see, and (with a filter) those with its text in their name."""
-    seen = visible_pipelines(view, actor)
-    if not filters.pipeline:
-        return seen
-    names = view.pipelines.names().values() if seen is None else seen
-    return [name for name in names if filters.pipeline.casefold() in name]

@@ -8,7 +8,22 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
-from lifecycle.app.pages import approvals, home, promote, review, sign_in, static
+from lifecycle.app.pages import (
+    approvals,
+    break_glass,
+    demote,
+    drifts,
+    environments,
+    evidence_session,
+    holds,
+    home,
+    promote,
+    retire,
+    review,
+    rollback,
+    sign_in,
+    static,
+)
 from lifecycle.app.pages.guard import page_guard
 from lifecycle.app.pages.present import Comparisons
 from lifecycle.app.pages.problems import add_handlers
@@ -17,7 +32,24 @@ from lifecycle.app.pages.security import Secured
 from lifecycle.app.pages.table import PAGES
 from lifecycle.usecases.context import Context
 
-MODULES = (static, sign_in, home, promote, approvals, review)
+MODULES = (
+    static,
+    sign_in,
+    home,
+    # Promoting and deciding.
+    promote,
+    approvals,
+    review,
+    # What runs where, and what people do to it.
+    environments,
+    holds,
+    evidence_session,
+    drifts,
+    demote,
+    retire,
+    rollback,
+    break_glass,
+)
 
 
 def create_pages(context: Context, *, openid: bool = False, dagster: str | None = None) -> FastAPI:

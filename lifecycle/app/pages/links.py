@@ -50,6 +50,27 @@ def environment(name: str) -> str:
     return f"/environments/{name}"
 
 
+def environments() -> str:
+    return "/environments"
+
+
+def hold(environment: str, kind: str, name: str = "") -> str:
+    """The page that sets a freeze or a stop; `name`: of this pipeline alone."""
+    return f"/environments/{environment}/{kind}" + (f"?pipeline={quote(name, safe='')}" if name else "")
+
+
+def lift(hold_id: int) -> str:
+    return f"/holds/{hold_id}/lift"
+
+
+def evidence_session(environment: str, name: str) -> str:
+    return f"/environments/{environment}/session/{quote(name, safe='')}"
+
+
+def drift(drift_id: int) -> str:
+    return f"/drifts/{drift_id}"
+
+
 def run(dagster: str, run_id: str) -> str:
     """A run's page in Dagster's UI, which lives under the path `dagster`."""
     return f"{dagster}/runs/{quote(run_id, safe='')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,6 +77,11 @@ class People:
 
     def all(self) -> tuple[Person, ...]:
         return self._tx.prepared_many(Person, _ALL)
+
+    def names(self, person_ids: Iterable[int | None]) -> dict[int | None, str]:
+        """The names of accounts, by their ids; of the system (None), `the system`."""
+        query = select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_([one for one in person_ids if one]))
+        return {None: "the system", **{row[0]: row[1] for row in self._tx.tuples(query)}}
 
     def change(self, person_id: int, **values: Any) -> Person:
         """Changes an account and makes what was issued to it before outdated."""

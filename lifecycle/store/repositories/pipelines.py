@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select, tuple_, update
+from sqlalchemy import and_, bindparam, func, select, update
 from sqlalchemy.orm import aliased
 
 from lifecycle.domain.environment import Environment
@@ -39,11 +39,6 @@ _PARENTS = (
         VersionRow.pipeline_id.in_(bindparam("pipeline_ids", expanding=True)),
         SavedRow.parent_id.is_not(None),
     )
-)
-_NAMES = select(PipelineRow.id, PipelineRow.name)
-_NEWEST_NUMBERS = select(VersionRow.pipeline_id, func.max(VersionRow.number)).group_by(VersionRow.pipeline_id)
-_NEWEST_DIGESTS = select(VersionRow.pipeline_id, VersionRow.digest).where(
-    tuple_(VersionRow.pipeline_id, VersionRow.number).in_(_NEWEST_NUMBERS)
 )
 _SPECS = select(VersionRow.digest, VersionRow.spec).where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
 _CONTRIBUTIONS = select(SavedRow.version_id, SavedRow.parent_id, SavedRow.person, SavedRow.acted_for).where(
@@ -176,14 +171,6 @@ class Pipelines:
         names = [column.key for column in _HEADS]
         return tuple(Version(spec="", **dict(zip(names, row, strict=True))) for row in rows)
 
-    def names(self) -> dict[int, str]:
-        """Of every pipeline, deleted ones too."""
-        return {row[0]: row[1] for row in self._tx.prepared_tuples(_NAMES)}
-
-    def newest_digests(self) -> dict[int, str]:
-        """Of every pipeline the newest version's digest."""
-        return {row[0]: row[1] for row in self._tx.prepared_tuples(_NEWEST_DIGESTS)}
-
     def specs(self, digests: Sequence[str]) -> dict[str, str]:
         """The canonical text of these versions, by digest."""
         found: dict[str, str] = {}
@@ -206,6 +193,34 @@ class Pipelines:
         """The sink tables of a version."""
         query = select(SinkTableRow.name).where(SinkTableRow.version_id == version_id).order_by(SinkTableRow.name)
         return tuple(self._tx.values(query))
+
+    def tables_of(self, version_ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
+        """The sink tables of versions, by version."""
+        query = select(SinkTableRow.version_id, SinkTableRow.name).where(SinkTableRow.version_id.in_(list(version_ids)))
+        found: dict[int, tuple[str, ...]] = {}
+        for version_id, name in self._tx.tuples(query.order_by(SinkTableRow.name)):
+            found[version_id] = (*found.get(version_id, ()), name)
+        return found
+
+    def numbers(self, version_ids: Iterable[int]) -> dict[int, int]:
+        """The numbers of versions, by their ids."""
+        query = select(VersionRow.id, VersionRow.number).where(VersionRow.id.in_(list(version_ids)))
+        return {row[0]: row[1] for row in self._tx.tuples(query)}
+
+    def newest_digests(self) -> dict[int, tuple[str, str]]:
+        """By pipeline, deleted ones too: its name and the digest of its newest version."""
+        newest = select(func.max(VersionRow.id)).group_by(VersionRow.pipeline_id)
+        query = (
+            select(PipelineRow.id, PipelineRow.name, VersionRow.digest)
+            .join(VersionRow, VersionRow.pipeline_id == PipelineRow.id)
+            .where(VersionRow.id.in_(newest))
+        )
+        return {row[0]: (row[1], row[2]) for row in self._tx.tuples(query)}
+
+    def names(self, pipeline_ids: Iterable[int]) -> dict[int, str]:
+        """The names of pipelines, by their ids."""
+        query = select(PipelineRow.id, PipelineRow.name).where(PipelineRow.id.in_(list(pipeline_ids)))
+        return {row[0]: row[1] for row in self._tx.tuples(query)}
 
     def owners(self, tables: Iterable[str], but: int) -> dict[str, str]:
         """Which other pipeline writes each of `tables` in a version that is active anywhere (D11)."""

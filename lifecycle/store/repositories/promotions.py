@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Ask, Change, Comment, Decision, Outline, Promotion, State, Verdict, apply
@@ -189,16 +189,19 @@ class Promotions:
         *,
         states: Iterable[State],
         target: Environment | None = None,
-        pipelines: Collection[str] | None = None,
+        pipeline_ids: Collection[int] | None = None,
+        text: str = "",
         before: int | None = None,
         limit: int | None = None,
     ) -> tuple[Outline, ...]:
-        """Requests as lists show them, newest first; `pipelines` None: of all."""
+        """Requests as lists show them, newest first; `pipeline_ids` None: of all; `text` is in the pipeline's name."""
         query = _OUTLINES.where(PromotionRow.state.in_([state.value for state in states]))
         if target is not None:
             query = query.where(PromotionRow.target == target.value)
-        if pipelines is not None:
-            query = query.where(PipelineRow.name.in_(sorted(pipelines)))
+        if pipeline_ids is not None:
+            query = query.where(PromotionRow.pipeline_id.in_(sorted(pipeline_ids)))
+        if text:
+            query = query.where(PipelineRow.name.contains(text, autoescape=True))
         if before is not None:
             query = query.where(PromotionRow.id < before)
         return self._tx.many(Outline, query if limit is None else query.limit(limit))
@@ -206,6 +209,13 @@ class Promotions:
     def unreviewed(self) -> tuple[Outline, ...]:
         """What was ever released without an independent approval, newest first."""
         return self._tx.prepared_many(Outline, _UNREVIEWED)
+
+    def count_unfinished(self, only: Collection[int] | None = None) -> dict[Environment, int]:
+        """How many requests into each environment are not over."""
+        query = select(PromotionRow.target, func.count()).where(PromotionRow.state.in_(_UNFINISHED))
+        if only is not None:
+            query = query.where(PromotionRow.pipeline_id.in_(list(only)))
+        return {Environment(row[0]): row[1] for row in self._tx.tuples(query.group_by(PromotionRow.target))}
 
     def add_decision(self, **values: Any) -> None:
         self._tx.insert(DecisionRow, at=self._tx.now, **values)

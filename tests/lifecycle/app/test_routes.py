@@ -253,3 +253,10 @@ def test_a_viewer_of_one_pipeline_sees_no_other(client: TestClient, life: Life) 
     assert nobody("GET", "/api/pipeline-defs").json()["items"] == []
     assert nobody("GET", "/api/approvals").json()["items"] == []
     nobody("GET", "/api/pipeline-defs/flights", 403)
+
+
+def test_a_name_with_two_values_is_refused(client: TestClient, life: Life) -> None:
+    headers = {"Authorization": f"Bearer {token(life, Role.VIEWER)}"}
+    answer = client.get("/api/pipeline-defs?limit=1&limit=2", headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "limit is given more than once"
