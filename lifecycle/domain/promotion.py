@@ -81,6 +81,38 @@ class Promotion(Frozen):
     lease_until: datetime | None
 
 
+class Ask(Frozen):
+    """Who asked for a promotion of a version, for themselves or for somebody."""
+
+    id: int
+    version_id: int
+    requested_by: int | None
+    acted_for: int | None
+
+
+class Outline(Frozen):
+    """A request as lists show it: without its plan, with the names that belong to it."""
+
+    id: int
+    pipeline_id: int
+    pipeline: str
+    version_id: int
+    number: int
+    digest: str
+    kind: str
+    source: Environment
+    target: Environment
+    state: State
+    policy_id: int | None
+    requested_by: int | None
+    asked_by: str | None
+    reason: str
+    requested_at: datetime
+    expires_at: datetime
+    finished_at: datetime | None
+    outcome: str
+
+
 class Verdict(StrEnum):
     """What a person says to a request."""
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence, Set
+
 from lifecycle.domain.checklist import Check
 from lifecycle.domain.environment import Role
+from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target, common_tags
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Forbidden, Unauthorized
@@ -37,6 +41,27 @@ def every_target(view: View) -> dict[int, Target]:
     return found
 
 
+class Asked(Frozen):
+    """A pipeline, and the version of it that is in question."""
+
+    pipeline_id: int
+    pipeline: str
+    digest: str
+
+
+def targets_of(view: View, asked: Sequence[Asked]) -> list[Target]:
+    """`target_of` for many versions at once: as few queries for a thousand as for one."""
+    if not view.people.has_grants_by_tag():
+        return [Target(pipeline=one.pipeline) for one in asked]
+    governed = view.deployments.governed_digests()
+    concerned = [[one.digest, *governed.get(one.pipeline_id, ())] for one in asked]
+    tags = _all_tags(view, {digest for digests in concerned for digest in digests})
+    return [
+        Target(pipeline=one.pipeline, tags=common_tags(tags.get(digest, {}) for digest in digests))
+        for one, digests in zip(asked, concerned, strict=True)
+    ]
+
+
 # A digest says all of a spec, so what was read once for it stays true.
 _known_tags: dict[str, dict[str, str]] = {}
 _MOST_KNOWN = 50_000
@@ -51,6 +76,16 @@ def _tags(view: View, pipeline_id: int, digest: str) -> dict[str, str]:
             _known_tags.clear()
         _known_tags[digest] = dict(spec_of(version).tags)
     return _known_tags[digest]
+
+
+def _all_tags(view: View, digests: Set[str]) -> dict[str, dict[str, str]]:
+    missing = sorted(digests - _known_tags.keys())
+    if len(_known_tags) + len(missing) > _MOST_KNOWN:
+        _known_tags.clear()
+        missing = sorted(digests)
+    for digest, text in view.pipelines.specs(missing).items():
+        _known_tags[digest] = dict(json.loads(text).get("tags", {}))
+    return {digest: _known_tags[digest] for digest in digests if digest in _known_tags}
 
 
 def require(view: View, actor: Actor, role: Role, target: Target, doing: str) -> Person:

@@ -2,58 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from lifecycle.domain.people import Actor, Person, PersonKind, Target, role_on
-from lifecycle.domain.promotion import Promotion, State, Verdict
+from lifecycle.domain.people import Actor, Person, PersonKind, role_on
+from lifecycle.domain.policy import Policy
+from lifecycle.domain.promotion import Outline, Promotion, State
 from lifecycle.domain.quorum import Standing
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import target_of
+from lifecycle.usecases.access import Asked, target_of, targets_of
 from lifecycle.usecases.deciding import policy_of
-from lifecycle.usecases.planning import contributors
+from lifecycle.usecases.planning import Release, contributors_to
 
 
 def may_decide(view: View, promotion: Promotion) -> tuple[str, ...]:
     """The names of those who may still approve a request that waits for approval."""
     if promotion.state is not State.REQUESTED:
         return ()
-    return tuple(person.name for person in _who(view, promotion, view.people.standings))
-
-
-def pending_for(view: View, actor: Actor) -> tuple[Promotion, ...]:
-    """The requests that this person may approve now, oldest first."""
-    if actor.person is None:
-        return ()
-    person = view.people.get(actor.person)
-    grants, teams = view.people.grants(person.id), view.people.team_names(person.id)
-
-    def only(target: Target) -> list[tuple[Person, Standing]]:
-        role = role_on(grants, target)
-        return [(person, Standing(identity=person.identity, name=person.name, role=role, teams=teams))]
-
-    waiting = view.promotions.list(states=[State.REQUESTED], limit=1000)
-    return tuple(reversed([promotion for promotion in waiting if _who(view, promotion, only)]))
-
-
-def _who(
-    view: View, promotion: Promotion, standings: Callable[[Target], Sequence[tuple[Person, Standing]]]
-) -> list[Person]:
-    """Who of these may approve; what costs more is asked only while there is somebody left."""
     pipeline = view.pipelines.get(promotion.pipeline_id)
     version = view.pipelines.version(promotion.version_id)
     policy = policy_of(view, promotion)
     able = [
-        (person, standing)
-        for person, standing in standings(target_of(view, pipeline, version))
-        if person.kind is not PersonKind.SERVICE
+        person
+        for person, standing in view.people.standings(target_of(view, pipeline, version))
+        if _admits(policy, person, standing)
+    ]
+    if not able:
+        return ()
+    spent = _spent(view, [_release(promotion)], [promotion.id], [policy])[0]
+    return tuple(person.name for person in able if person.identity not in spent)
+
+
+def pending_for(view: View, actor: Actor) -> tuple[Promotion, ...]:
+    """The requests that this person may approve now, oldest first."""
+    return view.promotions.some(one.id for one in pending_outlines(view, actor))
+
+
+def pending_outlines(view: View, actor: Actor) -> tuple[Outline, ...]:
+    """The same as lists show them: one question for badge, list and the next one to look at.
+
+    As few queries for many requests as for one, for it is asked with every page.
+    """
+    if actor.person is None:
+        return ()
+    person = view.people.get(actor.person)
+    waiting = view.promotions.outlines(states=[State.REQUESTED])
+    if not waiting or person.kind is PersonKind.SERVICE or person.disabled_at is not None:
+        return ()
+    grants, teams = view.people.grants(person.id), view.people.team_names(person.id)
+    revisions = view.policies.some({one.policy_id for one in waiting if one.policy_id is not None})
+    asked = [Asked(pipeline_id=one.pipeline_id, pipeline=one.pipeline, digest=one.digest) for one in waiting]
+    targets = dict(zip([one.id for one in waiting], targets_of(view, asked), strict=True))
+    able: list[tuple[Outline, Policy]] = []
+    for one in reversed(waiting):
+        revision = revisions.get(one.policy_id or 0)
+        policy = (revision and revision.body) or Policy()
+        role = role_on(grants, targets[one.id])
+        standing = Standing(identity=person.identity, name=person.name, role=role, teams=teams)
+        if _admits(policy, person, standing):
+            able.append((one, policy))
+    if not able:
+        return ()
+    spent = _spent(view, [_release(one) for one, _ in able], [one.id for one, _ in able], [p for _, p in able])
+    return tuple(one for (one, _), names in zip(able, spent, strict=True) if person.identity not in names)
+
+
+def _admits(policy: Policy, person: Person, standing: Standing) -> bool:
+    return (
+        person.kind is not PersonKind.SERVICE
         and person.disabled_at is None
         and standing.role is not None
         and policy.parsed_quorum.admits(standing)
+    )
+
+
+def _spent(
+    view: View, releases: Sequence[Release], promotions: Sequence[int], policies: Sequence[Policy]
+) -> list[frozenset[str]]:
+    """Per request the identities whose approval would not count: they gave it, or it is their own work (L6)."""
+    said = view.promotions.approvers(promotions)
+    own = contributors_to(view, releases)
+    return [
+        said.get(promotion, frozenset[str]()) | (frozenset[str]() if policy.approvals == "solo" else work)
+        for promotion, policy, work in zip(promotions, policies, own, strict=True)
     ]
-    if not able:
-        return []
-    said = {one.identity for one in view.promotions.decisions(promotion.id) if one.verdict is Verdict.APPROVE}
-    own: frozenset[str] = frozenset()
-    if policy.approvals != "solo":
-        own = contributors(view, pipeline, version, promotion.target, promotion.requested_by)
-    return [person for person, standing in able if standing.identity not in said | own]
+
+
+def _release(asked: Promotion | Outline) -> Release:
+    return Release(
+        pipeline_id=asked.pipeline_id,
+        version_id=asked.version_id,
+        target=asked.target,
+        requester=asked.requested_by,
+    )

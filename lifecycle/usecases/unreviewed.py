@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from lifecycle.domain.people import Actor
-from lifecycle.domain.promotion import Promotion
-from lifecycle.domain.version import Label
+from lifecycle.domain.promotion import Outline, Promotion
 from lifecycle.store.unit import View
-from lifecycle.usecases.visible import sees
+from lifecycle.usecases.visible import visible_ids
 
 REVIEWED = "release.reviewed"
 
@@ -16,12 +15,20 @@ def unreviewed_releases(view: View, actor: Actor) -> tuple[Promotion, ...]:
 
     A rollback to one is not listed again: the review is of what was released.
     """
-    asked = {one.promotion_id for one in view.deployments.labelled(Label.UNREVIEWED) if one.promotion_id is not None}
-    releases = [view.promotions.get(promotion_id) for promotion_id in sorted(asked)]
+    return view.promotions.some(one.id for one in unreviewed_outlines(view, actor))
+
+
+def unreviewed_outlines(view: View, actor: Actor) -> tuple[Outline, ...]:
+    """The same as lists show them."""
+    every = view.promotions.unreviewed()
+    if not every:
+        return ()
+    seen = visible_ids(view, actor)
+    reviewed = view.log.subjects(REVIEWED)
     return tuple(
-        release
-        for release in releases
-        if release.plan.kind != "rollback"
-        and sees(view, actor, release.pipeline_id)
-        and not view.log.search(subject=f"promotion:{release.id}", verb=REVIEWED, limit=1)
+        one
+        for one in reversed(every)
+        if one.kind != "rollback"
+        and (seen is None or one.pipeline_id in seen)
+        and f"promotion:{one.id}" not in reviewed
     )

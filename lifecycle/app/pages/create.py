@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
 from lifecycle.app.pages import (
+    approvals,
     audit,
     break_glass,
     compare,
@@ -47,6 +48,7 @@ MODULES = (
     static,
     sign_in,
     home,
+    approvals,
     audit,
     break_glass,
     compare,

@@ -19,8 +19,8 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.compare_plan import waiting_of
 from lifecycle.usecases.deciding import approvers, policy_of
 from lifecycle.usecases.offers import Offers, offers
-from lifecycle.usecases.pending import may_decide, pending_for
-from lifecycle.usecases.planning import who_may_approve, work_since
+from lifecycle.usecases.pending import may_decide, pending_outlines
+from lifecycle.usecases.planning import Release, who_may_approve, work_of
 from lifecycle.usecases.unreviewed import REVIEWED
 
 _PROCEEDS = (State.EXECUTING, State.FAILED, State.DONE)
@@ -125,7 +125,7 @@ def review(view: View, actor: Actor, promotion: Promotion, present: Present) -> 
             view, pipeline, version, promotion.target, policy=revision, requester=promotion.requested_by
         )
     said = approvers(view, promotion, own_work=policy.approvals == "solo")
-    others = [one.id for one in pending_for(view, actor) if one.id != promotion.id]
+    others = [one.id for one in pending_outlines(view, actor) if one.id != promotion.id]
     unreviewed = _label(view, promotion) is Label.UNREVIEWED
     return Review(
         promotion=promotion,
@@ -187,8 +187,9 @@ def _own_work(view: View, actor: Actor, promotion: Promotion) -> Iterable[str]:
         return
     people = {person.id: person for person in view.people.all()}
     me = people[actor.person].identity
-    pipeline, version = view.pipelines.get(promotion.pipeline_id), view.pipelines.version(promotion.version_id)
-    work = work_since(view, pipeline, version, promotion.target)
+    version = view.pipelines.version(promotion.version_id)
+    release = Release(pipeline_id=promotion.pipeline_id, version_id=version.id, target=promotion.target)
+    work = work_of(view, [release])[0]
     saved = {one.version_id for one in work.saved if me in contributor_identities([one], people)}
     if version.id in saved:
         yield "you wrote this version"

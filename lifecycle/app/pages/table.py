@@ -61,6 +61,11 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     ("POST", "/pipelines/{name}/delete"): LEAD,
     ("GET", "/pipelines/{name}/compare"): READ,
     ("GET", "/pipelines/{name}/compare/{before}/{after}"): READ,
+    # Promoting and deciding.
+    ("GET", "/pipelines/{name}/versions/{number}/promote/{target}"): READ,
+    ("POST", "/pipelines/{name}/versions/{number}/promote/{target}"): WRITE,
+    ("GET", "/approvals"): READ,
+    ("GET", "/approvals/pending"): READ,
     ("GET", "/approvals/{promotion_id}"): READ,
     ("GET", "/approvals/{promotion_id}/status"): READ,
     ("GET", "/approvals/{promotion_id}/decision"): READ,

@@ -26,6 +26,9 @@ _RELEASE = (
 _LIVING = (DeploymentRow.ended_at.is_(None),)
 _ACTIVE = by(DeploymentRow, "pipeline_id", "environment", where=_LIVING)
 _EVERYWHERE = by(DeploymentRow, "pipeline_id", where=_LIVING)
+_LIVE = select(
+    DeploymentRow.pipeline_id, DeploymentRow.environment, DeploymentRow.version_id, DeploymentRow.deployed_digest
+).where(*_LIVING)
 _END = changing(DeploymentRow, "id", where=_LIVING, sets=("ended_at", "ended_reason"))
 _HISTORY = by(DeploymentRow, "pipeline_id", order=(DeploymentRow.id,))
 _HISTORY_IN = by(DeploymentRow, "pipeline_id", "environment", order=(DeploymentRow.id,))
@@ -42,6 +45,11 @@ class Deployments:
 
     def active_everywhere(self, pipeline_id: int) -> tuple[Deployment, ...]:
         return self._tx.prepared_many(Deployment, _EVERYWHERE, pipeline_id=pipeline_id)
+
+    def everything_active(self) -> dict[tuple[int, Environment], tuple[int, str]]:
+        """By pipeline and environment what is active: the version's id and digest."""
+        rows = self._tx.prepared_tuples(_LIVE)
+        return {(row[0], Environment(row[1])): (row[2], row[3]) for row in rows}
 
     def of(self, environment: Environment, at: datetime | None = None) -> tuple[Deployment, ...]:
         """What is active in `environment` now, or was at `at`."""

@@ -136,6 +136,10 @@ class AuditLog:
             after = page[-1].sequence
             left = None if left is None else left - len(page)
 
+    def subjects(self, verb: str) -> frozenset[str]:
+        """Everything that `verb` was ever said of."""
+        return frozenset(self._tx.values(select(AuditRow.subject).where(AuditRow.verb == verb)))
+
     def search(
         self,
         *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import and_, bindparam, func, select, update
@@ -35,8 +35,12 @@ _NEWEST_DIGEST = (
 _PARENTS = (
     select(SavedRow.version_id, SavedRow.parent_id)
     .join(VersionRow, VersionRow.id == SavedRow.version_id)
-    .where(VersionRow.pipeline_id == bindparam("pipeline_id"), SavedRow.parent_id.is_not(None))
+    .where(
+        VersionRow.pipeline_id.in_(bindparam("pipeline_ids", expanding=True)),
+        SavedRow.parent_id.is_not(None),
+    )
 )
+_SPECS = select(VersionRow.digest, VersionRow.spec).where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
 _CONTRIBUTIONS = select(SavedRow.version_id, SavedRow.parent_id, SavedRow.person, SavedRow.acted_for).where(
     SavedRow.version_id.in_(bindparam("version_ids", expanding=True))
 )
@@ -174,15 +178,23 @@ class Pipelines:
         names = [column.key for column in _HEADS]
         return tuple(Version(spec="", **dict(zip(names, row, strict=True))) for row in rows)
 
-    def parents(self, pipeline_id: int) -> Mapping[int, frozenset[int]]:
-        """By version: every version that it was saved on."""
+    def specs(self, digests: Sequence[str]) -> dict[str, str]:
+        """The canonical text of these versions, by digest."""
+        found: dict[str, str] = {}
+        for start in range(0, len(digests), 500):
+            rows = self._tx.prepared_tuples(_SPECS, digests=list(digests[start : start + 500]))
+            found.update((row[0], row[1]) for row in rows)
+        return found
+
+    def parents(self, *pipeline_ids: int) -> Mapping[int, frozenset[int]]:
+        """By version of these pipelines: every version that it was saved on."""
         found: dict[int, set[int]] = {}
-        for version_id, parent_id in self._tx.prepared_tuples(_PARENTS, pipeline_id=pipeline_id):
+        for version_id, parent_id in self._tx.prepared_tuples(_PARENTS, pipeline_ids=sorted(pipeline_ids)):
             found.setdefault(version_id, set()).add(parent_id)
         return {version_id: frozenset(parents) for version_id, parents in found.items()}
 
     def contributions(self, version_ids: Iterable[int]) -> tuple[Contribution, ...]:
-        return self._tx.prepared_many(Contribution, _CONTRIBUTIONS, version_ids=list(version_ids))
+        return self._tx.prepared_many(Contribution, _CONTRIBUTIONS, version_ids=sorted(version_ids))
 
     def tables(self, version_id: int) -> tuple[str, ...]:
         """The sink tables of a version."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import bindparam, func, or_, select, update
@@ -17,6 +18,7 @@ _LAST = (PolicyRow.id.desc(),)
 _OF_ALL = by(PolicyRow, "environment", where=(PolicyRow.pipeline_id.is_(None),), order=_LAST, limit=1)
 _OF_ONE = by(PolicyRow, "environment", "pipeline_id", order=_LAST, limit=1)
 _BY_ID = by(PolicyRow, "id")
+_SOME = by(PolicyRow, where=(PolicyRow.id.in_(bindparam("ids", expanding=True)),))
 _HOLDING = by(
     HoldRow,
     "kind",
@@ -65,6 +67,11 @@ class Policies:
     def get(self, revision: int) -> PolicyRevision | None:
         """One revision, in force or not."""
         return self._tx.prepared(PolicyRevision, _BY_ID, id=revision)
+
+    def some(self, revisions: Iterable[int]) -> dict[int, PolicyRevision]:
+        """Revisions by their number, in force or not."""
+        found = self._tx.prepared_many(PolicyRevision, _SOME, ids=sorted(revisions))
+        return {one.id: one for one in found}
 
     def newest(self) -> tuple[PolicyRevision, ...]:
         """The newest revision of every scope that ever had one."""

@@ -10,9 +10,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
 
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.promotion import Change, Comment, Decision, Promotion, State, apply
+from lifecycle.domain.promotion import Ask, Change, Comment, Decision, Outline, Promotion, State, Verdict, apply
+from lifecycle.domain.version import Label
 from lifecycle.errors import Conflict, NotFound
-from lifecycle.store.tables import CommentRow, DecisionRow, JournalRow, PromotionRow
+from lifecycle.store.tables import (
+    CommentRow,
+    DecisionRow,
+    DeploymentRow,
+    JournalRow,
+    PipelineRow,
+    PromotionRow,
+    VersionRow,
+)
+from lifecycle.store.tables_people import PersonRow
 from lifecycle.store.tx import Tx, by, changing
 
 _NEW: dict[str, Any] = {"revision": 1, "outcome": "", "pinned": False}
@@ -22,6 +32,7 @@ _UNFINISHED = (*_OPEN, State.EXECUTING.value, State.FAILED.value)
 # Plans are read from their text: most requests are looked at more than once.
 _promotions = partial(by, PromotionRow, as_text=("plan",))
 _BY_ID = _promotions("id")
+_SOME = _promotions(where=(PromotionRow.id.in_(bindparam("ids", expanding=True)),), order=(PromotionRow.id,))
 _OPEN_FOR = _promotions("version_id", where=(PromotionRow.state.in_(_OPEN),), order=(PromotionRow.id,))
 _INTO = _promotions("pipeline_id", where=(PromotionRow.state.in_(_UNFINISHED),), order=(PromotionRow.id,))
 _OVER = [state.value for state in State if state.is_terminal]
@@ -31,6 +42,45 @@ _OVER_BUT_PINNED = _promotions(
 _OF_VERSIONS = _promotions(
     where=(PromotionRow.version_id.in_(bindparam("version_ids", expanding=True)),),
     order=(PromotionRow.id,),
+)
+_ASKS = (
+    select(PromotionRow.id, PromotionRow.version_id, PromotionRow.requested_by, PromotionRow.acted_for)
+    .where(PromotionRow.version_id.in_(bindparam("version_ids", expanding=True)))
+    .order_by(PromotionRow.id)
+)
+_APPROVERS = select(DecisionRow.promotion_id, DecisionRow.identity).where(
+    DecisionRow.promotion_id.in_(bindparam("promotion_ids", expanding=True)),
+    DecisionRow.verdict == Verdict.APPROVE.value,
+)
+_OUTLINES = (
+    select(
+        PromotionRow.id,
+        PromotionRow.pipeline_id,
+        PipelineRow.name.label("pipeline"),
+        PromotionRow.version_id,
+        VersionRow.number,
+        VersionRow.digest,
+        PromotionRow.plan["kind"].as_string().label("kind"),
+        PromotionRow.plan["source"].as_string().label("source"),
+        PromotionRow.target,
+        PromotionRow.state,
+        PromotionRow.policy_id,
+        PromotionRow.requested_by,
+        PersonRow.name.label("asked_by"),
+        PromotionRow.reason,
+        PromotionRow.requested_at,
+        PromotionRow.expires_at,
+        PromotionRow.finished_at,
+        PromotionRow.outcome,
+    )
+    .join(PipelineRow, PipelineRow.id == PromotionRow.pipeline_id)
+    .join(VersionRow, VersionRow.id == PromotionRow.version_id)
+    .outerjoin(PersonRow, PersonRow.id == PromotionRow.requested_by)
+    .order_by(PromotionRow.id.desc())
+)
+# As labelled, not as reviewed: the audit log says who looked at it later.
+_UNREVIEWED = _OUTLINES.where(
+    PromotionRow.id.in_(select(DeploymentRow.promotion_id).where(DeploymentRow.label == Label.UNREVIEWED.value))
 )
 _MOVES = ("revision", "state", "outcome", "approved_at", "finished_at", "executor", "lease_until")
 _CHANGE = changing(PromotionRow, "id", "revision", sets=_MOVES)
@@ -58,6 +108,10 @@ class Promotions:
         if found is None:
             raise NotFound(f"there is no request {promotion_id}; drls approvals list shows what there is")
         return found
+
+    def some(self, promotion_ids: Iterable[int]) -> tuple[Promotion, ...]:
+        """Those of these requests that there are, oldest first."""
+        return self._tx.prepared_many(Promotion, _SOME, ids=sorted(promotion_ids))
 
     def change(self, promotion: Promotion, change: Change) -> Promotion:
         """Applies `change`. Raises Conflict when the state forbids it or somebody was first."""
@@ -118,6 +172,43 @@ class Promotions:
         }
         given = {name: value for name, value in asked.items() if value is not None}
         return self._tx.prepared_many(Promotion, _listing(frozenset(given)), **given, limit=limit)
+
+    def asks(self, version_ids: Iterable[int]) -> tuple[Ask, ...]:
+        """Who asked for promotions of these versions, oldest first."""
+        return self._tx.prepared_many(Ask, _ASKS, version_ids=sorted(version_ids))
+
+    def approvers(self, promotion_ids: Iterable[int]) -> dict[int, frozenset[str]]:
+        """By request the identities of those who approved it."""
+        found: dict[int, set[str]] = {}
+        for promotion_id, identity in self._tx.prepared_tuples(_APPROVERS, promotion_ids=sorted(promotion_ids)):
+            found.setdefault(promotion_id, set()).add(identity)
+        return {promotion_id: frozenset(identities) for promotion_id, identities in found.items()}
+
+    def outlines(
+        self,
+        *,
+        states: Iterable[State],
+        target: Environment | None = None,
+        pipeline_ids: Collection[int] | None = None,
+        text: str = "",
+        before: int | None = None,
+        limit: int | None = None,
+    ) -> tuple[Outline, ...]:
+        """Requests as lists show them, newest first; `pipeline_ids` None: of all; `text` is in the pipeline's name."""
+        query = _OUTLINES.where(PromotionRow.state.in_([state.value for state in states]))
+        if target is not None:
+            query = query.where(PromotionRow.target == target.value)
+        if pipeline_ids is not None:
+            query = query.where(PromotionRow.pipeline_id.in_(sorted(pipeline_ids)))
+        if text:
+            query = query.where(PipelineRow.name.contains(text, autoescape=True))
+        if before is not None:
+            query = query.where(PromotionRow.id < before)
+        return self._tx.many(Outline, query if limit is None else query.limit(limit))
+
+    def unreviewed(self) -> tuple[Outline, ...]:
+        """What was ever released without an independent approval, newest first."""
+        return self._tx.prepared_many(Outline, _UNREVIEWED)
 
     def count_unfinished(self, only: Collection[int] | None = None) -> dict[Environment, int]:
         """How many requests into each environment are not over."""

@@ -51,7 +51,7 @@ def test_the_plan_is_shown_before_anybody_asks(visit: Open, life: Life) -> None:
     version = in_qa(life)
     page = visit("ada").page(TO_UAT)
     for shown in (
-        "replaces", "nothing is active there yet", "Needs 1 LeadDataEngineer or Admin", "expires 7 days",
+        "first release there", "Needs 1 LeadDataEngineer or Admin", "expires 7 days",
         "only production takes over data", "flights.daily", "flights_raw.flights", "checks0.some", "2 passed",
         "adam, lea, leo", "service accounts and agents never approve",
         "2 receipts of session 1 cover every table and every blocking check", "Ask for approval",

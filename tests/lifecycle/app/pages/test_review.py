@@ -217,17 +217,18 @@ def test_two_of_a_team_and_a_lead_are_counted_by_part(visit: Open, life: Life) -
     request = asked(life)
     eve = visit("eve")
     eve.post(url(request) + "/approve", plan_digest=request.plan_digest, reason="risk is fine")
+    assert "You approved. More approvals are needed." in unescape(eve.page(url(request)))
     status = unescape(eve.page(url(request) + "/status"))
     assert re.search(r"0 of 1</strong> LeadDataEngineer or Admin", status)
     assert re.search(r"1 of 1</strong> team risk.*eve", status)
     assert re.search(r"1 of 2</strong> team risk.*eve", status)
     assert 'Can still approve: <strong class="break">adam, lea, leo' in status
-    assert "You approved. More approvals are needed." in unescape(eve.page(url(request)))
 
 
 def test_both_reviewers_at_once_one_clear_line(visit: Open, life: Life) -> None:
     request = asked(life)
     lea, leo = visit("lea"), visit("leo")
+    _warm(request, lea, leo)
     sent = {"plan_digest": request.plan_digest, "reason": "no"}
     answers = together(
         lambda: lea.client.post(url(request) + "/approve", **_sent(lea, sent)),
@@ -247,6 +248,13 @@ def test_both_reviewers_at_once_one_clear_line(visit: Open, life: Life) -> None:
         assert "Approve this plan" not in visitor.page(url(request) + "/decision")
 
 
+def _warm(request: Promotion, *visitors: Visit) -> None:
+    """FastAPI builds what reads a form at its first use, and warns when two threads do so at once."""
+    for visitor in visitors:
+        for verb in ("approve", "reject"):
+            assert visitor.post(f"{url(request)}/{verb}", plan_digest="x", reason="r").status_code == 409
+
+
 def _sent(visitor: Visit, fields: dict[str, str]) -> dict[str, dict[str, str]]:
     return {"data": {FIELD: masked(visitor.session), "key": "k", **fields}, "headers": {"HX-Request": "true"}}
 
@@ -254,6 +262,7 @@ def _sent(visitor: Visit, fields: dict[str, str]) -> dict[str, dict[str, str]]:
 def test_two_approvals_at_once_execute_once(visit: Open, life: Life) -> None:
     request = asked(life)
     visitors = [visit("lea"), visit("leo")]
+    _warm(request, *visitors)
     answers = together(
         *(
             lambda one=one: one.client.post(

@@ -1,0 +1,126 @@
+"""Asking and deciding with real browsers: two people, a plan that moves, and the way to the next request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.run import CheckResult, InputRead
+from lifecycle.usecases.comment_promotion import comment_promotion
+from tests.browser.conftest import Server, accessible, picture
+from tests.lifecycle.life import PRODUCTION, QA, UAT, Life, make_spec
+
+pytestmark = [pytest.mark.browser]
+
+
+def quiet(page: Page) -> None:
+    """Nothing makes the page itself scroll sideways."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def run(life: Life, version, environment, name: str) -> None:
+    """A run whose receipts tell as much as a real one's."""
+    if life.plane.head(f"{name}_raw.flights", "main") is None:
+        life.plane.commit(f"{name}_raw.flights")
+    begun = life.begin(version, environment, name)
+    for number, table in enumerate((f"{name}.daily", f"{name}.late")):
+        checks = (
+            CheckResult(node=f"checks{number}", check="some", passed=True, observed="336776 rows"),
+            CheckResult(node=f"checks{number}", check="fresh", passed=number == 0, blocking=False, observed="26 h old"),
+        )
+        raw = f"{name}_raw.flights"
+        inputs = (InputRead(node="raw", name=raw, ref="main", snapshot=life.plane.head(raw, "main")),)
+        tools = {"spark": "4.1.4", "iceberg": "1.12.0", "drls": "0.1.0"}
+        work = {
+            "checks": checks,
+            "inputs": inputs,
+            "rows": 336_776,
+            "bytes": 41_231_112,
+            "seconds": 12.4,
+            "tools": tools,
+        }
+        life.publish(life.publishing(begun, table, environment, number, **work))
+    from lifecycle.usecases.start_run import finish_run
+    from tests.lifecycle.life import DAGSTER
+
+    finish_run(life.ctx, DAGSTER, begun, name)
+
+
+def asked(life: Life) -> Promotion:
+    """Version 2 of flights on its way into production, where version 1 is."""
+    first = life.save()
+    life.to_production(first)
+    second = life.save(make_spec(rows=2, description="Late flights per day, cancelled ones too"))
+    life.to_qa(second)
+    run(life, second, QA, "flights")
+    life.approve(life.ask(second, UAT))
+    run(life, second, UAT, "flights")
+    request = life.ask(second, PRODUCTION)
+    words = "Rows rise by **2 %**: cancelled flights count now.\n\n- see [the ticket](https://e.example/42)\n- `late` is unchanged"
+    comment_promotion(life.ctx, life.as_("ada"), request.id, words)
+    hotels = life.save(make_spec("hotels"), by="lea")
+    life.to_qa(hotels, "hotels", "lea")
+    life.run(hotels, QA, "hotels")
+    life.ask(hotels, UAT, by="lea", name="hotels")
+    return request
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_the_pages_of_a_request(server: Server, browse: Callable[..., Page], look: str) -> None:
+    request = asked(server.life)
+    lea = browse("lea", dark=look == "dark", phone=look == "phone")
+    for path, name in (
+        ("/approvals", "list"), (f"/approvals/{request.id}", "open"),
+        ("/pipelines/hotels/versions/1/promote/uat", "blocked"), ("/pipelines/hotels/versions/1/promote/qa", "done-already"),
+    ):  # fmt: skip
+        lea.goto(path)
+        expect(lea.locator("h1")).to_be_visible()
+        accessible(lea)
+        quiet(lea)
+        picture(lea, f"review-{name}-{look}")
+    lea.goto(f"/approvals/{request.id}")
+    expect(lea.get_by_text("Everything is as it was when it was planned.")).to_be_visible()
+    server.life.plane.commit("flights.daily")
+    comment_promotion(server.life.ctx, server.life.as_("ada"), request.id, "somebody wrote to production")
+    expect(lea.get_by_text("The plan is stale.")).to_be_visible()
+    expect(lea.get_by_role("cell", name="tables[flights.daily].base")).to_be_visible()
+    expect(lea.get_by_role("button", name="Approve this plan")).to_be_disabled()
+    accessible(lea)
+    quiet(lea)
+    picture(lea, f"review-stale-{look}")
+
+
+def test_two_people_ask_and_decide_and_go_on_to_the_next(server: Server, browse: Callable[..., Page]) -> None:
+    life = server.life
+    version = life.save()
+    life.to_qa(version)
+    life.run(version, QA)
+    ada, lea, leo = browse("ada"), browse("lea"), browse("leo")
+    ada.goto("/pipelines/flights/versions/1/promote/uat")
+    expect(ada.get_by_role("heading", name="Ready to ask")).to_be_visible()
+    picture(ada, "promote-ready-light")
+    ada.get_by_label("Reason").fill("cancelled flights count now")
+    ada.get_by_role("button", name="Ask for approval").click()
+    expect(ada.get_by_text("Asked for approval: request 2.")).to_be_visible()
+    expect(ada.locator("#decision")).to_contain_text("you asked for this promotion")
+    lea.goto("/approvals")
+    lea.get_by_role("link", name="flights v1").first.click()
+    leo.goto("/approvals/2")
+    leo.get_by_label("Remark").fill("still reading")
+    lea.get_by_label("Remark").fill("fine")
+    lea.get_by_role("button", name="Approve this plan").click()
+    expect(lea.get_by_text("You approved. Version 1 is active in uat.")).to_be_visible()
+    expect(lea.locator(".steps")).to_contain_text("version 1 is active in UAT")
+    picture(lea, "review-done-light")
+    # Leo keeps what he typed, sees what is so, and is told when he clicks all the same.
+    expect(leo.locator("#status")).to_contain_text("done")
+    expect(leo.get_by_text("This changed while you were writing.")).to_be_visible()
+    expect(leo.get_by_label("Remark")).to_have_value("still reading")
+    leo.get_by_role("button", name="Approve this plan").click()
+    expect(leo.get_by_role("alert")).to_contain_text("request 2 is done and takes no approval any more")
+    # Ada's page follows by itself.
+    expect(ada.locator("#status")).to_contain_text("done")
+    expect(ada.locator("#activity")).to_contain_text("finished the promotion")
