@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyiceberg.table import Table
 from pyiceberg.types import DoubleType, LongType, StringType
@@ -137,7 +137,8 @@ def check_statistics(diff: DataDiff, side: str, rows: Sequence[Row]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("keys", [(), ("id",), ("id", "part"), ("ratio",)], ids=str)
 @settings(
-    max_examples=10, deadline=None, database=None, derandomize=True,
+    # Each example writes real tables: one that fails is shown as it is, not made smaller for minutes.
+    phases=[Phase.generate], max_examples=25, deadline=None, database=None, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 @given(
@@ -154,9 +155,11 @@ def test_it_finds_what_one_row_at_a_time_finds(
     after = list(before)
     if deleted:
         gone = data.draw(st.integers(0, 6))
-        table.delete(f"id = {gone}")
+        # PyIceberg warns of a delete that finds nothing.
+        if any(row["id"] == gone for row in after):
+            table.delete(f"id = {gone}")
         after = [row for row in after if row["id"] != gone]
-    if kept:
+    if kept or not after:
         append(table, more)
         after = after + more
     else:
