@@ -155,6 +155,22 @@ def comment(request: int, text: str, key: str | None, as_json: bool) -> None:
     click.echo(f"Request {request}, {remark.person}: {remark.body}")
 
 
+@approvals.command()
+@request_argument
+@click.argument("table")
+@json_option
+def diff(request: int, table: str, as_json: bool) -> None:
+    """Show what a request changes in the data of a table: rows, columns, a few samples."""
+    from drls_dagster.cli.data_diff import print_comparison, wait_for
+
+    with lifecycle() as client:
+        found = wait_for(lambda again: client.promotions.data(request, table, again=again))
+    if as_json:
+        print_model(found)
+        return
+    print_comparison(found)
+
+
 def _print_end(request: Request, as_json: bool) -> None:
     if as_json:
         print_model(request)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from drls_dagster.lakehouse.diff.columns import (
 )
 from drls_dagster.lakehouse.diff.files import FilePlan, Files, plan_files, read_batches, sampled
 from drls_dagster.lakehouse.diff.rows import RowComparison
+from drls_dagster.lakehouse.diff.scratch import scratch
 from drls_dagster.lakehouse.diff.staging import Staging, opened
 from drls_dagster.lakehouse.diff.statistics import EXACT_VALUES, side_statistics
 from drls_dagster.lakehouse.diff.version import Version
@@ -52,9 +52,9 @@ def compare(
     old, new = before.schema or after.schema or Schema(), after.schema or before.schema or Schema()
     # A side that is not there has no columns of its own that could differ.
     columns = match(old, new, by_id=by_id or before.schema is None or after.schema is None)
-    with tempfile.TemporaryDirectory(prefix="drls-data-diff-") as folder, Watched(watch, limits.seconds) as watched:
+    with scratch() as folder, Watched(watch, limits.seconds) as watched:
         plan = plan_files(before.tasks(), after.tasks())
-        return _Comparison(table, before, after, columns, by_id, plan, keys, limits, watched).run(Path(folder), memory)
+        return _Comparison(table, before, after, columns, by_id, plan, keys, limits, watched).run(folder, memory)
 
 
 class _Comparison:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from drls_dagster.lifecycle_client.http.session import HttpSession
 from drls_dagster.lifecycle_client.interface import Promotions
@@ -19,6 +20,7 @@ from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Comment, Decision, Promotion, State, Verdict
 from lifecycle.errors import Conflict, Forbidden, NotFound
+from lifecycle.usecases.compare_data import DataComparison
 
 
 class HttpPromotions(Promotions):
@@ -124,6 +126,10 @@ class HttpPromotions(Promotions):
         path = f"/api/approvals/{request}/comments"
         said = self._session.call("POST", path, json={"body": body}, key=key).json()
         return remark(Comment.model_validate(said), self._session.person)
+
+    def data(self, request: int, table: str, *, again: bool = False) -> DataComparison:
+        path = f"/api/approvals/{request}/data/{quote(table, safe='')}"
+        return DataComparison.model_validate(self._session.get(path, again=str(again).lower()))
 
     def _post(self, path: str, body: dict[str, Any] | None, key: str | None) -> Request:
         return self._named(self._session.call("POST", path, json=body, key=key).json())

@@ -9,6 +9,7 @@ from drls_dagster.lifecycle_client.results import Remark, Request, RequestDetail
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import State, Verdict
+from lifecycle.usecases.compare_data import DataComparison
 
 
 class Promotions(ABC):
@@ -86,3 +87,7 @@ class Promotions(ABC):
     @abstractmethod
     def comment(self, request: int, body: str, *, key: str | None = None) -> Remark:
         """Adds a remark."""
+
+    @abstractmethod
+    def data(self, request: int, table: str, *, again: bool = False) -> DataComparison:
+        """What a request changes in a table, as far as it is computed; `again` begins one that failed anew."""

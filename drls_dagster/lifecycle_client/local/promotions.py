@@ -19,6 +19,7 @@ from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.comment_promotion import comment_promotion
+from lifecycle.usecases.compare_data import DataComparison, compare_data
 from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.pending import may_decide
@@ -142,6 +143,9 @@ class LocalPromotions(Promotions):
     def comment(self, request: int, body: str, *, key: str | None = None) -> Remark:
         actor = self._session.acting(TokenScope.WRITE)
         return remark(comment_promotion(self._ctx, actor, request, body, key=key), lambda _: actor.name)
+
+    def data(self, request: int, table: str, *, again: bool = False) -> DataComparison:
+        return compare_data(self._ctx, self._session.acting(TokenScope.READ), request, table, again=again)
 
     def _visible(self, view: View, actor: Actor, promotion: Promotion, role: Role, doing: str) -> None:
         require(view, actor, role, target_of(view, view.pipelines.get(promotion.pipeline_id)), doing)

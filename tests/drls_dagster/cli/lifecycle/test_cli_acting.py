@@ -69,6 +69,7 @@ LOOKS = {
     "pipeline list": READS, "pipeline show flights": READS, "pipeline diff flights@1 flights@1": READS,
     "pipeline export flights": READS, "promote flights --to qa --plan": READS,
     "env": READS, "policy list": READS, "policy show uat": READS, "approvals list": READS, "approvals show 2": READS,
+    "approvals diff 2 flights.daily": READS,
     "review list": READS, "drift list": READS, "user list": READS, "team list": READS, "token list": READS,
     "whoami": READS, "status": READS, "audit log": ADMIN_READS, "audit export {new}": ADMIN_READS, "audit verify": ADMIN_READS,
     "audit anchor {new}": ADMIN_READS,

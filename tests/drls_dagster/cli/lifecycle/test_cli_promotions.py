@@ -107,6 +107,22 @@ def test_show_has_the_plan_who_may_approve_and_what_was_said(shell: Shell) -> No
     assert "there is no request 99" in shell("approvals", "show", "99", fails=1).err
 
 
+def test_diff_shows_what_the_data_would_be(shell: Shell) -> None:
+    request = in_uat_soon(shell)
+    said = shell("approvals", "diff", str(request), "flights.daily", by="vic")
+    for text in (
+        "Evidence, not what goes live",
+        "before  uat: ",
+        "after   qa: ",
+        "+ 1 added",
+        "- 0 removed",
+        "Added rows:",
+    ):
+        assert text in said.out
+    assert shell("approvals", "diff", str(request), "flights.daily", "--json").json["diff"]["added"] == 1
+    assert f"request {request} has no table other.t" in shell("approvals", "diff", str(request), "other.t", fails=1).err
+
+
 def test_one_rejection_ends_a_request(shell: Shell) -> None:
     request = in_uat_soon(shell)
     shell("approvals", "reject", str(request), by="lea", fails=2)
