@@ -71,9 +71,8 @@ def test_d10_the_column_goes_with_the_version_that_wanted_it_and_v1_goes_on_in_a
     three = in_all_modes(life, "SELECT id, n FROM raw")
     life.promote(three, QA)
     assert sorted(life.reconciled().columns) == sorted(f"{life.named(mode)}.b" for mode in MODES)
-    assert {mode: [field.name for field in life.table(mode).schema().fields] for mode in MODES} == dict.fromkeys(
-        MODES, ["id", "n"]
-    )
+    for mode in MODES:
+        assert [field.name for field in life.table(mode).schema().fields] == ["id", "n"], mode
     life.file("a.csv", "id,n\n1,11\n2,20\n")
     life.works(PRODUCTION)
     assert {mode: life.on(mode, "main") for mode in MODES} == {
