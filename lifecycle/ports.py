@@ -124,6 +124,10 @@ class DataPlane(ABC):
         """
 
     @abstractmethod
+    def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
+        """Takes optional columns out of the real table, but for those that main has a value in; which went (D10)."""
+
+    @abstractmethod
     def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
         """Puts each table's branch of `environment` freshly on main (D9); returns where each starts."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,6 +24,7 @@ from lifecycle.usecases.grant_permit import Leave, Publish, grant_permit, record
 from lifecycle.usecases.may import may
 from lifecycle.usecases.settle_permits import settle_permits
 from lifecycle.usecases.start_run import finish_run
+from lifecycle.usecases.trial_columns import note_trial
 
 # A promotion that is moving this pipeline's refs goes first, and so does another permit within its lease.
 WAIT_SECONDS = 180.0
@@ -66,6 +67,10 @@ class Permitted:
         with self._ctx.store.read() as view:
             writes = view.pipelines.owners([table], but=self.admission.pipeline_id).get(table)
             return writes != owner and view.pipelines.find(owner) is not None
+
+    def tries(self, table: str, added: Sequence[str], columns: Sequence[str]) -> None:
+        run_id = self.admission.run_id
+        note_trial(self._ctx, self._actor, run_id, self.spec.name, table, added=added, columns=columns)
 
     @contextmanager
     def publishing(self, publication: Publication) -> Iterator[None]:

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse import refs, releases, separate, sessions
+from drls_dagster.lakehouse import refs, releases, separate, sessions, withdrawn
 from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
 from drls_dagster.lakehouse.catalog_config import resolve_catalog
 from drls_dagster.lakehouse.fingerprints import fingerprints
@@ -96,6 +96,10 @@ class IcebergDataPlane(DataPlane):
     def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
         with self._catalog() as catalog:
             return standings(catalog, self._ledger, _spec(spec), source.value, target.value)
+
+    def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
+        with self._catalog() as catalog:
+            return withdrawn.drop_columns(catalog, table, columns)
 
     def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
         with self._catalog() as catalog:

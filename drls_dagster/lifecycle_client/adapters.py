@@ -48,6 +48,9 @@ class NoDataPlane(DataPlane):
     def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
         _refuse(f"the positions in {source.value} and {target.value}")
 
+    def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
+        _refuse(f"the columns of {table}")
+
     def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
         _refuse(f"a fresh branch of {', '.join(tables)} for {environment.value}")
 

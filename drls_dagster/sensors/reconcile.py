@@ -36,6 +36,7 @@ def put_right(ctx: Context, settings: Settings) -> str:
     told = [
         f"{len(found.runs)} run(s) had ended" if found.runs else "",
         "; ".join(f"drift on {one.ref} of {one.table_name}" for one in found.drifts),
+        f"removed {', '.join(found.columns)} of withdrawn versions" if found.columns else "",
         f"dropped {len(cleared)} branch(es)" if cleared else "",
     ]
     return "; ".join(filter(None, told)) or "all is as it should be"

@@ -65,6 +65,10 @@ class Gate(Protocol):
         """Whether the pipeline `owner`, known to the lifecycle, writes `table` in no active version any more (D11)."""
         ...
 
+    def tries(self, table: str, added: Sequence[str], columns: Sequence[str]) -> None:
+        """Before a branch of the real `table` is written with `columns`, of which `added` are new in it (D10)."""
+        ...
+
     def publishing(self, publication: Publication) -> AbstractContextManager[None]:
         """Around the compare-and-set. Raises DrlsError where it must not happen."""
         ...

@@ -18,6 +18,7 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.columns import iceberg_schema
 from drls_dagster.lakehouse.earlier_layout import values_over_earlier_files
+from drls_dagster.lakehouse.evolution import compare
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
 from drls_dagster.lakehouse.prepare import OWNER, prepare_table, refuse_foreign, take_over
@@ -25,11 +26,12 @@ from drls_dagster.lakehouse.separate import find, load_if_exists, may_reshape
 from drls_dagster.ledger import Receipt
 from drls_dagster.steps.checks import CheckResult, evaluate, evidence_of
 from drls_dagster.steps.frames import Frames
-from drls_dagster.steps.run import FIRST, PipelineRun, Publication, Reads
+from drls_dagster.steps.run import FIRST, Gate, PipelineRun, Publication, Reads
 from drls_dagster.steps.write import WritePlan, write
 from lifecycle.spec import AnyCheck, SinkNode
 
 if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
@@ -109,6 +111,8 @@ def _once(
     frame = frames.frame(upstream, reads)
     schema = iceberg_schema(frame.schema.jsonValue())
     free = may_reshape(run.environment, location)
+    if not free and run.gate is not None:
+        _note_columns(run, run.gate, sink, location, schema)
     prepared = prepare_table(run.catalog, location, sink, schema, run.spec.name, free=free)
     table = prepared.table
     if prepared.rebuilt and run.window and not run.window.whole:
@@ -255,6 +259,13 @@ def _published_before(run: PipelineRun, sink: SinkNode, table: Table | None, hea
         if (told.get("drls.root_run"), told.get("drls.step"), told.get("drls.partitions")) == key:
             return snapshot
     return None
+
+
+def _note_columns(run: PipelineRun, gate: Gate, sink: SinkNode, location: TableLocation, frame: Schema) -> None:
+    """Tells the lifecycle, before the table gets them, which columns this environment adds to it (D10)."""
+    table = load_if_exists(run.catalog, location.identifier)
+    if table is not None:
+        gate.tries(sink.table, compare(table.schema(), frame).added, frame.column_names)
 
 
 def _audit(

@@ -1,4 +1,4 @@
-"""Reconcile: closes permits and runs that ended without saying so, and finds drift (L11, L15)."""
+"""Reconcile: closes permits and runs that ended without saying so, and finds drift (L11, L15, D10)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from lifecycle.usecases.context import Context
 from lifecycle.usecases.settle_permits import settle_permits
 from lifecycle.usecases.start_run import finish_admission
 from lifecycle.usecases.telling import tell
+from lifecycle.usecases.trial_columns import remove_withdrawn
 
 
 class Reconciled(Frozen):
-    """What was found: runs that were over, and new drift."""
+    """What was found: runs that were over, new drift, and columns of withdrawn versions (`table.column`), removed."""
 
     runs: tuple[str, ...] = ()
     drifts: tuple[Drift, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def reconcile(ctx: Context, actor: Actor) -> Reconciled:
     """Safe to call at any time, by several at once."""
     settle_permits(ctx, actor)
-    return Reconciled(runs=_end_runs(ctx, actor), drifts=_find_drift(ctx, actor))
+    runs = _end_runs(ctx, actor)
+    return Reconciled(runs=runs, drifts=_find_drift(ctx, actor), columns=remove_withdrawn(ctx, actor))
 
 
 def _end_runs(ctx: Context, actor: Actor) -> tuple[str, ...]:

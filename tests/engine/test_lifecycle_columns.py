@@ -59,6 +59,30 @@ def test_d10_v2_adds_a_column_in_qa_while_v1_goes_on_in_production_in_all_modes(
     assert {mode: life.on(mode, "main") for mode in MODES} == seen
 
 
+def test_d10_the_column_goes_with_the_version_that_wanted_it_and_v1_goes_on_in_all_modes(life: LifecycleLab) -> None:
+    life.file("a.csv", "id,n\n1,10\n")
+    one = in_all_modes(life, "SELECT * FROM raw")
+    life.deploy(one, UAT, PRODUCTION)
+    life.works(PRODUCTION)
+    life.promote(in_all_modes(life, "SELECT *, 'new' AS b FROM raw"), QA)
+    life.works(QA)
+    assert life.reconciled().columns == (), "the version is in QA"
+
+    three = in_all_modes(life, "SELECT id, n FROM raw")
+    life.promote(three, QA)
+    assert sorted(life.reconciled().columns) == sorted(f"{life.named(mode)}.b" for mode in MODES)
+    for mode in MODES:
+        assert [field.name for field in life.table(mode).schema().fields] == ["id", "n"], mode
+    life.file("a.csv", "id,n\n1,11\n2,20\n")
+    life.works(PRODUCTION)
+    assert {mode: life.on(mode, "main") for mode in MODES} == {
+        "append": [(1, 10), (1, 11), (2, 20)],
+        **{mode: [(1, 11), (2, 20)] for mode in MODES if mode != "append"},
+    }
+    life.works(QA)
+    assert life.reconciled().drifts == ()
+
+
 def shape(life: LifecycleLab, name: str) -> tuple[Any, ...]:
     """What a run on a branch must leave as it is."""
     found = life.table(name)

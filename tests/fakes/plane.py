@@ -161,6 +161,17 @@ class FakePlane(DataPlane):
             said = self._said(sql, "positions")
             return [PositionPlan.model_validate(one) for one in said] if isinstance(said, list) else []
 
+    def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
+        """`columns:<table>` says which there are, `values:<table>` which of them main has values in."""
+        with self._tx() as sql:
+            there, full = self._said(sql, f"columns:{table}") or [], self._said(sql, f"values:{table}") or []
+            assert isinstance(there, list)
+            assert isinstance(full, list)
+            gone = [column for column in there if column in columns and column not in full]
+            left = json.dumps([column for column in there if column not in gone])
+            sql.execute("REPLACE INTO said VALUES (?, ?)", (f"columns:{table}", left))
+            return gone
+
     def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
         bases: dict[str, int | None] = {}
         with self._tx() as sql:
