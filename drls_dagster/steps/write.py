@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql.readwriter import DataFrameWriterV2
 
 _CONF = "spark.sql.iceberg.snapshot-property."
+_LOOK_FIRST = "spark.sql.optimizer.runtime.rowLevelOperationGroupFilter.enabled"
 
 
 @dataclass(frozen=True)
@@ -203,13 +204,17 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
     if changes:
         merge = merge.whenMatched().update(changes)
     merge = merge.whenNotMatched().insert(values)
-    for key, value in plan.summary.items():
-        spark.conf.set(_CONF + key, value)
+    settings = {_CONF + key: value for key, value in plan.summary.items()}
+    if plan.window is not None and plan.window.whole:
+        # Spark would compute the result twice, the first time to find the files that it changes: here all of them.
+        settings[_LOOK_FIRST] = "false"
+    for key, value in settings.items():
+        spark.conf.set(key, value)
     try:
         merge.merge()
     finally:
-        for key in plan.summary:
-            spark.conf.unset(_CONF + key)
+        for key in settings:
+            spark.conf.unset(key)
 
 
 def quoted(name: str) -> str:
