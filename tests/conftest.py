@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from drls_dagster import settings
 from drls_dagster.engine import client
@@ -36,9 +37,9 @@ def no_power_failure() -> Iterator[None]:
     Of the store, of Dagster's storage (a run of twelve partitions commits a thousand times), catalog and ledger.
     """
     given, store_engine.SYNCHRONOUS = store_engine.SYNCHRONOUS, "OFF"
-    sa.event.listen(sa.Engine, "connect", _need_not_wait)
+    event.listen(sa.Engine, "connect", _need_not_wait)
     yield
-    sa.event.remove(sa.Engine, "connect", _need_not_wait)
+    event.remove(sa.Engine, "connect", _need_not_wait)
     store_engine.SYNCHRONOUS = given
 
 
