@@ -133,6 +133,7 @@ def _once(
             window=run.window,
             whole=prepared.rebuilt,
             summary=_summary(run, sink, reads),
+            target_bytes=_bytes(table, start),
             over_earlier=values_over_earlier_files(table, start) if sink.mode == "overwrite_partitions" else (),
         )
         with frames.reading(upstream, reads):
@@ -278,6 +279,11 @@ def _audit(
     view = f"drls_audit_{sink.id}_{candidate.snapshot_id}"
     written.createOrReplaceTempView(view)
     return evaluate(spark, written, sink.id, checks, view, lambda sql: arguments_of(run, sql))
+
+
+def _bytes(table: Table, snapshot_id: int | None) -> float:
+    snapshot = table.snapshot_by_id(snapshot_id) if snapshot_id is not None else None
+    return float(refs.summary(snapshot).get("total-files-size", "inf")) if snapshot is not None else 0
 
 
 def _positions(reads: Reads) -> dict[str, int]:
