@@ -14,14 +14,10 @@ from typing import Any
 from benchmarks.exchange_data import COLUMNS, checksum, driver_memory
 from benchmarks.lab import serve
 from drls_dagster.engine.conf import spark_conf
+from drls_dagster.engine.driver import memory_bytes
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.settings import load_settings
-
-# from_spark copies whole partitions on the executor's heap: with the engine's default of 1 GB it ends in an
-# OutOfMemoryError at 240 MB.
-EXECUTOR_MEMORY = "3g"
-OBJECT_STORE = 2 * 2**30  # bytes; the engine's default is a quarter of it: RayDP's side shall not have to spill
 
 
 def main() -> None:
@@ -40,13 +36,18 @@ def main() -> None:
     import raydp
     from raydp.spark.dataset import release_spark_recoverable
 
-    ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE, log_to_driver=False)
+    engine = settings.engine
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        object_store_memory=memory_bytes(engine.object_store_memory),
+        log_to_driver=False,
+    )
     conf = spark_conf(settings, ensure_jars(settings), 0)
     conf = {name: value for name, value in conf.items() if name != "spark.plugins" and ".connect." not in name}
-    engine = settings.engine
     # Without fault_tolerant_mode from_spark refuses.
     spark = raydp.init_spark(
-        "bench", engine.executors, engine.cores, EXECUTOR_MEMORY, fault_tolerant_mode=True, configs=conf
+        "bench", engine.executors, engine.cores, engine.memory, fault_tolerant_mode=True, configs=conf
     )
     spark.read.parquet(source).selectExpr(*(f"sum({name})" for name in COLUMNS)).collect()
 

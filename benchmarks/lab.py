@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,22 @@ class Lab:
     def stop_engine(self) -> None:
         self._fetch_jars()
         client.stop(self.settings, force=True)
+
+    @contextlib.contextmanager
+    def sized(self, **engine: str) -> Iterator[None]:
+        """Engines of these settings for as long as it lasts, workers know them too; what runs is ended at both ends."""
+        self.stop_engine()
+        before = self.settings
+        variables = {f"DRLS_ENGINE__{name.upper()}": value for name, value in engine.items()}
+        os.environ.update(variables)
+        self.settings = before.model_copy(update={"engine": before.engine.model_copy(update=engine)})
+        try:
+            yield
+        finally:
+            self.stop_engine()
+            for name in variables:
+                del os.environ[name]
+            self.settings = before
 
     def worker(self, module: str, *arguments: object) -> Worker:
         """A helper process, ended with the lab at the latest."""

@@ -194,11 +194,13 @@ def launch(
     import uuid
 
     import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
     from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
     from drls_dagster.assets.compile import compile_pipeline
     from drls_dagster.assets.keys import node_key
     from drls_dagster.assets.scope import parameters_key
+    from drls_dagster.orchestrator.event_log import batching
     from drls_dagster.orchestrator.instance import make_storage
 
     spec = loaded.spec
@@ -223,7 +225,7 @@ def launch(
         config["resources"] = {parameters_key(spec): {"config": dict(parameters)}}
     started = time.monotonic()
     make_storage(settings)
-    with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
+    with dg.DagsterInstance.from_ref(batching(InstanceRef.from_dir(str(dagster_home(settings))))) as instance:
         follower = _Follower(outcome, {key.to_python_identifier(): name for name, key in keys.items()}, changed)
         instance.add_event_listener(outcome.run_id, follower)
         with _quiet():

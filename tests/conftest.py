@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
 
 from drls_dagster import settings
 from drls_dagster.engine import client
@@ -29,10 +32,20 @@ def drls_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_power_failure() -> Iterator[None]:
-    """SQLite need not wait for the disk: tests kill processes, and that loses nothing; none cuts the power."""
+    """SQLite need not wait for the disk: tests kill processes, and that loses nothing; none cuts the power.
+
+    Of the store, of Dagster's storage (a run of twelve partitions commits a thousand times), catalog and ledger.
+    """
     given, store_engine.SYNCHRONOUS = store_engine.SYNCHRONOUS, "OFF"
+    event.listen(sa.Engine, "connect", _need_not_wait)
     yield
+    event.remove(sa.Engine, "connect", _need_not_wait)
     store_engine.SYNCHRONOUS = given
+
+
+def _need_not_wait(connection: object, _: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture(scope="session")

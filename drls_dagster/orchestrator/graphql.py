@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
-
 from drls_dagster.up.state import UpState
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import Refused
@@ -43,6 +41,8 @@ def ask_reload(up: UpState, environment: Environment) -> bool:
 
     Not Dagster's own mutation: that answers only after the reload, and reloads twice when asked twice.
     """
+    import httpx
+
     try:
         answer = httpx.post(
             f"{up.url}/push/reload/{environment.value}", headers=_token(up), timeout=RELOAD_SECONDS, trust_env=False
@@ -87,6 +87,8 @@ def _last_partition(job: dict[str, Any]) -> list[str]:
 
 
 def _ask(up: UpState, where: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+    import httpx
+
     try:
         answer = httpx.post(
             f"{up.url}/dagster/graphql",

@@ -1,8 +1,9 @@
-"""Checks of monitors, evaluated on a frame: one Spark job for all that aggregate, one for each SQL check."""
+"""Checks of monitors, evaluated on a frame: one Spark job for all that aggregate, beside it one for each SQL check."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from lifecycle.spec import AcceptedValues, AnyCheck, Freshness, NotNull, Pipelin
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
     from pyspark.sql.connect.session import SparkSession
+
+AT_ONCE = 4  # SQL checks beside the aggregates
 
 
 @dataclass(frozen=True)
@@ -64,17 +67,23 @@ def evaluate(
         measure = _measure(check, frame)
         if measure is not None:
             measures[name] = measure
-    row: Mapping[str, Any] = {}
-    if measures:
-        aliased = [measure.alias(f"m{number}") for number, measure in enumerate(measures.values())]
-        values = frame.agg(f.count(f.lit(1)).alias("rows"), *aliased).collect()[0]
-        row = {name: values[f"m{number}"] for number, name in enumerate(measures)}
-    return [
-        _sql_result(spark, node, name, check, view, arguments)
-        if isinstance(check, SqlCheck)
-        else _result(name, check, row[name])
-        for name, check in checks
-    ]
+    # Each waits for Spark most of the time, so that they may as well wait together.
+    pool = ThreadPoolExecutor(max_workers=AT_ONCE)
+    try:
+        asked = {
+            name: pool.submit(_sql_result, spark, node, name, check, view, arguments)
+            for name, check in checks
+            if isinstance(check, SqlCheck)
+        }
+        row: Mapping[str, Any] = {}
+        if measures:
+            aliased = [measure.alias(f"m{number}") for number, measure in enumerate(measures.values())]
+            values = frame.agg(f.count(f.lit(1)).alias("rows"), *aliased).collect()[0]
+            row = {name: values[f"m{number}"] for number, name in enumerate(measures)}
+        return [asked[name].result() if name in asked else _result(name, check, row[name]) for name, check in checks]
+    finally:
+        # Nobody waits here for a query whose answer is not wanted any more; it ends with the session.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def named_columns(check: AnyCheck) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pyspark.sql.readwriter import DataFrameWriterV2
 
 _CONF = "spark.sql.iceberg.snapshot-property."
+_LOOK_FIRST = "spark.sql.optimizer.runtime.rowLevelOperationGroupFilter.enabled"
+SMALL_BYTES = 64 * 2**20  # written again as a whole within a second or two
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class WritePlan:
     window: Window | None
     whole: bool  # the table is rebuilt: everything in it is replaced
     summary: Mapping[str, str]
+    target_bytes: float = 0  # of the table's files before the write; infinite where nobody has counted them
     over_earlier: Sequence[PartitionValue] = ()  # the partition fields, where files lie in an earlier partitioning
 
     @property
@@ -203,13 +206,17 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
     if changes:
         merge = merge.whenMatched().update(changes)
     merge = merge.whenNotMatched().insert(values)
-    for key, value in plan.summary.items():
-        spark.conf.set(_CONF + key, value)
+    settings = {_CONF + key: value for key, value in plan.summary.items()}
+    if plan.window is not None and plan.window.whole and plan.target_bytes <= SMALL_BYTES:
+        # Spark would compute the result twice, the first time to find the files that it changes: here mostly all.
+        settings[_LOOK_FIRST] = "false"
+    for key, value in settings.items():
+        spark.conf.set(key, value)
     try:
         merge.merge()
     finally:
-        for key in plan.summary:
-            spark.conf.unset(_CONF + key)
+        for key in settings:
+            spark.conf.unset(key)
 
 
 def quoted(name: str) -> str:

@@ -19,6 +19,15 @@ from tests.lifecycle.life import Life
 from tests.postgres_server import PostgresServer, running_postgres
 
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.tables)
+
+
 @pytest.fixture
 def lake(drls_home: Path) -> LakePlane:
     return LakePlane(load_settings(drls_home))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from lab import Lab, files, on, sink, sql
 
 from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.refs import summary
 from drls_dagster.steps.window import Window
 
 DAILY = {"kind": "daily", "start": "2024-01-01", "end": "2024-01-06", "column": "day"}
@@ -68,6 +70,26 @@ def test_d6_daily_windows_in_monthly_partitions_replace_their_own_rows_only(lab:
         lab.prepare(whole, window=day_window(day, day)).sink("out")
     lab.prepare(daily(lab), window=day_window(1, 5)).sink("out")
     assert lab.rows("single") == lab.rows("out") == on_days((1, 10), (3, 30))
+
+
+def test_a_merge_of_all_partitions_changes_adds_and_keeps_the_rows_of_a_merge_of_some(lab: Lab) -> None:
+    text = lab.pipeline(
+        files("raw", lab.path("*.csv"), day="date", n="int"),
+        sql("part", FILTER),
+        sink("out", lab.named("out"), "merge", keys=["day"], partition_by=["day"]),
+        flow="raw>part>out",
+        partitions=DAILY,
+    )
+    write(lab, (1, 1), (2, 2), (3, 3))
+    lab.prepare(text, window=replace(day_window(1, 5), whole=True)).sink("out")
+    write(lab, (2, 20), (4, 40))
+    done = lab.prepare(text, window=replace(day_window(1, 5), whole=True)).sink("out")
+    assert lab.rows("out") == on_days((1, 1), (2, 20), (3, 3), (4, 40))
+    assert summary(done.snapshot)["drls.step"] == "out"
+
+    write(lab, (1, 10), (5, 50))
+    lab.prepare(text, window=day_window(5, 5)).sink("out")
+    assert lab.rows("out") == on_days((1, 1), (2, 20), (3, 3), (4, 40), (5, 50))
 
 
 @pytest.mark.parametrize("row", ["2024-01-03,3", ",9"], ids=["another day", "null"])
