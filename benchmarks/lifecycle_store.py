@@ -82,6 +82,9 @@ class StillPlane(DataPlane):
     def move(self, move: Move, environment: Environment) -> MoveResult:
         return MoveResult.MOVED
 
+    def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
+        return ()
+
     def undo(self, move: Move, environment: Environment) -> bool:
         return True
 

@@ -62,8 +62,6 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     ("GET", "/pipelines/{name}/compare"): READ,
     ("GET", "/pipelines/{name}/compare/{before}/{after}"): READ,
     # Promoting and deciding.
-    ("GET", "/pipelines/{name}/versions/{number}/promote/{target}"): READ,
-    ("POST", "/pipelines/{name}/versions/{number}/promote/{target}"): WRITE,
     ("GET", "/approvals"): READ,
     ("GET", "/approvals/pending"): READ,
     ("GET", "/approvals/{promotion_id}"): READ,
