@@ -23,6 +23,7 @@ from benchmarks.report import Line, machine, show, write_json
 NAMES = (
     "help",
     "lifecycle",
+    "pages",
     "promotion",
     "gate",
     "warm_step",

@@ -14,6 +14,7 @@ from sqlalchemy import insert
 
 from lifecycle.audit.keys import load_signing_key
 from lifecycle.domain.credentials import TokenKind, TokenScope
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor, WayIn, system_actor
 from lifecycle.domain.plan import PositionPlan
@@ -83,6 +84,11 @@ class StillPlane(DataPlane):
 
     def undo(self, move: Move, environment: Environment) -> bool:
         return True
+
+    def compare(
+        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+    ) -> DataDiff:
+        raise NotImplementedError("nobody looks at the data here")
 
 
 class Nobody(Orchestrator):

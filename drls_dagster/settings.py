@@ -10,12 +10,15 @@ import os
 import tomllib
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from drls_dagster.errors import UsageError
+
+if TYPE_CHECKING:
+    from lifecycle.domain.data_diff import DiffLimits
 
 CatalogType = Literal["sql", "rest", "hive", "glue", "nessie", "polaris"]
 
@@ -94,6 +97,21 @@ class NotifySettings(_Section):
     smtp_starttls: bool = True
 
 
+class DataDiffSettings(_Section):
+    """What comparing the data of two snapshots may cost the server; above the limits of a side, rows are sampled."""
+
+    rows: int = Field(default=2_000_000, ge=1_000, description="Rows of a side that are compared")
+    megabytes: int = Field(default=500, ge=1, description="Data files of a side that are compared")
+    seconds: float = Field(default=600, gt=0, description="A comparison that takes longer is ended")
+    memory: str = Field(default="1GB", pattern=r"^[1-9][0-9]*[MG]B$", description="Of DuckDB; more goes to disk")
+
+    @property
+    def limits(self) -> DiffLimits:
+        from lifecycle.domain.data_diff import DiffLimits
+
+        return DiffLimits(rows=self.rows, bytes=self.megabytes * 1_000_000, seconds=self.seconds)
+
+
 class EnvironmentSettings(_Section):
     """What differs from one environment to the next."""
 
@@ -138,6 +156,7 @@ class Settings(BaseSettings):
     lifecycle: LifecycleSettings = LifecycleSettings()
     web: WebSettings = WebSettings()
     notify: NotifySettings = NotifySettings()
+    data_diff: DataDiffSettings = DataDiffSettings()
     oidc: OidcSettings | None = None
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
 

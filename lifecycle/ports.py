@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import PositionPlan
@@ -146,6 +147,16 @@ class DataPlane(ABC):
         when the ref is not moved afterwards, False when others wrote on top of it since.
         """
 
+    @abstractmethod
+    def compare(
+        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+    ) -> DataDiff:
+        """What differs between two snapshots of `table`; reads data, which may take minutes, and changes nothing.
+
+        `keys` are columns that say which row of one side is which of the other. Raises LifecycleError for a
+        snapshot that expired, for data that cannot be read, and the one that `watch` raises to end it.
+        """
+
 
 class RunState(StrEnum):
     """What the orchestrator knows of a run; UNKNOWN: it has never heard of it, or forgot it."""
@@ -164,7 +175,7 @@ class Orchestrator(ABC):
 
     @abstractmethod
     def deployments_changed(self, environment: Environment) -> None:
-        """What is active in `environment` is another than before."""
+        """What is active in `environment`, or by policy starts there by itself, is another than before."""
 
     @abstractmethod
     def launch(self, environment: Environment, pipeline: str, reason: str) -> None:

@@ -11,6 +11,7 @@ from drls_dagster.assets.nodes import Compiling, checks_of, sink_asset, source_c
 from drls_dagster.assets.schedules import schedules_of
 from drls_dagster.assets.scope import ICEBERG, LIFECYCLE, SPARK, parameters_key, parameters_resource
 from drls_dagster.errors import UsageError
+from drls_dagster.resources.fixed import fixed
 from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
 from drls_dagster.resources.spark_on_ray import SparkOnRay
@@ -109,4 +110,5 @@ def compile_pipeline(
 @lru_cache
 def _resources(home: str) -> Mapping[str, object]:
     """One object of each for a home: Dagster merges definitions only where they name the same one."""
-    return {SPARK: SparkOnRay(home=home), ICEBERG: Iceberg(home=home), LIFECYCLE: Lifecycle(home=home)}
+    made = {SPARK: SparkOnRay(home=home), ICEBERG: Iceberg(home=home), LIFECYCLE: Lifecycle(home=home)}
+    return {name: fixed(resource) for name, resource in made.items()}

@@ -17,8 +17,6 @@ from drls_dagster.errors import DrlsError, UsageError
 if TYPE_CHECKING:
     from lifecycle.audit import Entry, Head, Verdict
 
-_KIND = "drls-audit"
-
 
 @click.group()
 def audit() -> None:
@@ -94,13 +92,14 @@ def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], 
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def export(file: Path) -> None:
     """Write the whole log to FILE, an entry per line after the signed head."""
+    from lifecycle.audit import export_lines
+
     with lifecycle() as client, client.audit.whole() as whole, _new(file).open("x") as out:
-        out.write(json.dumps({"kind": _KIND, "head": whole.head.model_dump(mode="json")}) + "\n")
-        count = 0
-        for entry in whole.entries:
-            out.write(entry.model_dump_json() + "\n")
-            count += 1
-    click.echo(f"{count} entries are in {file}.")
+        lines = 0
+        for line in export_lines(whole.head, whole.entries):
+            out.write(line)
+            lines += 1
+    click.echo(f"{lines - 1} entries are in {file}.")
 
 
 @audit.command()
@@ -108,12 +107,14 @@ def export(file: Path) -> None:
 @json_option
 def anchor(file: Path, as_json: bool) -> None:
     """Add the signed head to FILE. Keep that file where the owner of the store cannot write."""
+    from lifecycle.audit import anchor_line
+
     with lifecycle() as client:
         key = client.audit.public_key()
         with client.audit.whole() as whole:
             head = whole.head
     with file.open("a") as out:
-        out.write(json.dumps({"head": head.model_dump(mode="json"), "key": key}) + "\n")
+        out.write(anchor_line(head, key) + "\n")
     if as_json:
         print_model(head)
         return
@@ -145,9 +146,10 @@ def _read_anchors(file: Path) -> list[tuple[Head, str]]:
 
 def _read_head(file: Path, lines: Iterator[str]) -> Head:
     from lifecycle.audit import Head
+    from lifecycle.audit.export import KIND
 
     first = _json(file, 1, next(lines, ""))
-    if first.get("kind") != _KIND:
+    if first.get("kind") != KIND:
         raise UsageError(f"{file} is no exported audit log; `drls audit export` writes one")
     return Head.model_validate(first["head"])
 

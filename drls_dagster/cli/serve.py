@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import TYPE_CHECKING
 
 import click
@@ -12,8 +14,6 @@ from drls_dagster.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from lifecycle.app.openid import OpenIdSettings
-
-SWITCH_SECONDS = 0.0005
 
 
 def openid(settings: Settings) -> OpenIdSettings | None:
@@ -44,26 +44,43 @@ def openid(settings: Settings) -> OpenIdSettings | None:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65_535))
-def serve(host: str, port: int) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="How many processes answer.  [default: 2, or 1 where there is one processor]",
+)
+def serve(host: str, port: int, workers: int | None) -> None:
     """Serve the approvals app and REST over the store here until Ctrl-C; /api/openapi.json describes it.
 
     It speaks HTTP: put a proxy that speaks TLS in front of it before others use it over a network.
     """
-    import sys
-
-    import uvicorn
-
     from drls_dagster.lifecycle_client.opening import open_context
+    from drls_dagster.serving.supervisor import Supervisor
+    from drls_dagster.serving.worker import serve_connections
     from lifecycle.app.site import create_site
 
     settings = load_settings()
     provider = openid(settings)
-    context = open_context(settings, adapters(), lambda started: welcome(settings, started))
-    app = create_site(context, provider)
-    # Requests are short: one that is being answered must not keep the others waiting for 5 ms at each step.
-    sys.setswitchinterval(SWITCH_SECONDS)
-    click.echo(f"DRLS is at http://{host}:{port}", err=True)
-    try:
-        uvicorn.run(app, host=host, port=port, log_level="warning", lifespan="off", ws="none")
-    finally:
+    given = adapters()
+
+    def work(channel: socket.socket) -> None:
+        context = open_context(settings, given, lambda started: welcome(settings, started))
+        serve_connections(create_site(context, provider), channel)
         context.store.close()
+
+    # Makes the store where there is none, and says what is wrong with it; connections do not survive a fork.
+    open_context(settings, given, lambda started: welcome(settings, started)).store.close()
+    with _listen(host, port) as listening:
+        click.echo(f"DRLS is at http://{host}:{port}", err=True)
+        count = workers or min(2, os.cpu_count() or 1)
+        Supervisor(listening, count, work, lambda line: click.echo(line, err=True)).run()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Raises UsageError where nobody can listen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise UsageError(f"cannot listen on {host}:{port} ({why}); choose others with --host and --port") from None

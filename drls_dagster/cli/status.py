@@ -11,6 +11,7 @@ from drls_dagster.cli.options import environment_type, short_time
 from drls_dagster.cli.output import json_option, print_json, print_table
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.environment import Environment
+from lifecycle.usecases.loaded import DRAFT
 
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client.results import Active, DriftInfo
@@ -73,7 +74,8 @@ def status(environment: Environment | None, as_json: bool) -> None:
 
 def _row(one: Active, run: LastRun | None, loaded: Any, drifts: list[DriftInfo]) -> dict[str, Any]:
     found = [f"{drift.ref} of {drift.table} was written by others (drift {drift.id})" for drift in drifts]
-    if loaded is not None and loaded.get(one.pipeline) != one.digest:
+    # An unsaved file is loaded in its author's development on purpose.
+    if loaded is not None and loaded.get(one.pipeline) not in (one.digest, DRAFT):
         found.append("another version is loaded" if one.pipeline in loaded else "it is not loaded")
     return {
         "environment": one.environment.value,

@@ -32,11 +32,14 @@ def load_environment(environment: str, settings: Settings) -> dg.Definitions:
     pins, only = pinned(environment), pipelines_of_this_run()
     loaded = load_deployed(environment, settings, pins=pins, only=only)
     pin(environment, pins or {one.name: digest(one.spec) for one in loaded if one.spec is not None})
-    definitions = build_location(loaded, environment, settings, starting=_starting(settings, environment, loaded))
+    starting = _starting(settings, environment, loaded)
+    definitions = build_location(loaded, environment, settings, starting=starting)
     if only is not None:
         return definitions
     specs = [one.spec for one in loaded if one.spec is not None and one.release is not None]
-    return dg.Definitions.merge(definitions, dg.Definitions(sensors=sensors_of(environment, settings, specs)))
+    drafts = [one.name for one in loaded if one.spec is not None and one.release is None]
+    sensors = sensors_of(environment, settings, specs, drafts=drafts, starting=starting)
+    return dg.Definitions.merge(definitions, dg.Definitions(sensors=sensors))
 
 
 def load_files(path: Path, environment: str, settings: Settings) -> dg.Definitions:

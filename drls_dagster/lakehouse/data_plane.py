@@ -18,6 +18,7 @@ from drls_dagster.lakehouse.naming import MAIN, is_environments_own, table_locat
 from drls_dagster.lakehouse.standing import standings
 from drls_dagster.ledger import Ledger
 from drls_dagster.settings import Settings
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.errors import LifecycleError
@@ -33,6 +34,13 @@ class CatalogFailed(LifecycleError):
 
     status = 503
     code = "catalog"
+
+
+class CannotCompare(LifecycleError):
+    """Data of a snapshot cannot be read or compared; one line, without credentials."""
+
+    status = 503
+    code = "data"
 
 
 class IcebergDataPlane(DataPlane):
@@ -108,6 +116,23 @@ class IcebergDataPlane(DataPlane):
     def undo(self, move: Move, environment: Environment) -> bool:
         with self._catalog() as catalog:
             return releases.undo(catalog, separate.locate(catalog, environment.value, move.table).identifier, move)
+
+    def compare(
+        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+    ) -> DataDiff:
+        # DuckDB is loaded by whoever compares, not by every run.
+        from drls_dagster.lakehouse import diff
+
+        with self._catalog() as catalog:
+            old, new = (diff.find_version(catalog, table, side) for side in (before, after))
+        try:
+            return diff.compare(table, old, new, keys, limits, watch, memory=self._settings.data_diff.memory)
+        except LifecycleError:
+            raise
+        except Exception as error:  # DuckDB, Arrow, each storage: all have errors of their own
+            reason = " ".join(str(error).split()) or type(error).__name__
+            clean = resolve_catalog(self._settings).without_secrets(reason)
+            raise CannotCompare(f"the two snapshots of {table} cannot be compared: {clean[:500]}") from error
 
     @contextmanager
     def _catalog(self) -> Iterator[Catalog]:

@@ -40,7 +40,7 @@ def pin(catalog: Catalog, environment: str, name: str, snapshot: int, tag: str) 
     """Keeps `snapshot` under `tag` in whichever table of the environment has it. Raises DrlsError where none has."""
 
     def attempt() -> None:
-        for table in _tables(catalog, environment, name):
+        for table in tables_of(catalog, environment, name):
             if table.snapshot_by_id(snapshot) is not None:
                 tagged = refs.head(table, tag)
                 if tagged != snapshot:
@@ -55,7 +55,7 @@ def unpin(catalog: Catalog, environment: str, name: str, tag: str) -> None:
     """Takes `tag` away from the environment's tables; nothing where it is not there."""
 
     def attempt() -> None:
-        for table in _tables(catalog, environment, name):
+        for table in tables_of(catalog, environment, name):
             tagged = refs.head(table, tag)
             if tagged is not None:
                 _commit(catalog, table, [refs.ref_is(tag, tagged)], refs.remove_ref(tag))
@@ -63,7 +63,7 @@ def unpin(catalog: Catalog, environment: str, name: str, tag: str) -> None:
     commit_with_retry(attempt, what=f"tag {tag} of {name}")
 
 
-def _tables(catalog: Catalog, environment: str, name: str) -> list[Table]:
+def tables_of(catalog: Catalog, environment: str, name: str) -> list[Table]:
     """The real table and the separate one, as far as they exist: a version may have gone from one to the other."""
     locations = (table_location(environment, name), separate_location(environment, name))
     found = (separate.load_if_exists(catalog, one.identifier) for one in locations if one is not None)

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from argon2 import PasswordHasher
 
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.errors import Refused
@@ -61,6 +62,11 @@ class NoDataPlane(DataPlane):
 
     def undo(self, move: Move, environment: Environment) -> bool:
         _refuse(f"moving {move.ref} of {move.table}")
+
+    def compare(
+        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+    ) -> DataDiff:
+        _refuse(f"the data of {table}")
 
 
 class NoOrchestrator(Orchestrator):

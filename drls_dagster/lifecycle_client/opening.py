@@ -21,6 +21,7 @@ from lifecycle.store.engine import open_engine
 from lifecycle.store.schema import SchemaState, describe, schema_state
 from lifecycle.store.store import Store
 from lifecycle.store.tables_people import PersonRow
+from lifecycle.usecases.comparisons import Comparisons
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.first_start import FirstStart, first_start
 
@@ -51,7 +52,7 @@ def open_context(settings: Settings, adapters: Adapters, welcome: Callable[[Firs
         # Who comes second must find the token, not only the store.
         with FileLock(settings.home / "lifecycle.lock"):
             make_store(settings, adapters, welcome)
-    return _context(Store.open(url, key, adapters.clock), adapters)
+    return _context(Store.open(url, key, adapters.clock), adapters, settings)
 
 
 def open_existing(settings: Settings, adapters: Adapters) -> Context:
@@ -61,7 +62,7 @@ def open_existing(settings: Settings, adapters: Adapters) -> Context:
     # Asking SQLite would make the file.
     if (file is not None and not Path(file).exists()) or _is_new(url):
         raise NoLifecycleYet(f"{settings.home} has no lifecycle yet; run: drls whoami")
-    return _context(Store.open(url, load_signing_key(signing_key_file(settings)), adapters.clock), adapters)
+    return _context(Store.open(url, load_signing_key(signing_key_file(settings)), adapters.clock), adapters, settings)
 
 
 def make_store(settings: Settings, adapters: Adapters, welcome: Callable[[FirstStart], None]) -> None:
@@ -70,7 +71,7 @@ def make_store(settings: Settings, adapters: Adapters, welcome: Callable[[FirstS
     key = load_signing_key(signing_key_file(settings))
     store = Store.create(store_url(settings), key, adapters.clock)
     try:
-        first_start(_context(store, adapters), welcome, os_user=os_user())
+        first_start(_context(store, adapters, settings), welcome, os_user=os_user())
     finally:
         store.close()
 
@@ -106,6 +107,13 @@ def _is_new(url: str) -> bool:
         engine.dispose()
 
 
-def _context(store: Store, adapters: Adapters) -> Context:
-    executor = f"drls-{host()}-{os.getpid()}-{secrets.token_hex(4)}"
-    return Context(store, adapters.plane, adapters.orchestrator, adapters.clock, executor, passwords=adapters.passwords)
+def _context(store: Store, adapters: Adapters, settings: Settings) -> Context:
+    return Context(
+        store,
+        adapters.plane,
+        adapters.orchestrator,
+        adapters.clock,
+        executor=f"drls-{host()}-{os.getpid()}-{secrets.token_hex(4)}",
+        passwords=adapters.passwords,
+        comparisons=Comparisons(settings.data_diff.limits, settings.home / "data-diff"),
+    )

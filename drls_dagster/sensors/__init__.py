@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import dagster as dg
 
@@ -15,18 +15,36 @@ from drls_dagster.sensors.reconcile import reconcile_sensor
 from drls_dagster.sensors.sources import sources_sensor
 from drls_dagster.settings import Settings
 from lifecycle.spec import PipelineSpec, digest
+from lifecycle.usecases.loaded import DRAFT
 
 __all__ = ["schedules_run", "sensors_of"]
 
 
-def sensors_of(environment: str, settings: Settings, specs: Sequence[PipelineSpec]) -> list[dg.SensorDefinition]:
+def sensors_of(
+    environment: str,
+    settings: Settings,
+    specs: Sequence[PipelineSpec],
+    *,
+    drafts: Collection[str] = (),
+    starting: Collection[str] = (),
+) -> list[dg.SensorDefinition]:
     """The sensors of a code location that loaded `specs`: with their lock, as they are deployed.
 
+    `drafts` names those of which an unsaved file was loaded, `starting` those whose schedules run by themselves.
     What is for the whole installation is in production's location only.
     """
     sources = sources_sensor(environment, specs, lambda: open_gateway(settings), lambda: catalog_locations(settings))
-    loaded = {spec.name: digest(spec) for spec in specs}
-    found = [deployments_sensor(environment, loaded, lambda: open_gateway(settings))]
+    loaded = {**{spec.name: digest(spec) for spec in specs}, **dict.fromkeys(drafts, DRAFT)}
+    scheduled = [spec.name for spec in specs if spec.schedule is not None]
+    found = [
+        deployments_sensor(
+            environment,
+            loaded,
+            lambda: open_gateway(settings),
+            scheduled=scheduled,
+            starting={*starting} & {*scheduled},
+        )
+    ]
     if sources is not None:
         found.append(sources)
     if environment == "production":

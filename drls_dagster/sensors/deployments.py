@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import dagster as dg
 
+from drls_dagster.lifecycle_client.automation import policies_of, runs_by_itself
 from drls_dagster.lifecycle_client.gateway import gateway_actor
-from drls_dagster.lifecycle_client.loaded import loaded_digests, setting_name
 from drls_dagster.sensors.steady import Evaluation, Gateway, steady
 from lifecycle.domain.environment import Environment
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.loaded import DRAFT, loaded_digests, record_loaded, stuck_pipelines
 from lifecycle.usecases.telling import tell
 
 SECONDS = 10
@@ -21,9 +22,19 @@ SECONDS = 10
 ANNOUNCED_AFTER = 8
 
 
-def deployments_sensor(environment: str, loaded: Mapping[str, str], gateway: Gateway) -> dg.SensorDefinition:
-    """`loaded`: by pipeline, the digest that this location was built from."""
-    watch = _Watch(Environment(environment), dict(loaded), gateway)
+def deployments_sensor(
+    environment: str,
+    loaded: Mapping[str, str],
+    gateway: Gateway,
+    *,
+    scheduled: Collection[str] = (),
+    starting: Collection[str] = (),
+) -> dg.SensorDefinition:
+    """`loaded`: by pipeline, the digest that this location was built from, DRAFT for an unsaved file.
+
+    `scheduled` names those with a schedule, `starting` those whose schedule the policy lets run by itself.
+    """
+    watch = _Watch(Environment(environment), dict(loaded), frozenset(scheduled), frozenset(starting), gateway)
     return steady(
         f"{environment}_deployments",
         watch.evaluate,
@@ -42,12 +53,30 @@ def deployed_digests(view: View, environment: Environment) -> dict[str, str]:
     }
 
 
-class _Watch:
-    """One location's sensor. Deployments change with an audit entry: while the log stands still, so do they."""
+def starting_schedules(view: View, environment: Environment, scheduled: Collection[str]) -> frozenset[str]:
+    """Which of these pipelines' schedules run by themselves, as the policies say now (L4)."""
+    if not scheduled:
+        return frozenset()
+    policy_of = policies_of(view, environment)
+    ids = {one.name: one.id for one in view.pipelines.list(limit=1_000_000)}
+    return frozenset(name for name in scheduled if name in ids and runs_by_itself(policy_of(ids[name]), environment))
 
-    def __init__(self, environment: Environment, loaded: dict[str, str], gateway: Gateway) -> None:
+
+class _Watch:
+    """One location's sensor. What it compares changes with an audit entry: while the log stands still, so does that."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        loaded: dict[str, str],
+        scheduled: frozenset[str],
+        starting: frozenset[str],
+        gateway: Gateway,
+    ) -> None:
         self._environment = environment
         self._loaded = loaded
+        self._scheduled = scheduled
+        self._starting = starting
         self._gateway = gateway
         self._equal_at: int | None = None
         self._recorded = False
@@ -61,13 +90,28 @@ class _Watch:
             if head == self._equal_at:
                 return dg.SkipReason("what is deployed is loaded")
             deployed = deployed_digests(view, self._environment)
-        if deployed == self._loaded:
+            different = self._different(view, deployed)
+            stuck = stuck_pipelines(view, self._environment)
+        if different:
+            return self._differs(ctx, context, different, deployed)
+        if stuck:
+            self._note(ctx, [])
+        else:
             self._equal_at = head
-            return dg.SensorResult(skip_reason="what is deployed is loaded", cursor="")
-        return self._differs(ctx, context, deployed)
+        return dg.SensorResult(skip_reason="what is deployed is loaded", cursor="")
 
-    def _differs(self, ctx: Context, context: dg.SensorEvaluationContext, deployed: dict[str, str]) -> Evaluation:
-        different = sorted(name for name in {*deployed, *self._loaded} if deployed.get(name) != self._loaded.get(name))
+    def _different(self, view: View, deployed: Mapping[str, str]) -> list[str]:
+        """Pipelines of which this location is not what it would be if it were loaded now."""
+        drafts = {name for name, digest in self._loaded.items() if digest == DRAFT}
+        names = {*deployed, *self._loaded} - drafts
+        started = starting_schedules(view, self._environment, self._scheduled)
+        return sorted(
+            {name for name in names if deployed.get(name) != self._loaded.get(name)} | (started ^ self._starting)
+        )
+
+    def _differs(
+        self, ctx: Context, context: dg.SensorEvaluationContext, different: list[str], deployed: Mapping[str, str]
+    ) -> Evaluation:
         pairs = [(name, self._loaded.get(name), deployed.get(name)) for name in different]
         mark = hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:16]
         before = json.loads(context.cursor) if context.cursor else {}
@@ -77,7 +121,7 @@ class _Watch:
         if asked:
             ctx.orchestrator.deployments_changed(self._environment)
         if looks == ANNOUNCED_AFTER:
-            self._announce(ctx, different)
+            self._note(ctx, different)
         shown = ", ".join(different[:5]) + (" …" if len(different) > 5 else "")
         told = f"loaded ≠ deployed: {shown}; {'asked for a reload' if asked else 'reloads did not help'}"
         return dg.SensorResult(skip_reason=told, cursor=json.dumps({"mark": mark, "looks": looks}))
@@ -88,14 +132,16 @@ class _Watch:
             known = loaded_digests(view, self._environment)
         if known != self._loaded:
             with ctx.store.write(gateway_actor("deployments sensor"), "location_loaded") as unit:
-                unit.settings.put(setting_name(self._environment), {"loaded": self._loaded})
+                record_loaded(unit, self._environment, self._loaded)
                 subject = f"location:{self._environment.value}"
                 unit.audit("location.loaded", subject, pipelines=len(self._loaded))
         self._recorded = True
 
-    def _announce(self, ctx: Context, different: list[str]) -> None:
+    def _note(self, ctx: Context, stuck: list[str]) -> None:
+        """That reloads do not help, which blocks promotions of these pipelines; or (none) that all is well again."""
         where = self._environment.value
         with ctx.store.write(gateway_actor("deployments sensor"), "find_drift") as unit:
-            unit.audit("drift.loaded", f"location:{where}", pipelines=different)
-            for name in different:
+            record_loaded(unit, self._environment, self._loaded, stuck=stuck)
+            unit.audit("drift.loaded" if stuck else "drift.loaded_again", f"location:{where}", pipelines=stuck)
+            for name in stuck:
                 tell(unit, "drift.loaded", name, environment=where)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import Depends, FastAPI
 
 from lifecycle.app.api import approvals, environments, installation, people, pipelines, sessions
@@ -10,6 +12,8 @@ from lifecycle.app.api.guard import check_table, guard
 from lifecycle.app.api.problems import PROBLEMS, Problem, add_handlers
 from lifecycle.app.openid import OpenIdProvider, OpenIdSettings
 from lifecycle.usecases.context import Context
+
+MODULES = (pipelines, approvals, environments, sessions, oidc, people, installation)
 
 
 def create_app(context: Context, openid: OpenIdSettings | None = None) -> FastAPI:
@@ -28,17 +32,20 @@ def create_app(context: Context, openid: OpenIdSettings | None = None) -> FastAP
     )
     app.state.context = context
     app.state.openid = OpenIdProvider(openid) if openid else None
-    for module in (pipelines, approvals, environments, sessions, oidc, people, installation):
+    for module in MODULES:
         app.include_router(module.router)
     add_handlers(app)
-    check_table(app)
-    _describe(app)
+    check_table(app, [module.router for module in MODULES])
+    # Made when somebody asks for it: it takes longer than everything else here.
+    app.openapi = lambda: _describe(app)
     return app
 
 
-def _describe(app: FastAPI) -> None:
-    """Adds to the OpenAPI document what FastAPI does not know: the problem schema and the ways to sign in."""
-    document = app.openapi()
+def _describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with what FastAPI does not know: the problem schema and the ways to sign in."""
+    if app.openapi_schema:
+        return app.openapi_schema
+    document = FastAPI.openapi(app)
     components = document.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
     components["securitySchemes"] = {
@@ -46,4 +53,4 @@ def _describe(app: FastAPI) -> None:
         "session": {"type": "apiKey", "in": "cookie", "name": "drls_session"},
     }
     document["security"] = [{"token": []}, {"session": []}]
-    app.openapi_schema = document
+    return document

@@ -41,6 +41,65 @@ class Verdict(Frozen):
         return not self.findings
 
 
+class Check:
+    """A check of one log that goes on where it stopped: `take` the entries in order, then ask for the `verdict`.
+
+    Constant memory. What was taken is not looked at again: an edit of an entry that was taken before is found by
+    a new Check from the first entry on. `anchors` are heads of this log that were kept elsewhere.
+    """
+
+    def __init__(self, log: str, anchors: Sequence[Head] = ()) -> None:
+        self.log = log
+        self.entries = 0
+        self.last = 0
+        self._previous = genesis(log).hash
+        self._anchors = tuple(anchors)
+        self._wanted = {anchor.sequence: anchor for anchor in anchors if anchor.log == log}
+        self._findings: list[Finding] = []
+
+    def take(self, entry: Entry) -> None:
+        """Checks the next entry against the ones before it."""
+        self.entries += 1
+        self._findings.extend(_check_entry(entry, self.log, self.last, self._previous))
+        anchor = self._wanted.pop(entry.sequence, None)
+        if anchor is not None and anchor.hash != entry.hash:
+            rewritten = f"entry {entry.sequence} is not the anchored one: the log was rewritten or forked"
+            self._findings.append(_found(Harm.FORKED, entry.sequence, rewritten))
+        self.last, self._previous = entry.sequence, entry.hash
+
+    def verdict(self, head: Head, keys: Mapping[str, str]) -> Verdict:
+        """What is wrong with the entries so far, the head and the anchors; more may be taken afterwards."""
+        findings: list[Finding] = list(_check_signature("the head", head, keys))
+        for anchor in self._anchors:
+            findings.extend(_check_signature(f"the anchor at {anchor.sequence}", anchor, keys))
+            if anchor.log != self.log:
+                other = f"the anchor at {anchor.sequence} is of another log: the log was replaced"
+                findings.append(_found(Harm.FORKED, 0, other))
+        findings.extend(self._findings)
+        findings.extend(self._check_end(head))
+        findings.extend(
+            _found(
+                Harm.TAIL,
+                anchor.sequence,
+                f"an anchor knows entry {anchor.sequence}, the log does not: its end was cut off",
+            )
+            for anchor in self._wanted.values()
+            if anchor.sequence > self.last
+        )
+        return Verdict(entries=self.entries, findings=tuple(findings))
+
+    def _check_end(self, head: Head) -> Iterable[Finding]:
+        last = self.last
+        if last < head.sequence:
+            yield _found(Harm.TAIL, last + 1, f"entries {last + 1} to {head.sequence} are missing at the end")
+        elif last > head.sequence:
+            put_back = f"the head is at {head.sequence} but there are entries up to {last}: one was put back"
+            yield _found(Harm.HEAD, head.sequence, put_back)
+        elif self._previous != head.hash:
+            again = "the last entry is not the one that the head signs: the log was chained again"
+            yield _found(Harm.HEAD, head.sequence, again)
+
+
 def verify(entries: Iterable[Entry], head: Head, keys: Mapping[str, str], anchors: Sequence[Head] = ()) -> Verdict:
     """Checks a log from its first entry on.
 
@@ -48,59 +107,10 @@ def verify(entries: Iterable[Entry], head: Head, keys: Mapping[str, str], anchor
     nothing, so the caller brings them. `anchors` are heads of this log that were kept elsewhere.
     One pass, constant memory.
     """
-    findings: list[Finding] = list(_check_signature("the head", head, keys))
-    wanted = {anchor.sequence: anchor for anchor in anchors if anchor.log == head.log}
-    for anchor in anchors:
-        findings.extend(_check_signature(f"the anchor at {anchor.sequence}", anchor, keys))
-        if anchor.log != head.log:
-            findings.append(
-                _found(Harm.FORKED, 0, f"the anchor at {anchor.sequence} is of another log: the log was replaced")
-            )
-    count, last, previous = 0, 0, genesis(head.log).hash
-    hash_at_head: str | None = previous if head.sequence == 0 else None
+    check = Check(head.log, anchors)
     for entry in entries:
-        count += 1
-        findings.extend(_check_entry(entry, head.log, last, previous))
-        anchor = wanted.pop(entry.sequence, None)
-        if anchor is not None and anchor.hash != entry.hash:
-            findings.append(
-                _found(
-                    Harm.FORKED,
-                    entry.sequence,
-                    f"entry {entry.sequence} is not the anchored one: the log was rewritten or forked",
-                )
-            )
-        if entry.sequence == head.sequence:
-            hash_at_head = entry.hash
-        last, previous = entry.sequence, entry.hash
-    if last < head.sequence:
-        findings.append(_found(Harm.TAIL, last + 1, f"entries {last + 1} to {head.sequence} are missing at the end"))
-    elif last > head.sequence:
-        findings.append(
-            _found(
-                Harm.HEAD,
-                head.sequence,
-                f"the head is at {head.sequence} but there are entries up to {last}: one was put back",
-            )
-        )
-    elif hash_at_head != head.hash:
-        findings.append(
-            _found(
-                Harm.HEAD,
-                head.sequence,
-                "the last entry is not the one that the head signs: the log was chained again",
-            )
-        )
-    findings.extend(
-        _found(
-            Harm.TAIL,
-            anchor.sequence,
-            f"an anchor knows entry {anchor.sequence}, the log does not: its end was cut off",
-        )
-        for anchor in wanted.values()
-        if anchor.sequence > last
-    )
-    return Verdict(entries=count, findings=tuple(findings))
+        check.take(entry)
+    return check.verdict(head, keys)
 
 
 def _found(harm: Harm, sequence: int, message: str) -> Finding:

@@ -25,7 +25,10 @@ from lifecycle.ports import SnapshotFacts, TableFacts
 
 
 class StoreFacts(Frozen):
-    """What the store says about promoting `version` to `target`."""
+    """What the store says about promoting `version` to `target`.
+
+    `stuck`: environments whose code location does not come to hold what is deployed of the pipeline.
+    """
 
     pipeline: str
     version: Version
@@ -41,6 +44,7 @@ class StoreFacts(Frozen):
     eligibility: Eligibility | None = None
     owners: dict[str, str] = Field(default_factory=dict)
     drifts: tuple[Drift, ...] = ()
+    stuck: tuple[Environment, ...] = ()
     freeze: Hold | None = None
     local_commands: tuple[str, ...] = ()
     next_target_run: datetime | None = None
@@ -64,7 +68,7 @@ class DataFacts(Frozen):
     positions_carried: tuple[PositionPlan, ...] = ()
 
 
-class Check(Frozen):
+class Condition(Frozen):
     """One thing that a promotion must have: what is so where it has it, else what to do."""
 
     ok: bool
@@ -81,7 +85,7 @@ class Draft(Frozen):
     advice: Advice
     problems: tuple[str, ...]
     evidence: Evidence
-    checks: tuple[Check, ...] = ()
+    checks: tuple[Condition, ...] = ()
 
 
 def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | None = None) -> Draft:
@@ -203,7 +207,7 @@ def _base(
     return facts.head
 
 
-def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
+def _checks(store: StoreFacts, policy: Policy) -> Iterable[Condition]:
     where, target, number = store.source.value, store.target.value, store.version.number
     active = store.source_deployment
     yield _check(
@@ -212,14 +216,14 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
         f"version {number} is not active in {where}: promote it there first",
     )
     if store.target_version is not None and store.target_version.id == store.version.id:
-        yield Check(ok=False, text=f"version {number} is active in {target} already")
+        yield Condition(ok=False, text=f"version {number} is active in {target} already")
     if store.target.governed:
         missing = f"{target} has no policy, so nothing may go there: set one with drls policy set {target}"
         yield _check(store.policy is not None, f"{target} has a policy", missing)
     if store.target.governed and store.local_commands:
         names = ", ".join(store.local_commands)
         text = f"{names} runs a local command without an image: name an image by @sha256, or stay in QA"
-        yield Check(ok=False, text=text)
+        yield Condition(ok=False, text=text)
     owned = [
         f"{table} is written by pipeline {owner}: a table has one writing pipeline"
         for table, owner in sorted(store.owners.items())
@@ -231,12 +235,18 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
         for drift in store.drifts
     ]
     yield from _each(f"nothing has drifted in {where} or {target}", drifted)
+    stuck = [
+        f"the code location of {one.value} does not hold the version of {store.pipeline} that is deployed, "
+        f"and loading it again does not help: mend what Dagster shows there"
+        for one in store.stuck
+    ]
+    yield from _each("what is loaded is what is deployed", stuck)
     if store.target.governed and store.eligibility is not None:
         some = store.eligibility.reachable
         yield _check(some, "there are people who can give the approval", _nobody(store.eligibility, policy))
 
 
-def _evidence_checks(store: StoreFacts, evidence: Evidence) -> Iterable[Check]:
+def _evidence_checks(store: StoreFacts, evidence: Evidence) -> Iterable[Condition]:
     if not store.target.needs_evidence:
         return ()
     count = len(evidence.receipts)
@@ -244,12 +254,12 @@ def _evidence_checks(store: StoreFacts, evidence: Evidence) -> Iterable[Check]:
     return _each(f"{covered} cover every table and every blocking check", evidence.problems)
 
 
-def _check(ok: bool, fulfilled: str, missing: str) -> Check:
-    return Check(ok=ok, text=fulfilled if ok else missing)
+def _check(ok: bool, fulfilled: str, missing: str) -> Condition:
+    return Condition(ok=ok, text=fulfilled if ok else missing)
 
 
-def _each(fulfilled: str, problems: Sequence[str]) -> Iterable[Check]:
-    return [Check(ok=False, text=text) for text in problems] or [Check(ok=True, text=fulfilled)]
+def _each(fulfilled: str, problems: Sequence[str]) -> Iterable[Condition]:
+    return [Condition(ok=False, text=text) for text in problems] or [Condition(ok=True, text=fulfilled)]
 
 
 def _nobody(eligibility: Eligibility, policy: Policy) -> str:

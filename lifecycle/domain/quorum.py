@@ -49,6 +49,17 @@ class Clause(Frozen):
         return f"{self.count} of {'team:' + self.team if self.team else f'person:{self.person}'}"
 
 
+class Seats(Frozen):
+    """A clause with the names of those who fill it so far, at most as many as it asks for."""
+
+    clause: Clause
+    names: tuple[str, ...]
+
+    @property
+    def full(self) -> bool:
+        return len(self.names) == self.clause.count
+
+
 class Quorum(Frozen):
     """Alternatives; each is a list of clauses that must all be filled by different people."""
 
@@ -62,6 +73,11 @@ class Quorum(Frozen):
         """Whether these people fill one alternative; several accounts of one identity are one person."""
         distinct = list({standing.identity: standing for standing in people}.values())
         return any(_fills(clauses, distinct) for clauses in self.alternatives)
+
+    def seated(self, people: Iterable[Standing]) -> tuple[tuple[Seats, ...], ...]:
+        """Per alternative how far these people fill it: as many seats as possible, each person on one."""
+        distinct = list({standing.identity: standing for standing in people}.values())
+        return tuple(_seats(clauses, distinct) for clauses in self.alternatives)
 
     def __str__(self) -> str:
         return " or ".join(" and ".join(map(str, clauses)) for clauses in self.alternatives)
@@ -97,6 +113,22 @@ def _parse_clause(text: str) -> Clause:
 
 
 def _fills(clauses: Sequence[Clause], people: Sequence[Standing]) -> bool:
+    return len(_sitting(clauses, people)) == sum(clause.count for clause in clauses)
+
+
+def _seats(clauses: Sequence[Clause], people: Sequence[Standing]) -> tuple[Seats, ...]:
+    sitting = _sitting(clauses, people)
+    found: list[Seats] = []
+    first = 0
+    for clause in clauses:
+        own = range(first, first + clause.count)
+        found.append(Seats(clause=clause, names=tuple(people[sitting[one]].name for one in own if one in sitting)))
+        first += clause.count
+    return tuple(found)
+
+
+def _sitting(clauses: Sequence[Clause], people: Sequence[Standing]) -> dict[int, int]:
+    """Who sits where: by seat (each clause has `count` of them, in order) the person."""
     seats = [clause for clause in clauses for _ in range(clause.count)]
     sitting: dict[int, int] = {}
 
@@ -112,4 +144,4 @@ def _fills(clauses: Sequence[Clause], people: Sequence[Standing]) -> bool:
 
     for person in range(len(people)):
         seat(person, set())
-    return len(sitting) == len(seats)
+    return sitting

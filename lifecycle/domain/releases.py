@@ -46,6 +46,15 @@ class Release(Frozen):
     approvers: tuple[str, ...] = ()
 
 
+class Active(Frozen):
+    """A deployment with the names that people read; `by` is who made it active."""
+
+    deployment: Deployment
+    pipeline: str
+    number: int
+    by: str | None
+
+
 class TableThen(Frozen):
     """A table of production as it stood at a time: since when at which snapshot, and where that came from.
 

@@ -5,6 +5,7 @@ Wall-clock windows: "Friday 16:00" stays 16:00 when summer time begins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -17,6 +18,8 @@ from lifecycle.domain.duration import Duration
 from lifecycle.domain.model import Frozen
 
 _HORIZON = timedelta(days=366)
+# Every occurrence since the start is counted through: by seconds that would take minutes.
+_FINEST = re.compile(r"FREQ\s*=\s*(HOURLY|MINUTELY|SECONDLY)", re.IGNORECASE)
 
 
 class Window(Frozen):
@@ -53,7 +56,13 @@ class Window(Frozen):
     def _readable(self) -> Window:
         if self.duration <= timedelta(0):
             raise ValueError("a window lasts longer than nothing")
-        self._rule()
+        if _FINEST.search(self.rule):
+            raise ValueError("a window repeats daily at most: write FREQ=DAILY, WEEKLY, MONTHLY or YEARLY")
+        try:
+            # Dates with a zone are only found out when they are compared.
+            self._rule().after(self.start)
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError):
+            raise ValueError(f"cannot read the rule {self.rule!r}; write for example FREQ=WEEKLY;BYDAY=FR") from None
         return self
 
     def _rule(self) -> rrule | rruleset:

@@ -23,7 +23,18 @@ def target_of(view: View, pipeline: Pipeline, version: Version | None = None) ->
     newest = version.digest if version else view.pipelines.newest_digest(pipeline.id)
     active = (one for one in view.deployments.active_everywhere(pipeline.id) if one.environment.governed)
     digests = [one for one in (newest, *(one.deployed_digest for one in active)) if one is not None]
-    return Target(pipeline=pipeline.name, tags=common_tags(_tags(view, pipeline, digest) for digest in digests))
+    return Target(pipeline=pipeline.name, tags=common_tags(_tags(view, pipeline.id, digest) for digest in digests))
+
+
+def every_target(view: View) -> dict[int, Target]:
+    """Every pipeline, by its id, as `target_of` answers it: with as few queries for all as for one."""
+    governed = view.deployments.governed_digests()
+    found: dict[int, Target] = {}
+    for pipeline_id, (name, newest) in view.pipelines.newest_digests().items():
+        digests = [newest, *governed.get(pipeline_id, ())]
+        tags = common_tags(_tags(view, pipeline_id, digest) for digest in digests)
+        found[pipeline_id] = Target(pipeline=name, tags=tags)
+    return found
 
 
 # A digest says all of a spec, so what was read once for it stays true.
@@ -31,9 +42,9 @@ _known_tags: dict[str, dict[str, str]] = {}
 _MOST_KNOWN = 50_000
 
 
-def _tags(view: View, pipeline: Pipeline, digest: str) -> dict[str, str]:
+def _tags(view: View, pipeline_id: int, digest: str) -> dict[str, str]:
     if digest not in _known_tags:
-        version = view.pipelines.with_digest(pipeline.id, digest)
+        version = view.pipelines.with_digest(pipeline_id, digest)
         if version is None:
             return {}
         if len(_known_tags) >= _MOST_KNOWN:

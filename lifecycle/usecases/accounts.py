@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import datetime
 from functools import lru_cache
@@ -13,11 +14,14 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target
 from lifecycle.errors import Conflict, Forbidden, Invalid
-from lifecycle.store.unit import Unit
+from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
 
 MIN_PASSWORD = 12
+# Names stand in addresses of pages, so neither "." nor ".." is one.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ADDRESS = re.compile(r"[^@\s\x00]+@[^@\s\x00]+")
 
 
 class PersonView(Frozen):
@@ -52,8 +56,10 @@ def add_person(
     key: str | None = None,
 ) -> PersonView:
     """An account without password and without any grant. A service account names whom it acts for."""
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or len(name) > 64:
-        raise Invalid(f"{name!r} is no account name; use letters, digits, '-', '_' and '.'")
+    if not NAME.fullmatch(name):
+        raise Invalid(f"{name!r} is no account name; use letters, digits, '-', '_' and '.', 64 at most")
+    if email is not None and not _ADDRESS.fullmatch(email):
+        raise Invalid(f"{email!r} is no e-mail address")
     if (kind is PersonKind.SERVICE) != (acts_for is not None):
         raise Invalid("a service account acts for a person, and only a service account does; name both or none")
     command = {"name": name, "email": email, "kind": kind.value, "acts_for": acts_for}
@@ -130,7 +136,7 @@ def end_sessions(unit: Unit, person: Person) -> None:
         unit.people.end_token(token)
 
 
-def refuse_without_admin(unit: Unit, *, without: int) -> None:
+def refuse_without_admin(unit: View, *, without: int) -> None:
     """Raises Conflict when nobody else than `without` would be Admin of everything."""
     for person, standing in unit.people.standings(Target()):
         if person.id == without or person.disabled_at is not None or person.kind is PersonKind.SERVICE:

@@ -26,7 +26,7 @@ from lifecycle.usecases.telling import tell
 class Emergency:
     """What breaking the glass would do now. `replaces` is the version that is active there.
 
-    `review_due` is None where no policy is in force.
+    `review_due` is None where no policy is in force; `role` is what one needs.
     """
 
     version: Version
@@ -35,6 +35,7 @@ class Emergency:
     replaces: Version | None
     ending: Ending
     review_due: datetime | None
+    role: Role
 
 
 def plan_break_glass(ctx: Context, actor: Actor, name: str, number: int, target: Environment) -> Emergency:
@@ -52,6 +53,7 @@ def plan_break_glass(ctx: Context, actor: Actor, name: str, number: int, target:
             replaces=view.pipelines.version(active.version_id) if active else None,
             ending=superseding(view, active) if active else Ending(),
             review_due=view.now + policy.body.break_glass_review if policy and policy.body else None,
+            role=_role(policy),
         )
 
 
@@ -140,12 +142,15 @@ def _policy_check(policy: PolicyRevision | None, target: Environment) -> Check:
 def _person_checks(
     view: View, actor: Actor, pipeline: Pipeline, version: Version, policy: PolicyRevision | None
 ) -> tuple[Check, ...]:
-    asked = policy.body.break_glass if policy and policy.body else None
-    # Whatever a policy says, nobody below a Lead breaks the glass.
-    role = asked if asked is not None and asked.includes(Role.LEAD) else Role.LEAD
     doing = "breaking the glass"
-    allowed = role_check(view, actor, role, target_of(view, pipeline, version), doing)
+    allowed = role_check(view, actor, _role(policy), target_of(view, pipeline, version), doing)
     return (allowed, human_check(view, actor, doing)) if allowed.ok else (allowed,)
+
+
+def _role(policy: PolicyRevision | None) -> Role:
+    """Whatever a policy says, nobody below a Lead breaks the glass."""
+    asked = policy.body.break_glass if policy and policy.body else None
+    return asked if asked is not None and asked.includes(Role.LEAD) else Role.LEAD
 
 
 def _other_check(pipeline: Pipeline, version: Version, target: Environment, active: Deployment | None) -> Check:

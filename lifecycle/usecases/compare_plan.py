@@ -29,9 +29,14 @@ class Comparison(Frozen):
 
 
 def compare_plan(ctx: Context, promotion: Promotion) -> Comparison:
-    """Computes the plan again, with the approved candidates and receipts, and compares. Changes nothing."""
+    """Computes the plan again, with the approved candidates and receipts, and compares. Changes nothing.
+
+    There is nothing to compare any more when refs began to move already.
+    """
     approved: Plan = promotion.plan
     with ctx.store.read() as view:
+        if view.promotions.journal(promotion.id):
+            return Comparison()
         pipeline = view.pipelines.get(promotion.pipeline_id)
         version = view.pipelines.version(promotion.version_id)
         active = view.deployments.active(pipeline.id, promotion.target)
@@ -44,9 +49,8 @@ def compare_plan(ctx: Context, promotion: Promotion) -> Comparison:
         return Comparison(problems=("spec_digest: the stored version is not the approved one; restore a backup",))
     if approved.kind != "promote":
         found = active.deployed_digest if active else None
-        if found != approved.replaces:
-            return Comparison(problems=(f"replaces: {approved.replaces} → {found}",))
-        return Comparison(problems=(writers,) if writers else ())
+        problem = writers if found == approved.replaces else f"replaces: {approved.replaces} → {found}"
+        return Comparison(problems=(problem,) if problem else ())
     fresh = draft(store, data_facts(ctx.plane, store, approved), now, approved)
     return Comparison(changes=plan_changes(approved, fresh.plan), problems=fresh.problems)
 

@@ -11,13 +11,15 @@ from argon2 import PasswordHasher
 
 from lifecycle.ports import Clock, DataPlane, Orchestrator
 from lifecycle.store.store import Store
+from lifecycle.usecases.comparisons import Comparisons
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """The store and the ports. `executor` names this process where leases are shown; no two share one.
 
-    `passwords` hashes with Argon2id, by default as RFC 9106 recommends for little memory.
+    `passwords` hashes with Argon2id, by default as RFC 9106 recommends for little memory. `comparisons` of data are
+    computed and kept by this process.
     """
 
     store: Store
@@ -28,3 +30,4 @@ class Context:
     search_path: Sequence[Path] = field(default=())
     lease: timedelta = timedelta(seconds=60)
     passwords: PasswordHasher = field(default_factory=PasswordHasher)
+    comparisons: Comparisons = field(default_factory=Comparisons)

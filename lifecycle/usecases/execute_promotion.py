@@ -88,7 +88,7 @@ def go_on(ctx: Context, acting: Actor, begun: Begun) -> Execution:
         if waiting is not None:
             return Execution(promotion=_wait(ctx, acting, promotion, waiting), waiting=waiting)
     try:
-        outcome = _differences(ctx, promotion)
+        outcome = compare_plan(ctx, promotion).outcome
         moved = Moved(undone=True, outcome=outcome) if outcome else move_tables(ctx, acting, promotion)
     except Conflict:
         raise
@@ -118,14 +118,6 @@ def _waits(unit: Unit, promotion: Promotion) -> Waiting | None:
     if promotion.expires_at <= unit.now:
         raise Conflict(f"request {promotion.id} expired; refresh it")
     return waiting_of(unit, promotion)
-
-
-def _differences(ctx: Context, promotion: Promotion) -> str:
-    """What is not as approved, in words; empty when everything is, and when refs began to move already."""
-    with ctx.store.read() as view:
-        if view.promotions.journal(promotion.id):
-            return ""
-    return compare_plan(ctx, promotion).outcome
 
 
 def _break(ctx: Context, acting: Actor, promotion: Promotion, outcome: str) -> Promotion:

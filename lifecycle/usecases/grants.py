@@ -7,14 +7,14 @@ from lifecycle.domain.people import Actor, Grant, ScopeKind, Target, Team
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require
-from lifecycle.usecases.accounts import refuse_without_admin
+from lifecycle.usecases.accounts import NAME, refuse_without_admin
 from lifecycle.usecases.context import Context
 
 
 def add_team(ctx: Context, actor: Actor, name: str, *, key: str | None = None) -> Team:
     """A team without members."""
-    if not name or " " in name or ":" in name:
-        raise Invalid(f"{name!r} is no team name; use letters, digits and '-'")
+    if not NAME.fullmatch(name):
+        raise Invalid(f"{name!r} is no team name; use letters, digits, '-', '_' and '.', 64 at most")
     with ctx.store.write(actor, "add_team", key=key, command={"name": name}) as unit:
         earlier = unit.earlier(Team)
         if earlier is not None:

@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor, Target
 from lifecycle.domain.policy import Hold, HoldKind
+from lifecycle.domain.promotion import Promotion, State
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Invalid
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import role_check, target_of
+from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.switch import Revocation, revocation, revoke
+from lifecycle.usecases.visible import visible_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What setting or lifting a freeze or stop would do now. `pipeline` None: of the whole environment.
+
+    `same` are the living holds of this kind that cover it already, `waiting` the open requests that a freeze
+    keeps from executing, `stopped` what a stop takes away. What the actor may not see of them is left out.
+    """
+
+    pipeline: Pipeline | None
+    checks: tuple[Check, ...]
+    same: tuple[Hold, ...]
+    waiting: tuple[Promotion, ...]
+    stopped: Revocation
+
+
+def plan_hold(ctx: Context, actor: Actor, kind: HoldKind, environment: Environment, name: str | None) -> Holding:
+    """What `set_hold` would do, and what it would refuse; changes nothing."""
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.named(name) if name else None
+        if pipeline is not None:
+            require(view, actor, Role.VIEWER, target_of(view, pipeline), f"looking at a {kind.value}")
+        covering = (None, pipeline.id) if pipeline else (None,)
+        only = visible_ids(view, actor)
+        waiting = view.promotions.list(
+            states=[State.REQUESTED, State.APPROVED],
+            target=environment,
+            pipeline_id=pipeline.id if pipeline else None,
+        )
+        stopped = stopped_by(view, environment, pipeline) if kind is HoldKind.STOP else Revocation()
+        return Holding(
+            pipeline=pipeline,
+            checks=hold_checks(view, actor, kind, pipeline),
+            same=tuple(
+                one for one in view.policies.holds(environment) if one.kind is kind and one.pipeline_id in covering
+            ),
+            waiting=tuple(one for one in waiting if only is None or one.pipeline_id in only),
+            stopped=Revocation(
+                tuple(one for one in stopped.runs if only is None or one.pipeline_id in only),
+                tuple(one for one in stopped.permits if only is None or one.pipeline_id in only),
+            ),
+        )
 
 
 def set_hold(

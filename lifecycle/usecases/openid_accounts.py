@@ -8,13 +8,15 @@ from enum import StrEnum
 from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target, WayIn, system_actor
-from lifecycle.errors import Conflict, Forbidden, Unauthorized
+from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require
 from lifecycle.usecases.accounts import PersonView, shown
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.sign_in import open_session
 from lifecycle.usecases.tokens import Issued
+
+_SUBJECT = re.compile(r"https?://[^|\s\x00]+\|[^\x00]+")
 
 
 class AccountRule(StrEnum):
@@ -56,6 +58,8 @@ def sign_in_with_openid(ctx: Context, user: OpenIdUser, rule: AccountRule, host:
 
 def link_person(ctx: Context, actor: Actor, name: str, subject: str) -> PersonView:
     """An Admin's act: whoever the provider knows as `subject` (issuer|subject) signs in as `name` from now on."""
+    if not _SUBJECT.fullmatch(subject):
+        raise Invalid("write issuer|subject, as the refused sign-in says it: https://id.example.org|248289")
     with ctx.store.write(actor, "link_person") as unit:
         require(unit, actor, Role.ADMIN, Target(), "linking an account")
         person = unit.people.named(name)

@@ -7,13 +7,16 @@ from datetime import datetime
 from lifecycle.domain.draft import DataFacts, StoreFacts
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.four_eyes import Eligibility, contributor_identities, eligibility, versions_since
+from lifecycle.domain.model import Frozen
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
+from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.quorum import Standing
 from lifecycle.domain.version import Contribution, Pipeline, Version
 from lifecycle.ports import DataPlane, SnapshotFacts
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import target_of
+from lifecycle.usecases.loaded import loaded_digests, stuck_pipelines
 from lifecycle.usecases.specs import asked_of, local_commands, next_run, spec_of
 
 
@@ -58,11 +61,21 @@ def store_facts(
         else who_may_approve(view, pipeline, version, target, policy=policy, requester=requester),
         owners=view.pipelines.owners(asked.tables, but=pipeline.id),
         drifts=tuple(d for d in view.runs.open_drifts(pipeline.id) if d.environment in (source, target)),
+        stuck=_stuck(view, pipeline.name, source, target),
         freeze=view.policies.holding(HoldKind.FREEZE, target, pipeline.id),
         local_commands=local_commands(spec),
         next_target_run=next_run(spec_of(replaced_version), view.now) if replaced_version and schedules else None,
         expires_at=expires_at or view.now + body.expires,
     )
+
+
+def _stuck(view: View, name: str, source: Environment, target: Environment) -> tuple[Environment, ...]:
+    """Where the code location does not come to hold what is deployed (L15). In development an author's files may."""
+    found = [source] if source.rank and name in stuck_pipelines(view, source) else []
+    # What the target cannot load at all, the version that takes its place puts right.
+    if name in stuck_pipelines(view, target) and name in (loaded_digests(view, target) or {}):
+        found.append(target)
+    return tuple(found)
 
 
 def data_facts(plane: DataPlane, facts: StoreFacts, approved: Plan | None = None) -> DataFacts:
@@ -108,20 +121,35 @@ def data_facts(plane: DataPlane, facts: StoreFacts, approved: Plan | None = None
     )
 
 
+class Work(Frozen):
+    """What a release would bring: how its versions came to be saved, and who asked for any of them before."""
+
+    saved: tuple[Contribution, ...]
+    asked: tuple[Promotion, ...]
+
+
+def work_since(view: View, pipeline: Pipeline, version: Version, target: Environment) -> Work:
+    """The work of every version in the parent chain since the one that is active in `target` (L6)."""
+    replaced = view.deployments.active(pipeline.id, target)
+    chain = versions_since(version.id, replaced.version_id if replaced else None, view.pipelines.parents(pipeline.id))
+    return Work(saved=view.pipelines.contributions(chain), asked=view.promotions.of_versions(chain))
+
+
 def contributors(
     view: View, pipeline: Pipeline, version: Version, target: Environment, requester: int | None = None
 ) -> frozenset[str]:
     """Whose work a release of `version` to `target` would be (L6)."""
-    replaced = view.deployments.active(pipeline.id, target)
-    chain = versions_since(version.id, replaced.version_id if replaced else None, view.pipelines.parents(pipeline.id))
-    everything = list(view.pipelines.contributions(chain))
-    everything.extend(
-        Contribution(version_id=asked.version_id, parent_id=None, person=asked.requested_by, acted_for=asked.acted_for)
-        for asked in view.promotions.of_versions(chain)
-    )
+    work = work_since(view, pipeline, version, target)
+    everything = [*work.saved, *map(_as_contribution, work.asked)]
     if requester is not None:
         everything.append(Contribution(version_id=version.id, parent_id=None, person=requester, acted_for=None))
     return contributor_identities(everything, {person.id: person for person in view.people.all()})
+
+
+def _as_contribution(asked: Promotion) -> Contribution:
+    return Contribution(
+        version_id=asked.version_id, parent_id=None, person=asked.requested_by, acted_for=asked.acted_for
+    )
 
 
 def who_may_approve(

@@ -26,7 +26,7 @@ def set_policy(
     """An Admin's act. `body` None takes a pipeline's own policy away, or leaves an environment without any.
 
     `if_revision` (0: none yet) raises Conflict when somebody set another one in between. Open requests keep
-    the policy they were made under and become stale at execution.
+    the policy they were made under and become stale at execution. Schedules start or stop as it says.
     """
     _refuse_unread(environment, body)
     command = {
@@ -52,7 +52,9 @@ def set_policy(
             revision=revision.id,
             body=command["body"],
         )
-        return unit.remember(revision)
+        unit.remember(revision)
+    ctx.orchestrator.deployments_changed(environment)
+    return revision
 
 
 def _refuse_unread(environment: Environment, body: Policy | None) -> None:

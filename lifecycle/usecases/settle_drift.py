@@ -11,7 +11,7 @@ from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Drift, Receipt
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Invalid, Refused
-from lifecycle.ports import Move, MoveResult
+from lifecycle.ports import Move, MoveResult, SnapshotFacts
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
@@ -23,13 +23,15 @@ How = Literal["adopt", "revert"]
 class Settlement:
     """What adopting or reverting a drift would do now, and what each would refuse.
 
-    `receipt` is of the newest publish that DRLS knows: what a revert goes back to. `head` is where the ref is.
+    `receipt` is of the newest publish that DRLS knows: what a revert goes back to. `head` is where the ref is,
+    `foreign` what was written since that publish, newest first.
     """
 
     drift: Drift
     pipeline: Pipeline
     receipt: Receipt | None
     head: int | None
+    foreign: tuple[SnapshotFacts, ...]
     adopt: tuple[Check, ...]
     revert: tuple[Check, ...]
 
@@ -42,8 +44,11 @@ def plan_settlement(ctx: Context, actor: Actor, drift_id: int) -> Settlement:
         require(view, actor, Role.VIEWER, target_of(view, pipeline), "looking at drift")
         adopt = adopt_checks(view, actor, drift, pipeline)
         receipt = _newest_receipt(view, drift)
-    head = ctx.plane.table(drift.table_name, drift.environment).head
-    return Settlement(drift, pipeline, receipt, head, adopt, (*adopt, *revert_checks(drift, receipt, head)))
+    table, environment = drift.table_name, drift.environment
+    head = ctx.plane.table(table, environment).head
+    foreign = tuple(ctx.plane.snapshots(table, environment, drift.found, receipt.snapshot if receipt else None))
+    revert = (*adopt, *revert_checks(drift, receipt, head))
+    return Settlement(drift, pipeline, receipt, head, foreign, adopt, revert)
 
 
 def adopt_checks(view: View, actor: Actor, drift: Drift, pipeline: Pipeline) -> tuple[Check, ...]:

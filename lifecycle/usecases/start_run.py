@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.gate import Action
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
+from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.run import Admission, AdmissionState, Session, SessionState
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Refused
 from lifecycle.store.unit import Unit, View
-from lifecycle.usecases.access import role_check, target_of
+from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask
 
@@ -74,6 +77,36 @@ def finish_admission(unit: Unit, admission: Admission, why: str) -> None:
     """Live → finished."""
     unit.runs.set_admission(admission, AdmissionState.FINISHED, why)
     unit.audit("admission.finished", f"run:{admission.run_id}", reason=why)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a new evidence session would do now.
+
+    `session` is the newest one of what is active there, `receipts` how much it has to show, `pinned` the open
+    requests that keep what it has shown.
+    """
+
+    checks: tuple[Check, ...]
+    session: Session | None
+    receipts: int
+    pinned: tuple[Promotion, ...]
+
+
+def plan_session(ctx: Context, actor: Actor, name: str, environment: Environment) -> Renewal:
+    """What `new_session` would do, and what it would refuse; changes nothing."""
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.named(name)
+        require(view, actor, Role.VIEWER, target_of(view, pipeline), "looking at evidence")
+        active = view.deployments.active(pipeline.id, environment)
+        session = view.runs.newest_session(pipeline.id, environment, active.version_id) if active else None
+        requests = view.promotions.open_for_version(active.version_id) if active and session else ()
+        return Renewal(
+            checks=session_checks(view, actor, pipeline, environment),
+            session=session,
+            receipts=len(view.runs.receipts(session_id=session.id)) if session else 0,
+            pinned=tuple(one for one in requests if session is not None and one.plan.session == session.id),
+        )
 
 
 def new_session(ctx: Context, actor: Actor, name: str, environment: Environment) -> Session:

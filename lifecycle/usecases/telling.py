@@ -7,6 +7,20 @@ from typing import Any
 from lifecycle.store.unit import Unit
 
 RECEIVERS = "notifications"
+# What is told, with what it means to who is told.
+EVENTS = {
+    "promotion.requested": "somebody asks, and who may approve is wanted",
+    "promotion.approved": "a request has its approvals",
+    "promotion.rejected": "somebody said no, with the reason",
+    "promotion.reminder": "a request still waits for somebody",
+    "promotion.expired": "a request got too old",
+    "promotion.stale": "something moved since a request was made",
+    "promotion.done": "a version went where it was asked for",
+    "promotion.failed": "an execution stopped and can be resumed",
+    "deployment.started": "another version is active",
+    "glass.broken": "somebody deployed without approval",
+    "drift.found": "a table was written past DRLS",
+}
 
 
 def tell(unit: Unit, event: str, pipeline: str, **body: Any) -> None:

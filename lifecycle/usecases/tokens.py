@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from lifecycle.domain.credentials import Token, TokenKind, TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target
-from lifecycle.errors import Forbidden, Invalid, Unauthorized
+from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
@@ -53,12 +53,23 @@ def issue_token(
     *,
     scopes: Sequence[TokenScope],
     life: timedelta,
+    within: Collection[TokenScope],
     owner: str | None = None,
+    key: str | None = None,
 ) -> Issued:
-    """A personal token, for oneself or (Admin) for a service account."""
+    """A personal token, for oneself or (Admin) for a service account; never wider than `within`, what was shown.
+
+    The same `key` again raises Conflict: a secret is nowhere kept to be shown twice.
+    """
     if not timedelta(0) < life <= MAX_LIFE or not scopes or not name.strip():
         raise Invalid("a token has a name, at least one scope, and lives up to 366 days")
-    with ctx.store.write(actor, "issue_token") as unit:
+    wider = [scope.value for scope in TokenScope if scope in scopes and scope not in within]
+    if wider:
+        raise Forbidden(f"the new token would reach further than yours: {', '.join(wider)}")
+    command = {"name": name, "scopes": [scope.value for scope in scopes], "life": str(life), "owner": owner}
+    with ctx.store.write(actor, "issue_token", key=key, command=command) as unit:
+        if unit.earlier(TokenView) is not None:
+            raise Conflict("this token was issued already and its secret is shown once; revoke it and issue another")
         if actor.person is None:
             raise Unauthorized("a token belongs to a person; sign in with drls login")
         # Whoever has an account may have a token: what it can do is asked of their grants each time.
@@ -69,7 +80,9 @@ def issue_token(
                 raise Forbidden(f"{person.name} is a person and issues their own tokens")
         if person.kind is PersonKind.SERVICE and TokenScope.APPROVE in scopes:
             raise Forbidden("service accounts and agents never approve; leave the scope out")
-        return issue(unit, person, TokenKind.PERSONAL, name.strip(), scopes=tuple(scopes), life=life)
+        issued = issue(unit, person, TokenKind.PERSONAL, name.strip(), scopes=tuple(scopes), life=life)
+        unit.remember(_shown(unit.people.token(issued.id)))
+        return issued
 
 
 def issue(

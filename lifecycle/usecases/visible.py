@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.people import Actor, ScopeKind
+from lifecycle.domain.people import Actor, ScopeKind, role_on
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import target_of
+from lifecycle.usecases.access import every_target, target_of
 
 
 def sees_everything(view: View, actor: Actor) -> bool:
@@ -18,3 +18,11 @@ def sees(view: View, actor: Actor, pipeline_id: int) -> bool:
         return True
     person = view.people.get(actor.person or 0)
     return view.people.standing(person, target_of(view, view.pipelines.get(pipeline_id))).role is not None
+
+
+def visible_ids(view: View, actor: Actor) -> frozenset[int] | None:
+    """The pipelines on which the actor has any role; None: all of them. For lists, which ask once for all rows."""
+    grants = view.people.grants(actor.person or 0)
+    if any(grant.scope is ScopeKind.EVERYTHING for grant in grants):
+        return None
+    return frozenset(one for one, target in every_target(view).items() if role_on(grants, target) is not None)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from drls_dagster.settings import CatalogSettings, load_settings
+from lifecycle.domain.data_diff import Cell, DataDiff, DiffLimits, Duplicates, Progress, Side, Statistics
 from lifecycle.domain.environment import Environment
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import LifecycleError, Refused
 from lifecycle.ports import Move, MoveResult
 from tests.fakes.lake import LakePlane
 from tests.fakes.plane import FakePlane
@@ -204,3 +205,85 @@ def test_l15_a_branch_is_reverted_by_a_move_too(plane: Plane) -> None:
     foreign = plane.commit(T, "uat")
     assert plane.move(release(foreign, base, "drls-revert-1", "uat"), UAT) is MoveResult.MOVED
     assert (plane.head(T, "uat"), plane.head(T, "main")) == (base, base)
+
+
+def found(plane: Plane, before: int | None, after: int | None, keys: tuple[str, ...] = ()) -> DataDiff:
+    sides = Side(environment=PRODUCTION, snapshot=before), Side(environment=UAT, snapshot=after)
+    return plane.compare(T, *sides, keys, DiffLimits(), lambda _: None)
+
+
+def test_a_comparison_by_key_tells_added_removed_and_changed_rows_apart(plane: Plane) -> None:
+    base = plane.commit(T, rows=[{"id": 1, "note": "a"}, {"id": 2, "note": "b"}, {"id": 3, "note": "c"}])
+    rows = [{"id": 1, "note": "a"}, {"id": 2, "note": None}, {"id": 4, "note": "d"}, {"id": 5, "note": "d"}]
+    diff = found(plane, base, plane.write(T, base, "overwrite", rows), ("id",))
+    assert (diff.added, diff.removed, diff.changed, diff.keys) == (2, 1, 1, ("id",))
+    assert (diff.before.rows, diff.after.rows) == (3, 4)
+    assert diff.sample_columns == ("id", "note")
+    assert sorted(row.values for row in diff.added_rows) == [("4", "d"), ("5", "d")]
+    assert [row.values for row in diff.removed_rows] == [("3", "c")]
+    (changed,) = diff.changed_rows
+    assert (changed.key, changed.cells) == (("2",), (Cell(column="note", before="b", after=None),))
+    note = diff.columns[1]
+    assert (note.changed, note.before, note.after) == (
+        1,
+        Statistics(nulls=0, min="a", max="c", distinct=3),
+        Statistics(nulls=1, min="a", max="d", distinct=2),
+    )
+    assert set(note.moved) == {"nulls", "max", "distinct"}
+    assert (diff.fraction, diff.statistics_note) == (1, "of all rows")
+
+
+def test_a_comparison_without_keys_counts_whole_rows_as_often_as_they_are_there(plane: Plane) -> None:
+    base = plane.commit(T, rows=[{"id": 1, "note": "a"}] * 3 + [{"id": 2, "note": "b"}])
+    diff = found(plane, base, plane.write(T, base, "overwrite", [{"id": 1, "note": "a"}, {"id": 2, "note": "c"}]))
+    assert (diff.added, diff.removed, diff.changed) == (1, 3, None)
+    assert sorted((row.values, row.times) for row in diff.removed_rows) == [(("1", "a"), 2), (("2", "b"), 1)]
+    assert "as a whole" in diff.matched_by
+
+
+def test_a_comparison_says_which_keys_are_none(plane: Plane) -> None:
+    base = plane.commit(T, rows=[{"id": 1, "note": "a"}, {"id": None, "note": "b"}])
+    diff = found(plane, base, plane.write(T, base, rows=[{"id": 1, "note": "z"}]), ("id",))
+    assert (diff.added, diff.removed, diff.changed) == (1, 0, 0), "nothing that was there changed"
+    assert (diff.duplicates_before, diff.duplicates_after) == (Duplicates(nulls=1), Duplicates(keys=1, nulls=1))
+
+
+def test_d12_a_first_table_is_all_added_and_one_that_goes_is_all_removed(plane: Plane) -> None:
+    first = plane.commit(T, rows=[{"id": 1, "note": "a"}, {"id": 2, "note": None}])
+    diff = found(plane, None, first)
+    assert (diff.added, diff.removed, diff.before.rows, diff.after.rows) == (2, 0, 0, 2)
+    assert {column.before for column in diff.columns} == {None}
+    assert diff.schema_changes == ()
+    diff = found(plane, first, None, ("id",))
+    assert (diff.added, diff.removed, diff.changed) == (0, 2, 0)
+    assert {column.after for column in diff.columns} == {None}
+    assert found(plane, None, None).is_same
+
+
+def test_a_compaction_and_the_snapshot_itself_differ_in_nothing(plane: Plane) -> None:
+    base = plane.commit(T, rows=[{"id": 1, "note": "a"}])
+    assert found(plane, base, base).is_same
+    assert found(plane, base, plane.commit(T, operation="replace"), ("id",)).is_same
+
+
+def test_comparing_with_a_snapshot_that_expired_says_so_in_one_line(plane: Plane) -> None:
+    old, new = plane.commit(T), plane.commit(T)
+    plane.expire(T, [old])
+    with pytest.raises(LifecycleError, match=rf"^{T} has no snapshot {old} in production any more[^\n]*$"):
+        found(plane, old, new)
+
+
+def test_who_watches_a_comparison_can_end_it(plane: Plane) -> None:
+    def stop(_: Progress) -> None:
+        raise Refused("nobody looks any more")
+
+    base = plane.commit(T)
+    with pytest.raises(Refused, match="nobody looks"):
+        plane.compare(
+            T,
+            Side(environment=PRODUCTION, snapshot=base),
+            Side(environment=UAT, snapshot=plane.write(T, base)),
+            (),
+            DiffLimits(),
+            stop,
+        )

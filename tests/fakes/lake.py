@@ -17,12 +17,13 @@ from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lakehouse.data_plane import IcebergDataPlane
 from drls_dagster.lakehouse.separate import load_if_exists
 from drls_dagster.settings import Settings
+from tests.fakes.rows import ROW
 
 SCHEMA = pa.schema([("id", pa.int32()), ("note", pa.string())])
 
 
 class LakePlane(IcebergDataPlane):
-    """Tables are made when they are first written, with SCHEMA; a write appends one row."""
+    """Tables are made when they are first written, with SCHEMA; a write appends `rows`."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -41,29 +42,45 @@ class LakePlane(IcebergDataPlane):
         found = load_if_exists(self.catalog, tuple(name.split(".")))
         return found or self.catalog.create_table(name, SCHEMA, properties=properties)
 
-    def write(self, table: str, parent: int | None, operation: str = "append", **summary: str) -> int:
+    def write(
+        self,
+        table: str,
+        parent: int | None,
+        operation: str = "append",
+        rows: Sequence[dict[str, Any]] = (ROW,),
+        **summary: str,
+    ) -> int:
         """A snapshot on `parent` that no ref points to yet: what a step has written."""
         made = self.make(table)
         if operation == "replace":
             return self._compact(made, parent)
         branch = f"drls_run_{uuid.uuid4().hex}"
-        row = pa.Table.from_pylist([{"id": 1, "note": "x"}], SCHEMA)
+        frame = pa.Table.from_pylist(list(rows), SCHEMA)
         if parent is None:
             # PyIceberg cannot write a branch of a table without a snapshot: to main first, then away from it.
             assert refs.head(made, "main") is None
-            made.append(row, snapshot_properties=summary)
+            made.append(frame, snapshot_properties=summary)
             branch = "main"
         else:
             refs.create_branch(self.catalog, made, branch, parent)
-            self.lake_table(table).append(row, snapshot_properties=summary, branch=branch)
+            on_branch = self.lake_table(table)
+            put = on_branch.overwrite if operation == "overwrite" else on_branch.append
+            put(frame, snapshot_properties=summary, branch=branch)
         snapshot = self.head(table, branch)
         assert snapshot is not None
         self._commit(table, [], [refs.remove_ref(branch)])
         return snapshot
 
-    def commit(self, table: str, ref: str = "main", operation: str = "append", **summary: str) -> int:
+    def commit(
+        self,
+        table: str,
+        ref: str = "main",
+        operation: str = "append",
+        rows: Sequence[dict[str, Any]] = (ROW,),
+        **summary: str,
+    ) -> int:
         """A foreign write: a snapshot on top of a ref, without a permit."""
-        snapshot = self.write(table, self.head(table, ref), operation, **summary)
+        snapshot = self.write(table, self.head(table, ref), operation, rows, **summary)
         self._commit(table, [], [refs.set_branch(self.lake_table(table), ref, snapshot)])
         return snapshot
 

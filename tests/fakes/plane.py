@@ -1,4 +1,4 @@
-"""A data plane in one SQLite file: refs and snapshots as Iceberg keeps them, without data.
+"""A data plane in one SQLite file: refs and snapshots as Iceberg keeps them, with a few rows for data.
 
 It lives outside of the process, so that what a killed process did is still there.
 """
@@ -11,13 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, DiffStep, Progress, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.errors import NotFound
 from lifecycle.ports import DataPlane, Move, MoveResult, SnapshotFacts, TableFacts
+from tests.fakes.rows import ROW, Row, fake_diff
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS snapshot (id INTEGER PRIMARY KEY AUTOINCREMENT, tab TEXT, parent INTEGER, op TEXT);
+CREATE TABLE IF NOT EXISTS held (snapshot INTEGER PRIMARY KEY, rows TEXT);
 CREATE TABLE IF NOT EXISTS ref (tab TEXT, name TEXT, head INTEGER, PRIMARY KEY (tab, name));
 CREATE TABLE IF NOT EXISTS tag (tab TEXT, name TEXT, snapshot INTEGER, PRIMARY KEY (tab, name));
 CREATE TABLE IF NOT EXISTS said (name TEXT PRIMARY KEY, value TEXT);
@@ -54,16 +57,23 @@ class FakePlane(DataPlane):
         row = sql.execute("SELECT value FROM said WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
 
-    def write(self, table: str, parent: int | None, operation: str = "append") -> int:
+    def write(self, table: str, parent: int | None, operation: str = "append", rows: Sequence[Row] = (ROW,)) -> int:
         """A snapshot that no ref points to yet: what a step has written."""
         with self._tx() as sql:
             row = sql.execute("INSERT INTO snapshot (tab, parent, op) VALUES (?, ?, ?)", (table, parent, operation))
             assert row.lastrowid is not None
+            held = [] if operation == "overwrite" else self._held(sql, parent)
+            held += [] if operation == "replace" else rows
+            sql.execute("INSERT INTO held VALUES (?, ?)", (row.lastrowid, json.dumps(held)))
             return row.lastrowid
 
-    def commit(self, table: str, ref: str = "main", operation: str = "append") -> int:
+    def _held(self, sql: sqlite3.Connection, snapshot: int | None) -> list[Row]:
+        row = sql.execute("SELECT rows FROM held WHERE snapshot = ?", (snapshot,)).fetchone()
+        return [] if row is None else json.loads(row[0])
+
+    def commit(self, table: str, ref: str = "main", operation: str = "append", rows: Sequence[Row] = (ROW,)) -> int:
         """A foreign write: a snapshot on top of a ref, without a permit."""
-        snapshot = self.write(table, self.head(table, ref), operation)
+        snapshot = self.write(table, self.head(table, ref), operation, rows)
         with self._tx() as sql:
             sql.execute("REPLACE INTO ref VALUES (?, ?, ?)", (table, ref, snapshot))
         return snapshot
@@ -193,3 +203,18 @@ class FakePlane(DataPlane):
                 self._set(sql, move.table, move.ref, move.base)
             sql.execute("DELETE FROM tag WHERE tab = ? AND name = ?", (move.table, move.tag))
             return True
+
+    def expire(self, table: str, snapshots: Sequence[int]) -> None:
+        with self._tx() as sql:
+            sql.executemany("DELETE FROM snapshot WHERE id = ? AND tab = ?", [(one, table) for one in snapshots])
+
+    def compare(
+        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+    ) -> DataDiff:
+        watch(Progress(step=DiffStep.READING, of=2))
+        with self._tx() as sql:
+            for side in (before, after):
+                if side.snapshot is not None and not self._has(sql, table, side.snapshot):
+                    raise NotFound(f"{table} has no snapshot {side.snapshot} in {side.environment.value} any more")
+            held = [self._held(sql, side.snapshot) for side in (before, after)]
+        return fake_diff(table, before, after, *held, keys, limits)

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Literal
 
 from drls_dagster.lifecycle_client.interface import Environments
-from drls_dagster.lifecycle_client.loaded import loaded_digests
 from drls_dagster.lifecycle_client.local.naming import Names
 from drls_dagster.lifecycle_client.local.session import Session
 from drls_dagster.lifecycle_client.results import (
@@ -27,6 +26,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.demote_version import demote_version
 from lifecycle.usecases.holding import lift_hold, set_hold
+from lifecycle.usecases.loaded import loaded_digests
 from lifecycle.usecases.releases_then import approvers_of, tables_then
 from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release

@@ -36,7 +36,8 @@ class LocalLifecycle(Lifecycle):
         opened = sign_in(self._ctx, name, password, self._host)
         try:
             known = authenticate(self._ctx, opened.secret, WayIn.CLI, host=self._host, kind=TokenKind.SESSION)
-            return issue_token(self._ctx, known.actor, f"drls on {self._host}", scopes=tuple(TokenScope), life=life)
+            name, every = f"drls on {self._host}", tuple(TokenScope)
+            return issue_token(self._ctx, known.actor, name, scopes=every, life=life, within=known.scopes)
         finally:
             sign_out(self._ctx, opened.secret, self._host)
 

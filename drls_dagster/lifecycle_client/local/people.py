@@ -12,7 +12,6 @@ from drls_dagster.lifecycle_client.results import GrantInfo, Me, PersonInfo, Tea
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import PersonKind, ScopeKind, Team
-from lifecycle.errors import Forbidden
 from lifecycle.store.schema import describe
 from lifecycle.store.unit import View
 from lifecycle.usecases.accounts import add_person, disable_person, set_password
@@ -133,10 +132,9 @@ class LocalPeople(People):
         self, name: str, *, scopes: Sequence[TokenScope], life: timedelta, owner: str | None = None
     ) -> Issued:
         identity = self._session.identity()
-        wider = [scope.value for scope in scopes if scope not in identity.scopes]
-        if wider:
-            raise Forbidden(f"this token cannot issue one for {', '.join(wider)}; sign in with one that may")
-        return issue_token(self._ctx, identity.actor, name, scopes=scopes, life=life, owner=owner)
+        return issue_token(
+            self._ctx, identity.actor, name, scopes=scopes, life=life, within=identity.scopes, owner=owner
+        )
 
     def revoke_token(self, token: int) -> TokenView:
         return revoke_token(self._ctx, self._session.identity().actor, token)

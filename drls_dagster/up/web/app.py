@@ -114,9 +114,11 @@ def _pushes(token: str, dagster: DagsterUI, reloads: Reloads) -> Starlette:
     return Starlette(routes=[Route("/push/reload/{environment}", push, methods=["POST"])])
 
 
-def _wanted(ctx: Context, environment: Environment) -> dict[str, str]:
+def _wanted(ctx: Context, environment: Environment) -> object:
+    """What a location is built from: versions, and the policies that say whether their schedules run."""
     with ctx.store.read() as view:
-        return deployed_digests(view, environment)
+        policies = [one.id for one in view.policies.newest() if one.environment is environment]
+        return deployed_digests(view, environment), sorted(policies)
 
 
 def _note(ctx: Context, visitor: Visitor, what: tuple[str, ...]) -> None:

@@ -18,6 +18,7 @@ from lifecycle.app.api.models import (
     Page,
     QueryText,
     Review,
+    TableName,
     Withdraw,
 )
 from lifecycle.domain.environment import Environment, Role
@@ -28,6 +29,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.comment_promotion import comment_promotion
+from lifecycle.usecases.compare_data import DataComparison, compare_data
 from lifecycle.usecases.execute_promotion import Execution, execute_promotion
 from lifecycle.usecases.pending import may_decide, pending_for
 from lifecycle.usecases.refresh_promotion import refresh_promotion
@@ -162,6 +164,21 @@ def execute(ctx: Ctx, who: Who, promotion_id: Id) -> Execution:
     with ctx.store.read() as view:
         _visible(view, who, promotion_id, Role.DATA_ENGINEER)
     return execute_promotion(ctx, who, promotion_id)
+
+
+@router.get(
+    "/approvals/{promotion_id}/data/{table}",
+    responses={202: {"model": DataComparison, "description": "Being computed: ask again after Retry-After seconds"}},
+)
+def get_data(
+    ctx: Ctx, who: Who, promotion_id: Id, table: TableName, response: Response, again: bool = False
+) -> DataComparison:
+    """What the request changes in a table, or what its evidence says about that; `again` tries a failed one again."""
+    found = compare_data(ctx, who, promotion_id, table, again=again)
+    if found.progress is not None:
+        response.status_code = 202
+        response.headers["Retry-After"] = "1"
+    return found
 
 
 @router.get("/approvals/{promotion_id}/comments")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from typing import Annotated, cast
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 
 from lifecycle.app.api.table import TABLE
@@ -78,10 +79,13 @@ def check_query(request: Request) -> None:
         raise Invalid(f"{twice[0]} is given more than once")
 
 
-def check_table(app: FastAPI) -> None:
-    """Raises RuntimeError when a route is not in the table, or the table names one that is not there."""
-    paths: dict[str, dict[str, object]] = app.openapi()["paths"]
-    routes = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+def check_table(app: FastAPI, routers: Iterable[APIRouter] = ()) -> None:
+    """Raises RuntimeError when a route is not in the table, or the table names one that is not there.
+
+    `routers` are what `app` includes; what was added to it directly is looked at too.
+    """
+    every = [route for router in (app.router, *routers) for route in router.routes if isinstance(route, APIRoute)]
+    routes = {(method, route.path) for route in every if route.include_in_schema for method in route.methods or ()}
     if missing := sorted(routes - TABLE.keys()):
         raise RuntimeError(f"routes without an entry in lifecycle.app.api.table: {missing}")
     if dead := sorted(TABLE.keys() - routes):

@@ -13,12 +13,9 @@ from fastapi.responses import StreamingResponse
 from lifecycle.app.api.guard import Ctx, Who
 from lifecycle.app.api.models import AuditKey, Config, Health, IfMatch, Limit, Page
 from lifecycle.audit.chain import Entry, Head
-from lifecycle.domain.environment import Role
-from lifecycle.domain.people import Target
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.store import Store
-from lifecycle.usecases.access import require
-from lifecycle.usecases.telling import RECEIVERS
+from lifecycle.usecases.set_receivers import receivers_of, set_receivers
 
 router = APIRouter(prefix="/api", tags=["installation"])
 _LOOK_EVERY = 1.0
@@ -35,9 +32,9 @@ def health(ctx: Ctx) -> Health:
 def get_config(ctx: Ctx, who: Who, response: Response) -> Config:
     """What is set for the installation; the ETag is its revision."""
     with ctx.store.read() as view:
-        setting = view.settings.find(RECEIVERS)
-    response.headers["ETag"] = f'"{setting.revision if setting else 0}"'
-    return Config.model_validate(setting.value if setting else {})
+        receivers, revision = receivers_of(view)
+    response.headers["ETag"] = f'"{revision}"'
+    return Config(receivers=receivers)
 
 
 @router.put("/config")
@@ -48,10 +45,7 @@ def put_config(ctx: Ctx, who: Who, body: Config, response: Response, if_match: I
         raise Conflict("send If-Match with the ETag of the settings that you changed")
     if not text.isdecimal():
         raise Invalid('If-Match is the ETag of the settings, for example "3"')
-    with ctx.store.write(who, "put_config") as unit:
-        require(unit, who, Role.ADMIN, Target(), "changing the settings")
-        setting = unit.settings.put(RECEIVERS, body.model_dump(mode="json"), expected=int(text))
-        unit.audit("config.set", "installation:config", receivers=len(body.receivers))
+    setting = set_receivers(ctx, who, body.receivers, expected=int(text))
     response.headers["ETag"] = f'"{setting.revision}"'
     return body
 

@@ -16,6 +16,7 @@ from lifecycle.domain.promotion import Comment, Decision, Promotion, Verdict
 from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift
 from lifecycle.domain.version import Deployment, Label, Version
+from lifecycle.usecases.set_receivers import MOST, Receiver
 
 Item = TypeVar("Item")
 _TEXT = r"^[^\x00]*$"
@@ -25,6 +26,7 @@ Name = Annotated[str, Path(max_length=63, pattern=r"^[a-z][a-z0-9_]*$")]
 PersonName = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Number = Annotated[int, Path(ge=1, le=2**31)]
 Id = Annotated[int, Path(ge=1, le=2**53)]
+TableName = Annotated[str, Path(min_length=1, max_length=500)]
 Cursor = Annotated[int | None, Query(ge=1, le=2**53)]
 QueryText = Annotated[str, Query(max_length=200, pattern=_TEXT)]
 PublicKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -254,7 +256,7 @@ class NewPerson(Body):
 
 
 class NewTeam(Body):
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class TeamView(BaseModel):
@@ -271,17 +273,10 @@ class NewGrant(Body):
     scope_value: Annotated[str, Field(max_length=200, pattern=_TEXT)] = ""
 
 
-class Receiver(Body):
-    """Where notifications go: https://…, or mailto:…; `events` empty means all."""
-
-    address: Annotated[str, Field(max_length=500, pattern=r"^(https?://|mailto:)[^\s\x00]+$")]
-    events: tuple[Annotated[str, Field(max_length=50, pattern=_TEXT)], ...] = ()
-
-
 class Config(Body):
     """What an Admin sets for the whole installation."""
 
-    receivers: Annotated[tuple[Receiver, ...], Field(max_length=50)] = ()
+    receivers: Annotated[tuple[Receiver, ...], Field(max_length=MOST)] = ()
 
 
 class Health(BaseModel):

@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from html import escape
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 
 from lifecycle.app.api.guard import Ctx, host_of
 from lifecycle.app.api.sessions import set_session
 from lifecycle.app.openid import CALLBACK, Attempt, OpenIdProvider
-from lifecycle.errors import NotFound, Unauthorized
+from lifecycle.app.pages.answers import leave_notice
+from lifecycle.errors import DrlsError, Invalid, NotFound, Unauthorized
+from lifecycle.usecases.context import Context
 from lifecycle.usecases.openid_accounts import sign_in_with_openid
 from lifecycle.usecases.signed_tokens import seal, unseal
 
-router = APIRouter(tags=["session"])
+
+class _ForBrowsers(APIRoute):
+    """Programs get a problem; a browser that shows what comes is led back to the sign-in page, which says why."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (DrlsError, RequestValidationError) as error:
+                if request.headers.get("sec-fetch-mode") != "navigate":
+                    raise
+                refused = error if isinstance(error, DrlsError) else Invalid("the sign-in was not begun here")
+                return await run_in_threadpool(_to_sign_in, _context(request), refused)
+
+        return handled
+
+
+router = APIRouter(tags=["session"], route_class=_ForBrowsers)
 ATTEMPT = "drls_sign_in"
 _AUDIENCE = "drls-openid"
 _LIFE = timedelta(minutes=10)
@@ -66,13 +91,30 @@ def finish_openid(
         raise Unauthorized(f"the provider did not sign you in ({(error or 'no code')[:50]}); begin again")
     user = provider.finish(attempt, code, ctx.clock.now())
     session = sign_in_with_openid(ctx, user, provider.settings.accounts, host_of(request))
-    # A redirect would still count as coming from the provider, and the strict cookie would stay behind.
-    target = escape(attempt.back, quote=True)
-    page = f'<!doctype html><meta http-equiv="refresh" content="0;url={target}"><a href="{target}">DRLS</a>'
-    answer = HTMLResponse(page, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    answer = _onward(attempt.back)
     set_session(answer, session, secure=provider.settings.public_url.startswith("https://"))
     answer.delete_cookie(ATTEMPT, path=CALLBACK)
     return answer
+
+
+def _onward(path: str, status: int = 200) -> Response:
+    """A redirect would still count as coming from the provider, and strict cookies would stay behind."""
+    target = escape(path, quote=True)
+    page = (
+        '<!doctype html><html lang="en"><title>DRLS</title>'
+        f'<meta http-equiv="refresh" content="0;url={target}"><a href="{target}">DRLS</a>'
+    )
+    return HTMLResponse(page, status, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+
+
+def _to_sign_in(context: Context, error: DrlsError) -> Response:
+    answer = _onward("/sign-in", error.status)
+    leave_notice(context, answer, error.message, "bad")
+    return answer
+
+
+def _context(request: Request) -> Context:
+    return cast("Context", request.app.state.context)
 
 
 def _provider(request: Request) -> OpenIdProvider:

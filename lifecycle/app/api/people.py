@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from lifecycle.app.api.guard import Ctx, Who
 from lifecycle.app.api.models import (
@@ -59,9 +59,10 @@ def put_subject(ctx: Ctx, who: Who, person: PersonName, body: NewSubject) -> Per
 
 
 @router.post("/people/{person}/tokens", status_code=201)
-def service_token(ctx: Ctx, who: Who, person: PersonName, body: NewToken) -> Issued:
-    """A token for a service account."""
-    return issue_token(ctx, who, body.name, scopes=body.scopes, life=body.life, owner=person)
+def service_token(ctx: Ctx, who: Who, request: Request, person: PersonName, body: NewToken) -> Issued:
+    """A token for a service account; it reaches no further than what the caller showed."""
+    shown_scopes = request.state.scopes
+    return issue_token(ctx, who, body.name, scopes=body.scopes, life=body.life, within=shown_scopes, owner=person)
 
 
 @router.get("/teams")

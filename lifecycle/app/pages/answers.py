@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import cast
+from typing import Literal, cast
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,19 +24,23 @@ def done(request: Request, url: str, notice: str = "") -> Response:
     else:
         answer = RedirectResponse(url, 303)
     if notice:
-        context = cast("Context", request.app.state.context)
-        sealed = seal(context, _AUDIENCE, {"text": notice[:500]}, timedelta(seconds=_SECONDS))
-        answer.set_cookie(NOTICE, sealed, max_age=_SECONDS, httponly=True, samesite="strict")
+        leave_notice(cast("Context", request.app.state.context), answer, notice)
     return answer
 
 
-def take_notice(context: Context, request: Request, answer: Response) -> str | None:
-    """What the last form left to be said; only this server can have written it."""
+def leave_notice(context: Context, answer: Response, text: str, kind: Literal["good", "bad"] = "good") -> None:
+    """What the next page says once."""
+    sealed = seal(context, _AUDIENCE, {"text": text[:500], "kind": kind}, timedelta(seconds=_SECONDS))
+    answer.set_cookie(NOTICE, sealed, max_age=_SECONDS, httponly=True, samesite="strict")
+
+
+def take_notice(context: Context, request: Request, answer: Response) -> dict[str, str] | None:
+    """What was left to be said: `text` and its `kind`; only this server can have written it."""
     sealed = request.cookies.get(NOTICE)
     if sealed is None:
         return None
     answer.delete_cookie(NOTICE)
     try:
-        return unseal(context, _AUDIENCE, sealed).get("text")
+        return unseal(context, _AUDIENCE, sealed)
     except Unauthorized:
         return None

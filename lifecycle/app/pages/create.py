@@ -8,15 +8,67 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
-from lifecycle.app.pages import compare, home, pipeline, pipeline_actions, pipelines, sign_in, static
+from lifecycle.app.pages import (
+    audit,
+    break_glass,
+    compare,
+    data_diff,
+    demote,
+    drifts,
+    environments,
+    evidence_session,
+    holds,
+    home,
+    notifications,
+    people,
+    pipeline,
+    pipeline_actions,
+    pipelines,
+    policies,
+    profile,
+    promote,
+    retire,
+    review,
+    rollback,
+    settings,
+    sign_in,
+    static,
+)
+from lifecycle.app.pages.chain_state import ChainWatch
 from lifecycle.app.pages.guard import page_guard
+from lifecycle.app.pages.present import Comparisons
 from lifecycle.app.pages.problems import add_handlers
 from lifecycle.app.pages.render import make_kit
 from lifecycle.app.pages.security import Secured
 from lifecycle.app.pages.table import PAGES
 from lifecycle.usecases.context import Context
 
-MODULES = (static, sign_in, home, pipelines, pipeline, pipeline_actions, compare)
+MODULES = (
+    static,
+    sign_in,
+    home,
+    audit,
+    break_glass,
+    compare,
+    data_diff,
+    demote,
+    drifts,
+    environments,
+    evidence_session,
+    holds,
+    notifications,
+    people,
+    pipeline,
+    pipeline_actions,
+    pipelines,
+    policies,
+    profile,
+    promote,
+    retire,
+    review,
+    rollback,
+    settings,
+)
 
 
 def create_pages(context: Context, *, openid: bool = False, dagster: str | None = None) -> FastAPI:
@@ -27,6 +79,8 @@ def create_pages(context: Context, *, openid: bool = False, dagster: str | None 
     app = FastAPI(title="DRLS", openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(page_guard)])
     app.state.context = context
     app.state.kit = make_kit(dagster=dagster, openid=openid)
+    app.state.chain = ChainWatch(context.store)
+    app.state.comparisons = Comparisons()
     for module in MODULES:
         app.include_router(module.router)
     add_handlers(app)

@@ -13,7 +13,7 @@ from starlette.datastructures import FormData
 from lifecycle.app.api.guard import COOKIE, Ctx, check_origin, host_of
 from lifecycle.app.pages.csrf import FIELD, is_own
 from lifecycle.app.pages.table import PAGES
-from lifecycle.domain.credentials import TokenKind
+from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Grant, Person, WayIn
 from lifecycle.errors import Forbidden, NotFound, Unauthorized
@@ -32,6 +32,7 @@ class Visitor:
     person: Person
     grants: tuple[Grant, ...]
     session: str
+    scopes: frozenset[TokenScope]
 
     def has(self, role: Role) -> bool:
         """Whether they have this role anywhere; whether they have it here is asked again by each verb."""
@@ -74,7 +75,7 @@ def page_guard(ctx: Ctx, request: Request, form: Annotated[FormData | None, Depe
     with ctx.store.read() as view:
         person = view.people.get(identity.actor.person)
         grants = view.people.grants(person.id)
-    visitor = Visitor(identity.actor, person, grants, secret)
+    visitor = Visitor(identity.actor, person, grants, secret, identity.scopes)
     request.state.visitor = visitor
     if need.role is None:
         return

@@ -41,8 +41,34 @@ def approval(promotion_id: int) -> str:
     return f"/approvals/{promotion_id}"
 
 
+def approval_data(promotion_id: int, table: str) -> str:
+    """The data diff of one table: a part of the request's page."""
+    return f"{approval(promotion_id)}/data/{quote(table, safe='')}"
+
+
 def environment(name: str) -> str:
     return f"/environments/{name}"
+
+
+def environments() -> str:
+    return "/environments"
+
+
+def hold(environment: str, kind: str, name: str = "") -> str:
+    """The page that sets a freeze or a stop; `name`: of this pipeline alone."""
+    return f"/environments/{environment}/{kind}" + (f"?pipeline={quote(name, safe='')}" if name else "")
+
+
+def lift(hold_id: int) -> str:
+    return f"/holds/{hold_id}/lift"
+
+
+def evidence_session(environment: str, name: str) -> str:
+    return f"/environments/{environment}/session/{quote(name, safe='')}"
+
+
+def drift(drift_id: int) -> str:
+    return f"/drifts/{drift_id}"
 
 
 def run(dagster: str, run_id: str) -> str:
@@ -52,6 +78,49 @@ def run(dagster: str, run_id: str) -> str:
 
 def export(name: str, number: int) -> str:
     return f"/api/pipeline-defs/{quote(name, safe='')}/versions/{number}/export"
+
+
+def profile() -> str:
+    return "/profile"
+
+
+def audit() -> str:
+    return "/audit"
+
+
+def audit_of(subject: str) -> str:
+    """The audit log of one subject, for example promotion:3."""
+    return f"/audit?subject={quote(subject, safe='')}"
+
+
+def settings() -> str:
+    return "/settings"
+
+
+def people() -> str:
+    return "/settings/people"
+
+
+def person(name: str) -> str:
+    return f"/settings/people/{quote(name, safe='')}"
+
+
+def team(name: str) -> str:
+    return f"/settings/teams/{quote(name, safe='')}"
+
+
+def notifications() -> str:
+    return "/settings/notifications"
+
+
+def policies() -> str:
+    return "/settings/policies"
+
+
+def policy(environment: str, pipeline: str | None = None, page: str = "") -> str:
+    """The policy of an environment, or of one pipeline in it; `page`: /edit, /delete or nothing."""
+    query = f"?pipeline={quote(pipeline, safe='')}" if pipeline else ""
+    return f"/settings/policies/{environment}{page}{query}"
 
 
 def clone(name: str, number: int) -> str:

@@ -29,10 +29,16 @@ def quorum_words(quorum: Quorum) -> str:
 
 def clause_words(clause: Clause) -> str:
     """One part of a quorum, with how many people it asks for."""
+    if clause.person is not None:
+        return clause.person
+    return f"{clause.count} {'of ' if clause.team is not None else ''}{who_words(clause)}"
+
+
+def who_words(clause: Clause) -> str:
+    """Whom one part of a quorum asks for: `LeadDataEngineer or Admin`, `team risk`, `lea`."""
     if clause.role is not None:
-        higher = [role.value for role in Role if role.includes(clause.role)]
-        return f"{clause.count} {' or '.join(higher)}"
-    return f"{clause.count} of team {clause.team}" if clause.team is not None else f"{clause.person}"
+        return " or ".join(role.value for role in Role if role.includes(clause.role))
+    return f"team {clause.team}" if clause.team is not None else f"{clause.person}"
 
 
 def long(length: timedelta) -> str:
@@ -65,7 +71,7 @@ def _sentences(policy: Policy) -> Iterable[str]:
     if policy.break_glass is None:
         yield "Nobody may deploy without approval, in an emergency neither."
     else:
-        who = clause_words(Clause(count=1, role=policy.break_glass)).removeprefix("1 ")
+        who = who_words(Clause(count=1, role=policy.break_glass))
         due = long(policy.break_glass_review)
         yield f"In an emergency a {who} may deploy without approval; the later review is due within {due}."
     if policy.reminder is not None:

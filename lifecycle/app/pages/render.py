@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 from fastapi import Request
@@ -34,8 +35,9 @@ class Kit:
     openid: bool
 
 
+@cache
 def make_kit(*, dagster: str | None, openid: bool) -> Kit:
-    """Templates escape everything, and a name that is not there is an error."""
+    """Templates escape everything, and a name that is not there is an error. Compiled once per process."""
     assets = Assets()
     templates = Jinja(
         loader=PackageLoader("lifecycle.app", "templates"),

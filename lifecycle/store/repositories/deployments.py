@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.releases import Release
+from lifecycle.domain.releases import Active, Release
 from lifecycle.domain.version import Deployment, Label, Version
 from lifecycle.errors import Conflict
 from lifecycle.store.tables import DecisionRow, DeploymentRow, PipelineRow, VersionRow
@@ -44,14 +45,7 @@ class Deployments:
 
     def of(self, environment: Environment, at: datetime | None = None) -> tuple[Deployment, ...]:
         """What is active in `environment` now, or was at `at`."""
-        query = select(*_ALL).where(DeploymentRow.environment == environment.value)
-        if at is None:
-            query = query.where(DeploymentRow.ended_at.is_(None))
-        else:
-            query = query.where(
-                DeploymentRow.started_at <= at,
-                or_(DeploymentRow.ended_at.is_(None), DeploymentRow.ended_at > at),
-            )
+        query = select(*_ALL).where(DeploymentRow.environment == environment.value, _then(at))
         return self._tx.many(Deployment, query.order_by(DeploymentRow.pipeline_id, DeploymentRow.id))
 
     def versions_naming(self, names: Iterable[str], environment: Environment) -> tuple[Version, ...]:
@@ -77,24 +71,19 @@ class Deployments:
             .join(PipelineRow, PipelineRow.id == DeploymentRow.pipeline_id)
             .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
             .outerjoin(PersonRow, PersonRow.id == VersionRow.author)
-            .where(DeploymentRow.environment == environment.value)
+            .where(DeploymentRow.environment == environment.value, _then(at))
             .order_by(PipelineRow.name)
         )
-        if at is None:
-            query = query.where(DeploymentRow.ended_at.is_(None))
-        else:
-            query = query.where(
-                DeploymentRow.started_at <= at, or_(DeploymentRow.ended_at.is_(None), DeploymentRow.ended_at > at)
-            )
         if pipelines is not None:
             query = query.where(PipelineRow.name.in_(pipelines))
         found = self._tx.many(Release, query)
-        approvers = self._approvers({one.promotion_id for one in found if one.promotion_id is not None})
+        approvers = self.approvers({one.promotion_id for one in found if one.promotion_id is not None})
         return tuple(
             one.model_copy(update={"approvers": tuple(approvers.get(one.promotion_id or 0, ()))}) for one in found
         )
 
-    def _approvers(self, promotion_ids: Set[int]) -> dict[int, list[str]]:
+    def approvers(self, promotion_ids: Set[int]) -> dict[int, list[str]]:
+        """By request: the names of those who approved it, in the order in which they did."""
         query = (
             select(DecisionRow.promotion_id, PersonRow.name)
             .join(PersonRow, PersonRow.id == DecisionRow.person)
@@ -104,6 +93,65 @@ class Deployments:
         found: dict[int, list[str]] = {}
         for promotion_id, name in self._tx.tuples(query) if promotion_ids else ():
             found.setdefault(promotion_id, []).append(name)
+        return found
+
+    def page(
+        self,
+        environment: Environment,
+        *,
+        at: datetime | None = None,
+        only: Collection[int] | None = None,
+        like: str = "",
+        after: str = "",
+        limit: int = 100,
+    ) -> tuple[Active, ...]:
+        """What is (or at `at` was) active in `environment`, by pipeline name; `after` (a name) pages on.
+
+        `only`: of these pipelines; `like`: of those whose name has this text.
+        """
+        query = _named(only).where(DeploymentRow.environment == environment.value, PipelineRow.name > after, _then(at))
+        if like:
+            query = query.where(PipelineRow.name.contains(like, autoescape=True))
+        return self._actives(query.order_by(PipelineRow.name).limit(limit))
+
+    def newest(
+        self, environment: Environment, *, only: Collection[int] | None = None, limit: int = 5
+    ) -> tuple[Active, ...]:
+        """What became active last, and still is, newest first."""
+        query = _named(only).where(DeploymentRow.environment == environment.value, DeploymentRow.ended_at.is_(None))
+        return self._actives(query.order_by(DeploymentRow.id.desc()).limit(limit))
+
+    def _actives(self, query: Select[*tuple[Any, ...]]) -> tuple[Active, ...]:
+        names = [column.key for column in _ALL]
+        return tuple(
+            Active(
+                deployment=Deployment.model_validate(dict(zip(names, row, strict=False))),
+                pipeline=row[-3],
+                number=row[-2],
+                by=row[-1],
+            )
+            for row in self._tx.tuples(query)
+        )
+
+    def counts(
+        self, *, at: datetime | None = None, only: Collection[int] | None = None
+    ) -> dict[tuple[Environment, Label], int]:
+        """How many versions are (or at `at` were) active, by environment and label."""
+        query = select(DeploymentRow.environment, DeploymentRow.label, func.count()).where(_then(at))
+        if only is not None:
+            query = query.where(DeploymentRow.pipeline_id.in_(list(only)))
+        found = self._tx.tuples(query.group_by(DeploymentRow.environment, DeploymentRow.label))
+        return {(Environment(environment), Label(label)): number for environment, label, number in found}
+
+    def governed_digests(self) -> dict[int, list[str]]:
+        """By pipeline: the digests that are active in UAT and production."""
+        governed = [environment.value for environment in Environment if environment.governed]
+        query = select(DeploymentRow.pipeline_id, DeploymentRow.deployed_digest).where(
+            DeploymentRow.ended_at.is_(None), DeploymentRow.environment.in_(governed)
+        )
+        found: dict[int, list[str]] = {}
+        for pipeline_id, digest in self._tx.tuples(query):
+            found.setdefault(pipeline_id, []).append(digest)
         return found
 
     def history(self, pipeline_id: int, environment: Environment | None = None) -> tuple[Deployment, ...]:
@@ -151,3 +199,20 @@ class Deployments:
         changed = self._tx.change(_END, of_id=deployment.id, set_ended_at=self._tx.now, set_ended_reason=reason)
         if not changed:
             raise Conflict(f"deployment {deployment.id} ended already; look again")
+
+
+def _named(only: Collection[int] | None) -> Select[*tuple[Any, ...]]:
+    query = (
+        select(*_ALL, PipelineRow.name, VersionRow.number, PersonRow.name)
+        .join(PipelineRow, PipelineRow.id == DeploymentRow.pipeline_id)
+        .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
+        .outerjoin(PersonRow, PersonRow.id == DeploymentRow.started_by)
+    )
+    return query if only is None else query.where(DeploymentRow.pipeline_id.in_(list(only)))
+
+
+def _then(at: datetime | None) -> ColumnElement[bool]:
+    """Active now, or at `at`."""
+    if at is None:
+        return DeploymentRow.ended_at.is_(None)
+    return and_(DeploymentRow.started_at <= at, or_(DeploymentRow.ended_at.is_(None), DeploymentRow.ended_at > at))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from lifecycle.audit.chain import Entry, Head
 from lifecycle.domain.model import Frozen
@@ -99,6 +100,16 @@ class Outbox:
         )
         return self._tx.update(statement) == 1
 
+    def counts(self) -> list[tuple[str, str, int]]:
+        """How many messages there are by receiver and state."""
+        query = select(OutboxRow.receiver, OutboxRow.state, func.count()).group_by(OutboxRow.receiver, OutboxRow.state)
+        return [(receiver, state, number) for receiver, state, number in self._tx.tuples(query)]
+
+    def undelivered(self, limit: int = 50) -> tuple[Pending, ...]:
+        """What waits, fails or was given up, newest first."""
+        query = select(*OutboxRow.__table__.columns).where(OutboxRow.state.in_(("pending", "given_up")))
+        return self._tx.many(Pending, query.order_by(OutboxRow.id.desc()).limit(limit))
+
 
 class AuditLog:
     """Reads the log; only Store.write adds to it."""
@@ -130,15 +141,39 @@ class AuditLog:
         *,
         subject: str | None = None,
         verb: str | None = None,
+        who: str | None = None,
+        way_in: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> tuple[Entry, ...]:
-        """Entries, newest first; `before` (a sequence) pages on."""
+        """Entries, newest first; `before` (a sequence) pages on.
+
+        A subject that ends with ":" and a verb that ends with "." stand for all that begin so. `since` counts,
+        `until` does not.
+        """
         query = select(*AuditRow.__table__.columns)
         if subject is not None:
-            query = query.where(AuditRow.subject == subject)
+            query = query.where(_is(AuditRow.subject, subject, ":"))
         if verb is not None:
-            query = query.where(AuditRow.verb == verb)
+            query = query.where(_is(AuditRow.verb, verb, "."))
+        if who is not None:
+            query = query.where(AuditRow.actor["name"].as_string() == who)
+        if way_in is not None:
+            query = query.where(AuditRow.actor["way_in"].as_string() == way_in)
+        if since is not None:
+            query = query.where(AuditRow.at >= since)
+        if until is not None:
+            query = query.where(AuditRow.at < until)
         if before is not None:
             query = query.where(AuditRow.sequence < before)
         return self._tx.many(Entry, query.order_by(AuditRow.sequence.desc()).limit(limit))
+
+    def verbs(self) -> tuple[str, ...]:
+        """Every verb that the log knows, by name."""
+        return tuple(self._tx.values(select(AuditRow.verb).distinct().order_by(AuditRow.verb)))
+
+
+def _is(column: InstrumentedAttribute[str], value: str, mark: str) -> ColumnElement[bool]:
+    return column.startswith(value, autoescape=True) if value.endswith(mark) else column == value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -77,6 +78,11 @@ class People:
     def all(self) -> tuple[Person, ...]:
         return self._tx.prepared_many(Person, _ALL)
 
+    def names(self, person_ids: Iterable[int | None]) -> dict[int | None, str]:
+        """The names of accounts, by their ids; of the system (None), `the system`."""
+        query = select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_([one for one in person_ids if one]))
+        return {None: "the system", **{row[0]: row[1] for row in self._tx.tuples(query)}}
+
     def change(self, person_id: int, **values: Any) -> Person:
         """Changes an account and makes what was issued to it before outdated."""
         self._tx.update(
@@ -117,6 +123,10 @@ class People:
 
     def team_names(self, person_id: int) -> tuple[str, ...]:
         return tuple(name for _, _, name in self._tx.prepared_tuples(_TEAM_NAMES_OF, person_id=person_id))
+
+    def memberships(self) -> tuple[tuple[int, int, str], ...]:
+        """Every membership: the person's id, the team's id and name."""
+        return tuple((person, team, name) for person, team, name in self._tx.tuples(_MEMBERSHIPS))
 
     def add_grant(self, **values: Any) -> Grant:
         key = self._tx.insert(GrantRow, granted_at=self._tx.now, **values)

@@ -113,6 +113,13 @@ class Pipelines:
             Summary(id=key, name=name, newest=newest, active=active) for key, (name, newest, active) in found.items()
         )
 
+    def living_names(self, pipeline_ids: Iterable[int]) -> dict[int, str]:
+        """The names of those that are not deleted, by id."""
+        query = select(PipelineRow.id, PipelineRow.name).where(
+            PipelineRow.id.in_(list(pipeline_ids)), PipelineRow.deleted_at.is_(None)
+        )
+        return {row[0]: row[1] for row in self._tx.tuples(query)}
+
     def bury(self, pipeline: Pipeline, by: int | None) -> None:
         """Writes the tombstone."""
         self._tx.update(
@@ -181,6 +188,34 @@ class Pipelines:
         """The sink tables of a version."""
         query = select(SinkTableRow.name).where(SinkTableRow.version_id == version_id).order_by(SinkTableRow.name)
         return tuple(self._tx.values(query))
+
+    def tables_of(self, version_ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
+        """The sink tables of versions, by version."""
+        query = select(SinkTableRow.version_id, SinkTableRow.name).where(SinkTableRow.version_id.in_(list(version_ids)))
+        found: dict[int, tuple[str, ...]] = {}
+        for version_id, name in self._tx.tuples(query.order_by(SinkTableRow.name)):
+            found[version_id] = (*found.get(version_id, ()), name)
+        return found
+
+    def numbers(self, version_ids: Iterable[int]) -> dict[int, int]:
+        """The numbers of versions, by their ids."""
+        query = select(VersionRow.id, VersionRow.number).where(VersionRow.id.in_(list(version_ids)))
+        return {row[0]: row[1] for row in self._tx.tuples(query)}
+
+    def newest_digests(self) -> dict[int, tuple[str, str]]:
+        """By pipeline, deleted ones too: its name and the digest of its newest version."""
+        newest = select(func.max(VersionRow.id)).group_by(VersionRow.pipeline_id)
+        query = (
+            select(PipelineRow.id, PipelineRow.name, VersionRow.digest)
+            .join(VersionRow, VersionRow.pipeline_id == PipelineRow.id)
+            .where(VersionRow.id.in_(newest))
+        )
+        return {row[0]: (row[1], row[2]) for row in self._tx.tuples(query)}
+
+    def names(self, pipeline_ids: Iterable[int]) -> dict[int, str]:
+        """The names of pipelines, by their ids."""
+        query = select(PipelineRow.id, PipelineRow.name).where(PipelineRow.id.in_(list(pipeline_ids)))
+        return {row[0]: row[1] for row in self._tx.tuples(query)}
 
     def owners(self, tables: Iterable[str], but: int) -> dict[str, str]:
         """Which other pipeline writes each of `tables` in a version that is active anywhere (D11)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import bindparam, func, or_, select, update
 
 from lifecycle.domain.environment import Environment
@@ -103,9 +105,13 @@ class Policies:
             raise NotFound(f"there is no freeze or stop {hold_id}")
         return found
 
-    def holds(self, environment: Environment | None = None) -> tuple[Hold, ...]:
-        """Everything that is not lifted."""
-        query = select(*HoldRow.__table__.columns).where(HoldRow.lifted_at.is_(None))
+    def holds(self, environment: Environment | None = None, at: datetime | None = None) -> tuple[Hold, ...]:
+        """Everything that is not lifted, or was in force at `at`."""
+        query = select(*HoldRow.__table__.columns)
+        if at is None:
+            query = query.where(HoldRow.lifted_at.is_(None))
+        else:
+            query = query.where(HoldRow.set_at <= at, or_(HoldRow.lifted_at.is_(None), HoldRow.lifted_at > at))
         if environment is not None:
             query = query.where(HoldRow.environment == environment.value)
         return self._tx.many(Hold, query.order_by(HoldRow.id))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Change, Comment, Decision, Promotion, State, apply
@@ -118,6 +118,13 @@ class Promotions:
         }
         given = {name: value for name, value in asked.items() if value is not None}
         return self._tx.prepared_many(Promotion, _listing(frozenset(given)), **given, limit=limit)
+
+    def count_unfinished(self, only: Collection[int] | None = None) -> dict[Environment, int]:
+        """How many requests into each environment are not over."""
+        query = select(PromotionRow.target, func.count()).where(PromotionRow.state.in_(_UNFINISHED))
+        if only is not None:
+            query = query.where(PromotionRow.pipeline_id.in_(list(only)))
+        return {Environment(row[0]): row[1] for row in self._tx.tuples(query.group_by(PromotionRow.target))}
 
     def add_decision(self, **values: Any) -> None:
         self._tx.insert(DecisionRow, at=self._tx.now, **values)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import (
@@ -228,12 +228,13 @@ class Runs:
         query = select(*_RECEIPT).where(ReceiptRow.table_name == table, ReceiptRow.environment == environment.value)
         return self._tx.many(Receipt, query.order_by(ReceiptRow.id))
 
-    def published(self, pipeline_id: int, environment: Environment, at: datetime) -> tuple[Receipt, ...]:
-        """The newest receipt of each table that a pipeline was the last to publish in an environment by `at`."""
+    def published(self, pipeline_ids: Iterable[int], environment: Environment, at: datetime) -> tuple[Receipt, ...]:
+        """The newest receipt of each table that one of these pipelines was the last to publish there by `at`."""
+        pipelines = list(pipeline_ids)
         tables = (
             select(SinkTableRow.name)
             .join(VersionRow, VersionRow.id == SinkTableRow.version_id)
-            .where(VersionRow.pipeline_id == pipeline_id)
+            .where(VersionRow.pipeline_id.in_(pipelines))
         )
         newest = (
             select(func.max(ReceiptRow.id))
@@ -245,15 +246,52 @@ class Runs:
             )
             .group_by(ReceiptRow.table_name)
         )
-        query = select(*_RECEIPT).where(ReceiptRow.id.in_(newest), ReceiptRow.pipeline_id == pipeline_id)
+        query = select(*_RECEIPT).where(ReceiptRow.id.in_(newest), ReceiptRow.pipeline_id.in_(pipelines))
         return self._tx.many(Receipt, query.order_by(ReceiptRow.table_name))
 
-    def written_by(self, table: str, snapshot: int) -> Receipt | None:
-        """The receipt of the run that wrote a snapshot; None where no run of DRLS did."""
+    def writers(self, snapshots: Collection[tuple[str, int]]) -> dict[tuple[str, int], Receipt]:
+        """By table and snapshot: the receipt of the run that wrote it; not there where no run of DRLS did."""
         query = select(*_RECEIPT).where(
-            ReceiptRow.table_name == table, ReceiptRow.snapshot == snapshot, ReceiptRow.permit_id.is_not(None)
+            ReceiptRow.table_name.in_({table for table, _ in snapshots}),
+            ReceiptRow.snapshot.in_({snapshot for _, snapshot in snapshots}),
+            ReceiptRow.permit_id.is_not(None),
         )
-        return self._tx.one(Receipt, query.order_by(ReceiptRow.id))
+        found: dict[tuple[str, int], Receipt] = {}
+        for receipt in self._tx.many(Receipt, query.order_by(ReceiptRow.id)) if snapshots else ():
+            found.setdefault((receipt.table_name, receipt.snapshot), receipt)
+        return found
+
+    def newest_admissions(
+        self, pipeline_ids: Iterable[int], environment: Environment, at: datetime | None = None
+    ) -> dict[int, Admission]:
+        """By pipeline: the run that was admitted last, now or until `at`."""
+        newest = (
+            select(func.max(AdmissionRow.id))
+            .where(AdmissionRow.pipeline_id.in_(list(pipeline_ids)), AdmissionRow.environment == environment.value)
+            .group_by(AdmissionRow.pipeline_id)
+        )
+        if at is not None:
+            newest = newest.where(AdmissionRow.admitted_at <= at)
+        query = select(*_ADMISSION).where(AdmissionRow.id.in_(newest))
+        return {one.pipeline_id: one for one in self._tx.many(Admission, query)}
+
+    def count_live(self, only: Collection[int] | None = None) -> dict[Environment, int]:
+        """How many runs are queued or running in each environment."""
+        query = select(AdmissionRow.environment, func.count()).where(AdmissionRow.state.in_(_LIVE))
+        if only is not None:
+            query = query.where(AdmissionRow.pipeline_id.in_(list(only)))
+        return {Environment(row[0]): row[1] for row in self._tx.tuples(query.group_by(AdmissionRow.environment))}
+
+    def newest_sessions(self, version_ids: Iterable[int], environment: Environment) -> dict[int, Session]:
+        """By version: its newest evidence session in an environment."""
+        newest = (
+            select(func.max(SessionRow.id))
+            .where(SessionRow.version_id.in_(list(version_ids)), SessionRow.environment == environment.value)
+            .group_by(SessionRow.version_id)
+        )
+        return {
+            one.version_id: one for one in self._tx.many(Session, select(*_SESSION).where(SessionRow.id.in_(newest)))
+        }
 
     def add_drift(self, **values: Any) -> Drift:
         return self.drift(self._tx.insert(DriftRow, state="open", reason="", found_at=self._tx.now, **values))
@@ -284,10 +322,19 @@ class Runs:
         )
         return frozenset(self._tx.values(query))
 
-    def adopted_by(self, pipeline_id: int, environment: Environment, at: datetime) -> tuple[Drift, ...]:
-        """What was adopted of a pipeline's tables until `at`, oldest first."""
+    def drifts_at(self, environment: Environment, at: datetime) -> tuple[Drift, ...]:
+        """The drifts that were found and not settled at a past time."""
         query = select(*DriftRow.__table__.columns).where(
-            DriftRow.pipeline_id == pipeline_id,
+            DriftRow.environment == environment.value,
+            DriftRow.found_at <= at,
+            or_(DriftRow.closed_at.is_(None), DriftRow.closed_at > at),
+        )
+        return self._tx.many(Drift, query.order_by(DriftRow.id))
+
+    def adopted_by(self, pipeline_ids: Iterable[int], environment: Environment, at: datetime) -> tuple[Drift, ...]:
+        """What was adopted of these pipelines' tables until `at`, oldest first."""
+        query = select(*DriftRow.__table__.columns).where(
+            DriftRow.pipeline_id.in_(list(pipeline_ids)),
             DriftRow.environment == environment.value,
             DriftRow.state == "adopted",
             DriftRow.closed_at <= at,

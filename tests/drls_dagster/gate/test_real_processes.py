@@ -27,7 +27,7 @@ from drls_dagster.launch import dagster_home
 from tests.drls_dagster.gate.conftest import HAND_MADE
 from tests.drls_dagster.gate.test_ways_in import WHY, told_of
 from tests.drls_dagster.gate.town import Town
-from tests.drls_dagster.gate.ways import _BACKFILL, LOCATION, WAYS, Ways
+from tests.drls_dagster.gate.ways import BACKFILL, LOCATION, WAYS, Ways
 from tests.drls_dagster.up.conftest import wait_until
 
 STATE = "superseded"
@@ -51,7 +51,7 @@ class RealWays(Ways):
 
     def backfill(self, name: str, key: dg.AssetKey) -> list[str]:
         params = {"assetSelection": [{"path": list(key.path)}], "partitionNames": ["north"]}
-        backfill = self.ask(_BACKFILL, {"title": "t", **params})["backfillId"]
+        backfill = self.ask(BACKFILL, {"title": "t", **params})["backfillId"]
         return self._wait({"dagster/backfill": backfill})
 
     def schedule(self, name: str, _key: dg.AssetKey) -> list[str]:

@@ -21,7 +21,7 @@ from lifecycle.store.store import Store
 from tests.drls_dagster.gate.conftest import serving
 from tests.drls_dagster.gate.test_code_locations import deploy
 from tests.drls_dagster.gate.test_ways_in import told_of
-from tests.drls_dagster.gate.ways import _LAUNCH, LOCATION, Ways
+from tests.drls_dagster.gate.ways import LAUNCH, LOCATION, Ways
 from tests.lifecycle.life import QA, Life, make_spec
 
 RECORDING = Path(__file__).parent / "recording.py"
@@ -61,7 +61,7 @@ def test_l10_a_queued_run_executes_its_version_and_its_process_builds_nothing_el
     everything = json.loads(server.read_text())
     assert everything.keys() == {"flights", "planes", "weather"}
     server.unlink()
-    run_id = ways.ask(_LAUNCH, ways.params("flights", partition=None))["run"]["runId"]
+    run_id = ways.ask(LAUNCH, ways.params("flights", partition=None))["run"]["runId"]
     run = ways.instance.get_run_by_id(run_id)
     assert run is not None
     assert run.status is dg.DagsterRunStatus.QUEUED, told_of(ways, run_id)

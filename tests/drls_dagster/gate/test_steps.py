@@ -20,7 +20,7 @@ from drls_dagster.resources.spark_on_ray import SparkOnRay
 from drls_dagster.settings import Settings
 from lifecycle.usecases.start_run import finish_run
 from tests.drls_dagster.gate import hand_made
-from tests.drls_dagster.gate.test_ways_in import WHY, told_of
+from tests.drls_dagster.gate.test_ways_in import REDIRECTIONS, WHY, told_of
 from tests.drls_dagster.gate.town import PARTITION, QUEUED, RUNS, STATES, Town, environment_of
 from tests.drls_dagster.gate.ways import Ways
 from tests.lifecycle.life import DAGSTER
@@ -89,6 +89,22 @@ def test_execute_in_process_asks_in_the_step(
         assert WHY[state] in told
         assert not any(event.is_step_success for event in result.all_events)
         assert "Stack Trace" not in told_of(ways, run_id)
+    assert town.written() == before
+
+
+@pytest.mark.usefixtures("no_spark")
+@pytest.mark.parametrize(("resource", "config"), REDIRECTIONS)
+def test_no_run_configuration_sends_a_step_to_another_lifecycle_or_catalog(
+    town: Town, ways: Ways, offered: dg.Definitions, resource: str, config: dict[str, object]
+) -> None:
+    before = town.written()
+    with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config entry"):
+        offered.resolve_job_def("approved").execute_in_process(
+            instance=ways.instance,
+            partition_key=PARTITION,
+            run_config={"resources": {resource: {"config": config}}},
+            raise_on_error=False,
+        )
     assert town.written() == before
 
 

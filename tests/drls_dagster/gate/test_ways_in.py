@@ -9,7 +9,7 @@ from dagster._core.launcher import LaunchRunContext
 from drls_dagster.assets.keys import node_key
 from drls_dagster.gate.refusal import REFUSED_TAG
 from tests.drls_dagster.gate.town import QUEUED, RUNS, STATES, Town, environment_of
-from tests.drls_dagster.gate.ways import WAYS, Ways
+from tests.drls_dagster.gate.ways import LAUNCH, WAYS, Ways
 
 WHY = {
     "never": "never v1 is not active in production; promote it: drls promote never --to production",
@@ -59,6 +59,27 @@ def test_every_way_in_asks_the_gate(town: Town, ways: Ways, way: str, state: str
             expected = "admission.granted" if state in QUEUED else "admission.refused"
             assert expected in town.audited(run_id)
     assert town.written() == before
+
+
+# What would choose another lifecycle to ask, another catalog to write to, or how Spark reads.
+REDIRECTIONS = (
+    ("drls_lifecycle", {"home": "/elsewhere"}),
+    ("drls_iceberg", {"home": "/elsewhere"}),
+    ("drls_spark", {"home": "/elsewhere"}),
+    ("drls_spark", {"spark_config": {"spark.sql.defaultCatalog": "elsewhere"}}),
+)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::dagster.BetaWarning")
+@pytest.mark.parametrize(("resource", "config"), REDIRECTIONS)
+def test_no_launch_configures_what_the_gate_rests_on(
+    town: Town, ways: Ways, resource: str, config: dict[str, object]
+) -> None:
+    before = {run.run_id for run in ways.instance.get_runs()}
+    params = ways.params("approved", config={"resources": {resource: {"config": config}}})
+    answer = ways.ask(LAUNCH, params)
+    assert answer["__typename"] == "RunConfigValidationInvalid"
+    assert {run.run_id for run in ways.instance.get_runs()} == before
 
 
 def _run(ways: Ways, run_id: str) -> dg.DagsterRun:

@@ -20,15 +20,15 @@ from dagster_graphql.test.utils import execute_dagster_graphql
 
 LOCATION = "production"
 LOG = logging.getLogger("ways")
-_LAUNCH = """mutation($p: ExecutionParams!) { launchRun(executionParams: $p) {
+LAUNCH = """mutation($p: ExecutionParams!) { launchRun(executionParams: $p) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-_PIPELINE = _LAUNCH.replace("launchRun(", "launchPipelineExecution(")
+_PIPELINE = LAUNCH.replace("launchRun(", "launchPipelineExecution(")
 _MANY = """mutation($p: [ExecutionParams!]!) { launchMultipleRuns(executionParamsList: $p) {
   __typename ... on LaunchMultipleRunsResult { launchMultipleRunsResult { __typename
     ... on LaunchRunSuccess { run { runId } } } } ... on PythonError { message } } }"""
 _AGAIN = """mutation($p: ReexecutionParams) { launchRunReexecution(reexecutionParams: $p) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-_BACKFILL = """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
+BACKFILL = """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 
 
@@ -70,17 +70,15 @@ class Ways:
         return [self.ask(_PIPELINE, self.params(name))["run"]["runId"]]
 
     def launch_run(self, name: str, _key: dg.AssetKey) -> list[str]:
-        return [self.ask(_LAUNCH, self.params(name))["run"]["runId"]]
+        return [self.ask(LAUNCH, self.params(name))["run"]["runId"]]
 
     def launch_asset_job(self, _name: str, key: dg.AssetKey) -> list[str]:
         chosen = {"assetSelection": [{"path": list(key.path)}]}
-        return [self.ask(_LAUNCH, self.params("__ASSET_JOB", selector=chosen))["run"]["runId"]]
+        return [self.ask(LAUNCH, self.params("__ASSET_JOB", selector=chosen))["run"]["runId"]]
 
     def launch_part(self, name: str, key: dg.AssetKey) -> list[str]:
         return [
-            self.ask(_LAUNCH, self.params(name, selector={"assetSelection": [{"path": list(key.path)}]}))["run"][
-                "runId"
-            ]
+            self.ask(LAUNCH, self.params(name, selector={"assetSelection": [{"path": list(key.path)}]}))["run"]["runId"]
         ]
 
     def launch_many(self, name: str, _key: dg.AssetKey) -> list[str]:
@@ -97,17 +95,17 @@ class Ways:
             "drls/refused": "true",
             "dagster/priority": "100",
         }
-        return [self.ask(_LAUNCH, self.params(name, tags=tags))["run"]["runId"]]
+        return [self.ask(LAUNCH, self.params(name, tags=tags))["run"]["runId"]]
 
     def launch_with_config(self, name: str, _key: dg.AssetKey) -> list[str]:
         config = {"loggers": {"console": {"config": {"log_level": "DEBUG"}}}}
-        return [self.ask(_LAUNCH, self.params(name, config=config))["run"]["runId"]]
+        return [self.ask(LAUNCH, self.params(name, config=config))["run"]["runId"]]
 
     def backfill(self, name: str, key: dg.AssetKey) -> list[str]:
         return self._backfill({"assetSelection": [{"path": list(key.path)}], "partitionNames": ["north"]})
 
     def _backfill(self, params: Mapping[str, Any]) -> list[str]:
-        found = self.ask(_BACKFILL, {"title": "t", **params})["backfillId"]
+        found = self.ask(BACKFILL, {"title": "t", **params})["backfillId"]
         self._carry_on_backfills()
         return [run.run_id for run in self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": found}))]
 

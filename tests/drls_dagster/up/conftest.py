@@ -70,11 +70,11 @@ def environment_of(home: Path) -> dict[str, str]:
     return {**{k: v for k, v in os.environ.items() if not k.startswith("DRLS_")}, "DRLS_HOME": str(home)}
 
 
-def start_up(home: Path) -> Up:
-    """Starts it on a free port and waits until all of it is ready."""
+def start_up(home: Path, *options: str, seconds: float = READY_SECONDS) -> Up:
+    """Starts it on a free port and waits, at most so many seconds, until all of it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "drls_dagster.cli.main", "up", "--port", str(port)]
+    command = [sys.executable, "-m", "drls_dagster.cli.main", "up", "--port", str(port), *options]
     process = subprocess.Popen(
         command, env={**environment_of(home), "PYTHONUNBUFFERED": "1"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -82,7 +82,7 @@ def start_up(home: Path) -> Up:
     up = Up(home, port, process)
     threading.Thread(target=_read, args=(up,), daemon=True).start()
     try:
-        wait_until(lambda: up.has_said("up in") or process.poll() is not None, READY_SECONDS)
+        wait_until(lambda: up.has_said("up in") or process.poll() is not None, seconds)
         assert process.poll() is None, up.lines
     except AssertionError:
         process.terminate()
@@ -121,6 +121,11 @@ def life(tmp_path: Path) -> Iterator[Life]:
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     started = start_up(tmp_path_factory.mktemp("up") / "home")
+    yield from until_stopped(started)
+
+
+def until_stopped(started: Up) -> Iterator[Up]:
+    """Gives it, then stops it as Ctrl-C does; nothing may be left."""
     up_id = started.up_id
     yield started
     if started.process.poll() is None:

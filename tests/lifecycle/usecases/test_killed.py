@@ -149,7 +149,9 @@ def with_team(life: Life) -> int:
 
 def with_token(life: Life) -> int:
     saved(life)
-    return issue_token(life.ctx, life.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1)).id
+    return issue_token(
+        life.ctx, life.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1), within=TokenScope
+    ).id
 
 
 @verb(saved)
@@ -343,7 +345,7 @@ def issue_a_token(life: Life, _: Any) -> None:
     # Its secret is shown once and kept nowhere: who did not see it revokes the token and issues another.
     for token in list_tokens(life.ctx, life.as_("ada")):
         revoke_token(life.ctx, life.as_("ada"), token.id)
-    issue_token(life.ctx, life.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1))
+    issue_token(life.ctx, life.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1), within=TokenScope)
 
 
 @verb(with_token)

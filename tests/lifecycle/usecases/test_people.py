@@ -65,7 +65,9 @@ def test_a_link_is_valid_for_an_hour(store: Store, tmp_path: Path, clock: FakeCl
 
 
 def test_secrets_are_kept_as_hashes_only(secured: Life) -> None:
-    issued = issue_token(secured.ctx, secured.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1))
+    issued = issue_token(
+        secured.ctx, secured.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1), within=TokenScope
+    )
     with secured.store.read() as view:
         everything = str(list(view.log.entries())) + str(view.people.tokens(secured.person("ada")))
         assert view.people.named("ada").password_hash.startswith("$argon2id$")  # type: ignore[union-attr]
@@ -115,7 +117,10 @@ def test_signing_out_ends_the_session(secured: Life) -> None:
 
 def test_tokens_expire_and_can_be_revoked(secured: Life) -> None:
     ada = secured.as_("ada")
-    issued = [issue_token(secured.ctx, ada, "ci", scopes=[TokenScope.READ], life=timedelta(days=1)) for _ in range(2)]
+    issued = [
+        issue_token(secured.ctx, ada, "ci", scopes=[TokenScope.READ], life=timedelta(days=1), within=TokenScope)
+        for _ in range(2)
+    ]
     revoke_token(secured.ctx, ada, issued[0].id)
     with pytest.raises(Unauthorized):
         authenticate(secured.ctx, issued[0].secret, WayIn.CLI)
@@ -136,6 +141,7 @@ def test_agents_get_no_approving_token(secured: Life) -> None:
             "agent",
             scopes=[TokenScope.APPROVE],
             life=timedelta(days=1),
+            within=TokenScope,
             owner="bot",
         )
 
@@ -199,7 +205,9 @@ def test_secret_rotation_keeps_one_secret_and_forgets_older_ones(secured: Life) 
 
 
 def test_a_disabled_account_is_nobody(secured: Life) -> None:
-    issued = issue_token(secured.ctx, secured.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1))
+    issued = issue_token(
+        secured.ctx, secured.as_("ada"), "ci", scopes=[TokenScope.READ], life=timedelta(days=1), within=TokenScope
+    )
     disable_person(secured.ctx, secured.as_("adam"), "ada")
     with pytest.raises(Unauthorized):
         authenticate(secured.ctx, issued.secret, WayIn.CLI)

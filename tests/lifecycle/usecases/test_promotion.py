@@ -235,3 +235,37 @@ def test_d11_a_table_has_one_writing_pipeline(life: Life) -> None:
     life.save()
     with pytest.raises(Refused, match=r"flights\.daily is written by pipeline flights"):
         life.save(make_spec("other", tables=("flights.daily",)))
+
+
+def test_a4_who_approved_and_who_executed_are_two_actors_in_the_audit_log(life: Life) -> None:
+    version = life.save()
+    life.to_qa(version)
+    life.run(version, QA)
+    asked = life.ask(version, UAT)
+    assert life.approve(asked, by="lea").state is State.DONE
+    with life.store.read() as view:
+        entries = view.log.search(subject=f"promotion:{asked.id}")
+    actors = {entry.verb: entry.actor for entry in entries}
+    assert actors["promotion.approved_by"]["person"] == life.person("lea")
+    assert actors["promotion.approved"]["name"] == "lea"
+    assert "person" not in actors["promotion.executing"]
+    assert actors["promotion.executing"]["name"] == actors["promotion.done"]["name"] == "executor for lea"
+
+
+def test_l8_an_approval_stands_when_another_execution_is_in_its_way(life: Life) -> None:
+    version = life.save()
+    life.to_uat(version)
+    life.run(version, UAT)
+    failed = life.ask(version, PRODUCTION)
+    life.plane.say("unreachable", True)
+    assert life.approve(failed, by="lea").state is State.FAILED
+    life.plane.say("unreachable", False)
+    second = life.save(make_spec(rows=2))
+    life.to_qa(second)
+    life.run(second, QA)
+    waiting = life.ask(second, UAT)
+    with pytest.raises(Conflict, match=f"request {failed.id} .* is failed: wait for it, or resume it, first"):
+        life.approve(waiting, by="lea")
+    assert life.promotion(waiting.id).state is State.APPROVED
+    with life.store.read() as view:
+        assert [one.person for one in view.promotions.decisions(waiting.id)] == [life.person("lea")]

@@ -6,10 +6,10 @@ import dagster as dg
 import pytest
 
 from drls_dagster.gate.refusal import REFUSED_TAG
-from drls_dagster.lifecycle_client.loaded import setting_name
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import load_settings
 from lifecycle.domain.environment import Environment
+from lifecycle.usecases.loaded import setting_name
 from tests.drls_dagster.cli.lifecycle.shell import Shell
 from tests.lifecycle.life import SETUP
 

@@ -1,0 +1,125 @@
+"""The approvals app with 1,000 pipelines and 5,000 requests: what the server takes, what Chromium waits for."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+from benchmarks.lab import Lab, median
+from benchmarks.pages_store import fill_pages
+from benchmarks.report import Line, Side, at_most
+from lifecycle.app.api.guard import COOKIE
+
+PIPELINES, VERSIONS, APPROVALS = 1_000, 5, 5_000
+SERVER, PAINT, WEIGHT = 100.0, 500.0, 150_000  # milliseconds (p95), milliseconds, bytes
+_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+
+
+def run(lab: Lab) -> list[Line]:
+    began = time.perf_counter()
+    folder = lab.folder / "pages"
+    pipelines, approvals = lab.times(PIPELINES, 100), lab.times(APPROVALS, 300)
+    session, waiting = fill_pages(folder, pipelines, VERSIONS, approvals)
+    lab.log(f"pages: {pipelines} pipelines, {approvals} requests in {time.perf_counter() - began:.0f} s")
+    port = lab.worker("lifecycle_server", folder).ask()["port"]
+    url = f"http://127.0.0.1:{port}"
+    paths = pages(waiting)
+    return [*_server(url, session, paths, lab.times(60, 10)), *_browser(url, session, paths, lab.times(5, 2))]
+
+
+def pages(waiting: int) -> dict[str, str]:
+    """What is measured, by the words of the table."""
+    one = "/pipelines/pipeline_0007"
+    return {
+        "home": "/",
+        "pipelines": "/pipelines",
+        "pipelines, searched": "/pipelines?q=0042",
+        "pipeline": one,
+        "version": f"{one}/versions/2",
+        "compare": f"{one}/compare/1/5",
+        "promote": f"{one}/versions/5/promote/uat",
+        "approvals": "/approvals",
+        "review": f"/approvals/{waiting}",
+        "environments": "/environments",
+        "production": "/environments/production",
+        "audit": "/audit",
+        "policies": "/settings/policies",
+        "people": "/settings/people",
+        "profile": "/profile",
+    }
+
+
+def _server(url: str, session: str, paths: dict[str, str], times: int) -> list[Line]:
+    """One visitor, one page after another, over HTTP."""
+    took: dict[str, list[float]] = {what: [] for what in paths}
+    with httpx.Client(base_url=url, cookies={COOKIE: session}, timeout=60) as client:
+        for position in range(times + 3):
+            for what, path in paths.items():
+                began = time.perf_counter()
+                answer = client.get(path)
+                if answer.status_code != 200:
+                    raise RuntimeError(f"{path}: {answer.status_code}")
+                # Not the first looks: templates and connections are new.
+                if position >= 3:
+                    took[what].append(1000 * (time.perf_counter() - began))
+    lines: list[Line] = []
+    for what, values in took.items():
+        a = Side(f"p95 of {len(values)} answers", (statistics.quantiles(values, n=20)[-1],), "ms")
+        b = Side("median of them", (median(values),), "ms")
+        lines.append(at_most("pages", f"{what}: server", a, b, SERVER, f"≤ {SERVER:.0f} ms"))
+    return lines
+
+
+def _browser(url: str, session: str, paths: dict[str, str], times: int) -> list[Line]:
+    """Each page in a browser that has seen nothing yet."""
+    lines: list[Line] = []
+    with _chromium() as chromium:
+        for what, path in paths.items():
+            looks = [_look(chromium, url, session, path) for _ in range(times + 1)][1:]
+            paint = Side("first contentful paint", tuple(one for one, _ in looks), "ms")
+            whole = Side("looks", (len(looks),), "")
+            lines.append(at_most("pages", f"{what}: seen", paint, whole, PAINT, f"≤ {PAINT:.0f} ms"))
+            weight = Side("transferred", tuple(float(one) for _, one in looks), "bytes")
+            lines.append(at_most("pages", f"{what}: weight", weight, whole, WEIGHT, f"≤ {WEIGHT // 1000} kB"))
+    return lines
+
+
+def _look(chromium: Browser, url: str, session: str, path: str) -> tuple[float, int]:
+    """Milliseconds to the first contentful paint, and bytes that came over the wire, headers too."""
+    context = chromium.new_context(base_url=url)
+    context.add_cookies([{"name": COOKIE, "value": session, "url": url}])
+    page = context.new_page()
+    weights: list[int] = []
+    page.on("requestfinished", lambda request: weights.append(_weight(request)))
+    try:
+        page.goto(path, wait_until="load")
+        return _painted(page), sum(weights)
+    finally:
+        context.close()
+
+
+def _weight(request: Request) -> int:
+    sizes = request.sizes()
+    return sizes["responseBodySize"] + sizes["responseHeadersSize"]
+
+
+def _painted(page: Page) -> float:
+    page.wait_for_function(f"{_PAINT} !== null")
+    return float(page.evaluate(_PAINT))
+
+
+@contextmanager
+def _chromium() -> Iterator[Browser]:
+    found = shutil.which("chromium")
+    if found is None:
+        raise RuntimeError("chromium is not installed; scripts/chromium.sh installs it on Debian")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()

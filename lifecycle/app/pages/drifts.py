@@ -1,0 +1,134 @@
+"""The page of a drift: what was expected, what was found, and adopting or reverting it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lifecycle.app.api.guard import Ctx
+from lifecycle.app.api.models import Id
+from lifecycle.app.pages import links
+from lifecycle.app.pages.act_view import (
+    NAMES,
+    Act,
+    Button,
+    Group,
+    Key,
+    Line,
+    Reason,
+    environment_crumbs,
+    request_group,
+    who_can,
+)
+from lifecycle.app.pages.answers import done
+from lifecycle.app.pages.guard import Visitor, Who
+from lifecycle.app.pages.render import kit_of, render
+from lifecycle.app.pages.words import exact
+from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.promotion import Promotion
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.settle_drift import How, Settlement, plan_settlement, settle_drift
+
+router = APIRouter()
+_MOST = 50
+
+
+@router.get("/drifts/{drift_id}")
+def drift_page(ctx: Ctx, request: Request, who: Who, drift_id: Id) -> Response:
+    """A drift with what each way to settle it would do, and both forms."""
+    plan = plan_settlement(ctx, who.actor, drift_id)
+    drift, name = plan.drift, plan.pipeline.name
+    is_open = drift.state == "open"
+    with ctx.store.read() as view:
+        blocked: tuple[Promotion, ...] = tuple(
+            one
+            for one in view.promotions.unfinished(plan.pipeline.id)
+            if drift.environment in (one.plan.source, one.target)
+        )
+        by = view.people.names((drift.closed_by,))[drift.closed_by]
+    groups = (
+        *_facts(plan, kit_of(request).dagster),
+        *((request_group(ctx, "Promotions that it blocks", blocked), *_ways(plan)) if is_open else ()),
+    )
+    act = Act(
+        title=f"Drift of {drift.table_name}",
+        lead=f"The ref {drift.ref} of a table of {name} has a snapshot that no run of DRLS answers for."
+        if is_open
+        else f"It was {drift.state} by {by} on {exact(drift.closed_at)}: {drift.reason}",
+        crumbs=environment_crumbs(drift.environment),
+        groups=groups,
+        buttons=_buttons(plan) if is_open else (),
+        who=who_can(ctx, Role.LEAD, name),
+        role=Role.LEAD,
+        target=drift.environment,
+    )
+    return render(request, "acts/act.html", act=act)
+
+
+@router.post("/drifts/{drift_id}/adopt")
+def adopt(ctx: Ctx, request: Request, who: Who, drift_id: Id, reason: Reason = "", key: Key = None) -> Response:
+    """Takes the foreign write over."""
+    return _settle(ctx, request, who, drift_id, "adopt", reason, key)
+
+
+@router.post("/drifts/{drift_id}/revert")
+def revert(ctx: Ctx, request: Request, who: Who, drift_id: Id, reason: Reason = "", key: Key = None) -> Response:
+    """Undoes the foreign write."""
+    return _settle(ctx, request, who, drift_id, "revert", reason, key)
+
+
+def _settle(
+    ctx: Context, request: Request, who: Visitor, drift_id: int, how: How, reason: str, key: str | None
+) -> Response:
+    drift = settle_drift(ctx, who.actor, drift_id, how, reason=reason, key=key)
+    return done(request, links.environment(drift.environment), f"The drift of {drift.table_name} is {drift.state}.")
+
+
+def _facts(plan: Settlement, dagster: str | None) -> tuple[Group, ...]:
+    drift, receipt = plan.drift, plan.receipt
+    if receipt is None:
+        expected = Line("Nothing: DRLS has never published this table there.")
+    elif receipt.promotion_id is not None:
+        text = f" brought it on {exact(receipt.at)}, snapshot"
+        number = receipt.promotion_id
+        expected = Line(text, href=links.approval(number), link=f"Request {number}", code=str(receipt.snapshot))
+    else:
+        href = links.run(dagster, receipt.run_id) if dagster else ""
+        text = f"Snapshot {receipt.snapshot}, published on {exact(receipt.at)} by run"
+        expected = Line(text, href=href, code=receipt.run_id)
+    head = () if plan.head == drift.found else (Line("The ref is at another snapshot by now:", code=str(plan.head)),)
+    found = Line(f"Found on {exact(drift.found_at)}, snapshot", code=str(drift.found or "none: the ref is gone"))
+    foreign = tuple(Line(f"{one.operation}, snapshot", code=str(one.id)) for one in plan.foreign[:_MOST])
+    if len(plan.foreign) > _MOST:
+        foreign = (*foreign, Line(f"… and {len(plan.foreign) - _MOST} more."))
+    return (
+        Group("What was expected", "check", (expected,)),
+        Group("What was found", "drift", (found, *head)),
+        Group("What was written since, newest first", "table", foreign or (Line("Nothing."),)),
+    )
+
+
+def _ways(plan: Settlement) -> tuple[Group, ...]:
+    drift = plan.drift
+    adopt = [Line(f"Snapshot {drift.found} counts as explained from now on; no data changes.")]
+    if drift.environment is Environment.PRODUCTION:
+        adopt.append(Line("The next run and the next promotion start from it."))
+    if drift.environment.has_sessions:
+        adopt.append(Line("It is no evidence: the pipeline needs a new evidence session before it can be promoted."))
+    back = f"to snapshot {plan.receipt.snapshot}" if plan.receipt else "nowhere: there is no receipt"
+    revert = (
+        Line(
+            f"{drift.table_name} goes back {back}, in one commit; what was written since is not in the table any more."
+        ),
+        Line("Its snapshots stay until they expire: what went away can still be looked at by its number."),
+    )
+    return (Group("If you adopt it", "check", tuple(adopt)), Group("If you revert it", "turn", revert))
+
+
+def _buttons(plan: Settlement) -> tuple[Button, ...]:
+    url = links.drift(plan.drift.id)
+    where = NAMES[plan.drift.environment]
+    return (
+        Button(f"{url}/adopt", "Adopt", plan.adopt, hint="Who wrote it, and why is it right?", danger=False),
+        Button(f"{url}/revert", f"Revert in {where}", plan.revert, hint="Why must it go away?"),
+    )

@@ -1,0 +1,63 @@
+"""Comments: Markdown to HTML that can hold no script, no picture and no link but http, https and mailto.
+
+What a comment may contain is what markdown-it makes of CommonMark with HTML switched off: every character of the
+text is escaped by it, and the tags are a fixed few. This is the one place where a text of a person becomes HTML.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+MAX_NESTING = 12
+_SCHEMES = {"http", "https", "mailto"}
+_DEEPEST = 6
+_BELOW_THE_PAGE = 3
+
+
+@lru_cache(maxsize=512)
+def to_html(text: str) -> Markup:
+    """`text` as HTML. Time is bounded by its length: nesting ends at MAX_NESTING, deeper parts stay text."""
+    return Markup(_MARKDOWN.render(text))  # noqa: S704 (markdown-it escapes everything; see the tests)
+
+
+def _is_allowed(url: str) -> bool:
+    """Only addresses that say where they lead: no code, no data, nothing relative to the page."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return False
+    return parts.scheme.lower() in _SCHEMES and bool(parts.netloc or parts.path)
+
+
+def _open_link(tokens: list[Token], index: int, options: Any, env: Any) -> str:
+    tokens[index].attrSet("rel", "noopener nofollow")
+    return _render(tokens, index, options)
+
+
+def _heading(tokens: list[Token], index: int, options: Any, env: Any) -> str:
+    """A comment's headings stand below those of the page."""
+    token = tokens[index]
+    token.tag = f"h{min(_DEEPEST, int(token.tag[1:]) + _BELOW_THE_PAGE)}"
+    return _render(tokens, index, options)
+
+
+def _render(tokens: list[Token], index: int, options: Any) -> str:
+    return cast("Any", _MARKDOWN.renderer).renderToken(tokens, index, options, {})
+
+
+def _make() -> MarkdownIt:
+    made = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": MAX_NESTING})
+    made.enable("strikethrough").disable(["image", "html_block", "html_inline"])
+    made.validateLink = _is_allowed
+    rules = cast("dict[str, Any]", cast("Any", made.renderer).rules)
+    rules.update(link_open=_open_link, heading_open=_heading, heading_close=_heading)
+    return made
+
+
+_MARKDOWN = _make()

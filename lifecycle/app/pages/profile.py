@@ -1,0 +1,107 @@
+"""One's own page: who one is here, password, sessions and personal tokens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from lifecycle.app.api.guard import Ctx, host_of
+from lifecycle.app.api.models import Id
+from lifecycle.app.api.sessions import set_session
+from lifecycle.app.pages import links
+from lifecycle.app.pages.access_words import ROLE_MEANS, SCOPE_MEANS, grant_lines
+from lifecycle.app.pages.answers import done
+from lifecycle.app.pages.guard import Who
+from lifecycle.app.pages.render import render
+from lifecycle.app.pages.secrets_once import shown_once
+from lifecycle.domain.credentials import TokenKind, TokenScope
+from lifecycle.errors import Invalid, NotFound, TooMany
+from lifecycle.usecases.accounts import MIN_PASSWORD, set_password
+from lifecycle.usecases.sign_in import sign_in
+from lifecycle.usecases.tokens import issue_token, list_tokens, revoke_token
+
+router = APIRouter()
+Key = Annotated[str, Form(max_length=100)]
+
+
+@router.get("/profile")
+def profile(ctx: Ctx, request: Request, who: Who) -> Response:
+    """Who the visitor is, and what is theirs."""
+    tokens = list_tokens(ctx, who.actor)
+    with ctx.store.read() as view:
+        teams = {team.id: team.name for team in view.people.teams()}
+        own = view.people.team_names(who.person.id)
+        acts_for = view.people.get(who.person.acts_for).name if who.person.acts_for else None
+    return render(
+        request,
+        "profile/profile.html",
+        person=who.person,
+        acts_for=acts_for,
+        grants=grant_lines(who.grants, teams),
+        teams=own,
+        roles=ROLE_MEANS,
+        scopes=SCOPE_MEANS,
+        tokens=[one for one in tokens if one.kind is TokenKind.PERSONAL],
+        sessions=[one for one in tokens if one.kind is TokenKind.SESSION],
+        here=who.actor.token,
+        least=MIN_PASSWORD,
+    )
+
+
+@router.post("/profile/password")
+def change_password(
+    ctx: Ctx,
+    request: Request,
+    who: Who,
+    password: Annotated[str, Form(max_length=1_000)],
+    again: Annotated[str, Form(max_length=1_000)],
+) -> Response:
+    """Sets the visitor's password. All their sessions and tokens end; this browser gets a new session."""
+    if password != again:
+        raise Invalid("the two passwords are not the same; type the new one twice")
+    set_password(ctx, who.actor, who.actor.name, password)
+    try:
+        session = sign_in(ctx, who.actor.name, password, host_of(request))
+    except TooMany:
+        # Somebody guesses at this account: nobody signs in for a while, also not whoever just proved themselves.
+        return done(request, "/sign-in", "Your password is changed. Sign in with it in a few minutes.")
+    answer = done(request, links.profile(), "Your password is changed. All other sessions and tokens of yours ended.")
+    set_session(answer, session, secure=request.url.scheme == "https")
+    return answer
+
+
+@router.post("/profile/tokens")
+def new_token(
+    ctx: Ctx,
+    request: Request,
+    who: Who,
+    key: Key,
+    name: Annotated[str, Form(min_length=1, max_length=100)],
+    days: Annotated[int, Form(ge=1, le=366)] = 30,
+    scopes: Annotated[tuple[TokenScope, ...], Form(max_length=4)] = (),
+) -> Response:
+    """Issues a personal token; this answer is the only place where its secret ever stands."""
+    life = timedelta(days=days)
+    issued = issue_token(ctx, who.actor, name, scopes=scopes, life=life, within=who.scopes, key=key)
+    return shown_once(
+        request,
+        what=f"Token {issued.name}",
+        secret=issued.secret,
+        until=issued.expires_at,
+        back=links.profile(),
+        hint="Give it to a program as DRLS_TOKEN, or run drls login and paste it there.",
+    )
+
+
+@router.post("/profile/tokens/{token_id}/revoke")
+def end_token(ctx: Ctx, request: Request, who: Who, token_id: Id) -> Response:
+    """Ends one of the visitor's own tokens or sessions."""
+    with ctx.store.read() as view:
+        if view.people.token(token_id).person_id != who.person.id:
+            raise NotFound(f"there is no token {token_id} of yours")
+    ended = revoke_token(ctx, who.actor, token_id)
+    what = "The session is ended." if ended.kind is TokenKind.SESSION else f"The token {ended.name} is revoked."
+    return done(request, links.profile(), what)

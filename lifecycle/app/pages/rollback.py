@@ -1,0 +1,170 @@
+"""The page to roll production back: to the release before, with its code alone or with its data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import Response
+
+from lifecycle.app.api.guard import Ctx
+from lifecycle.app.api.models import Name
+from lifecycle.app.pages import links
+from lifecycle.app.pages.act_view import (
+    Act,
+    Button,
+    Choice,
+    Group,
+    Key,
+    Line,
+    Reason,
+    ending_groups,
+    pipeline_crumbs,
+    reload_group,
+    who_can,
+)
+from lifecycle.app.pages.answers import done
+from lifecycle.app.pages.guard import Who
+from lifecycle.app.pages.render import kit_of, render
+from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.version import Label
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.rollback_release import (
+    Rollback,
+    RollbackPlan,
+    UndonePublish,
+    preview_rollback,
+    rollback_release,
+)
+
+router = APIRouter()
+_MOST = 200
+_CONSENT = "I have looked at what goes away, and want it gone"
+
+
+@router.get("/pipelines/{name}/rollback")
+def rollback_page(ctx: Ctx, request: Request, who: Who, name: Name, data: Annotated[bool, Query()] = False) -> Response:
+    """What a rollback would do now, and the form; `data`: the tables go back too."""
+    preview = preview_rollback(ctx, who.actor, name, data=data)
+    dagster = kit_of(request).dagster
+    groups: tuple[Group, ...] = ()
+    if preview.plan is not None:
+        groups = (
+            _versions(ctx, name, preview),
+            *_data(preview.plan, dagster, data=data),
+            *ending_groups(ctx, preview.ending, dagster),
+            reload_group(Environment.PRODUCTION),
+        )
+    digest = preview.plan.plan.digest if preview.plan else ""
+    url = links.rollback(name)
+    act = Act(
+        title=f"Roll back {name}",
+        lead="Production runs the release before again. It needs no approval, and waits for no window.",
+        crumbs=pipeline_crumbs(name),
+        groups=groups,
+        buttons=(
+            Button(
+                url,
+                "Roll back code and data" if data else "Roll back the code",
+                preview.checks,
+                hint="What is wrong in production? Everybody reads this.",
+                hidden={"data": "yes"} if data else {},
+                consent=_CONSENT if data else "",
+                consent_value=digest,
+            ),
+        ),
+        who=who_can(ctx, Role.LEAD, name),
+        role=Role.LEAD,
+        choices=(Choice("Code only", url, not data), Choice("Code and data", f"{url}?data=true", data)),
+        target=Environment.PRODUCTION,
+    )
+    return render(request, "acts/act.html", act=act)
+
+
+@router.post("/pipelines/{name}/rollback")
+def rollback(
+    ctx: Ctx,
+    request: Request,
+    who: Who,
+    name: Name,
+    reason: Reason = "",
+    data: Annotated[str, Form(max_length=10)] = "",
+    consent: Annotated[str, Form(max_length=100)] = "",
+    key: Key = None,
+) -> Response:
+    """Rolls back; `consent` is the digest of the plan whose losses were shown."""
+    released = rollback_release(
+        ctx, who.actor, name, reason=reason, data=data == "yes", consent=consent or None, key=key
+    )
+    return done(request, links.approval(released.id), came_of(released, f"{name} is rolled back"))
+
+
+def came_of(promotion: Promotion, success: str) -> str:
+    """What became of a release that executes at once, for the next page."""
+    number = f"v{promotion.plan.version}"
+    if promotion.state is State.DONE:
+        return f"{success}: {number} is active in {promotion.target.value}."
+    why = f": {promotion.outcome}" if promotion.outcome else ""
+    return f"Request {promotion.id} for {number} is {promotion.state.value}{why}."
+
+
+def _versions(ctx: Context, name: str, preview: Rollback) -> Group:
+    assert preview.plan is not None  # noqa: S101 (asked by the caller)
+    assert preview.returns is not None  # noqa: S101 (there is a plan)
+    assert preview.leaves is not None  # noqa: S101 (there is a plan)
+    with ctx.store.read() as view:
+        leaves = view.pipelines.version(preview.leaves.version_id).number
+    number = preview.plan.plan.version
+    return Group(
+        "Versions",
+        "arrow",
+        (
+            Line(
+                " is not active in production any more; it needs a new run in UAT before it can come back.",
+                href=links.version(name, leaves),
+                link=f"v{leaves}",
+                unreviewed=preview.leaves.label is Label.UNREVIEWED,
+            ),
+            Line(
+                " is active there again, as it was released before:",
+                href=links.version(name, number),
+                link=f"v{number}",
+                code=preview.plan.plan.spec_digest.rpartition(":")[2][:12],
+                unreviewed=preview.returns.label is Label.UNREVIEWED,
+            ),
+        ),
+    )
+
+
+def _data(plan: RollbackPlan, dagster: str | None, *, data: bool) -> tuple[Group, ...]:
+    if not data:
+        return (Group("Data", "table", (Line("Every table stays as it is; what was published stays."),)),)
+    tables = tuple(
+        Line(f"{table.table} goes back from snapshot {table.base} to:", code=str(table.candidate))
+        for table in plan.plan.tables
+    )
+    undone = tuple(_undone(one, dagster) for one in plan.undone[:_MOST])
+    if len(plan.undone) > _MOST:
+        undone = (*undone, Line(f"… and {len(plan.undone) - _MOST} more: drls rollback --data lists them all."))
+    readers = tuple(
+        Line(" reads these tables in production: what goes away it may have read.", href=links.pipeline(one), link=one)
+        for one in plan.consumers
+    )
+    return (
+        Group("Tables that go back", "table", tables or (Line("The release has published nothing: no table moves."),)),
+        Group(f"Publishes that are undone: {len(plan.undone)}", "cross", undone or (Line("None."),)),
+        Group("Who reads these tables", "source", readers or (Line("No pipeline that is active in production."),)),
+    )
+
+
+def _undone(one: UndonePublish, dagster: str | None) -> Line:
+    if one.run_id is None:
+        return Line(f"{one.table}: written by others than DRLS, snapshot", code=str(one.snapshot))
+    partition = f", partition {one.partition}" if one.partition else ""
+    linked = dagster and not one.run_id.startswith("promotion:")
+    return Line(
+        f"{one.table}{partition}, snapshot {one.snapshot}: of run",
+        href=links.run(dagster, one.run_id) if dagster and linked else "",
+        code=one.run_id,
+    )

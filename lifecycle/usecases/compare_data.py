@@ -1,0 +1,133 @@
+"""Compare data: what a request would change in a table, or what its evidence says about that."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from lifecycle.domain.data_diff import DataDiff, Progress, Side
+from lifecycle.domain.environment import Role
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import Actor
+from lifecycle.domain.plan import Carry, Plan, TablePlan
+from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.run import Receipt
+from lifecycle.domain.version import Version
+from lifecycle.errors import NotFound
+from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.comparisons import Asked
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.specs import spec_of
+
+
+class Meaning(StrEnum):
+    """What a comparison says: RELEASE is exactly what goes live, EVIDENCE is what the version did elsewhere."""
+
+    RELEASE = "release"
+    EVIDENCE = "evidence"
+    NOTHING = "nothing"
+
+
+class DataComparison(Frozen):
+    """A table of a request. While it is computed there is `progress`; then `diff`, or `failed` says why not.
+
+    Nothing of the three: there is nothing to compare, `note` says why.
+    """
+
+    table: str
+    meaning: Meaning
+    note: str
+    before: Side | None = None
+    after: Side | None = None
+    progress: Progress | None = None
+    failed: str | None = None
+    diff: DataDiff | None = None
+
+
+def compare_data(ctx: Context, actor: Actor, promotion_id: int, table: str, *, again: bool = False) -> DataComparison:
+    """What is known now; the first who asks begins the comparison, and `again` one that failed.
+
+    Raises NotFound where the request has no such table, Forbidden for who may not see its pipeline.
+    """
+    with ctx.store.read() as view:
+        promotion = view.promotions.get(promotion_id)
+        pipeline = view.pipelines.get(promotion.pipeline_id)
+        require(view, actor, Role.VIEWER, target_of(view, pipeline), "looking at data")
+        version = view.pipelines.version(promotion.version_id)
+        receipts = view.runs.receipts(ids=promotion.plan.receipts) if promotion.plan.receipts else ()
+    planned = _planned(promotion, version, table)
+    if promotion.plan.carry is Carry.SNAPSHOT and planned.candidate is not None:
+        return _released(ctx, promotion.plan, planned, version, again)
+    return _evidence(ctx, promotion.plan, planned, version, receipts, again)
+
+
+def _planned(promotion: Promotion, version: Version, table: str) -> TablePlan:
+    for planned in promotion.plan.tables:
+        if planned.table == table:
+            return planned
+    if any(sink.table == table for sink in spec_of(version).sinks):
+        # A release of code alone may name no tables.
+        return TablePlan(table=table)
+    raise NotFound(f"request {promotion.id} has no table {table}")
+
+
+def _released(ctx: Context, plan: Plan, planned: TablePlan, version: Version, again: bool) -> DataComparison:
+    before = Side(environment=plan.target, snapshot=planned.base)
+    after = Side(environment=plan.source, snapshot=planned.candidate)
+    if plan.kind == "rollback":
+        note = "What the rollback does to the data: from what production had to what it goes back to."
+    elif planned.base is None:
+        note = f"Exactly what goes live: the table is new in {plan.target.value}, so every row is added."
+    else:
+        note = f"Exactly what goes live: what {plan.target.value} had when this was asked for, and the candidate."
+    return _asked(ctx, Meaning.RELEASE, note, planned, before, after, version, again)
+
+
+def _evidence(
+    ctx: Context, plan: Plan, planned: TablePlan, version: Version, receipts: tuple[Receipt, ...], again: bool
+) -> DataComparison:
+    written = [receipt for receipt in receipts if receipt.table_name == planned.table]
+    if not written:
+        why = {
+            "promote": "The plan names no run that wrote this table, so there is no data to compare.",
+            "rollback": "Code alone goes back; what was published stays, so no data changes.",
+            "break-glass": "The version is deployed without evidence, so there is no data to compare.",
+        }[plan.kind]
+        return DataComparison(table=planned.table, meaning=Meaning.NOTHING, note=why)
+    newest = max(written, key=lambda receipt: receipt.id)
+    before = Side(environment=plan.target, snapshot=ctx.plane.table(planned.table, plan.target).head)
+    after = Side(environment=plan.source, snapshot=newest.snapshot)
+    note = (
+        f"Evidence, not what goes live: the code alone goes to {plan.target.value}, and its next run there writes the "
+        f"data. Compared is what {plan.target.value} has now with what the version wrote in {plan.source.value}."
+    )
+    return _asked(ctx, Meaning.EVIDENCE, note, planned, before, after, version, again)
+
+
+def _asked(
+    ctx: Context,
+    meaning: Meaning,
+    note: str,
+    planned: TablePlan,
+    before: Side,
+    after: Side,
+    version: Version,
+    again: bool,
+) -> DataComparison:
+    asked = Asked(
+        table=planned.table,
+        table_uuid=planned.table_uuid,
+        before=before,
+        after=after,
+        keys=next((sink.keys or () for sink in spec_of(version).sinks if sink.table == planned.table), ()),
+    )
+    now = ctx.comparisons.ask(ctx.plane, asked, again=again)
+    return DataComparison(
+        table=planned.table,
+        meaning=meaning,
+        note=note,
+        before=before,
+        after=after,
+        progress=now.progress,
+        failed=now.failed,
+        diff=now.diff,
+    )

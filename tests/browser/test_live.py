@@ -1,0 +1,63 @@
+"""What a page shows is true by itself: after a change, after a cut stream, after the app was started again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Server
+from tests.lifecycle.life import QA, UAT, make_spec
+
+pytestmark = [pytest.mark.browser]
+
+
+def ask(server: Server, name: str) -> int:
+    """A request into UAT that waits for a lead."""
+    life = server.life
+    version = life.save(make_spec(name))
+    life.to_qa(version, name)
+    life.run(version, QA, name)
+    return life.ask(version, UAT, name=name).id
+
+
+def test_the_count_of_what_waits_appears_by_itself(server: Server, browse: Callable[..., Page]) -> None:
+    page = browse("lea")
+    expect(page.locator("#badge")).to_have_text("")
+    ask(server, "flights")
+    expect(page.locator("#badge")).to_have_text("1")
+    expect(page).to_have_title("(1) Home · DRLS")
+    ask(server, "trains")
+    expect(page.locator("#badge")).to_have_text("2")
+
+
+def test_a_page_recovers_when_the_app_was_away(server: Server, browse: Callable[..., Page]) -> None:
+    page = browse("lea")
+    expect(page.locator("#badge")).to_have_text("")
+    server.stop()
+    ask(server, "flights")
+    expect(page.locator("#offline")).to_be_visible()
+    server.start()
+    expect(page.locator("#badge")).to_have_text("1", timeout=30_000)
+    expect(page.locator("#offline")).to_be_hidden()
+
+
+def test_a_stream_that_was_cut_comes_back_with_the_truth(server: Server, browse: Callable[..., Page]) -> None:
+    page = browse("lea")
+    page.context.set_offline(True)
+    ask(server, "flights")
+    page.context.set_offline(False)
+    expect(page.locator("#badge")).to_have_text("1", timeout=30_000)
+
+
+def test_a_session_that_ended_leads_to_the_sign_in_page(server: Server, browse: Callable[..., Page]) -> None:
+    page, other = browse("lea"), browse("leo")
+    with server.life.store.write(server.life.as_("adam"), "end") as unit:
+        person = unit.people.named("lea")
+        for token in unit.people.tokens(person.id):
+            unit.people.end_token(token)
+        unit.audit("test.ended", "person:lea")
+    ask(server, "flights")
+    page.wait_for_url("**/sign-in**")
+    expect(other.locator("#badge")).to_have_text("1")

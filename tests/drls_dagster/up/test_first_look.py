@@ -1,0 +1,65 @@
+"""`drls up --seed-demo` as people meet it: real processes, a real engine, real tables, real Chromium."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from drls_dagster.demo import SEEDED
+from tests.browser.conftest import WIDE, accessible, picture
+from tests.drls_dagster.up.conftest import Up, start_up, until_stopped
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1_200)]
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    yield from until_stopped(start_up(tmp_path_factory.mktemp("first") / "home", "--seed-demo", seconds=900))
+
+
+@pytest.fixture
+def page(seeded: Up) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_context(viewport=WIDE, base_url=seeded.url).new_page()
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def active(up: Up) -> dict[str, int]:
+    found = json.loads(up.drls("env", "--pipeline", SEEDED, "--json").stdout)
+    return {one["environment"]: one["version"] for one in found["active"]}
+
+
+def test_the_first_look_and_the_first_approval(seeded: Up, page: Page) -> None:
+    assert active(seeded) == {"development": 4, "qa": 4, "uat": 3, "production": 1}
+    page.goto(f"/sign-in#{seeded.link}")
+    expect(page.locator("#badge")).to_have_text("2")
+    expect(page.get_by_role("main")).to_contain_text(SEEDED)
+    accessible(page)
+    picture(page, "first-look-home")
+
+    page.locator("#waiting").get_by_role("link", name=f"{SEEDED} v3").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"{SEEDED} version 3")
+    expect(page.locator("#status")).to_contain_text("Everything is as it was when it was planned")
+    page.get_by_text(f"{SEEDED}.daily_delays").last.click()
+    expect(page.locator("details.data[open]")).to_contain_text("mean_wind")
+    accessible(page)
+    picture(page, "first-look-review")
+    page.get_by_role("button", name="Approve this plan").click()
+    expect(page.locator("#status")).to_contain_text("done")
+    assert active(seeded)["production"] == 3
+
+    page.goto("/dagster/locations")
+    expect(page.get_by_text("production").first).to_be_visible()
+
+
+def test_a_second_seed_changes_nothing(seeded: Up) -> None:
+    told = seeded.drls("up", "--seed-demo")
+    assert told.returncode == 1
+    assert "runs already" in told.stderr
