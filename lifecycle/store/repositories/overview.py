@@ -71,7 +71,6 @@ class Asked(Frozen):
 
     id: int
     pipeline_id: int
-    source: Environment | None
     target: Environment
     state: State
     number: int
@@ -172,7 +171,6 @@ _ASKED = (
     select(
         PromotionRow.id,
         PromotionRow.pipeline_id,
-        PromotionRow.plan["source"].as_string().label("source"),
         PromotionRow.target,
         PromotionRow.state,
         VersionRow.number,
