@@ -7,11 +7,14 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.run import CheckResult, InputRead
+from lifecycle.domain.version import Version
 from lifecycle.usecases.comment_promotion import comment_promotion
+from lifecycle.usecases.start_run import finish_run
 from tests.browser.conftest import Server, accessible, picture
-from tests.lifecycle.life import PRODUCTION, QA, UAT, Life, make_spec
+from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life, make_spec
 
 pytestmark = [pytest.mark.browser]
 
@@ -21,7 +24,7 @@ def quiet(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def run(life: Life, version, environment, name: str) -> None:
+def run(life: Life, version: Version, environment: Environment, name: str) -> None:
     """A run whose receipts tell as much as a real one's."""
     if life.plane.head(f"{name}_raw.flights", "main") is None:
         life.plane.commit(f"{name}_raw.flights")
@@ -43,9 +46,6 @@ def run(life: Life, version, environment, name: str) -> None:
             "tools": tools,
         }
         life.publish(life.publishing(begun, table, environment, number, **work))
-    from lifecycle.usecases.start_run import finish_run
-    from tests.lifecycle.life import DAGSTER
-
     finish_run(life.ctx, DAGSTER, begun, name)
 
 
