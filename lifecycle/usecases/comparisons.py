@@ -1,7 +1,8 @@
 """Comparisons of data on their way and done: each is computed once, in the background, and kept.
 
 What two snapshots hold never changes, so what was found once stays true. It is kept in memory and, where there is a
-folder, there as well: a bounded number of files, for the owner of the installation alone.
+folder, there as well: a bounded number of files, for the owner of the installation alone. Processes that share the
+folder share the work, too: one of them computes at a time, and the others show how far it is.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import logging
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from lifecycle.domain.data_diff import REVISION, DataDiff, DiffLimits, Progress, Side
+from lifecycle.domain.data_diff import REVISION, DataDiff, DiffLimits, DiffStep, Progress, Side
 from lifecycle.domain.model import Frozen
 from lifecycle.errors import DrlsError, TooMany, Unavailable
 from lifecycle.ports import DataPlane
@@ -27,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 _IN_MEMORY = 64
 _IN_FOLDER = 500
 _WAITING = 32
+_LOOK_AGAIN = 0.2  # seconds between two looks whether it is this process's turn
 _BY_THEN = 5.0  # seconds that a comparison has to end in when the process does
 
 
@@ -88,13 +92,14 @@ class Comparisons:
                 return Standing(diff=diff)
             if job is not None and job.failed is not None and not again:
                 return Standing(failed=job.failed)
+            diff = self._read(key)
+            if diff is not None:
+                self._keep(key, diff)
+                return Standing(diff=diff)
             if job is None or job.failed is not None:
-                diff = self._read(key)
-                if diff is not None:
-                    self._keep(key, diff)
-                    return Standing(diff=diff)
                 job = self._begin(plane, asked, key)
-            return Standing(progress=job.progress)
+            elsewhere = self._read_progress(key) if job.progress.step is DiffStep.WAITING else None
+            return Standing(progress=elsewhere or job.progress)
 
     def close(self) -> None:
         """Ends what is being computed; within five seconds, or the process ends without it."""
@@ -125,23 +130,50 @@ class Comparisons:
     def _compute(self, plane: DataPlane, asked: Asked, key: str, job: _Job) -> None:
         def watch(progress: Progress) -> None:
             job.progress = progress
-            if self._closing.is_set():
-                raise Closing("the server is being stopped")
+            self._write_progress(key, progress)
+            self._check_open()
 
         try:
-            with self._turn:
-                watch(job.progress)
-                diff = plane.compare(asked.table, asked.before, asked.after, asked.keys, self._limits, watch)
+            with self._turn, self._turn_of_all():
+                # Another process may have computed it meanwhile.
+                diff = self._read(key)
+                if diff is None:
+                    diff = plane.compare(asked.table, asked.before, asked.after, asked.keys, self._limits, watch)
+                    self._write(key, diff)
         except DrlsError as error:
             self._fail(job, error.message)
         except Exception:  # noqa: BLE001 (who waits must hear of it; the log has it all)
             _LOG.exception("comparing %s of %s with %s failed", asked.table, asked.before, asked.after)
             self._fail(job, "this is a bug in DRLS; the server's log has the details")
         else:
-            self._write(key, diff)
             with self._line:
                 self._keep(key, diff)
                 self._jobs.pop(key, None)
+        finally:
+            self._write_progress(key, None)
+
+    @contextlib.contextmanager
+    def _turn_of_all(self) -> Generator[None, None, None]:
+        """Among the processes that share the folder; the lock of one that was killed is free."""
+        self._check_open()
+        lock = None if self._folder is None else FileLock(self._folder / "turn.lock", mode=0o600)
+        try:
+            while lock is not None and not lock.is_locked:
+                self._check_open()
+                with contextlib.suppress(Timeout):
+                    _make_private(lock.lock_file)
+                    lock.acquire(timeout=_LOOK_AGAIN, poll_interval=_LOOK_AGAIN / 4)
+        except OSError as error:
+            _LOG.warning("other processes may compute the same: %s", error)
+        try:
+            yield
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def _check_open(self) -> None:
+        if self._closing.is_set():
+            raise Closing("the server is being stopped")
 
     def _fail(self, job: _Job, why: str) -> None:
         with self._line:
@@ -175,13 +207,32 @@ class Comparisons:
             return
         part = self._folder / f".{key}.{os.getpid()}"
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(part)
             with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
                 out.write(diff.model_dump_json())
             part.replace(self._folder / f"{key}.json")
             self._sweep(self._folder)
         except OSError as error:
             _LOG.warning("the comparison of %s is kept in memory alone: %s", diff.table, error)
+
+    def _read_progress(self, key: str) -> Progress | None:
+        """How far the process is that computes this."""
+        if self._folder is None:
+            return None
+        try:
+            return Progress.model_validate_json((self._folder / f"{key}.progress").read_bytes())
+        except (OSError, ValidationError):
+            return None  # none does, or it writes right now
+
+    def _write_progress(self, key: str, progress: Progress | None) -> None:
+        if self._folder is None:
+            return
+        file = self._folder / f"{key}.progress"
+        with contextlib.suppress(OSError):  # shown elsewhere or not, it goes on
+            if progress is None:
+                file.unlink(missing_ok=True)
+            else:
+                file.write_text(progress.model_dump_json())
 
     def _sweep(self, folder: Path) -> None:
         files: list[tuple[float, Path]] = []
@@ -191,3 +242,8 @@ class Comparisons:
                 files.append((file.stat().st_mtime, file))
         for _, file in sorted(files)[:-_IN_FOLDER]:
             file.unlink(missing_ok=True)
+
+
+def _make_private(file: str | Path) -> None:
+    """Makes the folder of `file`, for this user alone."""
+    Path(file).parent.mkdir(mode=0o700, parents=True, exist_ok=True)

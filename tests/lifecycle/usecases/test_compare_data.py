@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.data_diff import DataDiff, DiffLimits, Progress, Side, Watch
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, DiffStep, Progress, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Promotion
 from lifecycle.errors import DrlsError, Forbidden, NotFound, TooMany, Unavailable
@@ -54,6 +54,7 @@ class SlowPlane(FakePlane):
         super().__init__(file)
         self.go_on = threading.Event()
         self.begun = 0
+        self.at = Progress(step=DiffStep.PLANNING)
         self.breaks: Exception | None = None
 
     def compare(
@@ -61,7 +62,7 @@ class SlowPlane(FakePlane):
     ) -> DataDiff:
         self.begun += 1
         while not self.go_on.wait(0.01):
-            watch(Progress())
+            watch(self.at)
         if self.breaks is not None:
             raise self.breaks
         return super().compare(table, before, after, keys, limits, watch)
@@ -152,7 +153,7 @@ def test_what_was_found_once_is_kept_for_the_next_process_and_for_no_other_eyes(
     plane, folder = FakePlane(tmp_path / "plane.db"), tmp_path / "home" / "data-diff"
     what = asked(plane)
     first = over(Comparisons(folder=folder), plane, what)
-    (file,) = folder.iterdir()
+    (file,) = folder.glob("*.json")
     assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
     plane.expire(T, [what.before.snapshot or 0])
     assert Comparisons(folder=folder).ask(plane, what) == first, "from the file, at once"
@@ -160,11 +161,39 @@ def test_what_was_found_once_is_kept_for_the_next_process_and_for_no_other_eyes(
     assert "has no snapshot" in (over(other_limits, plane, what).failed or ""), "found under other limits"
 
 
+def test_processes_that_share_the_folder_compute_it_once_and_all_show_how_far_it_is(
+    slow: SlowPlane, tmp_path: Path
+) -> None:
+    one, other = (Comparisons(folder=tmp_path / "data-diff") for _ in range(2))
+    what = asked(slow)
+    one.ask(slow, what)
+    until(lambda: slow.begun == 1)
+    slow.at = Progress(step=DiffStep.READING, files=3, of=12)
+    until(lambda: other.ask(slow, what).progress == slow.at)
+    slow.go_on.set()
+    until(lambda: other.ask(slow, what).diff is not None)
+    assert one.ask(slow, what) == other.ask(slow, what)
+    assert slow.begun == 1
+    until(lambda: not list(tmp_path.glob("data-diff/*.progress")))
+
+
+def test_a_process_that_ends_leaves_its_turn_to_the_next(slow: SlowPlane, tmp_path: Path) -> None:
+    one, other = (Comparisons(folder=tmp_path / "data-diff") for _ in range(2))
+    what = asked(slow)
+    one.ask(slow, what)
+    until(lambda: slow.begun == 1)
+    other.ask(slow, what)
+    one.close()
+    until(lambda: slow.begun == 2)
+    slow.go_on.set()
+    assert over(other, slow, what).diff is not None
+
+
 def test_a_file_that_was_cut_short_is_computed_again(tmp_path: Path) -> None:
     plane, folder = FakePlane(tmp_path / "plane.db"), tmp_path / "data-diff"
     what = asked(plane)
     first = over(Comparisons(folder=folder), plane, what)
-    (file,) = folder.iterdir()
+    (file,) = folder.glob("*.json")
     file.write_text(file.read_text()[:100])
     assert over(Comparisons(folder=folder), plane, what) == first
 
