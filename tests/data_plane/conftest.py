@@ -18,7 +18,6 @@ from tests.fakes.plane import FakePlane
 from tests.lifecycle.life import Life
 from tests.postgres_server import PostgresServer, running_postgres
 
-
 HERE = Path(__file__).parent
 
 
