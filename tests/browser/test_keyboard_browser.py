@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.test_environments import fill, fits
 
 from lifecycle.domain.policy import HoldKind
 from lifecycle.usecases.holding import set_hold
 from tests.browser.conftest import Server
+from tests.browser.test_environments_browser import fill, fits
 from tests.lifecycle.life import PRODUCTION, UAT
 
 pytestmark = [pytest.mark.browser]
