@@ -88,14 +88,15 @@ def test_from_a_file_to_production_and_out_again(server: Server, browse: Callabl
     lea.goto("/pipelines/flights/rollback")
     lea.get_by_label("Reason").first.fill("two rows are too many")
     lea.get_by_role("button", name=re.compile("^Roll back")).click()
-    lea.wait_for_load_state()
-    expect(lea.get_by_role("main")).to_contain_text("v1")
+    lea.wait_for_url("**/approvals/*")
+    expect(lea.locator("#status")).to_contain_text("done")
     assert life.active_number(PRODUCTION) == 1
 
     leo.goto("/pipelines/flights/versions/1/retire")
     leo.get_by_label("Reason").first.fill("the airport closed")
     leo.get_by_role("button", name=re.compile("^Retire")).click()
-    leo.wait_for_load_state()
+    leo.wait_for_url("**/pipelines/flights")
+    expect(leo.get_by_role("status").first).to_contain_text("was retired")
     assert life.active_number(PRODUCTION) is None
 
     adam = browse("adam")

@@ -88,14 +88,18 @@ def events(
     who: Who,
     request: Request,
     seconds: Annotated[float, Query(ge=0, le=3600)] = 300,
+    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     last_event_id: Annotated[str | None, Header(max_length=15, pattern=r"^[0-9]+$")] = None,
 ) -> StreamingResponse:
     """What happens, as it happens: verb and subject alone, the page then asks for what it may see.
 
-    The stream ends after `seconds`; the browser comes back with Last-Event-ID and misses nothing.
+    It begins behind the entry `after`, else with what comes next, and ends after `seconds`; the browser comes
+    back with Last-Event-ID and misses nothing.
     """
-    with ctx.store.read() as view:
-        start = int(last_event_id) if last_event_id else view.log.head().sequence
+    start = int(last_event_id) if last_event_id else after
+    if start is None:
+        with ctx.store.read() as view:
+            start = view.log.head().sequence
     return StreamingResponse(_stream(ctx.store, request, start, seconds), media_type="text/event-stream")
 
 

@@ -26,13 +26,17 @@ MAX_FILES = 1
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who looks at a page. `session` is the secret in their cookie; it never goes into a page."""
+    """Who looks at a page. `session` is the secret in their cookie; it never goes into a page.
+
+    `after` is the last audit entry before the page was made: what comes behind it, the page may not show yet.
+    """
 
     actor: Actor
     person: Person
     grants: tuple[Grant, ...]
     session: str
     scopes: frozenset[TokenScope]
+    after: int
 
     def has(self, role: Role) -> bool:
         """Whether they have this role anywhere; whether they have it here is asked again by each verb."""
@@ -75,7 +79,8 @@ def page_guard(ctx: Ctx, request: Request, form: Annotated[FormData | None, Depe
     with ctx.store.read() as view:
         person = view.people.get(identity.actor.person)
         grants = view.people.grants(person.id)
-    visitor = Visitor(identity.actor, person, grants, secret, identity.scopes)
+        after = view.log.head().sequence
+    visitor = Visitor(identity.actor, person, grants, secret, identity.scopes, after)
     request.state.visitor = visitor
     if need.role is None:
         return

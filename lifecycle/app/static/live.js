@@ -10,6 +10,9 @@ export function startLive() {
   let timer = 0;
   let wait = 1000;
   let cut = false;
+  let once = false;
+  // What happened while the page was made and loaded is told, too.
+  let seen = document.body.dataset.after || "0";
 
   function refresh() {
     clearTimeout(timer);
@@ -19,6 +22,9 @@ export function startLive() {
         const busy = part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
         if (busy) {
           part.dataset.behind = "";
+        } else if (part.classList.contains("htmx-request")) {
+          // Its answer may be from before this change, and it replaces the part: ask once more then.
+          once = true;
         } else {
           htmx.trigger(part, "refresh");
         }
@@ -32,7 +38,7 @@ export function startLive() {
   }
 
   function open() {
-    source = new EventSource(STREAM);
+    source = new EventSource(`${STREAM}?after=${seen}`);
     source.addEventListener("open", () => {
       wait = 1000;
       say(false);
@@ -40,6 +46,7 @@ export function startLive() {
       if (cut) { cut = false; refresh(); }
     });
     source.addEventListener("change", (event) => {
+      seen = event.lastEventId || seen;
       if (!QUIET.test(JSON.parse(event.data).verb)) { refresh(); }
     });
     source.addEventListener("error", () => {
@@ -76,6 +83,9 @@ export function startLive() {
     if (part) { delete part.dataset.behind; refresh(); }
   });
   document.addEventListener("htmx:afterSettle", title);
+  document.addEventListener("htmx:afterRequest", () => {
+    if (once) { once = false; refresh(); }
+  });
 
   function title() {
     const badge = document.getElementById("badge");
