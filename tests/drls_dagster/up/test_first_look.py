@@ -47,12 +47,12 @@ def test_the_first_look_and_the_first_approval(seeded: Up, page: Page) -> None:
     page.locator("#waiting").get_by_role("link", name=f"{SEEDED} v3").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"{SEEDED} version 3")
     expect(page.locator("#status")).to_contain_text("Everything is as it was when it was planned")
-    page.get_by_text(f"{SEEDED}.daily_delays").last.click()
-    expect(page.locator("details.data[open]")).to_contain_text("mean_wind")
+    page.locator("details.data").first.locator("summary").first.click()
+    expect(page.locator("details.data[open]")).to_contain_text("column mean_wind", timeout=60_000)
     accessible(page)
     picture(page, "first-look-review")
     page.get_by_role("button", name="Approve this plan").click()
-    expect(page.locator("#status")).to_contain_text("done")
+    expect(page.locator("#status")).to_contain_text("done", timeout=60_000)
     assert active(seeded)["production"] == 3
 
     page.goto("/dagster/locations")

@@ -235,6 +235,9 @@ def test_the_stream_tells_what_happened_since(client: TestClient, life: Life) ->
     answer = ada("GET", "/api/events", params={"seconds": 0}, headers={"Last-Event-ID": "0"})
     assert "event: change" in answer.text
     assert '"verb": "promotion.requested"' in answer.text
+    last = ada("GET", "/api/audit/head").json()["sequence"]
+    assert f"id: {last}\n" in ada("GET", "/api/events", params={"seconds": 0, "after": last - 1}).text
+    assert "event: change" not in ada("GET", "/api/events", params={"seconds": 0, "after": last}).text
 
 
 def test_a_viewer_of_one_pipeline_sees_no_other(client: TestClient, life: Life) -> None:
