@@ -112,3 +112,20 @@ def test_it_asks_by_itself_and_is_readable_in_light_dark_and_on_a_phone(
         accessible(page)
         picture(page, f"data-diff-{look}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_inside_the_request_s_page_it_follows_by_itself_too(
+    browse: Callable[..., Page], life: Life, plane: GivenPlane
+) -> None:
+    plane.commit(T)
+    version = life.save()
+    life.to_uat(version)
+    life.run(version, UAT)
+    page = browse("lea")
+    page.goto(f"/approvals/{life.ask(version, PRODUCTION).id}")
+    table = page.locator("details.data", has_text=T)
+    table.locator("summary").first.click()
+    expect(table).to_contain_text("3 of 12 files")
+    plane.given = flights()
+    expect(table).to_contain_text("842 added")
+    accessible(page)
