@@ -12,6 +12,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.access import Asked, target_of, targets_of
 from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.planning import Release, contributors_to
+from lifecycle.usecases.unreviewed import unreviewed_outlines
 
 
 def may_decide(view: View, promotion: Promotion) -> tuple[str, ...]:
@@ -42,18 +43,27 @@ def pending_outlines(view: View, actor: Actor) -> tuple[Outline, ...]:
 
     As few queries for many requests as for one, for it is asked with every page.
     """
-    if actor.person is None:
+    return _theirs(view, actor, tuple(reversed(view.promotions.outlines(states=[State.REQUESTED]))))
+
+
+def reviews_for(view: View, actor: Actor) -> tuple[Promotion, ...]:
+    """The unreviewed releases that this person may review now, oldest first (L7): no one's own work, in no policy."""
+    return view.promotions.some(one.id for one in _theirs(view, actor, unreviewed_outlines(view, actor), solo=False))
+
+
+def _theirs(view: View, actor: Actor, waiting: Sequence[Outline], *, solo: bool = True) -> tuple[Outline, ...]:
+    """Those of `waiting` about which this person's word counts; `solo`: also on their own work, where a policy says."""
+    if not waiting or actor.person is None:
         return ()
     person = view.people.get(actor.person)
-    waiting = view.promotions.outlines(states=[State.REQUESTED])
-    if not waiting or person.kind is PersonKind.SERVICE or person.disabled_at is not None:
+    if person.kind is PersonKind.SERVICE or person.disabled_at is not None:
         return ()
     grants, teams = view.people.grants(person.id), view.people.team_names(person.id)
     revisions = view.policies.some({one.policy_id for one in waiting if one.policy_id is not None})
     asked = [Asked(pipeline_id=one.pipeline_id, pipeline=one.pipeline, digest=one.digest) for one in waiting]
     targets = dict(zip([one.id for one in waiting], targets_of(view, asked), strict=True))
     able: list[tuple[Outline, Policy]] = []
-    for one in reversed(waiting):
+    for one in waiting:
         revision = revisions.get(one.policy_id or 0)
         policy = (revision and revision.body) or Policy()
         role = role_on(grants, targets[one.id])
@@ -62,7 +72,9 @@ def pending_outlines(view: View, actor: Actor) -> tuple[Outline, ...]:
             able.append((one, policy))
     if not able:
         return ()
-    spent = _spent(view, [_release(one) for one, _ in able], [one.id for one, _ in able], [p for _, p in able])
+    spent = _spent(
+        view, [_release(one) for one, _ in able], [one.id for one, _ in able], [p for _, p in able], solo=solo
+    )
     return tuple(one for (one, _), names in zip(able, spent, strict=True) if person.identity not in names)
 
 
@@ -76,13 +88,18 @@ def _admits(policy: Policy, person: Person, standing: Standing) -> bool:
 
 
 def _spent(
-    view: View, releases: Sequence[Release], promotions: Sequence[int], policies: Sequence[Policy]
+    view: View,
+    releases: Sequence[Release],
+    promotions: Sequence[int],
+    policies: Sequence[Policy],
+    *,
+    solo: bool = True,
 ) -> list[frozenset[str]]:
     """Per request the identities whose approval would not count: they gave it, or it is their own work (L6)."""
     said = view.promotions.approvers(promotions)
     own = contributors_to(view, releases)
     return [
-        said.get(promotion, frozenset[str]()) | (frozenset[str]() if policy.approvals == "solo" else work)
+        said.get(promotion, frozenset[str]()) | (frozenset[str]() if solo and policy.approvals == "solo" else work)
         for promotion, policy, work in zip(promotions, policies, own, strict=True)
     ]
 

@@ -32,6 +32,21 @@ def test_the_count_of_what_waits_appears_by_itself(server: Server, browse: Calla
     expect(page.locator("#badge")).to_have_text("2")
 
 
+def test_what_has_the_focus_keeps_it_when_a_part_loads_itself_again(
+    server: Server, browse: Callable[..., Page]
+) -> None:
+    first = ask(server, "flights")
+    page = browse("lea")
+    page.goto("/approvals")
+    link = page.locator("#pending").get_by_role("link", name="flights v1")
+    link.focus()
+    ask(server, "trains")
+    expect(page.locator("#pending").get_by_role("link", name="trains v1")).to_be_visible()
+    expect(link).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/approvals/{first}")
+
+
 def test_a_page_recovers_when_the_app_was_away(server: Server, browse: Callable[..., Page]) -> None:
     page = browse("lea")
     expect(page.locator("#badge")).to_have_text("")

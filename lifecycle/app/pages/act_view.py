@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Form
 
 from lifecycle.app.pages import links
+from lifecycle.app.pages.words import NAMES
 from lifecycle.domain.checklist import Check, fulfilled
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Target
@@ -22,12 +23,6 @@ from lifecycle.usecases.switch import Ending, Revocation
 # An empty reason is the verb's to refuse: it says what a good one is.
 Reason = Annotated[str, Form(max_length=2_000, pattern=r"^[^\x00]*$")]
 Key = Annotated[str | None, Form(max_length=200, pattern=r"^[!-~]+$")]
-NAMES = {
-    Environment.DEVELOPMENT: "development",
-    Environment.QA: "QA",
-    Environment.UAT: "UAT",
-    Environment.PRODUCTION: "production",
-}
 
 
 @dataclass(frozen=True, slots=True)

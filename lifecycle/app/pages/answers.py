@@ -17,18 +17,24 @@ _AUDIENCE = "drls-notice"
 _SECONDS = 60
 
 
-def done(request: Request, url: str, notice: str = "") -> Response:
-    """Sends the browser on to `url`, a path of this app; the page there says `notice` once."""
+Kind = Literal["good", "bad", "warn"]
+
+
+def done(request: Request, url: str, notice: str = "", kind: Kind = "good") -> Response:
+    """Sends the browser on to `url`, a path of this app; the page there says `notice` once.
+
+    `kind` is good only where what was asked for is so now; warn where it was taken and has not happened yet.
+    """
     if "hx-request" in request.headers:
         answer = Response(status_code=204, headers={"HX-Redirect": url})
     else:
         answer = RedirectResponse(url, 303)
     if notice:
-        leave_notice(cast("Context", request.app.state.context), answer, notice)
+        leave_notice(cast("Context", request.app.state.context), answer, notice, kind)
     return answer
 
 
-def leave_notice(context: Context, answer: Response, text: str, kind: Literal["good", "bad"] = "good") -> None:
+def leave_notice(context: Context, answer: Response, text: str, kind: Kind = "good") -> None:
     """What the next page says once."""
     sealed = seal(context, _AUDIENCE, {"text": text[:500], "kind": kind}, timedelta(seconds=_SECONDS))
     answer.set_cookie(NOTICE, sealed, max_age=_SECONDS, httponly=True, samesite="strict")

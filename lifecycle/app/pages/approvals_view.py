@@ -43,9 +43,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A page of requests that are over, newest first; `next` pages on."""
+    """A page of requests that are over, newest first; `next` pages on. `unreviewed`: which of them are (L7)."""
 
     lines: tuple[Outline, ...]
+    unreviewed: frozenset[int]
     next: int | None
 
 
@@ -73,7 +74,7 @@ def history(view: View, actor: Actor, filters: Filters, before: int | None) -> P
     """A page of what is over."""
     states = [state for state in _OVER if filters.state in (None, state)]
     if not states or filters.mine:
-        return Past((), None)
+        return Past((), frozenset(), None)
     found = view.promotions.outlines(
         states=states,
         target=filters.target,
@@ -82,4 +83,9 @@ def history(view: View, actor: Actor, filters: Filters, before: int | None) -> P
         before=before,
         limit=PAGE + 1,
     )
-    return Past(found[:PAGE], found[PAGE - 1].id if len(found) > PAGE else None)
+    lines = found[:PAGE]
+    return Past(
+        lines,
+        view.promotions.without_review([one.id for one in lines]),
+        found[PAGE - 1].id if len(found) > PAGE else None,
+    )

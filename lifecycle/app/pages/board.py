@@ -8,7 +8,7 @@ from datetime import datetime
 
 from lifecycle.app.pages import links
 from lifecycle.app.pages.paging import Paged, paged
-from lifecycle.app.pages.words import LOOKS
+from lifecycle.app.pages.words import LOOKS, NAMES
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
 from lifecycle.domain.policy import Hold
@@ -205,5 +205,5 @@ _ASKED_WORDS = {
 
 def _asked_mark(one: Asked) -> AskedMark:
     word = {State.REQUESTED: "pending"}.get(one.state, one.state.value)
-    title = f"request {one.id}: v{one.number} to {one.target.value} {_ASKED_WORDS[one.state]}"
+    title = f"request {one.id}: v{one.number} to {NAMES[one.target]} {_ASKED_WORDS[one.state]}"
     return AskedMark(links.approval(one.id), LOOKS[one.state], f"v{one.number} {word}", title)

@@ -11,7 +11,6 @@ from lifecycle.app.api.guard import Ctx
 from lifecycle.app.api.models import Name, Number
 from lifecycle.app.pages import links
 from lifecycle.app.pages.act_view import (
-    NAMES,
     Act,
     Button,
     Choice,
@@ -24,11 +23,10 @@ from lifecycle.app.pages.act_view import (
     reload_group,
     who_can,
 )
-from lifecycle.app.pages.answers import done
 from lifecycle.app.pages.guard import Who
 from lifecycle.app.pages.render import kit_of, render
 from lifecycle.app.pages.rollback import came_of
-from lifecycle.app.pages.words import exact
+from lifecycle.app.pages.words import NAMES, exact
 from lifecycle.domain.environment import Environment
 from lifecycle.usecases.break_glass import Emergency, break_glass, plan_break_glass
 
@@ -92,7 +90,7 @@ def deploy_unreviewed(
 ) -> Response:
     """Breaks the glass."""
     released = break_glass(ctx, who.actor, name, number, target, reason=reason, key=key)
-    return done(request, links.approval(released.id), came_of(released, "Unreviewed"))
+    return came_of(request, released, "Unreviewed")
 
 
 def _versions(plan: Emergency, name: str) -> Group:

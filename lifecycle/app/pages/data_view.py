@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lifecycle.app.pages.words import count
+from lifecycle.app.pages.words import NAMES, count
 from lifecycle.domain.data_diff import ColumnDiff, DataDiff, Statistics
 
 MOST_COLUMNS = 200
@@ -143,7 +143,7 @@ def _warnings(diff: DataDiff) -> list[str]:
         ("before", diff.before, diff.duplicates_before),
         ("after", diff.after, diff.duplicates_after),
     ):
-        where = f"{word} ({side.environment.value})"
+        where = f"{word} ({NAMES[side.environment]})"
         if found is not None and found.keys:
             lines.append(
                 f"{count(found.keys)} {'key occurs' if found.keys == 1 else 'keys occur'} more than once {where}: "

@@ -41,7 +41,7 @@ def environment_page(
     ctx: Ctx, request: Request, who: Who, environment: Environment, at: At = "", q: Search = "", after: After = ""
 ) -> Response:
     """One environment, now or `at` a past time; `q`: pipelines whose name has this, `after`: the next page."""
-    return _board(ctx, request, who, environment, at, q, after, "environments/one.html")
+    return _board(ctx, request, who, environment, at, q, after, part=False)
 
 
 @router.get("/environments/{environment}/live")
@@ -49,7 +49,7 @@ def environment_live(
     ctx: Ctx, request: Request, who: Who, environment: Environment, at: At = "", q: Search = "", after: After = ""
 ) -> Response:
     """The same, as the part that loads itself again."""
-    return _board(ctx, request, who, environment, at, q, after, "environments/one_live.html")
+    return _board(ctx, request, who, environment, at, q, after, part=True)
 
 
 def _side_by_side(ctx: Context, request: Request, who: Visitor, template: str) -> Response:
@@ -59,7 +59,7 @@ def _side_by_side(ctx: Context, request: Request, who: Visitor, template: str) -
 
 
 def _board(
-    ctx: Context, request: Request, who: Visitor, environment: Environment, at: str, q: str, after: str, template: str
+    ctx: Context, request: Request, who: Visitor, environment: Environment, at: str, q: str, after: str, *, part: bool
 ) -> Response:
     wrong, found = "", None
     with ctx.store.read() as view:
@@ -67,6 +67,9 @@ def _board(
             moment = read_moment(at, view.now)
             found = board(view, who.actor, environment, at=moment, like=q.strip(), after=after)
         except Invalid as error:
+            if part:
+                # The page says it at the field; a part has none.
+                raise
             wrong, moment = error.message, None
     page = links.environment(environment)
 
@@ -77,7 +80,7 @@ def _board(
 
     return render(
         request,
-        template,
+        "environments/one_live.html" if part else "environments/one.html",
         status=422 if wrong else 200,
         environment=environment,
         board=found,

@@ -9,7 +9,6 @@ from lifecycle.app.api.guard import Ctx
 from lifecycle.app.api.models import Name
 from lifecycle.app.pages import links
 from lifecycle.app.pages.act_view import (
-    NAMES,
     Act,
     Button,
     Group,
@@ -21,7 +20,7 @@ from lifecycle.app.pages.act_view import (
 from lifecycle.app.pages.answers import done
 from lifecycle.app.pages.guard import Who
 from lifecycle.app.pages.render import render
-from lifecycle.app.pages.words import exact
+from lifecycle.app.pages.words import NAMES, exact
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.run import SessionState
 from lifecycle.usecases.start_run import Renewal, new_session, plan_session

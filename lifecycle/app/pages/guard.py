@@ -18,6 +18,7 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Grant, Person, WayIn
 from lifecycle.errors import Forbidden, NotFound, Unauthorized
 from lifecycle.usecases.authenticate import authenticate
+from lifecycle.usecases.context import Context
 
 _SAFE = {"GET", "HEAD"}
 MAX_FIELDS = 200
@@ -70,17 +71,11 @@ def page_guard(ctx: Ctx, request: Request, form: Annotated[FormData | None, Depe
             raise CrossSite
         raise Unauthorized("sign in first")
     try:
-        identity = authenticate(ctx, secret, WayIn.WEB, host=host_of(request), kind=TokenKind.SESSION)
+        visitor = _recognised(ctx, request, secret)
     except Unauthorized:
         if need.role is None:
             return
         raise
-    assert identity.actor.person is not None  # noqa: S101 (authenticate gives people)
-    with ctx.store.read() as view:
-        person = view.people.get(identity.actor.person)
-        grants = view.people.grants(person.id)
-        after = view.log.head().sequence
-    visitor = Visitor(identity.actor, person, grants, secret, identity.scopes, after)
     request.state.visitor = visitor
     if need.role is None:
         return
@@ -88,6 +83,28 @@ def page_guard(ctx: Ctx, request: Request, form: Annotated[FormData | None, Depe
         raise Forbidden(f"this page needs the role {need.role.value}; ask an Admin for a grant")
     if form is not None and not is_own(secret, form.get(FIELD)):
         raise Forbidden("the page is outdated or foreign (CSRF token); load it again")
+
+
+def recognise(request: Request) -> None:
+    """Who asks for what no page answers, so that the page which says so is one of theirs."""
+    if hasattr(request.state, "visitor"):
+        return
+    secret = request.cookies.get(COOKIE)
+    try:
+        visitor = _recognised(cast("Context", request.app.state.context), request, secret) if secret else None
+    except Unauthorized:
+        visitor = None
+    request.state.visitor = visitor
+
+
+def _recognised(ctx: Context, request: Request, secret: str) -> Visitor:
+    identity = authenticate(ctx, secret, WayIn.WEB, host=host_of(request), kind=TokenKind.SESSION)
+    assert identity.actor.person is not None  # noqa: S101 (authenticate gives people)
+    with ctx.store.read() as view:
+        person = view.people.get(identity.actor.person)
+        grants = view.people.grants(person.id)
+        after = view.log.head().sequence
+    return Visitor(identity.actor, person, grants, secret, identity.scopes, after)
 
 
 async def visitor_of(request: Request) -> Visitor:

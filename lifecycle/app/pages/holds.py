@@ -11,7 +11,6 @@ from lifecycle.app.api.guard import Ctx
 from lifecycle.app.api.models import Id
 from lifecycle.app.pages import links
 from lifecycle.app.pages.act_view import (
-    NAMES,
     Act,
     Button,
     Group,
@@ -27,7 +26,7 @@ from lifecycle.app.pages.act_view import (
 from lifecycle.app.pages.answers import done
 from lifecycle.app.pages.guard import Visitor, Who
 from lifecycle.app.pages.render import kit_of, render
-from lifecycle.app.pages.words import exact
+from lifecycle.app.pages.words import NAMES, exact
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.policy import Hold, HoldKind
 from lifecycle.usecases.context import Context

@@ -54,6 +54,7 @@ class RequestRow:
     url: str
     promotion: Promotion
     by: str
+    unreviewed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +181,13 @@ def state_of(view: View, pipeline: Pipeline, dagster: str | None) -> State:
     head = Head(pipeline.id, pipeline.name, newest.number, newest.digest)
     names = {person.id: person.name for person in view.people.all()}
     requests = view.promotions.list(pipeline_id=pipeline.id, limit=RUNS)
+    unreviewed = view.promotions.without_review([one.id for one in requests])
     return State(
         name=pipeline.name,
         cells=cells_of(view, head, dagster),
         requests=tuple(
-            RequestRow(links.approval(one.id), one, names.get(one.requested_by or 0, "")) for one in requests
+            RequestRow(links.approval(one.id), one, names.get(one.requested_by or 0, ""), one.id in unreviewed)
+            for one in requests
         ),
         runs=tuple(run_mark(run, dagster) for run in view.overview.runs(pipeline.id, limit=RUNS)),
     )

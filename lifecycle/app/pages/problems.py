@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from lifecycle.app.pages.guard import CrossSite, sign_in_url
+from lifecycle.app.pages.guard import CrossSite, recognise, sign_in_url
 from lifecycle.app.pages.render import render
 from lifecycle.errors import DrlsError, Unauthorized
 
@@ -55,6 +55,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:  # pyright: ignore[reportUnusedFunction]
+        # No page was found, so nothing asked yet who is there.
+        await run_in_threadpool(recognise, request)
         detail = "there is no such page" if error.status_code == 404 else str(error.detail)
         return await _told(request, error.status_code, detail)
 

@@ -96,8 +96,9 @@ def ask(
     if target.governed:
         return done(request, links.approval(asked.id), f"Asked for approval: request {asked.id}.")
     now = _execute(ctx, who, asked)
-    said = f"{name} version {number} is active in QA." if now is State.DONE else f"The promotion is {now.value}."
-    return done(request, links.approval(asked.id), said)
+    if now is State.DONE:
+        return done(request, links.approval(asked.id), f"{name} version {number} is active in QA.")
+    return done(request, links.approval(asked.id), f"The promotion is {now.value}.", "warn")
 
 
 def _reachable(target: Environment) -> Environment:

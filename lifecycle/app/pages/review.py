@@ -11,7 +11,7 @@ from lifecycle.app.api.guard import Ctx
 from lifecycle.app.api.models import Id
 from lifecycle.app.pages import links
 from lifecycle.app.pages.activity import activity
-from lifecycle.app.pages.answers import done
+from lifecycle.app.pages.answers import Kind, done
 from lifecycle.app.pages.guard import Visitor, Who
 from lifecycle.app.pages.plan_view import change_line, plan_view
 from lifecycle.app.pages.present import Comparisons, Present
@@ -19,6 +19,7 @@ from lifecycle.app.pages.promote import FormDigest, FormKey, FormText
 from lifecycle.app.pages.render import kit_of, render
 from lifecycle.app.pages.review_view import Review, review
 from lifecycle.app.pages.spec_diff_view import SpecDiffView, spec_diff_view
+from lifecycle.app.pages.words import NAMES
 from lifecycle.domain.environment import Role
 from lifecycle.domain.promotion import Promotion, State, Verdict
 from lifecycle.errors import NotFound
@@ -27,7 +28,7 @@ from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.comment_promotion import MAX_COMMENT, comment_promotion
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.execute_promotion import Execution, execute_promotion
+from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.review_release import review_release
@@ -97,7 +98,7 @@ def approve(
 ) -> Response:
     """Approves the plan with the digest that was seen."""
     after = approve_promotion(ctx, who.actor, promotion_id, plan_digest, reason=reason.strip(), key=key)
-    return done(request, links.approval(promotion_id), f"You approved. {_stands(after)}")
+    return done(request, links.approval(promotion_id), f"You approved. {_stands(after)}", _kind(after))
 
 
 @router.post(_PATH + "/reject")
@@ -129,7 +130,9 @@ def execute(ctx: Ctx, request: Request, who: Who, promotion_id: Id, key: FormKey
     with ctx.store.read() as view:
         _visible(view, who, promotion_id, Role.DATA_ENGINEER)
     execution = execute_promotion(ctx, who.actor, promotion_id)
-    return done(request, links.approval(promotion_id), _went(execution))
+    said = f"Not yet: {execution.waiting.why}." if execution.waiting else _stands(execution.promotion)
+    kind = "warn" if execution.waiting else _kind(execution.promotion)
+    return done(request, links.approval(promotion_id), said, kind)
 
 
 @router.post(_PATH + "/review")
@@ -203,12 +206,11 @@ def _stands(after: Promotion) -> str:
         case State.APPROVED:
             return "It executes by itself as soon as it may."
         case State.DONE:
-            return f"Version {after.plan.version} is active in {after.target.value}."
+            return f"Version {after.plan.version} is active in {NAMES[after.target]}."
         case _:
             return f"The request is {after.state.value}{': ' if after.outcome else ''}{after.outcome}."
 
 
-def _went(execution: Execution) -> str:
-    if execution.waiting is not None:
-        return f"Not yet: {execution.waiting.why}."
-    return _stands(execution.promotion)
+def _kind(after: Promotion) -> Kind:
+    """An approval that ended the request as stale, or whose execution failed, is no success."""
+    return "good" if after.state is State.DONE or after.state.is_open else "warn"

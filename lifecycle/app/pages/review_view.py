@@ -9,7 +9,7 @@ from datetime import datetime
 
 from lifecycle.app.pages.policy_words import policy_words, who_words
 from lifecycle.app.pages.present import Present
-from lifecycle.domain.environment import Environment
+from lifecycle.app.pages.words import NAMES
 from lifecycle.domain.four_eyes import contributor_identities
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion, State, Verdict
@@ -230,7 +230,7 @@ def _steps(view: View, promotion: Promotion) -> Iterable[Step]:
         else:
             moved = state == "moved"
             yield _step(text, done=moved, now=state == "intended", broken=broken)
-    active = f"version {promotion.plan.version} is active in {_word(promotion.target)}"
+    active = f"version {promotion.plan.version} is active in {NAMES[promotion.target]}"
     yield _step(active, done=over, now=False, broken=False)
 
 
@@ -240,7 +240,3 @@ def _step(text: str, *, done: bool, now: bool, broken: bool) -> Step:
     if now:
         return Step(text, "rejected", "stopped") if broken else Step(text, "running", "now")
     return Step(text, "draft", "not yet")
-
-
-def _word(environment: Environment) -> str:
-    return {"qa": "QA", "uat": "UAT"}.get(environment.value, environment.value)

@@ -26,7 +26,7 @@ from lifecycle.app.pages.act_view import (
 from lifecycle.app.pages.answers import done
 from lifecycle.app.pages.guard import Who
 from lifecycle.app.pages.render import kit_of, render
-from lifecycle.app.pages.words import short
+from lifecycle.app.pages.words import NAMES, short
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.promotion import Promotion, State
 from lifecycle.domain.version import Label
@@ -97,16 +97,16 @@ def rollback(
     released = rollback_release(
         ctx, who.actor, name, reason=reason, data=data == "yes", consent=consent or None, key=key
     )
-    return done(request, links.approval(released.id), came_of(released, f"{name} is rolled back"))
+    return came_of(request, released, f"{name} is rolled back")
 
 
-def came_of(promotion: Promotion, success: str) -> str:
-    """What became of a release that executes at once, for the next page."""
-    number = f"v{promotion.plan.version}"
+def came_of(request: Request, promotion: Promotion, success: str) -> Response:
+    """On to a release that executes at once, with what became of it."""
+    number, url = f"v{promotion.plan.version}", links.approval(promotion.id)
     if promotion.state is State.DONE:
-        return f"{success}: {number} is active in {promotion.target.value}."
+        return done(request, url, f"{success}: {number} is active in {NAMES[promotion.target]}.")
     why = f": {promotion.outcome}" if promotion.outcome else ""
-    return f"Request {promotion.id} for {number} is {promotion.state.value}{why}."
+    return done(request, url, f"Request {promotion.id} for {number} is {promotion.state.value}{why}.", "warn")
 
 
 def _versions(ctx: Context, name: str, preview: Rollback) -> Group:

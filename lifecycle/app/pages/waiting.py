@@ -11,8 +11,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion
 from lifecycle.store.unit import View
-from lifecycle.usecases.pending import pending_for
-from lifecycle.usecases.unreviewed import unreviewed_releases
+from lifecycle.usecases.pending import pending_for, reviews_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class WaitingRow:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Oldest first. `to_review` may not be reviewed by who contributed: the review page says so."""
+    """Oldest first; only what the visitor may decide, and what they may review afterwards."""
 
     to_decide: tuple[WaitingRow, ...]
     to_review: tuple[WaitingRow, ...]
@@ -46,7 +45,7 @@ class Waiting:
 
 def waiting(view: View, actor: Actor) -> Waiting:
     """What waits for the actor: the same queries as the badge and the list of unreviewed releases."""
-    to_decide, to_review = pending_for(view, actor), unreviewed_releases(view, actor)
+    to_decide, to_review = pending_for(view, actor), reviews_for(view, actor)
     names = {person.id: person.name for person in view.people.all()} if to_decide or to_review else {}
     return Waiting(
         tuple(_row(one, names, until=one.expires_at) for one in to_decide),

@@ -10,7 +10,16 @@ from jinja2 import pass_context
 from jinja2.runtime import Context as Shown
 from markupsafe import Markup
 
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import State
+
+# What people call the environments.
+NAMES: dict[Environment, str] = {
+    Environment.DEVELOPMENT: "development",
+    Environment.QA: "QA",
+    Environment.UAT: "UAT",
+    Environment.PRODUCTION: "production",
+}
 
 # The look and the icon of each state; the word stands beside them, always.
 LOOKS: dict[State, str] = {
@@ -88,4 +97,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "size": size,
     "span": span,
     "look": look,
+    "named": NAMES.__getitem__,
 }

@@ -5,6 +5,41 @@ const STREAM = "/api/events";
 const CALM = 250; // ms: many changes at once are one look
 const QUIET = /^(sign_in|session|token)\./; // nothing on a page shows these
 
+// A part that loads itself again is made of new elements: what had the focus, was open or was scrolled stays so.
+const STAYS = "a, button, summary, details, [tabindex]";
+let before = null;
+
+function marked(part) {
+  const seen = new Map();
+  return [...part.querySelectorAll(STAYS)].map((element) => {
+    const name = [element.tagName, element.id, element.getAttribute("href"), element.getAttribute("aria-label")].join(" ");
+    seen.set(name, (seen.get(name) || 0) + 1);
+    return [`${name} ${seen.get(name)}`, element];
+  });
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const part = event.detail.target;
+  if (!part.matches("[data-live]")) { return; }
+  before = {
+    part: part.id,
+    states: new Map(marked(part).map(([name, one]) => [name, {
+      focus: one === document.activeElement, open: one.open === true, left: one.scrollLeft,
+    }])),
+  };
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  const part = before && event.detail.target.id === before.part && document.getElementById(before.part);
+  if (!part) { return; }
+  for (const [name, element] of marked(part)) {
+    const was = before.states.get(name);
+    if (was?.open) { element.open = true; }
+    if (was?.left) { element.scrollLeft = was.left; }
+    if (was?.focus) { element.focus({ preventScroll: true }); }
+  }
+  before = null;
+});
+
 export function startLive() {
   let source = null;
   let timer = 0;

@@ -210,6 +210,13 @@ class Promotions:
         """What was ever released without an independent approval, newest first."""
         return self._tx.prepared_many(Outline, _UNREVIEWED)
 
+    def without_review(self, promotions: Collection[int]) -> frozenset[int]:
+        """Which of these requests released something without an independent approval."""
+        query = select(DeploymentRow.promotion_id).where(
+            DeploymentRow.label == Label.UNREVIEWED.value, DeploymentRow.promotion_id.in_(list(promotions))
+        )
+        return frozenset(row[0] for row in self._tx.tuples(query))
+
     def count_unfinished(self, only: Collection[int] | None = None) -> dict[Environment, int]:
         """How many requests into each environment are not over."""
         query = select(PromotionRow.target, func.count()).where(PromotionRow.state.in_(_UNFINISHED))

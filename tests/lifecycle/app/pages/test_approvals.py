@@ -84,7 +84,13 @@ def test_l7_unreviewed_releases_wait_in_the_list(visit: Open, life: Life) -> Non
     leo = visit("leo")
     sent = {"plan_digest": released.plan_digest, "verdict": "approve", "reason": "fine"}
     assert leo.post(f"/approvals/{released.id}/review", **sent).status_code == 303
-    assert "later review" not in leo.page("/approvals")
+    page = leo.page("/approvals")
+    assert "later review" not in page
+    # The label stays, in each list in which the release is.
+    assert parts(page)[1].count("unreviewed</span>") == 1
+    state = leo.page("/pipelines/flights/state")
+    requests = state[state.index("requests-title") : state.index("runs-title")]
+    assert requests.count("unreviewed</span>") == 1
 
 
 def grant(life: Life, name: str, role: str, scope: str, value: str) -> None:

@@ -107,7 +107,7 @@ class Walk:
 
 
 def matching(pages: dict[str, Role | None], address: str) -> set[str]:
-    path = address.split("?")[0]
+    path = address.split("?", maxsplit=1)[0]
     return {page for page in pages if re.fullmatch(compile_path(page)[0].pattern, path)}
 
 

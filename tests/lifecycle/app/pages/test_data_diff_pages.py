@@ -121,7 +121,7 @@ def test_a_sample_is_called_one_and_its_counts_are_estimates(
     for words in (
         "+ ≈ 50 added (5 in the sample)", "− ≈ 20 removed (2 in the sample)", "Sampled: 10 % of the rows",
         "Columns in numbers, of a sample of about 5 % of the rows", "Distinct (estimated)",
-        "3 keys occur more than once after (uat)", "1 row has no key after (uat)",
+        "3 keys occur more than once after (UAT)", "1 row has no key after (UAT)",
     ):  # fmt: skip
         assert words in said, (words, said)
     assert "unchanged" not in said, "nobody counted those"

@@ -35,6 +35,18 @@ def filled(path: str) -> str:
     return path
 
 
+def test_who_is_signed_in_stays_it_where_there_is_no_page(visit: Open) -> None:
+    answer = visit("ada").get("/nope")
+    assert answer.status_code == 404
+    assert "ada</summary>" in answer.text
+    assert 'href="/">Home' in answer.text
+    assert "Sign in" not in answer.text
+    for cookie in ({}, {COOKIE: "drls_session_planted"}):
+        answer = visit(None).get("/nope", headers={"Cookie": f"{COOKIE}={cookie[COOKIE]}"} if cookie else {})
+        assert answer.status_code == 404
+        assert 'href="/">Sign in' in answer.text
+
+
 def test_nobody_is_led_to_the_sign_in_page_and_back(visit: Open) -> None:
     nobody = visit(None)
     for (method, path), need in PAGES.items():

@@ -55,8 +55,8 @@ def test_a_request_waits_for_those_who_may_decide_it_and_for_nobody_else(visit: 
     ada = visit("ada").page("/")
     assert "Nothing waits for your decision" in ada
     # On the board it is seen by everybody who sees the pipeline.
-    assert "request 1: v1 to qa" not in ada
-    assert "v1 to uat waits for approval" in visit("vic").page("/")
+    assert "request 1: v1 to QA" not in ada
+    assert "v1 to UAT waits for approval" in visit("vic").page("/")
 
 
 def test_the_parts_answer_with_the_same_elements_again(visit: Open, life: Life) -> None:
@@ -78,6 +78,9 @@ def test_l7_an_unreviewed_release_waits_for_a_review_and_is_marked_on_the_board(
     assert page.count(">unreviewed</span>") == 2
     assert "<script>alert" not in page
     assert "on fire &lt;script&gt;" in page
+    # It waits for those who may review it: neither for who released it nor for who may decide nothing.
+    for name in ("lea", "ada", "vic"):
+        assert "waits for an independent review" not in visit(name).page("/")
 
 
 def test_a_cell_shows_version_digest_last_run_and_how_fresh_the_data_is(visit: Open, life: Life) -> None:

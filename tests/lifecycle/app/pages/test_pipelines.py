@@ -229,6 +229,8 @@ HOSTILE = {
     "node": (make_spec().dump_yaml().replace("id: raw", f"id: '{SCRIPT}'").encode(), "n.yaml", 422, "n.yaml: "),
     "name": (make_spec().dump_yaml().replace("name: flights\n", f"name: '{SCRIPT}'\n", 1).encode(), "n.yaml", 422, "n.yaml: name"),
     "owner": ((make_spec().dump_yaml() + f"owners: ['{SCRIPT}']\n").encode(), "o.yaml", 422, "o.yaml: owners"),
+    "place": (make_spec().dump_yaml().replace("name: flights\n", "name: ../../etc/passwd\n", 1).encode(), "n.yaml", 422, "name"),
+    "table": (make_spec(tables=("a.b",)).dump_yaml().replace("a.b", "../x.b").encode(), "t.yaml", 422, "t.yaml: "),
     "sql": (make_spec().dump_yaml().replace("FROM raw", f"FROM raw, {SCRIPT}").encode(), "q.yaml", 422, "q.yaml: "),
 }  # fmt: skip
 

@@ -183,7 +183,10 @@ def test_soak_and_freeze_are_said_with_the_time(visit: Open, life: Life) -> None
     assert "Execute now" in visit("eve").page(url(request))
     life.clock.advance(hours=4)
     set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, UAT, None, reason="quarter end")
-    assert "Not yet: uat is frozen: quarter end." in _notice(lea, lea.post(url(request) + "/execute"), request)
+    page = _notice(lea, lea.post(url(request) + "/execute"), request)
+    assert "Not yet: uat is frozen: quarter end." in page
+    assert 'class="told warn"' in page
+    assert 'class="told good"' not in page
 
 
 def _notice(visitor: Visit, answer: object, request: Promotion) -> str:
