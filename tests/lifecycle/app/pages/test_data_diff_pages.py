@@ -79,7 +79,7 @@ def test_the_page_answers_at_once_and_says_how_far_it_is(visit: Open, promotion:
             break
         pause.wait(0.02)
     assert "3 of 12 files, 45 000 rows" in text(part)
-    assert f'hx-get="{url(promotion)}" hx-trigger="load delay:1s" hx-swap="outerHTML"' in part
+    assert f'hx-get="{url(promotion)}" hx-trigger="load delay:1s" hx-target="this" hx-swap="outerHTML"' in part
     assert "<html" not in part
     page = lea.page(url(promotion))
     assert "<html" in page
