@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from lifecycle.app.site import create_site
 from lifecycle.audit.keys import SigningKey
@@ -23,6 +23,8 @@ from tests.fakes.clock import FakeClock
 from tests.lifecycle.life import SETUP, Life
 
 PASSWORD = "a long enough password"
+# A bound, not a wait: on a busy machine a page may take its time.
+expect.set_options(timeout=20_000)
 WIDE = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=390, height=844)
 
@@ -97,7 +99,7 @@ def browse(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
             viewport=PHONE if phone else WIDE, color_scheme="dark" if dark else "light", base_url=server.url
         )
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         told: list[str] = []
         page.on("console", lambda said: told.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: told.append(str(error)))

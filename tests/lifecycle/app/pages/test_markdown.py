@@ -108,7 +108,8 @@ def test_the_largest_comment_takes_bounded_time(unit: str) -> None:
     text = (unit * MAX_COMMENT)[:MAX_COMMENT]
     begun = time.process_time()
     harmless(text)
-    assert time.process_time() - begun < 1.0
+    # Processor time: what grows with the square of the text takes minutes.
+    assert time.process_time() - begun < 5.0
 
 
 def test_deep_nesting_ends() -> None:
