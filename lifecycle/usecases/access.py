@@ -32,13 +32,9 @@ def target_of(view: View, pipeline: Pipeline, version: Version | None = None) ->
 
 def every_target(view: View) -> dict[int, Target]:
     """Every pipeline, by its id, as `target_of` answers it: with as few queries for all as for one."""
-    governed = view.deployments.governed_digests()
-    found: dict[int, Target] = {}
-    for pipeline_id, (name, newest) in view.pipelines.newest_digests().items():
-        digests = [newest, *governed.get(pipeline_id, ())]
-        tags = common_tags(_tags(view, pipeline_id, digest) for digest in digests)
-        found[pipeline_id] = Target(pipeline=name, tags=tags)
-    return found
+    newest = view.pipelines.newest_digests()
+    asked = [Asked(pipeline_id=one, pipeline=name, digest=digest) for one, (name, digest) in newest.items()]
+    return dict(zip(newest, targets_of(view, asked), strict=True))
 
 
 class Asked(Frozen):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.people import Actor, ScopeKind, Target, common_tags, role_on
+from lifecycle.domain.people import Actor
 from lifecycle.store.repositories.overview import Head
 from lifecycle.store.unit import View
+from lifecycle.usecases.visible import visible_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ _MOST_KNOWN = 50_000
 
 def catalog(view: View, actor: Actor, search: Search = Search()) -> tuple[Head, ...]:
     """By name; only what a grant of the actor reaches."""
-    heads = _visible(view, actor, view.overview.heads())
+    only = visible_ids(view, actor)
+    heads = [head for head in view.overview.heads() if only is None or head.id in only]
     if search.environment is not None:
         active = view.overview.active_in(search.environment)
         heads = [head for head in heads if head.id in active]
@@ -67,23 +69,6 @@ def facts_of(view: View, digests: Sequence[str]) -> dict[str, Facts]:
 
 def _read(spec: dict[str, Any]) -> Facts:
     return Facts(spec.get("description", ""), tuple(spec.get("owners", ())), dict(spec.get("tags", {})))
-
-
-def _visible(view: View, actor: Actor, heads: Sequence[Head]) -> Sequence[Head]:
-    """The rule of `visible.sees`, for many: tags count only where every version concerned has them."""
-    grants = view.people.grants(actor.person or 0)
-    if any(grant.scope is ScopeKind.EVERYTHING for grant in grants):
-        return heads
-    if not any(grant.scope is ScopeKind.TAG for grant in grants):
-        return [head for head in heads if role_on(grants, Target(pipeline=head.name)) is not None]
-    governed = view.overview.governed_digests()
-    concerned = {head.id: (head.digest, *governed.get(head.id, ())) for head in heads}
-    facts = facts_of(view, [digest for digests in concerned.values() for digest in digests])
-
-    def target(head: Head) -> Target:
-        return Target(pipeline=head.name, tags=common_tags(facts[digest].tags for digest in concerned[head.id]))
-
-    return [head for head in heads if role_on(grants, target(head)) is not None]
 
 
 def _fits(name: str, facts: Facts, search: Search) -> bool:

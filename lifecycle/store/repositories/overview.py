@@ -93,10 +93,6 @@ _SAVED = (
     .outerjoin(PersonRow, PersonRow.id == VersionRow.author)
     .where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
 )
-_GOVERNED = [environment.value for environment in Environment if environment.governed]
-_GOVERNED_DIGESTS = select(DeploymentRow.pipeline_id, DeploymentRow.deployed_digest).where(
-    DeploymentRow.ended_at.is_(None), DeploymentRow.environment.in_(_GOVERNED)
-)
 _ACTIVE_IN = select(DeploymentRow.pipeline_id).where(
     DeploymentRow.ended_at.is_(None), DeploymentRow.environment == bindparam("environment")
 )
@@ -201,13 +197,6 @@ class Overview:
         """When, and by whom, each of these versions was saved."""
         rows = self._tx.prepared_tuples(_SAVED, digests=list(digests))
         return {digest: (at, author) for digest, at, author in rows}
-
-    def governed_digests(self) -> dict[int, list[str]]:
-        """By pipeline what is active of it in UAT and production."""
-        found: dict[int, list[str]] = {}
-        for pipeline_id, digest in self._tx.prepared_tuples(_GOVERNED_DIGESTS):
-            found.setdefault(pipeline_id, []).append(digest)
-        return found
 
     def active_in(self, environment: Environment) -> frozenset[int]:
         """The pipelines of which a version is active there."""

@@ -26,7 +26,6 @@ def test_an_overview_tells_what_is_active_asked_for_run_and_how_fresh(life: Life
         assert {where: one.number for where, one in live.items()} == {DEVELOPMENT: 2, QA: 1}
         assert view.overview.active_in(QA) == {flights}
         assert view.overview.saved([newest.digest])[newest.digest][1] == "eve"
-        assert view.overview.governed_digests() == {}
         run = view.overview.last_runs(ids)[flights, QA]
         assert (run.state, run.tables, run.published) == (AdmissionState.RUNNING, 2, 0)
         assert [one.published for one in view.overview.runs(flights, limit=5)] == [0, 2]
