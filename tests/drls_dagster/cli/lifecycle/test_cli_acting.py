@@ -20,6 +20,7 @@ ELSEWHERE = {
     "doctor": "looks at this machine",
     "engine": "processes of this machine's user",
     "login": "is how one becomes somebody",
+    "logs": "reads files of this machine's user",
     "logout": "forgets who one is",
     "run": "the gate asks for every run, however it was launched",
     "serve": "each request brings its own token",
