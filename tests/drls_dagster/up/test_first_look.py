@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from drls_dagster.demo import SEEDED
 from tests.browser.conftest import WIDE, accessible, picture
@@ -22,13 +21,12 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 @pytest.fixture
-def page(seeded: Up) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_context(viewport=WIDE, base_url=seeded.url).new_page()
-        page.set_default_timeout(60_000)
-        yield page
-        browser.close()
+def page(seeded: Up, chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport=WIDE, base_url=seeded.url)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    yield page
+    context.close()
 
 
 def active(up: Up) -> dict[str, int]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import http.server
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
 from tests.drls_dagster.up.conftest import Up
 
@@ -19,11 +18,10 @@ MUTATION = "mutation { setNuxSeen }"
 
 
 @pytest.fixture(scope="module")
-def context() -> Iterator[BrowserContext]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser.new_context()
-        browser.close()
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    made = chromium.new_context()
+    yield made
+    made.close()
 
 
 @pytest.fixture
