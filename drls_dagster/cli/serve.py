@@ -55,6 +55,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
     It speaks HTTP: put a proxy that speaks TLS in front of it before others use it over a network.
     """
     from drls_dagster.lifecycle_client.opening import open_context
+    from drls_dagster.serving.collector import spare_the_collector
     from drls_dagster.serving.supervisor import Supervisor
     from drls_dagster.serving.worker import serve_connections
     from lifecycle.app.site import create_site
@@ -65,7 +66,9 @@ def serve(host: str, port: int, workers: int | None) -> None:
 
     def work(channel: socket.socket) -> None:
         context = open_context(settings, given, lambda started: welcome(settings, started))
-        serve_connections(create_site(context, provider), channel)
+        site = create_site(context, provider)
+        spare_the_collector()
+        serve_connections(site, channel)
         context.store.close()
 
     # Makes the store where there is none, and says what is wrong with it; connections do not survive a fork.

@@ -15,6 +15,7 @@ from drls_dagster.cli.serve import openid
 from drls_dagster.lifecycle_client.gateway import open_gateway
 from drls_dagster.orchestrator.evidence import ask_evidence
 from drls_dagster.orchestrator.instance import instance_of
+from drls_dagster.serving.collector import spare_the_collector
 from drls_dagster.settings import load_settings
 from drls_dagster.up.state import OWN_TOKEN
 from drls_dagster.up.web.app import make_app
@@ -42,6 +43,7 @@ def main() -> None:
         # What was promoted is loaded now: the run that a policy asks for need not wait for a sensor.
         reloaded=lambda environment: ask_evidence(ctx, instance_of(settings), (environment,)),
     )
+    spare_the_collector()
     config = uvicorn.Config(
         app,
         lifespan="on",
