@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -43,9 +43,12 @@ def approvals_page(ctx: Ctx, request: Request, who: Who, chosen: Chosen, before:
         open_ones = under_way(view, who.actor, chosen)
         reviews = unreviewed_outlines(view, who.actor) if not chosen.any else ()
         past = history(view, who.actor, chosen, before)
+    # Unfiltered, the list has what the badge counts: it need not be asked for twice.
+    counted: dict[str, Any] = {} if chosen.any else {"pending": lambda: sum(line.mine for line in open_ones)}
     return render(
         request,
         "approvals/list.html",
+        **counted,
         filters=chosen,
         query=_query(chosen),
         waiting=open_ones,
