@@ -102,9 +102,8 @@ def _recognised(ctx: Context, request: Request, secret: str) -> Visitor:
     assert identity.actor.person is not None  # noqa: S101 (authenticate gives people)
     with ctx.store.read() as view:
         person = view.people.get(identity.actor.person)
-        grants = view.people.grants(person.id)
         after = view.log.head().sequence
-    return Visitor(identity.actor, person, grants, secret, identity.scopes, after)
+    return Visitor(identity.actor, person, identity.grants, secret, identity.scopes, after)
 
 
 async def visitor_of(request: Request) -> Visitor:
