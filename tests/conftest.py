@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+# Tests ask Spark for a thousand small things, each once: what the optimizing compiler takes, it never gives back.
+ONCE = "-XX:TieredStopAtLevel=1"
+
+
 @pytest.fixture(autouse=True)
 def drls_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """DRLS_HOME in a temporary folder, not made yet; no DRLS setting of who runs the tests."""
@@ -73,8 +77,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[settings.Settin
     kept = os.environ.get("DRLS_TEST_HOME")
     home = Path(kept) if kept else tmp_path_factory.mktemp("drls")
     found = settings.load_settings(home)
-    client.ensure_engine(found)
-    yield found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", ONCE)
+        client.ensure_engine(found)
+        yield found
     if kept:
         return
     state = read_state(found)

@@ -20,6 +20,7 @@ from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Verdict
+from lifecycle.store.engine import open_engine
 from lifecycle.store.store import Store
 from lifecycle.usecases.accounts import add_person, disable_person, set_password
 from lifecycle.usecases.admit_run import admit_run
@@ -354,16 +355,24 @@ def revoke_a_token(life: Life, token_id: Any) -> None:
 
 
 class World:
-    """A prepared folder, copied for each try."""
+    """A prepared folder, laid out anew for each try. One engine serves all of them: it compiles a statement once."""
 
     def __init__(self, folder: Path, base: Path, key: SigningKey, start: Any) -> None:
-        self.folder, self._key, self._start = folder, key, start
-        shutil.copytree(base, folder)
+        self._folder, self._base, self._key, self._start = folder, base, key, start
+        self._engine = open_engine(f"sqlite:///{folder / 'lifecycle.db'}")
+
+    def lay_out(self) -> None:
+        """As it was before anything happened; no connection is open afterwards."""
+        self.close()
+        shutil.copytree(self._base, self._folder)
 
     def enter(self) -> Life:
         clock = FakeClock(self._start)
-        store = Store.open(f"sqlite:///{self.folder / 'lifecycle.db'}", self._key, clock)
-        return Life(store, self.folder, clock)
+        return Life(Store(self._engine, self._key, clock), self._folder, clock)
+
+    def close(self) -> None:
+        self._engine.dispose()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def killed_after(world: World, act: Act, given: Any, writes: int) -> bool:
@@ -470,23 +479,21 @@ def test_kill_9_after_each_write(name: str, tmp_path: Path, sqlite_template: Pat
     given = setup(Life(store, base, clock))
     store.close()
 
-    whole = World(tmp_path / "whole", base, signing_key, clock.now()).enter()
+    world = World(tmp_path / "world", base, signing_key, clock.now())
+    world.lay_out()
+    whole = world.enter()
     act(whole, given)
     expected = without_times(picture(whole))
-    whole.store.close()
 
-    writes = 0
-    while True:
+    writes, was_killed = 0, True
+    while was_killed:
         writes += 1
-        world = World(tmp_path / f"try{writes}", base, signing_key, clock.now())
+        world.lay_out()
         was_killed = killed_after(world, act, given, writes)
         if was_killed:
             again = world.enter()
             again.clock.advance(minutes=9)
             act(again, given)
             assert without_times(picture(again)) == expected, f"killed after write {writes}"
-            again.store.close()
-        shutil.rmtree(world.folder)
-        if not was_killed:
-            break
+    world.close()
     assert writes > 2

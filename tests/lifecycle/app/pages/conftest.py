@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from lifecycle.usecases.signed_tokens import rotate_secret
 from tests.lifecycle.app.pages.visit import Visit
 from tests.lifecycle.life import SETUP, Life
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_loop() -> Iterator[None]:
+    with start_blocking_portal() as loop:
+        Visit.loop = loop
+        yield
+        Visit.loop = None
 
 
 @pytest.fixture(params=["sqlite"])
