@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from lifecycle.app.create import create_app
 from lifecycle.app.openid import OpenIdSettings
@@ -16,12 +17,12 @@ class Site:
     They are two apps because they say no differently: one in problem+json, the other in HTML.
     """
 
-    def __init__(self, api: ASGIApp, pages: ASGIApp) -> None:
-        self._api, self._pages = api, pages
+    def __init__(self, api: FastAPI, pages: FastAPI) -> None:
+        self.api, self.pages = api, pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        app = self._api if path == "/api" or path.startswith("/api/") else self._pages
+        app = self.api if path == "/api" or path.startswith("/api/") else self.pages
         await app(scope, receive, send)
 
 

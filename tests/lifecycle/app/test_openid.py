@@ -11,7 +11,6 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr, ValidationError
 
-from lifecycle.app import create_app
 from lifecycle.app.api.guard import COOKIE, csrf_of
 from lifecycle.app.api.openid import ATTEMPT
 from lifecycle.app.openid import CALLBACK, OpenIdProvider, OpenIdSettings
@@ -21,6 +20,7 @@ from lifecycle.usecases.accounts import disable_person
 from lifecycle.usecases.openid_accounts import AccountRule, link_person
 from lifecycle.usecases.signed_tokens import rotate_secret
 from tests.fakes.openid_provider import CLIENT_ID, CLIENT_SECRET, FakeProvider, running_provider
+from tests.lifecycle.app.sites import site_of
 from tests.lifecycle.life import SETUP, Life
 
 PUBLIC_URL = "http://localhost:3000"
@@ -53,7 +53,7 @@ class Browser:
     def __init__(
         self, life: Life, provider: FakeProvider, rule: AccountRule = AccountRule.KNOWN, **changes: Any
     ) -> None:
-        app = create_app(life.ctx, settings(provider, accounts=rule, **changes))
+        app = site_of(life.ctx, settings(provider, accounts=rule, **changes)).api
         self.client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
 
     def begin(self, back: str = "/") -> str:
@@ -292,7 +292,7 @@ def test_a_provider_that_describes_itself_wrongly_is_not_used(
 def test_a_provider_that_is_gone_is_503_and_one_that_is_not_set_404(life: Life, provider: FakeProvider) -> None:
     gone = Browser(life, provider, issuer="http://127.0.0.1:1")
     assert gone.client.get("/api/session/oidc").status_code == 503
-    none = TestClient(create_app(life.ctx))
+    none = TestClient(site_of(life.ctx).api)
     for path in ("/api/session/oidc", CALLBACK):
         assert none.get(path).status_code == 404
 

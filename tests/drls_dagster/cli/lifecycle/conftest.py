@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from lifecycle.app import create_app
 from lifecycle.usecases.context import Context
 from tests.drls_dagster.cli.lifecycle.shell import PASSWORD, PEOPLE, Shell
 from tests.fakes.passwords import CHEAP
+from tests.lifecycle.app.sites import site_of
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def shell(request: pytest.FixtureRequest, local: Shell) -> Iterator[Shell]:
 def serving(shell: Shell) -> Iterator[str]:
     """A server on the shell's store; its address."""
     with shell.store() as store, socket.create_server(("127.0.0.1", 0)) as listening:
-        app = create_app(Context(store, shell.plane, shell.dagster, shell.clock, "server", passwords=CHEAP))
+        app = site_of(Context(store, shell.plane, shell.dagster, shell.clock, "server", passwords=CHEAP)).api
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

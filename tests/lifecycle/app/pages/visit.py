@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 
 from lifecycle.app.api.guard import COOKIE
 from lifecycle.app.pages.csrf import FIELD, masked
-from lifecycle.app.site import create_site
 from lifecycle.usecases.accounts import set_password
+from tests.lifecycle.app.sites import site_of
 from tests.lifecycle.life import Life
 
 PASSWORD = "a long enough password"
@@ -25,7 +25,7 @@ class Visit:
     loop: ClassVar[BlockingPortal | None] = None
 
     def __init__(self, life: Life, name: str | None, **options: Any) -> None:
-        self.client = TestClient(create_site(life.ctx, **options), follow_redirects=False)
+        self.client = TestClient(site_of(life.ctx, **options), follow_redirects=False)
         self.client.portal = self.loop
         if name is not None:
             set_password(life.ctx, life.as_("adam"), name, PASSWORD)
