@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.drls_dagster.up.conftest import Up
+from tests.drls_dagster.up.conftest import Up, left_of, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -95,3 +96,13 @@ def test_a5_a_page_of_another_site_changes_nothing(up: Up, context: BrowserConte
             [graphql, MUTATION],
         )
     assert answers[-1] in {401, 403}
+
+
+def test_ctrl_c_ends_everything(up: Up) -> None:
+    up_id = up.up_id
+    wait_until(lambda: len(left_of(up_id)) >= 11, 30)
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(60) == 0
+    assert left_of(up_id) == []
+    assert not (up.home / "up" / "state.json").exists()
+    assert list((up.home / "up").glob("*.sock")) == []
