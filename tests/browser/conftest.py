@@ -124,6 +124,21 @@ def accessible(page: Page) -> None:
     assert not grave, f"{page.url}: {grave}"
 
 
+def fits(page: Page) -> None:
+    """Raises AssertionError when the page itself scrolls sideways: nothing is cut off, a wide table scrolls in itself."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} scrolls sideways"
+
+
+def in_every_look(page: Page, name: str) -> None:
+    """The page as it stands, in light, dark and on a phone: readable, and its pictures kept."""
+    for look, size, scheme in (("dark", WIDE, "dark"), ("phone", PHONE, "light"), ("light", WIDE, "light")):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size(size)
+        accessible(page)
+        fits(page)
+        picture(page, f"{name}-{look}")
+
+
 def picture(page: Page, name: str) -> None:
     """Keeps a screenshot in the folder PICTURES, when it is set: docs/pictures is made with it."""
     folder = os.environ.get("PICTURES")
