@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from lifecycle.errors import LifecycleError, Refused
 
@@ -15,13 +19,13 @@ from lifecycle.errors import LifecycleError, Refused
 class Check:
     """One condition: whether it is fulfilled, and a sentence that is true either way.
 
-    Of one that is not fulfilled `text` is the refusal, which says what would help; `error` is how it is raised.
-    Unpacks as (ok, text).
+    Of one that is not fulfilled `text` is the refusal, which says what would help; `error` is how it is raised, which
+    does not travel: as JSON it is `ok` and `text`. Unpacks as (ok, text).
     """
 
     ok: bool
     text: str
-    error: type[LifecycleError] = Refused
+    error: Annotated[SkipJsonSchema[type[LifecycleError]], Field(exclude=True)] = Refused
 
     def __iter__(self) -> Iterator[bool | str]:
         yield self.ok

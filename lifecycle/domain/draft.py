@@ -12,6 +12,7 @@ from datetime import datetime
 from pydantic import Field
 
 from lifecycle.domain.carry import CarryDecision, choose_carry
+from lifecycle.domain.checklist import Check
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.evidence import Asked, Evidence, assess
 from lifecycle.domain.four_eyes import Eligibility
@@ -68,13 +69,6 @@ class DataFacts(Frozen):
     positions_carried: tuple[PositionPlan, ...] = ()
 
 
-class Condition(Frozen):
-    """One thing that a promotion must have: what is so where it has it, else what to do."""
-
-    ok: bool
-    text: str
-
-
 class Draft(Frozen):
     """The plan as of now. `problems` are refused at a request and make an approved plan fail.
 
@@ -85,7 +79,7 @@ class Draft(Frozen):
     advice: Advice
     problems: tuple[str, ...]
     evidence: Evidence
-    checks: tuple[Condition, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | None = None) -> Draft:
@@ -207,7 +201,7 @@ def _base(
     return facts.head
 
 
-def _checks(store: StoreFacts, policy: Policy) -> Iterable[Condition]:
+def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
     where, target, number = store.source.value, store.target.value, store.version.number
     active = store.source_deployment
     yield _check(
@@ -216,14 +210,14 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Condition]:
         f"version {number} is not active in {where}: promote it there first",
     )
     if store.target_version is not None and store.target_version.id == store.version.id:
-        yield Condition(ok=False, text=f"version {number} is active in {target} already")
+        yield Check(False, f"version {number} is active in {target} already")
     if store.target.governed:
         missing = f"{target} has no policy, so nothing may go there: set one with drls policy set {target}"
         yield _check(store.policy is not None, f"{target} has a policy", missing)
     if store.target.governed and store.local_commands:
         names = ", ".join(store.local_commands)
         text = f"{names} runs a local command without an image: name an image by @sha256, or stay in QA"
-        yield Condition(ok=False, text=text)
+        yield Check(False, text)
     owned = [
         f"{table} is written by pipeline {owner}: a table has one writing pipeline"
         for table, owner in sorted(store.owners.items())
@@ -246,7 +240,7 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Condition]:
         yield _check(some, "there are people who can give the approval", _nobody(store.eligibility, policy))
 
 
-def _evidence_checks(store: StoreFacts, evidence: Evidence) -> Iterable[Condition]:
+def _evidence_checks(store: StoreFacts, evidence: Evidence) -> Iterable[Check]:
     if not store.target.needs_evidence:
         return ()
     count = len(evidence.receipts)
@@ -254,12 +248,12 @@ def _evidence_checks(store: StoreFacts, evidence: Evidence) -> Iterable[Conditio
     return _each(f"{covered} cover every table and every blocking check", evidence.problems)
 
 
-def _check(ok: bool, fulfilled: str, missing: str) -> Condition:
-    return Condition(ok=ok, text=fulfilled if ok else missing)
+def _check(ok: bool, fulfilled: str, missing: str) -> Check:
+    return Check(ok, fulfilled if ok else missing)
 
 
-def _each(fulfilled: str, problems: Sequence[str]) -> Iterable[Condition]:
-    return [Condition(ok=False, text=text) for text in problems] or [Condition(ok=True, text=fulfilled)]
+def _each(fulfilled: str, problems: Sequence[str]) -> Iterable[Check]:
+    return [Check(False, text) for text in problems] or [Check(True, fulfilled)]
 
 
 def _nobody(eligibility: Eligibility, policy: Policy) -> str:

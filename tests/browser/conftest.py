@@ -19,6 +19,7 @@ from lifecycle.store.store import Store
 from lifecycle.usecases.accounts import set_password
 from lifecycle.usecases.signed_tokens import rotate_secret
 from tests.fakes.clock import FakeClock
+from tests.fakes.plane import FakePlane
 from tests.lifecycle.life import SETUP, Life
 
 PASSWORD = "a long enough password"
@@ -33,15 +34,15 @@ class Server:
 
     def __init__(self, life: Life) -> None:
         self.life = life
-        self._site = create_site(life.ctx)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        """As a new process: nothing is left but the store and the tables."""
         config = uvicorn.Config(
-            self._site, host="127.0.0.1", port=self.port, log_level="warning", lifespan="off", ws="none",
+            create_site(self.life.ctx), host="127.0.0.1", port=self.port, log_level="warning", lifespan="off", ws="none",
             timeout_graceful_shutdown=1,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
@@ -61,10 +62,15 @@ class Server:
 
 
 @pytest.fixture
-def life(tmp_path: Path) -> Iterator[Life]:
+def plane(tmp_path: Path) -> FakePlane:
+    return FakePlane(tmp_path / "plane.db")
+
+
+@pytest.fixture
+def life(tmp_path: Path, plane: FakePlane) -> Iterator[Life]:
     clock = FakeClock()
     store = Store.create(f"sqlite:///{tmp_path / 'lifecycle.db'}", SigningKey.generate(), clock)
-    made = Life(store, tmp_path, clock)
+    made = Life(store, tmp_path, clock, plane=plane)
     with store.write(SETUP, "rotate") as unit:
         rotate_secret(unit)
     yield made
@@ -116,6 +122,21 @@ def accessible(page: Page) -> None:
         f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")
     ]
     assert not grave, f"{page.url}: {grave}"
+
+
+def fits(page: Page) -> None:
+    """Raises AssertionError when the page itself scrolls sideways: nothing is cut off, a wide table scrolls in itself."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} scrolls sideways"
+
+
+def in_every_look(page: Page, name: str) -> None:
+    """The page as it stands, in light, dark and on a phone: readable, and its pictures kept."""
+    for look, size, scheme in (("dark", WIDE, "dark"), ("phone", PHONE, "light"), ("light", WIDE, "light")):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size(size)
+        accessible(page)
+        fits(page)
+        picture(page, f"{name}-{look}")
 
 
 def picture(page: Page, name: str) -> None:

@@ -22,7 +22,7 @@ from lifecycle.domain.data_diff import (
     Statistics,
 )
 from lifecycle.store.store import Store
-from tests.browser.conftest import accessible, picture
+from tests.browser.conftest import accessible, fits, in_every_look, picture
 from tests.fakes.clock import FakeClock
 from tests.lifecycle.app.pages.given_diff import GivenPlane, T, made
 from tests.lifecycle.life import PRODUCTION, UAT, Life
@@ -98,8 +98,7 @@ def test_it_asks_by_itself_and_is_readable_in_light_dark_and_on_a_phone(
     page = browse("lea")
     page.goto(path)
     expect(page.get_by_text("3 of 12 files")).to_be_visible()
-    accessible(page)
-    picture(page, "data-diff-progress-light")
+    in_every_look(page, "data-diff-progress")
     plane.given = flights()
     expect(page.get_by_text("842 added")).to_be_visible()
     accessible(page)
@@ -111,7 +110,7 @@ def test_it_asks_by_itself_and_is_readable_in_light_dark_and_on_a_phone(
         expect(page.get_by_text("EWR").first).to_be_visible()
         accessible(page)
         picture(page, f"data-diff-{look}")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        fits(page)
 
 
 def test_inside_the_request_s_page_it_follows_by_itself_too(

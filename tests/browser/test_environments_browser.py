@@ -14,7 +14,7 @@ from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.holding import set_hold
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.set_policy import set_policy
-from tests.browser.conftest import Server, accessible, picture
+from tests.browser.conftest import Server, accessible, fits, picture
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life, make_spec
 
 pytestmark = [pytest.mark.browser]
@@ -41,10 +41,6 @@ def fill(life: Life) -> None:
         name="weekend", start=datetime(2026, 1, 2, 18), duration=timedelta(hours=60), rule="FREQ=WEEKLY;BYDAY=FR"
     )
     set_policy(life.ctx, life.as_("adam"), PRODUCTION, None, Policy(windows=(weekend,)))
-
-
-def fits(page: Page) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{page.url} scrolls sideways"
 
 
 @pytest.mark.parametrize("look", LOOKS)

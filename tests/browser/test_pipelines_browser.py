@@ -12,7 +12,7 @@ from lifecycle.spec import PipelineSpec, parse_pipeline
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.holding import set_hold
 from lifecycle.usecases.reconcile import reconcile
-from tests.browser.conftest import Server, accessible, picture
+from tests.browser.conftest import Server, accessible, fits, picture
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life, make_spec
 
 pytestmark = [pytest.mark.browser]
@@ -135,10 +135,6 @@ def busy(life: Life) -> Life:
     set_hold(life.ctx, life.as_("lea"), HoldKind.STOP, QA, "flights", reason="Input is wrong")
     life.clock.advance(hours=3)
     return life
-
-
-def fits(page: Page) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
 @pytest.mark.parametrize("look", LOOKS)

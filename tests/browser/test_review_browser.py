@@ -13,15 +13,10 @@ from lifecycle.domain.run import CheckResult, InputRead
 from lifecycle.domain.version import Version
 from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.start_run import finish_run
-from tests.browser.conftest import Server, accessible, picture
+from tests.browser.conftest import Server, accessible, fits, in_every_look, picture
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life, make_spec
 
 pytestmark = [pytest.mark.browser]
-
-
-def quiet(page: Page) -> None:
-    """Nothing makes the page itself scroll sideways."""
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def run(life: Life, version: Version, environment: Environment, name: str) -> None:
@@ -79,7 +74,7 @@ def test_the_pages_of_a_request(server: Server, browse: Callable[..., Page], loo
         lea.goto(path)
         expect(lea.locator("h1")).to_be_visible()
         accessible(lea)
-        quiet(lea)
+        fits(lea)
         picture(lea, f"review-{name}-{look}")
     lea.goto(f"/approvals/{request.id}")
     expect(lea.get_by_text("Everything is as it was when it was planned.")).to_be_visible()
@@ -89,7 +84,7 @@ def test_the_pages_of_a_request(server: Server, browse: Callable[..., Page], loo
     expect(lea.get_by_role("cell", name="tables[flights.daily].base")).to_be_visible()
     expect(lea.get_by_role("button", name="Approve this plan")).to_be_disabled()
     accessible(lea)
-    quiet(lea)
+    fits(lea)
     picture(lea, f"review-stale-{look}")
 
 
@@ -101,7 +96,7 @@ def test_two_people_ask_and_decide_and_go_on_to_the_next(server: Server, browse:
     ada, lea, leo = browse("ada"), browse("lea"), browse("leo")
     ada.goto("/pipelines/flights/versions/1/promote/uat")
     expect(ada.get_by_role("heading", name="Ready to ask")).to_be_visible()
-    picture(ada, "promote-ready-light")
+    in_every_look(ada, "promote-ready")
     ada.get_by_label("Reason").fill("cancelled flights count now")
     ada.get_by_role("button", name="Ask for approval").click()
     expect(ada.get_by_text("Asked for approval: request 2.")).to_be_visible()
@@ -114,7 +109,7 @@ def test_two_people_ask_and_decide_and_go_on_to_the_next(server: Server, browse:
     lea.get_by_role("button", name="Approve this plan").click()
     expect(lea.get_by_text("You approved. Version 1 is active in uat.")).to_be_visible()
     expect(lea.locator(".steps")).to_contain_text("version 1 is active in UAT")
-    picture(lea, "review-done-light")
+    in_every_look(lea, "review-done")
     # Leo keeps what he typed, sees what is so, and is told when he clicks all the same.
     expect(leo.locator("#status")).to_contain_text("done")
     expect(leo.get_by_text("This changed while you were writing.")).to_be_visible()

@@ -15,7 +15,7 @@ from lifecycle.domain.windows import Window
 from lifecycle.usecases.grants import add_grant, add_team, set_member
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.set_receivers import Receiver, send_test, set_receivers
-from tests.browser.conftest import Server, accessible, picture
+from tests.browser.conftest import Server, accessible, fits, in_every_look, picture
 from tests.lifecycle.life import QA, UAT, Life, make_spec
 
 pytestmark = [pytest.mark.browser]
@@ -66,11 +66,6 @@ def lively(life: Life) -> Life:
     return life
 
 
-def fits(page: Page) -> None:
-    """Nothing makes the page itself scroll sideways."""
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
-
-
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_page_is_readable(lively: Life, browse: Callable[..., Page], look: str) -> None:
     page = browse("adam", dark=look == "dark", phone=look == "phone")
@@ -91,8 +86,7 @@ def test_a_token_is_issued_copied_and_revoked(lively: Life, browse: Callable[...
     secret = page.locator("#secret").inner_text()
     assert secret.startswith("drls_personal_")
     assert secret not in page.url
-    accessible(page)
-    picture(page, "settings-token-light")
+    in_every_look(page, "settings-token")
     page.get_by_role("link", name="I have kept it").click()
     expect(page.get_by_role("cell", name="nightly export", exact=True)).to_be_visible()
     assert secret not in page.content()
@@ -115,8 +109,7 @@ def test_a_policy_is_changed_with_its_meaning_in_sight(lively: Life, browse: Cal
     expect(preview).to_contain_text("adam, lea, leo")
     page.get_by_label("Solo: people may approve their own work").check()
     expect(preview).to_contain_text("shown as unreviewed everywhere")
-    picture(page, "settings-policy-preview-light")
-    accessible(page)
+    in_every_look(page, "settings-policy-preview")
     page.get_by_label("Nobody approves what they worked on").check()
     page.get_by_role("button", name="Save policy").click()
     expect(page.get_by_text("The policy is in force from now on.")).to_be_visible()

@@ -17,7 +17,7 @@ from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lakehouse.data_plane import IcebergDataPlane
 from drls_dagster.lakehouse.separate import load_if_exists
 from drls_dagster.settings import Settings
-from tests.fakes.rows import ROW
+from tests.fakes.rows import ROW, Row
 
 SCHEMA = pa.schema([("id", pa.int32()), ("note", pa.string())])
 
@@ -47,7 +47,7 @@ class LakePlane(IcebergDataPlane):
         table: str,
         parent: int | None,
         operation: str = "append",
-        rows: Sequence[dict[str, Any]] = (ROW,),
+        rows: Sequence[Row] = (ROW,),
         **summary: str,
     ) -> int:
         """A snapshot on `parent` that no ref points to yet: what a step has written."""
@@ -76,7 +76,7 @@ class LakePlane(IcebergDataPlane):
         table: str,
         ref: str = "main",
         operation: str = "append",
-        rows: Sequence[dict[str, Any]] = (ROW,),
+        rows: Sequence[Row] = (ROW,),
         **summary: str,
     ) -> int:
         """A foreign write: a snapshot on top of a ref, without a permit."""
@@ -86,9 +86,13 @@ class LakePlane(IcebergDataPlane):
 
     def publish(self, table: str, ref: str, base: int | None, candidate: int) -> bool:
         """What a run does under its permit."""
-        if self.head(table, ref) != base:
+        branch = f"drls_run_{uuid.uuid4().hex}"
+        refs.create_branch(self.catalog, self.lake_table(table), branch, candidate)
+        try:
+            refs.publish(self.catalog, self.lake_table(table), ref, base, candidate, branch)
+        except refs.RefMoved:
+            refs.drop_branch(self.catalog, self.lake_table(table), branch)
             return False
-        self._commit(table, [refs.ref_is(ref, base)], [refs.set_branch(self.lake_table(table), ref, candidate)])
         return True
 
     def head(self, table: str, ref: str) -> int | None:
@@ -107,6 +111,11 @@ class LakePlane(IcebergDataPlane):
     def rows(self, table: str, ref: str = "main") -> list[dict[str, Any]]:
         found = self.lake_table(table)
         return found.scan(snapshot_id=refs.head(found, ref)).to_arrow().to_pylist()
+
+    def files(self) -> set[str]:
+        """Every file of the warehouse: data, manifests and metadata."""
+        warehouse = self.settings.home / "warehouse"
+        return {str(file.relative_to(warehouse)) for file in warehouse.rglob("*") if file.is_file()}
 
     def _compact(self, table: Table, parent: int | None) -> int:
         """The commit of a compaction, for which PyIceberg has no verb: operation `replace`, the same rows."""

@@ -49,7 +49,7 @@ def promote_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Numbe
             role_check(
                 view, who.actor, Role.DATA_ENGINEER, target_of(view, pipeline, version), "asking for a promotion"
             ),
-            *(Check(one.ok, one.text) for one in drafted.checks),
+            *drafted.checks,
         ]
         if same is not None:
             checks.append(Check(False, f"request {same.id} asks for the same and is {same.state.value}"))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lifecycle.domain.checklist import Check, fulfilled, refuse
+from lifecycle.domain.draft import Draft
 from lifecycle.domain.people import Actor
 from lifecycle.domain.policy import HoldKind
 from lifecycle.domain.promotion import State
@@ -16,6 +17,7 @@ from lifecycle.errors import Conflict, Forbidden, LifecycleError, Refused
 from lifecycle.usecases.break_glass import break_glass, plan_break_glass
 from lifecycle.usecases.demote_version import demote_version, plan_demotion
 from lifecycle.usecases.holding import plan_hold, set_hold
+from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.retire_version import plan_retirement, retire_version
 from lifecycle.usecases.rollback_release import preview_rollback, rollback_release
@@ -169,3 +171,12 @@ def test_the_first_line_that_is_missing_is_raised_as_what_it_is() -> None:
     refuse(lines[:1])
     ok, text = lines[0]
     assert (ok, text) == (True, "fine")
+
+
+def test_the_checklist_of_a_promotion_reads_the_same_here_and_over_rest(life: Life) -> None:
+    life.save()
+    here = plan_promotion(life.ctx, life.as_("ada"), "flights", 1, UAT)
+    there = Draft.model_validate_json(here.model_dump_json())
+    assert there.checks == here.checks
+    assert not fulfilled(there.checks)
+    assert tuple(text for ok, text in there.checks if not ok) == here.problems
