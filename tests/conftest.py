@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import event
 
 from drls_dagster import settings
@@ -22,6 +24,10 @@ from lifecycle.store import engine as store_engine
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+
+# No test fails because the machine was busy.
+hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("untimed")
 
 # Tests ask Spark for a thousand small things, each once: what the optimizing compiler takes, it never gives back.
 ONCE = "-XX:TieredStopAtLevel=1"
