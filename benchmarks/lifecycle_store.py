@@ -14,7 +14,7 @@ from sqlalchemy import insert
 
 from lifecycle.audit.keys import load_signing_key
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor, WayIn, system_actor
 from lifecycle.domain.plan import PositionPlan
@@ -89,7 +89,7 @@ class StillPlane(DataPlane):
         return True
 
     def compare(
-        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+        self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         raise NotImplementedError("nobody looks at the data here")
 

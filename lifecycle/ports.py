@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import PositionPlan
@@ -153,12 +153,13 @@ class DataPlane(ABC):
 
     @abstractmethod
     def compare(
-        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+        self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         """What differs between two snapshots of `table`; reads data, which may take minutes, and changes nothing.
 
-        `keys` are columns that say which row of one side is which of the other. Raises LifecycleError for a
-        snapshot that expired, for data that cannot be read, and the one that `watch` raises to end it.
+        `keys`, best first: the first one that both sides have says which row of one is which of the other. Raises
+        LifecycleError for a snapshot that expired, for data that cannot be read, and the one that `watch` raises to
+        end it.
         """
 
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from argon2 import PasswordHasher
 
-from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.errors import Refused
@@ -67,7 +67,7 @@ class NoDataPlane(DataPlane):
         _refuse(f"moving {move.ref} of {move.table}")
 
     def compare(
-        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+        self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         _refuse(f"the data of {table}")
 

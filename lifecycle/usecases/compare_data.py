@@ -16,6 +16,7 @@ from lifecycle.errors import NotFound
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.comparisons import Asked
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.row_keys import row_keys
 from lifecycle.usecases.specs import spec_of
 
 
@@ -118,7 +119,7 @@ def _asked(
         table_uuid=planned.table_uuid,
         before=before,
         after=after,
-        keys=next((sink.keys or () for sink in spec_of(version).sinks if sink.table == planned.table), ()),
+        keys=row_keys(spec_of(version), planned.table),
     )
     now = ctx.comparisons.ask(ctx.plane, asked, again=again)
     return DataComparison(

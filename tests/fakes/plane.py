@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from lifecycle.domain.data_diff import DataDiff, DiffLimits, DiffStep, Progress, Side, Watch
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, DiffStep, Progress, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.errors import NotFound
@@ -220,7 +220,7 @@ class FakePlane(DataPlane):
             sql.executemany("DELETE FROM snapshot WHERE id = ? AND tab = ?", [(one, table) for one in snapshots])
 
     def compare(
-        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+        self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         watch(Progress(step=DiffStep.READING, of=2))
         with self._tx() as sql:
