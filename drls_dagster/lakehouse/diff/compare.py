@@ -16,7 +16,8 @@ from drls_dagster.lakehouse.diff.columns import (
     read_schema,
     schema_changes,
 )
-from drls_dagster.lakehouse.diff.files import FilePlan, Files, plan_files, read_batches, sampled
+from drls_dagster.lakehouse.diff.files import FilePlan, Files, plan_files, sampled
+from drls_dagster.lakehouse.diff.reading import read_batches
 from drls_dagster.lakehouse.diff.rows import RowComparison
 from drls_dagster.lakehouse.diff.scratch import scratch
 from drls_dagster.lakehouse.diff.staging import Staging, opened
