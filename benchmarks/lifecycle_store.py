@@ -18,7 +18,7 @@ from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor, WayIn, system_actor
 from lifecycle.domain.plan import PositionPlan
-from lifecycle.domain.run import CheckResult, InputRead, Work
+from lifecycle.domain.run import CheckResult, InputRead, Outcome, Work
 from lifecycle.ports import (
     DataPlane,
     Move,
@@ -99,6 +99,9 @@ class Nobody(Orchestrator):
 
     def run_state(self, run_id: str) -> RunState:
         return RunState.ENDED
+
+    def run_outcome(self, run_id: str) -> Outcome | None:
+        return None
 
     def deployments_changed(self, environment: Environment) -> None:
         return

@@ -241,9 +241,23 @@ def launch(
     for step in outcome.steps:
         if step.state == "waiting":
             step.state = "skipped"
+    _note_outcome(settings)
     outcome.success = result.success
     outcome.seconds = time.monotonic() - started
     return outcome
+
+
+def _note_outcome(settings: Settings) -> None:
+    """Where no `drls up` reconciles, nobody else would; that it cannot be noted changes nothing about the run."""
+    from drls_dagster.gate.admission import lifecycle_of
+    from drls_dagster.lifecycle_client.gateway import gateway_actor
+    from lifecycle.errors import DrlsError
+    from lifecycle.usecases.note_outcomes import note_outcomes
+
+    with contextlib.suppress(DrlsError):
+        ctx = lifecycle_of(settings)
+        if ctx is not None:
+            note_outcomes(ctx, gateway_actor("run"))
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import PositionPlan
+from lifecycle.domain.run import Outcome
 
 
 class Clock(ABC):
@@ -177,6 +178,10 @@ class Orchestrator(ABC):
     @abstractmethod
     def run_state(self, run_id: str) -> RunState:
         """Whether a run can still do something."""
+
+    @abstractmethod
+    def run_outcome(self, run_id: str) -> Outcome | None:
+        """How a run ended; None while it goes on, and for one that is not known. For people, not for rules (L14)."""
 
     @abstractmethod
     def deployments_changed(self, environment: Environment) -> None:

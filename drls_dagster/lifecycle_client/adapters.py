@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
+from lifecycle.domain.run import Outcome
 from lifecycle.errors import Refused
 from lifecycle.ports import (
     Clock,
@@ -77,6 +78,9 @@ class NoOrchestrator(Orchestrator):
 
     def run_state(self, run_id: str) -> RunState:
         return RunState.UNKNOWN
+
+    def run_outcome(self, run_id: str) -> Outcome | None:
+        return None
 
     def deployments_changed(self, environment: Environment) -> None:
         return

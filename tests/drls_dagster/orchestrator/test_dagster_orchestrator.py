@@ -28,6 +28,7 @@ from drls_dagster.up.readiness import ask_ready
 from drls_dagster.up.state import OWN_TOKEN, UpState, folder, write_up
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor, WayIn
+from lifecycle.domain.run import Outcome
 from lifecycle.errors import Refused
 from lifecycle.ports import RunState
 from lifecycle.usecases.save_version import save_version
@@ -77,6 +78,22 @@ def test_a_run_is_unknown_active_or_ended(settings: Settings) -> None:
     assert orchestrator.run_state(waiting.run_id) is RunState.ACTIVE
     assert orchestrator.run_state(over.run_id) is RunState.ENDED
     assert orchestrator.run_state("no such run") is RunState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (dg.DagsterRunStatus.SUCCESS, Outcome.SUCCEEDED),
+        (dg.DagsterRunStatus.FAILURE, Outcome.FAILED),
+        (dg.DagsterRunStatus.CANCELED, Outcome.CANCELLED),
+        (dg.DagsterRunStatus.CANCELING, None),
+        (dg.DagsterRunStatus.STARTED, None),
+    ],
+)
+def test_how_a_run_ended(settings: Settings, status: dg.DagsterRunStatus, outcome: Outcome | None) -> None:
+    run = instance_of(settings).create_run_for_job(job, status=status)
+    assert DagsterOrchestrator(settings).run_outcome(run.run_id) is outcome
+    assert DagsterOrchestrator(settings).run_outcome("no such run") is None
 
 
 def test_l14_a_carried_promotion_is_a_materialization_without_a_run(settings: Settings) -> None:
