@@ -226,6 +226,6 @@ class FakePlane(DataPlane):
         with self._tx() as sql:
             for side in (before, after):
                 if side.snapshot is not None and not self._has(sql, table, side.snapshot):
-                    raise NotFound(f"{table} has no snapshot {side.snapshot} in {side.environment.value} any more")
+                    raise NotFound(f"{table} has no snapshot {side.snapshot} in {side.environment.label} any more")
             held = [self._held(sql, side.snapshot) for side in (before, after)]
         return fake_diff(table, before, after, *held, keys, limits)

@@ -118,7 +118,7 @@ def test_l14_a_store_that_is_gone_does_not_undo_a_promotion(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     DagsterOrchestrator(settings).released(Environment.UAT, "flights", {"flights.daily": 1})
-    assert "flights is released in uat" in caplog.text
+    assert "flights is released in UAT" in caplog.text
 
 
 def test_without_drls_up_a_push_does_nothing_and_a_launch_says_what_to_start(settings: Settings) -> None:
@@ -161,7 +161,7 @@ def test_a_running_web_reloads_and_launches(settings: Settings, tmp_path: Path) 
             ("flights", None),
             ("parted", "b"),
         }
-        with pytest.raises(Refused, match="nobody in qa cannot be launched"):
+        with pytest.raises(Refused, match="nobody in QA cannot be launched"):
             orchestrator.launch(Environment.QA, "nobody", "because")
 
         before = len(loads.read_text())

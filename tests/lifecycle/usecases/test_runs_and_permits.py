@@ -115,7 +115,7 @@ def test_l5_only_runtime_parameters_change_in_uat(life: Life) -> None:
         environment=UAT,
         parameters={"day": "x"},
     )
-    with pytest.raises(Refused, match="limit may not change in uat"):
+    with pytest.raises(Refused, match="limit may not change in UAT"):
         admit_run(
             life.ctx,
             DAGSTER,
@@ -310,7 +310,7 @@ def test_l16_a_deleted_name_stays_reserved(life: Life) -> None:
 
 def test_l16_what_runs_in_uat_is_not_deleted(life: Life) -> None:
     life.to_uat(life.save())
-    with pytest.raises(Refused, match="active in uat"):
+    with pytest.raises(Refused, match="active in UAT"):
         delete_pipeline(life.ctx, life.as_("lea"), "flights")
 
 
