@@ -14,11 +14,11 @@ from sqlalchemy import insert
 
 from lifecycle.audit.keys import load_signing_key
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor, WayIn, system_actor
 from lifecycle.domain.plan import PositionPlan
-from lifecycle.domain.run import CheckResult, InputRead, Work
+from lifecycle.domain.run import CheckResult, InputRead, Outcome, Work
 from lifecycle.ports import (
     DataPlane,
     Move,
@@ -89,7 +89,7 @@ class StillPlane(DataPlane):
         return True
 
     def compare(
-        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+        self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         raise NotImplementedError("nobody looks at the data here")
 
@@ -99,6 +99,9 @@ class Nobody(Orchestrator):
 
     def run_state(self, run_id: str) -> RunState:
         return RunState.ENDED
+
+    def run_outcome(self, run_id: str) -> Outcome | None:
+        return None
 
     def deployments_changed(self, environment: Environment) -> None:
         return

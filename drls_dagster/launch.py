@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from drls_dagster.errors import UsageError
 from drls_dagster.settings import Settings, make_private
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -68,10 +69,10 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
     from drls_dagster.assets.files import SUFFIXES, load_file
     from drls_dagster.gate.location import load_deployed
 
-    path = Path(name)
+    path, label = Path(name), Environment(environment).label
     if path.suffix in SUFFIXES or path.is_file():
         if environment != "development":
-            raise UsageError(f"{name} is a file, and files run in development; save it and promote it to {environment}")
+            raise UsageError(f"{name} is a file, and files run in development; save it and promote it to {label}")
         if not path.is_file():
             raise UsageError(f"there is no file {name}")
         loaded = load_file(path)
@@ -80,7 +81,7 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
         found = [one for one in all_loaded if one.name == name]
         if not found:
             known = ", ".join(sorted(one.name for one in all_loaded)) or "none"
-            where = f"in {environment}" if environment != "development" else f"in {settings.pipeline_folder}"
+            where = f"in {label}" if environment != "development" else f"in {settings.pipeline_folder}"
             remedy = "" if environment == "development" else f"; promote one: drls promote {name} --to {environment}"
             raise UsageError(f"there is no pipeline {name!r} {where}; there are: {known}{remedy}")
         loaded = found[0]
@@ -241,9 +242,23 @@ def launch(
     for step in outcome.steps:
         if step.state == "waiting":
             step.state = "skipped"
+    _note_outcome(settings)
     outcome.success = result.success
     outcome.seconds = time.monotonic() - started
     return outcome
+
+
+def _note_outcome(settings: Settings) -> None:
+    """Where no `drls up` reconciles, nobody else would; that it cannot be noted changes nothing about the run."""
+    from drls_dagster.gate.admission import lifecycle_of
+    from drls_dagster.lifecycle_client.gateway import gateway_actor
+    from lifecycle.errors import DrlsError
+    from lifecycle.usecases.note_outcomes import note_outcomes
+
+    with contextlib.suppress(DrlsError):
+        ctx = lifecycle_of(settings)
+        if ctx is not None:
+            note_outcomes(ctx, gateway_actor("run"))
 
 
 @contextlib.contextmanager

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import PositionPlan
+from lifecycle.domain.run import Outcome
 
 
 class Clock(ABC):
@@ -153,12 +154,13 @@ class DataPlane(ABC):
 
     @abstractmethod
     def compare(
-        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+        self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         """What differs between two snapshots of `table`; reads data, which may take minutes, and changes nothing.
 
-        `keys` are columns that say which row of one side is which of the other. Raises LifecycleError for a
-        snapshot that expired, for data that cannot be read, and the one that `watch` raises to end it.
+        `keys`, best first: the first one that both sides have says which row of one is which of the other. Raises
+        LifecycleError for a snapshot that expired, for data that cannot be read, and the one that `watch` raises to
+        end it.
         """
 
 
@@ -176,6 +178,10 @@ class Orchestrator(ABC):
     @abstractmethod
     def run_state(self, run_id: str) -> RunState:
         """Whether a run can still do something."""
+
+    @abstractmethod
+    def run_outcome(self, run_id: str) -> Outcome | None:
+        """How a run ended; None while it goes on, and for one that is not known. For people, not for rules (L14)."""
 
     @abstractmethod
     def deployments_changed(self, environment: Environment) -> None:

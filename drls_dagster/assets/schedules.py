@@ -34,7 +34,8 @@ def schedules_of(
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if not _may_start(settings, Environment(environment), spec.name):
-            return dg.SkipReason(f"by policy schedules do not run in {environment}; an Admin can change the policy")
+            where = Environment(environment).label
+            return dg.SkipReason(f"by policy schedules do not run in {where}; an Admin can change the policy")
         at = context.scheduled_execution_time
         if partitions is None:
             return dg.RunRequest(run_key=at.isoformat())

@@ -49,7 +49,7 @@ def _print_diff(diff: DataDiff) -> None:
     console = make_console()
     for word, side in (("before", diff.before), ("after", diff.after)):
         what = f"snapshot {side.snapshot}, {side.rows:,} rows" if side.snapshot is not None else "nothing yet"
-        console.print(f"{word:<7} {side.environment.value}: {what}")
+        console.print(f"{word:<7} {side.environment.label}: {what}")
     about = "about " if diff.fraction < 1 else ""
     kinds = [("+", diff.added, "added"), ("~", diff.changed, "changed"), ("-", diff.removed, "removed")]
     counts = (f"{sign} {about}{diff.estimated(n):,} {word}" for sign, n, word in kinds if n is not None)

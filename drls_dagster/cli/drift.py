@@ -82,5 +82,5 @@ def _print(settled: DriftInfo, as_json: bool) -> None:
     if as_json:
         print_model(settled)
         return
-    where = f"{settled.table} in {settled.environment.value}"
+    where = f"{settled.table} in {settled.environment.label}"
     click.echo(f"Drift {settled.id}, {where}: {settled.state}, {settled.reason}")

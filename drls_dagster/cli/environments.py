@@ -121,7 +121,7 @@ def refresh(pipeline: str, environment: Environment, as_json: bool) -> None:
     if as_json:
         print_model(asked)
         return
-    click.echo(f"The next run of {pipeline} in {environment.value} opens evidence session {asked.id}.")
+    click.echo(f"The next run of {pipeline} in {environment.label} opens evidence session {asked.id}.")
 
 
 @click.command("stop-runs")
@@ -176,4 +176,4 @@ def _known(client: Lifecycle, kind: HoldKind, environment: Environment, pipeline
 
 
 def _scope(hold: HoldInfo) -> str:
-    return f"{hold.pipeline} in {hold.environment.value}" if hold.pipeline else hold.environment.value
+    return f"{hold.pipeline} in {hold.environment.label}" if hold.pipeline else hold.environment.label

@@ -84,7 +84,7 @@ def active_number(client: Lifecycle, ref: Ref, environment: Environment) -> int:
         return ref.number
     found = client.environments.active(environment, pipeline=ref.name)
     if not found:
-        raise Refused(f"{ref.name} is not active in {environment.value}; name a version: {ref.name}@VERSION")
+        raise Refused(f"{ref.name} is not active in {environment.label}; name a version: {ref.name}@VERSION")
     return found[0].version
 
 

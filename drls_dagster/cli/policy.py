@@ -51,7 +51,7 @@ def show(environment: Environment, pipeline: str | None, as_json: bool) -> None:
         found = client.environments.policy(environment, pipeline)
     if found is None or found.body is None:
         what = f"{pipeline} has no policy of its own in" if pipeline else "there is no policy for"
-        raise DrlsError(f"{what} {environment.value}; an Admin sets one with drls policy set")
+        raise DrlsError(f"{what} {environment.label}; an Admin sets one with drls policy set")
     _print(found, as_json)
 
 
@@ -122,7 +122,7 @@ def unset(environment: Environment, pipeline: str | None, key: str | None, as_js
     if as_json:
         print_model(found)
         return
-    click.echo(f"The policy of {pipeline or 'every pipeline'} in {environment.value} is taken away.")
+    click.echo(f"The policy of {pipeline or 'every pipeline'} in {environment.label} is taken away.")
 
 
 def _from_file(file: Path | None) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def _print(found: PolicyInfo, as_json: bool) -> None:
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    click.echo(f"{'scope':<20} {found.environment.value}{f', {found.pipeline}' if found.pipeline else ''}")
+    click.echo(f"{'scope':<20} {found.environment.label}{f', {found.pipeline}' if found.pipeline else ''}")
     for name, value in _shown(found.body).items():
         click.echo(f"{name:<20} {cell(value)}")
     click.echo(f"{'revision':<20} {found.revision}")

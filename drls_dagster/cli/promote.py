@@ -52,7 +52,7 @@ def promote(
     """
     source = target.before
     if source is None:
-        raise UsageError("a version is active in development when it is saved; promote to qa, uat or production")
+        raise UsageError("a version is active in development when it is saved; promote to QA, UAT or production")
     with lifecycle() as client:
         number = active_number(client, version, source)
         if plan_only:

@@ -71,7 +71,7 @@ def _print_ended(ended: Active, as_json: bool) -> None:
     if as_json:
         print_model(ended)
         return
-    click.echo(f"{ended.pipeline} v{ended.version} is not active in {ended.environment.value} any more.")
+    click.echo(f"{ended.pipeline} v{ended.version} is not active in {ended.environment.label} any more.")
 
 
 def _print_rollback(rollback: RollbackPlan, as_json: bool) -> None:

@@ -43,7 +43,7 @@ def print_plan(plan: Plan, digest: str) -> None:
     console = make_console()
     replaced = f"replaces {short_digest(plan.replaces)}" if plan.replaces else "replaces nothing"
     for title, text in (
-        (plan.kind, f"{plan.pipeline} v{plan.version}, {plan.source.value} → {plan.target.value}, {replaced}"),
+        (plan.kind, f"{plan.pipeline} v{plan.version}, {plan.source.label} → {plan.target.label}, {replaced}"),
         ("spec", plan.spec_digest),
         ("carry", f"{plan.carry.value}: {plan.carry_reason}"),
         ("parameters", plan.parameters or None),
@@ -92,7 +92,7 @@ def report(request: Request, as_json: bool) -> None:
         print_model(request)
     from lifecycle.domain.promotion import State
 
-    what = f"Request {request.id}: {request.pipeline} v{request.version} to {request.target.value}"
+    what = f"Request {request.id}: {request.pipeline} v{request.version} to {request.target.label}"
     if request.state is State.FAILED:
         raise DrlsError(f"{what} failed: {request.outcome}; mend it and run the same command again to resume.")
     if request.state.is_terminal and request.state is not State.DONE:

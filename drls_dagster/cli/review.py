@@ -68,6 +68,6 @@ def _review(
     if as_json:
         print_model(reviewed)
         return
-    what = f"{reviewed.pipeline} v{reviewed.version} in {reviewed.target.value}"
+    what = f"{reviewed.pipeline} v{reviewed.version} in {reviewed.target.label}"
     said = "right" if verdict.value == "approve" else "wrong"
     click.echo(f"Request {request}, {what}: reviewed, {said}: {reason}")

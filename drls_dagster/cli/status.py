@@ -51,7 +51,7 @@ def status(environment: Environment | None, as_json: bool) -> None:
         return
     click.echo(_up_line(settings, up and up.url))
     if not rows:
-        where = f"in {environment.value}" if environment else "anywhere"
+        where = f"in {environment.label}" if environment else "anywhere"
         click.echo(f"Nothing is active {where}; drls pipeline save FILE makes a version active in development.")
         return
     print_table(

@@ -94,7 +94,7 @@ def begin(settings: Settings, admission: Admission, name: str, log: Callable[[st
             return start.admission
         if start is not None and start.waits_for != told:
             told = start.waits_for
-            log(f"{name} waits in {admission.environment.value} until run {told} is over")
+            log(f"{name} waits in {admission.environment.label} until run {told} is over")
         if time.monotonic() - looked > RECONCILE_SECONDS:
             # The run that goes first may have died without saying so.
             reconcile(ctx, actor)

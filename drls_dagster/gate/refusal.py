@@ -22,7 +22,7 @@ class GateRefused(DrlsError):
 def refusal(settings: Settings, pipeline: str, environment: Environment, reason: str) -> str:
     """One paragraph for people; the reason is the lifecycle's own."""
     link = f"{settings.app_url.rstrip('/')}/pipelines/{pipeline}"
-    return f"DRLS did not let {pipeline} run in {environment.value}: {reason}. See {link}"
+    return f"DRLS did not let {pipeline} run in {environment.label}: {reason}. See {link}"
 
 
 def mark_refused(instance: DagsterInstance, run_id: str) -> None:

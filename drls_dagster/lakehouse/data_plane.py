@@ -18,7 +18,7 @@ from drls_dagster.lakehouse.naming import MAIN, is_environments_own, table_locat
 from drls_dagster.lakehouse.standing import standings
 from drls_dagster.ledger import Ledger
 from drls_dagster.settings import Settings
-from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.errors import LifecycleError
@@ -122,7 +122,7 @@ class IcebergDataPlane(DataPlane):
             return releases.undo(catalog, separate.locate(catalog, environment.value, move.table).identifier, move)
 
     def compare(
-        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+        self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         # DuckDB is loaded by whoever compares, not by every run.
         from drls_dagster.lakehouse import diff

@@ -8,6 +8,7 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs, separate
 from drls_dagster.lakehouse.commit import commit_with_retry
 from drls_dagster.lakehouse.naming import MAIN, separate_location, table_location
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -33,7 +34,7 @@ def start_fresh(catalog: Catalog, environment: str, name: str) -> int | None:
             _commit(catalog, table, [refs.ref_is(MAIN, main), refs.ref_is(location.ref, own)], update)
         return main
 
-    return commit_with_retry(attempt, what=f"session of {name} in {environment}")
+    return commit_with_retry(attempt, what=f"session of {name} in {Environment(environment).label}")
 
 
 def pin(catalog: Catalog, environment: str, name: str, snapshot: int, tag: str) -> None:
@@ -46,7 +47,8 @@ def pin(catalog: Catalog, environment: str, name: str, snapshot: int, tag: str) 
                 if tagged != snapshot:
                     _commit(catalog, table, [refs.ref_is(tag, tagged)], refs.set_tag(tag, snapshot))
                 return
-        raise DrlsError(f"{name} has no snapshot {snapshot} in {environment} any more; run the pipeline there again")
+        where = Environment(environment).label
+        raise DrlsError(f"{name} has no snapshot {snapshot} in {where} any more; run the pipeline there again")
 
     commit_with_retry(attempt, what=f"tag {tag} of {name}")
 

@@ -8,9 +8,10 @@ from typing import NoReturn
 
 from argon2 import PasswordHasher
 
-from lifecycle.domain.data_diff import DataDiff, DiffLimits, Side, Watch
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
+from lifecycle.domain.run import Outcome
 from lifecycle.errors import Refused
 from lifecycle.ports import (
     Clock,
@@ -29,30 +30,30 @@ class NoDataPlane(DataPlane):
     """No catalog is connected: whatever depends on tables is refused."""
 
     def table(self, table: str, environment: Environment) -> TableFacts:
-        _refuse(f"the state of {table} in {environment.value}")
+        _refuse(f"the state of {table} in {environment.label}")
 
     def snapshots(
         self, table: str, environment: Environment, head: int | None, until: int | None
     ) -> Sequence[SnapshotFacts]:
-        _refuse(f"the history of {table} in {environment.value}")
+        _refuse(f"the history of {table} in {environment.label}")
 
     def is_on_main(self, table: str, snapshot: int) -> bool:
         _refuse(f"the history of {table}")
 
     def metadata_changes(self, spec: str, environment: Environment) -> Mapping[str, Sequence[str]]:
-        _refuse(f"the layout of tables in {environment.value}")
+        _refuse(f"the layout of tables in {environment.label}")
 
     def fingerprints(self, spec: str, environment: Environment) -> Mapping[str, str]:
-        _refuse(f"the connections of {environment.value}")
+        _refuse(f"the connections of {environment.label}")
 
     def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
-        _refuse(f"the positions in {source.value} and {target.value}")
+        _refuse(f"the positions in {source.label} and {target.label}")
 
     def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
         _refuse(f"the columns of {table}")
 
     def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
-        _refuse(f"a fresh branch of {', '.join(tables)} for {environment.value}")
+        _refuse(f"a fresh branch of {', '.join(tables)} for {environment.label}")
 
     def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:
         _refuse(f"a tag on {table}")
@@ -67,7 +68,7 @@ class NoDataPlane(DataPlane):
         _refuse(f"moving {move.ref} of {move.table}")
 
     def compare(
-        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+        self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         _refuse(f"the data of {table}")
 
@@ -78,11 +79,14 @@ class NoOrchestrator(Orchestrator):
     def run_state(self, run_id: str) -> RunState:
         return RunState.UNKNOWN
 
+    def run_outcome(self, run_id: str) -> Outcome | None:
+        return None
+
     def deployments_changed(self, environment: Environment) -> None:
         return
 
     def launch(self, environment: Environment, pipeline: str, reason: str) -> None:
-        _refuse(f"a run of {pipeline} in {environment.value}")
+        _refuse(f"a run of {pipeline} in {environment.label}")
 
     def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
         return

@@ -13,6 +13,7 @@ from drls_dagster.orchestrator.released import report_release
 from drls_dagster.settings import Settings
 from drls_dagster.up.state import running_up
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.run import Outcome
 from lifecycle.errors import LifecycleError, Refused
 from lifecycle.ports import Orchestrator, RunState
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 _LOG = logging.getLogger(__name__)
+_OUTCOMES = {"SUCCESS": Outcome.SUCCEEDED, "FAILURE": Outcome.FAILED, "CANCELED": Outcome.CANCELLED}
 
 
 class DagsterOrchestrator(Orchestrator):
@@ -39,6 +41,14 @@ class DagsterOrchestrator(Orchestrator):
         # Dagster believes in a run whose process was killed for ever.
         ended = run.is_finished or Ledger(self._settings).is_dead(run_id)
         return RunState.ENDED if ended else RunState.ACTIVE
+
+    def run_outcome(self, run_id: str) -> Outcome | None:
+        run = self._instance.get_run_by_id(run_id)
+        if run is None:
+            return None
+        said = _OUTCOMES.get(run.status.value)
+        # A process that was killed says nothing any more, and Dagster has not noticed.
+        return Outcome.FAILED if said is None and Ledger(self._settings).is_dead(run_id) else said
 
     def deployments_changed(self, environment: Environment) -> None:
         """Takes milliseconds, two seconds at most. Never raises: the deployments sensor catches what this missed."""

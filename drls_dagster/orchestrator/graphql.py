@@ -57,7 +57,7 @@ def launch_run(up: UpState, environment: Environment, pipeline: str, reason: str
 
     Raises Refused with Dagster's or the gate's reason.
     """
-    where = f"{pipeline} in {environment.value}"
+    where = f"{pipeline} in {environment.label}"
     selector = {
         "repositoryLocationName": environment.value,
         "repositoryName": "__repository__",

@@ -39,7 +39,7 @@ def report_release(
         instance.report_runless_asset_event(
             dg.AssetMaterialization(
                 key,
-                description=f"{table} of {pipeline} was promoted to {environment.value}: no data was written",
+                description=f"{table} of {pipeline} was promoted to {environment.label}: no data was written",
                 metadata=metadata,
             )
         )

@@ -13,6 +13,7 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.columns import spark_ddl_of_spec
 from drls_dagster.lakehouse.naming import table_location
 from drls_dagster.lakehouse.separate import find, load_if_exists
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import FilesSource, IcebergSource, RateSource, SourceNode
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ def source_table(catalog: Catalog, environment: str, name: str) -> tuple[Table, 
 def _pin_iceberg(node: str, source: IcebergSource, environment: str, catalog: Catalog) -> Pin:
     found = source_table(catalog, environment, source.table)
     if found is None:
+        where = Environment(environment).label
         raise SourceMissing(
-            f"node '{node}': there is no table {source.table} in {environment}; run the pipeline that writes it first"
+            f"node '{node}': there is no table {source.table} in {where}; run the pipeline that writes it first"
         )
     table, ref = found
     snapshot = refs.head(table, ref)

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 import httpx
 from pydantic import SecretStr
 
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.ports import Message, Notifier
 
@@ -80,6 +81,6 @@ def text_of(message: Message) -> str:
     body = message.body
     what = message.event.replace(".", " ").replace("_", " ")
     details = [f"request {body['promotion']}"] if "promotion" in body else []
-    details += [f"to {body['target']}"] if "target" in body else []
+    details += [f"to {Environment(body['target']).label}"] if "target" in body else []
     details += [f"({body['reason']})"] if body.get("reason") else []
     return " ".join([f"{body.get('pipeline', 'DRLS')}: {what}", *details])

@@ -1,8 +1,9 @@
 """What differs between two snapshots of a table: what people look at before they decide about data.
 
-A value is shown as text of bounded length, None is NULL. Rows are compared as a multiset: what stands in both
-snapshots cancels out, however often. With keys, a key that is left exactly once on each side is a changed row;
-everything else that is left was added or removed. NULL equals NULL and NaN equals NaN.
+A value is shown as text of bounded length, None is NULL. Rows are compared on the columns that both snapshots have,
+by value also where a type became wider: a column that is new or gone changes the schema and no row. They are compared
+as a multiset: what stands in both snapshots cancels out, however often. With a key, what is left of it exactly once
+on each side is a changed row; everything else that is left was added or removed. NULL equals NULL and NaN equals NaN.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Literal
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen, SnapshotId
 
-REVISION = 1
+REVISION = 2
 """Counts the ways of comparing: what an older one found is not shown for a newer one."""
 
 Text = str | None
@@ -26,6 +27,13 @@ class Side(Frozen):
 
     environment: Environment
     snapshot: SnapshotId | None
+
+
+class RowKey(Frozen):
+    """Columns that tell rows apart, and `because`: whose word that is, as a clause for people."""
+
+    columns: tuple[str, ...]
+    because: str
 
 
 class DiffLimits(Frozen):
@@ -113,7 +121,8 @@ class Statistics(Frozen):
 class ColumnDiff(Frozen):
     """A column on both sides; None on the side that has no such column or is not there at all.
 
-    `changed`: in how many of the changed rows this value is another, None where rows are compared as a whole.
+    `changed`: in how many of the changed rows this value is another; None where rows are compared as a whole, for a
+    column of the key, and for one that rows are not compared on, because one side has no such column.
     """
 
     column: str
@@ -166,7 +175,8 @@ class DataDiff(Frozen):
     """The whole difference.
 
     `added`, `removed` and `changed` are what was found: all of it when `fraction` is 1, else in that part of the
-    rows, for `reason`. `changed` is None where rows are compared as a whole; `matched_by` says how in words.
+    rows, for `reason`. `changed` is None where rows are compared as a whole; `matched_by` says how in words, and on
+    which columns.
     `statistics_fraction` is the part of the rows that the columns' statistics are of, `statistics_note` says it;
     `distinct_exact`: else counts of distinct values are estimates, within a few percent.
     `files_same`: data files that both sides have, in which nothing can differ.

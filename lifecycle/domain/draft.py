@@ -202,7 +202,7 @@ def _base(
 
 
 def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
-    where, target, number = store.source.value, store.target.value, store.version.number
+    where, target, number = store.source.label, store.target.label, store.version.number
     active = store.source_deployment
     yield _check(
         active is not None and active.version_id == store.version.id,
@@ -212,7 +212,7 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
     if store.target_version is not None and store.target_version.id == store.version.id:
         yield Check(False, f"version {number} is active in {target} already")
     if store.target.governed:
-        missing = f"{target} has no policy, so nothing may go there: set one with drls policy set {target}"
+        missing = f"{target} has no policy, so nothing may go there: set one with drls policy set {store.target.value}"
         yield _check(store.policy is not None, f"{target} has a policy", missing)
     if store.target.governed and store.local_commands:
         names = ", ".join(store.local_commands)
@@ -230,7 +230,7 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
     ]
     yield from _each(f"nothing has drifted in {where} or {target}", drifted)
     stuck = [
-        f"the code location of {one.value} does not hold the version of {store.pipeline} that is deployed, "
+        f"the code location of {one.label} does not hold the version of {store.pipeline} that is deployed, "
         f"and loading it again does not help: mend what Dagster shows there"
         for one in store.stuck
     ]
@@ -266,11 +266,11 @@ def _warnings(store: StoreFacts, data: DataFacts, evidence: Evidence, carry: Car
     if carry is Carry.CODE:
         for table, changes in sorted(data.metadata_changes.items()):
             for change in changes:
-                yield f"{table}: {store.target.value}'s first run changes {change}"
+                yield f"{table}: {store.target.label}'s first run changes {change}"
     for table, facts in sorted(data.source.items()):
         candidate = evidence.candidates.get(table)
         if candidate is not None and facts.head != candidate:
-            yield f"{table}: {store.source.value} has moved on from snapshot {candidate} to {facts.head}"
+            yield f"{table}: {store.source.label} has moved on from snapshot {candidate} to {facts.head}"
     tools = {f"{k} {v}" for receipt in store.receipts for k, v in receipt.details.tools.items()}
     names = [tool.split(" ")[0] for tool in tools]
     for name in sorted({name for name in names if names.count(name) > 1}):

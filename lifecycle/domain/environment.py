@@ -14,6 +14,11 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
     @property
+    def label(self) -> str:
+        """What people call it; addresses, arguments and what is stored have the value."""
+        return self.value.upper() if self in (Environment.QA, Environment.UAT) else self.value
+
+    @property
     def rank(self) -> int:
         return _ORDER.index(self)
 

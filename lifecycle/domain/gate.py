@@ -43,7 +43,7 @@ class GateFacts(Frozen):
 
 def decide(action: Action, environment: Environment, name: str, facts: GateFacts | None, *, intact: bool) -> Answer:
     """The rule. `intact`: the stored spec still has the digest that it was saved under."""
-    where = environment.value
+    where = environment.label
     if facts is None or facts.deleted:
         return _no(f"there is no pipeline {name}; save it with drls pipeline save")
     if facts.number is None:
@@ -58,7 +58,7 @@ def decide(action: Action, environment: Environment, name: str, facts: GateFacts
     if facts.active_id is not None and facts.active_id == facts.version_id:
         return Answer(allowed=True, reason="unreviewed release" if facts.label is Label.UNREVIEWED else "")
     if facts.active_number is None:
-        return _no(f"{version} is not active in {where}; promote it: drls promote {name} --to {where}")
+        return _no(f"{version} is not active in {where}; promote it: drls promote {name} --to {environment.value}")
     return _no(f"{version} is not active in {where}: v{facts.active_number} is; promote {version} to change that")
 
 

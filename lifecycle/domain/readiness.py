@@ -21,13 +21,13 @@ class Waiting(Frozen):
 def waits_for(active: Deployment | None, freeze: Hold | None, policy: Policy, now: datetime) -> Waiting | None:
     """None when a request whose version is active (`active`) in its source may execute at `now`."""
     if freeze is not None:
-        return Waiting(why=f"{freeze.environment.value} is frozen: {freeze.reason}")
+        return Waiting(why=f"{freeze.environment.label} is frozen: {freeze.reason}")
     closed = closed_now(policy.windows, now)
     if closed is not None:
         return Waiting(why=closed.why, until=closed.until)
     if active is not None and active.started_at + policy.soak > now:
         return Waiting(
-            why=f"the version soaks {write_duration(policy.soak)} in {active.environment.value}",
+            why=f"the version soaks {write_duration(policy.soak)} in {active.environment.label}",
             until=active.started_at + policy.soak,
         )
     return None

@@ -47,8 +47,19 @@ class AdmissionState(StrEnum):
         return self in (AdmissionState.QUEUED, AdmissionState.RUNNING)
 
 
+class Outcome(StrEnum):
+    """How a run ended, in the orchestrator's word. People read it; no rule does (L14)."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class Admission(Frozen):
-    """One run of one pipeline, tied to the version that it was admitted with."""
+    """One run of one pipeline, tied to the version that it was admitted with.
+
+    `outcome` is None while it is not known, and for runs from before it was kept.
+    """
 
     id: int
     run_id: str
@@ -64,6 +75,7 @@ class Admission(Frozen):
     admitted_at: datetime
     ended_at: datetime | None
     why: str
+    outcome: Outcome | None = None
 
 
 class PermitState(StrEnum):

@@ -226,6 +226,10 @@ class AdmissionRow(Base):
             sqlite_where=text("state = 'running'"), postgresql_where=text("state = 'running'"),
         ),
         Index(None, "pipeline_id", "environment", "state"),
+        Index(
+            "runs_without_outcome", "ended_at",
+            sqlite_where=text("outcome IS NULL"), postgresql_where=text("outcome IS NULL"),
+        ),
     )  # fmt: skip
     id: Mapped[int] = _id()
     run_id: Mapped[str]
@@ -241,6 +245,7 @@ class AdmissionRow(Base):
     admitted_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     why: Mapped[str]
+    outcome: Mapped[str | None]
 
 
 class PermitRow(Base):

@@ -99,12 +99,12 @@ def _why_not(
     parent = unit.runs.admission(root, pipeline.id)
     if parent is not None and (parent.version_id, parent.environment) != (version.id, environment):
         ran = unit.pipelines.version(parent.version_id).number
-        there = parent.environment.value
+        there = parent.environment.label
         return f"the run to re-execute ran {pipeline.name} v{ran} in {there}; launch a new run"
     declared = spec_of(version).parameters
     fixed = [name for name, value in parameters.items() if not _may_be(declared.get(name), value)]
     if environment.governed and fixed:
-        return f"{', '.join(sorted(fixed))} may not change in {environment.value}; declare it runtime: true"
+        return f"{', '.join(sorted(fixed))} may not change in {environment.label}; declare it runtime: true"
     return ""
 
 

@@ -16,6 +16,7 @@ from lifecycle.errors import NotFound
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.comparisons import Asked
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.row_keys import row_keys
 from lifecycle.usecases.specs import spec_of
 
 
@@ -76,9 +77,9 @@ def _released(ctx: Context, plan: Plan, planned: TablePlan, version: Version, ag
     if plan.kind == "rollback":
         note = "What the rollback does to the data: from what production had to what it goes back to."
     elif planned.base is None:
-        note = f"Exactly what goes live: the table is new in {plan.target.value}, so every row is added."
+        note = f"Exactly what goes live: the table is new in {plan.target.label}, so every row is added."
     else:
-        note = f"Exactly what goes live: what {plan.target.value} had when this was asked for, and the candidate."
+        note = f"Exactly what goes live: what {plan.target.label} had when this was asked for, and the candidate."
     return _asked(ctx, Meaning.RELEASE, note, planned, before, after, version, again)
 
 
@@ -97,8 +98,8 @@ def _evidence(
     before = Side(environment=plan.target, snapshot=ctx.plane.table(planned.table, plan.target).head)
     after = Side(environment=plan.source, snapshot=newest.snapshot)
     note = (
-        f"Evidence, not what goes live: the code alone goes to {plan.target.value}, and its next run there writes the "
-        f"data. Compared is what {plan.target.value} has now with what the version wrote in {plan.source.value}."
+        f"Evidence, not what goes live: the code alone goes to {plan.target.label}, and its next run there writes the "
+        f"data. Compared is what {plan.target.label} has now with what the version wrote in {plan.source.label}."
     )
     return _asked(ctx, Meaning.EVIDENCE, note, planned, before, after, version, again)
 
@@ -118,7 +119,7 @@ def _asked(
         table_uuid=planned.table_uuid,
         before=before,
         after=after,
-        keys=next((sink.keys or () for sink in spec_of(version).sinks if sink.table == planned.table), ()),
+        keys=row_keys(spec_of(version), planned.table),
     )
     now = ctx.comparisons.ask(ctx.plane, asked, again=again)
     return DataComparison(

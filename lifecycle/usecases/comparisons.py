@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from lifecycle.domain.data_diff import REVISION, DataDiff, DiffLimits, DiffStep, Progress, Side
+from lifecycle.domain.data_diff import REVISION, DataDiff, DiffLimits, DiffStep, Progress, RowKey, Side
 from lifecycle.domain.model import Frozen
 from lifecycle.errors import DrlsError, TooMany, Unavailable
 from lifecycle.ports import DataPlane
@@ -35,13 +35,13 @@ _BY_THEN = 5.0  # seconds that a comparison has to end in when the process does
 
 
 class Asked(Frozen):
-    """Which two snapshots of which table (`table_uuid`, where it is known), matched by which columns."""
+    """Which two snapshots of which table (`table_uuid`, where it is known), matched by one of which keys."""
 
     table: str
     table_uuid: str | None = None
     before: Side
     after: Side
-    keys: tuple[str, ...] = ()
+    keys: tuple[RowKey, ...] = ()
 
 
 class Standing(Frozen):

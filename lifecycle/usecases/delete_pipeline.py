@@ -64,5 +64,5 @@ def delete_pipeline(ctx: Context, actor: Actor, name: str, *, key: str | None = 
 
 def _inactive_check(view: View, pipeline: Pipeline, environment: Environment) -> Check:
     if view.deployments.active(pipeline.id, environment) is not None:
-        return Check(False, f"{pipeline.name} is active in {environment.value}; demote or retire it there first")
-    return Check(True, f"{pipeline.name} is not active in {environment.value}")
+        return Check(False, f"{pipeline.name} is active in {environment.label}; demote or retire it there first")
+    return Check(True, f"{pipeline.name} is not active in {environment.label}")

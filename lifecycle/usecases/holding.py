@@ -111,8 +111,8 @@ def freeze_check(view: View, environment: Environment, pipeline: Pipeline) -> Ch
     """Whether no freeze covers this pipeline there."""
     freeze = view.policies.holding(HoldKind.FREEZE, environment, pipeline.id)
     if freeze is not None:
-        return Check(False, f"{environment.value} is frozen ({freeze.reason}); lift the freeze or break the glass")
-    return Check(True, f"{environment.value} is not frozen for {pipeline.name}")
+        return Check(False, f"{environment.label} is frozen ({freeze.reason}); lift the freeze or break the glass")
+    return Check(True, f"{environment.label} is not frozen for {pipeline.name}")
 
 
 def stopped_by(view: View, environment: Environment, pipeline: Pipeline | None) -> Revocation:

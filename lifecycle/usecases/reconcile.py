@@ -10,6 +10,7 @@ from lifecycle.domain.version import Deployment
 from lifecycle.ports import RunState
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.note_outcomes import note_outcomes
 from lifecycle.usecases.settle_permits import settle_permits
 from lifecycle.usecases.start_run import finish_admission
 from lifecycle.usecases.telling import tell
@@ -28,6 +29,7 @@ def reconcile(ctx: Context, actor: Actor) -> Reconciled:
     """Safe to call at any time, by several at once."""
     settle_permits(ctx, actor)
     runs = _end_runs(ctx, actor)
+    note_outcomes(ctx, actor)
     return Reconciled(runs=runs, drifts=_find_drift(ctx, actor), columns=remove_withdrawn(ctx, actor))
 
 

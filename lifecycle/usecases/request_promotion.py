@@ -38,7 +38,7 @@ def request_promotion(
     that stands in the way. `refresh_of` withdraws that older request; its approvals are not taken over.
     """
     if target.before is None:
-        raise Invalid("a version is active in development when it is saved; promote to qa, uat or production")
+        raise Invalid("a version is active in development when it is saved; promote to QA, UAT or production")
     with ctx.store.read() as view:
         pipeline = view.pipelines.named(name)
         version = view.pipelines.numbered(pipeline, number)
@@ -55,11 +55,11 @@ def request_promotion(
         person = require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline, version), "asking for a promotion")
         store = store_facts(unit, pipeline, version, target, requester=person.id)
         if [one.id for one in store.receipts] != [one.id for one in seen.receipts]:
-            raise Conflict(f"{name} published in {store.source.value} meanwhile; plan again")
+            raise Conflict(f"{name} published in {store.source.label} meanwhile; plan again")
         _end_refreshed(unit, refresh_of)
         _refuse_second(unit, version, target)
         drafted = draft(store, data, unit.now)
-        _check(drafted, if_plan, f"{name} v{number} to {target.value}")
+        _check(drafted, if_plan, f"{name} v{number} to {target.label}")
         promotion = _add(
             unit,
             pipeline,

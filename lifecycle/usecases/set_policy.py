@@ -43,7 +43,7 @@ def set_policy(
         pipeline_id = unit.pipelines.named(name).id if name else None
         before = unit.policies.revision(environment, pipeline_id)
         if if_revision is not None and if_revision != (before.id if before else 0):
-            raise Conflict(f"the policy of {name or environment.value} was changed meanwhile; read it again")
+            raise Conflict(f"the policy of {name or environment.label} was changed meanwhile; read it again")
         revision = unit.policies.add(environment, pipeline_id, body, actor.person)
         unit.audit(
             "policy.set",
@@ -60,7 +60,7 @@ def set_policy(
 def _refuse_unread(environment: Environment, body: Policy | None) -> None:
     """Raises Invalid for what no rule would ever read: it would promise what does not happen."""
     if environment is Environment.DEVELOPMENT:
-        raise Invalid("development asks nobody; policies are for qa, uat and production")
+        raise Invalid("development asks nobody; policies are for QA, UAT and production")
     if environment.governed or body is None:
         return
     usual = Policy()
@@ -69,7 +69,7 @@ def _refuse_unread(environment: Environment, body: Policy | None) -> None:
     ]
     if unread:
         raise Invalid(
-            f"{environment.value} asks for no approval: of its policy only {' and '.join(_READ_IN_QA)} count, "
+            f"{environment.label} asks for no approval: of its policy only {' and '.join(_READ_IN_QA)} count, "
             f"not {', '.join(unread)}"
         )
 

@@ -130,7 +130,7 @@ def new_session(ctx: Context, actor: Actor, name: str, environment: Environment)
 def session_checks(view: View, actor: Actor, pipeline: Pipeline, environment: Environment) -> tuple[Check, ...]:
     """What a new evidence session asks for."""
     active = view.deployments.active(pipeline.id, environment)
-    name, where = pipeline.name, environment.value
+    name, where = pipeline.name, environment.label
     doing = "refreshing an evidence session"
     return (
         role_check(view, actor, Role.DATA_ENGINEER, target_of(view, pipeline), doing),

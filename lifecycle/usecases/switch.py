@@ -68,7 +68,7 @@ def activate(
     if before is not None:
         if before.version_id == version.id:
             return before
-        why = f"superseded by v{version.number} in {environment.value}"
+        why = f"superseded by v{version.number} in {environment.label}"
         deactivate(unit, pipeline, before, why, superseding(unit, before))
     deployment = unit.deployments.start(
         environment,
@@ -134,11 +134,11 @@ def execution_check(view: View, pipeline: Pipeline, *environments: Environment, 
             continue
         if {promotion.plan.source, promotion.target} & set(environments):
             why = (
-                f"request {promotion.id} ({pipeline.name} to {promotion.target.value}) is "
+                f"request {promotion.id} ({pipeline.name} to {promotion.target.label}) is "
                 f"{promotion.state.value}: wait for it, or resume it, first"
             )
             return Check(False, why, Conflict)
-    where = " or ".join(dict.fromkeys(one.value for one in environments))
+    where = " or ".join(dict.fromkeys(one.label for one in environments))
     return Check(True, f"no request of {pipeline.name} executes in {where}")
 
 
@@ -147,8 +147,8 @@ def active_check(view: View, pipeline: Pipeline, version: Version, environment: 
     active = view.deployments.active(pipeline.id, environment)
     named = f"{pipeline.name} v{version.number}"
     if active is None or active.version_id != version.id:
-        return Check(False, f"{named} is not active in {environment.value}; there is nothing to {doing}")
-    return Check(True, f"{named} is active in {environment.value}")
+        return Check(False, f"{named} is not active in {environment.label}; there is nothing to {doing}")
+    return Check(True, f"{named} is active in {environment.label}")
 
 
 def _requests(view: View, deployment: Deployment) -> tuple[Promotion, ...]:

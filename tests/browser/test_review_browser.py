@@ -107,7 +107,7 @@ def test_two_people_ask_and_decide_and_go_on_to_the_next(server: Server, browse:
     leo.get_by_label("Remark").fill("still reading")
     lea.get_by_label("Remark").fill("fine")
     lea.get_by_role("button", name="Approve this plan").click()
-    expect(lea.get_by_text("You approved. Version 1 is active in uat.")).to_be_visible()
+    expect(lea.get_by_text("You approved. Version 1 is active in UAT.")).to_be_visible()
     expect(lea.locator(".steps")).to_contain_text("version 1 is active in UAT")
     in_every_look(lea, "review-done")
     # Leo keeps what he typed, sees what is so, and is told when he clicks all the same.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drls_dagster.settings import CatalogSettings, load_settings
-from lifecycle.domain.data_diff import Cell, DataDiff, DiffLimits, Duplicates, Progress, Side, Statistics
+from lifecycle.domain.data_diff import Cell, DataDiff, DiffLimits, Duplicates, Progress, RowKey, Side, Statistics
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import LifecycleError, Refused
 from lifecycle.ports import Move, MoveResult
@@ -207,9 +207,11 @@ def test_l15_a_branch_is_reverted_by_a_move_too(plane: Plane) -> None:
     assert (plane.head(T, "uat"), plane.head(T, "main")) == (base, base)
 
 
-def found(plane: Plane, before: int | None, after: int | None, keys: tuple[str, ...] = ()) -> DataDiff:
+def found(plane: Plane, before: int | None, after: int | None, *keys: tuple[str, ...]) -> DataDiff:
+    """By the first of `keys` that both sides have."""
     sides = Side(environment=PRODUCTION, snapshot=before), Side(environment=UAT, snapshot=after)
-    return plane.compare(T, *sides, keys, DiffLimits(), lambda _: None)
+    promised = [RowKey(columns=key, because="they are unique") for key in keys]
+    return plane.compare(T, *sides, promised, DiffLimits(), lambda _: None)
 
 
 def test_a_comparison_by_key_tells_added_removed_and_changed_rows_apart(plane: Plane) -> None:
@@ -239,6 +241,67 @@ def test_a_comparison_without_keys_counts_whole_rows_as_often_as_they_are_there(
     assert (diff.added, diff.removed, diff.changed) == (1, 3, None)
     assert sorted((row.values, row.times) for row in diff.removed_rows) == [(("1", "a"), 2), (("2", "b"), 1)]
     assert "as a whole" in diff.matched_by
+
+
+BASE = [{"id": 1, "note": "a"}, {"id": 2, "note": "b"}, {"id": 3, "note": "b"}]
+
+
+@pytest.mark.parametrize("keys", [(), (("id",),)], ids=["as a whole", "by key"])
+def test_a_column_that_is_new_or_gone_changes_the_schema_and_no_row(plane: Plane, keys: tuple[tuple[str, ...]]) -> None:
+    base = plane.commit(T, rows=BASE)
+    wider = plane.write(T, base, "overwrite", [{**row, "speed": 7 * row["id"]} for row in BASE])
+    for diff, kind in ((found(plane, base, wider, *keys), "added"), (found(plane, wider, base, *keys), "removed")):
+        assert (diff.added, diff.removed, diff.changed) == (0, 0, 0 if keys else None)
+        (change,), column = diff.schema_changes, diff.columns[-1]
+        assert (change.kind, change.column, column.column, column.changed) == (kind, "speed", "speed", None)
+        assert (column.before is None, column.after is None) == (kind == "added", kind == "removed")
+        there = column.after if kind == "added" else column.before
+        assert there is not None
+        assert (there.min, there.max) == ("7", "21")
+        assert diff.matched_by.endswith("compared on the columns that both have")
+        assert (diff.sample_columns, diff.columns_not_shown) == (("id", "note"), 1)
+        assert not diff.is_same, "a new column is a difference"
+
+
+def test_beside_a_new_column_rows_still_differ_in_the_columns_that_both_have(plane: Plane) -> None:
+    base = plane.commit(T, rows=BASE)
+    rows = [{"id": 1, "note": "a", "speed": 7}, {"id": 2, "note": "z", "speed": 7}, {"id": 4, "note": "b", "speed": 7}]
+    wider = plane.write(T, base, "overwrite", rows)
+    by_key = found(plane, base, wider, ("id",))
+    assert (by_key.added, by_key.removed, by_key.changed) == (1, 1, 1)
+    (changed,) = by_key.changed_rows
+    assert changed.cells == (Cell(column="note", before="b", after="z"),)
+    whole = found(plane, base, wider)
+    assert (whole.added, whole.removed, whole.changed) == (2, 2, None)
+    assert sorted(row.values for row in whole.added_rows) == [("2", "z"), ("4", "b")]
+
+
+def test_rows_that_are_alike_without_a_new_column_count_as_often_as_they_are_there(plane: Plane) -> None:
+    base = plane.commit(T, rows=[{"id": 1, "note": "a"}] * 3)
+    wider = plane.write(T, base, "overwrite", [{"id": 1, "note": "a", "speed": number} for number in range(2)])
+    diff = found(plane, base, wider)
+    assert (diff.added, diff.removed) == (0, 1)
+
+
+def test_the_first_key_that_both_sides_have_is_taken_and_said_with_whose_word_it_is(plane: Plane) -> None:
+    base = plane.commit(T, rows=BASE)
+    wider = plane.write(T, base, "overwrite", [{**row, "note": "z", "speed": 7} for row in BASE])
+    diff = found(plane, base, wider, ("speed", "id"), ("id",))
+    assert (diff.keys, diff.added, diff.removed, diff.changed) == (("id",), 0, 0, 3)
+    assert diff.matched_by.startswith("rows are matched by id: they are unique")
+    without = found(plane, base, wider, ("speed",))
+    assert (without.keys, without.changed) == ((), None)
+    assert (without.added, without.removed, without.duplicates_before) == (3, 3, None)
+    assert without.matched_by.startswith("rows are compared as a whole")
+
+
+def test_a_promise_that_a_side_breaks_is_told_and_no_row_is_lost(plane: Plane) -> None:
+    """A check that warns, or rows from before the check: what is unique here is not unique there."""
+    base = plane.commit(T, rows=[{"id": 1, "note": "a"}, {"id": 1, "note": "b"}, {"id": 2, "note": "c"}])
+    rows = [{"id": 1, "note": "a"}, {"id": 1, "note": "z"}, {"id": 1, "note": "y"}, {"id": 2, "note": "d"}]
+    diff = found(plane, base, plane.write(T, base, "overwrite", rows), ("id",))
+    assert (diff.added, diff.removed, diff.changed) == (2, 1, 1), "id 1 is no key here, id 2 is one"
+    assert (diff.duplicates_before, diff.duplicates_after) == (Duplicates(keys=1), Duplicates(keys=1))
 
 
 def test_a_comparison_says_which_keys_are_none(plane: Plane) -> None:

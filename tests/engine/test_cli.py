@@ -88,7 +88,7 @@ def test_a_failed_blocking_check_is_exit_code_1_one_line_and_no_table_content(la
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--env", "uat"], "is a file, and files run in development; save it and promote it to uat"),
+        (["--env", "uat"], "is a file, and files run in development; save it and promote it to UAT"),
         (["--select", "nope"], "has no step 'nope'"),
         (["--param", "low=x"], "parameter 'low': 'x' is not an integer"),
         (["--partition", "2024"], "is not partitioned"),

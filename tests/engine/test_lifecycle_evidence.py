@@ -19,7 +19,7 @@ def test_d9_d12_l14_runs_of_a_session_stack_a_foreign_write_voids_it_and_the_fir
     life.file("a.csv", "id\n1\n2\n")
     some = monitor("some", {"kind": "row_count", "min": 1})
     one = life.save(life.csv(), sink("out", life.named("out"), repeat=True), some, flow="raw>out>some")
-    with pytest.raises(Refused, match="version 1 is not active in qa: promote it there first"):
+    with pytest.raises(Refused, match="version 1 is not active in QA: promote it there first"):
         life.ask(one, UAT)
     life.promote(one, QA)
     life.works(QA)
@@ -101,7 +101,7 @@ def test_l5_a_run_that_failed_is_not_re_executed_with_another_version(life: Life
     life.promote(life.save(*parts, flow="raw>some>out", description="the second"), QA)
     (life.landing / "marker").unlink()
     resumed = life.resume(QA, failed.run_id)
-    assert f"the run to re-execute ran {life.name} v1 in qa; launch a new run" in resumed.failure
+    assert f"the run to re-execute ran {life.name} v1 in QA; launch a new run" in resumed.failure
     assert not life.catalog.table_exists(life.identifier("out"))
     life.works(QA)
     assert life.on("out", "qa") == [(1,)]

@@ -11,6 +11,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 from pyiceberg.table.update import AddSnapshotUpdate, TableRequirement, TableUpdate
+from pyiceberg.types import IntegerType
 
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import load_catalog
@@ -55,7 +56,7 @@ class LakePlane(IcebergDataPlane):
         if operation == "replace":
             return self._compact(made, parent)
         branch = f"drls_run_{uuid.uuid4().hex}"
-        frame = pa.Table.from_pylist(list(rows), SCHEMA)
+        frame = pa.Table.from_pylist(list(rows), self._schema_for(made, rows))
         if parent is None:
             # PyIceberg cannot write a branch of a table without a snapshot: to main first, then away from it.
             assert refs.head(made, "main") is None
@@ -116,6 +117,15 @@ class LakePlane(IcebergDataPlane):
         """Every file of the warehouse: data, manifests and metadata."""
         warehouse = self.settings.home / "warehouse"
         return {str(file.relative_to(warehouse)) for file in warehouse.rglob("*") if file.is_file()}
+
+    def _schema_for(self, table: Table, rows: Sequence[dict[str, Any]]) -> pa.Schema:
+        """The table's, which gets the columns that only the rows have: whole numbers, as a run adds them."""
+        new = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in SCHEMA.names]
+        with table.update_schema() as change:
+            for name in new:
+                if name not in table.schema().column_names:
+                    change.add_column(name, IntegerType())
+        return pa.schema([*SCHEMA, *((name, pa.int32()) for name in new)])
 
     def _compact(self, table: Table, parent: int | None) -> int:
         """The commit of a compaction, for which PyIceberg has no verb: operation `replace`, the same rows."""

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.run import Outcome
 from lifecycle.ports import Orchestrator, RunState
 
 
 class FakeOrchestrator(Orchestrator):
     def __init__(self) -> None:
         self.states: dict[str, RunState] = {}
+        self.outcomes: dict[str, Outcome] = {}
         self.changed: list[Environment] = []
         self.launched: list[tuple[Environment, str]] = []
         self.releases: list[tuple[str, dict[str, int]]] = []
 
     def run_state(self, run_id: str) -> RunState:
         return self.states.get(run_id, RunState.ACTIVE)
+
+    def run_outcome(self, run_id: str) -> Outcome | None:
+        return self.outcomes.get(run_id)
 
     def deployments_changed(self, environment: Environment) -> None:
         self.changed.append(environment)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from lifecycle.domain.data_diff import DataDiff, DiffLimits, DiffStep, Progress, Side, Watch
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, DiffStep, Progress, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.errors import NotFound
@@ -220,12 +220,12 @@ class FakePlane(DataPlane):
             sql.executemany("DELETE FROM snapshot WHERE id = ? AND tab = ?", [(one, table) for one in snapshots])
 
     def compare(
-        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+        self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         watch(Progress(step=DiffStep.READING, of=2))
         with self._tx() as sql:
             for side in (before, after):
                 if side.snapshot is not None and not self._has(sql, table, side.snapshot):
-                    raise NotFound(f"{table} has no snapshot {side.snapshot} in {side.environment.value} any more")
+                    raise NotFound(f"{table} has no snapshot {side.snapshot} in {side.environment.label} any more")
             held = [self._held(sql, side.snapshot) for side in (before, after)]
         return fake_diff(table, before, after, *held, keys, limits)

@@ -15,7 +15,9 @@ from lifecycle.domain.data_diff import (
     DataDiff,
     DiffLimits,
     Duplicates,
+    RowKey,
     RowSample,
+    SchemaChange,
     Side,
     SnapshotShown,
     Statistics,
@@ -73,45 +75,63 @@ def fake_diff(
     after: Side,
     old: Sequence[Row],
     new: Sequence[Row],
-    keys: Sequence[str],
+    row_keys: Sequence[RowKey],
     limits: DiffLimits,
 ) -> DataDiff:
-    """A whole difference of rows with text and whole numbers in them."""
-    columns = list(dict.fromkeys(name for row in (*new, *old) for name in row))
-    keys = [key for key in keys if key in columns] if all(key in columns for key in keys) else []
-    found = difference(columns, old, new, keys)
-    shown = [*keys, *(column for column in columns if column not in keys)]
+    """A whole difference of rows with text and whole numbers in them; a side has the columns that its rows name."""
+    own = [list(dict.fromkeys(name for row in rows for name in row)) for rows in (old, new)]
+    # A side without a row says nothing of its columns.
+    there = [own[0] or own[1], own[1] or own[0]]
+    columns = list(dict.fromkeys([*there[1], *there[0]]))
+    common = [column for column in there[1] if column in there[0]] or columns
+    key = next((key for key in row_keys if set(key.columns) <= set(common)), None)
+    keys = list(key.columns) if key is not None else []
+    found = difference(common, old, new, keys)
+    shown = [*keys, *(column for column in common if column not in keys)]
+    where = "; compared on the columns that both have" if len(common) < len(columns) else ""
     return DataDiff(
         table=table,
         before=SnapshotShown(environment=before.environment, snapshot=before.snapshot, rows=len(old)),
         after=SnapshotShown(environment=after.environment, snapshot=after.snapshot, rows=len(new)),
         keys=tuple(keys),
-        matched_by=f"rows are matched by {', '.join(keys)}" if keys else "rows are compared as a whole",
+        matched_by=(
+            f"rows are matched by {', '.join(keys)}: {key.because}{where}"
+            if key is not None
+            else f"rows are compared as a whole, because nothing says which columns are unique{where}"
+        ),
         added=found.added.total(),
         removed=found.removed.total(),
         changed=len(found.changed) if keys else None,
         duplicates_before=duplicates(old, keys) if keys else None,
         duplicates_after=duplicates(new, keys) if keys else None,
+        schema_changes=tuple(
+            SchemaChange(kind="removed", column=column, before="int")
+            if column in there[0]
+            else SchemaChange(kind="added", column=column, after="int")
+            for column in columns
+            if column not in common
+        ),
         columns=tuple(
             ColumnDiff(
                 column=column,
                 type="text",
-                before=_statistics(old, column) if before.snapshot is not None else None,
-                after=_statistics(new, column) if after.snapshot is not None else None,
-                changed=found.changed_in(column) if keys and column not in keys else None,
+                before=_statistics(old, column) if before.snapshot is not None and column in there[0] else None,
+                after=_statistics(new, column) if after.snapshot is not None and column in there[1] else None,
+                changed=found.changed_in(column) if keys and column in common and column not in keys else None,
             )
             for column in columns
         ),
         statistics_note="of all rows",
         sample_columns=tuple(shown),
-        added_rows=_samples(found.added, columns, shown, limits),
-        removed_rows=_samples(found.removed, columns, shown, limits),
+        columns_not_shown=len(columns) - len(shown),
+        added_rows=_samples(found.added, common, shown, limits),
+        removed_rows=_samples(found.removed, common, shown, limits),
         changed_rows=tuple(
             ChangedRow(
-                key=tuple(_text(new[columns.index(key)]) for key in keys),
+                key=tuple(_text(new[common.index(key)]) for key in keys),
                 cells=tuple(
                     Cell(column=column, before=_text(was), after=_text(now))
-                    for column, was, now in zip(columns, old, new, strict=True)
+                    for column, was, now in zip(common, old, new, strict=True)
                     if was != now
                 ),
             )

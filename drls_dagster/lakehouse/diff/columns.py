@@ -5,32 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyiceberg.exceptions import ResolveError
-from pyiceberg.schema import Schema, promote
-from pyiceberg.types import (
-    DecimalType,
-    DoubleType,
-    FloatType,
-    IcebergType,
-    IntegerType,
-    ListType,
-    LongType,
-    MapType,
-    NestedField,
-    PrimitiveType,
-    StructType,
-)
+from pyiceberg.schema import Schema
+from pyiceberg.types import DoubleType, FloatType, IcebergType, MapType, NestedField, PrimitiveType
 
-from lifecycle.domain.data_diff import SchemaChange
-
-_NUMBERS = (IntegerType, LongType, FloatType, DoubleType, DecimalType)
+from drls_dagster.lakehouse.diff.types import NUMBERS, common_type, identity, type_words
+from lifecycle.domain.data_diff import RowKey, SchemaChange
 
 
 @dataclass(frozen=True)
 class Column:
     """A column as it is on each side, None where a side has none; `sql` is its name in the comparison.
 
-    `type` is what both sides are read as: the wider one.
+    `type` is what both sides are read as.
     """
 
     sql: str
@@ -53,8 +39,8 @@ class Column:
 
     @property
     def is_compared(self) -> bool:
-        """Whether rows are compared by it: what is gone can be no difference between rows that are there."""
-        return self.after is not None
+        """Whether both sides have it: what one side cannot have is a difference of the schema and of no row."""
+        return self.before is not None and self.after is not None
 
     @property
     def is_plain(self) -> bool:
@@ -63,7 +49,7 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        return isinstance(self.type, _NUMBERS)
+        return isinstance(self.type, NUMBERS)
 
     @property
     def is_float(self) -> bool:
@@ -76,13 +62,13 @@ class Column:
 
 def match(before: Schema, after: Schema, *, by_id: bool) -> tuple[Column, ...]:
     """The columns of both schemas, those of `after` first, in its order."""
-    earlier = {_identity(field, by_id): field for field in before.fields}
-    pairs = [(earlier.pop(_identity(field, by_id), None), field) for field in after.fields]
+    earlier = {identity(field, by_id): field for field in before.fields}
+    pairs = [(earlier.pop(identity(field, by_id), None), field) for field in after.fields]
     found: list[tuple[NestedField | None, NestedField | None]] = [
         *pairs,
         *((field, None) for field in earlier.values()),
     ]
-    return tuple(Column(f"c{number}", old, new, _wider(old, new)) for number, (old, new) in enumerate(found))
+    return tuple(Column(f"c{number}", old, new, _type(old, new, by_id)) for number, (old, new) in enumerate(found))
 
 
 def read_schema(columns: Sequence[Column], *, of_before: bool, by_id: bool) -> Schema:
@@ -122,59 +108,29 @@ def schema_changes(columns: Sequence[Column]) -> tuple[SchemaChange, ...]:
     return tuple(found)
 
 
-def key_columns(columns: Sequence[Column], keys: Sequence[str]) -> tuple[Column, ...] | None:
-    """The columns that `keys` name, None where one of them cannot tell rows apart on both sides."""
-    by_name = {column.name: column for column in columns if column.before is not None and column.after is not None}
-    found = [by_name.get(key) for key in keys]
-    usable = [column for column in found if column is not None and column.is_plain]
-    return tuple(usable) if usable and len(usable) == len(keys) else None
+def key_columns(columns: Sequence[Column], key: RowKey) -> tuple[Column, ...]:
+    """The columns that `key` names, none where one of them cannot tell rows apart on both sides.
+
+    As in Spark, case tells two columns apart only where both are there.
+    """
+    usable = [column for column in columns if column.is_compared and column.is_plain]
+    found = [_named(usable, name) for name in key.columns]
+    return tuple(dict.fromkeys(column for column in found if column is not None)) if None not in found else ()
 
 
-def can_be_read_as(kind: IcebergType, wider: IcebergType) -> bool:
-    """Whether Iceberg reads values of `kind` as `wider`; a field that is missing inside reads as null."""
-    match kind, wider:
-        case StructType(), StructType():
-            inside = {field.field_id: field for field in wider.fields}
-            common = [(field, inside[field.field_id]) for field in kind.fields if field.field_id in inside]
-            return all(can_be_read_as(one.field_type, other.field_type) for one, other in common)
-        case ListType(), ListType():
-            return can_be_read_as(kind.element_type, wider.element_type)
-        case MapType(), MapType():
-            return can_be_read_as(kind.key_type, wider.key_type) and can_be_read_as(kind.value_type, wider.value_type)
-        case PrimitiveType(), PrimitiveType():
-            try:
-                promote(kind, wider)
-            except ResolveError:
-                return False
-            return True
-        case _:
-            return False
+def _named(columns: Sequence[Column], name: str) -> Column | None:
+    exact = [column for column in columns if column.name == name]
+    alike = exact or [column for column in columns if column.name.lower() == name.lower()]
+    return alike[0] if len(alike) == 1 else None
 
 
-def _wider(old: NestedField | None, new: NestedField | None) -> IcebergType:
-    if old is None or new is None:
-        field = old or new
-        assert field is not None  # noqa: S101 (one side has it)
-        return field.field_type
-    return new.field_type if can_be_read_as(old.field_type, new.field_type) else old.field_type
-
-
-def _identity(field: NestedField, by_id: bool) -> int | str:
-    return field.field_id if by_id else field.name
+def _type(old: NestedField | None, new: NestedField | None, by_id: bool) -> IcebergType:
+    if old is not None and new is not None:
+        return common_type(old.field_type, new.field_type, by_id=by_id)
+    field = old or new
+    assert field is not None  # noqa: S101 (one side has it)
+    return field.field_type
 
 
 def _words(field: NestedField | None) -> str | None:
-    return _type_words(field.field_type) if field is not None else None
-
-
-def _type_words(kind: IcebergType) -> str:
-    """The type without field ids, which differ from one table to the next."""
-    match kind:
-        case StructType():
-            return f"struct<{', '.join(f'{field.name}: {_type_words(field.field_type)}' for field in kind.fields)}>"
-        case ListType():
-            return f"list<{_type_words(kind.element_type)}>"
-        case MapType():
-            return f"map<{_type_words(kind.key_type)}, {_type_words(kind.value_type)}>"
-        case _:
-            return str(kind)
+    return type_words(field.field_type) if field is not None else None

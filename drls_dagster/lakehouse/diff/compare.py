@@ -16,7 +16,8 @@ from drls_dagster.lakehouse.diff.columns import (
     read_schema,
     schema_changes,
 )
-from drls_dagster.lakehouse.diff.files import FilePlan, Files, plan_files, read_batches, sampled
+from drls_dagster.lakehouse.diff.files import FilePlan, Files, plan_files, sampled
+from drls_dagster.lakehouse.diff.reading import read_batches
 from drls_dagster.lakehouse.diff.rows import RowComparison
 from drls_dagster.lakehouse.diff.scratch import scratch
 from drls_dagster.lakehouse.diff.staging import Staging, opened
@@ -28,6 +29,7 @@ from lifecycle.domain.data_diff import (
     DataDiff,
     DiffLimits,
     DiffStep,
+    RowKey,
     SnapshotShown,
     Statistics,
     Watch,
@@ -41,7 +43,7 @@ def compare(
     table: str,
     before: Version,
     after: Version,
-    keys: Sequence[str],
+    keys: Sequence[RowKey],
     limits: DiffLimits,
     watch: Watch,
     *,
@@ -68,15 +70,17 @@ class _Comparison:
         columns: tuple[Column, ...],
         by_id: bool,
         plan: FilePlan,
-        keys: Sequence[str],
+        keys: Sequence[RowKey],
         limits: DiffLimits,
         watched: Watched,
     ) -> None:
         self._table = table
         self._versions = {"before": before, "after": after}
         self._columns = columns
-        self._compared = [column for column in columns if column.is_compared]
-        self._keys = key_columns(columns, keys) or ()
+        # Two tables may have no column in common; then every row of one is another than those of the other.
+        self._compared = [column for column in columns if column.is_compared] or list(columns)
+        self._key = next((key for key in keys if key_columns(columns, key)), None)
+        self._keys = key_columns(columns, self._key) if self._key is not None else ()
         self._asked_keys = keys
         self._by_id = by_id
         self._plan = plan
@@ -124,7 +128,7 @@ class _Comparison:
             statistics_note=self._statistics_note(),
             distinct_exact=exact,
             sample_columns=found.sample_columns,
-            columns_not_shown=len(self._compared) - len(found.sample_columns),
+            columns_not_shown=len(self._columns) - len(found.sample_columns),
             added_rows=found.added_rows,
             removed_rows=found.removed_rows,
             changed_rows=found.changed_rows,
@@ -200,12 +204,20 @@ class _Comparison:
         )
 
     def _matched_by(self) -> str:
-        if self._keys:
-            return f"rows are matched by {', '.join(column.name for column in self._keys)}"
-        if self._asked_keys:
-            names = ", ".join(self._asked_keys)
-            return f"rows are compared as a whole: the key ({names}) does not name plain columns of both sides"
-        return "rows are compared as a whole, because the sink has no keys: a changed row is one removed and one added"
+        common = sum(column.is_compared for column in self._columns)
+        if not common:
+            return "no row can be matched: the two sides have no column in common"
+        where = "; compared on the columns that both have" if common < len(self._columns) else ""
+        if self._key is not None:
+            return f"rows are matched by {_listed(self._keys)}: {self._key.because}{where}"
+        if not self._asked_keys:
+            why = "nothing says which columns are unique"
+        elif len(self._asked_keys) == 1:
+            why = f"the key ({', '.join(self._asked_keys[0].columns)}) does not name plain columns of both sides"
+        else:
+            names = ", ".join(f"({', '.join(key.columns)})" for key in self._asked_keys)
+            why = f"none of the keys {names} names plain columns of both sides"
+        return f"rows are compared as a whole, because {why}: a changed row is one removed and one added{where}"
 
     def _reason(self) -> str:
         if self._fraction >= 1:
@@ -222,6 +234,10 @@ class _Comparison:
         if self._counted >= 1:
             return "of all rows"
         return f"of a sample of about {_percent(self._counted)} of the rows"
+
+
+def _listed(columns: Sequence[Column]) -> str:
+    return ", ".join(column.name for column in columns)
 
 
 def _percent(fraction: float) -> str:

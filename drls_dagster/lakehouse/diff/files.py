@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 from lifecycle.domain.data_diff import DiffLimits
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyiceberg.schema import Schema
-    from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table import FileScanTask
 
 _AT_LEAST = 10_000  # rows of one file in a sample: opening it costs more than reading them
 
@@ -82,18 +80,6 @@ def sampled(files: Files, fraction: float) -> Iterator[tuple[FileScanTask, int |
         share = max(math.ceil(task.file.record_count * fraction), _AT_LEAST)
         yield task, share
         wanted -= min(share, task.file.record_count)
-
-
-def read_batches(table: Table, task: FileScanTask, schema: Schema) -> Iterator[pa.RecordBatch]:
-    """One file as `schema`, batch by batch, without the rows that are deleted.
-
-    PyIceberg's public reader keeps every file of a scan in memory at once; this is what it calls for each file.
-    """
-    from pyiceberg.expressions import AlwaysTrue
-    from pyiceberg.io.pyarrow import ArrowScan, _read_all_delete_files
-
-    scan = ArrowScan(table.metadata, table.io, schema, AlwaysTrue())
-    yield from scan._record_batches_from_scan_tasks_and_deletes([task], _read_all_delete_files(table.io, [task]))
 
 
 def _share(sides: Sequence[Files], limits: DiffLimits) -> float:

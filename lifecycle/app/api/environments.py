@@ -177,7 +177,7 @@ def get_policy(
         else:
             found = view.policies.revision(environment, None)
     if found is None or found.body is None:
-        raise NotFound(f"{environment.value} has no policy, so nothing may go there")
+        raise NotFound(f"{environment.label} has no policy, so nothing may go there")
     response.headers["ETag"] = f'"{found.id}"'
     return found
 
@@ -213,7 +213,7 @@ def _revision(if_match: str | None) -> int | None:
 
 def _only_production(environment: Environment) -> None:
     if environment is not Environment.PRODUCTION:
-        raise Conflict(f"rollback is for production; demote or promote in {environment.value}")
+        raise Conflict(f"rollback is for production; demote or promote in {environment.label}")
 
 
 def _name(view: View, pipeline_id: int | None) -> str | None:

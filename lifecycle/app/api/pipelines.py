@@ -265,7 +265,7 @@ def _parse(body: Definition) -> PipelineSpec:
 
 def _target(target: Environment) -> Environment:
     if target.before is None:
-        raise Invalid("promote to qa, uat or production; development is where versions are saved")
+        raise Invalid("promote to QA, UAT or production; development is where versions are saved")
     return target
 
 

@@ -13,7 +13,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
 from lifecycle.domain.policy import Hold
 from lifecycle.domain.promotion import State
-from lifecycle.domain.run import AdmissionState
+from lifecycle.domain.run import AdmissionState, Outcome
 from lifecycle.domain.version import Label
 from lifecycle.store.repositories.overview import Asked, Head, Live, RunSummary
 from lifecycle.store.unit import View
@@ -166,7 +166,7 @@ def _rows(view: View, heads: Sequence[Head], holds: Sequence[Hold], dagster: str
 
 
 def run_mark(run: RunSummary, dagster: str | None) -> RunMark:
-    """What is known of a run: admissions and receipts. Whether its steps failed stands in Dagster."""
+    """What is known of a run: admissions, receipts, and how it ended as Dagster tells it, for people to see (L14)."""
     look, word = _run_word(run)
     return RunMark(
         id=run.run_id,
@@ -188,11 +188,21 @@ def _run_word(run: RunSummary) -> tuple[str, str]:
         case AdmissionState.REVOKED:
             return "rejected", "revoked"
         case AdmissionState.FINISHED:
-            if run.published >= run.tables:
-                return "approved", "published"
-            if run.published:
-                return "rejected", f"published {run.published} of {run.tables} tables"
-            return "rejected", "published nothing"
+            return _finished_word(run)
+
+
+def _finished_word(run: RunSummary) -> tuple[str, str]:
+    """A run that failed says so first; of one that succeeded, what it published is the news."""
+    whole = run.published >= run.tables
+    published = "published" if whole else f"published {run.published} of {run.tables} tables"
+    match run.outcome:
+        case Outcome.FAILED | Outcome.CANCELLED:
+            word = run.outcome.value
+            return "rejected", f"{word}, {published}" if run.published else word
+        case Outcome.SUCCEEDED:
+            return "approved", published if run.published else "succeeded, published nothing"
+        case None:
+            return ("approved" if whole else "rejected"), published if run.published else "published nothing"
 
 
 _ASKED_WORDS = {

@@ -103,7 +103,7 @@ def ask(
 
 def _reachable(target: Environment) -> Environment:
     if target.before is None:
-        raise NotFound("a version is active in development when it is saved; promote to qa, uat or production")
+        raise NotFound("a version is active in development when it is saved; promote to QA, UAT or production")
     return target
 
 

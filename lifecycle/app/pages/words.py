@@ -14,12 +14,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import State
 
 # What people call the environments.
-NAMES: dict[Environment, str] = {
-    Environment.DEVELOPMENT: "development",
-    Environment.QA: "QA",
-    Environment.UAT: "UAT",
-    Environment.PRODUCTION: "production",
-}
+NAMES: dict[Environment, str] = {environment: environment.label for environment in Environment}
 
 # The look and the icon of each state; the word stands beside them, always.
 LOOKS: dict[State, str] = {

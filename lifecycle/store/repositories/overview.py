@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.promotion import State
-from lifecycle.domain.run import AdmissionState
+from lifecycle.domain.run import AdmissionState, Outcome
 from lifecycle.domain.version import Label
 from lifecycle.store.tables import (
     AdmissionRow,
@@ -51,7 +51,10 @@ class Live(Frozen):
 
 
 class RunSummary(Frozen):
-    """A run as its admission and its receipts tell it: it published `published` of the `tables` it may write."""
+    """A run as its admission and its receipts tell it: it published `published` of the `tables` it may write.
+
+    `outcome` is what the orchestrator said of it, None where that is not known (yet).
+    """
 
     id: int
     pipeline_id: int
@@ -62,6 +65,7 @@ class RunSummary(Frozen):
     admitted_at: datetime
     ended_at: datetime | None
     why: str
+    outcome: Outcome | None
     tables: int
     published: int
 
@@ -133,6 +137,7 @@ _RUNS = select(
     AdmissionRow.admitted_at,
     AdmissionRow.ended_at,
     AdmissionRow.why,
+    AdmissionRow.outcome,
     _TABLES.label("tables"),
     _PUBLISHED.label("published"),
 ).join(VersionRow, VersionRow.id == AdmissionRow.version_id)

@@ -13,6 +13,7 @@ from lifecycle.domain.run import (
     Admission,
     AdmissionState,
     Drift,
+    Outcome,
     Permit,
     PermitState,
     Receipt,
@@ -138,6 +139,28 @@ class Runs:
         if not changed:
             raise Conflict(f"run {admission.run_id} changed meanwhile; look again")
         return admission.model_copy(update={"state": state, "why": why, "ended_at": ended, "session_id": session})
+
+    def without_outcome(self, since: datetime, *, limit: int) -> tuple[Admission, ...]:
+        """Finished since then, the newest first, and nobody has said how."""
+        query = select(*_ADMISSION).where(
+            AdmissionRow.outcome.is_(None),
+            AdmissionRow.ended_at >= since,
+            AdmissionRow.state == AdmissionState.FINISHED.value,
+        )
+        return self._tx.many(Admission, query.order_by(AdmissionRow.ended_at.desc()).limit(limit))
+
+    def set_outcome(self, admission: Admission, outcome: Outcome) -> bool:
+        """Says once how a finished run ended; False where that is said already."""
+        changed = self._tx.update(
+            update(AdmissionRow)
+            .where(
+                AdmissionRow.id == admission.id,
+                AdmissionRow.state == AdmissionState.FINISHED.value,
+                AdmissionRow.outcome.is_(None),
+            )
+            .values(outcome=outcome.value)
+        )
+        return bool(changed)
 
     def parameters(self, root_run_ids: Iterable[str], pipeline_id: int) -> dict[str, dict[str, Any]]:
         """The parameters that each root run's admission names."""

@@ -273,7 +273,7 @@ def test_l4_a_tick_where_the_policy_says_no_skips_and_says_why(life: Life) -> No
         ):
             return schedule.evaluate_tick(context)
 
-    assert tick().skip_message == "by policy schedules do not run in uat; an Admin can change the policy"
+    assert tick().skip_message == "by policy schedules do not run in UAT; an Admin can change the policy"
     set_policy(life.ctx, life.as_("adam"), UAT, "flights", Policy(schedules=True))
     assert len(tick().run_requests) == 1
     set_policy(life.ctx, life.as_("adam"), UAT, "flights", None)

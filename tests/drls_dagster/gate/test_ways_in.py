@@ -16,7 +16,7 @@ WHY = {
     "revoked": "this run of revoked v1 may not go on in production: stopped: test",
     "overtaken": "this run of overtaken v1 may not go on in production: superseded by v2",
     "superseded": "superseded v1 is not active in production: v2 is; promote superseded v1 to change that",
-    "demoted": "demoted v1 is not active in uat; promote it",
+    "demoted": "demoted v1 is not active in UAT; promote it",
     "retired": "retired v1 is not active in production",
     "stopped": "stopped is stopped in production (test); a LeadDataEngineer can lift the stop",
     "tampered": "tampered v1 was changed in the database",

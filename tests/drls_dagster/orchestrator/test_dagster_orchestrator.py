@@ -28,6 +28,7 @@ from drls_dagster.up.readiness import ask_ready
 from drls_dagster.up.state import OWN_TOKEN, UpState, folder, write_up
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor, WayIn
+from lifecycle.domain.run import Outcome
 from lifecycle.errors import Refused
 from lifecycle.ports import RunState
 from lifecycle.usecases.save_version import save_version
@@ -79,6 +80,22 @@ def test_a_run_is_unknown_active_or_ended(settings: Settings) -> None:
     assert orchestrator.run_state("no such run") is RunState.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (dg.DagsterRunStatus.SUCCESS, Outcome.SUCCEEDED),
+        (dg.DagsterRunStatus.FAILURE, Outcome.FAILED),
+        (dg.DagsterRunStatus.CANCELED, Outcome.CANCELLED),
+        (dg.DagsterRunStatus.CANCELING, None),
+        (dg.DagsterRunStatus.STARTED, None),
+    ],
+)
+def test_how_a_run_ended(settings: Settings, status: dg.DagsterRunStatus, outcome: Outcome | None) -> None:
+    run = instance_of(settings).create_run_for_job(job, status=status)
+    assert DagsterOrchestrator(settings).run_outcome(run.run_id) is outcome
+    assert DagsterOrchestrator(settings).run_outcome("no such run") is None
+
+
 def test_l14_a_carried_promotion_is_a_materialization_without_a_run(settings: Settings) -> None:
     make_store(settings, Adapters(), lambda _: None)
     ctx = open_existing(settings, Adapters())
@@ -101,7 +118,7 @@ def test_l14_a_store_that_is_gone_does_not_undo_a_promotion(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     DagsterOrchestrator(settings).released(Environment.UAT, "flights", {"flights.daily": 1})
-    assert "flights is released in uat" in caplog.text
+    assert "flights is released in UAT" in caplog.text
 
 
 def test_without_drls_up_a_push_does_nothing_and_a_launch_says_what_to_start(settings: Settings) -> None:
@@ -144,7 +161,7 @@ def test_a_running_web_reloads_and_launches(settings: Settings, tmp_path: Path) 
             ("flights", None),
             ("parted", "b"),
         }
-        with pytest.raises(Refused, match="nobody in qa cannot be launched"):
+        with pytest.raises(Refused, match="nobody in QA cannot be launched"):
             orchestrator.launch(Environment.QA, "nobody", "because")
 
         before = len(loads.read_text())

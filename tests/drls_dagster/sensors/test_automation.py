@@ -38,5 +38,5 @@ def test_a_policy_of_qa_says_what_starts_there_and_nothing_of_approvals(life: Li
         set_policy(
             life.ctx, adam, QA, None, Policy(schedules=True, quorum="2 LeadDataEngineer", soak=timedelta(days=1))
         )
-    with pytest.raises(Invalid, match="policies are for qa, uat and production"):
+    with pytest.raises(Invalid, match="policies are for QA, UAT and production"):
         set_policy(life.ctx, adam, DEVELOPMENT, None, Policy(schedules=True))

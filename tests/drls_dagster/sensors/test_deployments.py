@@ -73,7 +73,7 @@ def test_l15_what_reloads_do_not_help_blocks_promotion_until_it_is_loaded(life: 
         version = view.pipelines.numbered(view.pipelines.named("flights"), 1)
     life.run(version, QA)
     get_stuck(Ticks(life, {"flights": "sha256:0"}))
-    with pytest.raises(Refused, match="the code location of qa does not hold the version of flights that is deployed"):
+    with pytest.raises(Refused, match="the code location of QA does not hold the version of flights that is deployed"):
         life.ask(version, UAT)
     assert Ticks(life, loaded)() == "what is deployed is loaded"
     assert life.ask(version, UAT).state is State.REQUESTED
@@ -85,7 +85,7 @@ def test_l15_a_target_that_holds_another_version_blocks_and_one_that_holds_none_
     life.to_qa(second)
     life.run(second, QA)
     get_stuck(Ticks(life, {"flights": "sha256:0"}, UAT))
-    with pytest.raises(Refused, match="the code location of uat does not hold"):
+    with pytest.raises(Refused, match="the code location of UAT does not hold"):
         life.ask(second, UAT)
     get_stuck(Ticks(life, {}, UAT))
     assert life.approve(life.ask(second, UAT)).state is State.DONE

@@ -209,7 +209,7 @@ def test_a_promotion_is_loaded_by_a_push_and_a_refused_launch_says_why(up: Up) -
     wait_until(lambda: "flights_daily" in _jobs(up, "qa"), 30)
 
     assert up.drls("stop-runs", "qa", "flights_daily", "--reason", "looking").returncode == 0
-    with pytest.raises(Refused, match=r"flights_daily is stopped in qa \(looking\)"):
+    with pytest.raises(Refused, match=r"flights_daily is stopped in QA \(looking\)"):
         DagsterOrchestrator(load_settings(up.home)).launch(Environment.QA, "flights_daily", "test")
 
     def loaded() -> bool:

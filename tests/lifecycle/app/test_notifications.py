@@ -81,7 +81,7 @@ def test_a_receiver_gets_a_signed_message_that_slack_can_show(life: Life, hook: 
     assert headers["X-DRLS-Signature"] == signature_of(SECRET, body)
     message = json.loads(body)
     assert message["promotion"] == asked.id
-    assert message["text"] == f"flights: promotion requested request {asked.id} to uat"
+    assert message["text"] == f"flights: promotion requested request {asked.id} to UAT"
     assert message["may_approve"] == ["adam", "lea", "leo"]
     assert deliver(life.ctx, SETUP, Sender(SECRET)).sent == 0
 
@@ -121,7 +121,7 @@ def test_a_refused_change_tells_nobody(life: Life, hook: Hook) -> None:
     version = life.save()
     deliver(life.ctx, SETUP, Sender(SECRET))
     before = len(hook.got)
-    with pytest.raises(Exception, match="not active in qa"):
+    with pytest.raises(Exception, match="not active in QA"):
         life.ask(version, UAT)
     assert deliver(life.ctx, SETUP, Sender(SECRET)).sent == 0
     assert len(hook.got) == before

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.data_diff import DataDiff, DiffLimits, DiffStep, Progress, Side, Watch
+from lifecycle.domain.data_diff import DataDiff, DiffLimits, DiffStep, Progress, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Promotion
 from lifecycle.errors import DrlsError, Forbidden, NotFound, TooMany, Unavailable
+from lifecycle.spec import PipelineSpec
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.compare_data import DataComparison, Meaning, compare_data
 from lifecycle.usecases.comparisons import Asked, Comparisons, Standing
@@ -58,7 +59,7 @@ class SlowPlane(FakePlane):
         self.breaks: Exception | None = None
 
     def compare(
-        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+        self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         self.begun += 1
         while not self.go_on.wait(0.01):
@@ -101,6 +102,24 @@ def test_l3_what_goes_live_is_compared_by_the_snapshots_that_the_plan_names(life
     assert found.diff is not None
     assert (found.diff.added, found.diff.removed) == (1, 0)
     assert "every row is added" in found.note, "production has no such table yet"
+
+
+def test_a_check_of_the_version_that_rows_are_unique_tells_which_of_them_changed(life: Life) -> None:
+    plain = make_spec()
+    nodes = [node.model_dump(by_alias=True) for node in plain.nodes]
+    (monitor,) = (node for node in nodes if node["id"] == "checks0")
+    monitor["checks"] = [*monitor["checks"], {"kind": "unique", "columns": ["id"], "severity": "warn"}]
+    version = life.save(PipelineSpec.model_validate({**plain.model_dump(by_alias=True), "nodes": nodes}))
+    life.to_uat(version)
+    life.run(version, UAT)
+    promotion = life.ask(version, PRODUCTION)
+    diff = compared(life, promotion).diff
+    assert diff is not None
+    assert diff.keys == ("id",)
+    assert diff.matched_by == "rows are matched by id: the check checks0.unique_id says it is unique"
+    other = compared(life, promotion, "flights.late").diff
+    assert other is not None
+    assert other.keys == (), "that is no promise of the other table"
 
 
 def test_l4_where_code_alone_goes_live_the_data_is_shown_as_evidence_and_called_so(life: Life) -> None:

@@ -119,7 +119,7 @@ def test_a_quorum_of_two_needs_two_people(life: Life) -> None:
 
 def test_l7_no_policy_means_no(life: Life) -> None:
     set_policy(life.ctx, life.as_("adam"), UAT, None, None)
-    with pytest.raises(Refused, match="uat has no policy"):
+    with pytest.raises(Refused, match="UAT has no policy"):
         asked(life)
 
 

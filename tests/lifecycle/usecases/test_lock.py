@@ -92,7 +92,7 @@ def test_l2_an_approval_is_for_the_code_that_was_locked(life: Life, code: Path) 
     for where in (QA, UAT, PRODUCTION):
         assert may(life.ctx, "flights", first.digest, where, Action.ADMIT).allowed
         assert not may(life.ctx, "flights", second.digest, where, Action.ADMIT).allowed
-    assert "not active in uat" in problems(life, second, PRODUCTION)
+    assert "not active in UAT" in problems(life, second, PRODUCTION)
 
 
 def test_l2_a_clone_locks_the_code_of_today(life: Life, code: Path) -> None:

@@ -61,7 +61,7 @@ def test_l1_superseding_closes_the_open_requests_of_the_version(life: Life) -> N
     asked = life.ask(first, UAT)
     life.to_qa(life.save(make_spec(rows=2)))
     after = life.promotion(asked.id)
-    assert (after.state, after.outcome) == (State.WITHDRAWN, "superseded by v2 in qa")
+    assert (after.state, after.outcome) == (State.WITHDRAWN, "superseded by v2 in QA")
 
 
 def test_l5_without_a_run_there_is_no_evidence(life: Life) -> None:

@@ -11,7 +11,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
 from lifecycle.domain.policy import HoldKind
 from lifecycle.domain.promotion import State
-from lifecycle.domain.run import CheckResult, PermitState
+from lifecycle.domain.run import CheckResult, Outcome, PermitState
 from lifecycle.errors import Conflict, Invalid, NotFound, Refused
 from lifecycle.ports import RunState
 from lifecycle.usecases.admit_run import admit_run
@@ -21,6 +21,7 @@ from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.grant_permit import grant_permit, record_receipt
 from lifecycle.usecases.holding import lift_hold, set_hold
 from lifecycle.usecases.may import may
+from lifecycle.usecases.note_outcomes import note_outcomes
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.rollback_release import plan_rollback, rollback_release
@@ -114,7 +115,7 @@ def test_l5_only_runtime_parameters_change_in_uat(life: Life) -> None:
         environment=UAT,
         parameters={"day": "x"},
     )
-    with pytest.raises(Refused, match="limit may not change in uat"):
+    with pytest.raises(Refused, match="limit may not change in UAT"):
         admit_run(
             life.ctx,
             DAGSTER,
@@ -309,7 +310,7 @@ def test_l16_a_deleted_name_stays_reserved(life: Life) -> None:
 
 def test_l16_what_runs_in_uat_is_not_deleted(life: Life) -> None:
     life.to_uat(life.save())
-    with pytest.raises(Refused, match="active in uat"):
+    with pytest.raises(Refused, match="active in UAT"):
         delete_pipeline(life.ctx, life.as_("lea"), "flights")
 
 
@@ -346,6 +347,54 @@ def test_what_was_production_at_a_past_time(life: Life) -> None:
     with life.store.read() as view:
         assert [view.pipelines.version(one.version_id).number for one in view.deployments.of(PRODUCTION, then)] == [1]
         assert view.deployments.of(PRODUCTION, then - timedelta(days=9)) == ()
+
+
+def test_l14_how_a_run_ended_is_noted_once_and_is_nobodys_evidence(life: Life) -> None:
+    version = life.save()
+    life.to_qa(version)
+    run_id = life.begin(version, QA)
+
+    def outcome() -> Outcome | None:
+        with life.store.read() as view:
+            found = view.runs.admission(run_id, view.pipelines.named("flights").id)
+            assert found is not None
+            return found.outcome
+
+    life.dagster.outcomes[run_id] = Outcome.SUCCEEDED
+    assert note_outcomes(life.ctx, SETUP) == (), "it is not over"
+    life.dagster.outcomes.clear()
+    finish_run(life.ctx, DAGSTER, run_id, "flights")
+    reconcile(life.ctx, SETUP)
+    assert outcome() is None, "nobody knows"
+    life.dagster.outcomes[run_id] = Outcome.SUCCEEDED
+    reconcile(life.ctx, SETUP)
+    assert outcome() is Outcome.SUCCEEDED
+    life.dagster.outcomes[run_id] = Outcome.FAILED
+    assert note_outcomes(life.ctx, SETUP) == ()
+    assert outcome() is Outcome.SUCCEEDED
+    with pytest.raises(Refused, match="nothing was published"):
+        life.ask(version, UAT)
+
+
+def test_who_forgot_how_a_run_ended_is_asked_for_a_day(life: Life) -> None:
+    version = life.save()
+    life.to_qa(version)
+    run_id = life.begin(version, QA)
+    finish_run(life.ctx, DAGSTER, run_id, "flights")
+    life.clock.advance(hours=25)
+    life.dagster.outcomes[run_id] = Outcome.FAILED
+    assert note_outcomes(life.ctx, SETUP) == ()
+
+
+def test_a_run_that_ended_silently_has_an_outcome_too(life: Life) -> None:
+    version = life.save()
+    life.to_qa(version)
+    run_id = life.begin(version, QA)
+    life.dagster.states[run_id], life.dagster.outcomes[run_id] = RunState.ENDED, Outcome.CANCELLED
+    reconcile(life.ctx, SETUP)
+    with life.store.read() as view:
+        (run,) = view.overview.runs(version.pipeline_id, limit=5)
+    assert (run.outcome, run.published) == (Outcome.CANCELLED, 0)
 
 
 def test_l10_runs_that_ended_silently_are_closed(life: Life) -> None:

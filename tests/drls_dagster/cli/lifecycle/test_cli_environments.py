@@ -53,7 +53,7 @@ def test_env_says_how_productions_tables_stood_and_where_that_came_from(shell: S
 
 def test_demote_takes_a_version_out_of_uat(shell: Shell) -> None:
     shell.save()
-    assert "is not active in uat" in shell("demote", "flights", "--reason", "x", by="lea", fails=1).err
+    assert "is not active in UAT" in shell("demote", "flights", "--reason", "x", by="lea", fails=1).err
     shell.to_uat()
     shell("demote", "flights", by="lea", fails=2)
     assert "needs the role LeadDataEngineer" in shell("demote", "flights", "--reason", "wrong", by="ada", fails=1).err
@@ -101,8 +101,8 @@ def test_l9_a_freeze_holds_promotions_until_it_is_lifted(shell: Shell) -> None:
     shell("freeze", "qa", "--reason", "audit", by="ada", fails=1)
     first = shell("freeze", "qa", "--reason", "audit", "--json", by="lea").json
     assert shell("freeze", "qa", "--reason", "audit", "--json", by="lea").json == first
-    assert "freeze 1: qa, audit (lea)" in shell("env", by="vic").out
-    assert "waiting: qa is frozen: audit" in shell("promote", "flights", "--to", "qa", by="ada").out
+    assert "freeze 1: QA, audit (lea)" in shell("env", by="vic").out
+    assert "waiting: QA is frozen: audit" in shell("promote", "flights", "--to", "qa", by="ada").out
     assert "lifted" in shell("freeze", "qa", "--lift", by="lea").out
     assert "no freeze to lift" in shell("freeze", "qa", "--lift", by="lea").out
     assert "is done" in shell("promote", "flights", "--to", "qa", by="ada").out

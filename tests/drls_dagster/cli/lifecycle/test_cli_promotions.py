@@ -29,7 +29,7 @@ def test_the_way_to_production(shell: Shell) -> None:
 def test_a_plan_changes_nothing_and_says_what_is_in_the_way(shell: Shell) -> None:
     shell.save()
     out = shell("promote", "flights", "--to", "qa", "--plan", by="vic").out
-    assert "development → qa" in out
+    assert "development → QA" in out
     assert shell("approvals", "list", "--all", "--json").json == []
     shell("promote", "flights", "--to", "qa", by="ada")
     plan = shell("promote", "flights", "--to", "uat", "--plan", "--json", by="ada").json
@@ -39,10 +39,10 @@ def test_a_plan_changes_nothing_and_says_what_is_in_the_way(shell: Shell) -> Non
 
 def test_wrong_use_of_promote(shell: Shell) -> None:
     shell.save()
-    assert "promote to qa" in shell("promote", "flights", "--to", "development", by="ada", fails=2).err
+    assert "promote to QA" in shell("promote", "flights", "--to", "development", by="ada", fails=2).err
     shell("promote", "flights", "--to", "staging", by="ada", fails=2)
-    assert "is not active in uat; name a version" in shell("promote", "flights", "--to", "production", fails=1).err
-    assert "not active in qa" in shell("promote", "flights@1", "--to", "uat", by="ada", fails=1).err
+    assert "is not active in UAT; name a version" in shell("promote", "flights", "--to", "production", fails=1).err
+    assert "not active in QA" in shell("promote", "flights@1", "--to", "uat", by="ada", fails=1).err
 
 
 def test_a_viewer_may_not_ask(shell: Shell) -> None:
@@ -66,7 +66,7 @@ def test_l6_nobody_approves_their_own_work(shell: Shell) -> None:
 def test_asking_twice_is_asking_once(shell: Shell) -> None:
     request = in_uat_soon(shell)
     again = shell("promote", "flights", "--to", "uat", by="ada")
-    assert f"Request {request}: flights v1 to uat is requested." in again.out
+    assert f"Request {request}: flights v1 to UAT is requested." in again.out
     assert len(shell("approvals", "list", "--json").json) == 1
 
 
@@ -88,7 +88,7 @@ def test_without_a_digest_the_plan_is_shown_before_it_is_asked_about(shell: Shel
     request = in_uat_soon(shell)
     shell("approvals", "approve", str(request), by="lea", stdin="n\n", fails=130)
     said = shell("approvals", "approve", str(request), by="lea", stdin="y\n")
-    assert said.out.index("qa → uat") < said.out.index("Approve this plan?") < said.out.index("is done")
+    assert said.out.index("QA → UAT") < said.out.index("Approve this plan?") < said.out.index("is done")
 
 
 def test_what_is_for_me_is_what_i_may_approve(shell: Shell) -> None:
@@ -112,8 +112,8 @@ def test_diff_shows_what_the_data_would_be(shell: Shell) -> None:
     said = shell("approvals", "diff", str(request), "flights.daily", by="vic")
     for text in (
         "Evidence, not what goes live",
-        "before  uat: ",
-        "after   qa: ",
+        "before  UAT: ",
+        "after   QA: ",
         "+ 1 added",
         "- 0 removed",
         "Added rows:",
@@ -162,7 +162,7 @@ def test_waiting_no_longer_than_said(shell: Shell) -> None:
 def test_an_approved_request_says_what_it_waits_for(shell: Shell) -> None:
     shell("policy", "set", "uat", "--soak", "2d")
     request = in_uat_soon(shell)
-    assert "is approved, waiting: the version soaks 2d in qa" in shell.approve(request).out
+    assert "is approved, waiting: the version soaks 2d in QA" in shell.approve(request).out
     shell.clock.advance(days=2)
     assert "is done" in shell("promote", "flights", "--to", "uat", by="ada").out
 

@@ -45,7 +45,7 @@ def test_l15_reverted_drift_puts_the_table_back(shell: Shell) -> None:
 
 def test_a_refresh_asks_for_branches_fresh_off_main(shell: Shell) -> None:
     shell.save()
-    assert "has no evidence session in uat" in shell("refresh", "flights", "--env", "uat", by="ada", fails=1).err
+    assert "has no evidence session in UAT" in shell("refresh", "flights", "--env", "uat", by="ada", fails=1).err
     shell("promote", "flights", "--to", "qa", by="ada")
     shell.run_in(Environment.QA)
     shell("refresh", "flights", "--env", "qa", by="vic", fails=1)

@@ -14,6 +14,7 @@ from lifecycle.domain.data_diff import (
     DiffLimits,
     DiffStep,
     Progress,
+    RowKey,
     RowSample,
     SchemaChange,
     Side,
@@ -35,7 +36,7 @@ class GivenPlane(FakePlane):
         self.given: DataDiff | Exception | None = None
 
     def compare(
-        self, table: str, before: Side, after: Side, keys: Sequence[str], limits: DiffLimits, watch: Watch
+        self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         pause = threading.Event()
         while self.given is None:
@@ -54,7 +55,7 @@ def made(**changes: object) -> DataDiff:
         "before": SnapshotShown(environment=PRODUCTION, snapshot=11, rows=10, files=2),
         "after": SnapshotShown(environment=UAT, snapshot=22, rows=13, files=3),
         "keys": ("id",),
-        "matched_by": "rows are matched by id",
+        "matched_by": "rows are matched by id: the sink merges rows by this key; compared on the columns that both have",
         "added": 5, "removed": 2, "changed": 1,
         "schema_changes": (SchemaChange(kind="added", column="late", after="boolean"),),
         "columns": (
@@ -62,12 +63,12 @@ def made(**changes: object) -> DataDiff:
                        after=Statistics(nulls=0, min="1", max="9", mean=4.5, distinct=9)),
             ColumnDiff(column="note", type="string", before=before,
                        after=before.model_copy(update={"nulls": 4}), changed=1),
-            ColumnDiff(column="late", type="boolean", before=None, after=Statistics(nulls=13), changed=0),
+            ColumnDiff(column="late", type="boolean", before=None, after=Statistics(nulls=13)),
         ),
         "statistics_note": "of all rows",
-        "sample_columns": ("id", "note", "late"),
-        "added_rows": (RowSample(values=("12", "", None), times=2),),
-        "removed_rows": (RowSample(values=("3", "gone", None)),),
+        "sample_columns": ("id", "note"), "columns_not_shown": 1,
+        "added_rows": (RowSample(values=("12", ""), times=2), RowSample(values=("13", None))),
+        "removed_rows": (RowSample(values=("3", "gone")),),
         "changed_rows": (ChangedRow(key=("7",), cells=(Cell(column="note", before="b", after=None),), more=2),),
         "files_read": 4, "files_same": 1,
         **changes,

@@ -99,13 +99,15 @@ def test_what_moved_is_said_in_counts_words_columns_and_samples(
     said = text(part)
     for words in (
         "what goes live", "+ 5 added", "~ 1 changed", "− 2 removed", "7 unchanged", "column late boolean is new",
-        "1 column without a difference", "of all rows", "12 empty text NULL 2", "7 note b NULL", "and 2 more columns",
-        "Rows are matched by id. Data files read: 4; the same on both sides, where no row can differ: 1.", "snapshot 11", "snapshot 22",
+        "1 column without a difference", "of all rows", "12 empty text 2", "13 NULL 1", "1 more column is not", "7 note b NULL", "and 2 more columns",
+        "Rows are matched by id: the sink merges rows by this key; compared on the columns that both have.",
+        "Data files read: 4; the same on both sides, where no row can differ: 1.", "snapshot 11", "snapshot 22",
     ):  # fmt: skip
         assert words in said, (words, said)
     assert re.search(r"note\s+string\s+1\s+0\s+→\s+is now\s+4", said), said
     moved, quiet = part.split("<details>")
     assert '>late</span> <span class="tag">new</span>' in moved
+    assert "key" not in text(moved.split(">late</span>")[1]), "a new column is no key"
     assert ">id</span>" in quiet.split("</details>")[0]
 
 

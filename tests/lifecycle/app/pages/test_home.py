@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 from lifecycle.domain.environment import Role
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import State
+from lifecycle.domain.run import Outcome
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.catalog import Search, catalog
 from lifecycle.usecases.delete_pipeline import delete_pipeline
 from lifecycle.usecases.holding import set_hold
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.set_policy import set_policy
+from lifecycle.usecases.start_run import finish_run
 from tests.lifecycle.app.pages.visit import Visit
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, Life, make_spec
 
@@ -103,10 +106,38 @@ def test_a_run_that_published_only_a_part_says_so(visit: Open, life: Life) -> No
     life.plane.commit("flights_raw.flights")
     run = life.begin(version, QA)
     life.publish(life.publishing(run, "flights.daily", QA))
-    from lifecycle.usecases.start_run import finish_run
-
     finish_run(life.ctx, DAGSTER, run, "flights")
     assert "published 1 of 2 tables" in visit("vic").page("/board")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "tables", "words"),
+    [
+        (Outcome.FAILED, [], '<span class="state rejected"> failed<'),
+        (Outcome.FAILED, ["flights.daily"], '<span class="state rejected"> failed, published 1 of 2 tables<'),
+        (Outcome.CANCELLED, [], '<span class="state rejected"> cancelled<'),
+        (Outcome.SUCCEEDED, ["flights.daily", "flights.late"], '<span class="state approved"> published<'),
+        (Outcome.SUCCEEDED, ["flights.late"], '<span class="state approved"> published 1 of 2 tables<'),
+        (None, [], '<span class="state rejected"> published nothing<'),
+    ],
+)
+def test_how_the_last_run_ended_is_on_the_board_and_the_pages_of_pipeline_and_environment(
+    visit: Open, life: Life, outcome: Outcome | None, tables: list[str], words: str
+) -> None:
+    version = life.save()
+    life.to_qa(version)
+    run = life.begin(version, QA)
+    for number, table in enumerate(("flights.daily", "flights.late")):
+        if table in tables:
+            life.publish(life.publishing(run, table, QA, number))
+    finish_run(life.ctx, DAGSTER, run, "flights")
+    if outcome is not None:
+        life.dagster.outcomes[run] = outcome
+    reconcile(life.ctx, DAGSTER)
+    vic = visit("vic")
+    for path in ("/board", "/pipelines/flights"):
+        assert words in re.sub(r"<svg.*?</svg>", " ", vic.page(path), flags=re.S).replace("  ", " "), path
+    assert (outcome.value if outcome else "finished") in vic.page("/environments/qa")
 
 
 def test_l9_l15_freezes_stops_and_drift_are_on_the_board(visit: Open, life: Life) -> None:

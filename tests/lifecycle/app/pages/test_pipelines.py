@@ -311,7 +311,7 @@ def test_l16_deleting_shows_the_consequences_and_wants_the_name(visit: Open, lif
     asked = life.ask(version, UAT)
     lea = visit("lea")
     page = lea.page("/pipelines/flights/delete")
-    assert "v1 to uat</a> is withdrawn" in page
+    assert "v1 to UAT</a> is withdrawn" in page
     assert "flights.daily" in page
     assert "stays reserved" in page
     assert "type the name flights" in lea.said("/pipelines/flights/delete", typed="fligths")
@@ -329,8 +329,8 @@ def test_l16_what_runs_in_uat_or_production_cannot_be_deleted_and_the_page_says_
     life.to_uat(version)
     lea = visit("lea")
     page = lea.page("/pipelines/flights/delete")
-    assert "missing: </span>flights is active in uat; demote or retire it there first" in page
+    assert "missing: </span>flights is active in UAT; demote or retire it there first" in page
     assert "fulfilled: </span>flights is not active in production" in page
     assert 'type="submit"' not in page.split("Confirm")[-1]
-    assert "is active in uat" in lea.said("/pipelines/flights/delete", typed="flights")
+    assert "is active in UAT" in lea.said("/pipelines/flights/delete", typed="flights")
     assert visit("ada").get("/pipelines/flights/delete").status_code == 403

@@ -130,7 +130,7 @@ def test_what_stands_in_the_way_is_what_asking_refuses(visit: Open, life: Life) 
     life.save()
     ada = visit("ada")
     page = unescape(ada.page(TO_UAT))
-    for problem in ("version 1 is not active in qa: promote it there first", "nothing ran there yet"):
+    for problem in ("version 1 is not active in QA: promote it there first", "nothing ran there yet"):
         assert problem in page
         assert problem in unescape(ada.said(TO_UAT, if_plan="sha256:x"))
     assert "Not possible now" in page
@@ -151,7 +151,7 @@ def test_a_freeze_is_said_and_does_not_forbid_asking(visit: Open, life: Life) ->
     in_qa(life)
     set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, UAT, None, reason="<b>quarter</b> end")
     page = visit("ada").page(TO_UAT)
-    assert "Once approved it waits: uat is frozen: &lt;b&gt;quarter&lt;/b&gt; end." in page
+    assert "Once approved it waits: UAT is frozen: &lt;b&gt;quarter&lt;/b&gt; end." in page
     assert 'name="if_plan"' in page
 
 

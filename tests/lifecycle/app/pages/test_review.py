@@ -175,16 +175,16 @@ def test_soak_and_freeze_are_said_with_the_time(visit: Open, life: Life) -> None
     request = asked(life)
     lea = visit("lea")
     page = unescape(lea.page(url(request)))
-    assert "Once approved it waits: the version soaks 3h in qa. May execute" in page
+    assert "Once approved it waits: the version soaks 3h in QA. May execute" in page
     lea.post(url(request) + "/approve", plan_digest=request.plan_digest)
     page = unescape(lea.page(url(request)))
-    assert "Approved; it waits: the version soaks 3h in qa. Executes by itself" in page
+    assert "Approved; it waits: the version soaks 3h in QA. Executes by itself" in page
     assert "in 2 h" in page
     assert "Execute now" in visit("eve").page(url(request))
     life.clock.advance(hours=4)
     set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, UAT, None, reason="quarter end")
     page = _notice(lea, lea.post(url(request) + "/execute"), request)
-    assert "Not yet: uat is frozen: quarter end." in page
+    assert "Not yet: UAT is frozen: quarter end." in page
     assert 'class="told warn"' in page
     assert 'class="told good"' not in page
 
