@@ -19,7 +19,7 @@ MB = 1e6
 # RayDP's from_spark copies whole partitions on the executor's heap: with the engine's default of 1 GB it ends in an
 # OutOfMemoryError at 240 MB. And with the default object store it would have to spill.
 EXECUTOR_MEMORY, OBJECT_STORE = "3g", "2g"
-WARM_UP = 10  # calls of each side's new cluster that do not count: Java still compiles; RayDP's first one does, for itself
+WARM_UP = 10  # calls of each new cluster that do not count: Java still compiles. RayDP's first one does, for itself
 FLAT = 0.25  # of one exchange's data: what the driver may grow in all of them
 
 
