@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -93,19 +93,17 @@ class Board:
     page: Paged[BoardRow]
 
 
-def board(view: View, actor: Actor, search: Search, number: int, dagster: str | None) -> Board:
-    """What the actor may see, by name; everything about the rows of one page is read in a few statements."""
+def board(
+    view: View, actor: Actor, search: Search, number: int, dagster: str | None, asked: Mapping[str, str]
+) -> Board:
+    """What the actor may see, by name; everything about the rows of one page is read in a few statements.
+
+    `asked` is what the links to other pages ask, too.
+    """
     heads = catalog(view, actor, search)
     holds = view.policies.holds()
-    asked = {"q": search.text}
-    part = paged(heads, number, "/", asked)
-    page = Paged(
-        items=_rows(view, part.items, holds, dagster),
-        total=part.total,
-        first=part.first,
-        previous=part.previous,
-        following=part.following,
-    )
+    part = paged(heads, number, "/", asked, at="board")
+    page = part.of(_rows(view, part.items, holds, dagster))
     columns = tuple(
         Column(
             environment=environment,
