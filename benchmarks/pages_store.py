@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import system_actor
 from lifecycle.store import tables as rows
+from lifecycle.store import tables_people as rows_people
 from lifecycle.usecases.tokens import issue
 
 ASKED = 200
@@ -30,13 +32,17 @@ def fill_pages(folder: Path, pipelines: int, versions: int, approvals: int, wait
     ctx = open_lifecycle(folder, "seed")
     try:
         with ctx.store.engine.connect().execution_options(drls_writes=True) as connection, connection.begin():
-            table = rows.PromotionRow.__table__
-            old = dict(connection.execute(select(table).limit(1)).mappings().one())
+            one = select(rows.PromotionRow.__table__).limit(1)
+            old = dict(connection.execute(one).mappings().one())
             more = _waiting(old, pipelines, versions, range(len(asked), waiting))
-            over = _decided(old, pipelines, versions, approvals - waiting)
-            for several in (more, over):
+            over = _decided(old, pipelines, versions, range(waiting, approvals))
+            people = rows_people.PersonRow
+            leads = list(connection.execute(select(people.id, people.email).where(people.name.in_(LEADS))))
+            for table, several in (
+                (rows.PromotionRow, more), (rows.PromotionRow, over), (rows.DecisionRow, _decisions(over, leads)),
+            ):  # fmt: skip
                 if several:
-                    connection.execute(insert(rows.PromotionRow), several)
+                    connection.execute(insert(table), several)
         with ctx.store.write(system_actor("bench"), "seed") as unit:
             admin = unit.people.named(LEADS[0])
             unit.people.add_grant(
@@ -69,11 +75,12 @@ def _waiting(old: dict[str, Any], pipelines: int, versions: int, numbers: range)
     return found
 
 
-def _decided(old: dict[str, Any], pipelines: int, versions: int, count: int) -> list[dict[str, Any]]:
+def _decided(old: dict[str, Any], pipelines: int, versions: int, numbers: range) -> list[dict[str, Any]]:
     states = ("done", "done", "done", "rejected", "withdrawn", "expired", "stale")
     return [
         {
-            **{name: value for name, value in old.items() if name != "id"},
+            **old,
+            "id": number + 1,
             "pipeline_id": number % pipelines + 1,
             "version_id": (number % pipelines) * versions + 1,
             "state": states[number % len(states)],
@@ -83,5 +90,22 @@ def _decided(old: dict[str, Any], pipelines: int, versions: int, count: int) -> 
             "outcome": "" if states[number % len(states)] == "done" else "as people decided",
             "pinned": False,
         }
-        for number in range(count)
+        for number in numbers
     ]
+
+
+def _decisions(over: list[dict[str, Any]], leads: Sequence[Any]) -> list[dict[str, Any]]:
+    """What some Lead said to each request that was approved or rejected."""
+    verdicts = {"done": "approve", "rejected": "reject"}
+    found: list[dict[str, Any]] = []
+    for one in over:
+        person, email = leads[one["id"] % len(leads)]
+        if one["state"] in verdicts:
+            found.append(
+                {
+                    "promotion_id": one["id"], "person": person, "identity": f"email:{email}",
+                    "verdict": verdicts[one["state"]], "reason": "", "role": Role.LEAD.value, "teams": [],
+                    "own_work": False, "plan_digest": one["plan_digest"], "at": one["finished_at"],
+                }
+            )  # fmt: skip
+    return found

@@ -19,6 +19,8 @@ from lifecycle.store.repositories.overview import Asked, Head, Live, RunSummary
 from lifecycle.store.unit import View
 from lifecycle.usecases.catalog import Search, catalog
 
+MARKS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class RunMark:
@@ -35,7 +37,7 @@ class RunMark:
 
 @dataclass(frozen=True, slots=True)
 class AskedMark:
-    """A request into this environment that is not over."""
+    """A request into this environment that is not over, or several of them."""
 
     url: str
     look: str
@@ -45,7 +47,10 @@ class AskedMark:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One pipeline in one environment; without `number` nothing is active there."""
+    """One pipeline in one environment; without `number` nothing is active there.
+
+    `asked` are the oldest MARKS requests; `more` leads to the list that has the others, too.
+    """
 
     environment: Environment
     number: int | None
@@ -59,6 +64,7 @@ class Cell:
     drift: int
     holds: tuple[Hold, ...]
     asked: tuple[AskedMark, ...]
+    more: AskedMark | None
 
     @property
     def is_empty(self) -> bool:
@@ -148,7 +154,8 @@ def _rows(view: View, heads: Sequence[Head], holds: Sequence[Hold], dagster: str
             fresh=fresh.get(key),
             drift=drifts.get(key, 0),
             holds=tuple(held.get(key, ())),
-            asked=tuple(_asked_mark(one) for one in asked.get(key, ())),
+            asked=tuple(_asked_mark(one) for one in asked.get(key, ())[:MARKS]),
+            more=_more(head, environment, len(asked.get(key, ())) - MARKS),
         )
 
     return tuple(
@@ -209,6 +216,13 @@ _ASKED_WORDS = {
     State.EXECUTING: "is being executed",
     State.FAILED: "failed, can be resumed",
 }
+
+
+def _more(head: Head, environment: Environment, count: int) -> AskedMark | None:
+    if count <= 0:
+        return None
+    title = f"{count} more requests to {NAMES[environment]} are not over"
+    return AskedMark(links.approvals(head.name, environment.value), "pending", f"{count} more", title)
 
 
 def _asked_mark(one: Asked) -> AskedMark:
