@@ -184,15 +184,10 @@ def test_l7_what_was_released_without_review_is_paged_too(visit: Open, life: Lif
 
 
 PAGES = (
-    "/",
-    "/waiting",
-    "/approvals",
-    "/approvals/pending",
-    "/approvals?mine=1",
-    "/approvals/2",
-    "/pipelines",
-    "/badge",
-)
+    "/", "/waiting", "/board", "/badge", "/approvals", "/approvals/pending", "/approvals?page=2", "/approvals?mine=1",
+    "/approvals/2", "/approvals/2/decision", "/pipelines", "/pipelines/flights/state", "/environments",
+    "/environments/uat",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["lea", "ada"])
