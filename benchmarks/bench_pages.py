@@ -118,11 +118,13 @@ def _look(chromium: Browser, url: str, session: str, path: str) -> tuple[float, 
     context = chromium.new_context(base_url=url)
     context.add_cookies([{"name": COOKIE, "value": session, "url": url}])
     page = context.new_page()
-    weights: list[int] = []
-    page.on("requestfinished", lambda request: weights.append(_weight(request)))
+    # Their sizes are asked for afterwards: a page that closes meanwhile would answer for some of them only.
+    finished: list[Request] = []
+    page.on("requestfinished", lambda request: finished.append(request))  # noqa: PLW0108  Playwright takes no builtin
     try:
         page.goto(path, wait_until="load")
-        return _painted(page), sum(weights)
+        painted = _painted(page)
+        return painted, sum(_weight(request) for request in tuple(finished))
     finally:
         context.close()
 
