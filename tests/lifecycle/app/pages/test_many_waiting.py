@@ -185,8 +185,7 @@ def test_l7_what_was_released_without_review_is_paged_too(visit: Open, life: Lif
 
 PAGES = (
     "/", "/waiting", "/board", "/badge", "/approvals", "/approvals/pending", "/approvals?page=2", "/approvals?mine=1",
-    "/approvals/2", "/approvals/2/decision", "/pipelines", "/pipelines/flights/state", "/environments",
-    "/environments/uat",
+    "/pipelines", "/pipelines/flights/state", "/environments", "/environments/uat",
 )  # fmt: skip
 
 
@@ -231,3 +230,15 @@ def test_a_cell_of_the_board_names_three_requests_and_leads_to_the_others(visit:
     assert found
     rows = walk(vic, unescape(found[1]), "pending")
     assert sum(map(len, rows)) == 5
+
+
+def test_a_review_page_counts_all_that_waits_and_weighs_no_more_for_it(visit: Open, life: Life) -> None:
+    asked = ask(life, "flights")
+    more(life, asked, 99)
+    lea = visit("lea")
+    few = int(lea.get(f"/approvals/{asked.id}").headers["content-length"])
+    more(life, asked, 900)
+    answer = lea.get(f"/approvals/{asked.id}")
+    assert "999 wait for you" in answer.text
+    assert "<title>(1000) " in answer.text
+    assert int(answer.headers["content-length"]) <= few + 300
