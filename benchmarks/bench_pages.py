@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -17,24 +17,35 @@ from benchmarks.report import Line, Side, at_most
 from lifecycle.app.api.guard import COOKIE
 
 PIPELINES, VERSIONS, APPROVALS = 1_000, 5, 5_000
+WAITING, MANY_WAITING = 200, 4_000  # of the approvals: on an ordinary day, and when nobody decides any more
 SERVER, PAINT, WEIGHT = 100.0, 500.0, 150_000  # milliseconds (p95), milliseconds, bytes
 _PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
 
 
 def run(lab: Lab) -> list[Line]:
+    ordinary = _measure(lab, lab.times(WAITING, 20), pages)
+    return [*ordinary, *_measure(lab, lab.times(MANY_WAITING, 200), pages_with_many)]
+
+
+def _measure(lab: Lab, waiting: int, pages_of: Callable[[int], dict[str, str]]) -> list[Line]:
+    """The pages of a store in which `waiting` requests wait for the visitor."""
     began = time.perf_counter()
-    folder = lab.folder / "pages"
+    folder = lab.folder / f"pages-{waiting}"
     pipelines, approvals = lab.times(PIPELINES, 100), lab.times(APPROVALS, 300)
-    session, waiting = fill_pages(folder, pipelines, VERSIONS, approvals)
-    lab.log(f"pages: {pipelines} pipelines, {approvals} requests in {time.perf_counter() - began:.0f} s")
-    port = lab.worker("lifecycle_server", folder).ask()["port"]
-    url = f"http://127.0.0.1:{port}"
-    paths = pages(waiting)
-    return [*_server(url, session, paths, lab.times(60, 10)), *_browser(url, session, paths, lab.times(5, 2))]
+    session, request = fill_pages(folder, pipelines, VERSIONS, approvals, waiting)
+    took = time.perf_counter() - began
+    lab.log(f"pages: {pipelines} pipelines, {approvals} requests of which {waiting} wait, in {took:.0f} s")
+    worker = lab.worker("lifecycle_server", folder)
+    url = f"http://127.0.0.1:{worker.ask()['port']}"
+    paths = pages_of(request)
+    try:
+        return [*_server(url, session, paths, lab.times(60, 10)), *_browser(url, session, paths, lab.times(5, 2))]
+    finally:
+        worker.close()
 
 
-def pages(waiting: int) -> dict[str, str]:
-    """What is measured, by the words of the table."""
+def pages(request: int) -> dict[str, str]:
+    """What is measured, by the words of the table; `request` waits."""
     one = "/pipelines/pipeline_0007"
     return {
         "home": "/",
@@ -45,7 +56,7 @@ def pages(waiting: int) -> dict[str, str]:
         "compare": f"{one}/compare/1/5",
         "promote": f"{one}/versions/5/promote/uat",
         "approvals": "/approvals",
-        "review": f"/approvals/{waiting}",
+        "review": f"/approvals/{request}",
         "environments": "/environments",
         "production": "/environments/production",
         "audit": "/audit",
@@ -53,6 +64,18 @@ def pages(waiting: int) -> dict[str, str]:
         "people": "/settings/people",
         "profile": "/profile",
     }
+
+
+def pages_with_many(request: int) -> dict[str, str]:
+    """What shows, or counts, all that waits, and one page that only has the badge."""
+    paths = {
+        "home": "/",
+        "approvals": "/approvals",
+        "approvals, searched": "/approvals?pipeline=004&mine=1",
+        "review": f"/approvals/{request}",
+        "pipelines": "/pipelines",
+    }
+    return {f"{what}, thousands waiting": path for what, path in paths.items()}
 
 
 def _server(url: str, session: str, paths: dict[str, str], times: int) -> list[Line]:
@@ -95,11 +118,13 @@ def _look(chromium: Browser, url: str, session: str, path: str) -> tuple[float, 
     context = chromium.new_context(base_url=url)
     context.add_cookies([{"name": COOKIE, "value": session, "url": url}])
     page = context.new_page()
-    weights: list[int] = []
-    page.on("requestfinished", lambda request: weights.append(_weight(request)))
+    # Their sizes are asked for afterwards: a page that closes meanwhile would answer for some of them only.
+    finished: list[Request] = []
+    page.on("requestfinished", lambda request: finished.append(request))  # noqa: PLW0108  Playwright takes no builtin
     try:
         page.goto(path, wait_until="load")
-        return _painted(page), sum(weights)
+        painted = _painted(page)
+        return painted, sum(_weight(request) for request in tuple(finished))
     finally:
         context.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,23 +14,35 @@ from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import system_actor
 from lifecycle.store import tables as rows
+from lifecycle.store import tables_people as rows_people
 from lifecycle.usecases.tokens import issue
 
-WAITING = 200
+ASKED = 200
+_WAYS = (("qa", "uat", 1), ("uat", "production", 2), ("qa", "uat", 2), ("uat", "production", 1))
 
 
-def fill_pages(folder: Path, pipelines: int, versions: int, approvals: int) -> tuple[str, int]:
-    """Fills a new store: WAITING requests that somebody must decide, the other `approvals` decided long ago.
+def fill_pages(folder: Path, pipelines: int, versions: int, approvals: int, waiting: int) -> tuple[str, int]:
+    """Fills a new store: `waiting` requests that somebody must decide, the other `approvals` decided long ago.
 
-    Answers the secret of an Admin's session, and one request that waits.
+    The first 200 are asked for as people ask; more are copies: one per pipeline, then of other versions and into
+    production, at most four per pipeline. Answers the secret of an Admin's session, and one request that waits.
     """
-    _, waiting = fill(folder, pipelines, versions, min(WAITING, pipelines, approvals))
+    waiting = min(waiting, approvals, len(_WAYS) * pipelines)
+    _, asked = fill(folder, pipelines, versions, min(ASKED, waiting, pipelines))
     ctx = open_lifecycle(folder, "seed")
     try:
         with ctx.store.engine.connect().execution_options(drls_writes=True) as connection, connection.begin():
-            table = rows.PromotionRow.__table__
-            old = dict(connection.execute(select(table).limit(1)).mappings().one())
-            connection.execute(insert(rows.PromotionRow), _decided(old, pipelines, versions, approvals - len(waiting)))
+            one = select(rows.PromotionRow.__table__).limit(1)
+            old = dict(connection.execute(one).mappings().one())
+            more = _waiting(old, pipelines, versions, range(len(asked), waiting))
+            over = _decided(old, pipelines, versions, range(waiting, approvals))
+            people = rows_people.PersonRow
+            leads = list(connection.execute(select(people.id, people.email).where(people.name.in_(LEADS))))
+            for table, several in (
+                (rows.PromotionRow, more), (rows.PromotionRow, over), (rows.DecisionRow, _decisions(over, leads)),
+            ):  # fmt: skip
+                if several:
+                    connection.execute(insert(table), several)
         with ctx.store.write(system_actor("bench"), "seed") as unit:
             admin = unit.people.named(LEADS[0])
             unit.people.add_grant(
@@ -38,16 +51,36 @@ def fill_pages(folder: Path, pipelines: int, versions: int, approvals: int) -> t
             )  # fmt: skip
             life = timedelta(hours=12)
             session = issue(unit, admin, TokenKind.SESSION, "bench", scopes=tuple(TokenScope), life=life)
-        return session.secret, waiting[-1][0]
+        return session.secret, asked[-1][0]
     finally:
         ctx.store.close()
 
 
-def _decided(old: dict[str, Any], pipelines: int, versions: int, count: int) -> list[dict[str, Any]]:
+def _waiting(old: dict[str, Any], pipelines: int, versions: int, numbers: range) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for number in numbers:
+        turn, pipeline = divmod(number, pipelines)
+        source, target, back = _WAYS[turn]
+        version = versions + 1 - back
+        way = {"pipeline": f"pipeline_{pipeline + 1:04d}", "version": version, "source": source, "target": target}
+        found.append(
+            {
+                **{name: value for name, value in old.items() if name != "id"},
+                "pipeline_id": pipeline + 1,
+                "version_id": pipeline * versions + version,
+                "target": target,
+                "plan": {**old["plan"], **way},
+            }
+        )
+    return found
+
+
+def _decided(old: dict[str, Any], pipelines: int, versions: int, numbers: range) -> list[dict[str, Any]]:
     states = ("done", "done", "done", "rejected", "withdrawn", "expired", "stale")
     return [
         {
-            **{name: value for name, value in old.items() if name != "id"},
+            **old,
+            "id": number + 1,
             "pipeline_id": number % pipelines + 1,
             "version_id": (number % pipelines) * versions + 1,
             "state": states[number % len(states)],
@@ -57,5 +90,22 @@ def _decided(old: dict[str, Any], pipelines: int, versions: int, count: int) -> 
             "outcome": "" if states[number % len(states)] == "done" else "as people decided",
             "pinned": False,
         }
-        for number in range(count)
+        for number in numbers
     ]
+
+
+def _decisions(over: list[dict[str, Any]], leads: Sequence[Any]) -> list[dict[str, Any]]:
+    """What some Lead said to each request that was approved or rejected."""
+    verdicts = {"done": "approve", "rejected": "reject"}
+    found: list[dict[str, Any]] = []
+    for one in over:
+        person, email = leads[one["id"] % len(leads)]
+        if one["state"] in verdicts:
+            found.append(
+                {
+                    "promotion_id": one["id"], "person": person, "identity": f"email:{email}",
+                    "verdict": verdicts[one["state"]], "reason": "", "role": Role.LEAD.value, "teams": [],
+                    "own_work": False, "plan_digest": one["plan_digest"], "at": one["finished_at"],
+                }
+            )  # fmt: skip
+    return found

@@ -8,8 +8,10 @@ from fastapi import Depends, FastAPI
 
 from lifecycle.app.api import approvals, environments, installation, people, pipelines, sessions
 from lifecycle.app.api import openid as oidc
-from lifecycle.app.api.guard import check_table, guard
+from lifecycle.app.api.guard import guard
 from lifecycle.app.api.problems import PROBLEMS, Problem, add_handlers
+from lifecycle.app.api.table import TABLE
+from lifecycle.app.listed import check_listed
 from lifecycle.app.openid import OpenIdProvider, OpenIdSettings
 from lifecycle.usecases.context import Context
 
@@ -35,7 +37,7 @@ def create_app(context: Context, openid: OpenIdSettings | None = None) -> FastAP
     for module in MODULES:
         app.include_router(module.router)
     add_handlers(app)
-    check_table(app, [module.router for module in MODULES])
+    check_listed([app.router, *(module.router for module in MODULES)], TABLE, "lifecycle.app.api.table")
     # Made when somebody asks for it: it takes longer than everything else here.
     app.openapi = lambda: _describe(app)
     return app

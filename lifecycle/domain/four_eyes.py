@@ -32,6 +32,13 @@ def contributor_identities(contributions: Iterable[Contribution], people: Mappin
     return frozenset(found)
 
 
+def accounts_behind(identity: str, people: Iterable[Person]) -> frozenset[int]:
+    """The other way round: the accounts whose contributions are this identity's, its services' too."""
+    everybody = list(people)
+    own = {person.id for person in everybody if person.identity == identity}
+    return frozenset(own | {person.id for person in everybody if person.acts_for in own})
+
+
 def versions_since(start: int, until: int | None, parents: Mapping[int, frozenset[int]]) -> frozenset[int]:
     """The versions whose work a release of `start` brings: its ancestors up to, not with, `until`.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, Literal, assert_never
+from typing import Annotated, Any, Literal, NamedTuple, assert_never
 
 from pydantic import BeforeValidator, Field
 
@@ -88,6 +88,17 @@ class Ask(Frozen):
     version_id: int
     requested_by: int | None
     acted_for: int | None
+
+
+class Waits(NamedTuple):
+    """Of a request what says for whom it waits: thousands of them are gone through for each page."""
+
+    id: int
+    pipeline_id: int
+    version_id: int
+    target: Environment
+    policy_id: int | None
+    requested_by: int | None
 
 
 class Outline(Frozen):

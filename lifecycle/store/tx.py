@@ -81,7 +81,7 @@ class Tx:
 
     def many(self, model: type[Model], query: Select[*tuple[Any, ...]]) -> tuple[Model, ...]:
         """The rows of `query`, each as a `model`."""
-        rows = self._connection.execute(query).mappings()
+        rows = self._connection.execute(query).mappings().all()
         return tuple(model.model_validate(dict(row)) for row in rows)
 
     def one(self, model: type[Model], query: Select[*tuple[Any, ...]]) -> Model | None:
@@ -97,7 +97,7 @@ class Tx:
         """All rows of such a query."""
         asked = _asked(query, given)
         if asked not in self._known:
-            rows = self._connection.execute(query, given).mappings()
+            rows = self._connection.execute(query, given).mappings().all()
             self._known[asked] = tuple(model.model_validate(dict(row)) for row in rows)
         return self._known[asked]
 
@@ -107,13 +107,13 @@ class Tx:
 
     def tuples(self, query: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """The rows as they are."""
-        return [tuple(row) for row in self._connection.execute(query)]
+        return [tuple(row) for row in self._connection.execute(query).all()]
 
     def prepared_tuples(self, query: Select[*tuple[Any, ...]], **given: Any) -> tuple[tuple[Any, ...], ...]:
         """The rows, as they are, of a query that was built once."""
         asked = _asked(query, given)
         if asked not in self._known:
-            self._known[asked] = tuple(tuple(row) for row in self._connection.execute(query, given))
+            self._known[asked] = tuple(tuple(row) for row in self._connection.execute(query, given).all())
         return self._known[asked]
 
     def count(self, query: Select[*tuple[Any, ...]]) -> int:

@@ -17,6 +17,7 @@ from lifecycle.errors import Conflict
 from lifecycle.store.repositories.deployments import Deployments
 from lifecycle.store.repositories.gate import Gate
 from lifecycle.store.repositories.keeping import AuditLog, Outbox, Settings
+from lifecycle.store.repositories.lists import Lists
 from lifecycle.store.repositories.overview import Overview
 from lifecycle.store.repositories.people import People
 from lifecycle.store.repositories.pipelines import Pipelines
@@ -37,6 +38,7 @@ class View:
         self.pipelines = Pipelines(tx)
         self.deployments = Deployments(tx)
         self.promotions = Promotions(tx)
+        self.lists = Lists(tx)
         self.runs = Runs(tx)
         self.policies = Policies(tx)
         self.people = People(tx)

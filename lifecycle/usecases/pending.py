@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from lifecycle.domain.people import Actor, Person, PersonKind, role_on
+from lifecycle.domain.people import Actor, Person, PersonKind
 from lifecycle.domain.policy import Policy
-from lifecycle.domain.promotion import Outline, Promotion, State
+from lifecycle.domain.promotion import Promotion, State, Waits
 from lifecycle.domain.quorum import Standing
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import Asked, target_of, targets_of
+from lifecycle.usecases.access import roles_on, target_of
 from lifecycle.usecases.deciding import policy_of
-from lifecycle.usecases.planning import Release, contributors_to
-from lifecycle.usecases.unreviewed import unreviewed_outlines
+from lifecycle.usecases.planning import contributors, own_work
+from lifecycle.usecases.unreviewed import unreviewed
 
 
 def may_decide(view: View, promotion: Promotion) -> tuple[str, ...]:
@@ -25,89 +25,75 @@ def may_decide(view: View, promotion: Promotion) -> tuple[str, ...]:
     able = [
         person
         for person, standing in view.people.standings(target_of(view, pipeline, version))
-        if _admits(policy, person, standing)
+        if _is_heard(person) and _admits(policy, standing)
     ]
     if not able:
         return ()
-    spent = _spent(view, [_release(promotion)], [promotion.id], [policy])[0]
+    spent = view.promotions.approvers([promotion.id]).get(promotion.id, frozenset[str]())
+    if policy.approvals != "solo":
+        spent |= contributors(view, pipeline, version, promotion.target, promotion.requested_by)
     return tuple(person.name for person in able if person.identity not in spent)
 
 
-def pending_for(view: View, actor: Actor) -> tuple[Promotion, ...]:
-    """The requests that this person may approve now, oldest first."""
-    return view.promotions.some(one.id for one in pending_outlines(view, actor))
+def pending_ids(view: View, actor: Actor) -> tuple[int, ...]:
+    """The requests that this person may approve now, oldest first.
 
-
-def pending_outlines(view: View, actor: Actor) -> tuple[Outline, ...]:
-    """The same as lists show them: one question for badge, list and the next one to look at.
-
-    As few queries for many requests as for one, for it is asked with every page.
+    One question for the badge, the lists and the next one to look at. It is asked with every page, so it costs as few
+    queries for thousands of requests as for one, and reads no more of each than it must.
     """
-    return _theirs(view, actor, tuple(reversed(view.promotions.outlines(states=[State.REQUESTED]))))
+    return _theirs(view, actor, view.lists.waiting(), view.lists.approved_waiting)
 
 
-def reviews_for(view: View, actor: Actor) -> tuple[Promotion, ...]:
+def pending_for(view: View, actor: Actor) -> tuple[Promotion, ...]:
+    """The same with all that there is of them."""
+    return view.promotions.some(pending_ids(view, actor))
+
+
+def review_ids(view: View, actor: Actor) -> tuple[int, ...]:
     """The unreviewed releases that this person may review now, oldest first (L7): no one's own work, in no policy."""
-    return view.promotions.some(one.id for one in _theirs(view, actor, unreviewed_outlines(view, actor), solo=False))
+    return _theirs(view, actor, unreviewed(view, actor), view.lists.approved_unreviewed, solo=False)
 
 
-def _theirs(view: View, actor: Actor, waiting: Sequence[Outline], *, solo: bool = True) -> tuple[Outline, ...]:
-    """Those of `waiting` about which this person's word counts; `solo`: also on their own work, where a policy says."""
+def _theirs(
+    view: View,
+    actor: Actor,
+    waiting: Sequence[Waits],
+    approved: Callable[[str], frozenset[int]],
+    *,
+    solo: bool = True,
+) -> tuple[int, ...]:
+    """Those of `waiting` about which this person's word counts and is not given yet.
+
+    `approved` says what an identity approved; `solo`: also on their own work, where a policy says so.
+    """
     if not waiting or actor.person is None:
         return ()
     person = view.people.get(actor.person)
-    if person.kind is PersonKind.SERVICE or person.disabled_at is not None:
+    if not _is_heard(person):
         return ()
-    grants, teams = view.people.grants(person.id), view.people.team_names(person.id)
     revisions = view.policies.some({one.policy_id for one in waiting if one.policy_id is not None})
-    asked = [Asked(pipeline_id=one.pipeline_id, pipeline=one.pipeline, digest=one.digest) for one in waiting]
-    targets = dict(zip([one.id for one in waiting], targets_of(view, asked), strict=True))
-    able: list[tuple[Outline, Policy]] = []
-    for one in waiting:
-        revision = revisions.get(one.policy_id or 0)
-        policy = (revision and revision.body) or Policy()
-        role = role_on(grants, targets[one.id])
-        standing = Standing(identity=person.identity, name=person.name, role=role, teams=teams)
-        if _admits(policy, person, standing):
-            able.append((one, policy))
+    policies: dict[int | None, Policy] = {None: Policy()}
+    policies.update((number, revision.body or Policy()) for number, revision in revisions.items())
+    roles = roles_on(view, view.people.grants(person.id), {one.version_id for one in waiting})
+    teams = view.people.team_names(person.id)
+    # There are thousands of requests, but few policies and roles.
+    counts = {
+        (number, role): _admits(policy, Standing(identity=person.identity, name=person.name, role=role, teams=teams))
+        for number, policy in policies.items()
+        for role in set(roles.values())
+    }
+    able = [one for one in waiting if counts[one.policy_id, roles[one.version_id]]]
     if not able:
         return ()
-    spent = _spent(
-        view, [_release(one) for one, _ in able], [one.id for one, _ in able], [p for _, p in able], solo=solo
-    )
-    return tuple(one for (one, _), names in zip(able, spent, strict=True) if person.identity not in names)
+    alone = {number for number, policy in policies.items() if solo and policy.approvals == "solo"}
+    own = own_work(view, person, [one for one in able if one.policy_id not in alone])
+    spent = own | approved(person.identity)
+    return tuple(one.id for one in able if one.id not in spent)
 
 
-def _admits(policy: Policy, person: Person, standing: Standing) -> bool:
-    return (
-        person.kind is not PersonKind.SERVICE
-        and person.disabled_at is None
-        and standing.role is not None
-        and policy.parsed_quorum.admits(standing)
-    )
+def _is_heard(person: Person) -> bool:
+    return person.kind is not PersonKind.SERVICE and person.disabled_at is None
 
 
-def _spent(
-    view: View,
-    releases: Sequence[Release],
-    promotions: Sequence[int],
-    policies: Sequence[Policy],
-    *,
-    solo: bool = True,
-) -> list[frozenset[str]]:
-    """Per request the identities whose approval would not count: they gave it, or it is their own work (L6)."""
-    said = view.promotions.approvers(promotions)
-    own = contributors_to(view, releases)
-    return [
-        said.get(promotion, frozenset[str]()) | (frozenset[str]() if solo and policy.approvals == "solo" else work)
-        for promotion, policy, work in zip(promotions, policies, own, strict=True)
-    ]
-
-
-def _release(asked: Promotion | Outline) -> Release:
-    return Release(
-        pipeline_id=asked.pipeline_id,
-        version_id=asked.version_id,
-        target=asked.target,
-        requester=asked.requested_by,
-    )
+def _admits(policy: Policy, standing: Standing) -> bool:
+    return standing.role is not None and policy.parsed_quorum.admits(standing)

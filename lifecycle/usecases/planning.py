@@ -7,11 +7,18 @@ from datetime import datetime
 
 from lifecycle.domain.draft import DataFacts, StoreFacts
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.four_eyes import Eligibility, contributor_identities, eligibility, versions_since
+from lifecycle.domain.four_eyes import (
+    Eligibility,
+    accounts_behind,
+    contributor_identities,
+    eligibility,
+    versions_since,
+)
 from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import Person
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
-from lifecycle.domain.promotion import Ask
+from lifecycle.domain.promotion import Ask, Waits
 from lifecycle.domain.quorum import Standing
 from lifecycle.domain.version import Contribution, Pipeline, Version
 from lifecycle.ports import DataPlane, SnapshotFacts
@@ -123,12 +130,11 @@ def data_facts(plane: DataPlane, facts: StoreFacts, approved: Plan | None = None
 
 
 class Release(Frozen):
-    """What would go where: a version of a pipeline to `target`, asked for by `requester`."""
+    """What would go where: a version of a pipeline to `target`."""
 
     pipeline_id: int
     version_id: int
     target: Environment
-    requester: int | None = None
 
 
 class Work(Frozen):
@@ -138,57 +144,48 @@ class Work(Frozen):
     asked: tuple[Ask, ...]
 
 
-def work_of(view: View, releases: Sequence[Release]) -> list[Work]:
-    """Of each: the work of every version in the parent chain since the one that is active in its target (L6).
-
-    As few queries for many as for one.
-    """
-    if len(releases) == 1:
-        active = {
-            (one.pipeline_id, one.target): found.version_id
-            for one in releases
-            if (found := view.deployments.active(one.pipeline_id, one.target)) is not None
-        }
-    else:
-        active = {place: version_id for place, (version_id, _) in view.deployments.everything_active().items()}
-    parents = view.pipelines.parents(*{one.pipeline_id for one in releases})
-    chains = [versions_since(one.version_id, active.get((one.pipeline_id, one.target)), parents) for one in releases]
-    every = frozenset[int]().union(*chains)
-    saved: dict[int, list[Contribution]] = {}
-    for contribution in view.pipelines.contributions(every):
-        saved.setdefault(contribution.version_id, []).append(contribution)
-    asked: dict[int, list[Ask]] = {}
-    for ask in view.promotions.asks(every):
-        asked.setdefault(ask.version_id, []).append(ask)
-    return [
-        Work(
-            saved=tuple(one for version_id in sorted(chain) for one in saved.get(version_id, ())),
-            asked=tuple(one for version_id in sorted(chain) for one in asked.get(version_id, ())),
-        )
-        for chain in chains
-    ]
-
-
-def contributors_to(view: View, releases: Sequence[Release]) -> list[frozenset[str]]:
-    """Whose work each release would be (L6)."""
-    people = {person.id: person for person in view.people.all()}
-    found: list[frozenset[str]] = []
-    for release, work in zip(releases, work_of(view, releases), strict=True):
-        everything = [*work.saved, *(_as_contribution(ask) for ask in work.asked)]
-        if release.requester is not None:
-            everything.append(
-                Contribution(version_id=release.version_id, parent_id=None, person=release.requester, acted_for=None)
-            )
-        found.append(contributor_identities(everything, people))
-    return found
+def work_of(view: View, release: Release) -> Work:
+    """The work of every version in the parent chain since the one that is active in its target (L6)."""
+    active = view.deployments.active(release.pipeline_id, release.target)
+    parents = view.pipelines.parents(release.pipeline_id)
+    chain = versions_since(release.version_id, active and active.version_id, parents)
+    saved = sorted(view.pipelines.contributions(chain), key=lambda one: one.version_id)
+    asked = sorted(view.promotions.asks(chain), key=lambda one: one.version_id)
+    return Work(saved=tuple(saved), asked=tuple(asked))
 
 
 def contributors(
     view: View, pipeline: Pipeline, version: Version, target: Environment, requester: int | None = None
 ) -> frozenset[str]:
     """Whose work a release of `version` to `target` would be (L6)."""
-    release = Release(pipeline_id=pipeline.id, version_id=version.id, target=target, requester=requester)
-    return contributors_to(view, [release])[0]
+    people = {person.id: person for person in view.people.all()}
+    work = work_of(view, Release(pipeline_id=pipeline.id, version_id=version.id, target=target))
+    everything = [*work.saved, *(_as_contribution(ask) for ask in work.asked)]
+    if requester is not None:
+        everything.append(Contribution(version_id=version.id, parent_id=None, person=requester, acted_for=None))
+    return contributor_identities(everything, people)
+
+
+def own_work(view: View, person: Person, asked: Sequence[Waits]) -> frozenset[int]:
+    """Which of these requests would release this person's own work: those of whose `contributors` they are one (L6).
+
+    As few queries for many as for one, and little for those who contributed little.
+    """
+    mine = accounts_behind(person.identity, view.people.all())
+    own = {one.id for one in asked if one.requested_by in mine}
+    touched = {*view.pipelines.saved_by(mine), *view.lists.asked_by(mine)}
+    pipelines = {pipeline_id for pipeline_id, _ in touched}
+    left = [one for one in asked if one.id not in own and one.pipeline_id in pipelines]
+    if not left:
+        return frozenset(own)
+    versions = {version_id for _, version_id in touched}
+    active = view.deployments.active_in({one.target for one in left})
+    parents = view.pipelines.parents(*{one.pipeline_id for one in left})
+    for one in left:
+        chain = versions_since(one.version_id, active.get((one.pipeline_id, one.target)), parents)
+        if not versions.isdisjoint(chain):
+            own.add(one.id)
+    return frozenset(own)
 
 
 def _as_contribution(ask: Ask) -> Contribution:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lifecycle.domain.people import Actor
-from lifecycle.domain.promotion import Outline, Promotion
+from lifecycle.domain.promotion import Promotion, Waits
 from lifecycle.store.unit import View
 from lifecycle.usecases.visible import visible_ids
 
@@ -15,20 +15,16 @@ def unreviewed_releases(view: View, actor: Actor) -> tuple[Promotion, ...]:
 
     A rollback to one is not listed again: the review is of what was released.
     """
-    return view.promotions.some(one.id for one in unreviewed_outlines(view, actor))
+    return view.promotions.some(one.id for one in unreviewed(view, actor))
 
 
-def unreviewed_outlines(view: View, actor: Actor) -> tuple[Outline, ...]:
-    """The same as lists show them."""
-    every = view.promotions.unreviewed()
+def unreviewed(view: View, actor: Actor) -> tuple[Waits, ...]:
+    """The same, without more than lists need to choose from them."""
+    every = view.lists.unreviewed()
     if not every:
         return ()
     seen = visible_ids(view, actor)
     reviewed = view.log.subjects(REVIEWED)
     return tuple(
-        one
-        for one in reversed(every)
-        if one.kind != "rollback"
-        and (seen is None or one.pipeline_id in seen)
-        and f"promotion:{one.id}" not in reviewed
+        one for one in every if (seen is None or one.pipeline_id in seen) and f"promotion:{one.id}" not in reviewed
     )

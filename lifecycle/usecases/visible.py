@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.people import Actor, ScopeKind, role_on
+from lifecycle.domain.people import Actor, ScopeKind
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import every_target, target_of
+from lifecycle.usecases.access import pipelines_reached, target_of
 
 
 def sees_everything(view: View, actor: Actor) -> bool:
@@ -25,4 +25,4 @@ def visible_ids(view: View, actor: Actor) -> frozenset[int] | None:
     grants = view.people.grants(actor.person or 0)
     if any(grant.scope is ScopeKind.EVERYTHING for grant in grants):
         return None
-    return frozenset(one for one, target in every_target(view).items() if role_on(grants, target) is not None)
+    return pipelines_reached(view, grants)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 
 from lifecycle.app.api.table import TABLE
@@ -77,19 +76,6 @@ def check_query(request: Request) -> None:
     names = [name for name, _ in request.query_params.multi_items() if name not in _LISTS]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise Invalid(f"{twice[0]} is given more than once")
-
-
-def check_table(app: FastAPI, routers: Iterable[APIRouter] = ()) -> None:
-    """Raises RuntimeError when a route is not in the table, or the table names one that is not there.
-
-    `routers` are what `app` includes; what was added to it directly is looked at too.
-    """
-    every = [route for router in (app.router, *routers) for route in router.routes if isinstance(route, APIRoute)]
-    routes = {(method, route.path) for route in every if route.include_in_schema for method in route.methods or ()}
-    if missing := sorted(routes - TABLE.keys()):
-        raise RuntimeError(f"routes without an entry in lifecycle.app.api.table: {missing}")
-    if dead := sorted(TABLE.keys() - routes):
-        raise RuntimeError(f"lifecycle.app.api.table names routes that are not there: {dead}")
 
 
 def _identify(request: Request) -> Identity:

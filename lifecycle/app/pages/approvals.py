@@ -1,9 +1,8 @@
-"""The approvals: everything that is not over first, all of it, then what was decided."""
+"""The approvals: everything that is not over first, then what was decided."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BeforeValidator
@@ -11,12 +10,14 @@ from starlette.responses import Response
 
 from lifecycle.app.api.guard import Ctx
 from lifecycle.app.api.models import Cursor
-from lifecycle.app.pages.approvals_view import Filters, history, under_way
+from lifecycle.app.pages.approvals_view import Filters, history, to_review, under_way
 from lifecycle.app.pages.guard import Who
+from lifecycle.app.pages.paging import PageNumber, address
 from lifecycle.app.pages.render import render
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import State
-from lifecycle.usecases.unreviewed import unreviewed_outlines
+from lifecycle.usecases.pending import pending_ids
+from lifecycle.usecases.visible import visible_ids
 
 router = APIRouter()
 # A form without scripts sends a filter that is not set as an empty text.
@@ -37,42 +38,40 @@ Chosen = Annotated[Filters, Depends(filters_of)]
 
 
 @router.get("/approvals")
-def approvals_page(ctx: Ctx, request: Request, who: Who, chosen: Chosen, before: Cursor = None) -> Response:
+def approvals_page(
+    ctx: Ctx,
+    request: Request,
+    who: Who,
+    chosen: Chosen,
+    page: PageNumber = 1,
+    reviews: PageNumber = 1,
+    before: Cursor = None,
+) -> Response:
     """What is under way, what waits for a later review, and the history."""
     with ctx.store.read() as view:
-        open_ones = under_way(view, who.actor, chosen)
-        reviews = unreviewed_outlines(view, who.actor) if not chosen.any else ()
-        past = history(view, who.actor, chosen, before)
-    # Unfiltered, the list has what the badge counts: it need not be asked for twice.
-    counted: dict[str, Any] = {} if chosen.any else {"pending": lambda: sum(line.mine for line in open_ones)}
+        mine, seen = pending_ids(view, who.actor), visible_ids(view, who.actor)
+        open_ones = under_way(view, chosen, page, mine, seen) if before is None else None
+        unreviewed = to_review(view, who.actor, reviews) if before is None and not chosen.any else None
+        past = history(view, chosen, before, seen)
     return render(
         request,
         "approvals/list.html",
-        **counted,
+        # Counted already: the badge says how many the list marks.
+        pending=lambda: len(mine),
         filters=chosen,
-        query=_query(chosen),
         waiting=open_ones,
-        reviews=reviews,
+        here=address("/approvals/pending", chosen.asked, page),
+        reviews=unreviewed,
         past=past,
-        paged=before is not None,
+        older=address("/approvals", chosen.asked),
         states=tuple(State),
     )
 
 
 @router.get("/approvals/pending")
-def pending_part(ctx: Ctx, request: Request, who: Who, chosen: Chosen) -> Response:
+def pending_part(ctx: Ctx, request: Request, who: Who, chosen: Chosen, page: PageNumber = 1) -> Response:
     """What is under way, again."""
     with ctx.store.read() as view:
-        open_ones = under_way(view, who.actor, chosen)
-    return render(request, "approvals/pending.html", filters=chosen, query=_query(chosen), waiting=open_ones)
-
-
-def _query(chosen: Filters) -> str:
-    """The filters as a query, without those that are not set."""
-    given = {
-        "state": chosen.state and chosen.state.value,
-        "target": chosen.target and chosen.target.value,
-        "pipeline": chosen.pipeline,
-        "mine": "1" if chosen.mine else "",
-    }
-    return urlencode({name: value for name, value in given.items() if value})
+        open_ones = under_way(view, chosen, page, pending_ids(view, who.actor), visible_ids(view, who.actor))
+    here = address("/approvals/pending", chosen.asked, page)
+    return render(request, "approvals/pending.html", filters=chosen, waiting=open_ones, here=here)

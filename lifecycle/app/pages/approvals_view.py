@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lifecycle.app.pages.paging import SIZE, Paged, paged
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Outline, State
 from lifecycle.store.unit import View
-from lifecycle.usecases.pending import pending_outlines
-from lifecycle.usecases.visible import visible_ids
+from lifecycle.usecases.unreviewed import unreviewed
 
-PAGE = 50
 _OVER = tuple(state for state in State if state.is_terminal)
 _NOT_OVER = tuple(state for state in State if not state.is_terminal)
 
@@ -28,7 +28,17 @@ class Filters:
 
     @property
     def any(self) -> bool:
-        return bool(self.state or self.target or self.pipeline or self.mine)
+        return any(self.asked.values())
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The filters as an address says them; empty where one is not set."""
+        return {
+            "state": self.state.value if self.state else "",
+            "target": self.target.value if self.target else "",
+            "pipeline": self.pipeline,
+            "mine": "1" if self.mine else "",
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,42 +60,58 @@ class Past:
     next: int | None
 
 
-def under_way(view: View, actor: Actor, filters: Filters) -> tuple[Line, ...]:
-    """Everything that is not over, what waits for the visitor first, then the oldest first."""
+def under_way(
+    view: View, filters: Filters, number: int, mine: Sequence[int], seen: frozenset[int] | None
+) -> Paged[Line]:
+    """A page of what is not over: what waits for the visitor (`mine`) first, then the oldest first.
+
+    `seen` are the pipelines that the visitor may see; None: all of them.
+    """
     states = [state for state in _NOT_OVER if filters.state in (None, state)]
-    if not states:
-        return ()
-    mine = {one.id for one in pending_outlines(view, actor)}
-    every = view.promotions.outlines(
-        states=states, target=filters.target, pipeline_ids=visible_ids(view, actor), text=filters.pipeline.lower()
-    )
-    shown = [one for one in reversed(every) if one.id in mine or not filters.mine]
-    approved = view.promotions.approvers([one.id for one in shown]) if shown else {}
+    every: list[int] = []
+    if states:
+        text = filters.pipeline.lower()
+        every = view.lists.ids(states=states, target=filters.target, pipeline_ids=seen, text=text)
+    first = frozenset(mine)
+    ordered = [one for one in every if one in first]
+    if not filters.mine:
+        ordered += [one for one in every if one not in first]
+    part = paged(ordered, number, "/approvals", filters.asked, at="pending")
+    shown = view.lists.outlines(part.items)
+    approved = view.promotions.approvers(part.items) if shown else {}
     policies = view.policies.some({one.policy_id for one in shown if one.policy_id is not None}) if shown else {}
-    lines: list[Line] = []
-    for one in shown:
+
+    def line(one: Outline) -> Line:
         revision = policies.get(one.policy_id or 0)
         quorum = ((revision and revision.body) or Policy()).quorum if one.target.governed else ""
-        lines.append(Line(one, one.id in mine, len(approved.get(one.id, ())), quorum))
-    return tuple(sorted(lines, key=lambda line: (not line.mine, line.asked.id)))
+        return Line(one, one.id in first, len(approved.get(one.id, ())), quorum)
+
+    return part.of(line(one) for one in shown)
 
 
-def history(view: View, actor: Actor, filters: Filters, before: int | None) -> Past:
-    """A page of what is over."""
+def to_review(view: View, actor: Actor, number: int) -> Paged[Outline]:
+    """A page of the releases that wait for a later review (L7), oldest first."""
+    every = [one.id for one in unreviewed(view, actor)]
+    part = paged(every, number, "/approvals", {}, name="reviews", at="reviews")
+    return part.of(view.lists.outlines(part.items))
+
+
+def history(view: View, filters: Filters, before: int | None, seen: frozenset[int] | None) -> Past:
+    """A page of what is over, of the pipelines in `seen`."""
     states = [state for state in _OVER if filters.state in (None, state)]
     if not states or filters.mine:
         return Past((), frozenset(), None)
-    found = view.promotions.outlines(
+    found = view.lists.newest(
         states=states,
         target=filters.target,
-        pipeline_ids=visible_ids(view, actor),
+        pipeline_ids=seen,
         text=filters.pipeline.lower(),
         before=before,
-        limit=PAGE + 1,
+        limit=SIZE + 1,
     )
-    lines = found[:PAGE]
+    lines = found[:SIZE]
     return Past(
         lines,
-        view.promotions.without_review([one.id for one in lines]),
-        found[PAGE - 1].id if len(found) > PAGE else None,
+        view.lists.without_review([one.id for one in lines]),
+        found[SIZE - 1].id if len(found) > SIZE else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,8 @@ from lifecycle.domain.version import Label
 from lifecycle.store.repositories.overview import Asked, Head, Live, RunSummary
 from lifecycle.store.unit import View
 from lifecycle.usecases.catalog import Search, catalog
+
+MARKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class RunMark:
 
 @dataclass(frozen=True, slots=True)
 class AskedMark:
-    """A request into this environment that is not over."""
+    """A request into this environment that is not over, or several of them."""
 
     url: str
     look: str
@@ -45,7 +47,10 @@ class AskedMark:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One pipeline in one environment; without `number` nothing is active there."""
+    """One pipeline in one environment; without `number` nothing is active there.
+
+    `asked` are the oldest MARKS requests; `more` leads to the list that has the others, too.
+    """
 
     environment: Environment
     number: int | None
@@ -59,6 +64,7 @@ class Cell:
     drift: int
     holds: tuple[Hold, ...]
     asked: tuple[AskedMark, ...]
+    more: AskedMark | None
 
     @property
     def is_empty(self) -> bool:
@@ -93,19 +99,17 @@ class Board:
     page: Paged[BoardRow]
 
 
-def board(view: View, actor: Actor, search: Search, number: int, dagster: str | None) -> Board:
-    """What the actor may see, by name; everything about the rows of one page is read in a few statements."""
+def board(
+    view: View, actor: Actor, search: Search, number: int, dagster: str | None, asked: Mapping[str, str]
+) -> Board:
+    """What the actor may see, by name; everything about the rows of one page is read in a few statements.
+
+    `asked` is what the links to other pages ask, too.
+    """
     heads = catalog(view, actor, search)
     holds = view.policies.holds()
-    asked = {"q": search.text}
-    part = paged(heads, number, "/", asked)
-    page = Paged(
-        items=_rows(view, part.items, holds, dagster),
-        total=part.total,
-        first=part.first,
-        previous=part.previous,
-        following=part.following,
-    )
+    part = paged(heads, number, "/", asked, at="board")
+    page = part.of(_rows(view, part.items, holds, dagster))
     columns = tuple(
         Column(
             environment=environment,
@@ -150,7 +154,8 @@ def _rows(view: View, heads: Sequence[Head], holds: Sequence[Hold], dagster: str
             fresh=fresh.get(key),
             drift=drifts.get(key, 0),
             holds=tuple(held.get(key, ())),
-            asked=tuple(_asked_mark(one) for one in asked.get(key, ())),
+            asked=tuple(_asked_mark(one) for one in asked.get(key, ())[:MARKS]),
+            more=_more(head, environment, len(asked.get(key, ())) - MARKS),
         )
 
     return tuple(
@@ -211,6 +216,13 @@ _ASKED_WORDS = {
     State.EXECUTING: "is being executed",
     State.FAILED: "failed, can be resumed",
 }
+
+
+def _more(head: Head, environment: Environment, count: int) -> AskedMark | None:
+    if count <= 0:
+        return None
+    title = f"{count} more requests to {NAMES[environment]} are not over"
+    return AskedMark(links.approvals(head.name, environment.value), "pending", f"{count} more", title)
 
 
 def _asked_mark(one: Asked) -> AskedMark:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from fastapi import APIRouter, Depends, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from lifecycle.app.listed import check_listed
 from lifecycle.app.pages import (
     approvals,
     audit,
@@ -86,18 +84,8 @@ def create_pages(context: Context, *, openid: bool = False, dagster: str | None 
     for module in MODULES:
         app.include_router(module.router)
     add_handlers(app)
-    check_pages(module.router for module in MODULES)
+    check_listed((module.router for module in MODULES), PAGES, "lifecycle.app.pages.table")
     # The last one added is the outermost.
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(Secured)
     return app
-
-
-def check_pages(routers: Iterable[APIRouter]) -> None:
-    """Raises RuntimeError when a page is not in the table, or the table names one that is not there."""
-    pages = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
-    routes = {(method, page.path) for page in pages for method in page.methods or ()}
-    if missing := sorted(routes - PAGES.keys()):
-        raise RuntimeError(f"pages without an entry in lifecycle.app.pages.table: {missing}")
-    if dead := sorted(PAGES.keys() - routes):
-        raise RuntimeError(f"lifecycle.app.pages.table names pages that are not there: {dead}")

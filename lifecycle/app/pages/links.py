@@ -37,6 +37,11 @@ def rollback(name: str) -> str:
     return f"{pipeline(name)}/rollback"
 
 
+def approvals(pipeline: str, target: str) -> str:
+    """The requests of a pipeline into one environment."""
+    return f"/approvals?pipeline={quote(pipeline, safe='')}&target={target}"
+
+
 def approval(promotion_id: int) -> str:
     return f"/approvals/{promotion_id}"
 

@@ -181,7 +181,7 @@ def state_of(view: View, pipeline: Pipeline, dagster: str | None) -> State:
     head = Head(pipeline.id, pipeline.name, newest.number, newest.digest)
     names = {person.id: person.name for person in view.people.all()}
     requests = view.promotions.list(pipeline_id=pipeline.id, limit=RUNS)
-    unreviewed = view.promotions.without_review([one.id for one in requests])
+    unreviewed = view.lists.without_review([one.id for one in requests])
     return State(
         name=pipeline.name,
         cells=cells_of(view, head, dagster),

@@ -20,7 +20,7 @@ from lifecycle.app.pages.csrf import masked
 from lifecycle.app.pages.guard import Visitor
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.pending import pending_outlines
+from lifecycle.usecases.pending import pending_ids
 
 THEMES = {"light", "dark"}
 
@@ -101,7 +101,7 @@ def _pending(context: Context, visitor: Visitor | None) -> int:
     if visitor is None:
         return 0
     with context.store.read() as view:
-        return len(pending_outlines(view, visitor.actor))
+        return len(pending_ids(view, visitor.actor))
 
 
 def _theme(request: Request) -> str:

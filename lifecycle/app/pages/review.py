@@ -55,6 +55,8 @@ def review_page(ctx: Ctx, request: Request, who: Who, promotion_id: Id, everythi
     return render(
         request,
         "approvals/review.html",
+        # Counted already: the badge says what the way to the next one has.
+        pending=lambda: shown.pending,
         review=shown,
         shown=plan,
         activity=told,

@@ -19,7 +19,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.compare_plan import waiting_of
 from lifecycle.usecases.deciding import approvers, policy_of
 from lifecycle.usecases.offers import Offers, offers
-from lifecycle.usecases.pending import may_decide, pending_outlines
+from lifecycle.usecases.pending import may_decide, pending_ids
 from lifecycle.usecases.planning import Release, who_may_approve, work_of
 from lifecycle.usecases.unreviewed import REVIEWED
 
@@ -82,6 +82,7 @@ class Review:
     refreshed_by: int | None
     next_id: int | None
     waiting_count: int
+    pending: int
     present: Present
 
     @property
@@ -125,7 +126,8 @@ def review(view: View, actor: Actor, promotion: Promotion, present: Present) -> 
             view, pipeline, version, promotion.target, policy=revision, requester=promotion.requested_by
         )
     said = approvers(view, promotion, own_work=policy.approvals == "solo")
-    others = [one.id for one in pending_outlines(view, actor) if one.id != promotion.id]
+    pending = pending_ids(view, actor)
+    others = [one for one in pending if one != promotion.id]
     unreviewed = _label(view, promotion) is Label.UNREVIEWED
     return Review(
         promotion=promotion,
@@ -149,6 +151,7 @@ def review(view: View, actor: Actor, promotion: Promotion, present: Present) -> 
         ),
         next_id=next((one for one in others if one > promotion.id), others[0] if others else None),
         waiting_count=len(others),
+        pending=len(pending),
         present=present,
     )
 
@@ -189,7 +192,7 @@ def _own_work(view: View, actor: Actor, promotion: Promotion) -> Iterable[str]:
     me = people[actor.person].identity
     version = view.pipelines.version(promotion.version_id)
     release = Release(pipeline_id=promotion.pipeline_id, version_id=version.id, target=promotion.target)
-    work = work_of(view, [release])[0]
+    work = work_of(view, release)
     saved = {one.version_id for one in work.saved if me in contributor_identities([one], people)}
     if version.id in saved:
         yield "you wrote this version"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lifecycle.app.pages import links
+from lifecycle.app.pages.paging import Paged, paged
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion
 from lifecycle.store.unit import View
-from lifecycle.usecases.pending import pending_for, reviews_for
+from lifecycle.usecases.pending import pending_ids, review_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +34,34 @@ class WaitingRow:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Oldest first; only what the visitor may decide, and what they may review afterwards."""
+    """Oldest first: what the visitor may decide, then what they may review afterwards; how many, and a page of them."""
 
-    to_decide: tuple[WaitingRow, ...]
-    to_review: tuple[WaitingRow, ...]
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.to_decide or self.to_review)
+    to_decide: int
+    to_review: int
+    oldest: str | None
+    page: Paged[WaitingRow]
 
 
-def waiting(view: View, actor: Actor) -> Waiting:
-    """What waits for the actor: the same queries as the badge and the list of unreviewed releases."""
-    to_decide, to_review = pending_for(view, actor), reviews_for(view, actor)
-    names = {person.id: person.name for person in view.people.all()} if to_decide or to_review else {}
+def waiting(view: View, actor: Actor, number: int, asked: Mapping[str, str]) -> Waiting:
+    """What waits for the actor: the same queries as the badge and the list of unreviewed releases.
+
+    `asked` is what the links to other pages ask, too.
+    """
+    to_decide, to_review = pending_ids(view, actor), review_ids(view, actor)
+    part = paged(to_decide + to_review, number, "/", asked, name="waiting", at="waiting")
+    found = view.promotions.some(part.items)
+    rows = {one.id: one for one in found}
+    names = {person.id: person.name for person in view.people.all()} if found else {}
     return Waiting(
-        tuple(_row(one, names, until=one.expires_at) for one in to_decide),
-        tuple(_row(one, names, until=None) for one in to_review),
+        len(to_decide),
+        len(to_review),
+        links.approval(to_decide[0]) if to_decide else None,
+        part.of(_row(rows[one], names) for one in part.items),
     )
 
 
-def _row(one: Promotion, names: Mapping[int, str], until: datetime | None) -> WaitingRow:
+def _row(one: Promotion, names: Mapping[int, str]) -> WaitingRow:
+    done = one.state.is_terminal
     return WaitingRow(
         url=links.approval(one.id),
         pipeline=one.plan.pipeline,
@@ -64,6 +72,6 @@ def _row(one: Promotion, names: Mapping[int, str], until: datetime | None) -> Wa
         by=names.get(one.requested_by or 0, "DRLS"),
         acted_for=names.get(one.acted_for or 0, ""),
         reason=one.reason,
-        at=(one.finished_at or one.requested_at) if until is None else one.requested_at,
-        until=until,
+        at=(one.finished_at or one.requested_at) if done else one.requested_at,
+        until=None if done else one.expires_at,
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence, Set
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.releases import Active, Release
@@ -26,9 +26,12 @@ _RELEASE = (
 _LIVING = (DeploymentRow.ended_at.is_(None),)
 _ACTIVE = by(DeploymentRow, "pipeline_id", "environment", where=_LIVING)
 _EVERYWHERE = by(DeploymentRow, "pipeline_id", where=_LIVING)
-_LIVE = select(
-    DeploymentRow.pipeline_id, DeploymentRow.environment, DeploymentRow.version_id, DeploymentRow.deployed_digest
-).where(*_LIVING)
+_LIVE = select(DeploymentRow.pipeline_id, DeploymentRow.environment, DeploymentRow.version_id).where(
+    DeploymentRow.environment.in_(bindparam("environments", expanding=True)), *_LIVING
+)
+_GOVERNED = select(DeploymentRow.pipeline_id, DeploymentRow.deployed_digest).where(
+    DeploymentRow.environment.in_([one.value for one in Environment if one.governed]), *_LIVING
+)
 _END = changing(DeploymentRow, "id", where=_LIVING, sets=("ended_at", "ended_reason"))
 _HISTORY = by(DeploymentRow, "pipeline_id", order=(DeploymentRow.id,))
 _HISTORY_IN = by(DeploymentRow, "pipeline_id", "environment", order=(DeploymentRow.id,))
@@ -46,10 +49,10 @@ class Deployments:
     def active_everywhere(self, pipeline_id: int) -> tuple[Deployment, ...]:
         return self._tx.prepared_many(Deployment, _EVERYWHERE, pipeline_id=pipeline_id)
 
-    def everything_active(self) -> dict[tuple[int, Environment], tuple[int, str]]:
-        """By pipeline and environment what is active: the version's id and digest."""
-        rows = self._tx.prepared_tuples(_LIVE)
-        return {(row[0], Environment(row[1])): (row[2], row[3]) for row in rows}
+    def active_in(self, environments: Iterable[Environment]) -> dict[tuple[int, str], int]:
+        """By pipeline and environment the version that is active, of all pipelines in these environments."""
+        rows = self._tx.prepared_tuples(_LIVE, environments=sorted(one.value for one in environments))
+        return {(pipeline_id, environment): version_id for pipeline_id, environment, version_id in rows}
 
     def of(self, environment: Environment, at: datetime | None = None) -> tuple[Deployment, ...]:
         """What is active in `environment` now, or was at `at`."""
@@ -153,12 +156,8 @@ class Deployments:
 
     def governed_digests(self) -> dict[int, list[str]]:
         """By pipeline: the digests that are active in UAT and production."""
-        governed = [environment.value for environment in Environment if environment.governed]
-        query = select(DeploymentRow.pipeline_id, DeploymentRow.deployed_digest).where(
-            DeploymentRow.ended_at.is_(None), DeploymentRow.environment.in_(governed)
-        )
         found: dict[int, list[str]] = {}
-        for pipeline_id, digest in self._tx.tuples(query):
+        for pipeline_id, digest in self._tx.prepared_tuples(_GOVERNED):
             found.setdefault(pipeline_id, []).append(digest)
         return found
 

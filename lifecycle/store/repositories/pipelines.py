@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from lifecycle.domain.environment import Environment
@@ -32,6 +32,11 @@ _NEWEST_DIGEST = (
     .order_by(VersionRow.number.desc())
     .limit(1)
 )
+_NEWEST_DIGESTS = (
+    select(PipelineRow.id, PipelineRow.name, VersionRow.digest)
+    .join(VersionRow, VersionRow.pipeline_id == PipelineRow.id)
+    .where(VersionRow.id.in_(select(func.max(VersionRow.id)).group_by(VersionRow.pipeline_id)))
+)
 _PARENTS = (
     select(SavedRow.version_id, SavedRow.parent_id)
     .join(VersionRow, VersionRow.id == SavedRow.version_id)
@@ -43,6 +48,21 @@ _PARENTS = (
 _SPECS = select(VersionRow.digest, VersionRow.spec).where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
 _CONTRIBUTIONS = select(SavedRow.version_id, SavedRow.parent_id, SavedRow.person, SavedRow.acted_for).where(
     SavedRow.version_id.in_(bindparam("version_ids", expanding=True))
+)
+_SAVED_BY = (
+    select(VersionRow.pipeline_id, VersionRow.id)
+    .join(SavedRow, SavedRow.version_id == VersionRow.id)
+    .where(
+        or_(
+            SavedRow.person.in_(bindparam("accounts", expanding=True)),
+            SavedRow.acted_for.in_(bindparam("accounts", expanding=True)),
+        )
+    )
+)
+_NAMED_VERSIONS = (
+    select(VersionRow.id, VersionRow.pipeline_id, PipelineRow.name, VersionRow.digest)
+    .join(PipelineRow, PipelineRow.id == VersionRow.pipeline_id)
+    .where(VersionRow.id.in_(bindparam("version_ids", expanding=True)))
 )
 _OWNERS = (
     select(SinkTableRow.name, PipelineRow.name)
@@ -196,6 +216,16 @@ class Pipelines:
     def contributions(self, version_ids: Iterable[int]) -> tuple[Contribution, ...]:
         return self._tx.prepared_many(Contribution, _CONTRIBUTIONS, version_ids=sorted(version_ids))
 
+    def saved_by(self, accounts: Iterable[int]) -> tuple[tuple[int, int], ...]:
+        """What these accounts saved, or had somebody save: pipeline and version."""
+        rows = self._tx.prepared_tuples(_SAVED_BY, accounts=sorted(accounts))
+        return tuple((pipeline_id, version_id) for pipeline_id, version_id in rows)
+
+    def named_versions(self, version_ids: Iterable[int]) -> dict[int, tuple[int, str, str]]:
+        """By version: its pipeline's id and name, and its digest."""
+        rows = self._tx.prepared_tuples(_NAMED_VERSIONS, version_ids=sorted(version_ids))
+        return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
     def tables(self, version_id: int) -> tuple[str, ...]:
         """The sink tables of a version."""
         query = select(SinkTableRow.name).where(SinkTableRow.version_id == version_id).order_by(SinkTableRow.name)
@@ -216,13 +246,7 @@ class Pipelines:
 
     def newest_digests(self) -> dict[int, tuple[str, str]]:
         """By pipeline, deleted ones too: its name and the digest of its newest version."""
-        newest = select(func.max(VersionRow.id)).group_by(VersionRow.pipeline_id)
-        query = (
-            select(PipelineRow.id, PipelineRow.name, VersionRow.digest)
-            .join(VersionRow, VersionRow.pipeline_id == PipelineRow.id)
-            .where(VersionRow.id.in_(newest))
-        )
-        return {row[0]: (row[1], row[2]) for row in self._tx.tuples(query)}
+        return {row[0]: (row[1], row[2]) for row in self._tx.prepared_tuples(_NEWEST_DIGESTS)}
 
     def names(self, pipeline_ids: Iterable[int]) -> dict[int, str]:
         """The names of pipelines, by their ids."""

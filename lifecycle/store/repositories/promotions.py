@@ -10,19 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
 
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.promotion import Ask, Change, Comment, Decision, Outline, Promotion, State, Verdict, apply
-from lifecycle.domain.version import Label
+from lifecycle.domain.promotion import Ask, Change, Comment, Decision, Promotion, State, Verdict, apply
 from lifecycle.errors import Conflict, NotFound
-from lifecycle.store.tables import (
-    CommentRow,
-    DecisionRow,
-    DeploymentRow,
-    JournalRow,
-    PipelineRow,
-    PromotionRow,
-    VersionRow,
-)
-from lifecycle.store.tables_people import PersonRow
+from lifecycle.store.tables import CommentRow, DecisionRow, JournalRow, PromotionRow
 from lifecycle.store.tx import Tx, by, changing
 
 _NEW: dict[str, Any] = {"revision": 1, "outcome": "", "pinned": False}
@@ -51,36 +41,6 @@ _ASKS = (
 _APPROVERS = select(DecisionRow.promotion_id, DecisionRow.identity).where(
     DecisionRow.promotion_id.in_(bindparam("promotion_ids", expanding=True)),
     DecisionRow.verdict == Verdict.APPROVE.value,
-)
-_OUTLINES = (
-    select(
-        PromotionRow.id,
-        PromotionRow.pipeline_id,
-        PipelineRow.name.label("pipeline"),
-        PromotionRow.version_id,
-        VersionRow.number,
-        VersionRow.digest,
-        PromotionRow.plan["kind"].as_string().label("kind"),
-        PromotionRow.plan["source"].as_string().label("source"),
-        PromotionRow.target,
-        PromotionRow.state,
-        PromotionRow.policy_id,
-        PromotionRow.requested_by,
-        PersonRow.name.label("asked_by"),
-        PromotionRow.reason,
-        PromotionRow.requested_at,
-        PromotionRow.expires_at,
-        PromotionRow.finished_at,
-        PromotionRow.outcome,
-    )
-    .join(PipelineRow, PipelineRow.id == PromotionRow.pipeline_id)
-    .join(VersionRow, VersionRow.id == PromotionRow.version_id)
-    .outerjoin(PersonRow, PersonRow.id == PromotionRow.requested_by)
-    .order_by(PromotionRow.id.desc())
-)
-# As labelled, not as reviewed: the audit log says who looked at it later.
-_UNREVIEWED = _OUTLINES.where(
-    PromotionRow.id.in_(select(DeploymentRow.promotion_id).where(DeploymentRow.label == Label.UNREVIEWED.value))
 )
 _MOVES = ("revision", "state", "outcome", "approved_at", "finished_at", "executor", "lease_until")
 _CHANGE = changing(PromotionRow, "id", "revision", sets=_MOVES)
@@ -183,39 +143,6 @@ class Promotions:
         for promotion_id, identity in self._tx.prepared_tuples(_APPROVERS, promotion_ids=sorted(promotion_ids)):
             found.setdefault(promotion_id, set()).add(identity)
         return {promotion_id: frozenset(identities) for promotion_id, identities in found.items()}
-
-    def outlines(
-        self,
-        *,
-        states: Iterable[State],
-        target: Environment | None = None,
-        pipeline_ids: Collection[int] | None = None,
-        text: str = "",
-        before: int | None = None,
-        limit: int | None = None,
-    ) -> tuple[Outline, ...]:
-        """Requests as lists show them, newest first; `pipeline_ids` None: of all; `text` is in the pipeline's name."""
-        query = _OUTLINES.where(PromotionRow.state.in_([state.value for state in states]))
-        if target is not None:
-            query = query.where(PromotionRow.target == target.value)
-        if pipeline_ids is not None:
-            query = query.where(PromotionRow.pipeline_id.in_(sorted(pipeline_ids)))
-        if text:
-            query = query.where(PipelineRow.name.contains(text, autoescape=True))
-        if before is not None:
-            query = query.where(PromotionRow.id < before)
-        return self._tx.many(Outline, query if limit is None else query.limit(limit))
-
-    def unreviewed(self) -> tuple[Outline, ...]:
-        """What was ever released without an independent approval, newest first."""
-        return self._tx.prepared_many(Outline, _UNREVIEWED)
-
-    def without_review(self, promotions: Collection[int]) -> frozenset[int]:
-        """Which of these requests released something without an independent approval."""
-        query = select(DeploymentRow.promotion_id).where(
-            DeploymentRow.label == Label.UNREVIEWED.value, DeploymentRow.promotion_id.in_(list(promotions))
-        )
-        return frozenset(row[0] for row in self._tx.tuples(query))
 
     def count_unfinished(self, only: Collection[int] | None = None) -> dict[Environment, int]:
         """How many requests into each environment are not over."""

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from lifecycle.app import create_app
-from lifecycle.app.api.guard import COOKIE, check_table, csrf_of
+from lifecycle.app.api.guard import COOKIE, csrf_of
 from lifecycle.app.api.table import TABLE
+from lifecycle.app.listed import check_listed
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.usecases.accounts import set_password
@@ -159,7 +160,7 @@ def test_an_unlisted_route_fails_at_start_up(app: FastAPI) -> None:
     app.openapi_schema = None
     app.add_api_route("/api/new", answer_nothing, methods=["GET"])
     with pytest.raises(RuntimeError, match="/api/new"):
-        check_table(app)
+        check_listed([app.router], TABLE, "lifecycle.app.api.table")
 
 
 def test_what_never_was_listed_is_called_by_nobody(app: FastAPI, life: Life) -> None:

@@ -9,9 +9,9 @@ from sqlalchemy import event
 
 from lifecycle.domain.promotion import State
 from lifecycle.usecases.break_glass import break_glass
-from lifecycle.usecases.pending import may_decide, pending_for, pending_outlines
+from lifecycle.usecases.pending import may_decide, pending_for, pending_ids
 from lifecycle.usecases.reject_promotion import reject_promotion
-from lifecycle.usecases.unreviewed import unreviewed_outlines, unreviewed_releases
+from lifecycle.usecases.unreviewed import unreviewed, unreviewed_releases
 from tests.lifecycle.app.pages.visit import Visit
 from tests.lifecycle.life import PRODUCTION, QA, UAT, Life, make_spec
 
@@ -136,12 +136,12 @@ def test_badge_list_and_page_agree_for_everybody(life: Life) -> None:
         for name in everybody:
             expected = [one.id for one in reversed(waiting) if name in may_decide(view, one)]
             assert [one.id for one in pending_for(view, life.as_(name))] == expected, name
-            assert [one.id for one in pending_outlines(view, life.as_(name))] == expected, name
+            assert list(pending_ids(view, life.as_(name))) == expected, name
         assert {one.id: may_decide(view, one) for one in waiting} == {
             2: ("adam", "eve", "lea", "leo"), 4: ("adam", "lea", "leo", "pam"), 6: ("adam", "leo", "tag"),
         }  # fmt: skip
         assert unreviewed_releases(view, life.as_("lea")) == ()
-        assert unreviewed_outlines(view, life.as_("lea")) == ()
+        assert unreviewed(view, life.as_("lea")) == ()
 
 
 def test_a_list_asks_as_little_for_many_as_for_one(visit: Open, life: Life) -> None:

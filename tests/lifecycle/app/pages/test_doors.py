@@ -9,7 +9,7 @@ import pytest
 from fastapi import APIRouter
 
 from lifecycle.app.api.guard import COOKIE
-from lifecycle.app.pages.create import check_pages
+from lifecycle.app.listed import check_listed
 from lifecycle.app.pages.csrf import FIELD, is_own, masked
 from lifecycle.app.pages.guard import safe_back
 from lifecycle.app.pages.table import PAGES
@@ -187,7 +187,7 @@ def test_a_page_that_the_table_does_not_name_stops_the_start() -> None:
     router = APIRouter()
     router.add_api_route("/secret", lambda: None)
     with pytest.raises(RuntimeError, match="/secret"):
-        check_pages([router])
+        check_listed([router], PAGES, "lifecycle.app.pages.table")
 
 
 def test_a_body_that_is_too_large_is_refused(visit: Open) -> None:

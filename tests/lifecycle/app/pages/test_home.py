@@ -189,7 +189,7 @@ def test_the_board_is_paged_and_searched(visit: Open, life: Life) -> None:
     first = vic.page("/board")
     assert "1–50 of 52 pipelines" in first
     assert "p000" not in first
-    assert 'rel="next" href="/?page=2"' in first
+    assert 'rel="next" href="/?page=2#board"' in first
     second = vic.page("/board?page=2")
     assert "51–52 of 52" in second
     assert "p052" in second
