@@ -77,7 +77,7 @@ class DagsterOrchestrator(Orchestrator):
         try:
             report_release(self._settings, self._instance, environment, pipeline, tables)
         except (DagsterError, SQLAlchemyError, OSError, LifecycleError) as error:
-            _LOG.warning("Dagster was not told that %s is released in %s: %s", pipeline, environment.value, error)
+            _LOG.warning("Dagster was not told that %s is released in %s: %s", pipeline, environment.label, error)
 
 
 def failure_of(instance: dg.DagsterInstance, run_id: str) -> str:

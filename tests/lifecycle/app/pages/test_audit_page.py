@@ -161,7 +161,7 @@ def test_the_page_of_a_long_log_does_not_read_it_again(
     """Once the chain was followed, a page follows what is new, whatever is asked for."""
     happen(life, 2 * AT_ONCE)
     adam = visit("adam")
-    watch: ChainWatch = adam.client.app._pages.state.chain  # type: ignore[attr-defined]
+    watch: ChainWatch = adam.client.app.pages.state.chain  # type: ignore[attr-defined]
     adam.page("/audit")
     assert watch.wait(60)
     read: list[Entry] = []
