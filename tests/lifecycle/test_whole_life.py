@@ -41,7 +41,7 @@ from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, Life, make
 PEOPLE = st.sampled_from(["ada", "eve", "lea", "leo", "adam", "vic", "bot"])
 DECIDERS = st.sampled_from(["lea", "leo", "adam", "lea", "leo", "ada"])
 WHERE = st.sampled_from([QA, UAT, PRODUCTION])
-STEPS, EXAMPLES = 80, 30
+STEPS, EXAMPLES = 80, 40
 
 
 class WholeLife(RuleBasedStateMachine):
