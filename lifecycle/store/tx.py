@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Delete,
     Insert,
     Select,
     Table,
@@ -122,30 +123,38 @@ class Tx:
 
     def insert(self, row: type[Base], **values: Any) -> int:
         """Adds a row; its primary key."""
+        self._may_write()
         table = table_of(row)
-        self._changes(table)
         key = self._connection.execute(_inserting(table), values).inserted_primary_key
+        self._changed(table)
         return key[0] if key else 0
 
     def update(self, statement: Update) -> int:
         """Changes rows; how many."""
-        self._changes(statement.table)
-        return self._connection.execute(statement).rowcount
+        return self._changing(statement.table, statement)
 
     def change(self, statement: Update, **given: Any) -> int:
         """Changes rows by a statement of `changing`, with these values for its parameters; how many."""
-        self._changes(statement.table)
-        return self._connection.execute(statement, given).rowcount
+        return self._changing(statement.table, statement, given)
 
     def delete(self, row: type[Base], where: ColumnElement[bool]) -> int:
         """Removes rows; how many."""
         table = table_of(row)
-        self._changes(table)
-        return self._connection.execute(delete(table).where(where)).rowcount
+        return self._changing(table, delete(table).where(where))
 
-    def _changes(self, table: Any) -> None:
+    def _changing(self, table: Any, statement: Update | Delete, given: dict[str, Any] | None = None) -> int:
+        """How many rows; a statement that found none to change has changed nothing, and owes the audit log nothing."""
+        self._may_write()
+        rows = self._connection.execute(statement, given).rowcount
+        if rows:
+            self._changed(table)
+        return rows
+
+    def _may_write(self) -> None:
         if not self._writes:
             raise RuntimeError("a read transaction does not write; use Store.write")
+
+    def _changed(self, table: Any) -> None:
         self.changed = True
         self._known = {asked: found for asked, found in self._known.items() if table.name not in _tables(asked[0])}
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -62,7 +63,7 @@ class DagsterGuard:
             return
         except ClientDisconnect:
             return
-        await self._app(scope, receive, send)
+        await self._app(scope, receive, _unframed(send))
 
     async def _admit(self, request: Request) -> tuple[Scope, Receive]:
         visitor = await self._visitor(request)
@@ -175,6 +176,19 @@ def _forwarded(scope: Scope, visitor: Visitor) -> Scope:
     """What Dagster gets to see: nobody's credentials."""
     headers = [(name, value) for name, value in scope["headers"] if name not in (b"cookie", b"authorization")]
     return {**scope, "headers": headers, MAY_WRITE: visitor.writes}
+
+
+def _unframed(send: Send) -> Send:
+    """Only our own pages may frame Dagster's: to a cookie, another port of this machine is the same site."""
+
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers.append("Content-Security-Policy", "frame-ancestors 'self'")
+            headers["X-Frame-Options"] = "SAMEORIGIN"
+        await send(message)
+
+    return with_headers
 
 
 def _no(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:

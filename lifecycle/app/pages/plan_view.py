@@ -9,8 +9,10 @@ from datetime import datetime
 from lifecycle.app.pages import links
 from lifecycle.app.pages.policy_words import policy_words
 from lifecycle.domain.plan import Carry, FieldChange, Plan
+from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.run import Receipt
 from lifecycle.store.unit import View
+from lifecycle.usecases.switch import Ending, superseding
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,10 @@ class EvidenceView:
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """A plan with what its numbers stand for. `replaces` is the number of the version that it replaces."""
+    """A plan with what its numbers stand for. `replaces` is the number of the version that it replaces.
+
+    With what is active there until then end `closes`, open requests, and `revokes` queued runs (L1, L10).
+    """
 
     plan: Plan
     replaces: int | None
@@ -78,16 +83,24 @@ class PlanView:
     evidence: EvidenceView
     moves_data: bool
     new_rows: int | None
+    closes: tuple[Promotion, ...]
+    revokes: int
 
 
-def plan_view(view: View, pipeline_id: int, plan: Plan, dagster: str | None) -> PlanView:
-    """Reads what `plan` names: two or three queries, however many tables and runs it has."""
+def plan_view(view: View, pipeline_id: int, plan: Plan, dagster: str | None, *, ahead: bool = True) -> PlanView:
+    """Reads what `plan` names: a few queries, however many tables and runs it has.
+
+    `ahead`: it may still be executed, so what ends with it is said.
+    """
     replaced = view.pipelines.with_digest(pipeline_id, plan.replaces) if plan.replaces else None
     revision = view.policies.get(plan.policy) if plan.policy is not None else None
     body = revision.body if revision else None
     receipts = view.runs.receipts(ids=plan.receipts) if plan.receipts else ()
     rows = {receipt.table_name: receipt.details.rows for receipt in receipts}
     known = [one.rows for one in plan.positions if one.rows is not None]
+    before = view.deployments.active(pipeline_id, plan.target) if ahead else None
+    replacing = before is not None and before.deployed_digest != plan.spec_digest
+    ends = superseding(view, before) if before is not None and replacing else Ending()
     return PlanView(
         plan=plan,
         replaces=replaced.number if replaced else None,
@@ -99,6 +112,8 @@ def plan_view(view: View, pipeline_id: int, plan: Plan, dagster: str | None) -> 
         evidence=evidence_view(receipts, dagster),
         moves_data=plan.carry is Carry.SNAPSHOT,
         new_rows=sum(known) if known else None,
+        closes=ends.requests,
+        revokes=len(ends.revoked.runs),
     )
 
 

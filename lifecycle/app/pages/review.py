@@ -49,7 +49,13 @@ def review_page(ctx: Ctx, request: Request, who: Who, promotion_id: Id, everythi
     promotion, present = _look(ctx, request, who, promotion_id, _PAGE_WAITS)
     with ctx.store.read() as view:
         shown = review(view, who.actor, promotion, present)
-        plan = plan_view(view, promotion.pipeline_id, promotion.plan, kit_of(request).dagster)
+        plan = plan_view(
+            view,
+            promotion.pipeline_id,
+            promotion.plan,
+            kit_of(request).dagster,
+            ahead=not promotion.state.is_terminal,
+        )
         told = activity(view, promotion, all_of_it=everything)
         difference = _spec_diff(view, promotion)
     return render(

@@ -150,6 +150,13 @@ def test_a5_a_name_that_is_not_ours_is_refused_everywhere(up: Up, browser: httpx
     assert sent.status_code == 421
 
 
+def test_a5_dagster_cannot_be_framed_by_another_port_of_this_machine(up: Up, browser: httpx.Client) -> None:
+    answer = browser.get("/dagster/")
+    assert answer.status_code == 200
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+    assert "frame-ancestors 'self'" in answer.headers.get_list("content-security-policy")
+
+
 def test_a_viewer_looks_and_changes_nothing_and_an_engineer_may(up: Up) -> None:
     for name, role in (("vic", "Viewer"), ("ada", "DataEngineer"), ("nobody", None)):
         assert up.drls("user", "add", name).returncode == 0

@@ -386,6 +386,25 @@ def test_who_forgot_how_a_run_ended_is_asked_for_a_day(life: Life) -> None:
     assert note_outcomes(life.ctx, SETUP) == ()
 
 
+def test_two_who_note_the_same_outcome_at_once_say_it_once(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = life.save()
+    life.to_qa(version)
+    run_id = life.begin(version, QA)
+    finish_run(life.ctx, DAGSTER, run_id, "flights")
+    whole = life.dagster.run_outcome
+
+    def while_another_notes_it(run: str) -> Outcome | None:
+        monkeypatch.setattr(life.dagster, "run_outcome", whole)
+        assert note_outcomes(life.ctx, DAGSTER) == (run_id,)
+        return whole(run)
+
+    life.dagster.outcomes[run_id] = Outcome.SUCCEEDED
+    monkeypatch.setattr(life.dagster, "run_outcome", while_another_notes_it)
+    assert note_outcomes(life.ctx, SETUP) == ()
+    with life.store.read() as view:
+        assert [one.verb for one in view.log.entries()].count("admission.outcome") == 1
+
+
 def test_a_run_that_ended_silently_has_an_outcome_too(life: Life) -> None:
     version = life.save()
     life.to_qa(version)

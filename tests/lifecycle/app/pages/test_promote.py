@@ -198,3 +198,21 @@ def test_wrong_input_is_refused_in_words(visit: Open, life: Life) -> None:
     assert "if_plan" in ada.said(TO_UAT)
     assert ada.post(TO_UAT, if_plan="x", reason="a\x00b").status_code == 422
     assert ada.post(TO_UAT, if_plan="x", reason="a" * 2_001).status_code == 422
+
+
+def test_l1_the_requests_that_close_with_it_are_said_before_anybody_decides(visit: Open, life: Life) -> None:
+    first = life.save()
+    life.to_uat(first)
+    life.run(first, UAT)
+    waiting = life.ask(first, PRODUCTION).id
+    second = life.save(make_spec(rows=2))
+    life.to_qa(second)
+    life.run(second, QA)
+    ada = visit("ada")
+    closes = f'<a href="/approvals/{waiting}">Request {waiting}</a>: flights v1 to production, requested'
+    assert closes in ada.page("/pipelines/flights/versions/2/promote/uat")
+    asked = life.ask(second, UAT).id
+    assert closes in ada.page(f"/approvals/{asked}")
+    life.approve(life.promotion(asked))
+    assert life.promotion(waiting).state is State.WITHDRAWN
+    assert closes not in ada.page(f"/approvals/{asked}"), "it is over"
