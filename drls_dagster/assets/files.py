@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, SpecError, load_pipeline, resolve_lock
+from lifecycle.spec.reading import MAX_BYTES, read_value
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -32,24 +33,38 @@ class Loaded:
 
 def pipeline_files(folder: Path) -> list[Path]:
     """The pipeline files of a folder and of the folders in it, but for hidden ones."""
+    return sort_files(folder)[0]
+
+
+def sort_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The pipeline files of a folder and of the folders in it, and the YAML and JSON that is something else.
+
+    A file that cannot be read counts as a pipeline file, so that it is told of and not lost.
+    """
     if not folder.is_dir():
-        return []
-    found = (path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+        return [], []
+    found = (path for path in folder.rglob("*") if path.suffix in SUFFIXES and not path.is_dir())
     # The folder itself may be in a hidden one: ~/.drls is.
-    return sorted(path for path in found if not _is_hidden(path.relative_to(folder)) and says_it_is_one(path))
+    files = sorted(path for path in found if not _is_hidden(path.relative_to(folder)))
+    others = [path for path in files if _is_something_else(path)]
+    return [path for path in files if path not in others], others
 
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def says_it_is_one(path: Path) -> bool:
-    """Whether a file says that it is a pipeline: other YAML and JSON may lie beside them."""
+def _is_something_else(path: Path) -> bool:
+    """Whether a file reads well and does not say that it is a pipeline: other YAML and JSON may lie beside them."""
     try:
-        with path.open(errors="replace") as file:
-            return "format_version" in file.read(65_536)
-    except OSError:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if b"format_version" in content[:65_536]:
+            return False
+        read_value(content)
+    except (OSError, SpecError):
         return False
+    return True
 
 
 def load_folder(folder: Path) -> list[Loaded]:

@@ -12,7 +12,7 @@ import click
 from drls_dagster.cli.lifecycle import lifecycle
 from drls_dagster.cli.options import key_option, print_model
 from drls_dagster.cli.output import json_option, print_json
-from drls_dagster.cli.pipeline_show import read_spec
+from drls_dagster.cli.pipeline_show import print_skipped, read_spec
 from drls_dagster.errors import DrlsError, UsageError
 
 if TYPE_CHECKING:
@@ -80,14 +80,16 @@ class _Outcome:
 
 
 def _save_folder(folder: Path, message: str, as_json: bool) -> None:
-    from drls_dagster.assets.files import pipeline_files, read_file, refuse_twins
+    from drls_dagster.assets.files import read_file, refuse_twins, sort_files
 
-    files = pipeline_files(folder)
+    files, others = sort_files(folder)
     if not files:
         raise UsageError(f"{folder} has no pipeline file: none of its YAML and JSON files says format_version")
     done: list[_Outcome] = []
     with lifecycle() as client:
         active = _active_in_development(client)
+        if not as_json:
+            print_skipped(others)
         for outcome in _outcomes(client, refuse_twins([read_file(file) for file in files]), active, message):
             done.append(outcome)
             if not as_json:

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 def validate(paths: tuple[Path, ...], as_json: bool) -> None:
     """Check pipeline files and name everything that is wrong, a line each.
 
-    Of a folder, every pipeline file, also those in the folders in it, and whether two claim one name or one table.
+    Of a folder, every pipeline file, also those in the folders in it, and whether two claim one name or one table;
+    YAML and JSON in it that says no format_version is skipped, what cannot be read is a problem.
     Ends with 2 when a file has a problem.
     """
     from lifecycle.spec import SpecError, digest, load_pipeline
 
-    files, twins = _files(paths)
+    files, twins, skipped = _files(paths)
+    if not as_json:
+        print_skipped(skipped)
     results: list[dict[str, Any]] = []
     lines: list[str] = []
     for file in files:
@@ -55,26 +58,34 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> None:
         raise UsageError("\n".join(lines))
 
 
-def _files(paths: Sequence[Path]) -> tuple[list[Path], Mapping[Path, Problem]]:
-    """The files that `paths` name, and what is wrong with those of one folder together."""
-    from drls_dagster.assets.files import pipeline_files, read_file, refuse_twins
+def print_skipped(files: Sequence[Path]) -> None:
+    """Which files of a folder are taken for something else than a pipeline."""
+    for file in files:
+        click.echo(f"{file}: skipped: it says no format_version, so it is no pipeline file")
+
+
+def _files(paths: Sequence[Path]) -> tuple[list[Path], Mapping[Path, Problem], list[Path]]:
+    """The files that `paths` name, what is wrong with those of one folder together, and what is skipped in folders."""
+    from drls_dagster.assets.files import read_file, refuse_twins, sort_files
     from lifecycle.spec.errors import Problem
 
     files: list[Path] = []
     twins: dict[Path, Problem] = {}
+    skipped: list[Path] = []
     for path in paths:
         if not path.is_dir():
             files.append(path)
             continue
-        found = pipeline_files(path)
+        found, others = sort_files(path)
         if not found:
             raise UsageError(f"{path} has no pipeline file: none of its YAML and JSON files says format_version")
         files += found
+        skipped += others
         read = [one for one in map(read_file, found) if one.spec is not None]
         for one in refuse_twins(read):
             if one.problem is not None:
                 twins[one.path] = Problem(None, None, one.problem)
-    return files, twins
+    return files, twins, skipped
 
 
 @click.command()

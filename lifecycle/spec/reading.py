@@ -33,6 +33,14 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 def read_text(text: str | bytes) -> dict[str, Any]:
     """The mapping that a pipeline file holds. Raises SpecError naming the line."""
+    value = read_value(text)
+    if not isinstance(value, dict):
+        raise _refused("the file is not a mapping", "start with format_version: 1 and a name")
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def read_value(text: str | bytes) -> Any:
+    """What a file of YAML or JSON holds, whatever it is. Raises SpecError where that cannot be read, or is nothing."""
     if len(text) > MAX_BYTES:
         raise _refused("the file is larger than 5 MB", "move data out of the pipeline file")
     if isinstance(text, bytes):
@@ -46,9 +54,7 @@ def read_text(text: str | bytes) -> dict[str, Any]:
         value = _read_yaml(text)
     if value is None:
         raise _refused("the file is empty", "start with format_version: 1 and a name")
-    if not isinstance(value, dict):
-        raise _refused("the file is not a mapping", "start with format_version: 1 and a name")
-    return value  # pyright: ignore[reportUnknownVariableType]
+    return value
 
 
 _NOTHING = object()

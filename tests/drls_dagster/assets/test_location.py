@@ -53,9 +53,11 @@ def test_a_pipeline_that_is_wrong_shows_its_error_and_harms_no_other(folder: Pat
     put(folder, "kafka", source="{kind: kafka, connection: bus, topic: clicks}")
     (folder / "typo.yaml").write_text(PIPELINE.format(name="typo", source=FILES, table="t.typo").replace("mode", "mod"))
     (folder / "not_yaml.yaml").write_text("format_version: 1\nname: [")
+    (folder / "says_nothing.yaml").write_text("a: [1,\n b: }")
+    (folder / "values.yaml").write_text("replicas: 3")
     found = location(folder)
     assert jobs(found) == {"good"}
-    assert set(broken(found)) == {"kafka", "typo", "not_yaml"}
+    assert set(broken(found)) == {"kafka", "typo", "not_yaml", "says_nothing"}
     assert "does not run sources of kind kafka" in broken(found)["kafka"]
     assert "did you mean 'mode'?" in broken(found)["typo"]
 

@@ -35,6 +35,42 @@ def test_every_problem_is_a_line_and_the_other_files_are_still_checked(
     assert any("surprise" in line for line in lines)
 
 
+UNREADABLE = {
+    "cut.yaml": (b"a: [1,\n b: }", "this is not YAML"),
+    "latin.yaml": ("name: Z\u00fcrich".encode("latin-1"), "save it as UTF-8"),
+    "empty.yml": (b"", "the file is empty"),
+    "bomb.yaml": (b"a: &a [x, x]\nb: [*a, *a]", "anchors and aliases"),
+    "deep.json": (b"[" * 60 + b"]" * 60, "nested more than 50 levels deep"),
+}
+
+
+def test_a_file_of_a_folder_that_cannot_be_read_is_a_problem_and_not_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ok.yaml").write_text(EXAMPLE.read_text())
+    for name, (content, _) in UNREADABLE.items():
+        (tmp_path / name).write_bytes(content)
+    assert run(["pipeline", "validate", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert "ok.yaml: valid" in out
+    lines = sorted(err.splitlines())
+    assert len(lines) == len(UNREADABLE)
+    for line, name in zip(lines, sorted(UNREADABLE), strict=True):
+        assert f"{tmp_path}/{name}: " in line
+        assert UNREADABLE[name][1] in line
+
+
+def test_what_reads_well_and_is_no_pipeline_is_skipped_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ok.yaml").write_text(EXAMPLE.read_text())
+    (tmp_path / "values.yaml").write_text("replicas: 3\n")
+    (tmp_path / "list.json").write_text("[1, 2]")
+    assert run(["pipeline", "validate", str(tmp_path)]) == 0
+    skipped = [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if "skipped" in line]
+    assert skipped == [f"{tmp_path}/list.json", f"{tmp_path}/values.yaml"]
+
+
 def test_problems_as_json(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["pipeline", "validate", str(EXAMPLE), str(wrong), "--json"]) == 2
     out, err = capsys.readouterr()

@@ -32,6 +32,7 @@ def put(folder: Path, name: str, rows: int = 1, *, file: str | None = None, tabl
 def test_every_file_is_saved_and_saving_again_changes_nothing(shell: Shell, folder: Path) -> None:
     first = shell("pipeline", "save", str(folder), "-m", "from git", by="ada")
     assert first.out.splitlines() == [
+        f"{folder}/values.yaml: skipped: it says no format_version, so it is no pipeline file",
         f"{folder}/finance/bills.yaml: saved bills v1",
         f"{folder}/flights.yaml: saved flights v1",
     ]
@@ -50,6 +51,7 @@ def test_every_file_is_saved_and_saving_again_changes_nothing(shell: Shell, fold
 
 
 def test_what_is_refused_says_why_and_harms_no_other(shell: Shell, folder: Path) -> None:
+    (folder / "cut.yaml").write_text("a: [1,\n b: }")
     (folder / "broken.yaml").write_text("format_version: 1\nname: broken\nnodes: []\nmoon: 1\n")
     shell("pipeline", "save", shell.file(name="owner", rows=1), by="lea")
     put(folder, "flights", table="owner.daily")  # another pipeline's table
@@ -58,8 +60,10 @@ def test_what_is_refused_says_why_and_harms_no_other(shell: Shell, folder: Path)
     said = shell("pipeline", "save", str(folder), "--json", by="ada", fails=1)
     by_file = {Path(one["file"]).name: one for one in said.json}
     assert by_file["bills.yaml"]["outcome"] == "saved"
+    assert "this is not YAML" in by_file["cut.yaml"]["reason"]
     assert {name for name, one in by_file.items() if one["outcome"] == "refused"} == {
         "broken.yaml",
+        "cut.yaml",
         "flights.yaml",
         "one.yaml",
         "two.yaml",
@@ -68,8 +72,8 @@ def test_what_is_refused_says_why_and_harms_no_other(shell: Shell, folder: Path)
     assert "the name 'twice' belongs to" in by_file["one.yaml"]["reason"]
     assert "moon" in by_file["broken.yaml"]["reason"]
     lines = shell("pipeline", "save", str(folder), by="ada", fails=1).out.splitlines()
-    assert len(lines) == 5
-    assert lines[0].endswith("refused: " + by_file["one.yaml"]["reason"])
+    assert len(lines) == 7
+    assert lines[1].endswith("refused: " + by_file["one.yaml"]["reason"])
 
 
 def test_who_may_not_save_hears_so_for_each_file_and_who_is_nobody_once(shell: Shell, folder: Path) -> None:
@@ -82,7 +86,7 @@ def test_who_may_not_save_hears_so_for_each_file_and_who_is_nobody_once(shell: S
 
 
 def test_a_folder_is_validated_as_a_whole(shell: Shell, folder: Path) -> None:
-    assert len(shell("pipeline", "validate", str(folder), by=None).out.splitlines()) == 2
+    assert len(shell("pipeline", "validate", str(folder), by=None).out.splitlines()) == 3
     put(folder / "a", "bills", file="other", table="t.one")
     said = shell("pipeline", "validate", str(folder), "--json", by=None, fails=2)
     valid = {Path(one["file"]).name: one["valid"] for one in said.json}
