@@ -194,10 +194,16 @@ def examples_folder() -> Path:
 
 
 def make_private(folder: Path) -> Path:
-    """Make `folder` and what is missing above it, for this user alone; what is there stays as it is."""
-    # Path.mkdir(parents=True) gives its mode to the last folder only.
-    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(mode=0o700, exist_ok=True)
+    """Make `folder` and what is missing above it, for this user alone; what is there stays as it is.
+
+    Raises UsageError where that cannot be.
+    """
+    try:
+        # Path.mkdir(parents=True) gives its mode to the last folder only.
+        for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"DRLS_HOME: {folder} cannot be made: {error.strerror}; name a folder of yours") from None
     return folder
 
 

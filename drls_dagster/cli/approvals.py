@@ -10,6 +10,7 @@ from drls_dagster.cli.lifecycle import lifecycle
 from drls_dagster.cli.options import (
     environment_type,
     key_option,
+    number_type,
     plan_digest_option,
     print_model,
     print_models,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from drls_dagster.lifecycle_client.results import Request
     from lifecycle.domain.environment import Environment
 
-request_argument = click.argument("request", type=click.IntRange(min=1))
+request_argument = click.argument("request", type=number_type)
 
 
 @click.group()
@@ -36,7 +37,7 @@ def approvals() -> None:
 @click.option("--to", "target", type=environment_type, help="Only into this environment.")
 @click.option("--pipeline", metavar="NAME", help="Only of this pipeline.")
 @click.option("--for-me", is_flag=True, help="Only what I may approve.")
-@click.option("--before", type=int, metavar="REQUEST", help="Page on: only older ones than this.")
+@click.option("--before", type=number_type, metavar="REQUEST", help="Page on: only older ones than this.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Requests at most.")
 @json_option
 def list_requests(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from drls_dagster.cli.lifecycle import checked_keys, lifecycle, own_public_key
-from drls_dagster.cli.options import print_model, print_models, public_key_option, short_time
+from drls_dagster.cli.options import number_type, print_model, print_models, public_key_option, short_time
 from drls_dagster.cli.output import cell, json_option, print_table
 from drls_dagster.errors import DrlsError, UsageError
 
@@ -26,7 +26,7 @@ def audit() -> None:
 @audit.command()
 @click.option("--subject", help="Only what this happened to, for example pipeline:flights or promotion:3.")
 @click.option("--verb", help="Only what happened, for example promotion.approved.")
-@click.option("--before", type=int, metavar="ENTRY", help="Page on: only older ones than this.")
+@click.option("--before", type=number_type, metavar="ENTRY", help="Page on: only older ones than this.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Entries at most.")
 @json_option
 def log(subject: str | None, verb: str | None, before: int | None, limit: int, as_json: bool) -> None:
@@ -82,7 +82,8 @@ def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], 
     else:
         if not trusted:
             raise UsageError("whose key signed this log? Name it with --key, or an anchor with --anchor")
-        with file.open() as lines:
+        # What is no text becomes text that is no JSON, and is told of like it.
+        with file.open(encoding="utf-8", errors="replace") as lines:
             head = _read_head(file, lines)
             verdict = check(_read_entries(file, lines), head, _by_id(trusted), heads)
     _report(verdict, as_json)
@@ -136,7 +137,8 @@ def _by_id(keys: Iterable[str]) -> dict[str, str]:
 def _read_anchors(file: Path) -> list[tuple[Head, str]]:
     from lifecycle.audit import Head
 
-    lines = [(file, number, line) for number, line in enumerate(file.read_text().splitlines(), start=1) if line.strip()]
+    text = file.read_text(encoding="utf-8", errors="replace")
+    lines = [(file, number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     found = [_json(*line) for line in lines]
     try:
         return [(Head.model_validate(one["head"]), str(one["key"])) for one in found]
@@ -148,10 +150,13 @@ def _read_head(file: Path, lines: Iterator[str]) -> Head:
     from lifecycle.audit import Head
     from lifecycle.audit.export import KIND
 
-    first = _json(file, 1, next(lines, ""))
-    if first.get("kind") != KIND:
-        raise UsageError(f"{file} is no exported audit log; `drls audit export` writes one")
-    return Head.model_validate(first["head"])
+    try:
+        first = json.loads(next(lines, ""))
+        if first["kind"] == KIND:
+            return Head.model_validate(first["head"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise UsageError(f"{file} is no export of the audit log; `drls audit export` writes one")
 
 
 def _read_entries(file: Path, lines: Iterator[str]) -> Iterator[Entry]:

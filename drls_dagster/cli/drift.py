@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from drls_dagster.cli.lifecycle import lifecycle
-from drls_dagster.cli.options import key_option, print_model, print_models, reason_option, short_time
+from drls_dagster.cli.options import key_option, number_type, print_model, print_models, reason_option, short_time
 from drls_dagster.cli.output import json_option, print_table
 
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client.results import DriftInfo
 
-drift_argument = click.argument("drift_id", metavar="DRIFT", type=click.IntRange(min=1))
+drift_argument = click.argument("drift_id", metavar="DRIFT", type=number_type)
 
 
 @click.group()

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Lifecycle
 
 
+# What every database holds in a version's column, and far more than any store has requests.
+_MOST = 2**31 - 1
+
+
 class Ref(NamedTuple):
     """A pipeline, or one of its versions."""
 
@@ -36,9 +40,24 @@ class _RefType(click.ParamType):
             return value
         name, at, number = str(value).partition("@")
         digits = number.removeprefix("v")
-        if not name or (at and not (digits.isascii() and digits.isdigit())):
+        if not name or (at and not (digits.isascii() and digits.isdigit() and len(digits) <= len(str(_MOST)))):
             self.fail(f"{value!r} is no version; write NAME or NAME@VERSION, for example flights@3", param, ctx)
-        return Ref(name, int(digits) if at else None)
+        return Ref(name, number_type.convert(digits, param, ctx) if at else None)
+
+
+class _NumberType(click.ParamType):
+    """The number that names a request, version, token or the like."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not 1 <= number <= _MOST:
+            self.fail(f"there is no number {value}; numbers go from 1 to {_MOST}", param, ctx)
+        return number
 
 
 class _EnvironmentType(click.Choice[str]):
@@ -64,6 +83,7 @@ class _MomentType(click.ParamType):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+number_type = _NumberType()
 ref_type = _RefType()
 environment_type = _EnvironmentType()
 moment_type = _MomentType()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drls_dagster.cli.lifecycle import lifecycle
-from drls_dagster.cli.options import key_option, print_model
+from drls_dagster.cli.options import key_option, number_type, print_model
 from drls_dagster.cli.output import json_option, print_json
 from drls_dagster.cli.pipeline_show import print_skipped, read_spec
 from drls_dagster.errors import DrlsError, UsageError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", metavar="FILE|DIR", type=click.Path(exists=True, path_type=Path))
 @click.option("-m", "--message", default="", help="What is new in this version.")
-@click.option("--on", type=int, metavar="VERSION", help="The version that it was made from; default: the newest.")
+@click.option("--on", type=number_type, metavar="VERSION", help="The version it was made from; default: the newest.")
 @click.option("--if-newest", metavar="DIGEST", help="Only while this is the newest version's digest.")
 @key_option
 @json_option

@@ -7,7 +7,7 @@ from datetime import timedelta
 import click
 
 from drls_dagster.cli.lifecycle import lifecycle
-from drls_dagster.cli.options import print_model, print_models, short_time
+from drls_dagster.cli.options import number_type, print_model, print_models, short_time
 from drls_dagster.cli.output import json_option, print_table
 from lifecycle.domain.credentials import TokenScope
 
@@ -72,7 +72,7 @@ def issue(name: str, scopes: tuple[str, ...], days: int, owner: str | None, as_j
 
 
 @token.command()
-@click.argument("token_id", metavar="TOKEN", type=int)
+@click.argument("token_id", metavar="TOKEN", type=number_type)
 @json_option
 def revoke(token_id: int, as_json: bool) -> None:
     """End a token: yours, or (Admin) anybody's."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drls_dagster.cli.lifecycle import lifecycle
-from drls_dagster.cli.options import ask_secret, key_option, print_model, print_models
+from drls_dagster.cli.options import ask_secret, key_option, number_type, print_model, print_models
 from drls_dagster.cli.output import json_option, print_json, print_table
 from drls_dagster.errors import UsageError
 from lifecycle.domain.environment import Role
@@ -91,7 +91,7 @@ def grant(name: str, role: str, on: str | None, key: str | None, as_json: bool) 
 
 
 @user.command("revoke")
-@click.argument("grant_id", metavar="GRANT", type=int)
+@click.argument("grant_id", metavar="GRANT", type=number_type)
 @json_option
 def revoke_grant(grant_id: int, as_json: bool) -> None:
     """Take a grant away, a person's or a team's; `user list` and `team list` have the numbers."""

@@ -54,6 +54,16 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
         (["table", "list", "--nope"], "--nope"),
         (["table", "preview", "a.b", "--limit", "0"], "--limit"),
         (["table", "preview", "a.b", "--snapshot", "1", "--ref", "x"], "not both"),
+        (["approvals", "approve", "9" * 24], "there is no number 9999"),
+        (["approvals", "approve", "9" * 5000], "is not a number"),
+        (["approvals", "approve", "abc"], "'abc' is not a number"),
+        (["approvals", "list", "--before", "9" * 24], "there is no number"),
+        (["audit", "log", "--before", "0"], "there is no number 0"),
+        (["drift", "adopt", "9" * 24], "there is no number"),
+        (["token", "revoke", "9" * 24], "there is no number"),
+        (["user", "revoke", "-1"], "-1"),
+        (["pipeline", "show", "flights@" + "9" * 24], "is no version"),
+        (["pipeline", "show", "flights@0"], "there is no number 0"),
     ],
 )
 def test_wrong_use_is_two_and_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,6 +105,14 @@ def test_settings_that_cannot_be_are_wrong_use(drls_home: Path) -> None:
     assert "drls.toml" in result.stderr
     assert "catalog.type" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_home_that_cannot_be_made_is_said_with_the_reason() -> None:
+    result = drls("whoami", DRLS_HOME="/proc/nope")
+    assert result.returncode == 2
+    assert result.stderr == (
+        "Error: DRLS_HOME: /proc/nope cannot be made: No such file or directory; name a folder of yours\n"
+    )
 
 
 def test_a_defect_is_named_as_one_without_a_traceback(

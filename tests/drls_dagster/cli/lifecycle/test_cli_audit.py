@@ -67,7 +67,12 @@ def test_a_rewritten_store_is_found_by_its_anchor(local: Shell, tmp_path: Path) 
 def test_wrong_files_and_keys_are_wrong_use(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "some.json"
     file.write_text('{"a": 1}\n')
-    assert "is no exported audit log" in shell("audit", "verify", str(file), by=None, fails=2).err
+    assert "is no export of the audit log" in shell("audit", "verify", str(file), by=None, fails=2).err
+    (binary := tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x9c" * 64)
+    for other in (binary, tmp_path / "nothing"):
+        other.touch()
+        assert "is no export of the audit log" in shell("audit", "verify", str(other), by=None, fails=2).err
+    assert "is no JSON" in shell("audit", "verify", "--anchor", str(binary), fails=2).err
     assert "holds no anchors" in shell("audit", "verify", "--anchor", str(file), fails=2).err
     assert "64 hexadecimal digits" in shell("audit", "verify", "--key", "x", fails=2).err
 
