@@ -1,8 +1,9 @@
-"""Which addresses credentials may be sent to."""
+"""Which addresses credentials and messages may be sent to."""
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+import socket
+from ipaddress import IPv4Address, ip_address
 from urllib.parse import urlsplit
 
 
@@ -24,3 +25,26 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def refuse_webhook(url: str) -> str | None:
+    """Why no message is sent to `url`, or None: https, http to this very machine, but nothing that is link-local."""
+    if not is_protected(url):
+        return "write https://… for a webhook; http:// is only for this machine, as the message travels unencrypted"
+    if _is_link_local(url):
+        return "write https://… and a machine's name for a webhook; link-local addresses are refused"
+    return None
+
+
+def _is_link_local(url: str) -> bool:
+    """Clouds answer at such an address with a machine's own credentials."""
+    host = (urlsplit(url).hostname or "").partition("%")[0].rstrip(".")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        try:
+            # One number, or octal and hexadecimal parts: what resolvers take for an address, too.
+            address = IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_link_local

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 import httpx
 from pydantic import SecretStr
 
+from lifecycle.addresses import refuse_webhook
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.ports import Message, Notifier
@@ -48,6 +49,9 @@ class Sender(Notifier):
             self._post(message)
 
     def _post(self, message: Message) -> None:
+        # It may have been kept before such an address was refused.
+        if (why := refuse_webhook(message.receiver)) is not None:
+            raise ValueError(why)
         # `text` is what Slack and its likes show; the rest is for programs.
         body = json.dumps({"text": text_of(message), **message.body}).encode()
         headers = {
@@ -56,7 +60,10 @@ class Sender(Notifier):
             "X-DRLS-Delivery": message.key,
             "X-DRLS-Signature": signature_of(self._secret, body),
         }
-        answer = httpx.post(message.receiver, content=body, headers=headers, timeout=TIMEOUT_SECONDS)
+        # A redirect could lead where no receiver may be: it is a failed try, and the address is to be changed.
+        answer = httpx.post(
+            message.receiver, content=body, headers=headers, timeout=TIMEOUT_SECONDS, follow_redirects=False
+        )
         answer.raise_for_status()
 
     def _send_mail(self, message: Message) -> None:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lifecycle.addresses import refuse_webhook
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Target
-from lifecycle.errors import Conflict
+from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.repositories.keeping import Setting
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require
@@ -20,7 +21,7 @@ MOST = 50
 
 
 class Receiver(BaseModel):
-    """Where notifications go: https://…, or mailto:…; `events` empty means all."""
+    """Where notifications go: https://… (http://… to this machine only), or mailto:…; `events` empty means all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,7 +38,15 @@ def receivers_of(view: View) -> tuple[tuple[Receiver, ...], int]:
 
 
 def set_receivers(ctx: Context, actor: Actor, receivers: Sequence[Receiver], *, expected: int) -> Setting:
-    """Replaces the receivers. Raises Conflict when the setting's revision is not `expected` any more."""
+    """Replaces the receivers.
+
+    Raises Conflict when the setting's revision is not `expected` any more, Invalid for a webhook that no message may
+    be sent to.
+    """
+    for one in receivers:
+        why = None if one.address.startswith("mailto:") else refuse_webhook(one.address)
+        if why is not None:
+            raise Invalid(f"address: {why}")
     with ctx.store.write(actor, "set_receivers") as unit:
         require(unit, actor, Role.ADMIN, Target(), "changing the settings")
         body = {"receivers": [one.model_dump(mode="json") for one in receivers]}

@@ -11,9 +11,13 @@ from typing import Any, ClassVar
 
 import pytest
 
+from lifecycle.addresses import refuse_webhook
 from lifecycle.app.notifier import Mail, Sender, signature_of
 from lifecycle.domain.promotion import State
+from lifecycle.errors import Invalid
+from lifecycle.ports import Message
 from lifecycle.usecases.deliver import MAX_ATTEMPTS, deliver
+from lifecycle.usecases.set_receivers import Receiver, set_receivers
 from lifecycle.usecases.telling import RECEIVERS
 from lifecycle.usecases.tick import remind
 from tests.lifecycle.life import QA, SETUP, UAT, Life
@@ -39,6 +43,8 @@ class Hook:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 hook.got.append((dict(self.headers), body))
                 self.send_response(hook.status)
+                if hook.status == 307:
+                    self.send_header("Location", f"{hook.url}/elsewhere")
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:
@@ -168,3 +174,40 @@ def test_a_mail_goes_out(life: Life) -> None:
         thread.join(10)
     assert "To: lea@example.org" in Mailbox.letters[-1]
     assert "promotion requested" in Mailbox.letters[-1]
+
+
+def test_a_redirect_is_not_followed(life: Life, hook: Hook) -> None:
+    tell_to(life, hook.url, events=("promotion.requested",))
+    ask(life)
+    hook.status = 307
+    deliver(life.ctx, SETUP, Sender(SECRET))
+    assert len(hook.got) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://hooks.example.org/x",
+        "http://localhost:9/x",
+        "http://127.0.0.2/x",
+        "http://[::1]:80/x",
+        "https://10.0.0.1/",
+    ],
+)
+def test_webhooks_are_https_or_on_this_machine(address: str) -> None:
+    assert refuse_webhook(address) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://hooks.example.org/x", "http://169.254.169.254/latest", "http://10.0.0.1/", "http://localhost.evil.org/",
+        "https://169.254.169.254/latest", "https://[fe80::1]/", "https://[::ffff:169.254.169.254]/",
+        "https://2852039166/", "https://0xa9fea9fe/", "https://169.254.169.254./", "http://127.0.0.1@example.org/",
+    ],
+)  # fmt: skip
+def test_other_webhooks_are_refused_when_they_are_set_and_at_delivery(life: Life, address: str) -> None:
+    with pytest.raises(Invalid, match="address: write https://"):
+        set_receivers(life.ctx, SETUP, [Receiver(address=address)], expected=0)
+    with pytest.raises(ValueError, match="write https://"):
+        Sender(SECRET).deliver(Message(key="drls-1", event="test.message", receiver=address, body={}))

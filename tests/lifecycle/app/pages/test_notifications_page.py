@@ -91,6 +91,9 @@ def test_who_was_slower_hears_so_and_changes_nothing(visit: Open, life: Life) ->
         ({"address": "nothing"}, "address: write"),
         ({"address": "https://x:99999999/"}, "no address"),
         ({"address": "https://a b/"}, "address: write"),
+        ({"address": "http://hooks.example.org/x"}, "only for this machine"),
+        ({"address": "http://169.254.169.254/latest"}, "only for this machine"),
+        ({"address": "https://169.254.169.254/latest"}, "link-local addresses are refused"),
         ({"address": "a@example.org", "events": SCRIPT}, "there is no event"),
     ],
 )
