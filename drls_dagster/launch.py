@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from drls_dagster.errors import UsageError
 from drls_dagster.settings import Settings, make_private
 from lifecycle.domain.environment import Environment
+from lifecycle.errors import NotFound
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -64,7 +65,8 @@ class Partitions:
 def find_pipeline(name: str, settings: Settings, environment: str = "development") -> Loaded:
     """The pipeline of that name as it is deployed in `environment`.
 
-    In development also that of a file, or an unsaved one of the configured folder. Raises UsageError.
+    In development also that of a file, or an unsaved one of the configured folder. Raises UsageError; NotFound for a
+    name that no pipeline has there.
     """
     from drls_dagster.assets.files import SUFFIXES, load_file
     from drls_dagster.gate.location import load_deployed
@@ -83,7 +85,7 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
             known = ", ".join(sorted(one.name for one in all_loaded)) or "none"
             where = f"in {label}" if environment != "development" else f"in {settings.pipeline_folder}"
             remedy = "" if environment == "development" else f"; promote one: drls promote {name} --to {environment}"
-            raise UsageError(f"there is no pipeline {name!r} {where}; there are: {known}{remedy}")
+            raise NotFound(f"there is no pipeline {name!r} {where}; there are: {known}{remedy}")
         loaded = found[0]
     if loaded.spec is None:
         raise UsageError(loaded.problem or f"{name} cannot be read")

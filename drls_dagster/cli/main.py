@@ -89,7 +89,8 @@ def run(arguments: Sequence[str], given: object = None) -> int:
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else None
         hint = f" (`{command} --help` says more)" if command else ""
-        return _report(error.format_message() + hint, error.exit_code, as_json)
+        # click lists the choices of a missing option on lines of their own.
+        return _report(" ".join(error.format_message().split()) + hint, error.exit_code, as_json)
     except DrlsError as error:
         _reveal()
         return _report(error.message, error.exit_code, as_json)

@@ -107,7 +107,7 @@ def preview(
     from drls_dagster.lakehouse import tables
 
     if snapshot is not None and ref is not None:
-        raise UsageError("Give --snapshot or --ref, not both.")
+        raise UsageError("give --snapshot or --ref, not both")
     with _catalog() as catalog:
         found = tables.find_table(catalog, name, environment)
         snapshot_id, data = tables.preview(found, limit=limit, snapshot_id=snapshot, ref=ref)

@@ -52,7 +52,7 @@ def catalog_errors(config: CatalogConfig) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 each client has errors of its own
         reason = config.without_secrets(" ".join(str(error).split()) or type(error).__name__)
         where = config.without_secrets(config.uri or config.protocol)
-        told = DrlsError(f"The catalog {config.name!r} at {where} failed: {reason}")
+        told = DrlsError(f"the catalog {config.name!r} at {where} failed: {reason}")
         # A cause is printed with the error, and so are its own causes.
         texts = "".join(format_exception(error))
         raise told from (error if config.without_secrets(texts) == texts else None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from drls_dagster.errors import DrlsError
+from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse.separate import locate
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ def list_tables(catalog: Catalog) -> list[TableSummary]:
 def find_table(catalog: Catalog, name: str, environment: str | None = None) -> FoundTable:
     """The table called `name`: its exact identifier, or a pipeline's name for it in `environment`.
 
-    Raises UnknownTableError.
+    Raises UnknownTableError, or UsageError where there is no name.
     """
+    if not name.strip():
+        raise UsageError("a table's name is needed: namespace.table; `drls table list` shows those there are")
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
     location = locate(catalog, environment, name) if environment else None
@@ -104,11 +106,11 @@ def preview(
     if snapshot_id is None and ref in refs:
         snapshot_id = refs[ref].snapshot_id
     elif snapshot_id is None and ref != "main":
-        raise DrlsError(f"{found.name} has no ref {ref!r}. It has: {', '.join(sorted(refs)) or 'none'}.")
+        raise DrlsError(f"{found.name} has no ref {ref!r}; it has: {', '.join(sorted(refs)) or 'none'}")
     if snapshot_id is None:
         return None, found.table.schema().as_arrow().empty_table()
     if found.table.snapshot_by_id(snapshot_id) is None:
-        raise DrlsError(f"{found.name} has no snapshot {snapshot_id}; `drls table show` lists the last ones.")
+        raise DrlsError(f"{found.name} has no snapshot {snapshot_id}; `drls table show` lists the last ones")
     return snapshot_id, found.table.scan(snapshot_id=snapshot_id, limit=limit).to_arrow()
 
 
@@ -148,5 +150,5 @@ def _unknown(catalog: Catalog, name: str) -> UnknownTableError:
     near = [other for other in names if other.rpartition(".")[2] == last]
     near += [other for other in difflib.get_close_matches(name, names) if other not in near]
     if near:
-        return UnknownTableError(f"There is no table {name}. Did you mean: {', '.join(near[:3])}?")
-    return UnknownTableError(f"There is no table {name}. `drls table list` shows those there are.")
+        return UnknownTableError(f"there is no table {name}; did you mean: {', '.join(near[:3])}?")
+    return UnknownTableError(f"there is no table {name}; `drls table list` shows those there are")

@@ -71,7 +71,7 @@ def test_a_catalog_that_does_not_answer_is_one_line_without_credentials(tmp_path
             plane.table(T, QA)
     assert isinstance(told.value, LifecycleError)
     assert told.value.status == 503
-    assert told.value.message.startswith("The catalog 'lake' at http://127.0.0.1:9/ failed: ")
+    assert told.value.message.startswith("the catalog 'lake' at http://127.0.0.1:9/ failed: ")
     assert "\n" not in told.value.message
     assert "very-secret" not in told.value.message
 

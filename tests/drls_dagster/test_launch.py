@@ -14,6 +14,7 @@ from drls_dagster.launch import (
     select_nodes,
 )
 from drls_dagster.settings import load_settings
+from lifecycle.errors import NotFound
 from lifecycle.spec import PipelineSpec, parse_pipeline
 
 DAILY = """
@@ -126,7 +127,7 @@ def test_a_pipeline_is_found_by_file_and_by_name(tmp_path: Path, drls_home: Path
     settings = load_settings()
     for name in ("daily", str(file)):
         assert find_pipeline(name, settings).name == "daily"
-    with pytest.raises(UsageError, match=r"no pipeline 'dayly' in .*; there are: daily"):
+    with pytest.raises(NotFound, match=r"no pipeline 'dayly' in .*; there are: daily"):
         find_pipeline("dayly", settings)
     with pytest.raises(UsageError, match="no file"):
         find_pipeline(str(tmp_path / "missing.yaml"), settings)

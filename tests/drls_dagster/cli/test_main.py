@@ -54,6 +54,8 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
         (["table", "list", "--nope"], "--nope"),
         (["table", "preview", "a.b", "--limit", "0"], "--limit"),
         (["table", "preview", "a.b", "--snapshot", "1", "--ref", "x"], "not both"),
+        (["table", "show", ""], "a table's name is needed"),
+        (["promote", "flights"], "Missing option '--to'. Choose from: development, qa, uat, production"),
         (["approvals", "approve", "9" * 24], "there is no number 9999"),
         (["approvals", "approve", "9" * 5000], "is not a number"),
         (["approvals", "approve", "abc"], "'abc' is not a number"),
@@ -81,7 +83,7 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_failure_is_one_and_one_line_without_a_traceback() -> None:
     result = drls("table", "show", "a.b")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == "Error: There is no table a.b. `drls table list` shows those there are.\n"
+    assert result.stderr == "Error: there is no table a.b; `drls table list` shows those there are\n"
 
 
 def test_drls_debug_shows_the_traceback() -> None:

@@ -82,7 +82,7 @@ def test_a_preview_takes_a_limit_a_ref_or_a_snapshot(catalog: Catalog) -> None:
     assert sorted(at_qa[1]["x"].to_pylist()) == [1, 2]
     assert at_qa[0] is not None
     assert preview(found, limit=10, snapshot_id=at_qa[0]) == at_qa
-    with pytest.raises(DrlsError, match=r"no ref 'uat'. It has: main, qa"):
+    with pytest.raises(DrlsError, match=r"no ref 'uat'; it has: main, qa"):
         preview(found, limit=1, ref="uat")
     with pytest.raises(DrlsError, match="no snapshot 5"):
         preview(found, limit=1, snapshot_id=5)
@@ -93,7 +93,7 @@ def test_a_preview_takes_a_limit_a_ref_or_a_snapshot(catalog: Catalog) -> None:
     [("daily", "flights.daily"), ("flights.dayly", "flights.daily"), ("other.empty", "eu.flights.empty")],
 )
 def test_an_unknown_table_is_answered_with_near_names(catalog: Catalog, name: str, near: str) -> None:
-    with pytest.raises(UnknownTableError, match=f"There is no table {name}. Did you mean: .*{near}"):
+    with pytest.raises(UnknownTableError, match=f"there is no table {name}; did you mean: .*{near}"):
         find_table(catalog, name)
 
 

@@ -149,3 +149,12 @@ def test_l16_a_deleted_name_stays_reserved(shell: Shell) -> None:
     shell("pipeline", "delete", "flights", "--yes", "--key", "k", by="lea")
     assert shell("pipeline", "list", "--json").json == []
     assert "stays reserved" in shell("pipeline", "save", shell.file(rows=2), by="ada", fails=1).err
+
+
+def test_a_pipeline_that_is_not_there_ends_every_command_with_1(shell: Shell) -> None:
+    for command in (["pipeline", "show", "nope"], ["promote", "nope", "--to", "qa"]):
+        assert "there is no pipeline 'nope'" in shell(*command, by="ada", fails=1).err
+
+
+def test_running_a_pipeline_that_is_not_there_ends_with_1(local: Shell) -> None:
+    assert "there is no pipeline 'nope'" in local("run", "nope", by="ada", fails=1).err
