@@ -232,4 +232,7 @@ def _load(home: Path) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{file} or DRLS_{where.upper().replace('.', '__')}: {where}: {first['msg']}") from None
+        told = f"{where}: {first['msg']}"
+        if first["type"] in {"int_parsing", "int_type", "float_parsing", "float_type"}:
+            told = f"{where} must be a number, not {error.errors(include_url=False)[0]['input']!r}"
+        raise UsageError(f"{file} or DRLS_{where.upper().replace('.', '__')}: {told}") from None

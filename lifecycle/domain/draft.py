@@ -131,10 +131,12 @@ def _named(receipts: Sequence[Receipt], approved: Plan | None) -> Sequence[Recei
 def _evidence(
     store: StoreFacts, data: DataFacts, receipts: Sequence[Receipt], policy: Policy, now: datetime
 ) -> Evidence:
-    if not store.target.needs_evidence:
+    where = store.target.before
+    if where is None or not store.target.needs_evidence:
         return Evidence(session=None)
     return assess(
         store.asked,
+        where=where,
         session=store.session,
         receipts=receipts,
         chains=data.chains,
@@ -241,7 +243,8 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
 
 
 def _evidence_checks(store: StoreFacts, evidence: Evidence) -> Iterable[Check]:
-    if not store.target.needs_evidence:
+    where = store.target.before
+    if where is None or not store.target.needs_evidence:
         return ()
     count = len(evidence.receipts)
     covered = f"{count} receipt{'' if count == 1 else 's'} of session {evidence.session}"

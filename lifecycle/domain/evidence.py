@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from lifecycle.domain.duration import write_duration
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.run import InputRead, Receipt, Session
@@ -35,6 +36,7 @@ class Evidence(Frozen):
 def assess(
     asked: Asked,
     *,
+    where: Environment,
     session: Session | None,
     receipts: Sequence[Receipt],
     chains: Mapping[str, Sequence[int]],
@@ -42,7 +44,7 @@ def assess(
     policy: Policy,
     now: datetime,
 ) -> Evidence:
-    """Whether a session proves a version.
+    """Whether a session in `where` proves a version.
 
     `receipts` are the session's, oldest first. `chains` is, per table, the snapshots from the
     candidate (first) back to, without, the session's base. `parameters` are by root run.
@@ -50,7 +52,7 @@ def assess(
     if session is None or not session.opened_at:
         return Evidence(
             session=session and session.id,
-            problems=("nothing ran there yet: run the pipeline in this environment",),
+            problems=(f"nothing ran in {where.label} yet: run the pipeline in {where.label}",),
         )
     problems: list[str] = []
     used: dict[int, Receipt] = {}

@@ -33,6 +33,17 @@ class State(StrEnum):
     FAILED = "failed"
 
     @property
+    def standing(self) -> str:
+        """Where a request that is not over stands, as the end of "request 7 …"."""
+        match self:
+            case State.REQUESTED:
+                return "waits for approval"
+            case State.FAILED:
+                return "failed on its way"
+            case _:
+                return f"is {self.value}"
+
+    @property
     def is_open(self) -> bool:
         """Whether people can still decide, withdraw, or wait for it."""
         return self in (State.REQUESTED, State.APPROVED)

@@ -95,7 +95,7 @@ def _refuse_second(unit: Unit, version: Version, target: Environment) -> None:
     for other in (one for one in unit.promotions.unfinished(version.pipeline_id) if one.target is target):
         if other.version_id == version.id:
             raise Conflict(
-                f"request {other.id} asks for the same and is {other.state.value}; withdraw, refresh or resume it"
+                f"request {other.id} asks for the same and {other.state.standing}; withdraw, refresh or resume it"
             )
 
 

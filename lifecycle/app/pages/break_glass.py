@@ -50,7 +50,9 @@ def break_glass_page(
     url = links.break_glass(name, number)
     act = Act(
         title=f"Break the glass: {name} v{number}",
-        lead="Deploys the version at once and without approval. For emergencies that no approver can be awaited for.",
+        lead=(
+            "Deploys the version at once and without approval. For an emergency in which no approver can be waited for."
+        ),
         warning="The release is marked unreviewed, everywhere and for good, and all who are notified learn of it.",
         crumbs=pipeline_crumbs(name, number),
         groups=(

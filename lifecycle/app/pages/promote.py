@@ -52,7 +52,7 @@ def promote_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Numbe
             *drafted.checks,
         ]
         if same is not None:
-            checks.append(Check(False, f"request {same.id} asks for the same and is {same.state.value}"))
+            checks.append(Check(False, f"request {same.id} asks for the same and {same.state.standing}"))
         shown = plan_view(view, pipeline.id, drafted.plan, kit_of(request).dagster)
     return render(
         request,

@@ -109,6 +109,12 @@ def test_settings_that_cannot_be_are_wrong_use(drls_home: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
+def test_a_setting_that_is_no_number_is_said_in_words() -> None:
+    result = drls("status", DRLS_WEB__PORT="abc")
+    assert result.returncode == 2
+    assert result.stderr.endswith("DRLS_WEB__PORT: web.port must be a number, not 'abc'\n")
+
+
 def test_a_home_that_cannot_be_made_is_said_with_the_reason() -> None:
     result = drls("whoami", DRLS_HOME="/proc/nope")
     assert result.returncode == 2

@@ -67,7 +67,7 @@ def test_l1_superseding_closes_the_open_requests_of_the_version(life: Life) -> N
 def test_l5_without_a_run_there_is_no_evidence(life: Life) -> None:
     version = life.save()
     life.to_qa(version)
-    with pytest.raises(Refused, match="nothing ran there yet"):
+    with pytest.raises(Refused, match="nothing ran in QA yet"):
         life.ask(version, UAT)
 
 

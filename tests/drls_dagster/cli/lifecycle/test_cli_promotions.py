@@ -33,7 +33,7 @@ def test_a_plan_changes_nothing_and_says_what_is_in_the_way(shell: Shell) -> Non
     assert shell("approvals", "list", "--all", "--json").json == []
     shell("promote", "flights", "--to", "qa", by="ada")
     plan = shell("promote", "flights", "--to", "uat", "--plan", "--json", by="ada").json
-    assert plan["problems"] == ["nothing ran there yet: run the pipeline in this environment"]
+    assert plan["problems"] == ["nothing ran in QA yet: run the pipeline in QA"]
     shell("promote", "flights", "--to", "uat", by="ada", fails=1)
 
 

@@ -72,7 +72,7 @@ def test_asking_asks_for_exactly_what_was_seen(visit: Open, life: Life) -> None:
     asked = life.promotion(2)
     assert (asked.state, asked.reason, asked.plan_digest) == (State.REQUESTED, "new delays", hidden(page, "if_plan"))
     again = ada.page(TO_UAT)
-    assert "request 2 asks for the same and is requested" in again
+    assert "request 2 asks for the same and waits for approval" in again
     assert 'name="if_plan"' not in again
 
 
@@ -130,7 +130,7 @@ def test_what_stands_in_the_way_is_what_asking_refuses(visit: Open, life: Life) 
     life.save()
     ada = visit("ada")
     page = unescape(ada.page(TO_UAT))
-    for problem in ("version 1 is not active in QA: promote it there first", "nothing ran there yet"):
+    for problem in ("version 1 is not active in QA: promote it there first", "nothing ran in QA yet"):
         assert problem in page
         assert problem in unescape(ada.said(TO_UAT, if_plan="sha256:x"))
     assert "Not possible now" in page
