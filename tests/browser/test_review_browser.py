@@ -119,3 +119,16 @@ def test_two_people_ask_and_decide_and_go_on_to_the_next(server: Server, browse:
     # Ada's page follows by itself.
     expect(ada.locator("#status")).to_contain_text("done")
     expect(ada.locator("#activity")).to_contain_text("finished the promotion")
+
+
+def test_two_comments_in_a_row_without_loading_the_page_by_hand(server: Server, browse: Callable[..., Page]) -> None:
+    request = asked(server.life)
+    lea = browse("lea")
+    lea.goto(f"/approvals/{request.id}#comment")
+    for words in ("the first remark", "the second remark"):
+        lea.get_by_label("Comment").fill(words)
+        lea.get_by_role("button", name="Comment").click()
+        expect(lea.locator("#activity")).to_contain_text(words)
+        expect(lea.get_by_label("Comment")).to_have_value("")
+        expect(lea.get_by_role("button", name="Comment")).to_be_enabled()
+    expect(lea.locator("#activity").get_by_text("the first remark")).to_have_count(1)

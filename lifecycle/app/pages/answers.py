@@ -26,12 +26,19 @@ def done(request: Request, url: str, notice: str = "", kind: Kind = "good") -> R
     `kind` is good only where what was asked for is so now; warn where it was taken and has not happened yet.
     """
     if "hx-request" in request.headers:
-        answer = Response(status_code=204, headers={"HX-Redirect": url})
+        answer = Response(status_code=204, headers={"HX-Redirect": _loaded(request, url)})
     else:
         answer = RedirectResponse(url, 303)
     if notice:
         leave_notice(cast("Context", request.app.state.context), answer, notice, kind)
     return answer
+
+
+def _loaded(request: Request, url: str) -> str:
+    """`url` so that the browser asks for it: to a fragment of the page that is open it would only scroll."""
+    there, _, fragment = url.partition("#")
+    here = request.headers.get("hx-current-url", "").partition("#")[0]
+    return there if fragment and here.endswith(there) else url
 
 
 def leave_notice(context: Context, answer: Response, text: str, kind: Kind = "good") -> None:

@@ -171,7 +171,7 @@ def comment(
     """Adds a remark."""
     # Browsers send each line's end as two characters.
     comment_promotion(ctx, who.actor, promotion_id, body.replace("\r\n", "\n"), key=key)
-    return done(request, f"{links.approval(promotion_id)}#comment")
+    return done(request, f"{links.approval(promotion_id)}#comment", "Your comment is there.")
 
 
 def _look(ctx: Context, request: Request, who: Visitor, promotion_id: int, wait: float) -> tuple[Promotion, Present]:

@@ -342,6 +342,17 @@ def test_comments_are_markdown_and_kept_as_written(visit: Open, life: Life) -> N
     assert answer.status_code == 303, "a browser's line ends count once"
 
 
+@pytest.mark.parametrize(("at", "to"), [("", ""), ("#comment", ""), ("?all=1", "#comment"), (None, "#comment")])
+def test_a_comment_by_script_loads_the_page_that_is_open(visit: Open, life: Life, at: str | None, to: str) -> None:
+    request = asked(life)
+    vic = visit("vic")
+    here = {} if at is None else {"HX-Current-URL": f"http://testserver{url(request)}{at}"}
+    data = {FIELD: masked(vic.session), "key": "k", "body": "seen"}
+    answer = vic.client.post(url(request) + "/comments", data=data, headers={"HX-Request": "true", **here})
+    assert answer.headers["HX-Redirect"] == url(request) + to
+    assert "Your comment is there." in vic.page(url(request))
+
+
 def test_a_long_conversation_shows_its_newest_part_first(visit: Open, life: Life) -> None:
     request = asked(life)
     for number in range(60):
