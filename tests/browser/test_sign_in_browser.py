@@ -28,3 +28,13 @@ def test_the_sign_in_page_and_the_frame(
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("account or password is wrong")
+
+
+def test_an_address_whose_end_is_no_link_leaves_the_form_as_it_is(server: Server, chromium: Browser) -> None:
+    page = chromium.new_context(base_url=server.url).new_page()
+    broken: list[str] = []
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    page.goto("/sign-in#%", wait_until="networkidle")
+    expect(page.get_by_role("heading", name="Sign in to DRLS")).to_be_visible()
+    assert not broken
+    page.context.close()

@@ -54,6 +54,12 @@ def enter_by_link(ctx: Ctx, request: Request, secret: Annotated[str, Form(max_le
     return _entered(request, session, "/")
 
 
+@router.get("/sign-in/link")
+def no_link() -> Response:
+    """The address that a link is sent to, opened or loaded again: the secret is not in it."""
+    return RedirectResponse("/sign-in", 303)
+
+
 @router.post("/sign-out")
 def leave(ctx: Ctx, request: Request, who: Who) -> Response:
     """Ends the session, here and in the store."""

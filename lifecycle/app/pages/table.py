@@ -26,6 +26,7 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     ("GET", "/static/{digest}/{name}"): OPEN,
     ("GET", "/sign-in"): OPEN,
     ("POST", "/sign-in"): OPEN,
+    ("GET", "/sign-in/link"): OPEN,
     ("POST", "/sign-in/link"): OPEN,
     ("POST", "/sign-out"): READ,
     ("GET", "/"): READ,

@@ -54,8 +54,11 @@ document.addEventListener("htmx:sendError", (event) => {
 
 // A one-time link keeps its secret behind the #, where no server, log or proxy sees it.
 const link = document.getElementById("link-form");
-if (link && location.hash.length > 1) {
-  link.elements.secret.value = decodeURIComponent(location.hash.slice(1));
+if (link && location.hash.length > 1) { useLink(location.hash.slice(1)); }
+function useLink(text) {
+  let secret;
+  try { secret = decodeURIComponent(text); } catch { return; }  // Not encoded as an address is: no link.
+  link.elements.secret.value = secret;
   history.replaceState(null, "", location.pathname);
   link.requestSubmit();
 }

@@ -141,6 +141,9 @@ def test_a_one_time_link_signs_in_once(visit: Open, life: Life) -> None:
     again = visit(None).client.post("/sign-in/link", data={"secret": secret})
     assert again.status_code == 401
     assert "was used" in again.text
+    # Who loads the answer's address again has no link any more, and comes to the form.
+    answer = visit(None).get("/sign-in/link")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
 
 
 @pytest.mark.parametrize(
