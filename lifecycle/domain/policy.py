@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -71,6 +72,12 @@ class PolicyRevision(Frozen):
     body: Policy | None
     set_by: int | None
     at: datetime
+
+
+def says_the_same(one: Policy | None, other: Policy | None) -> bool:
+    """Whether two policies ask the same; as JSON, in which the parameters 1, 1.0 and true differ."""
+    texts = [json.dumps(policy.model_dump(mode="json"), sort_keys=True) if policy else "" for policy in (one, other)]
+    return texts[0] == texts[1]
 
 
 class HoldKind(StrEnum):

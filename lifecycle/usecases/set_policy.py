@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor, Target
-from lifecycle.domain.policy import DEFAULT_POLICIES, Policy, PolicyRevision
+from lifecycle.domain.policy import DEFAULT_POLICIES, Policy, PolicyRevision, says_the_same
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require
@@ -27,6 +27,7 @@ def set_policy(
 
     `if_revision` (0: none yet) raises Conflict when somebody set another one in between. Open requests keep
     the policy they were made under and become stale at execution. Schedules start or stop as it says.
+    What says the same as the scope's newest revision changes nothing: that revision is the answer.
     """
     _refuse_unread(environment, body)
     command = {
@@ -44,6 +45,8 @@ def set_policy(
         before = unit.policies.revision(environment, pipeline_id)
         if if_revision is not None and if_revision != (before.id if before else 0):
             raise Conflict(f"the policy of {name or environment.label} was changed meanwhile; read it again")
+        if before is not None and says_the_same(before.body, body):
+            return before
         revision = unit.policies.add(environment, pipeline_id, body, actor.person)
         unit.audit(
             "policy.set",

@@ -78,7 +78,7 @@ def edit(ctx: Ctx, request: Request, who: Who, environment: Environment, pipelin
         found = _admins_pipeline(view, who, pipeline)
         force = _in_force(view, environment, found)
         revision = view.policies.revision(environment, found.id if found else None)
-        meant = meaning(view, environment, found, force, force)
+        meant = meaning(view, environment, found, force, force, saved=True)
     fields = fields_of(force or Policy())
     return _form(request, environment, found, fields, meant, revision.id if revision else 0)
 
@@ -99,7 +99,7 @@ def preview(
     with ctx.store.read() as view:
         found = _admins_pipeline(view, who, pipeline)
         present = _in_force(view, environment, found)
-        meant = meaning(view, environment, found, fresh, present) if fresh else None
+        meant = meaning(view, environment, found, fresh, present, saved=True) if fresh else None
     if "hx-request" not in request.headers:
         return _form(request, environment, found, fields, meant, revision)
     return render(request, "settings/policy_preview.html", meaning=meant, fields=fields, errors=True)
@@ -125,8 +125,13 @@ def save(
         with ctx.store.read() as view:
             found = _admins_pipeline(view, who, pipeline)
         return _form(request, environment, found, fields, None, revision, status=422)
-    set_policy(ctx, who.actor, environment, pipeline or None, body, if_revision=revision, key=key)
-    return done(request, links.policy(environment.value, pipeline or None), "The policy is in force from now on.")
+    after = set_policy(ctx, who.actor, environment, pipeline or None, body, if_revision=revision, key=key)
+    told = (
+        "Nothing changed: the policy stays as it was."
+        if after.id == revision
+        else "The policy is in force from now on."
+    )
+    return done(request, links.policy(environment.value, pipeline or None), told)
 
 
 @router.get("/settings/policies/{environment}/delete")

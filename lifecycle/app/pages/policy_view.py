@@ -10,7 +10,7 @@ from lifecycle.app.pages.policy_words import policy_words
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.four_eyes import eligibility
 from lifecycle.domain.people import Actor, Target
-from lifecycle.domain.policy import Policy, PolicyRevision
+from lifecycle.domain.policy import Policy, PolicyRevision, says_the_same
 from lifecycle.domain.promotion import Promotion, State
 from lifecycle.domain.version import Pipeline
 from lifecycle.domain.windows import Window, closed_now
@@ -80,8 +80,15 @@ def meaning(
     pipeline: Pipeline | None,
     policy: Policy | None,
     present: Policy | None,
+    *,
+    saved: bool = False,
 ) -> Meaning:
-    """What `policy` would mean in place of `present`. `policy` None: taken away."""
+    """What `policy` would mean in place of `present`. `policy` None: taken away.
+
+    `saved`: it would be saved for this scope, where what is set already makes no request stale.
+    """
+    own = view.policies.revision(environment, pipeline.id if pipeline else None) if saved else None
+    kept = own is not None and says_the_same(own.body, policy)
     words, before = words_in(environment, policy), words_in(environment, present)
     governed = environment.governed
     target = target_of(view, pipeline) if pipeline else Target()
@@ -112,7 +119,7 @@ def meaning(
         alone=alone,
         closed=closed.why if closed else None,
         occurrences=ahead(windows, view.now),
-        stale=would_be_stale(view, environment, pipeline) if governed else (),
+        stale=would_be_stale(view, environment, pipeline) if governed and not kept else (),
         solo=policy is not None and policy.approvals == "solo",
         governed=governed,
     )
@@ -140,7 +147,7 @@ def would_be_stale(
 ) -> tuple[tuple[Promotion, str], ...]:
     """Open requests whose plan names the policy that would be replaced, with their pipelines' names.
 
-    A plan names the revision: one that says the same makes them stale, too.
+    A plan names the revision: a pipeline's own that says the same as the environment's makes them stale, too.
     """
     waiting = view.promotions.list(
         states=[State.REQUESTED, State.APPROVED],

@@ -123,6 +123,23 @@ def test_l7_no_policy_means_no(life: Life) -> None:
         asked(life)
 
 
+def test_l7_a_policy_set_as_it_is_makes_no_revision_and_no_request_stale(life: Life) -> None:
+    first = set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(evidence_parameters={"n": 1}))
+    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy())
+    request = asked(life)
+    with life.store.read() as view:
+        before, head = view.policies.revision(UAT, None), view.log.head()
+    for key in (None, "k", "k"):
+        assert set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(), key=key) == before
+    with life.store.read() as view:
+        assert view.log.head() == head
+    assert life.approve(request).state is State.DONE
+    # As parameters of a run, 1 and true are not the same.
+    again = set_policy(life.ctx, life.as_("adam"), UAT, None, first.body)
+    truth = set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(evidence_parameters={"n": True}))
+    assert again.id < truth.id
+
+
 def test_l7_solo_is_shown_as_unreviewed(life: Life) -> None:
     set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(approvals="solo"))
     request = asked(life, "lea")

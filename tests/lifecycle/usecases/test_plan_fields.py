@@ -99,7 +99,7 @@ def test_l3_no_changes_exactly_when_the_digests_are_equal(order: list[str]) -> N
 
 
 def change_policy(life: Life, _: Promotion) -> None:
-    set_policy(life.ctx, life.as_("adam"), PRODUCTION, None, Policy())
+    set_policy(life.ctx, life.as_("adam"), PRODUCTION, None, Policy(reminder=None))
 
 
 def change_target_connection(life: Life, _: Promotion) -> None:

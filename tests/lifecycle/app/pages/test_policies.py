@@ -92,6 +92,21 @@ def test_a_pipelines_own_policy_is_shown_to_who_sees_the_pipeline(visit: Open, l
     assert "pipeline=secret" in visit("vic").page("/settings/policies")
 
 
+def test_a_policys_pages_lead_back_by_the_names_that_people_use(visit: Open, life: Life) -> None:
+    life.save()
+    set_policy(life.ctx, life.as_("adam"), UAT, "flights", Policy())
+    adam = visit("adam")
+    way = (
+        '<a href="/settings">Settings</a> / <a href="/settings/policies">Policies</a> / <a href="/settings/policies/uat'
+    )
+    for page in ("edit", "delete"):
+        assert f'{way}">UAT</a></nav>' in adam.page(f"/settings/policies/uat/{page}")
+        of_one = adam.page(f"/settings/policies/uat/{page}?pipeline=flights")
+        assert f'{way}?pipeline=flights">flights in UAT</a></nav>' in of_one
+    for path in ("/pipelines", "/approvals"):
+        assert '<option value="uat">UAT</option>' in adam.page(path)
+
+
 def test_the_preview_says_what_changes_who_could_approve_and_when(visit: Open, life: Life) -> None:
     adam = visit("adam")
     _, revision = present(life)
@@ -142,8 +157,16 @@ def test_the_preview_counts_the_requests_that_would_be_stale(visit: Open, life: 
     assert f'href="/approvals/{its_own.id}"' not in page
     own = form(Policy(), apart.id, quorum="1 Admin", pipeline="other")
     assert f'href="/approvals/{its_own.id}"' in adam.post("/settings/policies/uat/preview", **own).text
+    # What is set already touches nothing, neither said nor saved; for one pipeline it would be another revision.
+    kept = form(Policy(), revision)
+    for page in (adam.post("/settings/policies/uat/preview", **kept).text, adam.page("/settings/policies/uat/edit")):
+        assert "none is touched" in page
+    assert "1 would be stale" in adam.page("/settings/policies/uat/edit?pipeline=flights")
+    assert adam.post("/settings/policies/uat", **kept).status_code == 303
+    assert "Nothing changed: the policy stays as it was." in adam.page("/settings/policies/uat")
+    assert present(life) == (Policy(), revision)
     # It is so: once saved, the request is stale when it would execute.
-    adam.post("/settings/policies/uat", **form(Policy(), revision, quorum="1 LeadDataEngineer", expires="8d"))
+    adam.post("/settings/policies/uat", **form(Policy(), revision, quorum="1 LeadDataEngineer", expires="8d", key="8d"))
     assert life.approve(asked).state is State.STALE
     assert life.approve(its_own).state is State.DONE
 
