@@ -115,11 +115,13 @@ def browse(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
         assert not broken, broken
 
 
-def accessible(page: Page) -> None:
-    """Raises AssertionError when axe finds something serious or critical on the page."""
+def accessible(page: Page, *also: str) -> None:
+    """Raises AssertionError when axe finds something serious or critical on the page, or breaks one of the rules `also`."""
     found = Axe().run(page).response["violations"]
     grave = [
-        f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical") or one["id"] in also
     ]
     assert not grave, f"{page.url}: {grave}"
 

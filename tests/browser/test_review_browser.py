@@ -132,3 +132,11 @@ def test_two_comments_in_a_row_without_loading_the_page_by_hand(server: Server, 
         expect(lea.get_by_label("Comment")).to_have_value("")
         expect(lea.get_by_role("button", name="Comment")).to_be_enabled()
     expect(lea.locator("#activity").get_by_text("the first remark")).to_have_count(1)
+
+
+def test_regions_have_names_of_their_own_and_headings_an_order(server: Server, browse: Callable[..., Page]) -> None:
+    asked(server.life)
+    lea = browse("lea")
+    for path in ("/approvals", "/environments/uat", "/environments/production"):
+        lea.goto(path)
+        accessible(lea, "landmark-unique", "heading-order")
