@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from jinja2 import pass_context
@@ -46,13 +46,22 @@ def span(length: timedelta) -> str:
     return f"{seconds} s"
 
 
+def _nearest(length: timedelta) -> str:
+    """As `span`, rounded: a request that lives for 7 days says so also a second later."""
+    seconds = abs(length).total_seconds()
+    for _, size in reversed(_UNITS):
+        if round(seconds) >= size:
+            seconds = round(seconds / size) * size
+    return span(timedelta(seconds=seconds))
+
+
 @pass_context
 def ago(shown: Shown, at: datetime | None) -> Markup | str:
     """How long ago something was, or how long until it is; the exact time (UTC) is in the title."""
     if at is None:
         return "never"
     now: datetime = shown["now"]
-    text = f"{span(now - at)} ago" if at <= now else f"in {span(at - now)}"
+    text = f"{span(now - at)} ago" if at <= now else f"in {_nearest(at - now)}"
     exact = at.strftime("%Y-%m-%d %H:%M:%S UTC")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), exact, text)
 
@@ -60,6 +69,21 @@ def ago(shown: Shown, at: datetime | None) -> Markup | str:
 def exact(at: datetime | None) -> str:
     """A moment in UTC, to the minute."""
     return at.strftime("%Y-%m-%d %H:%M UTC") if at else ""
+
+
+def partition(text: str) -> Markup | str:
+    """A partition's key; a range of times as days where it begins and ends at midnight UTC, the key in the title."""
+    begin, _, end = text.partition("/")
+    try:
+        moments = [datetime.fromisoformat(one) for one in (begin, end)]
+    except ValueError:
+        return text
+    if any(one.tzinfo is None for one in moments):
+        return text
+    utc = [one.astimezone(UTC) for one in moments]
+    form = "%Y-%m-%d" if all(one.time() == time() for one in utc) else "%Y-%m-%d %H:%M:%S"
+    shown = " to ".join(one.strftime(form) for one in utc)
+    return Markup('<span class="nowrap" title="{}">{}</span>').format(text, shown)
 
 
 def short(digest: str | None) -> str:
@@ -88,6 +112,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
     "exact": exact,
     "short": short,
+    "partition": partition,
     "count": count,
     "size": size,
     "span": span,

@@ -52,7 +52,7 @@ def test_a_request_waits_for_those_who_may_decide_it_and_for_nobody_else(visit: 
     assert f'href="/approvals/{asked.id}"' in lea
     assert "ada asked" in lea
     assert ">5 h ago</time>" in lea
-    assert ">in 6 days</time>" in lea
+    assert ">in 7 days</time>" in lea
     assert "1 to decide" in lea
     assert "<title>(1) Home" in lea
     ada = visit("ada").page("/")
