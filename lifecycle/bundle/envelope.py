@@ -40,8 +40,10 @@ def read_bundle(data: bytes, trusted: Iterable[str]) -> Bundle:
         envelope.verify([public_key(key) for key in trusted], 1)
     except VerificationError:
         raise Invalid("the bundle is not signed by a trusted key, or was changed; get it again") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Invalid(f"the file is no bundle ({type(error).__name__}); export it again") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Invalid(
+            "the file is no bundle: a bundle is a JSON envelope with payload and signatures; export it again"
+        ) from None
     if envelope.payload_type != PAYLOAD_TYPE:
         raise Invalid(f"the file holds {envelope.payload_type!r}, not a bundle")
     try:
