@@ -102,7 +102,7 @@ def preview(
         meant = meaning(view, environment, found, fresh, present, saved=True) if fresh else None
     if "hx-request" not in request.headers:
         return _form(request, environment, found, fields, meant, revision)
-    return render(request, "settings/policy_preview.html", meaning=meant, fields=fields, errors=True)
+    return render(request, "settings/policy_preview.html", pipeline=found, meaning=meant, fields=fields, errors=True)
 
 
 @router.post("/settings/policies/{environment}")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from lifecycle.app.pages.csrf import FIELD, masked
 from lifecycle.app.pages.policy_form import fields_of, policy_of_fields
 from lifecycle.app.pages.policy_view import ahead, meaning
 from lifecycle.domain.environment import Environment, Role
@@ -40,6 +41,12 @@ def form(policy: Policy, revision: int, **changes: str) -> dict[str, Any]:
     fields = fields_of(policy)
     rows = {f"window-{n}-{name}": text for n, row in enumerate(fields.windows) for name, text in row.items()}
     return {**fields.values, **rows, "revision": str(revision), "pipeline": "", **changes}
+
+
+def shown(visit: Visit, path: str, **fields: Any) -> str:
+    """The part that a page with scripts shows for its form."""
+    data = {FIELD: masked(visit.session), **fields}
+    return visit.client.post(path, data=data, headers={"HX-Request": "true"}).text
 
 
 def present(life: Life, environment: Environment = UAT, pipeline: str | None = None) -> tuple[Policy | None, int]:
@@ -105,6 +112,28 @@ def test_a_policys_pages_lead_back_by_the_names_that_people_use(visit: Open, lif
         assert f'{way}?pipeline=flights">flights in UAT</a></nav>' in of_one
     for path in ("/pipelines", "/approvals"):
         assert '<option value="uat">UAT</option>' in adam.page(path)
+
+
+def test_who_could_approve_says_which_roles_are_counted(visit: Open, life: Life) -> None:
+    life.save()
+    life.add_person("one", None)
+    add_grant(life.ctx, life.as_("adam"), Role.LEAD, person="one", scope=ScopeKind.PIPELINE, scope_value="flights")
+    adam = visit("adam")
+    words = "Counted by roles on everything; a role on one pipeline, or on a tag, counts there."
+    _, revision = present(life)
+    for page in (
+        adam.page("/settings/policies/uat"),
+        adam.page("/settings/policies/uat/edit"),
+        shown(adam, "/settings/policies/uat/preview", **form(Policy(), revision)),
+    ):
+        assert words in page
+        assert "adam, lea, leo <" in page
+    for page in (
+        adam.page("/settings/policies/uat/edit?pipeline=flights"),
+        shown(adam, "/settings/policies/uat/preview", **form(Policy(), 0, pipeline="flights")),
+    ):
+        assert words not in page
+        assert "adam, lea, leo, one" in page
 
 
 def test_the_preview_says_what_changes_who_could_approve_and_when(visit: Open, life: Life) -> None:
