@@ -66,6 +66,12 @@ def add_handlers(app: FastAPI) -> None:
         return await _told(request, 500, "this is a bug in DRLS; the server's log has the details")
 
 
+async def too_large(request: Request, most: int) -> Response:
+    """What answers a body of more than `most` bytes, which nothing has read."""
+    await run_in_threadpool(recognise, request)
+    return await _told(request, 413, f"the file is too large: at most {most // 1024 // 1024} MB may be sent")
+
+
 async def _told(request: Request, status: int, message: str) -> Response:
     lines = [line for line in message.splitlines() if line.strip()] or ["no reason was given"]
     if "hx-request" in request.headers:

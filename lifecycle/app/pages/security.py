@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lifecycle.app.pages.problems import too_large
 
 MAX_BODY = 6 * 1024 * 1024
 HEADERS = {
@@ -30,10 +32,6 @@ class Secured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_BODY:
-            await PlainTextResponse(f"more than {MAX_BODY // 1024 // 1024} MB", 413, HEADERS)(scope, receive, send)
-            return
         got = 0
 
         async def counted() -> Message:
@@ -51,4 +49,9 @@ class Secured:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
+        length = Headers(scope=scope).get("content-length", "0")
+        if not length.isdecimal() or int(length) > MAX_BODY:
+            answer = await too_large(Request(scope), MAX_BODY)
+            await answer(scope, receive, with_headers)
+            return
         await self._app(scope, counted, with_headers)

@@ -194,5 +194,13 @@ def test_a_page_that_the_table_does_not_name_stops_the_start() -> None:
 
 
 def test_a_body_that_is_too_large_is_refused(visit: Open) -> None:
-    answer = visit("ada").client.post("/sign-in", content=b"x", headers={"Content-Length": str(7 * 1024 * 1024)})
-    assert answer.status_code == 413
+    length = {"Content-Length": str(7 * 1024 * 1024)}
+    client = visit("ada").client
+    part = client.post("/pipelines/import", content=b"x", headers={**length, "HX-Request": "true"})
+    page = client.post("/pipelines/import", content=b"x", headers=length)
+    for answer in (part, page):
+        assert answer.status_code == 413
+        assert "the file is too large: at most 6 MB may be sent" in answer.text
+        assert answer.headers["X-Frame-Options"] == "DENY"
+    assert part.text.lstrip().startswith('<div class="told bad" role="alert">')
+    assert "ada</summary>" in page.text

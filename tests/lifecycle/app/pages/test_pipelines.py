@@ -219,7 +219,7 @@ HOSTILE = {
     "deep": (DEEP, "deep.json", 422, "deep.json"),
     "deep bundle": (b'{"payloadType":' + b"[" * 100_000, "deep.json", 422, "at most 60 are read"),
     "large": (b"a: " + b"x" * (5 * 1024 * 1024), "large.yaml", 422, "larger than 5 MB"),
-    "too large": (b"x" * (6 * 1024 * 1024), "huge.yaml", 413, "more than 6 MB"),
+    "too large": (b"x" * (6 * 1024 * 1024), "huge.yaml", 413, "the file is too large: at most 6 MB may be sent"),
     "alias": (b"a: &x 1\nb: *x", "bomb.yaml", 422, "anchors and aliases"),
     "object": (b"a: !!python/object/apply:os.system ['id']", "evil.yaml", 422, "is not read"),
     "path": (b"- 1", "../../etc/passwd", 422, "passwd: the file is not a mapping"),
