@@ -142,3 +142,15 @@ def test_a_long_chain_is_read_while_one_looks_on(server: Server, lively: Life, b
     with page.expect_download() as got:
         page.get_by_role("link", name="Download the whole log").click()
     assert got.value.suggested_filename.startswith("drls-audit-log-")
+
+
+def test_a_role_that_is_to_be_granted_can_be_read_whole(server: Server, browse: Callable[..., Page]) -> None:
+    page = browse("adam")
+    page.goto("/settings/people/lea")
+    role = page.locator("select#role")
+    # As wide as it would be with all the room there is.
+    shown = role.evaluate("one => one.offsetWidth")
+    assert shown >= role.evaluate(
+        "one => { one.style.maxWidth = 'none'; one.style.width = 'auto'; return one.offsetWidth }"
+    )
+    fits(page)

@@ -6,6 +6,7 @@ import html
 import re
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,13 @@ def test_a_sample_is_called_one_and_its_counts_are_estimates(
     ):  # fmt: skip
         assert words in said, (words, said)
     assert "unchanged" not in said, "nobody counted those"
+
+
+def test_the_headings_of_a_tables_own_page_go_down_one_by_one(visit: Open, promotion: Promotion) -> None:
+    page = visit("lea").page(url(promotion))
+    levels = [int(level) for level in re.findall(r"<h([1-6])", page)]
+    assert levels[:3] == [1, 2, 3]
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_no_difference_is_said_too(visit: Open, promotion: Promotion, plane: GivenPlane) -> None:

@@ -179,7 +179,7 @@ def test_soak_and_freeze_are_said_with_the_time(visit: Open, life: Life) -> None
     lea.post(url(request) + "/approve", plan_digest=request.plan_digest)
     page = unescape(lea.page(url(request)))
     assert "Approved; it waits: the version soaks 3h in QA. Executes by itself" in page
-    assert "in 2 h" in page
+    assert "in 3 h" in page
     assert "Execute now" in visit("eve").page(url(request))
     life.clock.advance(hours=4)
     set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, UAT, None, reason="quarter end")
