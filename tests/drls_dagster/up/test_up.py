@@ -21,7 +21,8 @@ from lifecycle.domain.environment import Environment
 from lifecycle.errors import Refused
 from tests.drls_dagster.up.conftest import Up, left_of, wait_until
 
-pytestmark = pytest.mark.slow
+# What a browser of `drls up` gets, without one: it starts eleven processes, as its neighbour with a browser does.
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 GRAPHQL = "/dagster/graphql"
 LAUNCH = """
