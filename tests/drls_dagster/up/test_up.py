@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,8 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-import websockets
+from websockets import ConnectionClosed, InvalidStatus, Subprotocol
+from websockets.sync.client import connect
 
 from drls_dagster.engine.processes import processes_of
 from drls_dagster.orchestrator import DagsterOrchestrator
@@ -109,35 +109,34 @@ def test_a5_a_mutation_is_never_a_get_and_never_a_subscription(up: Up, browser: 
     sent = {"query": hidden, "operationName": "Q"}
     assert browser.get(GRAPHQL, params=sent, headers=_own(up)).status_code == 405
     cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    assert asyncio.run(_start(up, {"Cookie": cookie, "Origin": up.url}, LAUNCH)) == 1008
-    assert asyncio.run(_start(up, {"Cookie": cookie, "Origin": "http://evil.example"}, LAUNCH)) == 403
-    assert asyncio.run(_start(up, {"Cookie": cookie}, LAUNCH)) == 403
-    assert asyncio.run(_start(up, {"Origin": up.url}, LAUNCH)) == 403
+    assert _start(up, {"Cookie": cookie, "Origin": up.url}, LAUNCH) == 1008
+    assert _start(up, {"Cookie": cookie, "Origin": "http://evil.example"}, LAUNCH) == 403
+    assert _start(up, {"Cookie": cookie}, LAUNCH) == 403
+    assert _start(up, {"Origin": up.url}, LAUNCH) == 403
     assert _runs(up) == 0
 
 
 def test_subscriptions_of_a_signed_in_browser_go_through(up: Up, browser: httpx.Client) -> None:
     cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     query = 'subscription { pipelineRunLogs(runId: "none") { __typename } }'
-    told = asyncio.run(_start(up, {"Cookie": cookie, "Origin": up.url}, query))
+    told = _start(up, {"Cookie": cookie, "Origin": up.url}, query)
     assert isinstance(told, dict)
     assert told["payload"]["data"]["pipelineRunLogs"]["__typename"] == "PipelineRunLogsSubscriptionFailure"
 
 
-async def _start(up: Up, headers: dict[str, str], query: str) -> int | dict[str, Any]:
+def _start(up: Up, headers: dict[str, str], query: str) -> int | dict[str, Any]:
     """The first answer to an operation; the code with which the connection was refused or closed."""
     address = f"{up.url.replace('http', 'ws')}{GRAPHQL}"
-    protocols = [websockets.Subprotocol("graphql-ws")]
+    protocols = [Subprotocol("graphql-ws")]
     try:
-        async with websockets.connect(address, additional_headers=headers, subprotocols=protocols) as connection:
-            await connection.send(json.dumps({"type": "connection_init"}))
-            assert json.loads(await connection.recv())["type"] == "connection_ack"
-            await connection.send(json.dumps({"id": "1", "type": "start", "payload": {"query": query}}))
-            async with asyncio.timeout(30):
-                return json.loads(await connection.recv())
-    except websockets.InvalidStatus as refused:
+        with connect(address, additional_headers=headers, subprotocols=protocols) as connection:
+            connection.send(json.dumps({"type": "connection_init"}))
+            assert json.loads(connection.recv(timeout=30))["type"] == "connection_ack"
+            connection.send(json.dumps({"id": "1", "type": "start", "payload": {"query": query}}))
+            return json.loads(connection.recv(timeout=30))
+    except InvalidStatus as refused:
         return refused.response.status_code
-    except websockets.ConnectionClosed as closed:
+    except ConnectionClosed as closed:
         return closed.rcvd.code if closed.rcvd else 0
 
 
