@@ -93,7 +93,7 @@ def _request(inputs: list[str], output: Path) -> dict[str, Any]:
     schema = pa.schema([("id", pa.int64()), ("c", pa.float64())])
     return {
         "node": "bench",
-        "inputs": inputs,
+        "inputs": [[path] for path in inputs],
         "output": str(output),
         "python": PYTHON,
         "batch_size": 1_000_000,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _APP = "drls"
+SPARE_WORKERS = 4
 LONE_SECONDS = 10  # how long the engine waits for an executor to come back
 
 
@@ -217,6 +218,9 @@ def main() -> None:
     if ray_address(settings) is None:
         # Everything is on this machine and listens on loopback only: so Spark's way to say it, and Ray's.
         os.environ.update(SPARK_LOCAL_IP="127.0.0.1", RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
+        # Ray ends idle workers above this number, its CPUs by default, as soon as a second Ray job has brought some:
+        # the runner's warm ones, and the next step waits for new ones.
+        os.environ.setdefault("RAY_num_workers_soft_limit", str((os.cpu_count() or 1) + SPARE_WORKERS))
     driver = Driver(settings, given.fingerprint)
     signal.signal(signal.SIGTERM, lambda *_: driver.stopping.set())
     # The terminal's Ctrl-C is for the command in front of it, not for the engine that others may use.

@@ -1,6 +1,7 @@
 """What a `rayProcess` step does inside Ray: staged files in, a Python function on batches, files out.
 
-Data goes from storage to Ray tasks and back to storage; neither the runner nor the Spark driver holds it.
+Data goes from storage to Ray tasks and back to storage: each task reads its files, calls the function and writes what
+it gives. Neither the runner, the Spark driver nor Ray's object store holds it: a step may be larger than the store.
 `ray.data.read_parquet` is not used: on the same files it took 20 times as long as plain read tasks.
 """
 
@@ -8,23 +9,19 @@ from __future__ import annotations
 
 import traceback
 import uuid
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
-from ray.data import Datasink
 
 from drls_dagster.steps.code import load_function
 from drls_dagster.storage import filesystem_of
 
-if TYPE_CHECKING:
-    from ray.data._internal.execution.interfaces import TaskContext
-    from ray.data.dataset import MaterializedDataset
-    from ray.data.datasource import WriteResult
-
 File = tuple[str, int, int]  # path, rows, bytes
+WRITTEN = pa.schema([("path", pa.string()), ("rows", pa.int64()), ("bytes", pa.int64())])
+ROW_GROUP_BYTES = 64 * 2**20
 
 
 class StepCodeError(Exception):
@@ -42,7 +39,7 @@ class ProcessRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     node: str
-    inputs: tuple[str, ...]  # Parquet files
+    inputs: tuple[tuple[str, ...], ...]  # Parquet files, those of a task together
     output: str  # folder or URI
     python: str | None = None
     entrypoint: str | None = None  # module:function
@@ -61,47 +58,82 @@ def process(request: ProcessRequest) -> list[File]:
     Only files that a finished task reports are returned: what a task that Ray ran twice left is read by nobody.
     Raises StepCodeError when the pipeline's function is at fault.
     """
-    from ray.data import DataContext
+    import ray.data
     from ray.exceptions import RayError
 
     if not request.inputs:
         return []
     # Its wrapper of errors in user code loses the cause, which is what people need, on the way here.
-    DataContext.get_current().raise_original_map_exception = True
-    sink = StagedFiles(request)
-    step: Any = apply
+    ray.data.DataContext.get_current().raise_original_map_exception = True
+    work: Any = write_part
     try:
-        tables_of(request.inputs).map_batches(
-            step,
+        parts = ray.data.from_arrow([pa.table({"path": list(paths)}) for paths in request.inputs])
+        written = parts.map_batches(
+            work,
             fn_args=[request],
             batch_format="pyarrow",
-            batch_size=request.batch_size,
-            zero_copy_batch=True,
+            batch_size=None,  # a block, which is the paths of one part, a task
             num_cpus=request.cpus,
             num_gpus=request.gpus or None,
             concurrency=request.concurrency,
-        ).write_datasink(sink)
+        ).take_all()
     except RayError as error:
         cause: BaseException | None = error
         while cause is not None and type(cause) is not StepCodeError:  # Ray's own class is both
             cause = getattr(cause, "cause", None) or cause.__cause__
         raise (cause or error) from None
-    return sink.files
+    return [(str(row["path"]), int(row["rows"]), int(row["bytes"])) for row in written]
 
 
-def tables_of(paths: Sequence[str]) -> MaterializedDataset:
-    """The Parquet files as blocks in Ray's object store, read by a task each."""
-    import ray
-    import ray.data
+def write_part(part: pa.Table, request: ProcessRequest) -> pa.Table:
+    """One task: a part's files in, the function on its batches, at most one file out, which the answer names."""
+    filesystem, folder = filesystem_of(request.output)
+    filesystem.create_dir(folder, recursive=True)
+    name = f"{uuid.uuid4().hex}.parquet"
+    results = (apply(batch, request) for batch in batches(part["path"].to_pylist(), request.batch_size))
+    rows = 0
+    with pq.ParquetWriter(f"{folder}/{name}", output_schema(request), filesystem=filesystem) as writer:
+        for table in gathered(results, ROW_GROUP_BYTES):
+            writer.write_table(table)
+            rows += table.num_rows
+    files: list[File] = []
+    if rows:
+        size = filesystem.get_file_info(f"{folder}/{name}").size
+        files.append((f"{request.output.rstrip('/')}/{name}", rows, size))
+    else:
+        filesystem.delete_file(f"{folder}/{name}")
+    pa.default_memory_pool().release_unused()  # this worker waits for the next step, it may be for hours
+    return pa.Table.from_pylist([dict(zip(WRITTEN.names, file, strict=True)) for file in files], schema=WRITTEN)
 
-    read = ray.remote(read_parquet)
-    refs: list[Any] = [read.remote(path) for path in paths]
-    return ray.data.from_arrow_refs(refs)
+
+def batches(paths: Iterable[str], size: int) -> Iterator[pa.Table]:
+    """The files' rows in tables of `size` rows; the last one may have fewer. A file is in memory at a time."""
+    rest: pa.Table | None = None
+    for path in paths:
+        filesystem, name = filesystem_of(path)
+        table = pq.read_table(name, filesystem=filesystem)
+        if rest is not None:
+            table = pa.concat_tables([rest, table])
+        full = table.num_rows - table.num_rows % size
+        yield from (table.slice(start, size) for start in range(0, full, size))
+        rest = table.slice(full)
+    if rest is not None and rest.num_rows:
+        yield rest
 
 
-def read_parquet(path: str) -> pa.Table:
-    filesystem, name = filesystem_of(path)
-    return pq.read_table(name, filesystem=filesystem)
+def gathered(tables: Iterable[pa.Table], least: int) -> Iterator[pa.Table]:
+    """The same rows in tables of at least that many bytes, except the last; none is empty."""
+    held: list[pa.Table] = []
+    size = 0
+    for table in tables:
+        if table.num_rows:
+            held.append(table)
+            size += table.nbytes
+        if size >= least:
+            yield pa.concat_tables(held)
+            held, size = [], 0
+    if held:
+        yield pa.concat_tables(held)
 
 
 def apply(batch: pa.Table, request: ProcessRequest) -> pa.Table:
@@ -144,35 +176,6 @@ def conform(result: Any, schema: pa.Schema, node: str) -> pa.Table:
 
 def output_schema(request: ProcessRequest) -> pa.Schema:
     return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(request.output_schema)))
-
-
-class StagedFiles(Datasink[list[File]]):
-    """Writes each task's blocks into one Parquet file of the step's output folder."""
-
-    def __init__(self, request: ProcessRequest) -> None:
-        self.request = request
-        self.files: list[File] = []
-
-    def write(self, blocks: Iterable[Any], ctx: TaskContext) -> list[File]:
-        filesystem, folder = filesystem_of(self.request.output)
-        filesystem.create_dir(folder, recursive=True)
-        name = f"{folder}/{uuid.uuid4().hex}.parquet"
-        schema = output_schema(self.request)
-        rows = 0
-        with pq.ParquetWriter(name, schema, filesystem=filesystem) as writer:
-            for block in blocks:
-                table = pa.table(block) if not isinstance(block, pa.Table) else block
-                if table.num_rows:
-                    writer.write_table(table.cast(schema))
-                    rows += table.num_rows
-        if not rows:
-            filesystem.delete_file(name)
-            return []
-        path = f"{self.request.output.rstrip('/')}/{name.rsplit('/', 1)[1]}"
-        return [(path, rows, filesystem.get_file_info(name).size)]
-
-    def on_write_complete(self, write_result: WriteResult[list[File]]) -> None:
-        self.files = [file for files in write_result.write_returns for file in files]
 
 
 def touch() -> None:

@@ -15,7 +15,7 @@ from drls_dagster.engine.state import EngineState
 from drls_dagster.lakehouse.columns import arrow_schema, spark_ddl_of_spec
 from drls_dagster.steps.code import check_code, locked_digest
 from drls_dagster.steps.spark import StepFailed
-from drls_dagster.steps.staging import PARQUET, forget, staged_files, staging_folder, still_there
+from drls_dagster.steps.staging import PARQUET, forget, staged_parts, staging_folder, still_there
 from lifecycle.spec import RayProcessTransform
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
         writer.parquet(staged)
     request = {
         "node": node.id,
-        "inputs": staged_files(staged),
+        "inputs": staged_parts(staged, node.resources.concurrency),
         "output": f"{folder}/out",
         "python": node.python,
         "entrypoint": node.entrypoint,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from drls_dagster.settings import Settings
 
 KEEP_DAYS = 7
+PART_BYTES = 8 * 2**20
 # What lies here is read once and whole, a moment later, on the same storage: it is written for speed. Delta encodings
 # (the second version of the format) without dictionaries or compression take Spark two thirds of the default's time;
 # statistics, which would let a reader skip pages, checksums and small pages cost it another tenth.
@@ -33,11 +34,23 @@ def staging_folder(settings: Settings, run_key: str, key: str) -> str:
     return f"{settings.staging.rstrip('/')}/{run_key}/{key}"
 
 
-def staged_files(folder: str) -> list[str]:
-    """The Parquet files of a folder."""
+def staged_parts(folder: str, concurrency: int) -> list[list[str]]:
+    """The Parquet files of a folder, a list per task, so that `concurrency` tasks have about the same.
+
+    Beyond that small files share a task, which costs more than they do.
+    """
     filesystem, name = filesystem_of(folder)
-    found = filesystem.get_file_info(pafs.FileSelector(name))
-    return sorted(f"{folder}/{info.base_name}" for info in found if info.base_name.endswith(".parquet"))
+    found = [info for info in filesystem.get_file_info(pafs.FileSelector(name)) if info.extension == "parquet"]
+    most = min(PART_BYTES, -(-sum(info.size for info in found) // concurrency))
+    parts: list[list[str]] = []
+    room = 0
+    for info in sorted(found, key=lambda each: each.base_name):
+        if info.size > room:
+            parts.append([])
+            room = most
+        parts[-1].append(f"{folder}/{info.base_name}")
+        room -= info.size
+    return parts
 
 
 def still_there(files: list[str]) -> bool:

@@ -1,22 +1,33 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from drls_dagster.engine.ray_work import ProcessRequest, StepCodeError, apply, conform
+from drls_dagster.engine.ray_work import (
+    ProcessRequest,
+    StepCodeError,
+    apply,
+    batches,
+    conform,
+    gathered,
+    write_part,
+)
+from drls_dagster.steps.staging import PART_BYTES, staged_parts
 
 SCHEMA = pa.schema([("id", pa.int64()), ("late", pa.bool_())])
 
 
-def request(python: str) -> ProcessRequest:
+def request(python: str, output: str = "/nowhere") -> ProcessRequest:
     return ProcessRequest(
         node="score",
         inputs=(),
-        output="/nowhere",
+        output=output,
         python=python,
-        batch_size=10,
+        batch_size=3,
         cpus=1,
         gpus=0,
         concurrency=1,
@@ -53,3 +64,85 @@ def test_a_function_that_fails_is_told_with_its_own_traceback_and_survives_pickl
     again = pickle.loads(pickle.dumps(error.value))  # noqa: S301
     assert again.message.startswith("process() of node 'score' failed: KeyError")
     assert "<pipeline>" in again.details
+
+
+def files(folder: Path, *sizes: int) -> list[str]:
+    """Files of so many rows; their ids count on from file to file."""
+    folder.mkdir()
+    paths: list[str] = []
+    start = 0
+    for number, size in enumerate(sizes):
+        paths.append(str(folder / f"{number:03}.parquet"))
+        pq.write_table(pa.table({"id": pa.array(range(start, start + size), pa.int64())}), paths[-1])
+        start += size
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ((), []),
+        ((0,), []),
+        ((2,), [2]),
+        ((3, 3), [3, 3]),
+        ((7,), [3, 3, 1]),
+        ((1, 1, 1, 1), [3, 1]),
+        ((2, 0, 5), [3, 3, 1]),
+    ],
+)
+def test_batches_have_their_size_however_small_the_files_are(
+    tmp_path: Path, sizes: tuple[int, ...], expected: list[int]
+) -> None:
+    found = list(batches(files(tmp_path / "in", *sizes), 3))
+    assert [batch.num_rows for batch in found] == expected
+    assert [i for batch in found for i in batch["id"].to_pylist()] == list(range(sum(sizes)))
+
+
+def test_small_results_share_a_row_group() -> None:
+    tables = [pa.table({"id": pa.array([n] * size, pa.int64())}) for n, size in enumerate((4, 0, 4, 1, 9, 2))]
+    found = list(gathered(tables, 64))
+    assert [table.num_rows for table in found] == [8, 10, 2]
+    assert pa.concat_tables(found) == pa.concat_tables(tables)
+
+
+def test_a_part_becomes_one_file_that_its_answer_names(tmp_path: Path) -> None:
+    part = pa.table({"path": files(tmp_path / "in", 4, 3)})
+    python = """
+import pyarrow as pa
+import pyarrow.compute as pc
+
+def process(batch):
+    assert batch.num_rows <= 3
+    kept = batch.filter(pc.not_equal(batch["id"], 5))
+    return pa.table({"id": kept["id"], "late": pc.greater(kept["id"], 2)})
+"""
+    (told,) = write_part(part, request(python, str(tmp_path / "out"))).to_pylist()
+    (file,) = (tmp_path / "out").iterdir()
+    assert (told["path"], told["rows"], told["bytes"]) == (str(file), 6, file.stat().st_size)
+    assert pq.read_table(file).to_pylist() == [{"id": n, "late": n > 2} for n in (0, 1, 2, 3, 4, 6)]
+
+
+def test_a_part_without_results_leaves_no_file(tmp_path: Path) -> None:
+    python = "def process(batch):\n    return batch.slice(0, 0).append_column('late', [[]])"
+    part = pa.table({"path": files(tmp_path / "in", 4)})
+    assert write_part(part, request(python, str(tmp_path / "out"))).num_rows == 0
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_small_files_share_a_task_and_large_ones_have_their_own(tmp_path: Path) -> None:
+    sizes = {"a": 1, "b": PART_BYTES - 1, "c": 1, "d": 2 * PART_BYTES, "e": PART_BYTES, "f": 5}
+    for name, size in sizes.items():
+        with (tmp_path / f"{name}.parquet").open("wb") as file:
+            file.truncate(size)
+    (tmp_path / "_SUCCESS").touch()
+    parts = staged_parts(str(tmp_path), 2)
+    assert [[Path(path).stem for path in part] for part in parts] == [["a", "b"], ["c"], ["d"], ["e"], ["f"]]
+
+
+@pytest.mark.parametrize(("concurrency", "expected"), [(1, 1), (2, 2), (4, 4), (100, 8)])
+def test_small_files_are_shared_out_among_the_workers_that_are_asked_for(
+    tmp_path: Path, concurrency: int, expected: int
+) -> None:
+    for number in range(8):
+        (tmp_path / f"{number}.parquet").write_bytes(b"x" * 1000)
+    assert len(staged_parts(str(tmp_path), concurrency)) == expected
