@@ -1,20 +1,24 @@
 #!/usr/bin/env bash
-# Two halves at the same time: the tests that need the engine, which mostly wait for Spark, with those of tables; and all
-# others. What the first said is shown when the second is done. Exit code 1 when either failed.
+# Three parts at the same time, as each waits for other processes now and then: the tests that need the engine; those of
+# the lifecycle layer and of tables; all others. What a part said is shown when it is done. Exit code 1 when one failed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=.venv/bin/python
 beside="not postgres and not browser and not k8s"
-told="$(mktemp)"
-trap 'rm -f "$told"' EXIT
+told="$(mktemp -d)"
+trap 'rm -rf "$told"' EXIT
 
-"$python" -m pytest -m "(engine or tables) and $beside" >"$told" 2>&1 &
+"$python" -m pytest -m "engine and $beside" >"$told/engine" 2>&1 &
 engine=$!
-trap 'kill -INT "$engine" 2>/dev/null; wait "$engine"; exit 130' INT TERM
+"$python" -m pytest -m "not engine and $beside" --ignore tests/lifecycle --ignore tests/data_plane >"$told/others" 2>&1 &
+others=$!
+trap 'kill -INT "$engine" "$others" 2>/dev/null; wait "$engine" "$others"; exit 130' INT TERM
 
 failed=0
-"$python" -m pytest -m "not engine and not tables and $beside" || failed=1
+"$python" -m pytest -m "not engine and $beside" tests/lifecycle tests/data_plane || failed=1
+wait "$others" || failed=1
+cat "$told/others"
 wait "$engine" || failed=1
-cat "$told"
+cat "$told/engine"
 exit "$failed"
