@@ -37,18 +37,25 @@ class Paged(Generic[Item]):
 
 
 def paged(
-    items: Sequence[Item], number: int, path: str, asked: Mapping[str, str], *, name: str = "page", at: str = ""
+    items: Sequence[Item],
+    number: int,
+    path: str,
+    asked: Mapping[str, str],
+    *,
+    name: str = "page",
+    at: str = "",
+    size: int = SIZE,
 ) -> Paged[Item]:
-    """Page `number` (the last one, when there are fewer), with links to `path` that ask the same.
+    """Page `number` (the last one, when there are fewer) of `size` items, with links to `path` that ask the same.
 
     `name` is what the address calls the number, where several lists are on one page; `at` the list's id there.
     """
-    pages = max(1, -(-len(items) // SIZE))
+    pages = max(1, -(-len(items) // size))
     number = min(number, pages)
-    start = (number - 1) * SIZE
+    start = (number - 1) * size
     there = f"#{at}" if at else ""
     return Paged(
-        items=tuple(items[start : start + SIZE]),
+        items=tuple(items[start : start + size]),
         total=len(items),
         first=start + 1,
         previous=address(path, asked, number - 1, name) + there if number > 1 else None,

@@ -14,6 +14,8 @@ from lifecycle.domain.promotion import Promotion
 from lifecycle.store.unit import View
 from lifecycle.usecases.pending import pending_ids, review_ids
 
+SIZE = 10  # the board below stays in sight
+
 
 @dataclass(frozen=True, slots=True)
 class WaitingRow:
@@ -48,7 +50,7 @@ def waiting(view: View, actor: Actor, number: int, asked: Mapping[str, str]) -> 
     `asked` is what the links to other pages ask, too.
     """
     to_decide, to_review = pending_ids(view, actor), review_ids(view, actor)
-    part = paged(to_decide + to_review, number, "/", asked, name="waiting", at="waiting")
+    part = paged(to_decide + to_review, number, "/", asked, name="waiting", at="waiting", size=SIZE)
     found = view.promotions.some(part.items)
     rows = {one.id: one for one in found}
     names = {person.id: person.name for person in view.people.all()} if found else {}
