@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from drls_dagster.errors import UsageError
-from drls_dagster.settings import Settings, make_private
+from drls_dagster.settings import Settings, examples_folder, make_private
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import NotFound
 
@@ -84,12 +84,23 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
         if not found:
             known = ", ".join(sorted(one.name for one in all_loaded)) or "none"
             where = f"in {label}" if environment != "development" else f"in {settings.pipeline_folder}"
-            remedy = "" if environment == "development" else f"; promote one: drls promote {name} --to {environment}"
+            if environment == "development":
+                remedy = _example(name)
+            else:
+                remedy = f"; promote one: drls promote {name} --to {environment}"
             raise NotFound(f"there is no pipeline {name!r} {where}; there are: {known}{remedy}")
         loaded = found[0]
     if loaded.spec is None:
         raise UsageError(loaded.problem or f"{name} cannot be read")
     return loaded
+
+
+def _example(name: str) -> str:
+    """How to run the example of that name; empty when there is none. A folder of one's own hides the examples."""
+    here = Path.cwd()
+    files = [file for file in examples_folder().rglob("*.yaml") if file.stem == name]
+    shown = [file.relative_to(here) if file.is_relative_to(here) else file for file in files]
+    return "".join(f"; it is an example: drls run {file}" for file in shown)
 
 
 def dagster_home(settings: Settings) -> Path:

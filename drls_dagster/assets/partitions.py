@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import dagster as dg
@@ -13,6 +14,9 @@ from dagster._core.storage.tags import (
 
 from drls_dagster.steps.window import Window
 from lifecycle.spec import PipelineSpec, TimePartitions
+
+# Dagster would say it once for each asset, in each location, each time that it loads.
+warnings.filterwarnings("ignore", "Parameter `backfill_policy` of function `asset`", dg.BetaWarning)
 
 _CLASSES: dict[str, Callable[..., dg.PartitionsDefinition]] = {
     "hourly": dg.HourlyPartitionsDefinition,

@@ -90,7 +90,7 @@ def _sum_up(stage: Stage, telling: Telling) -> None:
     )
     _what_next(
         (f"drls env production --pipeline {stage.name}", "what is active, since when"),
-        ("drls approvals list", "the requests, and what became of them"),
+        ("drls approvals list --all", "the requests, and what became of them"),
         ("drls audit log", "who did what"),
         (f"drls table show {stage.tables[0]}", "snapshots, branches, release tags"),
         ("drls up", "all of it in a browser: Dagster and the lifecycle"),

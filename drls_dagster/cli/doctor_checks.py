@@ -149,7 +149,7 @@ def engine(settings: Settings) -> Finding:
     told = status(settings)
     if told.state == "dead":
         return Finding("engine", "warn", told.detail, "Nothing, or now: drls engine start")
-    return Finding("engine", "ok", f"{told.state}: {told.detail}")
+    return Finding("engine", "ok", told.state if told.detail == told.state else f"{told.state}: {told.detail}")
 
 
 def gate(settings: Settings) -> Finding:

@@ -41,6 +41,7 @@ def spark_conf(settings: Settings, jars: list[Path], connect_port: int) -> dict[
         "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.pyspark.python": sys.executable,
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",  # the engine's log is no terminal
         "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(connect_port),

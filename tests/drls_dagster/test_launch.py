@@ -143,3 +143,12 @@ def test_an_existing_dagster_yaml_is_left_alone(drls_home: Path) -> None:
     (folder / "dagster.yaml").write_text("nux: {enabled: true}\n")
     assert (dagster_home(load_settings()) / "dagster.yaml").read_text() == "nux: {enabled: true}\n"
     assert drls_home in folder.parents
+
+
+def test_an_example_that_a_folder_of_ones_own_hides_is_named(drls_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (drls_home / "pipelines").mkdir(parents=True)
+    monkeypatch.chdir(Path(__file__).parents[2])
+    with pytest.raises(NotFound, match=r"it is an example: drls run examples/flights/flights_daily\.yaml$"):
+        find_pipeline("flights_daily", load_settings())
+    with pytest.raises(NotFound, match=r"there are: none$"):
+        find_pipeline("*", load_settings())
