@@ -33,7 +33,8 @@ def spark_conf(settings: Settings, jars: list[Path], connect_port: int) -> dict[
     return {
         "spark.driver.memory": engine.driver_memory,
         "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} {lean}",
-        "spark.executor.extraJavaOptions": f"{JAVA_OPTIONS} {lean}",
+        # An executor without memory must go at once: its way out takes half a minute, in which it refuses all tasks.
+        "spark.executor.extraJavaOptions": f"{JAVA_OPTIONS} {lean} -XX:+ExitOnOutOfMemoryError",
         "spark.ray.raydp_app_master.extraJavaOptions": f"{JAVA_OPTIONS} {small} -Xmx256m",
         # The master and the executors only wait most of the time: they must not take the cores Ray steps need.
         "spark.ray.raydp_spark_master.actor.resource.CPU": "0",

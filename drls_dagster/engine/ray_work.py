@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import traceback
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from drls_dagster.steps.code import load_function
+from drls_dagster.errors import DrlsError
+from drls_dagster.steps.code import load_function, told
 from drls_dagster.storage import filesystem_of
 
 File = tuple[str, int, int]  # path, rows, bytes
 WRITTEN = pa.schema([("path", pa.string()), ("rows", pa.int64()), ("bytes", pa.int64())])
 ROW_GROUP_BYTES = 64 * 2**20
+RETRIES = 3  # of a task whose worker died. Ray Data's own number is without end, also where the function kills it
 
 
 class StepCodeError(Exception):
@@ -31,6 +33,10 @@ class StepCodeError(Exception):
         super().__init__(message, details)  # both, so that the error survives pickling
         self.message = message
         self.details = details
+
+
+class StepCrashed(Exception):
+    """The workers of a step died each time that Ray tried."""
 
 
 class ProcessRequest(BaseModel):
@@ -56,10 +62,10 @@ def process(request: ProcessRequest) -> list[File]:
     """Run the step; returns each file written.
 
     Only files that a finished task reports are returned: what a task that Ray ran twice left is read by nobody.
-    Raises StepCodeError when the pipeline's function is at fault.
+    Raises StepCodeError when the pipeline's function is at fault, StepCrashed when it may be.
     """
     import ray.data
-    from ray.exceptions import RayError
+    from ray.exceptions import RayError, WorkerCrashedError
 
     if not request.inputs:
         return []
@@ -67,16 +73,22 @@ def process(request: ProcessRequest) -> list[File]:
     ray.data.DataContext.get_current().raise_original_map_exception = True
     work: Any = write_part
     try:
-        parts = ray.data.from_arrow([pa.table({"path": list(paths)}) for paths in request.inputs])
+        parts = ray.data.from_arrow([pa.table({"paths": [list(paths)]}) for paths in request.inputs])
         written = parts.map_batches(
             work,
             fn_args=[request],
             batch_format="pyarrow",
-            batch_size=None,  # a block, which is the paths of one part, a task
+            batch_size=1,  # a row, which is the paths of one part, a task; with GPUs Ray wants a number
             num_cpus=request.cpus,
             num_gpus=request.gpus or None,
             concurrency=request.concurrency,
+            max_retries=RETRIES,
         ).take_all()
+    except WorkerCrashedError:
+        raise StepCrashed(
+            f"the workers of node '{request.node}' ended {RETRIES + 1} times without an answer: its function ends "
+            "the process, or needs more memory than there is (batch_size and concurrency say how much)"
+        ) from None
     except RayError as error:
         cause: BaseException | None = error
         while cause is not None and type(cause) is not StepCodeError:  # Ray's own class is both
@@ -85,12 +97,27 @@ def process(request: ProcessRequest) -> list[File]:
     return [(str(row["path"]), int(row["rows"]), int(row["bytes"])) for row in written]
 
 
+def refuse_too_much(request: ProcessRequest, nodes: Iterable[Mapping[str, float]]) -> None:
+    """Raises StepCodeError where no node of the cluster can ever hold a worker: Ray would wait for one without end.
+
+    `nodes` is what each of them has.
+    """
+    nodes = list(nodes)
+    if any(node.get("CPU", 0) >= request.cpus and node.get("GPU", 0) >= request.gpus for node in nodes):
+        return
+    most = " and ".join(f"{max((node.get(kind, 0) for node in nodes), default=0):g} {kind}" for kind in ("CPU", "GPU"))
+    raise StepCodeError(
+        f"node '{request.node}' wants {request.cpus:g} CPU and {request.gpus:g} GPU for each worker; Ray has {most} "
+        "here: lower its resources, or join a larger cluster with engine.ray_address"
+    )
+
+
 def write_part(part: pa.Table, request: ProcessRequest) -> pa.Table:
     """One task: a part's files in, the function on its batches, at most one file out, which the answer names."""
     filesystem, folder = filesystem_of(request.output)
     filesystem.create_dir(folder, recursive=True)
     name = f"{uuid.uuid4().hex}.parquet"
-    results = (apply(batch, request) for batch in batches(part["path"].to_pylist(), request.batch_size))
+    results = (apply(batch, request) for batch in batches(part["paths"][0].as_py(), request.batch_size))
     rows = 0
     with pq.ParquetWriter(f"{folder}/{name}", output_schema(request), filesystem=filesystem) as writer:
         for table in gathered(results, ROW_GROUP_BYTES):
@@ -138,13 +165,16 @@ def gathered(tables: Iterable[pa.Table], least: int) -> Iterator[pa.Table]:
 
 def apply(batch: pa.Table, request: ProcessRequest) -> pa.Table:
     """The pipeline's function on one batch, its answer brought to the output schema."""
-    function = load_function(request.python, request.entrypoint, request.code_digest, request.search_path, "process")
     try:
+        function = load_function(
+            request.python, request.entrypoint, request.code_digest, request.search_path, "process"
+        )
         result = function(batch)
-    except Exception as error:  # noqa: BLE001  whatever the pipeline's own code raises
-        raise StepCodeError(
-            f"process() of node '{request.node}' failed: {type(error).__name__}: {error}", traceback.format_exc()
-        ) from None
+    except DrlsError as error:
+        raise StepCodeError(str(error)) from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever the pipeline's own code raises
+        message = f"process() of node '{request.node}' failed: {told(error)}"
+        raise StepCodeError(message, traceback.format_exc()) from None
     return conform(result, output_schema(request), request.node)
 
 
@@ -157,10 +187,13 @@ def conform(result: Any, schema: pa.Schema, node: str) -> pa.Table:
         result = pa.Table.from_batches([result])
     if not isinstance(result, pa.Table):
         raise StepCodeError(f"process() of node '{node}' returned {type(result).__name__}, not a pyarrow.Table")
-    missing = [name for name in schema.names if name not in result.column_names]
-    extra = [name for name in result.column_names if name not in schema.names]
-    if missing or extra:
+    names: list[str] = result.column_names
+    missing = [name for name in schema.names if name not in names]
+    extra = [name for name in names if name not in schema.names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if missing or extra or twice:
         what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra)} besides"
+        what = what if missing or extra else f"has {', '.join(twice)} twice"
         raise StepCodeError(f"the output of node '{node}' {what}; output_schema says {', '.join(schema.names)}")
     columns: list[pa.ChunkedArray] = []
     for field in schema:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import secrets
 import signal
 import threading
@@ -22,8 +23,9 @@ from typing import Any
 import psutil
 
 from drls_dagster.engine import state as st
+from drls_dagster.engine.driver import ray_address
 from drls_dagster.engine.processes import MARK
-from drls_dagster.engine.ray_work import ProcessRequest, StepCodeError, process
+from drls_dagster.engine.ray_work import ProcessRequest, StepCodeError, StepCrashed, process, refuse_too_much
 from drls_dagster.settings import load_settings
 
 
@@ -35,6 +37,7 @@ def serve(home: Path) -> None:
     ray.init(address=os.environ["DRLS_RAY_ADDRESS"], namespace="drls", log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
     warm_up(ray)
+    fixed = ray_address(settings) is None  # another cluster may grow
     token = secrets.token_bytes(32)
     me = psutil.Process()
     with Listener(("127.0.0.1", 0), backlog=64, authkey=token) as listener:
@@ -47,7 +50,7 @@ def serve(home: Path) -> None:
             except (AuthenticationError, EOFError, OSError) as error:
                 print(f"refused a connection: {error!r}", flush=True)
                 continue
-            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+            threading.Thread(target=answer, args=(connection, fixed), daemon=True).start()
 
 
 def warm_up(ray: Any) -> None:
@@ -58,21 +61,36 @@ def warm_up(ray: Any) -> None:
     ray.get([warm.remote() for _ in range(int(ray.cluster_resources().get("CPU", 1)))])
 
 
-def answer(connection: Connection) -> None:
+def answer(connection: Connection, fixed: bool) -> None:
+    """One request and its reply; on a `fixed` cluster what it can never do is refused."""
+    import ray
+
     with connection:
         try:
             request = ProcessRequest.model_validate_json(connection.recv_bytes())
+            if fixed:
+                refuse_too_much(request, [node["Resources"] for node in ray.nodes() if node["Alive"]])
             reply: dict[str, Any] = {"files": [list(f) for f in process(request)]}
         except StepCodeError as error:
             reply = {"error": error.message, "code": True, "details": error.details}
+        except StepCrashed as error:
+            reply = {"error": str(error), "code": False, "details": ""}
         except EOFError:
             return
         except Exception as error:  # noqa: BLE001  the caller must hear of whatever went wrong
-            reply = {"error": f"{type(error).__name__}: {error}", "code": False, "details": traceback.format_exc()}
+            reply = {"error": words_of(error), "code": False, "details": traceback.format_exc()}
+            print(reply["details"], flush=True)
         try:
             connection.send_bytes(json.dumps(reply).encode())
         except OSError:
             print("the caller went away before its answer", flush=True)
+
+
+def words_of(error: Exception) -> str:
+    """An error of Ray in one line: of those from a worker, whose text is a stack, the last line that names one."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Exit|Interrupt)\b", line)]
+    return named[-1] if named else ": ".join([type(error).__name__, *lines[:1]])
 
 
 def end_with_parent(parent: int) -> None:

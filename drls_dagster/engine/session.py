@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
 
+_EXECUTOR_LOST = ("ExecutorLostFailure", "has failed the maximum allowable number of times")
+
+
 @dataclass(frozen=True)
 class EngineSession:
     """A session and the engine it lives on; `engine` is None on an endpoint that DRLS does not own."""
@@ -105,6 +108,8 @@ def first_line(error: BaseException) -> str:
     if "RPC that terminated with" in text:  # gRPC's own, which begins with the name of a class
         told = re.search(r'details = "([^"]*)', text)
         return f"the connection to Spark was lost ({told[1] if told else 'no details'}); run again"
+    if any(words in text for words in _EXECUTOR_LOST):
+        return "Spark lost its executor again and again at this; most often it had no memory left: raise engine.memory"
     return text.split("\n", 1)[0].split("JVM stacktrace:", 1)[0].strip() or type(error).__name__
 
 

@@ -13,6 +13,7 @@ from drls_dagster.errors import DrlsError
 from lifecycle.spec import PipelineSpec, package_digest
 
 Function = Callable[..., Any]
+TOLD = 2000  # letters of an error; a frame printed in one may have millions
 
 
 class CodeChanged(DrlsError):
@@ -38,6 +39,15 @@ def _inline(source: str, name: str) -> Function:
     namespace: dict[str, Any] = {"__name__": "__drls_step__"}
     exec(compile(source, "<pipeline>", "exec"), namespace)  # noqa: S102  running the pipeline's code is the point
     return namespace[name]
+
+
+def told(error: BaseException) -> str:
+    """What the pipeline's own code raised, in one line; the code may have made the error's class too."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001
+        text = "(it has no text)"
+    return f"{type(error).__name__}: {text[:TOLD]}".removesuffix(": ")
 
 
 def check_code(entrypoint: str | None, digest: str | None, search_path: Sequence[str]) -> None:

@@ -50,6 +50,8 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
     folder = staging_folder(run.settings, run.run_key, key)
     (upstream,) = run.spec.upstream(node.id)
     staged = f"{folder}/in"
+    # Spark's default, INT96, comes out of Arrow in nanoseconds without a zone, and as another time after 2262.
+    run.session.spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     writer = frames.frame(upstream, reads).write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
     writer = writer.options(**PARQUET)
     with frames.reading(upstream, reads):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.steps.code import load_function, locked_digest
+from drls_dagster.steps.code import load_function, locked_digest, told
 from lifecycle.spec import SparkTransform, sql_parameters
 
 if TYPE_CHECKING:
@@ -28,14 +28,15 @@ def build(frames: Frames, node: SparkTransform, reads: Reads) -> DataFrame:
     if node.sql is not None:
         views = {name: frames.view(name, reads) for name in upstream}
         return run_sql(run.session.spark, node.sql, views, arguments_of(run, node.sql))
-    function = load_function(
-        node.python, node.entrypoint, locked_digest(run.spec, node.entrypoint), run.search_path, "transform"
-    )
+    digest = locked_digest(run.spec, node.entrypoint)
     inputs = {name: frames.frame(name, reads) for name in upstream}
     try:
+        function = load_function(node.python, node.entrypoint, digest, run.search_path, "transform")
         result = function(run.session.spark, **inputs)
-    except Exception as error:
-        raise StepFailed(f"transform() of node '{node.id}' failed: {type(error).__name__}: {error}") from error
+    except DrlsError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise StepFailed(f"transform() of node '{node.id}' failed: {told(error)}") from error
     if not hasattr(result, "schema") or not hasattr(result, "writeTo"):
         raise StepFailed(f"transform() of node '{node.id}' returned {type(result).__name__}, not a DataFrame")
     return result

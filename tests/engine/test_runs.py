@@ -43,6 +43,15 @@ def through(lab: Lab, step: Node, mode: str = "overwrite", **more: Any) -> str:
             ray("step", "def process(batch): return batch", id="long", n="int", x="int"),
             "the output of node 'step' lacks",
         ),
+        (
+            ray("step", "import os\ndef process(batch): os._exit(3)", id="long"),
+            "the workers of node 'step' ended 4 times without an answer",
+        ),
+        (
+            {**ray("step", "def process(batch): return batch", id="long"), "resources": {"cpus": 1000}},
+            "node 'step' wants 1000 CPU and 0 GPU for each worker; Ray has ",
+        ),
+        (python("step", "import nothing_of_that_name\ndef transform(spark, raw): ..."), "failed: ModuleNotFoundError"),
     ],
 )
 def test_a_failure_says_in_one_line_what_is_wrong_and_publishes_nothing(lab: Lab, step: Node, told: str) -> None:
@@ -52,6 +61,29 @@ def test_a_failure_says_in_one_line_what_is_wrong_and_publishes_nothing(lab: Lab
     assert len(ran.failure) < 600
     assert not any(word in ran.failure for word in ("\n", "org.apache", "Traceback", "JVM"))
     assert not lab.catalog.table_exists(lab.identifier("out")) or lab.rows("out") == []
+
+
+def test_a_function_on_ray_sees_each_type_as_the_output_schema_names_it_and_dates_that_are_far_away(lab: Lab) -> None:
+    lab.file("a.csv", "id\n1\n")
+    code = """
+import pyarrow as pa
+
+def process(batch):
+    assert batch.schema.field("until").type == pa.timestamp("us", tz="UTC"), batch.schema
+    assert batch["until"][0].as_py().year == 9999, batch
+    return batch
+"""
+    ran = lab.run(
+        lab.pipeline(
+            files("raw", lab.path("*.csv"), id="long"),
+            sql("until", "SELECT id, timestamp'9999-12-31 00:00:00' AS until FROM raw"),
+            ray("seen", code, id="long", until="timestamp"),
+            sink("out", lab.named("out"), "overwrite"),
+            flow="raw>until>seen>out",
+        )
+    )
+    assert ran.success, ran.failures
+    assert [(one, until.year) for one, until in lab.rows("out")] == [(1, 9999)]
 
 
 def test_an_empty_input_goes_through_spark_and_ray_and_empties_or_keeps_by_mode(lab: Lab) -> None:

@@ -28,6 +28,11 @@ def test_what_the_jdk_must_open_is_opened_for_all_three_kinds_of_jvm(drls_home: 
         assert "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED" in conf[f"spark.{name}.extraJavaOptions"]
 
 
+def test_an_executor_without_memory_ends_at_once(drls_home: Path) -> None:
+    conf = spark_conf(settings_of(drls_home), [], 1234)
+    assert "-XX:+ExitOnOutOfMemoryError" in conf["spark.executor.extraJavaOptions"].split()
+
+
 def test_settings_come_on_top(drls_home: Path) -> None:
     engine = EngineSettings(cores=4, memory="3g", spark_conf={"spark.sql.shuffle.partitions": "64"})
     conf = spark_conf(settings_of(drls_home, engine=engine), [Path("/a.jar"), Path("/b.jar")], 1234)

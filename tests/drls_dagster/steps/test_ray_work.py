@@ -14,6 +14,7 @@ from drls_dagster.engine.ray_work import (
     batches,
     conform,
     gathered,
+    refuse_too_much,
     write_part,
 )
 from drls_dagster.steps.staging import PART_BYTES, staged_parts
@@ -46,6 +47,7 @@ def test_the_result_gets_the_order_and_types_of_the_output_schema() -> None:
     [
         (pa.table({"id": [1]}), "the output of node 'score' lacks late"),
         (pa.table({"id": [1], "late": [True], "more": [1]}), "has more besides"),
+        (pa.Table.from_arrays([[1], [True], [2]], ["id", "late", "id"]), "has id twice"),
         (pa.table({"id": ["x"], "late": [True]}), "column 'id' of node 'score' is string"),
         (pa.table({"id": [1.5], "late": [True]}), "column 'id' of node 'score' is double"),
         ({"id": [1]}, "returned dict, not a pyarrow.Table"),
@@ -64,6 +66,39 @@ def test_a_function_that_fails_is_told_with_its_own_traceback_and_survives_pickl
     again = pickle.loads(pickle.dumps(error.value))  # noqa: S301
     assert again.message.startswith("process() of node 'score' failed: KeyError")
     assert "<pipeline>" in again.details
+
+
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [
+        ("import nothing_of_that_name\ndef process(batch): ...", "ModuleNotFoundError: No module named"),
+        ("import sys\ndef process(batch): sys.exit(3)", "SystemExit: 3"),
+        ("def process(batch): raise ValueError('one\\ntwo')", "ValueError: one two"),
+        (
+            "class Odd(Exception):\n  def __str__(self): return 1\ndef process(batch): raise Odd",
+            "Odd: (it has no text)",
+        ),
+    ],
+)
+def test_whatever_the_function_raises_is_told_in_one_line(python: str, said: str) -> None:
+    with pytest.raises(StepCodeError) as error:
+        apply(pa.table({"id": [1]}), request(python))
+    assert f"process() of node 'score' failed: {said}" in error.value.message
+    assert "\n" not in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "held"),
+    [(2, 0, True), (0.5, 0, True), (3, 0, False), (1, 1, True), (2, 1, False), (0, 2, False)],
+)
+def test_a_worker_that_no_node_can_hold_is_refused(cpus: float, gpus: float, held: bool) -> None:
+    asked = request("def process(batch): return batch").model_copy(update={"cpus": cpus, "gpus": gpus})
+    nodes = [{"CPU": 2.0}, {"CPU": 1.0, "GPU": 1.0}]
+    if held:
+        refuse_too_much(asked, nodes)
+        return
+    with pytest.raises(StepCodeError, match="Ray has 2 CPU and 1 GPU here: lower its resources"):
+        refuse_too_much(asked, nodes)
 
 
 def files(folder: Path, *sizes: int) -> list[str]:
@@ -106,7 +141,7 @@ def test_small_results_share_a_row_group() -> None:
 
 
 def test_a_part_becomes_one_file_that_its_answer_names(tmp_path: Path) -> None:
-    part = pa.table({"path": files(tmp_path / "in", 4, 3)})
+    part = pa.table({"paths": [files(tmp_path / "in", 4, 3)]})
     python = """
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -124,7 +159,7 @@ def process(batch):
 
 def test_a_part_without_results_leaves_no_file(tmp_path: Path) -> None:
     python = "def process(batch):\n    return batch.slice(0, 0).append_column('late', [[]])"
-    part = pa.table({"path": files(tmp_path / "in", 4)})
+    part = pa.table({"paths": [files(tmp_path / "in", 4)]})
     assert write_part(part, request(python, str(tmp_path / "out"))).num_rows == 0
     assert list((tmp_path / "out").iterdir()) == []
 

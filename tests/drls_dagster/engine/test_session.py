@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from drls_dagster.engine.session import first_line
+
+STAGE = (
+    'Job aborted due to stage failure: ResultStage 5 (Spark Connect - session_id: "f"\nuser_context {\n}) has failed '
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STAGE + "the maximum allowable number of times: 4. Most recent failure reason:\norg.apache.spark.shuffle",
+        (
+            "Job aborted due to stage failure: Task 1 in stage 3.0 failed 4 times, most recent failure: Lost task 1.3 in "
+            "stage 3.0 (TID 9) (127.0.0.1 executor 1): ExecutorLostFailure (executor 1 exited caused by one of the tasks)"
+        ),
+    ],
+)
+def test_an_executor_that_is_lost_again_and_again_is_told_with_what_helps(text: str) -> None:
+    assert "raise engine.memory" in first_line(RuntimeError(text))
+
+
+def test_of_other_errors_the_first_line_is_told() -> None:
+    assert first_line(RuntimeError("[DIVIDE_BY_ZERO] Division by zero.\nJVM stacktrace: …")) == (
+        "[DIVIDE_BY_ZERO] Division by zero."
+    )
