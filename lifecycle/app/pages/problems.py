@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from lifecycle.app.pages.guard import CrossSite, Visitor, recognise, sign_in_url
 from lifecycle.app.pages.render import render
+from lifecycle.app.pages.words import on_page
 from lifecycle.domain.environment import Role
 from lifecycle.errors import DrlsError, Unauthorized
 
@@ -78,7 +79,7 @@ async def too_large(request: Request, most: int) -> Response:
 
 
 async def _told(request: Request, status: int, message: str) -> Response:
-    lines = [line for line in message.splitlines() if line.strip()] or ["no reason was given"]
+    lines = [on_page(line) for line in message.splitlines() if line.strip()] or ["no reason was given"]
     if "hx-request" in request.headers:
         return await run_in_threadpool(render, request, "parts/refusal.html", status=status, lines=lines)
     title = _TITLES.get(status, "Not possible")
