@@ -16,7 +16,7 @@ from lifecycle.app.pages.table import PAGES
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Grant, Person, WayIn
-from lifecycle.errors import Forbidden, NotFound, Unauthorized
+from lifecycle.errors import Forbidden, Invalid, NotFound, Unauthorized
 from lifecycle.usecases.authenticate import authenticate
 from lifecycle.usecases.context import Context
 
@@ -56,7 +56,15 @@ async def form_of(request: Request) -> FormData | None:
 
 
 def page_guard(ctx: Ctx, request: Request, form: Annotated[FormData | None, Depends(form_of)]) -> None:
-    """Lets the request in, or raises Unauthorized, Forbidden or CrossSite."""
+    """Lets the request in, or raises Unauthorized, Forbidden, CrossSite, or Invalid for a text that no store keeps."""
+    _let_in(ctx, request, form)
+    # After the visitor is known, so that the refusal is a page of theirs. Keys are kept in a row, too.
+    for name, value in form.multi_items() if form is not None else ():
+        if isinstance(value, str) and "\x00" in value:
+            raise Invalid(f"{name}: there is a NUL character in it, which cannot be stored; take it out")
+
+
+def _let_in(ctx: Context, request: Request, form: FormData | None) -> None:
     route = cast("APIRoute", request.scope["route"])
     need = PAGES.get((request.method, route.path))
     if need is None:
@@ -64,7 +72,7 @@ def page_guard(ctx: Ctx, request: Request, form: Annotated[FormData | None, Depe
     check_origin(request)
     secret = request.cookies.get(COOKIE)
     request.state.visitor = None
-    if need.role is None and secret is None:
+    if not need.signed_in and secret is None:
         return
     if secret is None:
         if request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
@@ -73,13 +81,13 @@ def page_guard(ctx: Ctx, request: Request, form: Annotated[FormData | None, Depe
     try:
         visitor = _recognised(ctx, request, secret)
     except Unauthorized:
-        if need.role is None:
+        if not need.signed_in:
             return
         raise
     request.state.visitor = visitor
-    if need.role is None:
+    if not need.signed_in:
         return
-    if not visitor.has(need.role):
+    if need.role is not None and not visitor.has(need.role):
         raise Forbidden(f"this page needs the role {need.role.value}; ask an Admin for a grant")
     if form is not None and not is_own(secret, form.get(FIELD)):
         raise Forbidden("the page is outdated or foreign (CSRF token); load it again")

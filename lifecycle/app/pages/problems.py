@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,8 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from lifecycle.app.pages.guard import CrossSite, recognise, sign_in_url
+from lifecycle.app.pages.guard import CrossSite, Visitor, recognise, sign_in_url
 from lifecycle.app.pages.render import render
+from lifecycle.app.pages.words import on_page
+from lifecycle.domain.environment import Role
 from lifecycle.errors import DrlsError, Unauthorized
 
 _LOG = logging.getLogger(__name__)
@@ -36,6 +39,9 @@ def add_handlers(app: FastAPI) -> None:
     async def refused(request: Request, error: DrlsError) -> Response:  # pyright: ignore[reportUnusedFunction]
         if isinstance(error, Unauthorized) and request.url.path != "/sign-in":
             return _to_sign_in(request)
+        if _lost_all(request):
+            # A part of an open page asks: the page as a whole is not theirs any more, and says so when it is loaded.
+            return Response(status_code=error.status, headers={"HX-Refresh": "true"})
         return await _told(request, error.status, error.message)
 
     @app.exception_handler(CrossSite)
@@ -73,11 +79,18 @@ async def too_large(request: Request, most: int) -> Response:
 
 
 async def _told(request: Request, status: int, message: str) -> Response:
-    lines = [line for line in message.splitlines() if line.strip()] or ["no reason was given"]
+    lines = [on_page(line) for line in message.splitlines() if line.strip()] or ["no reason was given"]
     if "hx-request" in request.headers:
         return await run_in_threadpool(render, request, "parts/refusal.html", status=status, lines=lines)
     title = _TITLES.get(status, "Not possible")
     return await run_in_threadpool(render, request, "error.html", status=status, title=title, lines=lines)
+
+
+def _lost_all(request: Request) -> bool:
+    """Whether the part of a page is asked for by somebody who has no role left."""
+    visitor = cast("Visitor | None", getattr(request.state, "visitor", None))
+    is_part = request.method == "GET" and "hx-request" in request.headers
+    return is_part and visitor is not None and not visitor.has(Role.VIEWER)
 
 
 def _to_sign_in(request: Request) -> Response:

@@ -1,7 +1,7 @@
 """Who may open which page: the only place that says so. A page that is not here stops the start.
 
 `role` is the least that a visitor has anywhere; whether they have it on this pipeline is asked again by
-the verb, inside its transaction. `role` None: nobody needs to be signed in.
+the verb, inside its transaction. What is somebody's own asks for no role: whoever lost theirs can still leave.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from lifecycle.domain.model import Frozen
 
 
 class PageNeed(Frozen):
-    """What a page asks of its visitor."""
+    """What a page asks of its visitor; `role` None: none, but for some pages that they are signed in."""
 
     role: Role | None
+    signed_in: bool = True
 
 
-OPEN = PageNeed(role=None)
+OPEN = PageNeed(role=None, signed_in=False)
+OWN = PageNeed(role=None)
 READ = PageNeed(role=Role.VIEWER)
 WRITE = PageNeed(role=Role.DATA_ENGINEER)
 LEAD = PageNeed(role=Role.LEAD)
@@ -28,7 +30,7 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     ("POST", "/sign-in"): OPEN,
     ("GET", "/sign-in/link"): OPEN,
     ("POST", "/sign-in/link"): OPEN,
-    ("POST", "/sign-out"): READ,
+    ("POST", "/sign-out"): OWN,
     ("GET", "/"): READ,
     ("GET", "/badge"): READ,
     # Home and pipelines.
@@ -39,10 +41,10 @@ PAGES: dict[tuple[str, str], PageNeed] = {
     ("POST", "/pipelines/{name}/versions/{number}/promote/{target}"): WRITE,
     ("GET", "/approvals/{promotion_id}/data/{table}"): READ,
     # Profile, audit, settings
-    ("GET", "/profile"): READ,
-    ("POST", "/profile/password"): READ,
-    ("POST", "/profile/tokens"): READ,
-    ("POST", "/profile/tokens/{token_id}/revoke"): READ,
+    ("GET", "/profile"): OWN,
+    ("POST", "/profile/password"): OWN,
+    ("POST", "/profile/tokens"): OWN,
+    ("POST", "/profile/tokens/{token_id}/revoke"): OWN,
     ("GET", "/audit"): ADMIN,
     ("GET", "/audit/chain"): ADMIN,
     ("GET", "/audit/export"): ADMIN,

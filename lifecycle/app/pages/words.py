@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -28,6 +29,18 @@ LOOKS: dict[State, str] = {
     State.STALE: "stale",
     State.FAILED: "rejected",
 }
+# The verbs and the store answer the command line, too; where they name a command, a page names a page.
+_PAGES_FOR = tuple(
+    (re.compile(command), page)
+    for command, page in (
+        (r"drls pipeline list shows", "the page Pipelines shows"),
+        (r"drls approvals list shows", "the page Approvals shows"),
+        (r"drls pipeline show \S+ lists", "the page of the pipeline lists"),
+        (r"drls (user|team) list shows", "Settings, People and teams shows"),
+        (r"set one with drls policy set \w+", "an Admin sets one in Settings, Policies"),
+        (r"sign in with drls login", "sign in"),
+    )
+)
 _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60))
 
 
@@ -91,6 +104,13 @@ def short(digest: str | None) -> str:
     return (digest or "").rpartition(":")[2][:12]
 
 
+def on_page(text: str) -> str:
+    """A refusal or a check as a page says it: what to open, where it names a command."""
+    for command, page in _PAGES_FOR:
+        text = command.sub(page, text)
+    return text
+
+
 def count(number: int | None) -> str:
     """A number in groups of three; a dash where nothing is known."""
     return "–" if number is None else f"{number:,}".replace(",", "\u202f")
@@ -117,5 +137,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "size": size,
     "span": span,
     "look": look,
+    "on_page": on_page,
     "named": NAMES.__getitem__,
 }

@@ -50,7 +50,7 @@ def test_who_is_signed_in_stays_it_where_there_is_no_page(visit: Open) -> None:
 def test_nobody_is_led_to_the_sign_in_page_and_back(visit: Open) -> None:
     nobody = visit(None)
     for (method, path), need in PAGES.items():
-        if need.role is not None:
+        if need.signed_in:
             answer = nobody.client.request(method, filled(path))
             assert (answer.status_code, answer.headers["location"].split("?")[0]) == (303, "/sign-in"), path
     assert nobody.get("/badge?tab=x").headers["location"] == "/sign-in?back=%2Fbadge%3Ftab%3Dx"
@@ -60,12 +60,33 @@ def test_each_page_asks_for_its_role(visit: Open, life: Life) -> None:
     life.add_person("nobody", None)
     visitors = {role: visit(name) for role, name in PEOPLE.items()} | {None: visit("nobody")}
     for (method, path), need in PAGES.items():
-        if need.role is None or path == "/sign-out":
+        if need.role is None:
             continue
         for role, visitor in visitors.items():
             if role is None or not role.includes(need.role):
                 answer = visitor.client.request(method, filled(path), data={FIELD: masked(visitor.session)})
                 assert answer.status_code == 403, (method, path, role)
+
+
+def test_who_has_no_role_any_more_still_has_what_is_their_own(visit: Open, life: Life) -> None:
+    eve, adam = visit("eve"), visit("adam")
+    with life.store.read() as view:
+        grant = view.people.grants(life.person("eve"))[0]
+    assert adam.post(f"/settings/grants/{grant.id}/revoke").status_code == 303
+    # A part of an open page makes the whole of it load again, which says what is missing and offers what is left.
+    part = eve.get("/badge", headers={"HX-Request": "true"})
+    assert (part.status_code, part.headers["hx-refresh"], part.text) == (403, "true", "")
+    told = eve.get("/")
+    assert told.status_code == 403
+    assert "ask an Admin for a grant" in told.text
+    assert 'href="/pipelines"' not in told.text
+    assert 'href="/profile">Your profile' in told.text
+    assert "data-live" not in told.text
+    assert "you have no role" in eve.page("/profile")
+    new = "another long password"
+    assert eve.post("/profile/password", password=new, again=new).status_code == 303
+    assert eve.post("/sign-out").headers["location"] == "/sign-in"
+    assert eve.get("/profile").status_code == 303
 
 
 def test_a_form_without_the_page_s_own_field_changes_nothing(visit: Open, life: Life) -> None:
@@ -74,7 +95,7 @@ def test_a_form_without_the_page_s_own_field_changes_nothing(visit: Open, life: 
         before = view.log.head().sequence
     foreign = masked("drls_session_of_somebody_else")
     for (method, path), need in PAGES.items():
-        if method == "GET" or need.role is None:
+        if method == "GET" or not need.signed_in:
             continue
         for sent in ({}, {FIELD: ""}, {FIELD: "zz"}, {FIELD: "00"}, {FIELD: foreign}):
             assert admin.client.post(filled(path), data=sent).status_code == 403, path
