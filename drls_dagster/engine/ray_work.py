@@ -81,7 +81,7 @@ def process(request: ProcessRequest) -> list[File]:
             batch_size=1,  # a row, which is the paths of one part, a task; with GPUs Ray wants a number
             num_cpus=request.cpus,
             num_gpus=request.gpus or None,
-            concurrency=request.concurrency,
+            compute=ray.data.TaskPoolStrategy(size=request.concurrency),
             max_retries=RETRIES,
         ).take_all()
     except WorkerCrashedError:
