@@ -26,18 +26,19 @@ def sign_in(ctx: Context, name: str, password: str, host: str) -> Issued:
     gains nothing.
     """
     acting = system_actor("sign-in", WayIn.WEB, host)
+    attempt = None
     with ctx.store.write(acting, "sign_in") as unit:
-        locked = _locked(unit, name, host)
-        if not locked:
-            unit.people.add_attempt(name, host, succeeded=False)
+        if not _locked(unit, name, host):
+            attempt = unit.people.add_attempt(name, host)
             unit.audit("sign_in.attempt", f"person:{name}", host=host)
         person = unit.people.find(name)
-    if locked:
+    if attempt is None:
         raise TooMany(f"too many wrong attempts; try again in {WINDOW.seconds // 60} minutes")
     if not is_password(ctx, person, password) or person is None or person.disabled_at is not None:
         raise Unauthorized(_REFUSED)
     with ctx.store.write(acting, "sign_in") as unit:
-        unit.people.add_attempt(name, host, succeeded=True)
+        # Else 30 people who sign in at one proxy would lock it for everybody.
+        unit.people.attempt_succeeded(attempt)
         return open_session(unit, person, "signed in with a password")
 
 

@@ -209,8 +209,12 @@ class People:
         )
         return self._tx.update(statement) == 1
 
-    def add_attempt(self, account: str, host: str, *, succeeded: bool) -> None:
-        self._tx.insert(SignInAttemptRow, account=account, host=host, succeeded=succeeded, at=self._tx.now)
+    def add_attempt(self, account: str, host: str) -> int:
+        """Counts an attempt as failed until `attempt_succeeded` is told; its id."""
+        return self._tx.insert(SignInAttemptRow, account=account, host=host, succeeded=False, at=self._tx.now)
+
+    def attempt_succeeded(self, attempt_id: int) -> None:
+        self._tx.update(update(SignInAttemptRow).where(SignInAttemptRow.id == attempt_id).values(succeeded=True))
 
     def failures(self, *, account: str | None = None, host: str | None = None, since: timedelta) -> list[datetime]:
         """When sign-in failed lately, oldest first; an account's count starts again at a success."""

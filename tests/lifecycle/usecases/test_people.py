@@ -19,7 +19,7 @@ from lifecycle.usecases.authenticate import authenticate
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.first_start import FirstStart, first_start
 from lifecycle.usecases.grants import add_grant, add_team, revoke_grant, set_member
-from lifecycle.usecases.sign_in import ACCOUNT_FAILURES, sign_in, sign_out, use_link
+from lifecycle.usecases.sign_in import ACCOUNT_FAILURES, HOST_FAILURES, sign_in, sign_out, use_link
 from lifecycle.usecases.signed_tokens import rotate_secret, sign_token
 from lifecycle.usecases.tokens import issue_token, list_tokens, revoke_token
 from tests.fakes.clock import FakeClock
@@ -90,6 +90,33 @@ def test_guessing_locks_the_account_for_a_while(secured: Life) -> None:
         sign_in(secured.ctx, "ada", PASSWORD, "host")
     secured.clock.advance(minutes=16)
     assert sign_in(secured.ctx, "ada", PASSWORD, "host").secret
+
+
+def test_who_signs_in_locks_nobody_out_however_often(secured: Life) -> None:
+    for _ in range(HOST_FAILURES + 1):
+        assert sign_in(secured.ctx, "ada", PASSWORD, "proxy").secret
+
+
+def test_guessing_at_many_accounts_locks_the_host_whoever_signs_in_there_between(secured: Life) -> None:
+    for number in range(HOST_FAILURES):
+        with pytest.raises(Unauthorized):
+            sign_in(secured.ctx, f"account-{number}", PASSWORD, "host")
+        if number % 10 == 0:
+            sign_in(secured.ctx, "ada", PASSWORD, "host")
+    with pytest.raises(TooMany):
+        sign_in(secured.ctx, "ada", PASSWORD, "host")
+    assert sign_in(secured.ctx, "ada", PASSWORD, "another host").secret
+
+
+def test_a_success_forgives_the_failures_before_it_and_none_after(secured: Life) -> None:
+    for wrong in (ACCOUNT_FAILURES - 1, ACCOUNT_FAILURES):
+        for _ in range(wrong):
+            with pytest.raises(Unauthorized):
+                sign_in(secured.ctx, "ada", "wrong wrong wrong", "host")
+        if wrong < ACCOUNT_FAILURES:
+            sign_in(secured.ctx, "ada", PASSWORD, "host")
+    with pytest.raises(TooMany):
+        sign_in(secured.ctx, "ada", PASSWORD, "host")
 
 
 def test_unknown_accounts_are_refused_in_the_same_words(secured: Life) -> None:
