@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
 from lifecycle.spec.base import Column, Entrypoint, Frozen, NodeId, Path, ScalarText, Seconds, Text, Whole
 from lifecycle.spec.columns import Schema
@@ -64,8 +64,8 @@ class SparkStreamTransform(Frozen):
 class RayResources(Frozen):
     """What each of `concurrency` workers gets; parts of a CPU or GPU are allowed."""
 
-    cpus: Annotated[float, Field(ge=0, le=1024)] = 1
-    gpus: Annotated[float, Field(ge=0, le=64)] = 0
+    cpus: Annotated[float, Strict(), Field(ge=0, le=1024)] = 1
+    gpus: Annotated[float, Strict(), Field(ge=0, le=64)] = 0
     concurrency: Annotated[Whole, Field(ge=1, le=10_000)] = 1
 
 

@@ -192,6 +192,12 @@ WRONG: list[tuple[Callable[[dict[str, Any]], object], str | None, str | None, st
         "'cpus'?",
     ),
     (step(step="rayProcess", python="x", output_schema=AT, batch_size=0), D, "batch_size", "at least 1"),
+    (
+        step(step="rayProcess", python="x", output_schema=AT, resources={"cpus": True}),
+        D,
+        "resources.cpus",
+        "not a number",
+    ),
     (step(step="sparkStream", sql="x", trigger={"every": 1.5j}), D, "trigger.every", "is not a duration"),
     (step(step="dbt", project="../other"), D, "project", "leaves its folder"),
     (step(step="custom"), D, None, "nothing to run; give command, image or both"),
