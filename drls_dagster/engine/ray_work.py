@@ -191,9 +191,13 @@ def conform(result: Any, schema: pa.Schema, node: str) -> pa.Table:
     missing = [name for name in schema.names if name not in names]
     extra = [name for name in names if name not in schema.names]
     twice = sorted({name for name in names if names.count(name) > 1})
-    if missing or extra or twice:
-        what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra)} besides"
-        what = what if missing or extra else f"has {', '.join(twice)} twice"
+    if missing:
+        what = f"lacks {', '.join(missing)}"
+    elif extra:
+        what = f"has {', '.join(extra)} besides"
+    else:
+        what = f"has {', '.join(twice)} twice" if twice else ""
+    if what:
         raise StepCodeError(f"the output of node '{node}' {what}; output_schema says {', '.join(schema.names)}")
     columns: list[pa.ChunkedArray] = []
     for field in schema:
