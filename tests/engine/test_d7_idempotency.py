@@ -29,7 +29,7 @@ def two_sinks(lab: Lab) -> str:
     )
 
 
-def test_d7_a_reexecution_from_failure_keeps_pins_and_commits_and_other_launches_do_not(lab: Lab) -> None:
+def test_d7_d8_a_reexecution_from_failure_keeps_pins_and_commits_and_other_launches_do_not(lab: Lab) -> None:
     text = two_sinks(lab)
     lab.file("marker", "")
     first = lab.run(text)
