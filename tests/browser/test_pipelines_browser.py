@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -185,13 +186,13 @@ def test_a_dropped_file_is_imported_and_a_wrong_one_is_refused_in_place(
     expect(page.get_by_label("What is new and why")).to_have_value("First cut")
     drop(page, "flights.yaml", FLIGHTS)
     page.get_by_role("button", name="Import", exact=True).click()
-    page.wait_for_url("**/pipelines/flights/versions/1")
+    expect(page).to_have_url(re.compile("/pipelines/flights/versions/1$"))
     expect(page.get_by_text("Saved as flights v1, active in development")).to_be_visible()
     # The graph is a way to each node, for the keyboard too.
     node = page.get_by_role("link", name="scored, Ray Python")
     node.focus()
     page.keyboard.press("Enter")
-    page.wait_for_url("**#node-scored")
+    expect(page).to_have_url(re.compile("#node-scored$"))
 
 
 def drop(page: Page, name: str, text: str) -> None:

@@ -40,6 +40,19 @@ document.addEventListener("htmx:afterSwap", (event) => {
   before = null;
 });
 
+// A session or the last role that has ended is told to each part that asks. The first answer leads to the sign-in
+// page, or loads this one again; a second one would begin the same way anew and cut the first short.
+const LEAVING = 5000; // ms: after that the way has failed, and the next answer may lead there
+let left = -LEAVING;
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const { xhr, requestConfig } = event.detail;
+  const leads = xhr.getResponseHeader("HX-Redirect") || xhr.getResponseHeader("HX-Refresh");
+  if (!leads || requestConfig.verb !== "get") { return; }
+  if (performance.now() - left < LEAVING) { event.preventDefault(); } else { left = performance.now(); }
+});
+// The page may be shown again as it was left.
+addEventListener("pageshow", () => { left = -LEAVING; });
+
 export function startLive() {
   let source = null;
   let timer = 0;

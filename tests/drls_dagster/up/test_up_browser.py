@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.server
+import re
 import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.drls_dagster.up.conftest import Up, left_of, wait_until
 
@@ -50,7 +51,7 @@ def test_the_link_signs_in_and_dagster_works_behind_the_door(up: Up, context: Br
     page.on("console", lambda said: problems.append(said.text) if "Content Security Policy" in said.text else None)
     page.goto(f"{up.url}/sign-in#{up.link}")
     page.get_by_role("link", name="Dagster").click()
-    page.wait_for_url("**/dagster/**")
+    expect(page).to_have_url(re.compile("/dagster/"), timeout=30_000)
     page.goto(f"{up.url}/dagster/deployment/locations")
     for environment in ("development", "qa", "uat", "production"):
         page.get_by_text(environment, exact=True).first.wait_for(timeout=30_000)
