@@ -14,8 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from drls_dagster.engine.abandoned import while_wanted
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.code import load_function, told
 from drls_dagster.storage import filesystem_of
@@ -44,6 +45,7 @@ class ProcessRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    ticket: str = Field(default_factory=lambda: uuid.uuid4().hex)
     node: str
     inputs: tuple[tuple[str, ...], ...]  # Parquet files, those of a task together
     output: str  # folder or URI
@@ -114,6 +116,11 @@ def refuse_too_much(request: ProcessRequest, nodes: Iterable[Mapping[str, float]
 
 def write_part(part: pa.Table, request: ProcessRequest) -> pa.Table:
     """One task: a part's files in, the function on its batches, at most one file out, which the answer names."""
+    with while_wanted(request.output, request.ticket):
+        return _write_part(part, request)
+
+
+def _write_part(part: pa.Table, request: ProcessRequest) -> pa.Table:
     filesystem, folder = filesystem_of(request.output)
     filesystem.create_dir(folder, recursive=True)
     name = f"{uuid.uuid4().hex}.parquet"

@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 
 from drls_dagster.engine import state as st
+from drls_dagster.engine.abandoned import watching
 from drls_dagster.engine.driver import ray_address
 from drls_dagster.engine.processes import MARK
 from drls_dagster.engine.ray_work import ProcessRequest, StepCodeError, StepCrashed, process, refuse_too_much
@@ -70,7 +71,7 @@ def answer(connection: Connection, fixed: bool) -> None:
             request = ProcessRequest.model_validate_json(connection.recv_bytes())
             if fixed:
                 refuse_too_much(request, [node["Resources"] for node in ray.nodes() if node["Alive"]])
-            reply: dict[str, Any] = {"files": [list(f) for f in process(request)]}
+            reply = work(connection, request)
         except StepCodeError as error:
             reply = {"error": error.message, "code": True, "details": error.details}
         except StepCrashed as error:
@@ -84,6 +85,18 @@ def answer(connection: Connection, fixed: bool) -> None:
             connection.send_bytes(json.dumps(reply).encode())
         except OSError:
             print("the caller went away before its answer", flush=True)
+
+
+def work(connection: Connection, request: ProcessRequest) -> dict[str, Any]:
+    """The reply to a request that succeeds. Raises EOFError, with the work ended, when the caller went away."""
+    with watching(connection, request.output, request.ticket) as gone:
+        try:
+            return {"files": [list(file) for file in process(request)]}
+        except Exception:
+            if not gone.is_set():
+                raise
+    print(f"the run of node '{request.node}' is gone: its work was ended", flush=True)
+    raise EOFError
 
 
 def words_of(error: Exception) -> str:
