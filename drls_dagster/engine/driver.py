@@ -25,6 +25,7 @@ from drls_dagster.engine.conf import spark_conf
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.engine.processes import MARK
+from drls_dagster.engine.ray_work import RETRIES
 from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings, load_settings
 
@@ -221,6 +222,8 @@ def main() -> None:
         # Ray ends idle workers above this number, its CPUs by default, as soon as a second Ray job has brought some:
         # the runner's warm ones, and the next step waits for new ones.
         os.environ.setdefault("RAY_num_workers_soft_limit", str((os.cpu_count() or 1) + SPARE_WORKERS))
+        # Of a task that Ray ended because memory ran out; its default is without end.
+        os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
     driver = Driver(settings, given.fingerprint)
     signal.signal(signal.SIGTERM, lambda *_: driver.stopping.set())
     # The terminal's Ctrl-C is for the command in front of it, not for the engine that others may use.

@@ -24,7 +24,7 @@ from drls_dagster.storage import filesystem_of
 File = tuple[str, int, int]  # path, rows, bytes
 WRITTEN = pa.schema([("path", pa.string()), ("rows", pa.int64()), ("bytes", pa.int64())])
 ROW_GROUP_BYTES = 64 * 2**20
-RETRIES = 3  # of a task whose worker died. Ray Data's own number is without end, also where the function kills it
+RETRIES = 3  # of a task whose worker died. Ray's own numbers are without end, also where the function kills it
 
 
 class StepCodeError(Exception):
@@ -67,7 +67,7 @@ def process(request: ProcessRequest) -> list[File]:
     Raises StepCodeError when the pipeline's function is at fault, StepCrashed when it may be.
     """
     import ray.data
-    from ray.exceptions import RayError, WorkerCrashedError
+    from ray.exceptions import OutOfMemoryError, RayError, WorkerCrashedError
 
     if not request.inputs:
         return []
@@ -88,8 +88,13 @@ def process(request: ProcessRequest) -> list[File]:
         ).take_all()
     except WorkerCrashedError:
         raise StepCrashed(
-            f"the workers of node '{request.node}' ended {RETRIES + 1} times without an answer: its function ends "
-            "the process, or needs more memory than there is (batch_size and concurrency say how much)"
+            f"its workers ended {RETRIES + 1} times without an answer: its function ends the process, or needs more "
+            "memory than there is (batch_size and concurrency say how much)"
+        ) from None
+    except OutOfMemoryError:
+        raise StepCrashed(
+            f"its workers were ended {RETRIES + 1} times because memory ran out: lower its batch_size or concurrency, "
+            "or give it a machine with more"
         ) from None
     except RayError as error:
         cause: BaseException | None = error
