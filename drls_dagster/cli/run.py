@@ -192,7 +192,8 @@ def show_outcome(outcome: RunOutcome) -> None:
     if outcome.checks:
         show_checks(console, outcome)
     state = "succeeded" if outcome.success else "failed"
-    console.print(f"run {outcome.run_id} {state} in {outcome.seconds:.1f} s")
+    covers = f" of {outcome.partition}" if outcome.partition else ""
+    console.print(f"run {outcome.run_id}{covers} {state} in {outcome.seconds:.1f} s")
 
 
 def show_checks(console: Console, outcome: RunOutcome) -> None:

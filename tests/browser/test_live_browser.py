@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server
+from tests.browser.conftest import PASSWORD, Server
 from tests.lifecycle.life import QA, UAT, make_spec
 
 pytestmark = [pytest.mark.browser]
@@ -67,16 +67,45 @@ def test_a_stream_that_was_cut_comes_back_with_the_truth(server: Server, browse:
     expect(page.locator("#badge")).to_have_text("1", timeout=30_000)
 
 
+def end_session(server: Server, name: str) -> None:
+    with server.life.store.write(server.life.as_("adam"), "end") as unit:
+        person = unit.people.named(name)
+        for token in unit.people.tokens(person.id):
+            unit.people.end_token(token)
+        unit.audit("test.ended", f"person:{name}")
+
+
+def sign_in(page: Page, name: str) -> None:
+    page.get_by_label("Account").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.mark.parametrize(("who", "found"), [("lea", "Why **now**?"), ("leo", "")])
+def test_what_somebody_wrote_when_their_session_ended_is_there_after_the_sign_in(
+    server: Server, browse: Callable[..., Page], who: str, found: str
+) -> None:
+    request = ask(server, "flights")
+    browse("leo").context.close()  # who has a password now
+    page = browse("lea")
+    page.goto(f"/approvals/{request}")
+    page.get_by_label("Comment").fill("Why **now**?")
+    end_session(server, "lea")
+    page.get_by_role("button", name="Comment").click()
+    expect(page).to_have_url(re.compile("/sign-in"))
+    sign_in(page, who)
+    expect(page).to_have_url(re.compile(f"/approvals/{request}$"))
+    expect(page.get_by_label("Comment")).to_have_value(found)
+    page.reload()
+    expect(page.get_by_label("Comment")).to_have_value("")
+
+
 def test_a_session_that_ended_leads_to_the_sign_in_page(server: Server, browse: Callable[..., Page]) -> None:
     page, other = browse("lea"), browse("leo")
     page.goto("/")  # several live parts, each of which is told that the session has ended
     left: list[str] = []
     page.on("request", lambda one: left.append(one.url) if one.is_navigation_request() else None)
-    with server.life.store.write(server.life.as_("adam"), "end") as unit:
-        person = unit.people.named("lea")
-        for token in unit.people.tokens(person.id):
-            unit.people.end_token(token)
-        unit.audit("test.ended", "person:lea")
+    end_session(server, "lea")
     ask(server, "flights")
     expect(page).to_have_url(re.compile("/sign-in"))
     expect(other.locator("#badge")).to_have_text("1")

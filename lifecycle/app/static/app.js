@@ -1,4 +1,5 @@
 // What every page does by script. All of it is extra: pages and forms work without.
+import { takeUp } from "./drafts.js";
 import { startLive } from "./live.js";
 
 const root = document.documentElement;
@@ -63,4 +64,5 @@ function useLink(text) {
   link.requestSubmit();
 }
 
+takeUp();
 if (document.querySelector("[data-live]")) { startLive(); }
