@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Literal
+from urllib.parse import urlsplit
 
 from drls_dagster.cli.output import in_words
 from drls_dagster.engine.java import find_java
@@ -110,11 +111,17 @@ def memory(settings: Settings) -> Finding:
     return Finding("memory", "ok", detail)
 
 
-def ports(_settings: Settings) -> Finding:
-    taken = [f"{port} ({name})" for name, port in PORTS.items() if not _is_free(port)]
+def ports(settings: Settings) -> Finding:
+    from drls_dagster.up.state import running_up
+
+    up = running_up(settings)
+    own = urlsplit(up.url).port if up else None
+    taken = [f"{port} ({name})" for name, port in PORTS.items() if port != own and not _is_free(port)]
     if taken:
         remedy = "Fine if that is DRLS; otherwise stop what listens there."
         return Finding("ports", "warn", f"in use: {', '.join(taken)}", remedy)
+    if up:
+        return Finding("ports", "ok", f"`drls up` of this home is at {up.url}; the others are free")
     return Finding("ports", "ok", f"free: {', '.join(str(port) for port in PORTS.values())}")
 
 

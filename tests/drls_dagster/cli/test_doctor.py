@@ -4,6 +4,7 @@ import json
 import socket
 from pathlib import Path
 
+import psutil
 import pytest
 
 from drls_dagster.cli import doctor_checks
@@ -11,6 +12,7 @@ from drls_dagster.cli.doctor_checks import Finding
 from drls_dagster.cli.main import run
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.settings import load_settings
+from drls_dagster.up.state import UpState, write_up
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +91,24 @@ def test_a_port_in_use_and_little_memory_are_warnings(
         found = findings(capsys, 0)
     assert found["ports"].detail == f"in use: {port} (Dagster)"
     assert found["memory"].state == "warn"
+
+
+def test_the_port_of_this_home_s_own_app_is_no_warning(
+    monkeypatch: pytest.MonkeyPatch, drls_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        monkeypatch.setattr(doctor_checks, "PORTS", {"approvals app": port})
+        me = psutil.Process()
+        drls_home.mkdir(mode=0o700)
+        write_up(load_settings(), UpState("mine", me.pid, me.create_time(), f"http://127.0.0.1:{port}", "t"))
+        found = findings(capsys, 0)
+    assert (found["ports"].state, found["ports"].detail) == (
+        "ok",
+        f"`drls up` of this home is at http://127.0.0.1:{port}; the others are free",
+    )
 
 
 def test_a_check_that_breaks_does_not_hide_the_others(
