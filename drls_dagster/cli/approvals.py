@@ -18,7 +18,7 @@ from drls_dagster.cli.options import (
 )
 from drls_dagster.cli.output import json_option
 from drls_dagster.cli.requests import print_detail, print_requests, report
-from drls_dagster.errors import UsageError
+from drls_dagster.errors import DrlsError, UsageError
 
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client.results import Request
@@ -87,7 +87,7 @@ def show(request: int, as_json: bool) -> None:
 def approve(request: int, plan_digest: str | None, reason: str, key: str | None, as_json: bool) -> None:
     """Approve a request's plan. When the quorum is met it executes by itself.
 
-    Without --plan the plan is shown first, and then asked about.
+    Without --plan the plan is shown first, and then asked about, unless something in it has moved since.
     """
     if plan_digest is None and as_json:
         raise UsageError("--json asks nothing: name the plan that you looked at with --plan DIGEST")
@@ -95,6 +95,11 @@ def approve(request: int, plan_digest: str | None, reason: str, key: str | None,
         if plan_digest is None:
             detail = client.promotions.show(request)
             print_detail(detail)
+            if moved := client.promotions.comparison(request).outcome:
+                raise DrlsError(
+                    f"request {request} is stale: {moved}; ask for the plan as of now with "
+                    f"`drls approvals refresh {request}`, or withdraw it"
+                )
             click.confirm("Approve this plan?", abort=True)
             plan_digest = detail.plan_digest
         approved = client.promotions.approve(request, plan_digest, reason=reason, key=key)

@@ -21,6 +21,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Comment, Decision, Promotion, State, Verdict
 from lifecycle.errors import Conflict, Forbidden, NotFound
 from lifecycle.usecases.compare_data import DataComparison
+from lifecycle.usecases.compare_plan import Comparison
 
 
 class HttpPromotions(Promotions):
@@ -90,6 +91,9 @@ class HttpPromotions(Promotions):
             decisions=tuple(decided(Decision.model_validate(one), person) for one in found["decisions"]),
             comments=tuple(remark(Comment.model_validate(one), person) for one in found["comments"]),
         )
+
+    def comparison(self, request: int) -> Comparison:
+        return Comparison.model_validate(self._session.get(f"/api/approvals/{request}/comparison"))
 
     def approve(self, request: int, plan_digest: str, *, reason: str = "", key: str | None = None) -> Request:
         body = {"plan_digest": plan_digest, "reason": reason}

@@ -10,6 +10,7 @@ from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import State, Verdict
 from lifecycle.usecases.compare_data import DataComparison
+from lifecycle.usecases.compare_plan import Comparison
 
 
 class Promotions(ABC):
@@ -57,6 +58,10 @@ class Promotions(ABC):
     @abstractmethod
     def show(self, request: int) -> RequestDetail:
         """A request with its plan, decisions and comments."""
+
+    @abstractmethod
+    def comparison(self, request: int) -> Comparison:
+        """What moved since an open request was made; asks the catalog."""
 
     @abstractmethod
     def approve(self, request: int, plan_digest: str, *, reason: str = "", key: str | None = None) -> Request:

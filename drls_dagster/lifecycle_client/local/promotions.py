@@ -20,6 +20,7 @@ from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.compare_data import DataComparison, compare_data
+from lifecycle.usecases.compare_plan import Comparison, compare_plan
 from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.pending import may_decide
@@ -103,6 +104,13 @@ class LocalPromotions(Promotions):
                 decisions=tuple(decided(one, names.person) for one in view.promotions.decisions(request)),
                 comments=tuple(remark(one, names.person) for one in view.promotions.comments(request)),
             )
+
+    def comparison(self, request: int) -> Comparison:
+        actor = self._session.acting(TokenScope.READ)
+        with self._ctx.store.read() as view:
+            promotion = view.promotions.get(request)
+            self._visible(view, actor, promotion, Role.VIEWER, "looking at a request")
+        return compare_plan(self._ctx, promotion) if promotion.state.is_open else Comparison()
 
     def approve(self, request: int, plan_digest: str, *, reason: str = "", key: str | None = None) -> Request:
         actor = self._session.acting(TokenScope.APPROVE)

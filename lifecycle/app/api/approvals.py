@@ -30,6 +30,7 @@ from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.compare_data import DataComparison, compare_data
+from lifecycle.usecases.compare_plan import Comparison, compare_plan
 from lifecycle.usecases.execute_promotion import Execution, execute_promotion
 from lifecycle.usecases.pending import may_decide, pending_for
 from lifecycle.usecases.refresh_promotion import refresh_promotion
@@ -94,6 +95,14 @@ def get_approval(ctx: Ctx, who: Who, promotion_id: Id, response: Response) -> Ap
         )
     response.headers["ETag"] = f'"{promotion.revision}"'
     return detail
+
+
+@router.get("/approvals/{promotion_id}/comparison")
+def get_comparison(ctx: Ctx, who: Who, promotion_id: Id) -> Comparison:
+    """What moved since an open request was made: empty when execution would find everything as approved."""
+    with ctx.store.read() as view:
+        promotion = _visible(view, who, promotion_id)
+    return compare_plan(ctx, promotion) if promotion.state.is_open else Comparison()
 
 
 @router.post("/approvals/{promotion_id}/approve")

@@ -66,6 +66,7 @@ TABLE: dict[tuple[str, str], Need] = {
     ("GET", _VERSION + "/diff/{other}"): READ,
     ("GET", "/api/approvals"): READ,
     ("GET", _APPROVAL): READ,
+    ("GET", _APPROVAL + "/comparison"): READ,
     ("GET", _APPROVAL + "/data/{table}"): READ,
     ("POST", _APPROVAL + "/approve"): DECIDE,
     ("POST", _APPROVAL + "/reject"): DECIDE,

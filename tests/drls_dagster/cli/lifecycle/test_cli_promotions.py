@@ -91,6 +91,17 @@ def test_without_a_digest_the_plan_is_shown_before_it_is_asked_about(shell: Shel
     assert said.out.index("QA → UAT") < said.out.index("Approve this plan?") < said.out.index("is done")
 
 
+def test_what_moved_since_is_told_before_anybody_is_asked(shell: Shell) -> None:
+    request = in_uat_soon(shell)
+    shell("policy", "set", "uat", "--soak", "1d")
+    said = shell("approvals", "approve", str(request), by="lea", stdin="y\n", fails=1)
+    assert f"request {request} is stale: policy: 1 → 3; ask" in said.err
+    assert f"`drls approvals refresh {request}`" in said.err
+    assert "Approve this plan?" not in said.out
+    shown = shell("approvals", "show", str(request), "--json").json
+    assert (shown["state"], shown["decisions"]) == ("requested", [])
+
+
 def test_what_is_for_me_is_what_i_may_approve(shell: Shell) -> None:
     request = in_uat_soon(shell)
     assert [one["id"] for one in shell("approvals", "list", "--for-me", "--json", by="lea").json] == [request]
