@@ -18,27 +18,43 @@ function marked(part) {
   });
 }
 
-document.addEventListener("htmx:beforeSwap", (event) => {
+// Of a part that comes along with another one, too: both end before the next one begins.
+const waiting = new Map();
+function remember(event) {
   const part = event.detail.target;
-  if (!part.matches("[data-live]")) { return; }
-  before = {
-    part: part.id,
+  if (!part.matches("[data-live], [data-along]")) { return; }
+  waiting.set(part.id, {
+    says: part.dataset.says,
     states: new Map(marked(part).map(([name, one]) => [name, {
       focus: one === document.activeElement, open: one.open === true, left: one.scrollLeft,
     }])),
-  };
-});
-document.addEventListener("htmx:afterSwap", (event) => {
-  const part = before && event.detail.target.id === before.part && document.getElementById(before.part);
+  });
+}
+function restore(event) {
+  const before = waiting.get(event.detail.target.id);
+  const part = before && document.getElementById(event.detail.target.id);
   if (!part) { return; }
+  waiting.delete(part.id);
   for (const [name, element] of marked(part)) {
     const was = before.states.get(name);
     if (was?.open) { element.open = true; }
     if (was?.left) { element.scrollLeft = was.left; }
     if (was?.focus) { element.focus({ preventScroll: true }); }
   }
-  before = null;
-});
+  if (part.dataset.says && part.dataset.says !== before.says) { announce(part.dataset.says); }
+}
+document.addEventListener("htmx:beforeSwap", remember);
+document.addEventListener("htmx:afterSwap", restore);
+document.addEventListener("htmx:oobBeforeSwap", remember);
+document.addEventListener("htmx:oobAfterSwap", restore);
+
+// Read out when it has changed: a part that is replaced every few seconds would be read again and again, or never.
+function announce(text) {
+  const line = document.createElement("p");
+  line.textContent = text;
+  document.getElementById("heard")?.append(line);
+  setTimeout(() => { line.remove(); }, 10000);
+}
 
 // A session or the last role that has ended is told to each part that asks. The first answer leads to the sign-in
 // page, or loads this one again; a second one would begin the same way anew and cut the first short.
