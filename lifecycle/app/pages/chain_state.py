@@ -1,4 +1,4 @@
-"""Whether the audit log is whole: a short log is read at each look, of a long one what is new, and all of it now and then."""
+"""Whether the audit log is whole: a short log is read at each look; of a long one what is new, now and then all."""
 
 from __future__ import annotations
 
