@@ -115,6 +115,20 @@ def test_a_stream_that_was_cut_comes_back_with_the_truth(server: Server, browse:
     expect(page.locator("#badge")).to_have_text("1", timeout=30_000)
 
 
+def test_a_stream_that_has_gone_silent_is_opened_again(server: Server, browse: Callable[..., Page]) -> None:
+    page = browse("lea")
+    page.clock.install()
+    with page.expect_request("**/api/events?*"):
+        page.reload()
+    expect(page.locator("#offline")).to_be_hidden()
+    page.evaluate("document.querySelector('#waiting').dataset.old = ''")
+    with page.expect_request("**/api/events?*"):
+        page.clock.fast_forward(46_000)
+    page.clock.run_for(1_000)
+    expect(page.locator("#waiting[data-old]")).to_have_count(0)
+    expect(page.locator("#offline")).to_be_hidden()
+
+
 def test_a_session_that_ended_leads_to_the_sign_in_page(server: Server, browse: Callable[..., Page]) -> None:
     page, other = browse("lea"), browse("leo")
     page.goto("/")  # several live parts, each of which is told that the session has ended

@@ -3,6 +3,7 @@
 
 const STREAM = "/api/events";
 const CALM = 250; // ms: many changes at once are one look
+const SILENT = 45000; // ms: the server says something every 15 seconds
 const QUIET = /^(sign_in|session|token)\./; // nothing on a page shows these
 
 // A part that loads itself again is made of new elements: what had the focus, was open or was scrolled stays so.
@@ -75,6 +76,7 @@ export function startLive() {
   let wait = 1000;
   let cut = false;
   let once = false;
+  let watchdog = 0;
   // What happened while the page was made and loaded is told, too.
   let seen = document.body.dataset.after || "0";
 
@@ -101,15 +103,30 @@ export function startLive() {
     if (told) { told.hidden = !offline; }
   }
 
+  // A network that is gone without a word leaves the stream open for ever: silence is a cut, too.
+  function alive() {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(() => {
+      source.close();
+      cut = true;
+      say(true);
+      again();
+    }, SILENT);
+  }
+
   function open() {
     source = new EventSource(`${STREAM}?after=${seen}`);
+    alive();
+    source.addEventListener("beat", alive);
     source.addEventListener("open", () => {
       wait = 1000;
+      alive();
       say(false);
       // Whatever happened while the stream was cut is on the page now.
       if (cut) { cut = false; refresh(); }
     });
     source.addEventListener("change", (event) => {
+      alive();
       seen = event.lastEventId || seen;
       if (!QUIET.test(JSON.parse(event.data).verb)) { refresh(); }
     });
@@ -136,6 +153,7 @@ export function startLive() {
   // A hidden tab holds no connection: browsers allow few per server.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
+      clearTimeout(watchdog);
       source.close();
       cut = true;
     } else if (source.readyState === EventSource.CLOSED) {
