@@ -89,7 +89,7 @@ def test_what_changed_is_read_out_once_and_nothing_else_is(server: Server, brows
     expect(page.locator("#status[data-old]")).to_have_count(0)
     heard = page.evaluate("window.heard")
     assert sorted(heard) == [
-        "nothing waits for your decision",
+        "open decisions of yours: 0",
         f"request {request} is approved; leo approved; it waits: UAT is frozen: quarter end",
         f"request {request} is requested; it waits: UAT is frozen: quarter end",
     ]
