@@ -57,6 +57,11 @@ class Check:
         self._wanted = {anchor.sequence: anchor for anchor in anchors if anchor.log == log}
         self._findings: list[Finding] = []
 
+    @property
+    def last_hash(self) -> str:
+        """The hash of the entry that was taken last; before the first, what the first one follows."""
+        return self._previous
+
     def take(self, entry: Entry) -> None:
         """Checks the next entry against the ones before it."""
         self.entries += 1

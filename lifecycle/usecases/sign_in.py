@@ -37,6 +37,10 @@ def sign_in(ctx: Context, name: str, password: str, host: str) -> Issued:
     if not is_password(ctx, person, password) or person is None or person.disabled_at is not None:
         raise Unauthorized(_REFUSED)
     with ctx.store.write(acting, "sign_in") as unit:
+        now = unit.people.get(person.id)
+        # Changing a password and disabling an account end all sessions: none begins after that with what was before.
+        if (now.password_hash, now.disabled_at) != (person.password_hash, person.disabled_at):
+            raise Unauthorized(_REFUSED)
         # Else 30 people who sign in at one proxy would lock it for everybody.
         unit.people.attempt_succeeded(attempt)
         return open_session(unit, person, "signed in with a password")

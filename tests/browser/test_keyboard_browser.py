@@ -77,6 +77,18 @@ def test_the_menu_opens_and_closes_by_keyboard(server: Server, browse: Callable[
     expect(menu).to_be_focused()
 
 
+def test_a_menu_that_is_left_by_tab_closes(server: Server, browse: Callable[..., Page]) -> None:
+    server.life.save()
+    page = browse("lea")
+    page.goto("/pipelines/flights")
+    page.get_by_text("More", exact=True).focus()
+    page.keyboard.press("Enter")
+    menu = page.get_by_role("main").locator("details.menu")
+    expect(menu).to_have_attribute("open", "")
+    page.get_by_role("link", name="Create a new version").focus()
+    expect(menu).not_to_have_attribute("open", "")
+
+
 def test_a_refusal_takes_the_focus(server: Server, browse: Callable[..., Page]) -> None:
     life = server.life
     life.to_production(life.save())

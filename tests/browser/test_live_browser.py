@@ -8,10 +8,17 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from lifecycle.domain.policy import HoldKind
+from lifecycle.usecases.holding import set_hold
 from tests.browser.conftest import PASSWORD, Server
 from tests.lifecycle.life import QA, UAT, make_spec
 
 pytestmark = [pytest.mark.browser]
+_LISTEN = """() => {
+  window.heard = [];
+  new MutationObserver((all) => all.forEach((one) => one.addedNodes.forEach((node) => window.heard.push(node.textContent))))
+    .observe(document.getElementById("heard"), { childList: true });
+}"""
 
 
 def ask(server: Server, name: str) -> int:
@@ -46,6 +53,47 @@ def test_what_has_the_focus_keeps_it_when_a_part_loads_itself_again(
     expect(link).to_be_focused()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(f"/approvals/{first}$"))
+
+
+def test_who_decides_stays_open_under_the_focus_when_the_request_is_looked_at_again(
+    server: Server, browse: Callable[..., Page]
+) -> None:
+    request = ask(server, "flights")
+    page = browse("lea")
+    page.goto(f"/approvals/{request}")
+    summary = page.locator("#quorum summary")
+    summary.focus()
+    page.keyboard.press("Enter")
+    page.evaluate("document.getElementById('quorum').dataset.old = ''")
+    page.evaluate("htmx.trigger('#status', 'refresh')")
+    expect(page.locator("#quorum[data-old]")).to_have_count(0)
+    expect(summary).to_be_focused()
+    expect(page.locator("#quorum details")).to_have_attribute("open", "")
+
+
+def test_what_changed_is_read_out_once_and_nothing_else_is(server: Server, browse: Callable[..., Page]) -> None:
+    life = server.life
+    request = ask(server, "flights")
+    page = browse("lea")
+    page.goto(f"/approvals/{request}")
+    expect(page.get_by_text("Everything is as it was")).to_be_visible()
+    page.evaluate(_LISTEN)
+    set_hold(life.ctx, life.as_("leo"), HoldKind.FREEZE, UAT, None, reason="quarter end")
+    expect(page.locator("#status")).to_contain_text("Once approved it waits")
+    life.approve(life.promotion(request), "leo")
+    expect(page.locator("#status")).to_contain_text("Approved; it waits")
+    expect(page.locator("#badge")).to_have_text("")
+    # Once more with nothing new.
+    page.evaluate("document.getElementById('status').dataset.old = ''")
+    page.evaluate("htmx.trigger('#status', 'refresh')")
+    expect(page.locator("#status[data-old]")).to_have_count(0)
+    heard = page.evaluate("window.heard")
+    assert sorted(heard) == [
+        "open decisions of yours: 0",
+        f"request {request} is approved; leo approved; it waits: UAT is frozen: quarter end",
+        f"request {request} is requested; it waits: UAT is frozen: quarter end",
+    ]
+    assert page.locator("#status").locator("[role=status], [role=alert]").count() == 0
 
 
 def test_a_page_recovers_when_the_app_was_away(server: Server, browse: Callable[..., Page]) -> None:
@@ -98,6 +146,20 @@ def test_what_somebody_wrote_when_their_session_ended_is_there_after_the_sign_in
     expect(page.get_by_label("Comment")).to_have_value(found)
     page.reload()
     expect(page.get_by_label("Comment")).to_have_value("")
+
+
+def test_a_stream_that_has_gone_silent_is_opened_again(server: Server, browse: Callable[..., Page]) -> None:
+    page = browse("lea")
+    page.clock.install()
+    with page.expect_request("**/api/events?*"):
+        page.reload()
+    expect(page.locator("#offline")).to_be_hidden()
+    page.evaluate("document.querySelector('#waiting').dataset.old = ''")
+    with page.expect_request("**/api/events?*"):
+        page.clock.fast_forward(46_000)
+    page.clock.run_for(1_000)
+    expect(page.locator("#waiting[data-old]")).to_have_count(0)
+    expect(page.locator("#offline")).to_be_hidden()
 
 
 def test_a_session_that_ended_leads_to_the_sign_in_page(server: Server, browse: Callable[..., Page]) -> None:

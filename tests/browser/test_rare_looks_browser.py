@@ -77,3 +77,42 @@ def test_an_approval_of_a_plan_that_went_stale_meanwhile_releases_nothing_and_sa
     expect(page.get_by_role("button", name="Refresh: ask again")).to_be_visible()
     in_every_look(page, "review-approved-stale")
     assert life.active_number(PRODUCTION) == 1
+
+
+def test_in_forced_colours_only_the_present_page_is_marked_in_the_menu(
+    server: Server, browse: Callable[..., Page]
+) -> None:
+    page = browse("lea")
+    page.emulate_media(forced_colors="active")
+    page.goto("/pipelines")
+    canvas = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    lines = page.locator(".nav a").evaluate_all("all => all.map(one => getComputedStyle(one).borderBottomColor)")
+    marked = page.locator(".nav a").evaluate_all("all => all.map(one => one.hasAttribute('aria-current'))")
+    assert [line != canvas for line in lines] == marked
+
+
+def test_paper_is_light_whatever_the_screen_is(server: Server, browse: Callable[..., Page]) -> None:
+    page = browse("lea", dark=True)
+    page.goto("/")
+    page.get_by_role("button", name="Light or dark").click()
+    page.get_by_role("button", name="Light or dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    shade = "getComputedStyle(document.documentElement).getPropertyValue('--text').trim()"
+    assert page.evaluate(shade) == "#e8ebf0"
+    page.emulate_media(media="print")
+    assert page.evaluate(shade) == "#171a1f"
+
+
+def test_a_name_of_63_characters_stays_in_its_box(server: Server, life: Life, browse: Callable[..., Page]) -> None:
+    spec = make_spec().model_dump(mode="json", by_alias=True, exclude_none=True)
+    name = "m" * 63
+    spec["nodes"][1]["id"] = name
+    spec["edges"] = [{key: name if at == "delays" else at for key, at in edge.items()} for edge in spec["edges"]]
+    life.save(type(make_spec()).model_validate(spec))
+    page = browse("lea")
+    page.goto("/pipelines/flights")
+    over = page.locator(".graph-drawing .node").evaluate_all(
+        "all => all.map(one => one.querySelector('.name').getBoundingClientRect().right"
+        " - one.querySelector('rect').getBoundingClientRect().right)"
+    )
+    assert max(over) < 0, over

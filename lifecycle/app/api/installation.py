@@ -19,6 +19,7 @@ from lifecycle.usecases.set_receivers import receivers_of, set_receivers
 
 router = APIRouter(prefix="/api", tags=["installation"])
 _LOOK_EVERY = 1.0
+_BEAT_EVERY = 15.0
 
 
 @router.get("/health")
@@ -94,23 +95,31 @@ def events(
     """What happens, as it happens: verb and subject alone, the page then asks for what it may see.
 
     It begins behind the entry `after`, else with what comes next, and ends after `seconds`; the browser comes
-    back with Last-Event-ID and misses nothing.
+    back with Last-Event-ID and misses nothing. While nothing happens a `beat` comes every 15 seconds: who hears none
+    for much longer has lost the connection.
     """
     start = int(last_event_id) if last_event_id else after
     if start is None:
         with ctx.store.read() as view:
             start = view.log.head().sequence
-    return StreamingResponse(_stream(ctx.store, request, start, seconds), media_type="text/event-stream")
+    # A proxy that gathers the answer before it passes it on, as nginx does by itself, would tell all of it too late.
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    stream = _stream(ctx.store, request, start, seconds)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
 async def _stream(store: Store, request: Request, after: int, seconds: float) -> AsyncIterator[str]:
     deadline = anyio.current_time() + seconds
     yield "retry: 2000\n\n"
+    beat = anyio.current_time()
     while True:
         for entry in await anyio.to_thread.run_sync(_since, store, after):
             after = entry.sequence
             data = json.dumps({"verb": entry.verb, "subject": entry.subject})
             yield f"id: {entry.sequence}\nevent: change\ndata: {data}\n\n"
+        if anyio.current_time() - beat >= _BEAT_EVERY:
+            beat = anyio.current_time()
+            yield "event: beat\ndata:\n\n"
         if anyio.current_time() >= deadline or await request.is_disconnected():
             return
         await anyio.sleep(min(_LOOK_EVERY, max(0.0, deadline - anyio.current_time())))

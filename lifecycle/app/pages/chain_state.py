@@ -1,17 +1,19 @@
-"""Whether the audit log is whole, kept between two looks: every entry is read once, then only the new ones."""
+"""Whether the audit log is whole: a short log is read at each look; of a long one what is new, now and then all."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lifecycle.audit.verify import Check, Finding
 from lifecycle.store.store import Store
+from lifecycle.store.unit import View
 
 _LOG = logging.getLogger(__name__)
 AT_ONCE = 500  # entries that a page reads itself: about 40 ms
+AGAIN = timedelta(minutes=10)  # after that somebody who looks has all of it read again
 _BATCH = 1_000
 _SHOWN = 20
 
@@ -49,18 +51,19 @@ class ChainWatch:
     def state(self) -> ChainState:
         """The state now; starts reading when there is much to read."""
         with self._line:
-            if self._worker is not None and self._worker.is_alive():
+            if self._reads and self._check is None:
                 return self._running()
             if self._failed:
                 return ChainState(False, *self._progress, (), 0, self._read_at, failed=True)
             with self._store.read() as view:
-                head = view.log.head()
-                check = self._check
-                # A log that became shorter, or another one, is read from its start.
-                if check is None or check.log != head.log or check.last > head.sequence:
-                    check, self._read_at = Check(head.log), view.now
+                head, check = view.log.head(), self._check
+                if check is None or head.sequence <= AT_ONCE or not _goes_on(view, check):
+                    self._check, check, self._read_at = None, Check(head.log), view.now
+                elif self._read_at is None or view.now - self._read_at > AGAIN:
+                    # What is known stays shown until all was read.
+                    self._start(Check(head.log), head.sequence, view.now)
                 if head.sequence - check.last > AT_ONCE:
-                    self._start(check, head.sequence)
+                    self._start(check, head.sequence, self._read_at)
                     return self._running()
                 for entry in view.log.entries(check.last):
                     check.take(entry)
@@ -71,8 +74,6 @@ class ChainWatch:
     def rescan(self) -> None:
         """Reads the log again from its first entry on: only that finds what was changed since it was read."""
         with self._line:
-            if self._worker is not None and self._worker.is_alive():
-                return
             self._check, self._failed = None, False
 
     def wait(self, seconds: float) -> bool:
@@ -82,15 +83,22 @@ class ChainWatch:
             worker.join(seconds)
         return worker is None or not worker.is_alive()
 
+    @property
+    def _reads(self) -> bool:
+        return self._worker is not None and self._worker.is_alive()
+
     def _running(self) -> ChainState:
         return ChainState(True, *self._progress, (), 0, self._read_at)
 
-    def _start(self, check: Check, total: int) -> None:
+    def _start(self, check: Check, total: int, begun: datetime | None) -> None:
+        """One reader at a time: who comes second waits for the first."""
+        if self._reads:
+            return
         self._progress = (check.last, total)
-        self._worker = threading.Thread(target=self._read, args=(check,), name="audit chain", daemon=True)
+        self._worker = threading.Thread(target=self._read, args=(check, begun), name="audit chain", daemon=True)
         self._worker.start()
 
-    def _read(self, check: Check) -> None:
+    def _read(self, check: Check, begun: datetime | None) -> None:
         try:
             while True:
                 # Many short transactions: a long one would keep SQLite's log of changes from being shortened.
@@ -101,7 +109,15 @@ class ChainWatch:
                 self._progress = (check.last, total)
                 if check.last == before or check.last >= total:
                     break
-            self._check = check
+            with self._line:
+                self._check, self._read_at = check, begun
         except Exception:  # noqa: BLE001 (whatever it was: the page says that reading stopped, the log why)
             self._failed = True
             _LOG.exception("reading the audit log stopped at entry %s", check.last)
+
+
+def _goes_on(view: View, check: Check) -> bool:
+    """Whether the log is still the one that was read up to `check.last`, which nobody cut off or replaced."""
+    head = view.log.head()
+    last = next(view.log.entries(check.last - 1, limit=1), None)
+    return check.log == head.log and check.last <= head.sequence and last is not None and last.hash == check.last_hash

@@ -14,8 +14,9 @@ from lifecycle.spec import AnyNode, PipelineSpec
 
 Mark = Literal["", "added", "removed", "changed"]
 MAX_DRAWN = 100
-_LETTERS = 21
-_SMALL_LETTERS = 25
+# What fits into a box of 196 px beside its icon, in the widest of the usual fonts.
+_LETTERS = 19
+_SMALL_LETTERS = 22
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType]
 from pygments.token import Comment, Keyword, Name, Number, String, _TokenType  # pyright: ignore[reportPrivateUsage]
+
+from lifecycle.app.pages.unseen import reveal
 
 MAX_CHARACTERS = 200_000
 _LANGUAGES = {"sql", "python", "yaml"}
@@ -26,7 +28,7 @@ def highlight(text: str, language: str) -> tuple[Markup, ...]:
     """The lines of `text`, whatever ends them; plain in an unknown language or above MAX_CHARACTERS."""
     text = plain_lines(text)
     if language not in _LANGUAGES or len(text) > MAX_CHARACTERS:
-        return tuple(escape(line) for line in text.split("\n"))
+        return tuple(reveal(line) for line in text.split("\n"))
     lines: list[list[Markup]] = [[]]
     # The lexer must not drop or add lines: they are compared with others by number.
     for token, value in get_lexer_by_name(language, stripnl=False, ensurenl=False).get_tokens(text):
@@ -35,7 +37,9 @@ def highlight(text: str, language: str) -> tuple[Markup, ...]:
             if number:
                 lines.append([])
             if part:
-                lines[-1].append(Markup('<span class="{}">{}</span>').format(css, part) if css else escape(part))
+                lines[-1].append(
+                    Markup('<span class="{}">{}</span>').format(css, reveal(part)) if css else reveal(part)
+                )
     return tuple(Markup("").join(line) for line in lines)
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 from markupsafe import Markup
 
@@ -18,6 +19,8 @@ MAX_NESTING = 12
 _SCHEMES = {"http", "https", "mailto"}
 _DEEPEST = 6
 _BELOW_THE_PAGE = 3
+# A list and its item are two levels at once; markdown-it itself stops above them.
+_ONE_STEP = 2
 
 
 @lru_cache(maxsize=512)
@@ -51,8 +54,27 @@ def _render(tokens: list[Token], index: int, options: Any) -> str:
     return cast("Any", _MARKDOWN.renderer).renderToken(tokens, index, options, {})
 
 
+def _too_deep(state: StateBlock, first: int, end: int, silent: bool) -> bool:
+    """What is nested deeper is one paragraph, as it was written: markdown-it itself would leave it out, and with it
+    the rest of the list that it stands in."""
+    if silent or state.level < MAX_NESTING:
+        return False
+    after = first + 1
+    while after < end and (state.isEmpty(after) or state.sCount[after] >= state.blkIndent):
+        after += 1
+    opened = state.push("paragraph_open", "p", 1)
+    inside = state.push("inline", "", 0)
+    inside.content = state.getLines(first, after, state.blkIndent, False).strip()
+    inside.children = []
+    state.push("paragraph_close", "p", -1)
+    opened.map = inside.map = [first, after]
+    state.line = after
+    return True
+
+
 def _make() -> MarkdownIt:
-    made = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": MAX_NESTING})
+    made = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": MAX_NESTING + _ONE_STEP})
+    made.block.ruler.before("code", "too_deep", _too_deep)
     made.enable("strikethrough").disable(["image", "html_block", "html_inline"])
     made.validateLink = _is_allowed
     rules = cast("dict[str, Any]", cast("Any", made.renderer).rules)

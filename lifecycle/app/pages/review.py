@@ -166,7 +166,7 @@ def comment(
     who: Who,
     promotion_id: Id,
     key: FormKey,
-    body: Annotated[str, Form(max_length=4 * MAX_COMMENT, pattern=r"^[^\x00]*$")] = "",
+    body: Annotated[str, Form(pattern=r"^[^\x00]*$")] = "",
 ) -> Response:
     """Adds a remark."""
     # Browsers send each line's end as two characters.

@@ -107,6 +107,20 @@ class Review:
         return tuple(lines)
 
     @property
+    def says(self) -> str:
+        """Where it stands in a line, to be read out whenever it is another one."""
+        parts = [f"request {self.promotion.id} is {self.promotion.state.value}"]
+        if self.decisions:
+            parts.append(f"{self.decisions[-1].name} {self.decisions[-1].verdict}")
+        if self.promotion.state.is_open and self.present.is_stale:
+            parts.append("its plan is stale")
+        if self.waiting is not None:
+            parts.append(f"it waits: {self.waiting.why}")
+        if self.promotion.state is State.EXECUTING:
+            parts.append(next((step.text for step in self.steps if step.word == "now"), "it begins"))
+        return "; ".join(parts)
+
+    @property
     def key(self) -> str:
         """Another one whenever the visitor may do something else than before."""
         what = (self.promotion.revision, self.checks, self.offers, self.mine, self.review_due, self.next_id)

@@ -11,6 +11,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context as Shown
 from markupsafe import Markup
 
+from lifecycle.app.pages.unseen import reveal
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import State
 
@@ -139,4 +140,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "look": look,
     "on_page": on_page,
     "named": NAMES.__getitem__,
+    "reveal": reveal,
 }

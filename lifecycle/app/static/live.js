@@ -3,6 +3,7 @@
 
 const STREAM = "/api/events";
 const CALM = 250; // ms: many changes at once are one look
+const SILENT = 45000; // ms: the server says something every 15 seconds
 const QUIET = /^(sign_in|session|token)\./; // nothing on a page shows these
 
 // A part that loads itself again is made of new elements: what had the focus, was open or was scrolled stays so.
@@ -18,27 +19,43 @@ function marked(part) {
   });
 }
 
-document.addEventListener("htmx:beforeSwap", (event) => {
+// Of a part that comes along with another one, too: both end before the next one begins.
+const waiting = new Map();
+function remember(event) {
   const part = event.detail.target;
-  if (!part.matches("[data-live]")) { return; }
-  before = {
-    part: part.id,
+  if (!part.matches("[data-live], [data-along]")) { return; }
+  waiting.set(part.id, {
+    says: part.dataset.says,
     states: new Map(marked(part).map(([name, one]) => [name, {
       focus: one === document.activeElement, open: one.open === true, left: one.scrollLeft,
     }])),
-  };
-});
-document.addEventListener("htmx:afterSwap", (event) => {
-  const part = before && event.detail.target.id === before.part && document.getElementById(before.part);
+  });
+}
+function restore(event) {
+  const before = waiting.get(event.detail.target.id);
+  const part = before && document.getElementById(event.detail.target.id);
   if (!part) { return; }
+  waiting.delete(part.id);
   for (const [name, element] of marked(part)) {
     const was = before.states.get(name);
     if (was?.open) { element.open = true; }
     if (was?.left) { element.scrollLeft = was.left; }
     if (was?.focus) { element.focus({ preventScroll: true }); }
   }
-  before = null;
-});
+  if (part.dataset.says && part.dataset.says !== before.says) { announce(part.dataset.says); }
+}
+document.addEventListener("htmx:beforeSwap", remember);
+document.addEventListener("htmx:afterSwap", restore);
+document.addEventListener("htmx:oobBeforeSwap", remember);
+document.addEventListener("htmx:oobAfterSwap", restore);
+
+// Read out when it has changed: a part that is replaced every few seconds would be read again and again, or never.
+function announce(text) {
+  const line = document.createElement("p");
+  line.textContent = text;
+  document.getElementById("heard")?.append(line);
+  setTimeout(() => { line.remove(); }, 10000);
+}
 
 // A session or the last role that has ended is told to each part that asks. The first answer leads to the sign-in
 // page, or loads this one again; a second one would begin the same way anew and cut the first short.
@@ -59,6 +76,7 @@ export function startLive() {
   let wait = 1000;
   let cut = false;
   let once = false;
+  let watchdog = 0;
   // What happened while the page was made and loaded is told, too.
   let seen = document.body.dataset.after || "0";
 
@@ -85,15 +103,30 @@ export function startLive() {
     if (told) { told.hidden = !offline; }
   }
 
+  // A network that is gone without a word leaves the stream open for ever: silence is a cut, too.
+  function alive() {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(() => {
+      source.close();
+      cut = true;
+      say(true);
+      again();
+    }, SILENT);
+  }
+
   function open() {
     source = new EventSource(`${STREAM}?after=${seen}`);
+    alive();
+    source.addEventListener("beat", alive);
     source.addEventListener("open", () => {
       wait = 1000;
+      alive();
       say(false);
       // Whatever happened while the stream was cut is on the page now.
       if (cut) { cut = false; refresh(); }
     });
     source.addEventListener("change", (event) => {
+      alive();
       seen = event.lastEventId || seen;
       if (!QUIET.test(JSON.parse(event.data).verb)) { refresh(); }
     });
@@ -120,6 +153,7 @@ export function startLive() {
   // A hidden tab holds no connection: browsers allow few per server.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
+      clearTimeout(watchdog);
       source.close();
       cut = true;
     } else if (source.readyState === EventSource.CLOSED) {

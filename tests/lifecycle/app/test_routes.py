@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from lifecycle.app import create_app
+from lifecycle.app.api import installation
 from lifecycle.app.api.guard import COOKIE, csrf_of
 from lifecycle.app.api.table import TABLE
 from lifecycle.app.listed import check_listed
@@ -239,6 +240,16 @@ def test_the_stream_tells_what_happened_since(client: TestClient, life: Life) ->
     last = ada("GET", "/api/audit/head").json()["sequence"]
     assert f"id: {last}\n" in ada("GET", "/api/events", params={"seconds": 0, "after": last - 1}).text
     assert "event: change" not in ada("GET", "/api/events", params={"seconds": 0, "after": last}).text
+
+
+def test_the_stream_passes_proxies_at_once_and_says_that_it_lives(
+    client: TestClient, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = Caller(client, token(life, Role.DATA_ENGINEER))
+    monkeypatch.setattr(installation, "_BEAT_EVERY", 0.0)
+    answer = ada("GET", "/api/events", params={"seconds": 0})
+    assert "event: beat\ndata:\n\n" in answer.text
+    assert (answer.headers["x-accel-buffering"], answer.headers["cache-control"]) == ("no", "no-store")
 
 
 def test_a_viewer_of_one_pipeline_sees_no_other(client: TestClient, life: Life) -> None:

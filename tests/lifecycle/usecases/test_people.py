@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jwt
 import pytest
+from argon2 import PasswordHasher
 
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
@@ -133,6 +135,26 @@ def test_a_new_password_ends_every_session(secured: Life) -> None:
         set_password(secured.ctx, secured.as_("ada"), "ada", "short")
     with pytest.raises(Forbidden):
         set_password(secured.ctx, secured.as_("eve"), "ada", PASSWORD)
+
+
+@pytest.mark.parametrize("change", ["password", "disabled"])
+def test_no_session_begins_with_what_was_valid_before(secured: Life, change: str) -> None:
+    class Slow(PasswordHasher):
+        """Somebody is quicker than the comparison of the password."""
+
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+            found = super().verify(hash, password)
+            if change == "password":
+                set_password(secured.ctx, secured.as_("ada"), "ada", PASSWORD + "!")
+            else:
+                disable_person(secured.ctx, secured.as_("adam"), "ada")
+            return found
+
+    slow = replace(secured.ctx, passwords=Slow(time_cost=1, memory_cost=8, parallelism=1))
+    with pytest.raises(Unauthorized, match="account or password is wrong"):
+        sign_in(slow, "ada", PASSWORD, "host")
+    with secured.store.read() as view:
+        assert not view.people.tokens(secured.person("ada"))
 
 
 def test_signing_out_ends_the_session(secured: Life) -> None:

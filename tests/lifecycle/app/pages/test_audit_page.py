@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, text
 
-from lifecycle.app.pages.chain_state import AT_ONCE, ChainWatch
+from lifecycle.app.pages.chain_state import AGAIN, AT_ONCE, ChainWatch
 from lifecycle.audit import Entry, Event, Head, chain, verify
 from lifecycle.audit.keys import SigningKey
 from lifecycle.domain.people import Actor, WayIn
@@ -41,6 +41,11 @@ def tamper(life: Life, statement: str) -> None:
             raw.execute(f"DROP TRIGGER {trigger}")
         raw.execute(statement)
     raw.close()
+
+
+def watch_of(admin: Visit) -> ChainWatch:
+    watch: ChainWatch = admin.client.app.pages.state.chain  # type: ignore[attr-defined]
+    return watch
 
 
 def test_only_an_admin_of_everything_reads_it(visit: Open, life: Life) -> None:
@@ -129,20 +134,64 @@ def test_a_broken_chain_says_where(visit: Open, life: Life, statement: str, told
     assert told in page
 
 
-def test_an_edit_of_what_was_read_is_found_by_scanning_again(visit: Open, life: Life) -> None:
+EDIT = "UPDATE audit SET subject = 'person:eve' WHERE sequence = 3"
+CUT = "DELETE FROM audit WHERE sequence = (SELECT max(sequence) FROM audit)"
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"), [(EDIT, "row 3</strong>: entry 3 was edited"), (CUT, "are missing at the end")]
+)
+def test_what_is_done_to_a_short_log_that_was_read_is_found_at_the_next_look(
+    visit: Open, life: Life, statement: str, told: str
+) -> None:
     adam = visit("adam")
     assert "verified" in adam.page("/audit/chain")
-    tamper(life, "UPDATE audit SET subject = 'person:eve' WHERE sequence = 3")
+    tamper(life, statement)
+    assert told in adam.page("/audit")
+
+
+def test_an_edit_in_a_long_log_is_found_by_scanning_again(visit: Open, life: Life) -> None:
+    happen(life, 2 * AT_ONCE)
+    adam = visit("adam")
+    watch = watch_of(adam)
+    adam.page("/audit")
+    assert watch.wait(60)
+    assert "verified" in adam.page("/audit/chain")
+    tamper(life, EDIT)
+    assert "verified" in adam.page("/audit/chain")
     assert adam.post("/audit/rescan").headers["location"] == "/audit"
+    adam.page("/audit/chain")
+    assert watch.wait(60)
     assert "row 3</strong>: entry 3 was edited" in adam.page("/audit/chain")
 
 
-def test_a_tail_that_was_cut_off_is_found_at_the_next_look(visit: Open, life: Life) -> None:
-    adam = visit("adam")
-    assert "verified" in adam.page("/audit/chain")
-    tamper(life, "DELETE FROM audit WHERE sequence = (SELECT max(sequence) FROM audit)")
-    adam.post("/audit/rescan")
-    assert "are missing at the end" in adam.page("/audit/chain")
+def test_a_long_log_is_read_again_now_and_then_and_what_is_known_stays_shown(life: Life) -> None:
+    happen(life, 2 * AT_ONCE)
+    watch = ChainWatch(life.store)
+    watch.state()
+    assert watch.wait(60)
+    first = watch.state()
+    tamper(life, EDIT)
+    life.clock.advance(seconds=AGAIN.total_seconds() + 1)
+    assert watch.state() == first
+    assert watch.wait(60)
+    second = watch.state()
+    assert [one.message for one in second.findings] == ["entry 3 was edited"]
+    assert first.read_at is not None
+    assert second.read_at is not None
+    assert second.read_at - first.read_at > AGAIN
+
+
+def test_a_tail_that_was_cut_off_a_long_log_is_found_at_the_next_look(life: Life) -> None:
+    happen(life, 2 * AT_ONCE)
+    watch = ChainWatch(life.store)
+    watch.state()
+    assert watch.wait(60)
+    assert watch.state().whole
+    tamper(life, CUT)
+    assert watch.state().running
+    assert watch.wait(60)
+    assert "missing at the end" in watch.state().findings[0].message
 
 
 def test_a_long_log_is_read_beside_the_page(life: Life) -> None:
@@ -161,7 +210,7 @@ def test_the_page_of_a_long_log_does_not_read_it_again(
     """Once the chain was followed, a page follows what is new, whatever is asked for."""
     happen(life, 2 * AT_ONCE)
     adam = visit("adam")
-    watch: ChainWatch = adam.client.app.pages.state.chain  # type: ignore[attr-defined]
+    watch = watch_of(adam)
     adam.page("/audit")
     assert watch.wait(60)
     read: list[Entry] = []

@@ -117,3 +117,15 @@ def test_deep_nesting_ends() -> None:
         html = harmless(text)
         assert html.count("<blockquote>") <= 12
         assert html.count("<ul>") <= 12
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        "".join("  " * depth + f"- a{depth}\n" for depth in range(9)), "- " * 14 + "a8", "> " * 14 + "a8", "1. > " * 9 + "a8",
+    ],
+)  # fmt: skip
+def test_what_is_nested_too_deep_and_what_follows_it_stays_there(nested: str) -> None:
+    html = harmless(f"{nested.rstrip()}\n\nthe **rest** of it")
+    assert "a8" in html
+    assert "<p>the <strong>rest</strong> of it</p>" in html
