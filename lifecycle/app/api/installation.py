@@ -10,12 +10,14 @@ import anyio
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from lifecycle.app.api.guard import Ctx, Who
+from lifecycle.app.api.guard import Ctx, Who, guard
 from lifecycle.app.api.models import AuditKey, Config, Health, IfMatch, Limit, Page
 from lifecycle.audit.chain import Entry, Head
-from lifecycle.errors import Conflict, Invalid
+from lifecycle.domain.people import Actor
+from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
 from lifecycle.store.store import Store
 from lifecycle.usecases.set_receivers import receivers_of, set_receivers
+from lifecycle.usecases.visible import sees_everything
 
 router = APIRouter(prefix="/api", tags=["installation"])
 _LOOK_EVERY = 1.0
@@ -92,11 +94,11 @@ def events(
     after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     last_event_id: Annotated[str | None, Header(max_length=15, pattern=r"^[0-9]+$")] = None,
 ) -> StreamingResponse:
-    """What happens, as it happens: verb and subject alone, the page then asks for what it may see.
+    """What happens, as it happens: the verb, and for who sees every pipeline the subject. Pages then ask for the rest.
 
     It begins behind the entry `after`, else with what comes next, and ends after `seconds`; the browser comes
-    back with Last-Event-ID and misses nothing. While nothing happens a `beat` comes every 15 seconds: who hears none
-    for much longer has lost the connection.
+    back with Last-Event-ID and misses nothing. It ends as well for who is signed out or lost their last role. While
+    nothing happens a `beat` comes every 15 seconds: who hears none for much longer has lost the connection.
     """
     start = int(last_event_id) if last_event_id else after
     if start is None:
@@ -104,18 +106,21 @@ def events(
             start = view.log.head().sequence
     # A proxy that gathers the answer before it passes it on, as nginx does by itself, would tell all of it too late.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    stream = _stream(ctx.store, request, start, seconds)
+    stream = _stream(ctx.store, who, request, start, seconds)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
-async def _stream(store: Store, request: Request, after: int, seconds: float) -> AsyncIterator[str]:
+async def _stream(store: Store, who: Actor, request: Request, after: int, seconds: float) -> AsyncIterator[str]:
     deadline = anyio.current_time() + seconds
     yield "retry: 2000\n\n"
     beat = anyio.current_time()
     while True:
-        for entry in await anyio.to_thread.run_sync(_since, store, after):
+        entries, everything = await anyio.to_thread.run_sync(_since, store, who, after)
+        if entries and not await anyio.to_thread.run_sync(_let_in, request):
+            return
+        for entry in entries:
             after = entry.sequence
-            data = json.dumps({"verb": entry.verb, "subject": entry.subject})
+            data = json.dumps({"verb": entry.verb, "subject": entry.subject if everything else None})
             yield f"id: {entry.sequence}\nevent: change\ndata: {data}\n\n"
         if anyio.current_time() - beat >= _BEAT_EVERY:
             beat = anyio.current_time()
@@ -125,6 +130,17 @@ async def _stream(store: Store, request: Request, after: int, seconds: float) ->
         await anyio.sleep(min(_LOOK_EVERY, max(0.0, deadline - anyio.current_time())))
 
 
-def _since(store: Store, after: int) -> list[Entry]:
+def _let_in(request: Request) -> bool:
+    """Whether who listens would still be let in: sessions end, and roles and accounts are taken away."""
+    try:
+        guard(request)
+    except (Unauthorized, Forbidden):
+        return False
+    return True
+
+
+def _since(store: Store, who: Actor, after: int) -> tuple[list[Entry], bool]:
+    """What came after an entry, and whether `who` sees every pipeline."""
     with store.read() as view:
-        return list(view.log.entries(after, limit=500))
+        found = list(view.log.entries(after, limit=500))
+        return found, bool(found) and sees_everything(view, who)

@@ -15,8 +15,11 @@ from lifecycle.app.api import installation
 from lifecycle.app.api.guard import COOKIE, csrf_of
 from lifecycle.app.api.table import TABLE
 from lifecycle.app.listed import check_listed
+from lifecycle.audit.chain import Entry
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Role
+from lifecycle.domain.people import Actor
+from lifecycle.store.store import Store
 from lifecycle.usecases.accounts import set_password
 from lifecycle.usecases.signed_tokens import rotate_secret
 from tests.lifecycle.life import QA, SETUP, UAT, Life
@@ -252,6 +255,24 @@ def test_the_stream_passes_proxies_at_once_and_says_that_it_lives(
     assert (answer.headers["x-accel-buffering"], answer.headers["cache-control"]) == ("no", "no-store")
 
 
+def test_the_stream_tells_nothing_more_to_who_was_signed_out_meanwhile(
+    client: TestClient, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = Caller(client, token(life, Role.DATA_ENGINEER))
+    look = installation._since
+
+    def look_when_signed_out(store: Store, who: Actor, after: int) -> tuple[list[Entry], bool]:
+        with life.store.write(life.as_("adam"), "end") as unit:
+            for one in unit.people.tokens(unit.people.named("ada").id):
+                unit.people.end_token(one)
+            unit.audit("test.ended", "person:ada")
+        return look(store, who, after)
+
+    monkeypatch.setattr(installation, "_since", look_when_signed_out)
+    assert "event: change" not in ada("GET", "/api/events", params={"seconds": 30, "after": 0}).text
+    ada("GET", "/api/events", 401, params={"seconds": 0})
+
+
 def test_a_viewer_of_one_pipeline_sees_no_other(client: TestClient, life: Life) -> None:
     from lifecycle.domain.people import ScopeKind
     from lifecycle.usecases.grants import add_grant
@@ -268,6 +289,9 @@ def test_a_viewer_of_one_pipeline_sees_no_other(client: TestClient, life: Life) 
     assert nobody("GET", "/api/pipeline-defs").json()["items"] == []
     assert nobody("GET", "/api/approvals").json()["items"] == []
     nobody("GET", "/api/pipeline-defs/flights", 403)
+    heard = nobody("GET", "/api/events", params={"seconds": 0, "after": 0}).text
+    assert "event: change" in heard
+    assert "flights" not in heard
 
 
 def test_a_name_with_two_values_is_refused(client: TestClient, life: Life) -> None:
