@@ -40,6 +40,7 @@ class RunOutcome:
 
     run_id: str
     success: bool = False
+    interrupted: bool = False  # by Ctrl-C, or by whoever ends processes
     seconds: float = 0.0
     partition: str | None = None
     steps: list[StepProgress] = field(default_factory=list)
@@ -202,12 +203,14 @@ def launch(
 ) -> RunOutcome:
     """Run the nodes of a pipeline; `changed` is called whenever a step starts or ends.
 
-    Raises UsageError where this release cannot build the pipeline. A step that fails is in the outcome.
+    Raises UsageError where this release cannot build the pipeline, and KeyboardInterrupt where it is interrupted
+    between two steps. A step that fails, or is interrupted, is in the outcome.
     """
     import time
     import uuid
 
     import dagster as dg
+    from dagster._core.errors import DagsterExecutionInterruptedError
     from dagster._core.instance.ref import InstanceRef
     from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
@@ -216,6 +219,7 @@ def launch(
     from drls_dagster.assets.scope import parameters_key
     from drls_dagster.orchestrator.event_log import batching
     from drls_dagster.orchestrator.instance import make_storage
+    from drls_dagster.orchestrator.run_output import showing_output
 
     spec = loaded.spec
     assert spec is not None, "find_pipeline gives only pipelines that load"  # noqa: S101
@@ -239,19 +243,23 @@ def launch(
         config["resources"] = {parameters_key(spec): {"config": dict(parameters)}}
     started = time.monotonic()
     make_storage(settings)
-    with dg.DagsterInstance.from_ref(batching(InstanceRef.from_dir(str(dagster_home(settings))))) as instance:
+    ref = showing_output(batching(InstanceRef.from_dir(str(dagster_home(settings)))))
+    with dg.DagsterInstance.from_ref(ref) as instance:
         follower = _Follower(outcome, {key.to_python_identifier(): name for name, key in keys.items()}, changed)
         instance.add_event_listener(outcome.run_id, follower)
-        with _quiet():
-            result = definitions.resolve_job_def(spec.name).execute_in_process(
-                instance=instance,
-                run_id=outcome.run_id,
-                run_config=config,
-                asset_selection=[*keys.values()],
-                partition_key=partition_key,
-                tags=tags,
-                raise_on_error=False,
-            )
+        try:
+            with _quiet():
+                result = definitions.resolve_job_def(spec.name).execute_in_process(
+                    instance=instance,
+                    run_id=outcome.run_id,
+                    run_config=config,
+                    asset_selection=[*keys.values()],
+                    partition_key=partition_key,
+                    tags=tags,
+                    raise_on_error=False,
+                )
+        except DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
     for step in outcome.steps:
         if step.state == "waiting":
             step.state = "skipped"
@@ -306,6 +314,8 @@ class _Follower:
             step.state = "skipped"
         elif kind in {"STEP_FAILURE", "STEP_UP_FOR_RETRY"}:
             step.message = _failure_text(event)
+            if step.message == _INTERRUPTED:
+                step.message, self.outcome.interrupted = "interrupted", True
             step.state = "failed" if kind == "STEP_FAILURE" else "running"
         elif kind == "ASSET_MATERIALIZATION":
             self._materialized(step, event)
@@ -340,6 +350,9 @@ class _Follower:
                 "already_published": values["already_published"],
             }
         )
+
+
+_INTERRUPTED = "dagster._core.errors.DagsterExecutionInterruptedError"
 
 
 def _failure_text(event: dg.DagsterEvent) -> str:

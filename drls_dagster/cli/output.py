@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
@@ -48,12 +49,20 @@ def to_json(value: Any) -> Any:
     return str(value)
 
 
-def make_console() -> Console:
-    """A console that prints data as it is: no markup, no emoji, no guessed highlighting."""
+def duplicate_stdout() -> IO[str] | None:
+    """Where stdout leads now, whatever its descriptor becomes; None where it has none. Who asked closes it."""
+    try:
+        return os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
+    except (OSError, AttributeError, ValueError):  # a stream in memory
+        return None
+
+
+def make_console(file: IO[str] | None = None) -> Console:
+    """A console that prints data as it is: no markup, no emoji, no guessed highlighting; to stdout, or to `file`."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
-    return Console(markup=False, highlight=False, emoji=False, width=width, soft_wrap=False)
+    return Console(file=file, markup=False, highlight=False, emoji=False, width=width, soft_wrap=False)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drls_dagster.cli.output import in_words, json_option, make_console, print_json, print_table
+from drls_dagster.cli.output import duplicate_stdout, in_words, json_option, make_console, print_json, print_table
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse.naming import ENVIRONMENTS
 from drls_dagster.settings import Settings, load_settings
@@ -75,7 +75,10 @@ def run_pipeline(
     each: bool = False,
     show: bool = True,
 ) -> list[RunOutcome]:
-    """Check what was asked for, start the engine, run; one outcome per run, the first failed one the last."""
+    """Check what was asked for, start the engine, run; one outcome per run, the first failed one the last.
+
+    Raises KeyboardInterrupt behind a run that was interrupted.
+    """
     from drls_dagster.assets.compile import refuse_unsupported
     from drls_dagster.launch import launch, read_parameters, read_partitions, select_nodes
 
@@ -102,6 +105,8 @@ def run_pipeline(
         outcomes.append(outcome)
         if show:
             show_outcome(outcome)
+        if outcome.interrupted:
+            raise KeyboardInterrupt
         if not outcome.success:
             break
     return outcomes
@@ -132,7 +137,9 @@ class Display:
     def __init__(self, title: str, *, show: bool) -> None:
         from rich.live import Live
 
-        self.console = make_console()
+        # As it is now: what is written to stdout itself while a run works is kept as the run's output.
+        self.stdout = duplicate_stdout() if show else None
+        self.console = make_console(self.stdout)
         self.title = title
         self.live = Live(console=self.console, refresh_per_second=8) if show and self.console.is_terminal else None
         self.show = show
@@ -146,6 +153,8 @@ class Display:
     def __exit__(self, *_: object) -> None:
         if self.live:
             self.live.stop()
+        if self.stdout:
+            self.stdout.close()
 
     def update(self, outcome: RunOutcome) -> None:
         if self.live:

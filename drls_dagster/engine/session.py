@@ -102,6 +102,11 @@ def session(settings: Settings, report: Report = lambda _: None) -> Iterator[Eng
             close_session(opened)
 
 
+# These say where, and what is behind them says why: up to that one's own stack.
+_SAYS_NO_REASON = ("[FAILED_READ_FILE", "Job aborted due to stage failure")
+_CAUSE = re.compile(r"^Caused by: (?:[\w.$]+: )?(.+?)(?=\n\s+at |\nCaused by: |\Z)", re.MULTILINE | re.DOTALL)
+
+
 def first_line(error: BaseException) -> str:
     """The part of a Spark error that says something: without stack traces."""
     text = str(error).strip()
@@ -110,7 +115,9 @@ def first_line(error: BaseException) -> str:
         return f"the connection to Spark was lost ({told[1] if told else 'no details'}); run again"
     if any(words in text for words in _EXECUTOR_LOST):
         return "Spark lost its executor again and again at this; most often it had no memory left: raise engine.memory"
-    return text.split("\n", 1)[0].split("JVM stacktrace:", 1)[0].strip() or type(error).__name__
+    first = text.split("\n", 1)[0].split("JVM stacktrace:", 1)[0].strip() or type(error).__name__
+    cause = _CAUSE.search(text) if first.startswith(_SAYS_NO_REASON) else None
+    return " ".join(f"{first.split(' SQLSTATE:')[0].strip()}: {cause[1]}".split()) if cause else first
 
 
 def _spark_error() -> type[Exception]:

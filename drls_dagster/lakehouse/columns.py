@@ -41,6 +41,10 @@ _DDL: dict[type[ib.IcebergType], str] = {
     ib.BinaryType: "binary",
     ib.FixedType: "binary",
 }
+# Spark reads these of every Iceberg table, and no row-level write works on a table that has one of its own.
+_RESERVED = frozenset(
+    {"_file", "_pos", "_deleted", "_spec_id", "_partition", "_row_id", "_last_updated_sequence_number"}
+)
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 
 
@@ -53,11 +57,24 @@ def iceberg_schema(spark_schema: Mapping[str, Any]) -> Schema:
 
     Raises UnsupportedColumn naming the column.
     """
+    for field in spark_schema["fields"]:
+        if field["name"].lower() in _RESERVED:
+            raise UnsupportedColumn(
+                f"column '{field['name']}' has a name that Iceberg keeps for itself; give it another"
+            )
     ids = count(1)
     return Schema(*_fields(spark_schema["fields"], ids, ""))
 
 
 def _fields(fields: list[Mapping[str, Any]], ids: Iterator[int], path: str) -> list[ib.NestedField]:
+    seen: set[str] = set()
+    for name in (field["name"] for field in fields):
+        if name.lower() in seen:
+            raise UnsupportedColumn(
+                f"there are two columns '{path}{name}' (upper and lower case are the same); give one another name, or "
+                "leave it out"
+            )
+        seen.add(name.lower())
     made = [(next(ids), field) for field in fields]
     return [
         ib.NestedField(number, field["name"], _type(field["type"], ids, f"{path}{field['name']}"), required=False)

@@ -21,7 +21,7 @@ class SchemaChange:
 
     added: tuple[str, ...] = ()
     widened: tuple[str, ...] = ()
-    nested: tuple[str, ...] = ()  # structs, lists and maps that differ inside
+    nested: tuple[str, ...] = ()  # structs, lists and maps that gain fields or become wider inside
     clashing: tuple[str, ...] = field(default=())  # "day is date in the table and string in the frame"
 
     @property
@@ -47,7 +47,7 @@ def compare(table: Schema, frame: Schema) -> SchemaChange:
             continue
         elif _fits(have.field_type, column.field_type):
             widened.append(have.name)
-        elif not have.field_type.is_primitive and type(have.field_type) is type(column.field_type):
+        elif not have.field_type.is_primitive and _follows(have.field_type, column.field_type):
             nested.append(have.name)
         else:
             clashing.append(f"'{have.name}' is {have.field_type} in the table and {column.field_type} in the result")
@@ -92,6 +92,24 @@ def _holds(table: ib.IcebergType, frame: ib.IcebergType) -> bool:
     if isinstance(table, ib.MapType) and isinstance(frame, ib.MapType):
         return _holds(table.key_type, frame.key_type) and _holds(table.value_type, frame.value_type)
     return spark_ddl(table) == spark_ddl(frame) or _fits(frame, table)
+
+
+def _follows(table: ib.IcebergType, frame: ib.IcebergType) -> bool:
+    """Whether a column of the table holds what the frame has, once its structs gain fields and its types become wider.
+
+    Keys of maps may not change: Iceberg has no schema change for them.
+    """
+    if isinstance(table, ib.StructType) and isinstance(frame, ib.StructType):
+        known = {field.name.lower(): field.field_type for field in table.fields}
+        return all(
+            field.name.lower() not in known or _follows(known[field.name.lower()], field.field_type)
+            for field in frame.fields
+        )
+    if isinstance(table, ib.ListType) and isinstance(frame, ib.ListType):
+        return _follows(table.element_type, frame.element_type)
+    if isinstance(table, ib.MapType) and isinstance(frame, ib.MapType):
+        return _holds(table.key_type, frame.key_type) and _follows(table.value_type, frame.value_type)
+    return _holds(table, frame) or _fits(table, frame)
 
 
 def _fits(narrow: ib.IcebergType, wide: ib.IcebergType) -> bool:

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pyiceberg.table.sorting import NullOrder, SortDirection
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, NullOrder, SortDirection
+from pyiceberg.table.update import AddSortOrderUpdate, SetDefaultSortOrderUpdate
 from pyiceberg.transforms import (
     BucketTransform,
     DayTransform,
@@ -172,6 +173,11 @@ def _stage_partitions(transaction: Transaction, wanted: Sequence[str]) -> None:
 
 
 def _stage_order(transaction: Transaction, wanted: Sequence[str]) -> None:
+    if not wanted and transaction.table_metadata.sort_order_by_id(UNSORTED_SORT_ORDER.order_id) is None:
+        # A table that was made with an order does not know of none, and PyIceberg would take the newest for it.
+        none = SetDefaultSortOrderUpdate.model_validate({"sort-order-id": UNSORTED_SORT_ORDER.order_id})
+        transaction._stage((AddSortOrderUpdate.model_validate({"sort-order": UNSORTED_SORT_ORDER}), none))
+        return
     schema = transaction.table_metadata.schema()
     with transaction.update_sort_order() as update:
         for text in wanted:

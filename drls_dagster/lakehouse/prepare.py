@@ -16,6 +16,7 @@ from drls_dagster.lakehouse.commit import commit_with_retry
 from drls_dagster.lakehouse.evolution import SchemaChange, SchemaConflict, compare
 from drls_dagster.lakehouse.layout import parsed_field, partition_text, stage, wanted_changes
 from drls_dagster.lakehouse.naming import TableLocation
+from drls_dagster.lakehouse.rebuild import put_back, replace_columns
 from drls_dagster.lakehouse.refs import RELEASED
 from drls_dagster.lakehouse.separate import go_separate, load_if_exists, why_separate
 
@@ -76,6 +77,8 @@ def prepare_table(
     if table is None:
         return Prepared(_create(catalog, location, sink, frame, pipeline))
     refuse_foreign(table, pipeline)
+    if free:
+        table = put_back(catalog, table)
     rebuilt = _refuse_or_rebuild(compare(table.schema(), frame), sink, location)
 
     def attempt() -> Table:
@@ -132,29 +135,24 @@ def _evolve(table: Table, frame: Schema, change: SchemaChange, *, rebuilt: bool)
     if change.is_empty:
         return
     by_name = {column.name.lower(): column for column in frame.fields}
-    clashing = [name for name in table.schema().column_names if rebuilt and _clashes(table, frame, name)]
+    clashing = _clashing(table.schema(), frame) if rebuilt else []
     try:
-        with table.update_schema(allow_incompatible_changes=rebuilt, case_sensitive=False) as update:
-            for name in clashing:
-                update.delete_column((name,))
+        if clashing:
+            replace_columns(table, clashing, frame)
+        with table.update_schema(case_sensitive=False) as update:
             for name in change.added:
                 update.add_column((name,), by_name[name.lower()].field_type)  # as text, a dot is a path
             for name in change.widened:
                 update.update_column((name,), by_name[name.lower()].field_type)
             if change.nested:
                 update.union_by_name(Schema(*(by_name[name.lower()] for name in change.nested)))
-        if clashing:
-            with table.update_schema(allow_incompatible_changes=True, case_sensitive=False) as update:
-                for name in clashing:
-                    update.add_column((by_name[name.lower()].name,), by_name[name.lower()].field_type)
     except (ValueError, ValidationError) as error:
-        raise SchemaConflict(f"table {'.'.join(table.name())} cannot follow the result: {error}") from None
+        where = f"table {'.'.join(table.name())} cannot follow the result"
+        raise SchemaConflict(f"{where}: {error}; cast the column, or give the sink a table of another name") from None
 
 
-def _clashes(table: Table, frame: Schema, name: str) -> bool:
-    if "." in name:
-        return False
-    return bool(compare(table.schema().select(name), frame).clashing)
+def _clashing(table: Schema, frame: Schema) -> list[str]:
+    return [column.name for column in table.fields if compare(Schema(column), frame).clashing]
 
 
 def _lay_out(table: Table, sink: SinkNode) -> None:

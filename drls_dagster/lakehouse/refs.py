@@ -113,11 +113,19 @@ def drop_branch(catalog: Catalog, table: Table, branch: str) -> None:
     _commit(catalog, table, (requirement,), (remove_ref(branch),), branch)
 
 
-def publish(catalog: Catalog, table: Table, ref: str, base: int | None, candidate: int, branch: str) -> None:
-    """Move `ref` from `base` to `candidate` and remove the run's branch, in one commit.
+def publish(
+    catalog: Catalog,
+    table: Table,
+    ref: str,
+    base: int | None,
+    candidate: int,
+    branch: str,
+    also: tuple[TableRequirement, TableUpdate] | None = None,
+) -> None:
+    """Move `ref` from `base` to `candidate` and remove the run's branch, in one commit; and what `also` says.
 
     One metadata file is written and no data. Raises RefMoved when `ref` is not at `base`, or the branch not
-    at `candidate`, any more.
+    at `candidate`, any more, or what `also` requires does not hold.
     """
     from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate
 
@@ -125,11 +133,13 @@ def publish(catalog: Catalog, table: Table, ref: str, base: int | None, candidat
         AssertTableUUID(uuid=table.metadata.table_uuid),
         ref_is(ref, base),
         ref_is(branch, candidate),
+        *(also[:1] if also else ()),
     )
     updates = (
         set_branch(table, ref, candidate),
         remove_ref(branch),
         *((SetPropertiesUpdate(updates={RELEASED: "true"}),) if base is None and ref == "main" else ()),
+        *(also[1:] if also else ()),
     )
     _commit(catalog, table, requirements, updates, ref)
 

@@ -19,6 +19,7 @@ from drls_dagster.lakehouse.evolution import beyond_additions
 from drls_dagster.lakehouse.layout import PARTITIONS, format_change, is_listed, wanted_changes
 from drls_dagster.lakehouse.naming import TableLocation, separate_location, table_location
 from drls_dagster.lakehouse.positions import RESET
+from drls_dagster.lakehouse.rebuild import REBUILD
 from drls_dagster.lakehouse.refs import RELEASED, RefMoved
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def go_separate(catalog: Catalog, table: Table, location: TableLocation, why: st
     catalog.create_namespace_if_not_exists(own.identifier[:-1])
     # Nothing of where the real table's data stands: this one begins empty.
     inherited = {
-        name: value for name, value in table.properties.items() if name != RELEASED and not name.startswith(RESET)
+        name: value
+        for name, value in table.properties.items()
+        if name not in (RELEASED, REBUILD) and not name.startswith(RESET)
     }
     with contextlib.suppress(TableAlreadyExistsError):  # made by an earlier try
         catalog.create_table(

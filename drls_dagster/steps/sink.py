@@ -22,6 +22,7 @@ from drls_dagster.lakehouse.evolution import compare
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
 from drls_dagster.lakehouse.prepare import OWNER, prepare_table, refuse_foreign, take_over
+from drls_dagster.lakehouse.rebuild import published_as, put_back_unless_published
 from drls_dagster.lakehouse.separate import find, load_if_exists, may_reshape
 from drls_dagster.ledger import Receipt
 from drls_dagster.steps.checks import CheckResult, evaluate, evidence_of
@@ -117,58 +118,60 @@ def _once(
         _note_columns(run, run.gate, sink, location, schema)
     prepared = prepare_table(run.catalog, location, sink, schema, run.spec.name, free=free)
     table = prepared.table
-    if prepared.rebuilt and run.window and not run.window.whole:
-        raise DrlsError(f"sink '{sink.id}' must be rebuilt as a whole: run all its partitions in one run")
-    if prepared.rebuilt:
-        reads = {name: replace(read, start=None) for name, read in reads.items()}
-        frame = frames.frame(upstream, reads)
-    base = refs.head(table, location.ref)
-    start = refs.read_head(table, location.ref)
-    began = time.monotonic()
-    with _run_branch(run, table, location, start) as branch:
-        at("branched")
-        plan = WritePlan(
-            catalog=run.settings.catalog.name,
-            target=".".join(f"`{part}`" for part in (run.settings.catalog.name, *location.identifier)),
-            branch=branch,
-            sink=sink,
-            columns=table.schema().fields,
-            frame_columns={field.name.lower(): field for field in schema.fields},
-            window=run.window,
-            whole=prepared.rebuilt,
-            summary=_summary(run, sink, reads),
-            target_bytes=_bytes(table, start),
-            over_earlier=values_over_earlier_files(table, start) if sink.mode == "overwrite_partitions" else (),
-        )
-        with frames.reading(upstream, reads):
-            write(spark, frame, plan)
-        at("written")
-        written = run.catalog.load_table(location.identifier)
-        candidate = refs.head(written, branch)
-        if candidate is None:
-            raise refs.RefMoved(f"branch '{branch}' of {location.name} is gone")
-        made = written.snapshot_by_id(candidate)
-        assert made is not None, "the head of a branch is a snapshot of the table"  # noqa: S101
-        results = _audit(run, sink, checks, plan.target, made)
-        at("audited")
-        failed = [result for result in results if result.blocking and not result.passed]
-        if failed:
-            run.ledger.keep_branch(location.name, branch)
-            raise NotPublished(
-                f"{location.name} was not published: "
-                + "; ".join(f"{result.name}: {result.message}" for result in failed)
-                + f" (what was written stays 7 days on branch {branch})",
-                results,
+    with put_back_unless_published(run.catalog, table, rebuilt=prepared.rebuilt):
+        if prepared.rebuilt and run.window and not run.window.whole:
+            raise DrlsError(f"sink '{sink.id}' must be rebuilt as a whole: run all its partitions in one run")
+        if prepared.rebuilt:
+            reads = {name: replace(read, start=None) for name, read in reads.items()}
+            frame = frames.frame(upstream, reads)
+        base = refs.head(table, location.ref)
+        start = refs.read_head(table, location.ref)
+        began = time.monotonic()
+        with _run_branch(run, table, location, start) as branch:
+            at("branched")
+            plan = WritePlan(
+                catalog=run.settings.catalog.name,
+                target=".".join(f"`{part}`" for part in (run.settings.catalog.name, *location.identifier)),
+                branch=branch,
+                sink=sink,
+                columns=table.schema().fields,
+                frame_columns={field.name.lower(): field for field in schema.fields},
+                window=run.window,
+                whole=prepared.rebuilt,
+                summary=_summary(run, sink, reads),
+                target_bytes=_bytes(table, start),
+                over_earlier=values_over_earlier_files(table, start) if sink.mode == "overwrite_partitions" else (),
             )
-        publication = replace(
-            _publication(run, sink, written, base, made, reads),
-            checks=(*run.checks_above(sink), *evidence_of(run.spec, sink.id, results)),
-            seconds=time.monotonic() - began,
-        )
-        with run.gate.publishing(publication) if run.gate is not None else nullcontext():
-            refs.publish(run.catalog, written, location.ref, base, candidate, branch)
-        run.ledger.close_branch(location.name, branch)
-        at("published")
+            with frames.reading(upstream, reads):
+                write(spark, frame, plan)
+            at("written")
+            written = run.catalog.load_table(location.identifier)
+            candidate = refs.head(written, branch)
+            if candidate is None:
+                raise refs.RefMoved(f"branch '{branch}' of {location.name} is gone")
+            made = written.snapshot_by_id(candidate)
+            assert made is not None, "the head of a branch is a snapshot of the table"  # noqa: S101
+            results = _audit(run, sink, checks, plan.target, made)
+            at("audited")
+            failed = [result for result in results if result.blocking and not result.passed]
+            if failed:
+                run.ledger.keep_branch(location.name, branch)
+                raise NotPublished(
+                    f"{location.name} was not published: "
+                    + "; ".join(f"{result.name}: {result.message}" for result in failed)
+                    + f" (what was written stays 7 days on branch {branch})",
+                    results,
+                )
+            publication = replace(
+                _publication(run, sink, written, base, made, reads),
+                checks=(*run.checks_above(sink), *evidence_of(run.spec, sink.id, results)),
+                seconds=time.monotonic() - began,
+            )
+            with run.gate.publishing(publication) if run.gate is not None else nullcontext():
+                also = published_as(table) if prepared.rebuilt else None
+                refs.publish(run.catalog, written, location.ref, base, candidate, branch, also)
+            run.ledger.close_branch(location.name, branch)
+            at("published")
     run.ledger.record(
         Receipt(
             table_uuid=str(table.metadata.table_uuid),

@@ -13,6 +13,7 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.columns import spark_ddl_of_spec
 from drls_dagster.lakehouse.naming import table_location
 from drls_dagster.lakehouse.separate import find, load_if_exists
+from drls_dagster.steps.csv_files import read_csv
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import FilesSource, IcebergSource, RateSource, SourceNode
 
@@ -173,13 +174,13 @@ def _remote_stats(names: list[str]) -> dict[str, tuple[int, int] | None]:
 def _read_files(spark: SparkSession, node: str, source: FilesSource, files: list[list[Any]]) -> DataFrame:
     refuse_changed(node, files)
     paths = [name for name, _, _ in files]
+    if source.format == "csv":
+        return read_csv(spark, node, source, paths)
     reader = spark.read.format(source.format).options(**source.options)
     if source.schema_:
         return reader.schema(spark_ddl_of_spec(source.schema_)).load(paths)
     if source.format == "parquet":
         return reader.load(paths)
-    if "inferSchema" not in source.options:
-        reader = reader.option("inferSchema", "true")
     # Inferred once: otherwise Spark reads the files for it again at each analysis of the frame.
     return reader.schema(reader.load(paths).schema).load(paths)
 

@@ -185,13 +185,19 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
     from pyspark.sql.connect.window import Window as Over
 
     keys = plan.sink.keys or ()
+    for key in keys:
+        if key.lower() not in plan.frame_columns:
+            # As null it would be a key like any other.
+            has = ", ".join(field.name for field in plan.frame_columns.values())
+            raise DrlsError(f"sink '{plan.sink.id}' merges by '{key}', which its input lacks; it has {has}")
     twins = f.count(f.lit(1)).over(Over.partitionBy(*(f.col(f"`{key}`") for key in keys)))
     refuse = f.raise_error(
         f.lit(f"DRLS: the result has several rows with the same {', '.join(keys)}; merge needs one row for each key")
     ).cast("boolean")
     # In the same job as the merge, which shuffles by the keys anyway.
-    single = rows.withColumn("__drls_rows", twins)
-    single = single.where(f.when(f.col("__drls_rows") == 1, f.lit(True)).otherwise(refuse)).drop("__drls_rows")
+    counted = max((field.name for field in plan.columns), key=len) + "_rows"  # a name that no column has
+    single = rows.withColumn(counted, twins)
+    single = single.where(f.when(f.col(quoted(counted)) == 1, f.lit(True)).otherwise(refuse)).drop(counted)
     names = [field.name for field in plan.columns]
     given = [name for name in names if name.lower() in plan.frame_columns]
     lower = {key.lower() for key in keys}

@@ -195,3 +195,10 @@ def test_d10_fields_of_structs_are_added_and_wider_ones_are_not(lake: LakePlane)
 def test_a_sinks_environment_decides_what_may_be_reshaped(lake: LakePlane, environment: Environment) -> None:
     location, _ = find(lake.catalog, environment.value, DAILY)
     assert may_reshape(environment.value, location) is (environment.value in ("development", "production"))
+
+
+def test_d10_a_table_that_was_made_sorted_is_not_any_more_when_its_sink_says_so(lake: LakePlane) -> None:
+    made = prepare(lake, "development", SAME, sort_by=["note"]).table
+    assert [field.source_id for field in made.sort_order().fields] == [2]
+    for _ in range(2):
+        assert prepare(lake, "development", SAME).table.sort_order().fields == []

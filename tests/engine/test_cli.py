@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,43 @@ def test_a_run_tells_programs_what_it_did(lab: Lab, file: Path) -> None:
     (table,) = outcome["tables"]
     assert (table["name"], table["rows"]) == (f"{lab.ns}__development.out", 2)
     assert {check["check"]: check["passed"] for check in outcome["checks"]} == {"row_count": True, "range_id": False}
+
+
+def test_what_a_pipelines_code_prints_is_on_stderr_beside_the_outcome_and_kept_for_dagster(
+    lab: Lab, file: Path
+) -> None:
+    code = {"python": "def transform(spark, raw):\n    print('printed')\n    return raw\n"}
+    text = file.read_text().replace('sql: "SELECT * FROM raw WHERE id >= :low"', json.dumps(code)[1:-1])
+    file.write_text(text.replace("parameters: {low: {type: integer, default: 1}}\n", ""))
+    done = drls(lab, "run", str(file), "--json")
+    assert done.stderr == "printed\n"
+    (outcome,) = json.loads(done.stdout)
+    (kept,) = (lab.settings.home / "dagster/storage" / outcome["run_id"] / "compute_logs").glob("*.out")
+    assert kept.read_text() == "printed\n"
+
+
+def test_ctrl_c_in_a_write_is_one_line_and_exit_code_130_and_leaves_no_branch(lab: Lab, file: Path) -> None:
+    endless = "SELECT sum(a.id * b.id) AS id FROM raw a, range(10000000) b, range(10000000) c"
+    python = f"def transform(spark, raw):\n    return spark.sql({endless!r}.replace('raw', '{{raw}}'), raw=raw)\n"
+    text = file.read_text().replace('sql: "SELECT * FROM raw WHERE id >= :low"', json.dumps({"python": python})[1:-1])
+    file.write_text(text.replace("parameters: {low: {type: integer, default: 1}}\n", ""))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "drls_dagster.cli.main", "run", str(file)],
+        env={**os.environ, "DRLS_HOME": str(lab.settings.home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    name = ".".join(lab.identifier("out"))
+    deadline = time.monotonic() + 120
+    while not lab.ledger.branches(name) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to all that the command has started
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err.strip()) == (130, "Error: Interrupted.")
+    assert "out interrupted" in out
+    assert (lab.branches("out"), lab.ledger.branches(name)) == ([], [])
 
 
 def test_a_failed_blocking_check_is_exit_code_1_one_line_and_no_table_content(lab: Lab, file: Path) -> None:

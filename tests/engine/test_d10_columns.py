@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lab import Lab, files, python, sink, sql
+from lab import Lab, Step, files, iceberg, monitor, on, python, sink, sql
+from pyiceberg.schema import Schema
+from pyiceberg.types import LongType, NestedField, StringType
 
 from drls_dagster.lakehouse.evolution import SchemaConflict
+from drls_dagster.lakehouse.naming import TableLocation
+from drls_dagster.lakehouse.prepare import prepare_table
+from drls_dagster.lakehouse.rebuild import put_back
+from drls_dagster.steps.sink import NotPublished
 
 
 def version(lab: Lab, query: str, mode: str = "overwrite", **more: Any) -> str:
@@ -75,6 +81,99 @@ def test_d10_every_column_type_is_written_and_nested_ones_grow(lab: Lab) -> None
     assert lab.rows("out", "s") == [({"x": 1, "y": ["z"], "new": 5},)]
     lab.prepare(version(lab, types)).sink("out")  # the older version: what its structs lack is null
     assert lab.rows("out", "s") == [({"x": 1, "y": ["z"], "new": None},)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        ("named_struct('a', array(n))", "named_struct('a', array('x'))", {"a": ["x"]}),
+        ("map('k', n)", "map(1L, n)", [(1, 10)]),
+    ],
+)
+def test_d10_a_type_that_clashes_inside_of_a_column_is_refused_with_the_remedy_or_rebuilt(
+    lab: Lab, before: str, after: str, left: object
+) -> None:
+    lab.file("a.csv", "id,n\n1,10\n")
+    lab.prepare(version(lab, f"SELECT id, {before} AS c FROM raw")).sink("out")
+    clash = f"SELECT id, {after} AS c FROM raw"
+    with pytest.raises(SchemaConflict, match=r"sink 'out' .* 'c' is .* cast the column, or say on_schema_change: re"):
+        lab.prepare(version(lab, clash)).sink("out")
+    lab.prepare(version(lab, clash, on_schema_change="rebuild")).sink("out")
+    assert lab.rows("out", "c") == [(left,)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "more"),
+    [
+        ("append", {}),
+        (
+            "merge",
+            {"keys": ["id"], "partition_by": ["bucket(4, n)", "id"], "sort_by": [{"column": "n", "order": "desc"}]},
+        ),
+    ],
+)
+@pytest.mark.parametrize("end", ["a check fails", "killed"])
+def test_d10_a_rebuild_that_is_not_published_leaves_the_table_as_it_was_and_the_next_takes_all_rows(
+    lab: Lab, mode: str, more: dict[str, Any], end: str
+) -> None:
+    lab.create("src", id="long")
+
+    def step(column: str, enough: int = 0) -> Step:
+        return lab.prepare(
+            lab.pipeline(
+                iceberg("raw", lab.named("src"), "incremental"),
+                sql("shaped", f"SELECT id, {column} AS n FROM raw"),
+                sink("out", lab.named("out"), mode, on_schema_change="rebuild", **more),
+                monitor("quality", {"kind": "row_count", "min": enough}),
+                flow="raw>shaped>out>quality",
+            )
+        )
+
+    lab.append("src", [1], [2])
+    step("id").sink("out")
+    before = lab.table("out").metadata
+    lab.append("src", [3])
+    if end == "killed":
+        location, text = TableLocation(lab.identifier("out"), "main"), step("CAST(id AS STRING)")
+        frame = Schema(
+            NestedField(1, "id", LongType(), required=False), NestedField(2, "n", StringType(), required=False)
+        )
+        prepare_table(lab.catalog, location, text.run.spec.sinks[0], frame, lab.name, free=True)
+    else:
+        with pytest.raises(NotPublished):
+            step("CAST(id AS STRING)", enough=100).sink("out")
+        after = lab.table("out").metadata
+        assert (after.schema(), after.spec(), after.properties) == (before.schema(), before.spec(), before.properties)
+        assert after.default_sort_order_id == before.default_sort_order_id
+        assert lab.rows("out") == [(1, 1), (2, 2)]
+    lab.append("src", [4])
+    step("CAST(id AS STRING)").sink("out")
+    assert lab.rows("out") == [(1, "1"), (2, "2"), (3, "3"), (4, "4")]
+    lab.append("src", [5])
+    step("CAST(id AS STRING)").sink("out")  # an ordinary run again
+    assert [row[0] for row in lab.rows("out")] == [1, 2, 3, 4, 5]
+
+
+def test_d10_a_rebuild_whose_schema_is_put_back_meanwhile_is_not_published_over_it(lab: Lab) -> None:
+    lab.file("a.csv", "id,n\n1,10\n")
+    lab.prepare(version(lab, "SELECT * FROM raw")).sink("out")
+    again = lab.prepare(version(lab, "SELECT id, CAST(n AS STRING) AS n FROM raw", on_schema_change="rebuild"))
+    again.sink("out", on("audited", lambda: put_back(lab.catalog, lab.table("out"))))
+    assert lab.rows("out") == [(1, "10")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ("id, n AS ID", "there are two columns 'ID'"),
+        ("id, n AS _file", "column '_file' has a name that Iceberg keeps for itself"),
+        ("n", "sink 'out' merges by 'id', which its input lacks; it has n"),
+    ],
+)
+def test_d10_columns_that_no_table_or_merge_can_have_are_named_in_one_line(lab: Lab, columns: str, told: str) -> None:
+    lab.file("a.csv", "id,n\n1,10\n")
+    ran = lab.run(version(lab, f"SELECT {columns} FROM raw", "merge", keys=["id"]))
+    assert ran.failure.startswith(told)
 
 
 def test_d10_odd_names_and_other_cases_of_columns(lab: Lab) -> None:

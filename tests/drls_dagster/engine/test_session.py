@@ -27,3 +27,16 @@ def test_of_other_errors_the_first_line_is_told() -> None:
     assert first_line(RuntimeError("[DIVIDE_BY_ZERO] Division by zero.\nJVM stacktrace: …")) == (
         "[DIVIDE_BY_ZERO] Division by zero."
     )
+
+
+def test_an_error_that_says_only_where_is_told_with_what_is_behind_it() -> None:
+    text = (
+        "[FAILED_READ_FILE.NO_HINT] Encountered error while reading file file:///in/a.csv.  SQLSTATE: KD001\n\n"
+        "JVM stacktrace:\norg.apache.spark.SparkException\n\tat a.b(C.scala:1)\n"
+        "Caused by: org.apache.spark.SparkIllegalArgumentException: CSV header does not conform to the schema.\n"
+        " Header: id, u\n Schema: id, t\n\tat d.e(F.scala:2)\nCaused by: java.lang.Error: no\n\tat g.h(I.scala:3)"
+    )
+    assert first_line(RuntimeError(text)) == (
+        "[FAILED_READ_FILE.NO_HINT] Encountered error while reading file file:///in/a.csv.: "
+        "CSV header does not conform to the schema. Header: id, u Schema: id, t"
+    )

@@ -1,0 +1,78 @@
+"""CSV files: columns by the names in their headers, quotes as in RFC 4180; what does not fit is said."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+import duckdb
+import pytest
+from lab import Lab, Node, sink
+
+ALL = {"id": "int", "t": "string", "u": "string"}
+HEADER = {"header": True}
+PLAIN = b"id,t,u\n1,a,x\n2,b,y\n"
+
+
+def source(lab: Lab, options: dict[str, Any], schema: dict[str, str] | None) -> Node:
+    found: dict[str, Any] = {"kind": "files", "format": "csv", "path": lab.path("*.csv*"), "options": options}
+    return {"id": "raw", "type": "source", "source": {**found, **({"schema": schema} if schema else {})}}
+
+
+def pipeline(lab: Lab, options: dict[str, Any], schema: dict[str, str] | None, table: str = "out") -> str:
+    return lab.pipeline(source(lab, options, schema), sink("out", lab.named(table), "overwrite"), flow="raw>out")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "options", "told"),
+    [
+        ("a.csv", PLAIN, {}, ""),
+        ("bom.csv", b"\xef\xbb\xbf" + PLAIN, {}, ""),
+        ("crlf.csv", PLAIN.replace(b"\n", b"\r\n"), {}, ""),
+        ("tab.csv", PLAIN.replace(b",", b"\t"), {"sep": "\\t"}, ", delim = '\\t'"),
+        ("quotes.csv", b'"id",t,u\n1,"say ""hi"", you",x\n2,"b,b",y\n', {}, ""),
+        ("lines.csv", b'id,t,u\n1,"a\nb",x\n', {"multiLine": True}, ""),
+        ("wide.csv", "id,t,u\n1,größe,x\n2,b,y\n".encode("utf-16"), {"encoding": "UTF-16"}, ", encoding = 'utf-16'"),
+        ("packed.csv.gz", gzip.compress(PLAIN), {}, ""),
+        ("short.csv", b"id,t,u\n1,a\n2,b,y\n", {}, ", null_padding = true"),
+        ("none.csv", b"id,t,u\n", {}, ""),
+    ],
+)
+def test_a_csv_file_holds_what_duckdb_finds_in_it_whichever_columns_the_schema_names(
+    lab: Lab, name: str, data: bytes, options: dict[str, Any], told: str
+) -> None:
+    file = lab.landing / name
+    file.write_bytes(data)
+    for table, columns in {"all": ["id", "t", "u"], "some": ["u", "id"], "one": ["T"], "found": None}.items():
+        schema = {column: ALL[column.lower()] for column in columns} if columns else None
+        lab.prepare(pipeline(lab, {**HEADER, **options}, schema, table)).sink("out")
+        chosen = ", ".join(columns or ALL)
+        query = f"SELECT {chosen} FROM read_csv('{file}', header = true, types = {ALL}{told})"
+        expected = sorted(duckdb.sql(query).fetchall(), key=repr)
+        assert [str(row) for row in lab.rows(table)] == [str(row) for row in expected]
+
+
+@pytest.mark.parametrize("schema", [ALL, None])
+def test_files_whose_columns_have_another_order_are_refused_and_not_mixed(
+    lab: Lab, schema: dict[str, str] | None
+) -> None:
+    lab.file("a.csv", PLAIN.decode())
+    lab.file("b.csv", "id,u,t\n3,z,c\n")
+    assert (
+        "CSV header does not conform to the schema. Header: id, u, t" in lab.run(pipeline(lab, HEADER, schema)).failure
+    )
+
+
+def test_a_column_that_the_header_lacks_is_named_and_by_place_it_is_null(lab: Lab) -> None:
+    lab.file("a.csv", PLAIN.decode())
+    more = {**ALL, "extra": "int"}
+    assert "a.csv lacks extra; it has id, t, u. " in lab.run(pipeline(lab, HEADER, more)).failure
+    lab.prepare(pipeline(lab, {**HEADER, "enforceSchema": True}, more)).sink("out")
+    assert lab.rows("out") == [(1, "a", "x", None), (2, "b", "y", None)]
+
+
+def test_lines_that_cannot_be_read_are_kept_where_the_schema_says_so_and_fail_a_strict_source(lab: Lab) -> None:
+    lab.file("a.csv", "id,t,u\n1,a,x\nno,b,y\n")
+    lab.prepare(pipeline(lab, HEADER, {"id": "int", "_corrupt_record": "string"})).sink("out")
+    assert lab.rows("out") == [(1, None), (None, "no,b,y")]
+    assert "Malformed records are detected" in lab.run(pipeline(lab, {**HEADER, "mode": "FAILFAST"}, ALL)).failure
