@@ -212,6 +212,7 @@ def _run_branch(run: PipelineRun, table: Table, location: TableLocation, start: 
     branch = f"drls_run_{run.run_id[:8]}_{uuid.uuid4().hex[:8]}"
     session = run.session
     run.ledger.open_branch(location.name, branch, run.run_key, session.session_id, session.engine_id)
+    made = False
     try:
         if start is not None:
             refs.create_branch(run.catalog, table, branch, start)
@@ -219,15 +220,18 @@ def _run_branch(run: PipelineRun, table: Table, location: TableLocation, start: 
             # PyIceberg cannot make a branch of a table without snapshots; Spark adds an empty one (D12).
             name = ".".join(f"`{part}`" for part in (run.settings.catalog.name, *location.identifier))
             session.spark.sql(f"ALTER TABLE {name} CREATE BRANCH `{branch}`").collect()
+        made = True
         yield branch
     except NotPublished:
         raise
-    except BaseException:
+    except BaseException as error:
         if session.is_alive:
             # What Spark still writes would commit to, and so make again, the branch that is dropped here.
             interrupt(run.settings, session.session_id, session.engine_id, release=False)
         refs.drop_branch(run.catalog, table, branch)
-        run.ledger.close_branch(location.name, branch)
+        # What was on its way when somebody interrupted may still arrive: then the next run looks once more (D13).
+        if made and isinstance(error, Exception):
+            run.ledger.close_branch(location.name, branch)
         raise
 
 
