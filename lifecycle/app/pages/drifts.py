@@ -93,8 +93,10 @@ def _lead(plan: Settlement) -> str:
 
 def _facts(plan: Settlement, dagster: str | None) -> tuple[Group, ...]:
     drift = plan.drift
-    head = () if plan.head == drift.found else (Line("The ref is at another snapshot by now:", code=str(plan.head)),)
-    found = Line(f"Found on {exact(drift.found_at)}, snapshot", code=str(drift.found or "none: the ref is gone"))
+    none = "none: the ref is gone"
+    by_now = Line("The ref is at another snapshot by now:", code=str(plan.head or none))
+    head = () if plan.head == drift.found else (by_now,)
+    found = Line(f"Found on {exact(drift.found_at)}, snapshot", code=str(drift.found or none))
     if plan.is_older:
         head = (Line("It is older than what was expected: somebody moved the ref back."), *head)
     foreign = tuple(Line(f"{one.operation}, snapshot", code=str(one.id)) for one in plan.foreign[:_MOST])
