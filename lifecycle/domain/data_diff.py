@@ -16,7 +16,7 @@ from typing import Literal
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen, SnapshotId
 
-REVISION = 2
+REVISION = 3
 """Counts the ways of comparing: what an older one found is not shown for a newer one."""
 
 Text = str | None

@@ -6,7 +6,7 @@ Wall-clock windows: "Friday 16:00" stays 16:00 when summer time begins.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,8 +18,12 @@ from lifecycle.domain.duration import Duration
 from lifecycle.domain.model import Frozen
 
 _HORIZON = timedelta(days=366)
+_CLOCK_CHANGE = timedelta(hours=3)  # and more than any zone moves its clock by
 # Every occurrence since the start is counted through: by seconds that would take minutes.
 _FINEST = re.compile(r"FREQ\s*=\s*(HOURLY|MINUTELY|SECONDLY)", re.IGNORECASE)
+
+Span = tuple[datetime, datetime]
+"""From when (UTC), and until when, not included."""
 
 
 class Window(Frozen):
@@ -76,19 +80,25 @@ class Window(Frozen):
 
     def ends(self, now: datetime) -> datetime | None:
         """When the occurrence around `now` is over (UTC); None outside."""
-        zone = ZoneInfo(self.timezone)
-        local = now.astimezone(zone).replace(tzinfo=None)
-        begun = self._rule().before(local, inc=True)
-        if begun is None or local >= begun + self.duration:
-            return None
-        return (begun + self.duration).replace(tzinfo=zone).astimezone(UTC)
+        return max((end for start, end in self.occurrences(now, now) if start <= now < end), default=None)
 
     def next_start(self, now: datetime) -> datetime | None:
         """When the next occurrence after `now` begins (UTC)."""
+        return next((start for start, _ in self.occurrences(now, None) if start > now), None)
+
+    def occurrences(self, since: datetime, until: datetime | None) -> Iterator[Span]:
+        """Begin and end (UTC) of what is open at some time from `since` to `until`, and maybe of a few before it.
+
+        A wall-clock time that is there twice is the first one; one that is skipped is as long after the one before.
+        """
         zone = ZoneInfo(self.timezone)
-        local = now.astimezone(zone).replace(tzinfo=None)
-        following = self._rule().after(local)
-        return None if following is None else following.replace(tzinfo=zone).astimezone(UTC)
+        first = since.astimezone(zone).replace(tzinfo=None) - self.duration - _CLOCK_CHANGE
+        last = until.astimezone(zone).replace(tzinfo=None) if until is not None else None
+        for begun in self._rule().xafter(first, inc=True):
+            if last is not None and begun > last:
+                return
+            start, end = (one.replace(tzinfo=zone).astimezone(UTC) for one in (begun, begun + self.duration))
+            yield start, end
 
 
 class Closed(Frozen):
@@ -103,14 +113,16 @@ def closed_now(windows: Sequence[Window], now: datetime) -> Closed | None:
     reason = _closing(windows, now)
     if reason is None:
         return None
-    moment, end = now, now + _HORIZON
-    while moment < end:
-        following = _next_boundary(windows, moment)
-        if following is None:
-            break
-        moment = following
-        if _closing(windows, moment) is None:
+    end = now + _HORIZON
+    freezes = _joined(windows, "freeze", now, end)
+    allowing = any(window.effect == "allow" for window in windows)
+    allowed = _joined(windows, "allow", now, end)
+    moment: datetime | None = now
+    while moment is not None and moment < end:
+        frozen = next((over for start, over in freezes if start <= moment < over), None)
+        if frozen is None and (not allowing or any(start <= moment < over for start, over in allowed)):
             return Closed(why=reason, until=moment)
+        moment = frozen or next((start for start, _ in allowed if start > moment), None)
     return Closed(why=reason, until=None)
 
 
@@ -124,6 +136,13 @@ def _closing(windows: Sequence[Window], now: datetime) -> str | None:
     return None
 
 
-def _next_boundary(windows: Sequence[Window], now: datetime) -> datetime | None:
-    moments = [moment for w in windows for moment in (w.ends(now), w.next_start(now)) if moment is not None]
-    return min((moment for moment in moments if moment > now), default=None)
+def _joined(windows: Sequence[Window], effect: str, since: datetime, until: datetime) -> list[Span]:
+    """When any window of this effect is open, in order; what touches is one."""
+    every = sorted(one for window in windows if window.effect == effect for one in window.occurrences(since, until))
+    found: list[Span] = []
+    for start, end in every:
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
@@ -10,6 +12,7 @@ from lifecycle.domain.version import Deployment
 from lifecycle.ports import RunState
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.expected_head import expected_head
 from lifecycle.usecases.note_outcomes import note_outcomes
 from lifecycle.usecases.settle_permits import settle_permits
 from lifecycle.usecases.start_run import finish_admission
@@ -64,22 +67,17 @@ def _find_drift(ctx: Context, actor: Actor) -> tuple[Drift, ...]:
 def _drift_of(ctx: Context, actor: Actor, deployment: Deployment) -> list[Drift]:
     environment = deployment.environment
     with ctx.store.read() as view:
-        explained = {
-            table: _explained(view, table, deployment) for table in view.pipelines.tables(deployment.version_id)
-        }
+        answers = {table: _answer(view, table, deployment) for table in view.pipelines.tables(deployment.version_id)}
     found: list[Drift] = []
-    for table, known in explained.items():
-        if not known:
-            continue
+    for table, answer in answers.items():
         head = ctx.plane.table(table, environment).head
-        if head is not None and environment.has_sessions and ctx.plane.is_on_main(table, head):
-            continue  # what is on main is production's to answer for; the branch may not even be there
-        culprit = _unexplained(ctx, table, environment, head, known)
-        if culprit is None:
+        if not _is_drift(ctx, table, environment, head, answer):
             continue
         with ctx.store.write(actor, "reconcile") as unit:
-            # Asked again inside: a run may have published since the store was read.
-            if head in _explained(unit, table, deployment) or _is_known(unit, deployment, table, head):
+            # Asked again inside: a run or a request may have published since the store was read.
+            if _is_known(unit, deployment, table, head) or ctx.plane.table(table, environment).head != head:
+                continue
+            if not _is_drift(ctx, table, environment, head, _answer(unit, table, deployment)):
                 continue
             name = unit.pipelines.get(deployment.pipeline_id).name
             drift = unit.runs.add_drift(
@@ -101,29 +99,60 @@ def _is_known(view: View, deployment: Deployment, table: str, head: int | None) 
     return any(drift.table_name == table and drift.found == head for drift in drifts)
 
 
-def _explained(view: View, table: str, deployment: Deployment) -> frozenset[int | None]:
-    """The heads that somebody answers for. Empty when DRLS has never written this ref."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the store answers for of one ref.
+
+    `heads` are snapshots that it may have, none when DRLS has never written it. `moving` are those that a request
+    which executes gives it. `newest` was published or adopted last; None: nothing, or nothing that has to stay.
+    """
+
+    heads: frozenset[int | None]
+    moving: frozenset[int]
+    newest: int | None
+
+
+def _answer(view: View, table: str, deployment: Deployment) -> _Answer:
     environment = deployment.environment
     receipts = view.runs.receipts_on(table, environment)
-    known: set[int | None] = {receipt.snapshot for receipt in receipts} | {one.base for one in receipts}
+    heads: set[int | None] = {receipt.snapshot for receipt in receipts} | {one.base for one in receipts}
     session = view.runs.newest_session(deployment.pipeline_id, environment, deployment.version_id)
     if session is not None and session.state is SessionState.OPEN:
-        known.add(session.bases.get(table))
-    if not known:
-        return frozenset()
-    known.update(permit.candidate for permit in view.runs.permits_on(table, environment.ref, environment))
-    return frozenset(known | view.runs.adopted(table, environment.ref))
+        heads.add(session.bases.get(table))
+    if not heads:
+        return _Answer(frozenset(), frozenset(), None)
+    heads.update(permit.candidate for permit in view.runs.permits_on(table, environment.ref, environment))
+    heads.update(drift.found for drift in view.runs.adopted(table, environment.ref))
+    expected = expected_head(view, table, environment)
+    newest = expected.snapshot if expected else None
+    # A session's branch begins anew, and evidence asks for every snapshot of it.
+    return _Answer(frozenset(heads), _moving(view, table, deployment), None if environment.has_sessions else newest)
 
 
-def _unexplained(
-    ctx: Context, table: str, environment: Environment, head: int | None, known: frozenset[int | None]
-) -> int | None:
-    """The newest snapshot that nobody answers for; compaction (`replace`) answers for itself."""
-    if head in known:
-        return None
+def _moving(view: View, table: str, deployment: Deployment) -> frozenset[int]:
+    """Refs move first and receipts are written last: between the two the request answers for them (L12)."""
+    return frozenset(
+        one.candidate
+        for request in view.promotions.unfinished(deployment.pipeline_id)
+        if request.target is deployment.environment and not request.state.is_open
+        for one in request.plan.tables
+        if one.table == table and one.candidate is not None
+    )
+
+
+def _is_drift(ctx: Context, table: str, environment: Environment, head: int | None, answer: _Answer) -> bool:
+    """Whether nobody answers for `head`: it was written past DRLS, or what was published is not in it any more."""
+    if not answer.heads or head in answer.moving:
+        return False
+    if head is not None and environment.has_sessions and ctx.plane.is_on_main(table, head):
+        return False  # what is on main is production's to answer for; the branch may not even be there
+    if answer.newest not in (None, head) and (head is None or not ctx.plane.is_on_main(table, answer.newest)):
+        return True
+    if head in answer.heads:
+        return False
     for snapshot in ctx.plane.snapshots(table, environment, head, None):
-        if snapshot.id in known:
-            return None
-        if snapshot.operation != "replace":
-            return snapshot.id
-    return None
+        if snapshot.id in answer.heads:
+            return False
+        if snapshot.operation != "replace":  # compaction answers for itself
+            return True
+    return False

@@ -7,10 +7,9 @@ from datetime import timedelta
 
 from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment, Role
-from lifecycle.domain.evidence import answering
-from lifecycle.domain.model import Frozen, SnapshotId
+from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
-from lifecycle.domain.plan import Carry, Plan, TablePlan
+from lifecycle.domain.plan import Carry, Plan
 from lifecycle.domain.promotion import Promotion, State
 from lifecycle.domain.releases import previous_release
 from lifecycle.domain.version import Deployment, Pipeline, Version
@@ -19,6 +18,7 @@ from lifecycle.ports import DataPlane
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.data_back import UndonePublish, snapshot_checks, tables_back
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.holding import freeze_check
 from lifecycle.usecases.one_writer import writer_check
@@ -26,15 +26,6 @@ from lifecycle.usecases.retire_version import consumers
 from lifecycle.usecases.switch import Ending, execution_check, superseding
 
 _TIME_TO_EXECUTE = timedelta(hours=1)
-
-
-class UndonePublish(Frozen):
-    """A snapshot that goes away: by which run and for which partition, or (no run) written by others."""
-
-    table: str
-    snapshot: SnapshotId
-    run_id: str | None = None
-    partition: str = ""
 
 
 class RollbackPlan(Frozen):
@@ -51,7 +42,7 @@ def plan_rollback(ctx: Context, actor: Actor, name: str, *, data: bool = False) 
         pipeline = view.pipelines.named(name)
         require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a rollback")
         plan, version = _plan(ctx.plane, view, pipeline, data=data)
-        refuse([writer_check(view, pipeline, version)])
+        refuse([writer_check(view, pipeline, version), *snapshot_checks(ctx.plane, plan.plan.tables)])
         return plan
 
 
@@ -76,9 +67,13 @@ def preview_rollback(ctx: Context, actor: Actor, name: str, *, data: bool = Fals
         require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a rollback")
         leaves = view.deployments.active(pipeline.id, Environment.PRODUCTION)
         returns = previous_release(view.deployments.history(pipeline.id, Environment.PRODUCTION))
+        plan = _plan(ctx.plane, view, pipeline, data=data)[0] if returns else None
         return Rollback(
-            checks=rollback_checks(view, actor, pipeline),
-            plan=_plan(ctx.plane, view, pipeline, data=data)[0] if returns else None,
+            checks=(
+                *rollback_checks(view, actor, pipeline),
+                *(snapshot_checks(ctx.plane, plan.plan.tables) if plan else ()),
+            ),
+            plan=plan,
             leaves=leaves,
             returns=returns,
             ending=superseding(view, leaves) if leaves and returns else Ending(),
@@ -124,6 +119,7 @@ def rollback_release(
             refuse(rollback_checks(unit, actor, pipeline))
             person = unit.people.get(actor.person or 0)
             rollback, version = _plan(ctx.plane, unit, pipeline, data=data)
+            refuse(snapshot_checks(ctx.plane, rollback.plan.tables))
             if data and consent != rollback.plan.digest:
                 raise Conflict(
                     f"rolling back data undoes {len(rollback.undone)} publishes; "
@@ -163,7 +159,7 @@ def _plan(plane: DataPlane, view: View, pipeline: Pipeline, *, data: bool) -> tu
         raise Refused(f"{pipeline.name} has no earlier release in production to go back to")
     active = history[-1]
     version = view.pipelines.version(previous.version_id)
-    tables, undone = _data(plane, view, pipeline, active) if data else ((), ())
+    tables, undone = tables_back(plane, view, history[history.index(previous) :]) if data else ((), ())
     plan = Plan(
         kind="rollback",
         pipeline=pipeline.name,
@@ -178,30 +174,3 @@ def _plan(plane: DataPlane, view: View, pipeline: Pipeline, *, data: bool) -> tu
     )
     readers = consumers(view, pipeline, view.pipelines.version(active.version_id)) if data else ()
     return RollbackPlan(plan=plan, undone=undone, consumers=readers), version
-
-
-def _data(
-    plane: DataPlane, view: View, pipeline: Pipeline, active: Deployment
-) -> tuple[tuple[TablePlan, ...], tuple[UndonePublish, ...]]:
-    """Per table that the active release wrote: back to the base of its first publish."""
-    tables: list[TablePlan] = []
-    undone: list[UndonePublish] = []
-    for name in view.pipelines.tables(active.version_id):
-        written = [one for one in view.runs.receipts_on(name, Environment.PRODUCTION) if one.at >= active.started_at]
-        if not written or written[0].base is None:
-            continue
-        facts = plane.table(name, Environment.PRODUCTION)
-        by_snapshot = {receipt.snapshot: receipt for receipt in written}
-        since = plane.snapshots(name, Environment.PRODUCTION, facts.head, written[0].base)
-        chain = [snapshot.id for snapshot in since]
-        for snapshot, receipt in zip(chain, answering(chain, [by_snapshot.get(one) for one in chain]), strict=True):
-            undone.append(
-                UndonePublish(
-                    table=name,
-                    snapshot=snapshot,
-                    run_id=receipt and receipt.run_id,
-                    partition=receipt.partition if receipt else "",
-                )
-            )
-        tables.append(TablePlan(table=name, table_uuid=facts.uuid, base=facts.head, candidate=written[0].base))
-    return tuple(tables), tuple(undone)

@@ -8,13 +8,14 @@ from typing import Literal
 from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor
-from lifecycle.domain.run import Drift, Receipt
+from lifecycle.domain.run import Drift
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Invalid, Refused
-from lifecycle.ports import Move, MoveResult, SnapshotFacts
+from lifecycle.ports import DataPlane, Move, MoveResult, SnapshotFacts
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.expected_head import Expected, expected_head
 
 How = Literal["adopt", "revert"]
 
@@ -23,17 +24,18 @@ How = Literal["adopt", "revert"]
 class Settlement:
     """What adopting or reverting a drift would do now, and what each would refuse.
 
-    `receipt` is of the newest publish that DRLS knows: what a revert goes back to. `head` is where the ref is,
-    `foreign` what was written since that publish, newest first.
+    `expected` was published or adopted last: what a revert goes back to. `head` is where the ref is, `foreign` what
+    was written since then, newest first; `is_older`: nothing, the ref was moved back.
     """
 
     drift: Drift
     pipeline: Pipeline
-    receipt: Receipt | None
+    expected: Expected | None
     head: int | None
     foreign: tuple[SnapshotFacts, ...]
     adopt: tuple[Check, ...]
     revert: tuple[Check, ...]
+    is_older: bool = False
 
 
 def plan_settlement(ctx: Context, actor: Actor, drift_id: int) -> Settlement:
@@ -43,12 +45,17 @@ def plan_settlement(ctx: Context, actor: Actor, drift_id: int) -> Settlement:
         pipeline = view.pipelines.get(drift.pipeline_id)
         require(view, actor, Role.VIEWER, target_of(view, pipeline), "looking at drift")
         adopt = adopt_checks(view, actor, drift, pipeline)
-        receipt = _newest_receipt(view, drift)
+        expected = expected_head(view, drift.table_name, drift.environment)
     table, environment = drift.table_name, drift.environment
     head = ctx.plane.table(table, environment).head
-    foreign = tuple(ctx.plane.snapshots(table, environment, drift.found, receipt.snapshot if receipt else None))
-    revert = (*adopt, *revert_checks(drift, receipt, head))
-    return Settlement(drift, pipeline, receipt, head, foreign, adopt, revert)
+    before = _before(ctx.plane, drift, expected)
+    foreign: tuple[SnapshotFacts, ...] = ()
+    is_older = drift.found in before and not _is_below(drift, expected, before)
+    if drift.found not in before:
+        since = ctx.plane.snapshots(table, environment, drift.found, expected.snapshot if expected else None)
+        foreign = tuple(one for one in since if one.id not in before)
+    revert = (*adopt, *revert_checks(ctx.plane, drift, expected))
+    return Settlement(drift, pipeline, expected, head, foreign, adopt, revert, is_older)
 
 
 def adopt_checks(view: View, actor: Actor, drift: Drift, pipeline: Pipeline) -> tuple[Check, ...]:
@@ -61,14 +68,23 @@ def adopt_checks(view: View, actor: Actor, drift: Drift, pipeline: Pipeline) -> 
     )
 
 
-def revert_checks(drift: Drift, receipt: Receipt | None, head: int | None) -> tuple[Check, ...]:
+def revert_checks(plane: DataPlane, drift: Drift, expected: Expected | None) -> tuple[Check, ...]:
     """What reverting asks for besides: somewhere to go back to, and nothing written on top."""
-    table = drift.table_name
-    if receipt is None or drift.found is None:
-        return (Check(False, f"{table} has no receipt to go back to; adopt the drift instead"),)
-    back = Check(True, f"{table} has a receipt to go back to: snapshot {receipt.snapshot}")
-    # Back already: a revert that was interrupted, which goes on.
-    if head not in (drift.found, receipt.snapshot):
+    table, environment = drift.table_name, drift.environment
+    if expected is None or expected.snapshot is None:
+        return (Check(False, f"{table} has no snapshot that DRLS knows to go back to; adopt the drift instead"),)
+    if drift.found is None:
+        return (Check(False, f"{table} is gone, or its ref {drift.ref} is: put it back, or adopt the drift"),)
+    if not plane.snapshots(table, environment, expected.snapshot, None):
+        return (Check(False, f"{table} has no snapshot {expected.snapshot} any more; adopt the drift instead"),)
+    if _is_below(drift, expected, _before(plane, drift, expected)):
+        why = f"{table} was published or adopted on top of it since; adopt the drift, or roll back with the data"
+        return (Check(False, why),)
+    back = Check(True, f"{table} can go back to snapshot {expected.snapshot}")
+    head = plane.table(table, environment).head
+    if head == expected.snapshot:
+        return (back, Check(True, f"{table} is back there already"))
+    if head != drift.found:
         return (back, Check(False, f"{table} was written again since; reconcile, then look again"))
     return (back, Check(True, f"nothing was written to {table} since"))
 
@@ -82,23 +98,20 @@ def settle_drift(
     reason: str,
     key: str | None = None,
 ) -> Drift:
-    """`adopt`: the head counts as explained from now on. `revert`: back to the newest receipt."""
+    """`adopt`: the head counts as explained from now on. `revert`: back to what was published or adopted last."""
     if not reason.strip():
         raise Invalid("adopting or reverting drift needs a reason")
-    with ctx.store.read() as view:
-        drift = view.runs.drift(drift_id)
-        pipeline = view.pipelines.get(drift.pipeline_id)
-        require(view, actor, Role.LEAD, target_of(view, pipeline), "settling drift")
-        receipt = _newest_receipt(view, drift)
-    if how == "revert" and drift.state == "open":
-        refuse(revert_checks(drift, receipt, ctx.plane.table(drift.table_name, drift.environment).head))
-        _revert(ctx, drift, receipt)
     command = {"drift": drift_id, "how": how, "reason": reason}
     with ctx.store.write(actor, "settle_drift", key=key, command=command) as unit:
         earlier = unit.earlier(Drift)
         if earlier is not None:
             return earlier
-        refuse(adopt_checks(unit, actor, unit.runs.drift(drift_id), pipeline))
+        drift = unit.runs.drift(drift_id)
+        pipeline = unit.pipelines.get(drift.pipeline_id)
+        refuse(adopt_checks(unit, actor, drift, pipeline))
+        if how == "revert":
+            # Inside: whoever adopts meanwhile waits, and finds it settled. Killed after the move, a revert goes on.
+            _revert(ctx, drift, expected_head(unit, drift.table_name, drift.environment))
         state = "adopted" if how == "adopt" else "reverted"
         unit.runs.close_drift(drift, state, reason, actor.person)
         unit.audit(
@@ -111,19 +124,32 @@ def settle_drift(
         return unit.remember(unit.runs.drift(drift_id))
 
 
-def _newest_receipt(view: View, drift: Drift) -> Receipt | None:
-    receipts = view.runs.receipts_on(drift.table_name, drift.environment)
-    return receipts[-1] if receipts else None
+def _before(plane: DataPlane, drift: Drift, expected: Expected | None) -> frozenset[int]:
+    """What came before the snapshot that is expected."""
+    if expected is None or expected.snapshot is None:
+        return frozenset()
+    chain = plane.snapshots(drift.table_name, drift.environment, expected.snapshot, None)
+    return frozenset(one.id for one in chain) - {expected.snapshot}
 
 
-def _revert(ctx: Context, drift: Drift, receipt: Receipt | None) -> None:
-    assert receipt is not None  # noqa: S101 (one of the checks)
+def _is_below(drift: Drift, expected: Expected | None, before: frozenset[int]) -> bool:
+    """Whether what is expected was written on top of what was found; else what was found is only older."""
+    since = expected.since if expected else None
+    return drift.found in before and since is not None and since > drift.found_at
+
+
+def _revert(ctx: Context, drift: Drift, expected: Expected | None) -> None:
+    refuse(revert_checks(ctx.plane, drift, expected))
+    assert expected is not None  # noqa: S101 (one of the checks)
+    assert expected.snapshot is not None  # noqa: S101 (one of the checks)
     assert drift.found is not None  # noqa: S101 (one of the checks)
+    if ctx.plane.table(drift.table_name, drift.environment).head == expected.snapshot:
+        return  # by a revert that was interrupted, a newer drift's, or a rollback
     move = Move(
         table=drift.table_name,
         ref=drift.ref,
         base=drift.found,
-        candidate=receipt.snapshot,
+        candidate=expected.snapshot,
         tag=f"drls-revert-{drift.id}",
     )
     if ctx.plane.move(move, drift.environment) is MoveResult.CONFLICT:

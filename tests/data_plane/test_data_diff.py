@@ -439,6 +439,53 @@ def test_names_and_values_are_never_part_of_a_statement_and_are_shown_bounded(la
     assert len(shown) < 210
 
 
+def test_the_entries_of_a_map_have_no_order_however_deep_it_is(lake: LakePlane) -> None:
+    inner = pa.map_(pa.string(), pa.int32())
+    schema = pa.schema(
+        [
+            ("id", pa.int64()),
+            ("a point", pa.struct([('its "marks"', inner), ("x", pa.int32())])),
+            ("many", pa.list_(pa.struct([("marks", inner)]))),
+            ("deep", pa.map_(pa.string(), pa.map_(pa.string(), inner))),
+        ]
+    )
+
+    def row(number: int, marks: list[tuple[str, int]], **other: Any) -> Row:
+        point = {'its "marks"': marks, "x": 1}
+        deep = [("m", [("n", marks), ("l", None)])]
+        return {"id": number, "a point": point, "many": [{"marks": marks}, None], "deep": deep, **other}
+
+    there, back = [("a", 1), ("b", 2)], [("b", 2), ("a", 1)]
+    nothing: dict[str, None] = {"a point": None, "many": None, "deep": None}
+    table = make(lake, schema)
+    base = append(table, [row(1, there), row(2, there), row(3, [], **nothing)], schema)
+    table.overwrite(pa.Table.from_pylist([row(1, back), row(2, [("a", 1), ("b", 3)]), row(3, [], **nothing)], schema))
+    diff = compare(lake, name(table), base, head(table), ["id"])
+    assert (diff.added, diff.removed, diff.changed) == (0, 0, 1)
+    assert {one.column: one.changed for one in diff.columns[1:]} == {"a point": 1, "many": 1, "deep": 1}
+    # PyIceberg writes an empty list for one that is NULL and holds structs.
+    assert [one.before.nulls for one in diff.columns[1:] if one.before is not None] == [1, 0, 1]
+    whole = compare(lake, name(table), base, head(table))
+    assert (whole.added, whole.removed) == (1, 1)
+
+
+def test_numbers_at_their_limits_have_statistics(lake: LakePlane) -> None:
+    """The sum of two such decimals is more than any integer type holds; -0.0 is 0.0, whichever comes first."""
+    schema = pa.schema([("id", pa.int64()), ("large", pa.decimal128(38, 2)), ("zero", pa.float64())])
+    large = Decimal("999999999999999999999999999999999999.99")
+    table = make(lake, schema)
+    base = append(table, [{"id": one, "large": large, "zero": 0.0} for one in (2**63 - 1, -(2**63), 0)], schema)
+    table.overwrite(pa.Table.from_pylist([{"id": 0, "large": large.copy_negate(), "zero": -0.0}], schema))
+    diff = compare(lake, name(table), base, head(table), ["id"])
+    assert (diff.removed, diff.changed) == (2, 1)
+    _, of_large, of_zero = diff.columns
+    assert of_large.before is not None
+    assert of_large.after is not None
+    assert (of_large.before.min, of_large.before.mean) == (str(large), pytest.approx(1e36))
+    assert of_large.after.mean == pytest.approx(-1e36)
+    assert (of_zero.moved, of_zero.changed) == ((), 0)
+
+
 def test_empty_tables_and_tables_without_a_row(lake: LakePlane) -> None:
     table = make(lake)
     empty = append(table, [])

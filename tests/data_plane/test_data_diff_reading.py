@@ -98,6 +98,36 @@ def test_an_identity_partition_is_read_though_its_column_is_not_in_the_file(lake
     assert rows(read(table, table.schema())) == ["{'id': 1, 'part': 'a'}"]
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_null_is_no_empty_list_or_map_where_it_holds_structs(lake: LakePlane, tmp_path: Path, deleted: bool) -> None:
+    """As Spark writes them; PyIceberg reads and writes empty ones."""
+    import pyarrow.parquet as pq
+
+    point = pa.struct([("x", pa.int32())])
+    schema = pa.schema(
+        [
+            ("id", pa.int64()),
+            ("legs", pa.list_(point)),
+            ("many", pa.list_(pa.list_(point))),
+            ("marks", pa.map_(pa.string(), point)),
+            ("one", pa.struct([("legs", pa.list_(point))])),
+        ]
+    )
+    written = [
+        {"id": 1, "legs": None, "many": None, "marks": None, "one": {"legs": None}},
+        {"id": 2, "legs": [], "many": [], "marks": [], "one": {"legs": []}},
+        {"id": 3, "legs": [None], "many": [None, []], "marks": [("a", None)], "one": None},
+        {"id": 4, "legs": [{"x": 1}], "many": [[{"x": 1}]], "marks": [("a", {"x": 1})], "one": {"legs": [{"x": 2}]}},
+    ]
+    table = lake.catalog.create_table("lab.nulls", schema)
+    file = tmp_path / "written.parquet"
+    pq.write_table(pa.Table.from_pylist(written, schema), file)
+    table.add_files([str(file)])
+    if deleted:
+        delete_rows(lake.catalog, table, [2])
+    assert rows(read(table, table.schema())) == [str(row) for row in written if not deleted or row["id"] != 3]
+
+
 def test_wide_rows_take_bounded_memory(lake: LakePlane, monkeypatch: pytest.MonkeyPatch) -> None:
     """2,000 rows of 20 kB, 40 MB of text that the file holds in 1 MB, in one row group."""
     monkeypatch.setattr(reading, "BATCH_BYTES", 2_000_000)

@@ -90,6 +90,11 @@ class FakePlane(DataPlane):
         with self._tx() as sql:
             return self._head(sql, table, ref)
 
+    def set_ref(self, table: str, ref: str, head: int | None) -> None:
+        """Somebody moves a ref to another snapshot, or (None) takes it away."""
+        with self._tx() as sql:
+            self._set(sql, table, ref, head)
+
     def tags(self, table: str) -> dict[str, int]:
         with self._tx() as sql:
             return dict(sql.execute("SELECT name, snapshot FROM tag WHERE tab = ?", (table,)).fetchall())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyiceberg.schema import Schema
-from pyiceberg.types import DoubleType, FloatType, IcebergType, MapType, NestedField, PrimitiveType
+from pyiceberg.types import DecimalType, DoubleType, FloatType, IcebergType, NestedField, PrimitiveType
 
 from drls_dagster.lakehouse.diff.types import NUMBERS, common_type, identity, type_words
 from lifecycle.domain.data_diff import RowKey, SchemaChange
@@ -56,8 +56,9 @@ class Column:
         return isinstance(self.type, FloatType | DoubleType)
 
     @property
-    def is_map(self) -> bool:
-        return isinstance(self.type, MapType)
+    def is_large_number(self) -> bool:
+        """Whether a sum of a few values may be more than any integer type holds."""
+        return isinstance(self.type, DecimalType) and self.type.precision > 18
 
 
 def match(before: Schema, after: Schema, *, by_id: bool) -> tuple[Column, ...]:

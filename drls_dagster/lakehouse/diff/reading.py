@@ -7,13 +7,15 @@ takes some tens of megabytes. What a file's columns are, and which rows of it ar
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, Table
+
+    MaybeArray: TypeAlias = pa.Array | None
 
 BATCH_BYTES = 32_000_000
 """What one piece holds, as far as the file's first rows and its average row say how much a row is."""
@@ -46,7 +48,6 @@ def _parquet_batches(
     from pyiceberg.io.pyarrow import (
         _combine_positional_deletes,
         _get_column_projection_values,
-        _to_requested_schema,
         pyarrow_to_schema,
     )
     from pyiceberg.schema import prune_columns
@@ -74,14 +75,35 @@ def _parquet_batches(
             start, at = at, at + batch.num_rows
             kept = batch.take(_combine_positional_deletes(deletes, start, at)) if deletes else batch
             if kept.num_rows:
-                yield _to_requested_schema(
-                    schema,
-                    there,
-                    kept,
-                    downcast_ns_timestamp_to_us=no_nanoseconds,
-                    projected_missing_fields=missing,
-                    allow_timestamp_tz_mismatch=True,
-                )
+                yield _as_schema(schema, there, kept, missing, no_nanoseconds=no_nanoseconds)
+
+
+def _as_schema(
+    schema: Schema, own: Schema, batch: pa.RecordBatch, missing: dict[int, Any], *, no_nanoseconds: bool
+) -> pa.RecordBatch:
+    """PyIceberg's `_to_requested_schema`, which makes an empty list or map of one that is NULL and holds structs."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyiceberg.io.pyarrow import ArrowAccessor, ArrowProjectionVisitor
+    from pyiceberg.schema import visit_with_partner
+    from pyiceberg.types import ListType, MapType
+
+    def with_nulls(found: MaybeArray, source: MaybeArray) -> MaybeArray:
+        if found is None or source is None or found.null_count == source.null_count:
+            return found
+        return pc.call_function("if_else", [source.is_valid(), found, pa.scalar(None, found.type)])
+
+    class Projection(ArrowProjectionVisitor):
+        def list(self, list_type: ListType, list_array: MaybeArray, value_array: MaybeArray) -> MaybeArray:
+            return with_nulls(super().list(list_type, list_array, value_array), list_array)
+
+        def map(
+            self, map_type: MapType, map_array: MaybeArray, key_result: MaybeArray, value_result: MaybeArray
+        ) -> MaybeArray:
+            return with_nulls(super().map(map_type, map_array, key_result, value_result), map_array)
+
+    visitor = Projection(own, no_nanoseconds, projected_missing_fields=missing, allow_timestamp_tz_mismatch=True)
+    return pa.RecordBatch.from_struct_array(visit_with_partner(schema, batch, visitor, ArrowAccessor(own)))
 
 
 def _rows_at_once(file: ParquetFile, names: list[str]) -> int:

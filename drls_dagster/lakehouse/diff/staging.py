@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
     from pyiceberg.schema import Schema
+    from pyiceberg.types import IcebergType
 
 _PARTS = 1_000_000  # a hash modulo this is below fraction × this for that fraction of the keys
 _THREADS = 2
@@ -93,5 +94,52 @@ class Staging:
 
 
 def _comparable(column: Column) -> str:
-    """A map's entries have no order, so they are compared in one."""
-    return f"list_sort(map_entries({column.sql}))" if column.is_map else column.sql
+    return in_order(column.sql, column.type)
+
+
+def in_order(value: str, kind: IcebergType, depth: int = 0) -> str:
+    """The SQL of `value` with each map in it, however deep, as a list of its entries in one order: it has none itself.
+
+    `depth`: of so many lists and maps it is inside.
+    """
+    from pyiceberg.types import ListType, MapType, StructType
+
+    if not _has_map(kind):
+        return value
+    entry = f"e{depth}"
+    match kind:
+        case MapType():
+            key = in_order(f"{entry}.key", kind.key_type, depth + 1)
+            held = in_order(f"{entry}.value", kind.value_type, depth + 1)
+            entries = f"map_entries({value})"
+            if _has_map(kind.key_type) or _has_map(kind.value_type):
+                entries = f"list_transform({entries}, lambda {entry}: {{'key': {key}, 'value': {held}}})"
+            return f"list_sort({entries})"
+        case ListType():
+            return f"list_transform({value}, lambda {entry}: {in_order(entry, kind.element_type, depth + 1)})"
+        case StructType():
+            fields = ", ".join(
+                f"{_quoted(field.name)} := {in_order(f'{value}.{_quoted(field.name)}', field.field_type, depth)}"
+                for field in kind.fields
+            )
+            return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({fields}) END"
+        case _:
+            return value
+
+
+def _has_map(kind: IcebergType) -> bool:
+    from pyiceberg.types import ListType, MapType, StructType
+
+    match kind:
+        case MapType():
+            return True
+        case ListType():
+            return _has_map(kind.element_type)
+        case StructType():
+            return any(_has_map(field.field_type) for field in kind.fields)
+        case _:
+            return False
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -40,13 +40,16 @@ def _asked(column: Column, exact: bool, text: int) -> tuple[str, ...]:
     """Nulls, NaNs, smallest, largest, mean, distinct."""
     value = column.sql
     only = f" FILTER (NOT isnan({value}))" if column.is_float else ""
+    # -0.0 is 0.0, and which of the two a side has first is no difference.
+    ordered = f"({value} + 0)" if column.is_float else value
+    mean = f"favg(CAST({value} AS DOUBLE))" if column.is_large_number else f"avg({value})"
     distinct = f"count(DISTINCT {value})" if exact else f"approx_count_distinct({value})"
     return (
         f"count(*) - count({value})",
         f"count(*) FILTER (isnan({value}))" if column.is_float else "NULL",
-        as_text(f"min({value}){only}", text) if column.is_plain else "NULL",
-        as_text(f"max({value}){only}", text) if column.is_plain else "NULL",
-        f"avg({value}){only}" if column.is_number else "NULL",
+        as_text(f"min({ordered}){only}", text) if column.is_plain else "NULL",
+        as_text(f"max({ordered}){only}", text) if column.is_plain else "NULL",
+        f"{mean}{only}" if column.is_number else "NULL",
         f"{distinct}{only}" if column.is_plain else "NULL",
     )
 

@@ -25,6 +25,7 @@ from lifecycle.app.pages.render import kit_of, render
 from lifecycle.app.pages.words import NAMES, exact
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.run import Drift
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.settle_drift import How, Settlement, plan_settlement, settle_drift
 
@@ -51,9 +52,7 @@ def drift_page(ctx: Ctx, request: Request, who: Who, drift_id: Id) -> Response:
     )
     act = Act(
         title=f"Drift of {drift.table_name}",
-        lead=f"The ref {drift.ref} of a table of {name} has a snapshot that no run of DRLS answers for."
-        if is_open
-        else f"It was {drift.state} by {by} on {exact(drift.closed_at)}: {drift.reason}",
+        lead=_lead(plan) if is_open else f"It was {drift.state} by {by} on {exact(drift.closed_at)}: {drift.reason}",
         crumbs=environment_crumbs(drift.environment),
         groups=groups,
         buttons=_buttons(plan) if is_open else (),
@@ -83,42 +82,62 @@ def _settle(
     return done(request, links.environment(drift.environment), f"The drift of {drift.table_name} is {drift.state}.")
 
 
+def _lead(plan: Settlement) -> str:
+    of = f"of a table of {plan.pipeline.name}"
+    if plan.drift.found is None:
+        return f"The ref {plan.drift.ref} {of} is gone, or the table is, and no run of DRLS did that."
+    if plan.is_older:
+        return f"The ref {plan.drift.ref} {of} has an older snapshot again, and no rollback of DRLS answers for it."
+    return f"The ref {plan.drift.ref} {of} has a snapshot that no run of DRLS answers for."
+
+
 def _facts(plan: Settlement, dagster: str | None) -> tuple[Group, ...]:
-    drift, receipt = plan.drift, plan.receipt
-    if receipt is None:
-        expected = Line("Nothing: DRLS has never published this table there.")
-    elif receipt.promotion_id is not None:
-        text = f" brought it on {exact(receipt.at)}, snapshot"
-        number = receipt.promotion_id
-        expected = Line(text, href=links.approval(number), link=f"Request {number}", code=str(receipt.snapshot))
-    else:
-        href = links.run(dagster, receipt.run_id) if dagster else ""
-        text = f"Snapshot {receipt.snapshot}, published on {exact(receipt.at)} by run"
-        expected = Line(text, href=href, code=receipt.run_id)
-    head = () if plan.head == drift.found else (Line("The ref is at another snapshot by now:", code=str(plan.head)),)
-    found = Line(f"Found on {exact(drift.found_at)}, snapshot", code=str(drift.found or "none: the ref is gone"))
+    drift = plan.drift
+    none = "none: the ref is gone"
+    by_now = Line("The ref is at another snapshot by now:", code=str(plan.head or none))
+    head = () if plan.head == drift.found else (by_now,)
+    found = Line(f"Found on {exact(drift.found_at)}, snapshot", code=str(drift.found or none))
+    if plan.is_older:
+        head = (Line("It is older than what was expected: somebody moved the ref back."), *head)
     foreign = tuple(Line(f"{one.operation}, snapshot", code=str(one.id)) for one in plan.foreign[:_MOST])
     if len(plan.foreign) > _MOST:
         foreign = (*foreign, Line(f"… and {len(plan.foreign) - _MOST} more."))
     return (
-        Group("What was expected", "check", (expected,)),
+        Group("What was expected", "check", (_expected(plan, dagster),)),
         Group("What was found", "drift", (found, *head)),
         Group("What was written since, newest first", "table", foreign or (Line("Nothing."),)),
     )
 
 
+def _expected(plan: Settlement, dagster: str | None) -> Line:
+    if plan.expected is None:
+        return Line("Nothing: DRLS has never published this table there.")
+    snapshot, by = plan.expected.snapshot, plan.expected.by
+    if isinstance(by, Drift) and by.id == plan.drift.id:
+        return Line("What was found, since it was adopted.")
+    if isinstance(by, Drift):
+        text = f" was adopted on {exact(by.closed_at)}, snapshot"
+        return Line(text, href=links.drift(by.id), link="An earlier drift", code=str(snapshot or "none"))
+    if by.promotion_id is not None:
+        text = f" brought it on {exact(by.at)}, snapshot"
+        return Line(text, href=links.approval(by.promotion_id), link=f"Request {by.promotion_id}", code=str(snapshot))
+    href = links.run(dagster, by.run_id) if dagster else ""
+    return Line(f"Snapshot {snapshot}, published on {exact(by.at)} by run", href=href, code=by.run_id)
+
+
 def _ways(plan: Settlement) -> tuple[Group, ...]:
     drift = plan.drift
-    adopt = [Line(f"Snapshot {drift.found} counts as explained from now on; no data changes.")]
+    what = f"Snapshot {drift.found}" if drift.found else "That it is gone"
+    adopt = [Line(f"{what} counts as explained from now on; no data changes.")]
     if drift.environment is Environment.PRODUCTION:
         adopt.append(Line("The next run and the next promotion start from it."))
     if drift.environment.has_sessions:
         adopt.append(Line("It is no evidence: the pipeline needs a new evidence session before it can be promoted."))
-    back = f"to snapshot {plan.receipt.snapshot}" if plan.receipt else "nowhere: there is no receipt"
+    last = plan.expected.snapshot if plan.expected else None
+    back = f"to snapshot {last}" if last else "nowhere: DRLS knows of no snapshot that it should have"
+    loses = "" if plan.is_older else "; what was written since is not in the table any more"
     revert = (
-        Line(
-            f"{drift.table_name} goes back {back}, in one commit; what was written since is not in the table any more."
-        ),
+        Line(f"{drift.table_name} goes back {back}, in one commit{loses}."),
         Line("Its snapshots stay until they expire: what went away can still be looked at by its number."),
     )
     return (Group("If you adopt it", "check", tuple(adopt)), Group("If you revert it", "turn", revert))

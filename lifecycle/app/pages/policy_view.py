@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from lifecycle.app.pages.policy_words import policy_words
 from lifecycle.domain.environment import Environment
@@ -132,13 +133,8 @@ def ahead(windows: tuple[Window, ...], now: datetime) -> tuple[Occurrence, ...]:
         end = window.ends(now)
         if end is not None:
             found.append(Occurrence(window.name, window.effect, now, end))
-        moment = now
-        for _ in range(_MOST):
-            start = window.next_start(moment)
-            if start is None or start > now + AHEAD:
-                break
-            found.append(Occurrence(window.name, window.effect, start, start + window.duration))
-            moment = start
+        coming = (one for one in window.occurrences(now, now + AHEAD) if now < one[0] <= now + AHEAD)
+        found += [Occurrence(window.name, window.effect, start, over) for start, over in islice(coming, _MOST)]
     return tuple(sorted(found, key=lambda one: one.start)[:_MOST])
 
 

@@ -31,13 +31,8 @@ from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.promotion import Promotion, State
 from lifecycle.domain.version import Label
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.rollback_release import (
-    Rollback,
-    RollbackPlan,
-    UndonePublish,
-    preview_rollback,
-    rollback_release,
-)
+from lifecycle.usecases.data_back import UndonePublish
+from lifecycle.usecases.rollback_release import Rollback, RollbackPlan, preview_rollback, rollback_release
 
 router = APIRouter()
 _MOST = 200

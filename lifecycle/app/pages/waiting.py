@@ -19,7 +19,10 @@ SIZE = 10  # the board below stays in sight
 
 @dataclass(frozen=True, slots=True)
 class WaitingRow:
-    """A request; `by` is who asked, `until` when it expires (None: it is done and waits for a later review)."""
+    """A request; `by` is who asked, `until` when it expires (None: it is done and waits for a later review).
+
+    `due`: until when that review was promised, by who broke the glass.
+    """
 
     url: str
     pipeline: str
@@ -32,6 +35,7 @@ class WaitingRow:
     reason: str
     at: datetime
     until: datetime | None
+    due: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +80,5 @@ def _row(one: Promotion, names: Mapping[int, str]) -> WaitingRow:
         reason=one.reason,
         at=(one.finished_at or one.requested_at) if done else one.requested_at,
         until=None if done else one.expires_at,
+        due=one.expires_at if done and one.plan.kind == "break-glass" else None,
     )

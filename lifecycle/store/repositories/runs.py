@@ -335,15 +335,12 @@ class Runs:
             query = query.where(DriftRow.environment == environment.value)
         return self._tx.many(Drift, query.order_by(DriftRow.id))
 
-    def adopted(self, table: str, ref: str) -> frozenset[int]:
-        """Snapshots that a Lead took over though no permit explains them."""
-        query = select(DriftRow.found).where(
-            DriftRow.table_name == table,
-            DriftRow.ref == ref,
-            DriftRow.state == "adopted",
-            DriftRow.found.is_not(None),
+    def adopted(self, table: str, ref: str) -> tuple[Drift, ...]:
+        """What a Lead took over of this ref though no permit explains it, in the order of adoption."""
+        query = select(*DriftRow.__table__.columns).where(
+            DriftRow.table_name == table, DriftRow.ref == ref, DriftRow.state == "adopted"
         )
-        return frozenset(self._tx.values(query))
+        return self._tx.many(Drift, query.order_by(DriftRow.closed_at, DriftRow.id))
 
     def drifts_at(self, environment: Environment, at: datetime) -> tuple[Drift, ...]:
         """The drifts that were found and not settled at a past time."""

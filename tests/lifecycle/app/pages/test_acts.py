@@ -281,6 +281,19 @@ def test_l15_drift_says_what_was_expected_and_found_and_can_be_reverted(visit: O
     assert "was settled already" in lead.said(f"/drifts/{number}/adopt", reason="late")
 
 
+def test_l15_drift_says_that_a_ref_was_moved_back_or_is_gone(visit: Open, life: Life) -> None:
+    version = life.save()
+    life.to_production(version)
+    before = life.plane.head("flights.daily", "main")
+    life.run(version, PRODUCTION)
+    for head, says in ((before, "somebody moved the ref back"), (None, "none: the ref is gone")):
+        life.plane.set_ref("flights.daily", "main", head)
+        (drift,) = reconcile(life.ctx, DAGSTER).drifts
+        page = visit("lea").page(f"/drifts/{drift.id}")
+        assert says in page
+        assert ("put it back, or adopt the drift" in page) == (head is None)
+
+
 def test_l15_drift_that_was_written_over_cannot_be_reverted_and_says_why(visit: Open, life: Life) -> None:
     life.to_production(life.save())
     number = drift(life)

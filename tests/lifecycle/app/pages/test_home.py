@@ -86,6 +86,20 @@ def test_l7_an_unreviewed_release_waits_for_a_review_and_is_marked_on_the_board(
         assert "waits for an independent review" not in visit(name).page("/")
 
 
+def test_l7_a_later_review_says_until_when_it_is_due_and_that_it_is_overdue(visit: Open, life: Life) -> None:
+    life.save()
+    released = break_glass(life.ctx, life.as_("lea"), "flights", 1, UAT, reason="on fire")
+    for past, says in ((False, ("due <time", "It is due <time")), (True, ("was due <time", "It was due <time"))):
+        if past:
+            life.clock.advance(days=3)
+        leo = visit("leo")
+        home, review, every = leo.page("/"), leo.page(f"/approvals/{released.id}"), leo.page("/approvals")
+        assert says[0] in home
+        assert says[1] in review
+        for page in (home, review, every):
+            assert ("overdue</span>" in page) == past
+
+
 def test_a_cell_shows_version_digest_last_run_and_how_fresh_the_data_is(visit: Open, life: Life) -> None:
     version = life.save()
     life.to_qa(version)
