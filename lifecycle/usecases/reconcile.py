@@ -146,13 +146,12 @@ def _is_drift(ctx: Context, table: str, environment: Environment, head: int | No
         return False
     if head is not None and environment.has_sessions and ctx.plane.is_on_main(table, head):
         return False  # what is on main is production's to answer for; the branch may not even be there
-    if answer.newest not in (None, head) and (head is None or not ctx.plane.is_on_main(table, answer.newest)):
-        return True
-    if head in answer.heads:
-        return False
+    if head is None:
+        return answer.newest is not None
     for snapshot in ctx.plane.snapshots(table, environment, head, None):
         if snapshot.id in answer.heads:
-            return False
+            newest = answer.newest
+            return newest is not None and newest != snapshot.id and not ctx.plane.is_on_main(table, newest)
         if snapshot.operation != "replace":  # compaction answers for itself
             return True
-    return False
+    return False  # an expiry has left nothing but compaction, and nothing says otherwise
