@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
 
+_CLOSE_SECONDS = 2
 _EXECUTOR_LOST = ("ExecutorLostFailure", "has failed the maximum allowable number of times")
 
 
@@ -55,7 +57,7 @@ def open_session(settings: Settings, report: Report = lambda _: None) -> EngineS
     try:
         spark.conf.set("spark.sql.session.timeZone", "UTC")
     except Exception as error:
-        spark.client.close()
+        _close(spark)
         raise EngineError(f"no Spark Connect answer: {first_line(error)}") from error
     return EngineSession(spark, session_id, engine)
 
@@ -68,12 +70,12 @@ def connect_url(engine: st.EngineState) -> str:
 def close_session(session: EngineSession) -> None:
     """Ends what the session still runs and gives its memory back; an engine that is gone needs neither."""
     if not session.is_alive:
-        session.spark.client.close()
+        _close(session.spark)
         return
     with contextlib.suppress(_spark_error()):
         session.spark.interruptAll()
         session.spark.client.release_session()
-    session.spark.client.close()
+    _close(session.spark)
 
 
 def interrupt(settings: Settings, session_id: str, engine_id: str, *, release: bool = True) -> None:
@@ -88,7 +90,14 @@ def interrupt(settings: Settings, session_id: str, engine_id: str, *, release: b
         spark.interruptAll()
         if release:
             spark.client.release_session()
-    spark.client.close()
+    _close(spark)
+
+
+def _close(spark: SparkSession) -> None:
+    """gRPC waits for every call to end, and for ever when Ctrl-C came in one: nobody takes its answer any more."""
+    closing = threading.Thread(target=spark.client.close, daemon=True)
+    closing.start()
+    closing.join(_CLOSE_SECONDS)
 
 
 @contextlib.contextmanager
