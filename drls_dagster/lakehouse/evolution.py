@@ -43,11 +43,11 @@ def compare(table: Schema, frame: Schema) -> SchemaChange:
         have = known.get(column.name.lower())
         if have is None:
             added.append(column.name)
-        elif _holds(have.field_type, column.field_type):
+        elif _takes(have.field_type, column.field_type):
             continue
         elif _fits(have.field_type, column.field_type):
             widened.append(have.name)
-        elif not have.field_type.is_primitive and _follows(have.field_type, column.field_type):
+        elif not have.field_type.is_primitive and _takes(have.field_type, column.field_type, grows=True, widens=True):
             nested.append(have.name)
         else:
             clashing.append(f"'{have.name}' is {have.field_type} in the table and {column.field_type} in the result")
@@ -60,56 +60,30 @@ def beyond_additions(table: Schema, frame: Schema) -> tuple[str, ...]:
     return tuple(
         f"column '{have.name}' is {have.field_type} in the table and {column.field_type} in the result"
         for column in frame.fields
-        if (have := known.get(column.name.lower())) is not None and not _grows(have.field_type, column.field_type)
+        if (have := known.get(column.name.lower())) is not None
+        and not _takes(have.field_type, column.field_type, grows=True)
     )
 
 
-def _grows(table: ib.IcebergType, frame: ib.IcebergType) -> bool:
-    """Whether a column of the table holds what the frame has, once the fields that its structs lack are added."""
-    if isinstance(table, ib.StructType) and isinstance(frame, ib.StructType):
-        known = {field.name.lower(): field.field_type for field in table.fields}
-        return all(
-            field.name.lower() not in known or _grows(known[field.name.lower()], field.field_type)
-            for field in frame.fields
-        )
-    if isinstance(table, ib.ListType) and isinstance(frame, ib.ListType):
-        return _grows(table.element_type, frame.element_type)
-    if isinstance(table, ib.MapType) and isinstance(frame, ib.MapType):
-        return _holds(table.key_type, frame.key_type) and _grows(table.value_type, frame.value_type)
-    return _holds(table, frame)
+def _takes(table: ib.IcebergType, frame: ib.IcebergType, *, grows: bool = False, widens: bool = False) -> bool:
+    """Whether a column of the table takes what the frame has, with null for fields of structs that the frame lacks.
 
-
-def _holds(table: ib.IcebergType, frame: ib.IcebergType) -> bool:
-    """Whether a column of the table takes what the frame has, with null for fields of structs that it lacks."""
-    if isinstance(table, ib.StructType) and isinstance(frame, ib.StructType):
-        known = {field.name.lower(): field.field_type for field in table.fields}
-        return all(
-            field.name.lower() in known and _holds(known[field.name.lower()], field.field_type)
-            for field in frame.fields
-        )
-    if isinstance(table, ib.ListType) and isinstance(frame, ib.ListType):
-        return _holds(table.element_type, frame.element_type)
-    if isinstance(table, ib.MapType) and isinstance(frame, ib.MapType):
-        return _holds(table.key_type, frame.key_type) and _holds(table.value_type, frame.value_type)
-    return spark_ddl(table) == spark_ddl(frame) or _fits(frame, table)
-
-
-def _follows(table: ib.IcebergType, frame: ib.IcebergType) -> bool:
-    """Whether a column of the table holds what the frame has, once its structs gain fields and its types become wider.
-
-    Keys of maps may not change: Iceberg has no schema change for them.
+    `grows`: once fields that its structs lack are added. `widens`: once its types become wider. Keys of maps stay as
+    they are: Iceberg has no schema change for them.
     """
     if isinstance(table, ib.StructType) and isinstance(frame, ib.StructType):
         known = {field.name.lower(): field.field_type for field in table.fields}
         return all(
-            field.name.lower() not in known or _follows(known[field.name.lower()], field.field_type)
+            grows if have is None else _takes(have, field.field_type, grows=grows, widens=widens)
             for field in frame.fields
+            for have in (known.get(field.name.lower()),)
         )
     if isinstance(table, ib.ListType) and isinstance(frame, ib.ListType):
-        return _follows(table.element_type, frame.element_type)
+        return _takes(table.element_type, frame.element_type, grows=grows, widens=widens)
     if isinstance(table, ib.MapType) and isinstance(frame, ib.MapType):
-        return _holds(table.key_type, frame.key_type) and _follows(table.value_type, frame.value_type)
-    return _holds(table, frame) or _fits(table, frame)
+        values = _takes(table.value_type, frame.value_type, grows=grows, widens=widens)
+        return values and _takes(table.key_type, frame.key_type)
+    return spark_ddl(table) == spark_ddl(frame) or _fits(frame, table) or (widens and _fits(table, frame))
 
 
 def _fits(narrow: ib.IcebergType, wide: ib.IcebergType) -> bool:
