@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,13 +49,14 @@ def plan_settlement(ctx: Context, actor: Actor, drift_id: int) -> Settlement:
         expected = expected_head(view, drift.table_name, drift.environment)
     table, environment = drift.table_name, drift.environment
     head = ctx.plane.table(table, environment).head
-    before = _before(ctx.plane, drift, expected)
+    chain = _chain(ctx.plane, drift, expected)
+    before = chain[1:]
     foreign: tuple[SnapshotFacts, ...] = ()
-    is_older = drift.found in before and not _is_below(drift, expected, before)
+    is_older = drift.found in before and not _is_below(drift, expected, chain)
     if drift.found not in before:
         since = ctx.plane.snapshots(table, environment, drift.found, expected.snapshot if expected else None)
         foreign = tuple(one for one in since if one.id not in before)
-    revert = (*adopt, *revert_checks(ctx.plane, drift, expected))
+    revert = (*adopt, *revert_checks(drift, expected, head, chain))
     return Settlement(drift, pipeline, expected, head, foreign, adopt, revert, is_older)
 
 
@@ -68,20 +70,22 @@ def adopt_checks(view: View, actor: Actor, drift: Drift, pipeline: Pipeline) -> 
     )
 
 
-def revert_checks(plane: DataPlane, drift: Drift, expected: Expected | None) -> tuple[Check, ...]:
-    """What reverting asks for besides: somewhere to go back to, and nothing written on top."""
-    table, environment = drift.table_name, drift.environment
+def revert_checks(drift: Drift, expected: Expected | None, head: int | None, chain: Sequence[int]) -> tuple[Check, ...]:
+    """What reverting asks for besides: somewhere to go back to, and nothing written on top.
+
+    `head` is where the ref is, `chain` the snapshot that is expected and what came before it; empty: it is gone.
+    """
+    table = drift.table_name
     if expected is None or expected.snapshot is None:
         return (Check(False, f"{table} has no snapshot that DRLS knows to go back to; adopt the drift instead"),)
     if drift.found is None:
         return (Check(False, f"{table} is gone, or its ref {drift.ref} is: put it back, or adopt the drift"),)
-    if not plane.snapshots(table, environment, expected.snapshot, None):
+    if not chain:
         return (Check(False, f"{table} has no snapshot {expected.snapshot} any more; adopt the drift instead"),)
-    if _is_below(drift, expected, _before(plane, drift, expected)):
+    if _is_below(drift, expected, chain):
         why = f"{table} was published or adopted on top of it since; adopt the drift, or roll back with the data"
         return (Check(False, why),)
     back = Check(True, f"{table} can go back to snapshot {expected.snapshot}")
-    head = plane.table(table, environment).head
     if head == expected.snapshot:
         return (back, Check(True, f"{table} is back there already"))
     if head != drift.found:
@@ -124,26 +128,26 @@ def settle_drift(
         return unit.remember(unit.runs.drift(drift_id))
 
 
-def _before(plane: DataPlane, drift: Drift, expected: Expected | None) -> frozenset[int]:
-    """What came before the snapshot that is expected."""
+def _chain(plane: DataPlane, drift: Drift, expected: Expected | None) -> tuple[int, ...]:
+    """The snapshot that is expected and what came before it, newest first."""
     if expected is None or expected.snapshot is None:
-        return frozenset()
-    chain = plane.snapshots(drift.table_name, drift.environment, expected.snapshot, None)
-    return frozenset(one.id for one in chain) - {expected.snapshot}
+        return ()
+    return tuple(one.id for one in plane.snapshots(drift.table_name, drift.environment, expected.snapshot, None))
 
 
-def _is_below(drift: Drift, expected: Expected | None, before: frozenset[int]) -> bool:
+def _is_below(drift: Drift, expected: Expected | None, chain: Sequence[int]) -> bool:
     """Whether what is expected was written on top of what was found; else what was found is only older."""
     since = expected.since if expected else None
-    return drift.found in before and since is not None and since > drift.found_at
+    return drift.found in chain[1:] and since is not None and since > drift.found_at
 
 
 def _revert(ctx: Context, drift: Drift, expected: Expected | None) -> None:
-    refuse(revert_checks(ctx.plane, drift, expected))
+    head = ctx.plane.table(drift.table_name, drift.environment).head
+    refuse(revert_checks(drift, expected, head, _chain(ctx.plane, drift, expected)))
     assert expected is not None  # noqa: S101 (one of the checks)
     assert expected.snapshot is not None  # noqa: S101 (one of the checks)
     assert drift.found is not None  # noqa: S101 (one of the checks)
-    if ctx.plane.table(drift.table_name, drift.environment).head == expected.snapshot:
+    if head == expected.snapshot:
         return  # by a revert that was interrupted, a newer drift's, or a rollback
     move = Move(
         table=drift.table_name,
