@@ -102,9 +102,7 @@ def browse(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: told.append(str(error)))
         opened.append((page, told))
         page.goto("/sign-in")
-        page.get_by_label("Account").fill(name)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
+        sign_in(page, name)
         page.get_by_role("navigation", name="Main").wait_for()
         return page
 
@@ -113,6 +111,13 @@ def browse(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
         page.context.close()
         broken = [line for line in told if "Content Security Policy" in line or "Error:" in line]
         assert not broken, broken
+
+
+def sign_in(page: Page, name: str) -> None:
+    """Fills and sends the form of the sign-in page that is open."""
+    page.get_by_label("Account").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
 
 
 def accessible(page: Page, *also: str) -> None:

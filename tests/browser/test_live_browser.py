@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from lifecycle.domain.policy import HoldKind
 from lifecycle.usecases.holding import set_hold
-from tests.browser.conftest import PASSWORD, Server
+from tests.browser.conftest import Server, sign_in
 from tests.lifecycle.life import QA, UAT, make_spec
 
 pytestmark = [pytest.mark.browser]
@@ -121,12 +121,6 @@ def end_session(server: Server, name: str) -> None:
         for token in unit.people.tokens(person.id):
             unit.people.end_token(token)
         unit.audit("test.ended", f"person:{name}")
-
-
-def sign_in(page: Page, name: str) -> None:
-    page.get_by_label("Account").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
 
 
 @pytest.mark.parametrize(("who", "found"), [("lea", "Why **now**?"), ("leo", "")])

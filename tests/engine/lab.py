@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -76,6 +77,14 @@ def edges(text: str) -> list[dict[str, str]]:
         names = [name.strip() for name in chain.split(">")]
         found += [{"from": a, "to": b} for a, b in itertools.pairwise(names)]
     return found
+
+
+def wait_for(what: str, condition: Callable[[], object], seconds: float = 120) -> None:
+    """Raises AssertionError when it does not come true in that time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.1)
 
 
 @dataclass

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from multiprocessing.connection import Client
 
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lab import Lab
+from lab import Lab, wait_for
 
 from drls_dagster.engine import client
 from drls_dagster.engine.ray_work import ProcessRequest
@@ -24,13 +22,6 @@ def process(batch):
     while True:
         time.sleep(60)
 """
-
-
-def wait_for(what: str, condition: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.1)
 
 
 @pytest.mark.timeout(300)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
-from lab import Lab, files, ray, sink
+from lab import Lab, files, ray, sink, wait_for
 
 from drls_dagster.engine import client
 from drls_dagster.engine.processes import processes_of
@@ -34,13 +32,6 @@ def running(lab: Lab) -> EngineState:
     state = client.ensure_engine(lab.settings)
     client.wait_for_runner(lab.settings, state)
     return state
-
-
-def wait_for(what: str, condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.2)
 
 
 def works(lab: Lab, **more: Any) -> None:
