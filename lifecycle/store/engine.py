@@ -41,16 +41,16 @@ def _open_sqlite(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]
-        cursor = connection.cursor()
+        # SQLite does not wait for this one: of several who open a new file at once, all but one get "locked".
+        if not _done_when_free(connection, "PRAGMA journal_mode = WAL"):
+            connection.execute("PRAGMA journal_mode = WAL")
         for pragma in (
             f"busy_timeout = {BUSY_SECONDS * 1000}",
-            "journal_mode = WAL",
             f"synchronous = {SYNCHRONOUS}",
             "foreign_keys = ON",
             "recursive_triggers = ON",
         ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+            connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -66,19 +66,25 @@ def _open_sqlite(url: str) -> Engine:
 def _wait_for_lock(connection: Connection) -> None:
     """Begins to write as soon as nobody else does: SQLite itself looks again after up to 100 ms, this after one."""
     driver: Any = connection.connection.dbapi_connection
-    deadline = time.monotonic() + BUSY_SECONDS
     driver.execute("PRAGMA busy_timeout = 0")
     try:
-        while time.monotonic() < deadline:
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    break
-                time.sleep(0.001)
-            else:
-                return
-        # What it raises is SQLAlchemy's, like everything else that a caller sees.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if not _done_when_free(driver, "BEGIN IMMEDIATE"):
+            # What it raises is SQLAlchemy's, like everything else that a caller sees.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
+
+def _done_when_free(driver: Any, statement: str) -> bool:
+    """Executes it again and again while others hold the file; whether it went through."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            driver.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                return False
+            time.sleep(0.001)
+        else:
+            return True
+    return False

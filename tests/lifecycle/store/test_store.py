@@ -232,6 +232,27 @@ def test_several_first_starts_make_one_store(empty_url: str, signing_key: Signin
     assert len(logs) == 1
 
 
+def test_a_new_file_opened_by_several_at_once_is_locked_for_none_of_them(tmp_path: Path) -> None:
+    for number in range(40):  # with one at a time going first, one round in twelve failed
+        opened: list[object] = []
+        together = threading.Barrier(8)
+
+        def start(url: str, opened: list[object], together: threading.Barrier) -> None:
+            together.wait(60)
+            engine = open_engine(url)
+            with engine.connect() as connection:
+                opened.append(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+            engine.dispose()
+
+        url = f"sqlite:///{tmp_path / f'{number}.db'}"
+        threads = [threading.Thread(target=start, args=(url, opened, together)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert opened == ["wal"] * 8
+
+
 def test_a3_what_was_acknowledged_survives_a_power_failure(tmp_path: Path) -> None:
     """In a process of its own: the tests themselves do not wait for the disk."""
     program = f"""
