@@ -21,6 +21,7 @@ MB = 1e6
 # OutOfMemoryError at 240 MB. And with the default object store it would have to spill.
 EXECUTOR_MEMORY, OBJECT_STORE = "3g", "2g"
 WARM_UP = 10  # calls of each new cluster that do not count: Java still compiles. RayDP's first one does, for itself
+COUNTED = 8, 2  # calls after them, in a whole and in a quick run
 FLAT = 0.25  # of one exchange's data: what the driver may grow in all of them
 
 
@@ -53,7 +54,7 @@ def run(lab: Lab) -> list[Line]:
             Side("driver grown, from_spark", grown_theirs, "MB"),
             FLAT * size,
             f"≤ {FLAT * size:.0f} MB",
-            f"over {lab.times(4, 2)} exchanges; the driver holds {own[-1]['driver_bytes'] / MB:.0f} MB, "
+            f"over {lab.times(*COUNTED)} exchanges; the driver holds {own[-1]['driver_bytes'] / MB:.0f} MB, "
             f"RayDP's {warm[-1]['driver_bytes'] / MB:.0f} MB",
         ),
     ]
@@ -63,7 +64,7 @@ def _ours(lab: Lab, source: Path) -> list[dict[str, Any]]:
     """All answers of a new engine, which ends afterwards."""
     lab.engine()
     worker = lab.worker("exchange_ours", source, lab.folder)
-    answers = [worker.ask() for _ in range(WARM_UP + lab.times(4, 2))]
+    answers = [worker.ask() for _ in range(WARM_UP + lab.times(*COUNTED))]
     worker.close()
     lab.stop_engine()
     return answers
@@ -72,7 +73,7 @@ def _ours(lab: Lab, source: Path) -> list[dict[str, Any]]:
 def _theirs(lab: Lab, source: Path) -> list[dict[str, Any]]:
     """All answers of a new RayDP driver, which ends afterwards."""
     worker = lab.worker("exchange_raydp", source)
-    answers = [worker.ask() for _ in range(WARM_UP + lab.times(4, 2))]
+    answers = [worker.ask() for _ in range(WARM_UP + lab.times(*COUNTED))]
     worker.close()
     return answers
 

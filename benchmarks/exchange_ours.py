@@ -19,7 +19,7 @@ from benchmarks.lab import serve
 from drls_dagster.engine.ray_work import batches
 from drls_dagster.engine.session import open_session
 from drls_dagster.settings import load_settings
-from drls_dagster.steps.staging import PARQUET, staged_parts
+from drls_dagster.steps.staging import parquet_options, staged_parts
 
 BATCH = 1_000_000  # rows
 CORES = 2
@@ -42,7 +42,9 @@ def main() -> None:
     def answer(_: dict[str, Any]) -> dict[str, Any]:
         staged = str(folder / "staged")
         began = time.perf_counter()
-        opened.spark.read.schema(schema).parquet(source).write.mode("overwrite").options(**PARQUET).parquet(staged)
+        opened.spark.read.schema(schema).parquet(source).write.mode("overwrite").options(
+            **parquet_options(schema)
+        ).parquet(staged)
         written = time.perf_counter() - began
         found = total(ray.get([work.remote(paths) for paths in staged_parts(staged, CORES)]))
         took = time.perf_counter() - began

@@ -16,10 +16,9 @@ import pyarrow as pa
 from benchmarks.exchange_data import COLUMNS, Sums, driver_memory, sums, total
 from benchmarks.lab import serve
 from drls_dagster.engine.conf import spark_conf
-from drls_dagster.engine.driver import memory_bytes
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.java import find_java
-from drls_dagster.settings import load_settings
+from drls_dagster.settings import load_settings, memory_bytes
 
 
 def sums_of_block(block: pa.Table) -> Sums:

@@ -60,6 +60,11 @@ class EngineSettings(_Section):
     spark_conf: dict[str, str] = Field(default_factory=dict, description="Further Spark settings, on top")
 
 
+def memory_bytes(text: str) -> int:
+    """What a setting such as `512m` or `2g` says, in bytes."""
+    return int(text[:-1]) * {"m": 2**20, "g": 2**30}[text[-1]]
+
+
 class LifecycleSettings(_Section):
     """Where versions, approvals and the audit log are kept."""
 

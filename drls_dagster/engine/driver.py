@@ -27,7 +27,7 @@ from drls_dagster.engine.java import find_java
 from drls_dagster.engine.processes import MARK
 from drls_dagster.engine.ray_work import RETRIES
 from drls_dagster.errors import DrlsError
-from drls_dagster.settings import Settings, load_settings
+from drls_dagster.settings import Settings, load_settings, memory_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -190,11 +190,6 @@ def last_used(settings: Settings) -> float:
         return (st.folder(settings) / "last_used").stat().st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-def memory_bytes(text: str) -> int:
-    """`512m` or `2g` in bytes."""
-    return int(text[:-1]) * {"m": 2**20, "g": 2**30}[text[-1]]
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from drls_dagster.engine.state import EngineState
 from drls_dagster.lakehouse.columns import arrow_schema, spark_ddl_of_spec
 from drls_dagster.steps.code import check_code, locked_digest
 from drls_dagster.steps.spark import StepFailed
-from drls_dagster.steps.staging import PARQUET, forget, staged_parts, staging_folder, still_there
+from drls_dagster.steps.staging import forget, parquet_options, staged_parts, staging_folder, still_there
 from lifecycle.spec import RayProcessTransform
 
 if TYPE_CHECKING:
@@ -52,8 +52,9 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
     staged = f"{folder}/in"
     # Spark's default, INT96, comes out of Arrow in nanoseconds without a zone, and as another time after 2262.
     run.session.spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-    writer = frames.frame(upstream, reads).write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
-    writer = writer.options(**PARQUET)
+    frame = frames.frame(upstream, reads)
+    writer = frame.write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
+    writer = writer.options(**parquet_options(frame.schema))
     with frames.reading(upstream, reads):
         writer.parquet(staged)
     request = {

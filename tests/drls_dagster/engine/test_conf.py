@@ -33,6 +33,13 @@ def test_an_executor_without_memory_ends_at_once(drls_home: Path) -> None:
     assert "-XX:+ExitOnOutOfMemoryError" in conf["spark.executor.extraJavaOptions"].split()
 
 
+def test_a_small_executor_has_regions_in_which_the_pages_of_a_file_fit(drls_home: Path) -> None:
+    for memory, given in (("1g", True), ("15g", True), ("16g", False)):  # from there on Java's own are as large
+        conf = spark_conf(settings_of(drls_home, engine=EngineSettings(memory=memory)), [], 1234)
+        assert ("-XX:G1HeapRegionSize=8m" in conf["spark.executor.extraJavaOptions"].split()) is given
+        assert "G1HeapRegionSize" not in conf["spark.driver.extraJavaOptions"]
+
+
 def test_settings_come_on_top(drls_home: Path) -> None:
     engine = EngineSettings(cores=4, memory="3g", spark_conf={"spark.sql.shuffle.partitions": "64"})
     conf = spark_conf(settings_of(drls_home, engine=engine), [Path("/a.jar"), Path("/b.jar")], 1234)
