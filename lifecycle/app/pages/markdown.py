@@ -39,7 +39,12 @@ def _is_allowed(url: str) -> bool:
 
 
 def _open_link(tokens: list[Token], index: int, options: Any, env: Any) -> str:
-    tokens[index].attrSet("rel", "noopener nofollow")
+    token = tokens[index]
+    if token.attrs.get("href"):
+        token.attrSet("rel", "noopener nofollow")
+    else:
+        # markdown-it asks nobody about the address in `[x]()`, which would lead to this page.
+        token.attrs.clear()
     return _render(tokens, index, options)
 
 

@@ -123,7 +123,8 @@ class Review:
     @property
     def key(self) -> str:
         """Another one whenever the visitor may do something else than before."""
-        what = (self.promotion.revision, self.checks, self.offers, self.mine, self.review_due, self.next_id)
+        may = (self.checks, self.offers, self.waiting)
+        what = (self.promotion.revision, *may, self.mine, self.review_due, self.next_id)
         return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
 
 

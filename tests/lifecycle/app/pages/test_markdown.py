@@ -61,7 +61,7 @@ ATTACKS = [
     "# <script>alert(1)</script>", "> <iframe src=https://e.example>", "- <form action=/approvals/1/approve>",
     "**<b onclick=alert(1)>x</b>**", "<style>*{display:none}</style>", "<a href='https://e.example'>x</a>",
     "~~<script>~~</script>", "\x00<script>\x00alert(1)</script>", "&lt;script&gt;", "[x](mailto:)", "[x](http:)",
-    "[x](https://[::1)", "<base href=//evil.example>", "<meta http-equiv=refresh content=0>",
+    "[x](https://[::1)", "[x]()", "[x](<>)", '[x]("title")', "[a]\n\n[a]: <>", "<base href=//evil.example>", "<meta http-equiv=refresh content=0>",
 ]  # fmt: skip
 
 

@@ -180,9 +180,14 @@ def test_soak_and_freeze_are_said_with_the_time(visit: Open, life: Life) -> None
     page = unescape(lea.page(url(request)))
     assert "Approved; it waits: the version soaks 3h in QA. Executes by itself" in page
     assert "in 3 h" in page
-    assert "Execute now" in visit("eve").page(url(request))
+    assert "disabled>Execute now</button>" in visit("eve").page(url(request))
     life.clock.advance(hours=4)
+    assert f'action="{url(request)}/execute"' in visit("eve").page(url(request))
     set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, UAT, None, reason="quarter end")
+    page = unescape(visit("eve").page(url(request)))
+    assert f'action="{url(request)}/execute"' not in page
+    assert re.search(r"disabled>Execute now</button>.*UAT is frozen: quarter end", page, re.DOTALL)
+    # Who had the page open before that is told.
     page = _notice(lea, lea.post(url(request) + "/execute"), request)
     assert "Not yet: UAT is frozen: quarter end." in page
     assert 'class="told warn"' in page
