@@ -36,15 +36,14 @@ def main() -> None:
     ray.init(address=opened.engine.ray_address, namespace="bench", log_to_driver=False)
     engine = opened.engine
     schema = opened.spark.read.parquet(source).schema  # found once, on both sides: it is no part of an exchange
+    options = parquet_options(schema)
 
     work = ray.remote(read_and_sum)
 
     def answer(_: dict[str, Any]) -> dict[str, Any]:
         staged = str(folder / "staged")
         began = time.perf_counter()
-        opened.spark.read.schema(schema).parquet(source).write.mode("overwrite").options(
-            **parquet_options(schema)
-        ).parquet(staged)
+        opened.spark.read.schema(schema).parquet(source).write.mode("overwrite").options(**options).parquet(staged)
         written = time.perf_counter() - began
         found = total(ray.get([work.remote(paths) for paths in staged_parts(staged, CORES)]))
         took = time.perf_counter() - began

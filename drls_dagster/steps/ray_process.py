@@ -53,10 +53,9 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
     # Spark's default, INT96, comes out of Arrow in nanoseconds without a zone, and as another time after 2262.
     run.session.spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     frame = frames.frame(upstream, reads)
-    writer = frame.write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
-    writer = writer.options(**parquet_options(frame.schema))
     with frames.reading(upstream, reads):
-        writer.parquet(staged)
+        writer = frame.write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
+        writer.options(**parquet_options(frame.schema)).parquet(staged)
     request = {
         "node": node.id,
         "inputs": staged_parts(staged, node.resources.concurrency),

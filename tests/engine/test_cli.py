@@ -9,11 +9,10 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from lab import Lab
+from lab import Lab, wait_for
 
 from drls_dagster.cli.demo_data import lay_out
 from drls_dagster.cli.main import run
@@ -104,11 +103,9 @@ def test_ctrl_c_in_a_run_is_one_line_and_exit_code_130_and_writes_nothing(lab: L
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
-    while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to all that the command has started
     try:
+        wait_for("the pipeline's own code", lambda: begun.exists() or process.poll() is not None)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to all that the command has started
         out, err = process.communicate(timeout=120)
     finally:
         process.kill()

@@ -233,7 +233,7 @@ def test_several_first_starts_make_one_store(empty_url: str, signing_key: Signin
 
 
 def test_a_new_file_opened_by_several_at_once_is_locked_for_none_of_them(tmp_path: Path) -> None:
-    for number in range(40):  # with one at a time going first, one round in twelve failed
+    for number in range(40):  # while nobody waited for the switch to WAL, one round in twelve failed
         opened: list[object] = []
         together = threading.Barrier(8)
 
