@@ -15,7 +15,7 @@ from lifecycle.store.repositories.keeping import Setting
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.telling import RECEIVERS
+from lifecycle.usecases.telling import EVENTS, RECEIVERS
 
 MOST = 50
 
@@ -40,10 +40,13 @@ def receivers_of(view: View) -> tuple[tuple[Receiver, ...], int]:
 def set_receivers(ctx: Context, actor: Actor, receivers: Sequence[Receiver], *, expected: int) -> Setting:
     """Replaces the receivers.
 
-    Raises Conflict when the setting's revision is not `expected` any more, Invalid for a webhook that no message may
-    be sent to.
+    Raises Conflict when the setting's revision is not `expected` any more, Invalid for an event that is never sent
+    and for a webhook that no message may be sent to.
     """
     for one in receivers:
+        unknown = [event for event in one.events if event not in EVENTS]
+        if unknown:
+            raise Invalid(f"there is no event {unknown[0]!r}; choose from {', '.join(EVENTS)}")
         why = None if one.address.startswith("mailto:") else refuse_webhook(one.address)
         if why is not None:
             raise Invalid(f"address: {why}")

@@ -20,11 +20,17 @@ EVENTS = {
     "deployment.started": "another version is active",
     "glass.broken": "somebody deployed without approval",
     "drift.found": "a table was written past DRLS",
+    "drift.loaded": "a code location runs another version than the one deployed, and reloading does not help",
 }
 
 
 def tell(unit: Unit, event: str, pipeline: str, **body: Any) -> None:
-    """One message for each receiver that wants `event`; without receivers, none."""
+    """One message for each receiver that wants `event`; without receivers, none.
+
+    Raises ValueError for an event that is not in EVENTS: no receiver could choose it.
+    """
+    if event not in EVENTS:
+        raise ValueError(f"{event!r} is not in EVENTS; add it there, so that receivers can choose it")
     setting = unit.settings.find(RECEIVERS)
     for receiver in setting.value["receivers"] if setting else ():
         wanted = receiver.get("events") or [event]
