@@ -23,6 +23,7 @@ from lifecycle.domain.readiness import waits_for
 from lifecycle.domain.run import Drift, InputRead, Receipt, Session
 from lifecycle.domain.version import Deployment, Version
 from lifecycle.ports import SnapshotFacts, TableFacts
+from lifecycle.spec.repeated import repeated
 
 
 class StoreFacts(Frozen):
@@ -275,6 +276,5 @@ def _warnings(store: StoreFacts, data: DataFacts, evidence: Evidence, carry: Car
         if candidate is not None and facts.head != candidate:
             yield f"{table}: {store.source.label} has moved on from snapshot {candidate} to {facts.head}"
     tools = {f"{k} {v}" for receipt in store.receipts for k, v in receipt.details.tools.items()}
-    names = [tool.split(" ")[0] for tool in tools]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted(repeated(tool.split(" ")[0] for tool in tools)):
         yield f"the evidence ran with several versions of {name}"

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from lifecycle.spec.base import Column, Columns, Frozen, NodeId, PlainScalar, Seconds, Text, Whole
 from lifecycle.spec.errors import FieldError
+from lifecycle.spec.repeated import repeated
 
 CheckName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 
@@ -136,9 +137,7 @@ def check_names(checks: Sequence[AnyCheck]) -> tuple[str, ...]:
 
 
 def _with_names(checks: tuple[AnyCheck, ...]) -> tuple[AnyCheck, ...]:
-    own = [check.name for check in checks if check.name]
-    twins = sorted({name for name in own if own.count(name) > 1})
-    if twins:
+    if twins := repeated(check.name for check in checks if check.name):
         raise FieldError(f"two checks have the name '{twins[0]}'", "give each check of a monitor a name of its own")
     return tuple(
         check if check.name else check.model_copy(update={"name": name})

@@ -17,6 +17,7 @@ from pydantic import (
 from lifecycle.spec.base import Column, Frozen, PlainText
 from lifecycle.spec.clock import TimeZone, zone
 from lifecycle.spec.errors import FieldError, shorten
+from lifecycle.spec.repeated import repeated
 
 
 def _moment(value: object) -> datetime:
@@ -113,8 +114,7 @@ class StaticPartitions(Frozen):
     @field_validator("values")
     @classmethod
     def _distinct(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        twins = sorted({value for value in values if values.count(value) > 1}) if len(set(values)) < len(values) else []
-        if twins:
+        if twins := repeated(values):
             raise FieldError(f"'{shorten(twins[0])}' is listed twice", "name each partition once")
         wrong = [value for value in values if value != value.strip() or any(ord(c) < 32 for c in value)]
         if wrong:

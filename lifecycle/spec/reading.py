@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from lifecycle.spec.errors import Problem, SpecError, shorten
+from lifecycle.spec.repeated import repeated
 
 MAX_BYTES = 5 * 1024 * 1024
 MAX_DEPTH = 50
@@ -86,8 +87,7 @@ def _read_json(text: str) -> Any:
 def _json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twin = next(key for key in keys if keys.count(key) > 1)
+        twin = repeated(key for key, _ in pairs)[0]
         raise _refused(f"the key '{shorten(twin)}' stands twice in one mapping", "remove one of them")
     return result
 

@@ -30,6 +30,8 @@ __all__ = [
 MAX_SQL = 100_000
 _MAX_BRACKETS = 60
 _MAX_TRIED = 8
+_MAX_TYPES = 12
+_MAX_QUALIFIED = 50
 _OPENING = frozenset({"L_PAREN", "L_BRACKET", "CASE"})
 _CLOSING = frozenset({"R_PAREN", "R_BRACKET", "END"})
 
@@ -140,10 +142,11 @@ def _readable(kinds: list[str]) -> bool:
     """Whether parsing ends soon.
 
     The parser tries both readings of a bracket beside the name of a type and of a JOIN without ON, so its
-    time doubles with each one inside another.
+    time doubles with each one inside another. It reads a type again at each level of `array<array<…>>`, and
+    copies everything before it at each call in `a.f(1).g(2)`.
     """
     brackets: list[bool] = []
-    joins = 0
+    joins = types = qualified = 0
     for at, kind in enumerate(kinds):
         if kind in _OPENING:
             beside = kinds[at - 1 : at] + kinds[at + 1 : at + 2]
@@ -154,6 +157,14 @@ def _readable(kinds: list[str]) -> bool:
             joins += 1
         elif kind in {"ON", "USING"}:
             joins = max(joins - 1, 0)
+        elif kind == "LT" and at and kinds[at - 1] in _type_words():
+            types += 1
+        elif kind == "GT":
+            types = max(types - 1, 0)
+        elif kind == "DOT" and kinds[at + 2 : at + 3] == ["L_PAREN"]:
+            qualified += 1
+        if types > _MAX_TYPES or qualified > _MAX_QUALIFIED:
+            return False
         if len(brackets) > _MAX_BRACKETS or joins > _MAX_TRIED or sum(brackets) > _MAX_TRIED:
             return False
     return True

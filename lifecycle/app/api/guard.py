@@ -14,6 +14,7 @@ from lifecycle.domain.credentials import TokenKind
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Grant, WayIn
 from lifecycle.errors import Forbidden, Invalid, Unauthorized
+from lifecycle.spec.repeated import repeated
 from lifecycle.usecases.authenticate import Identity, authenticate
 from lifecycle.usecases.context import Context
 
@@ -73,8 +74,7 @@ def check_origin(request: Request) -> None:
 
 def check_query(request: Request) -> None:
     """One name with two values would be read by chance: refused, but for the lists."""
-    names = [name for name, _ in request.query_params.multi_items() if name not in _LISTS]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := repeated(name for name, _ in request.query_params.multi_items() if name not in _LISTS):
         raise Invalid(f"{twice[0]} is given more than once")
 
 

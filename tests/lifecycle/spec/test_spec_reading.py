@@ -46,6 +46,17 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "an endless number in JSON": ('{"a": 1e999}', "a number is too large"),
     "a very long number": ("a: " + "9" * 5000, "is not a value"),
     "a very long number in JSON": ('{"a": ' + "9" * 5000 + "}", "a number is too long"),
+    # Finding 21; took 45 s of CPU on 0.1.0: every key was counted once for each key before the double one.
+    "a key twice behind many in JSON": (
+        "{" + "".join(f'"k{i}":0,' for i in range(60_000)) + '"k59999":1}',
+        "the key 'k59999' stands twice",
+    ),
+    "a key twice behind many": (
+        "".join(f"k{i}: 0\n" for i in range(60_000)) + "k59999: 1",
+        "line 60001: the key 'k59999' stands twice",
+    ),
+    "many keys twice": ("{" + "".join(f'"k{i % 30_000}":0,' for i in range(60_000)) + '"k":1}', "the key 'k0' stands"),
+    "many anchors": ("".join(f"k{i}: &a{i} 0\n" for i in range(60_000)), "anchors and aliases ('a0') are not read"),
     "a day that is not": ("a: 2024-02-31", "'2024-02-31' is not a value"),
 }
 
@@ -64,6 +75,16 @@ def test_more_than_2000_nodes_are_refused_quickly(orders: dict[str, Any]) -> Non
     orders["nodes"] = [{**orders["nodes"][0], "id": f"n{i}"} for i in range(2001)]
     started = time.process_time()
     with pytest.raises(SpecError, match="nodes: there are more than 2000 nodes; split the pipeline"):
+        parse_pipeline(json.dumps(orders))
+    assert time.process_time() - started < 2
+
+
+def test_a_partition_listed_twice_among_many_is_found_quickly(orders: dict[str, Any]) -> None:
+    """Finding 21; took minutes on 0.1.0."""
+    values = [*(f"v{i}" for i in range(150_000)), "v149999"]
+    orders["partitions"] = {"kind": "static", "column": "day", "values": values}
+    started = time.process_time()
+    with pytest.raises(SpecError, match="'v149999' is listed twice"):
         parse_pipeline(json.dumps(orders))
     assert time.process_time() - started < 2
 

@@ -132,6 +132,11 @@ NOT_A_QUERY: list[tuple[str, str]] = [
     ("select " + "not " * 20_000 + "true", "nested too deeply"),
     ("select " + "struct(" * 40 + "1" + ")" * 40, "nested too deeply"),
     ("select 1 from t " + "join u " * 40, "nested too deeply"),
+    # Finding 21; 12 s and more on 0.1.0.
+    ("select cast(1 as " + "array<" * 800 + "int" + ">" * 800 + ") from t", "nested too deeply"),
+    ("select cast(1 as " + "map<int," * 800 + "int" + ">" * 800 + ") from t", "nested too deeply"),
+    ("select a" + ".b(1)" * 800 + " from t", "nested too deeply"),
+    ("select a" + ".b(1).c" * 800 + " from t", "nested too deeply"),
     ("select " + "x" * 100_000, "longer than 100000 characters"),
 ]
 
@@ -240,3 +245,10 @@ def test_too_much_sql_in_all_is_refused_quickly(problems_of: Find) -> None:
     started = time.process_time()
     assert "the SQL is longer than 500000 characters in all" in "\n".join(map(str, problems_of(much)))
     assert time.process_time() - started < 2
+
+
+def test_nested_types_and_calls_as_people_write_them_are_read() -> None:
+    nested = "select cast(a as array<map<string, struct<b: array<array<int>>>>>) as x, a < b as y, c > d as z from t"
+    assert sql_tables(nested) == ("t",)
+    assert sql_tables("select " + ", ".join(f"system.bucket(16, c{i})" for i in range(40)) + " from t") == ("t",)
+    assert sql_tables("select " + ", ".join(f"cast(c{i} as array<int>)" for i in range(300)) + " from t") == ("t",)
