@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from datetime import datetime
 
 import dagster as dg
 from dagster._core.storage.tags import (
@@ -59,13 +60,18 @@ def window_of(run: dg.DagsterRun, spec: PipelineSpec) -> Window | None:
         return None
     if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
         return Window(partitions.column, keys, whole=set(keys) == set(definition.get_partition_keys()))
+    known = definition.get_partition_keys()
+    last = definition.time_window_for_partition_key(keys[-1])
+    following = known[known.index(keys[-1]) + 1 :][:1]
+    # Dagster gives a day that a zone skipped (Samoa, 30 December 2011) the rows of the day after, which has its own.
+    ends = [last.end, *(definition.time_window_for_partition_key(key).start for key in following)]
     return Window(
         partitions.column,
         keys,
         definition.time_window_for_partition_key(keys[0]).start,
-        definition.time_window_for_partition_key(keys[-1]).end,
+        min(ends, key=datetime.timestamp),
         hourly=partitions.kind == "hourly",
-        whole=len(keys) == len(definition.get_partition_keys()),
+        whole=len(keys) == len(known),
     )
 
 

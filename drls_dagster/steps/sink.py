@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
+    from pyspark.sql import DataFrame
 
 TRIES = 4  # the first, and at most three again (D3)
 # Up to here one task reads what was written sooner than Spark starts the stages that would share the work.
@@ -142,6 +143,7 @@ def _once(
                 target_bytes=_bytes(table, start),
                 over_earlier=values_over_earlier_files(table, start) if sink.mode == "overwrite_partitions" else (),
             )
+            _tell_repeated_hours(run, frame)
             with frames.reading(upstream, reads):
                 write(spark, frame, plan)
             at("written")
@@ -187,6 +189,14 @@ def _once(
     snapshot = final.snapshot_by_id(candidate)
     assert snapshot is not None, "the published snapshot is the head of a ref"  # noqa: S101
     return Published(final, location, snapshot, tuple(results), reads)
+
+
+def _tell_repeated_hours(run: PipelineRun, frame: DataFrame) -> None:
+    if run.window is not None:
+        kinds = {field.name.lower(): field.dataType.simpleString() for field in frame.schema.fields}
+        sentence = run.window.repeated_hours(kinds.get(run.window.column.lower(), ""))
+        if sentence is not None:
+            run.log(sentence)
 
 
 def _publication(

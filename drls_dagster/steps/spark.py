@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.errors import DrlsError
+from drls_dagster.steps.bounds_in_sql import with_bounds
 from drls_dagster.steps.code import load_function, locked_digest, told
+from drls_dagster.steps.window import Bound
 from lifecycle.spec import SparkTransform, sql_parameters
 
 if TYPE_CHECKING:
@@ -53,6 +55,14 @@ def arguments_of(run: PipelineRun, sql: str) -> dict[str, Any]:
 
 def run_sql(spark: SparkSession, sql: str, views: Mapping[str, str], values: Mapping[str, Any]) -> DataFrame:
     """`sql` with its table names bound to the views, by common table expressions around it."""
+    bounds = {name: value for name, value in values.items() if isinstance(value, Bound)}
+    if bounds:
+        schemas = {
+            name: {field.name: field.dataType.simpleString() for field in spark.table(view).schema.fields}
+            for name, view in views.items()
+        }
+        sql = with_bounds(sql, bounds, schemas)
+        values = {name: value for name, value in values.items() if name not in bounds}
     bound = ", ".join(f"`{name}` AS (SELECT * FROM `{view}`)" for name, view in views.items())
     # No line break before the query, so that Spark's errors name its lines; one after it, which ends a comment.
     text = f"WITH {bound} SELECT * FROM ({sql.strip().rstrip(';')}\n)" if bound else sql

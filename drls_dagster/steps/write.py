@@ -155,6 +155,9 @@ def _overwrite_window(spark: SparkSession, rows: DataFrame, plan: WritePlan, win
         )
     ).cast("boolean")
     checked = rows.where(f.when(f.coalesce(inside, f.lit(False)), f.lit(True)).otherwise(outside))
+    if window.is_empty(field.dataType.simpleString()):
+        _with_summary(checked, plan).append()  # there is nothing to replace, and any row ends the write
+        return
     try:
         _with_summary(checked, plan).overwrite(inside)
     except PySparkException as error:
@@ -168,16 +171,12 @@ def _overwrite_window(spark: SparkSession, rows: DataFrame, plan: WritePlan, win
 
 def window_sql(window: Window, kind: str) -> str:
     """The window's condition as SQL text, for DELETE, which takes no column."""
-    from pyspark.sql.types import DateType, TimestampNTZType, TimestampType
-
     name = f"`{window.column}`"
     if window.start is None or window.end is None:
         keys = ", ".join("'" + key.replace("\\", "\\\\").replace("'", "\\'") + "'" for key in window.keys)
         return f"CAST({name} AS STRING) IN ({keys})"
-    types = {"date": DateType(), "timestamp": TimestampType(), "timestamp_ntz": TimestampNTZType()}
-    start, end = window.bounds(types[kind], "")
-    literal = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamp_ntz": "TIMESTAMP_NTZ"}[kind]
-    return f"{name} >= {literal}'{start}' AND {name} < {literal}'{end}'"
+    start, end = window.bounds(kind, "")
+    return f"{name} >= {start} AND {name} < {end}"
 
 
 def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:

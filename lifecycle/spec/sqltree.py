@@ -20,11 +20,13 @@ with warnings.catch_warnings():
     from sqlglot import Dialect, exp
     from sqlglot.errors import SqlglotError
     from sqlglot.lineage import lineage  # pyright: ignore[reportUnknownVariableType]
+    from sqlglot.optimizer.annotate_types import annotate_types
     from sqlglot.optimizer.qualify import qualify
     from sqlglot.optimizer.scope import build_scope
 
 __all__ = [
-    "UNREADABLE", "SqlReadError", "Walk", "build_scope", "exp", "lineage", "parse_query", "qualify",
+    "UNREADABLE", "SqlReadError", "Walk", "annotate_types", "build_scope", "exp", "lineage", "parse_query", "qualify",
+    "tokens_of",
 ]  # fmt: skip
 
 MAX_SQL = 100_000
@@ -78,6 +80,11 @@ class SqlReadError(Exception):
 # The parser and its optimizer are written for SQL they know; what they cannot follow ends in any of these.
 _LOST = (ValueError, KeyError, AttributeError, TypeError, IndexError, AssertionError)
 UNREADABLE = (SqlReadError, SqlglotError, RecursionError, *_LOST)
+
+
+def tokens_of(sql: str) -> list[Any]:
+    """The tokens of a text that `parse_query` accepts, with the places of their first and last character."""
+    return Dialect.get_or_raise("spark").tokenize(sql)
 
 
 def parse_query(sql: str) -> exp.Expr:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from lab import Lab, files, on, sink, sql
@@ -14,6 +16,7 @@ from drls_dagster.lakehouse.refs import summary
 from drls_dagster.steps.window import Window
 
 DAILY = {"kind": "daily", "start": "2024-01-01", "end": "2024-01-06", "column": "day"}
+NEW_YORK = ZoneInfo("America/New_York")
 FILTER = "SELECT * FROM raw WHERE day >= :partition_start AND day < :partition_end"
 
 
@@ -167,3 +170,65 @@ def test_d6_an_append_in_a_window_is_found_again_per_window(lab: Lab) -> None:
     again = lab.prepare(text, window=day_window(1, 1), run_key=first.run.run_key).sink("out")
     assert again.repeated
     assert lab.rows("out") == on_days((1, 1), (2, 2))
+
+
+def in_new_york(lab: Lab, kind: str, column: str, start: str, end: str, mode: str = "overwrite_partitions") -> str:
+    more: dict[str, Any] = {"repeat": True} if mode == "append" else {}
+    return lab.pipeline(
+        files("raw", lab.path("*.csv"), at=column, n="int"),
+        sql("part", "SELECT * FROM raw WHERE at >= :partition_start AND at < :partition_end"),
+        sink("out", lab.named("out"), mode, partition_by=["day(at)"], **more),
+        flow="raw>part>out",
+        partitions={"kind": kind, "start": start, "end": end, "column": "at", "timezone": "America/New_York"},
+    )
+
+
+@pytest.mark.parametrize("mode", ["overwrite_partitions", "append"])
+def test_d6_days_of_a_zone_are_the_same_in_sql_and_in_the_sink(lab: Lab, mode: str) -> None:
+    """F6; failed on 0.1.0: SQL saw dates, which Spark takes for midnight in UTC."""
+    text = in_new_york(lab, "daily", "timestamp", "2024-01-14", "2024-01-17", mode)
+    lab.file("a.csv", "at,n\n2024-01-15T03:30:00Z,1\n2024-01-15T10:00:00Z,2\n2024-01-17T03:00:00Z,7\n")
+    ran = lab.run(text, partition="2024-01-14")
+    assert ran.success, ran.failures
+    assert lab.rows("out", "n") == [(1,)]
+    lab.file("a.csv", "at,n\n2024-01-15T10:00:00Z,2\n2024-01-17T03:00:00Z,7\n2024-01-17T05:00:00Z,8\n")
+    ran = lab.run(text, partition_range=("2024-01-14", "2024-01-16"))
+    assert ran.success, ran.failures
+    assert lab.rows("out", "n") == ([(2,), (7,)] if mode == "overwrite_partitions" else [(1,), (2,), (7,)])
+
+
+def test_d6_each_wall_clock_row_of_the_hour_that_comes_twice_is_there_once(lab: Lab) -> None:
+    """F7; failed on 0.1.0: the first hour had no rows, the second ended in an error of Iceberg's."""
+    text = in_new_york(lab, "hourly", "timestamp_ntz", "2024-11-03T00:00", "2024-11-03T04:00")
+    lab.file("a.csv", "at,n\n" + "".join(f"2024-11-03T0{hour}:30:00,{hour}\n" for hour in range(4)))
+    for key, rows in (("00:00", 1), ("01:00", 2), ("01:00-0500", 2), ("02:00", 3), ("03:00", 4)):
+        ran = lab.run(text, partition=f"2024-11-03-{key}")
+        assert ran.success, ran.failures
+        assert [n for (n,) in lab.rows("out", "n")] == list(range(rows))
+    ran = lab.run(text, partition_range=("2024-11-03-00:00", "2024-11-03-03:00"))
+    assert ran.success, ran.failures
+    assert [n for (n,) in lab.rows("out", "n")] == [0, 1, 2, 3]
+
+
+@pytest.mark.slow
+def test_d6_windows_hold_where_spark_is_asked_from_another_time_zone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wall clock literal was sent as an instant of the zone in which the process runs."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        text = in_new_york(lab, "daily", "timestamp_ntz", "2024-03-09", "2024-03-12")
+        lab.file(
+            "a.csv",
+            "at,n\n2024-03-10T02:30:00,1\n2024-03-10T00:00:00,2\n2024-03-10T23:59:59,3\n2024-03-11T00:00:00,4\n",
+        )
+        spring = lab.prepare(
+            text,
+            window=Window(
+                "at", ("2024-03-10",), datetime(2024, 3, 10, tzinfo=NEW_YORK), datetime(2024, 3, 11, tzinfo=NEW_YORK)
+            ),
+        )
+        spring.sink("out")
+        assert sorted(n for (n,) in lab.rows("out", "n")) == [1, 2, 3]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
