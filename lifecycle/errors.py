@@ -89,3 +89,14 @@ class StoreError(LifecycleError):
 
     status = 503
     code = "store"
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether DRLS said no to what was asked, rather than failed at it."""
+    return isinstance(error, DrlsError) and 400 <= error.status < 500
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, as one line of at most 500 characters."""
+    text = " ".join((error.message if isinstance(error, DrlsError) else str(error)).split())
+    return text[:500] or type(error).__name__

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog_config import CatalogConfig, parse_sql_uri, resolve_catalog
 from drls_dagster.settings import Settings, load_settings, make_private
+from lifecycle.errors import LifecycleError, Unavailable
+from lifecycle.outages import is_defect, is_outage
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
+_OUTAGES = {"botocore.exceptions.HTTPClientError", "thrift.transport.TTransport.TTransportException"}
 _JAVA_NAMES = {
     "s3.region": "client.region",
     "glue.region": "client.region",
@@ -33,8 +36,8 @@ def load_catalog(settings: Settings | None = None) -> Catalog:
     """The catalog that the settings (default: those of DRLS_HOME) describe, ready for use.
 
     The default needs no service: SQLite and a warehouse folder, made at first use. The same
-    configuration gives the same object within a process. Raises DrlsError when the catalog cannot
-    be reached; no credential is in its text.
+    configuration gives the same object within a process. Raises CatalogFailed when the catalog cannot
+    be reached, CatalogFault when its settings are wrong; no credential is in the text.
     """
     config = resolve_catalog(settings or load_settings())
     with catalog_errors(config):
@@ -42,20 +45,48 @@ def load_catalog(settings: Settings | None = None) -> Catalog:
         return _load(config, os.getpid())
 
 
+class CatalogFailed(Unavailable):
+    """The catalog, or the storage behind it, does not answer; one line, without credentials."""
+
+    code = "catalog"
+
+
+class CatalogFault(LifecycleError):
+    """The catalog answers, and what it says cannot be worked with: a setting, a right, a broken table."""
+
+    status = 502
+    code = "catalog_fault"
+
+
 @contextmanager
 def catalog_errors(config: CatalogConfig) -> Iterator[None]:
-    """Turn whatever a catalog client raises into one DrlsError without any credential."""
+    """Turn what a catalog client raises into one line without any credential: CatalogFailed for an outage,
+    else CatalogFault. An error of DRLS stays what it is, and a defect in the code shows as one.
+    """
     try:
         yield
     except DrlsError:
         raise
-    except Exception as error:  # noqa: BLE001 each client has errors of its own
-        reason = config.without_secrets(" ".join(str(error).split()) or type(error).__name__)
-        where = config.without_secrets(config.uri or config.protocol)
-        told = DrlsError(f"the catalog {config.name!r} at {where} failed: {reason}")
+    except Exception as error:
         # A cause is printed with the error, and so are its own causes.
         texts = "".join(format_exception(error))
-        raise told from (error if config.without_secrets(texts) == texts else None)
+        is_clean = config.without_secrets(texts) == texts
+        if is_defect(error) and is_clean:
+            raise
+        reason = config.without_secrets(" ".join(str(error).split()) or type(error).__name__)
+        where = config.without_secrets(config.uri or config.protocol)
+        kind = CatalogFailed if _is_outage(error) else CatalogFault
+        raise kind(f"the catalog {config.name!r} at {where} failed: {reason}") from (error if is_clean else None)
+
+
+def _is_outage(error: Exception) -> bool:
+    from pyiceberg.exceptions import CommitStateUnknownException, ServerError, ServiceUnavailableError
+
+    if isinstance(error, (CommitStateUnknownException, ServerError, ServiceUnavailableError)):
+        return True
+    # Clients that are installed only where they are needed: AWS's, and Hive's.
+    names = {f"{one.__module__}.{one.__name__}" for one in type(error).__mro__}
+    return is_outage(error) or bool(names & _OUTAGES)
 
 
 def spark_catalog_conf(settings: Settings) -> dict[str, str]:

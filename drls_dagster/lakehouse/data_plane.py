@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs, releases, separate, sessions, withdrawn
-from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
+from drls_dagster.lakehouse.catalog import CatalogFailed, CatalogFault, catalog_errors, load_catalog
 from drls_dagster.lakehouse.catalog_config import resolve_catalog
+from drls_dagster.lakehouse.commit import CommitConflictError
 from drls_dagster.lakehouse.fingerprints import fingerprints
 from drls_dagster.lakehouse.history import descends_from, snapshots_between
 from drls_dagster.lakehouse.layout import format_change, is_listed, wanted_changes
@@ -21,7 +22,8 @@ from drls_dagster.settings import Settings
 from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import Conflict, LifecycleError, Refused, one_line
+from lifecycle.outages import is_defect, is_outage
 from lifecycle.ports import DataPlane, Move, MoveResult, SnapshotFacts, TableFacts
 from lifecycle.spec import PipelineSpec
 
@@ -29,17 +31,13 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 
-class CatalogFailed(LifecycleError):
-    """The catalog cannot be reached, or refuses what it should do; one line, without credentials."""
-
-    status = 503
-    code = "catalog"
+__all__ = ["CannotCompare", "CatalogFailed", "CatalogFault", "IcebergDataPlane"]
 
 
 class CannotCompare(LifecycleError):
     """Data of a snapshot cannot be read or compared; one line, without credentials."""
 
-    status = 503
+    status = 502
     code = "data"
 
 
@@ -47,7 +45,8 @@ class IcebergDataPlane(DataPlane):
     """Tables are named `namespace.table` as a pipeline names them; where they are is `lakehouse.separate.find`.
 
     Every call opens what it needs and keeps nothing but the catalog's connection, which is opened at the first.
-    Raises CatalogFailed; nothing but the call's own commit has happened then, or not even that.
+    Raises CatalogFailed (an outage), CatalogFault (something is wrong in the catalog), Conflict (others were faster)
+    or Refused; nothing but the call's own commit has happened then, or not even that.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -134,9 +133,11 @@ class IcebergDataPlane(DataPlane):
         except LifecycleError:
             raise
         except Exception as error:  # DuckDB, Arrow, each storage: all have errors of their own
-            reason = " ".join(str(error).split()) or type(error).__name__
-            clean = resolve_catalog(self._settings).without_secrets(reason)
-            raise CannotCompare(f"the two snapshots of {table} cannot be compared: {clean[:500]}") from error
+            if is_defect(error):
+                raise
+            clean = resolve_catalog(self._settings).without_secrets(one_line(error))
+            kind = CatalogFailed if is_outage(error) else CannotCompare
+            raise kind(f"the two snapshots of {table} cannot be compared: {clean}") from error
 
     @contextmanager
     def _catalog(self) -> Iterator[Catalog]:
@@ -144,8 +145,12 @@ class IcebergDataPlane(DataPlane):
             with catalog_errors(resolve_catalog(self._settings)):
                 # The same object in each call, and another one in a forked process.
                 yield load_catalog(self._settings)
+        except LifecycleError:
+            raise
+        except (CommitConflictError, refs.RefMoved) as error:
+            raise Conflict(error.message) from error.__cause__
         except DrlsError as error:
-            raise CatalogFailed(error.message) from error.__cause__
+            raise Refused(error.message) from error.__cause__
 
     @cached_property
     def _ledger(self) -> Ledger:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,18 +10,18 @@ from drls_dagster.lifecycle_client.automation import policies_of
 from drls_dagster.orchestrator.graphql import REASON_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
+from lifecycle.domain.people import system_actor
 from lifecycle.domain.run import SessionState
-from lifecycle.errors import Refused
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import may
+from lifecycle.usecases.rounds import Round
 
 if TYPE_CHECKING:
     import dagster as dg
 
 # A gate that says yes when asked and no to the run says so in each of them; more would not help.
 TRIES = 3
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,23 +45,22 @@ def ask_evidence(
     environments: tuple[Environment, ...] = (Environment.QA, Environment.UAT, Environment.PRODUCTION),
     *,
     settled_for: timedelta = timedelta(0),
+    work: Round | None = None,
 ) -> list[str]:
     """Launches what is wanted, allowed and not launched yet; the names of the pipelines.
 
     `settled_for`: leave younger deployments to those who pushed them. A launch that was refused before it was
-    admitted is tried again.
+    admitted is tried again. Each pipeline is handled on its own: with `work`, what fails for one is kept there.
     """
+    work = work or Round(ctx, system_actor("first runs"), "first runs")
     launched: list[str] = []
     for wanted in _wanted(ctx, environments, settled_for):
-        if _was_launched(ctx, instance, wanted):
-            continue
-        if not may(ctx, wanted.pipeline, wanted.digest, wanted.environment, Action.ADMIT).allowed:
-            continue
-        try:
+        with work.item(f"pipeline:{wanted.pipeline}", f"its first run in {wanted.environment.label}", wanted.pipeline):
+            if _was_launched(ctx, instance, wanted):
+                continue
+            if not may(ctx, wanted.pipeline, wanted.digest, wanted.environment, Action.ADMIT).allowed:
+                continue
             ctx.orchestrator.launch(wanted.environment, wanted.pipeline, wanted.reason)
-        except Refused as refused:
-            _LOG.warning("%s in %s was not run: %s", wanted.pipeline, wanted.environment.value, refused.message)
-        else:
             launched.append(wanted.pipeline)
     return launched
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from drls_dagster.up.state import UpState
 from lifecycle.domain.environment import Environment
-from lifecycle.errors import Refused
+from lifecycle.errors import Refused, Unavailable
 
 RELOAD_SECONDS = 2.0
 LAUNCH_SECONDS = 60.0
@@ -55,7 +55,7 @@ def ask_reload(up: UpState, environment: Environment) -> bool:
 def launch_run(up: UpState, environment: Environment, pipeline: str, reason: str) -> str:
     """Launches the pipeline's job, of a partitioned one the last partition; the id of the run.
 
-    Raises Refused with Dagster's or the gate's reason.
+    Raises Refused with Dagster's or the gate's reason, Unavailable when there is no answer.
     """
     where = f"{pipeline} in {environment.label}"
     selector = {
@@ -99,7 +99,9 @@ def _ask(up: UpState, where: str, query: str, variables: dict[str, Any]) -> dict
         )
         body = answer.json()
     except (httpx.HTTPError, ValueError) as error:
-        raise Refused(f"drls up at {up.url} did not answer for {where} ({type(error).__name__}); try again") from error
+        raise Unavailable(
+            f"drls up at {up.url} did not answer for {where} ({type(error).__name__}); try again"
+        ) from error
     # A refusal by the run coordinator comes as an error beside the data, or as a body of its own.
     if errors := body.get("errors"):
         raise Refused(f"a run of {where} was refused: {_one_line(errors[0].get('message', ''))}")

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from drls_dagster.engine.session import interrupt
 from drls_dagster.lakehouse import refs
-from drls_dagster.lakehouse.catalog import load_catalog
+from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
+from drls_dagster.lakehouse.catalog_config import resolve_catalog
 from drls_dagster.lakehouse.naming import split_table_name
 from drls_dagster.ledger import Ledger
 from drls_dagster.settings import Settings
+from lifecycle.usecases.rounds import Round
 
 
-def clear_debris(settings: Settings) -> list[str]:
+def clear_debris(settings: Settings, work: Round | None = None) -> list[str]:
     """Drops what the ledger lists as debris, nothing by its name; the branches that went.
 
-    A pipeline's next run clears its own tables; this is for those that do not run again.
+    A pipeline's next run clears its own tables; this is for those that do not run again. A branch that cannot be
+    dropped is kept in `work`, and the others go; without `work` it raises.
     """
     ledger = Ledger(settings)
+    gone: list[str] = []
     try:
         left = [one for one in ledger.branches() if one.is_debris]
         if not left:
             return []
         from drls_dagster.lakehouse.prepare import load_if_exists
 
-        catalog = load_catalog(settings)
         for one in left:
-            # What a dead run's Spark session still writes would make the branch again.
-            interrupt(settings, one.session_id, one.engine_id)
-            table = load_if_exists(catalog, split_table_name(one.table))
-            if table is not None:
-                refs.drop_branch(catalog, table, one.branch)
-            ledger.close_branch(one.table, one.branch)
-        return [f"{one.table}:{one.branch}" for one in left]
+            each = work.item(f"branch:{one.table}:{one.branch}", "dropping it") if work else nullcontext()
+            with each, catalog_errors(resolve_catalog(settings)):
+                catalog = load_catalog(settings)
+                # What a dead run's Spark session still writes would make the branch again.
+                interrupt(settings, one.session_id, one.engine_id)
+                table = load_if_exists(catalog, split_table_name(one.table))
+                if table is not None:
+                    refs.drop_branch(catalog, table, one.branch)
+                ledger.close_branch(one.table, one.branch)
+                gone.append(f"{one.table}:{one.branch}")
+        return gone
     finally:
         ledger.close()

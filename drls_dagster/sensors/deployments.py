@@ -14,6 +14,7 @@ from drls_dagster.sensors.steady import Evaluation, Gateway, steady
 from lifecycle.domain.environment import Environment
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.following import reload
 from lifecycle.usecases.loaded import DRAFT, loaded_digests, record_loaded, stuck_pipelines
 from lifecycle.usecases.telling import tell
 
@@ -119,7 +120,7 @@ class _Watch:
         # Ever more seldom: a reload takes seconds of everything, and this one may never help.
         asked = looks & (looks - 1) == 0
         if asked:
-            ctx.orchestrator.deployments_changed(self._environment)
+            reload(ctx, self._environment)
         if looks == ANNOUNCED_AFTER:
             self._note(ctx, different)
         shown = ", ".join(different[:5]) + (" …" if len(different) > 5 else "")

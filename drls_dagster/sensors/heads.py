@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 
 from drls_dagster.lakehouse.naming import table_location
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.ports import DataPlane
+from lifecycle.usecases.rounds import Round
 
 # How long one look may take; tables that it does not come to are looked at by the next one.
 BUDGET_SECONDS = 20.0
@@ -27,8 +29,11 @@ class Heads:
         self._known: dict[str, tuple[object, int | None]] = {}
         self._looked: dict[str, float] = {}
 
-    def of(self, plane: DataPlane, tables: Iterable[str]) -> dict[str, int | None]:
-        """The head of each table, None for one without data. A table that nobody could look at yet is left out."""
+    def of(self, plane: DataPlane, tables: Iterable[str], work: Round | None = None) -> dict[str, int | None]:
+        """The head of each table, None for one without data. A table that nobody could look at yet is left out.
+
+        One that cannot be looked at is kept in `work`, and left out; the others are looked at. Without it, this raises.
+        """
         locations = self._locations()
         until = time.monotonic() + BUDGET_SECONDS
         # Those that waited longest come first.
@@ -40,8 +45,11 @@ class Heads:
                 continue
             if time.monotonic() > until:
                 break
-            self._known[table] = (mark, plane.table(table, self._environment).head)
+            # Also when it fails, so that the others come first the next time.
             self._looked[table] = time.monotonic()
+            self._known.pop(table, None)
+            with work.item(f"table:{table}", "looking for new data") if work else nullcontext():
+                self._known[table] = (mark, plane.table(table, self._environment).head)
         return {table: self._known[table][1] for table in wanted if table in self._known}
 
     def _mark(self, locations: Mapping[str, str] | None, table: str) -> object:
@@ -53,7 +61,8 @@ class Heads:
 
 def catalog_locations(settings: Settings) -> Mapping[str, str] | None:
     """By table, the place of its current metadata; None for a catalog that cannot tell all at once."""
-    from drls_dagster.lakehouse.catalog import load_catalog
+    from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
+    from drls_dagster.lakehouse.catalog_config import resolve_catalog
 
     catalog = load_catalog(settings)
     from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
@@ -62,6 +71,6 @@ def catalog_locations(settings: Settings) -> Mapping[str, str] | None:
     if not isinstance(catalog, SqlCatalog):
         return None
     query = select(IcebergTables.table_namespace, IcebergTables.table_name, IcebergTables.metadata_location)
-    with catalog.engine.connect() as connection:
+    with catalog_errors(resolve_catalog(settings)), catalog.engine.connect() as connection:
         rows = connection.execute(query.where(IcebergTables.catalog_name == catalog.name)).all()
     return {f"{namespace}.{name}": location or "" for namespace, name, location in rows}

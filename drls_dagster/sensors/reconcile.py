@@ -6,10 +6,11 @@ import dagster as dg
 
 from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.sensors.debris import clear_debris
-from drls_dagster.sensors.steady import Background, Evaluation, Gateway, steady
+from drls_dagster.sensors.steady import Background, Evaluation, Gateway, steady, told_of
 from drls_dagster.settings import Settings
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.reconcile import reconcile
+from lifecycle.usecases.rounds import Round
 
 SECONDS = 60
 
@@ -31,12 +32,17 @@ def reconcile_sensor(environment: str, settings: Settings, gateway: Gateway) -> 
 
 def put_right(ctx: Context, settings: Settings) -> str:
     """One round of it; what was found, in words."""
-    found = reconcile(ctx, gateway_actor("reconcile sensor"))
-    cleared = clear_debris(settings)
-    told = [
+    actor = gateway_actor("reconcile sensor")
+    found = reconcile(ctx, actor)
+    work = Round(ctx, actor, "debris")
+    cleared: list[str] = []
+    with work.item("ledger:runs", "looking for debris"):
+        cleared = clear_debris(settings, work)
+    work.close()
+    done = [
         f"{len(found.runs)} run(s) had ended" if found.runs else "",
         "; ".join(f"drift on {one.ref} of {one.table_name}" for one in found.drifts),
         f"removed {', '.join(found.columns)} of withdrawn versions" if found.columns else "",
         f"dropped {len(cleared)} branch(es)" if cleared else "",
     ]
-    return "; ".join(filter(None, told)) or "all is as it should be"
+    return told_of(ctx, done, "runs", "drift", "debris") or "all is as it should be"

@@ -13,6 +13,7 @@ import dagster as dg
 from dagster._core.storage.tags import RUN_KEY_TAG
 
 from drls_dagster.lifecycle_client.automation import policies_of, runs_by_itself
+from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.orchestrator.evidence import TRIES
 from drls_dagster.orchestrator.graphql import REASON_TAG
 from drls_dagster.sensors.heads import Heads, Locations
@@ -22,7 +23,9 @@ from lifecycle.domain.gate import Action
 from lifecycle.ports import DataPlane
 from lifecycle.spec import IcebergSource, PipelineSpec, digest
 from lifecycle.store.unit import View
-from lifecycle.usecases.may import ask
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.may import may
+from lifecycle.usecases.rounds import Round, shown
 
 SECONDS = 30
 
@@ -79,39 +82,43 @@ class _Watch:
         ctx = self._gateway()
         with ctx.store.read() as view:
             active = self._automatic(view)
-        heads = self._heads.of(ctx.plane, (table for one in active for table in one.tables))
+        work = Round(ctx, gateway_actor("sources sensor"), f"new data in {self._environment.value}")
+        heads = self._heads.of(ctx.plane, (table for one in active for table in one.tables), work)
         cursor: dict[str, Mapping[str, Any]] = json.loads(context.cursor) if context.cursor else {}
         names = {one.spec.name for one in active}
         after = {name: seen for name, seen in cursor.items() if name in names}
         requests: list[dg.RunRequest] = []
         refused: list[str] = []
-        with ctx.store.read() as view:
-            for one in active:
-                name = one.spec.name
-                if any(table not in heads for table in one.tables):
-                    continue
-                now = {table: heads[table] for table in one.tables}
-                seen = after.get(name)
-                if seen is None:
-                    # What was there before anybody watched is no news.
-                    after[name] = {"heads": now}
-                    continue
-                attempt, seen = self._attempt(ctx.plane, seen, now, _fate(context.instance, view, name, seen))
+        for one in active:
+            name = one.spec.name
+            if any(table not in heads for table in one.tables):
+                continue
+            now = {table: heads[table] for table in one.tables}
+            seen = after.get(name)
+            if seen is None:
+                # What was there before anybody watched is no news.
+                after[name] = {"heads": now}
+                continue
+            with work.item(f"pipeline:{name}", "looking for new data", name):
+                attempt, seen = self._attempt(ctx.plane, seen, now, _fate(context.instance, ctx, name, seen))
                 if attempt is None:
                     after[name] = seen
                     continue
                 # A refused run would burn its key: it is asked first, and nothing moves until it may.
-                answer = ask(view, name, one.digest, self._environment, Action.ADMIT)
+                answer = may(ctx, name, one.digest, self._environment, Action.ADMIT)
                 if not answer.allowed:
                     refused.append(answer.reason)
                     continue
                 key = _key(name, now, attempt)
                 requests.append(_request(one.spec, key, self._environment))
                 after[name] = {"heads": now, "key": key, "attempt": attempt}
+        failed = shown(work.close())
+        for line in failed:
+            context.log.error(line)
         if requests:
             return dg.SensorResult(run_requests=requests, cursor=json.dumps(after))
         told = f"new data, but: {'; '.join(refused[:3])}" if refused else "no new data"
-        return dg.SensorResult(skip_reason=told, cursor=json.dumps(after))
+        return dg.SensorResult(skip_reason="; ".join([told, *failed]), cursor=json.dumps(after))
 
     def _automatic(self, view: View) -> list[Watched]:
         policy_of = policies_of(view, self._environment)
@@ -154,14 +161,15 @@ class Fate(Enum):
     ADMITTED = auto()
 
 
-def _fate(instance: dg.DagsterInstance, view: View, name: str, seen: Mapping[str, Any]) -> Fate:
+def _fate(instance: dg.DagsterInstance, ctx: Context, name: str, seen: Mapping[str, Any]) -> Fate:
     if "key" not in seen:
         return Fate.NONE
     runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: seen["key"]}), limit=1)
     if not runs:
         return Fate.LOST
-    if view.runs.admission(runs[0].run_id, view.pipelines.named(name).id) is not None:
-        return Fate.ADMITTED
+    with ctx.store.read() as view:
+        if view.runs.admission(runs[0].run_id, view.pipelines.named(name).id) is not None:
+            return Fate.ADMITTED
     return Fate.REFUSED if runs[0].is_finished else Fate.WAITING
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dagster as dg
-from sqlalchemy.exc import SQLAlchemyError
 
-from drls_dagster.errors import DrlsError
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import DrlsError, Invalid, is_refusal, one_line
+from lifecycle.outages import is_outage
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.rounds import Trouble, shown, troubles
 
 Gateway = Callable[[], Context]
 Evaluation = dg.SensorResult | dg.SkipReason
-# What a store, a catalog or a network does when it is down; anything else is a defect and shows as one.
-OUTAGES = (LifecycleError, DrlsError, SQLAlchemyError, OSError)
+
+
+class ItemsFailed(DrlsError):
+    """Some items of a round could not be handled, and not because of an outage; the others were."""
 
 
 def steady(
@@ -28,14 +30,21 @@ def steady(
 ) -> dg.SensorDefinition:
     """A running sensor that skips, and keeps its cursor, as long as something that it needs is down.
 
+    What the rules refuse is a line too. Anything else, such as a wrong setting or a defect, fails the tick.
+
     `seconds` is the least time between two evaluations, `jobs` the names of the jobs that it may start.
     """
 
     def sensor(context: dg.SensorEvaluationContext) -> Evaluation:
         try:
             return evaluate(context)
-        except OUTAGES as error:
-            return dg.SkipReason(f"{one_line(error)}; trying again")
+        except Exception as error:
+            if is_outage(error):
+                return dg.SkipReason(f"{one_line(error)}; trying again")
+            # What is wrong with a setting has the status of wrong input: somebody must look.
+            if isinstance(error, DrlsError) and is_refusal(error) and error.status != Invalid.status:
+                return dg.SkipReason(f"refused: {one_line(error)}")
+            raise
 
     return _Sensor(
         jobs,
@@ -90,6 +99,18 @@ class Background:
             self._error = error
 
 
-def one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text[:500] or type(error).__name__
+def told_of(ctx: Context, done: Sequence[str], *rounds: str) -> str:
+    """What a round brought, and what failed in it, in words; empty when nothing happened.
+
+    Raises ItemsFailed with the same words when something failed that no waiting puts right.
+    """
+    with ctx.store.read() as view:
+        failed = troubles(view, *rounds)
+    words = "; ".join([*filter(None, done), *shown(failed)])
+    if any(is_failure(one) for one in failed):
+        raise ItemsFailed(words)
+    return words
+
+
+def is_failure(trouble: Trouble) -> bool:
+    return trouble.kind == "failure"

@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from lifecycle.audit.chain import Head, chain, genesis
 from lifecycle.audit.keys import SigningKey
 from lifecycle.domain.people import Actor
 from lifecycle.errors import StoreError
+from lifecycle.outages import is_outage
 from lifecycle.ports import Clock
 from lifecycle.store.engine import BUSY_SECONDS, is_sqlite, open_engine
 from lifecycle.store.schema import check_schema, describe, upgrade
@@ -72,7 +73,7 @@ class Store:
     def read(self) -> Generator[View]:
         """A consistent picture."""
         options = {} if is_sqlite(self.engine) else {"isolation_level": "REPEATABLE READ"}
-        with self.engine.connect() as plain:
+        with self._outages(), self.engine.connect() as plain:
             connection = plain.execution_options(**options)
             with connection.begin():
                 yield View(Tx(connection, self._clock.now(), writes=False))
@@ -99,15 +100,23 @@ class Store:
 
     @contextmanager
     def _begin(self) -> Generator[Connection]:
+        with self._outages(), self.engine.connect() as plain:
+            connection = plain.execution_options(drls_writes=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _outages(self) -> Generator[None]:
+        """Says as StoreError that the database is busy or down; what is wrong with a statement stays a defect."""
         try:
-            with self.engine.connect() as plain:
-                connection = plain.execution_options(drls_writes=True)
-                with connection.begin():
-                    yield connection
-        except OperationalError as error:
-            if "locked" in str(error.orig) or "lock timeout" in str(error.orig):
+            yield
+        except SQLAlchemyError as error:
+            if not is_outage(error):
+                raise
+            why = str(error.orig if isinstance(error, DBAPIError) else error)
+            if "locked" in why or "lock timeout" in why:
                 raise StoreError(f"{describe(self.engine)} was busy for {BUSY_SECONDS} s; try again") from error
-            raise
+            raise StoreError(f"cannot use {describe(self.engine)}: {' '.join(why.split())}") from error
 
     def _lock_everything(self, connection: Connection) -> None:
         if not is_sqlite(self.engine):

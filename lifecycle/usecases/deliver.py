@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
+from lifecycle.outages import is_defect
 from lifecycle.ports import Message, Notifier
 from lifecycle.store.repositories.keeping import Pending
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.rounds import Round
 
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=6)
@@ -33,23 +35,29 @@ def deliver(ctx: Context, actor: Actor, notifier: Notifier) -> Delivered:
         due = view.outbox.due()
     counts = {"pending": 0, "sent": 0, "given_up": 0}
     dead: set[str] = set()
+    work = Round(ctx, actor, "messages")
     for pending in due:
         if pending.receiver in dead:
             continue
-        error = _send(notifier, pending)
+        error = _send(notifier, pending, work)
         if error:
             dead.add(pending.receiver)
-        counts[_note(ctx, actor, pending, error)] += 1
+        with work.item(f"notification:{pending.id}", "noting its delivery"):
+            counts[_note(ctx, actor, pending, error)] += 1
+    work.close()
     return Delivered(sent=counts["sent"], postponed=counts["pending"], given_up=counts["given_up"])
 
 
-def _send(notifier: Notifier, pending: Pending) -> str:
-    """Nothing, or why it did not work."""
+def _send(notifier: Notifier, pending: Pending, work: Round) -> str:
+    """Nothing, or why it did not work. A defect is no dead receiver: it shows as one, and is tried again likewise."""
     key = f"drls-{pending.id}"
     message = Message(key=key, event=pending.event, receiver=pending.receiver, body=pending.body)
     try:
         notifier.deliver(message)
-    except Exception as error:  # noqa: BLE001 (whatever a receiver or the network does is a failed try)
+    except Exception as error:
+        if is_defect(error):
+            with work.item(key.replace("drls-", "notification:"), f"sending it to {pending.receiver}"):
+                raise
         return f"{type(error).__name__}: {error}"[:500]
     return ""
 

@@ -5,6 +5,7 @@ Interrupted anywhere, calling it again goes on where it stopped; it ends in all 
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from lifecycle.domain.promotion import Broken, Finished, Promotion, Started, Sta
 from lifecycle.domain.readiness import Waiting
 from lifecycle.domain.version import Label
 from lifecycle.errors import Conflict
+from lifecycle.outages import is_outage, told
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.compare_plan import compare_plan, waiting_of
 from lifecycle.usecases.context import Context
@@ -24,6 +26,8 @@ from lifecycle.usecases.pinning import unpin_candidates
 from lifecycle.usecases.settle_permits import settle_permits
 from lifecycle.usecases.switch import activate, require_no_execution
 from lifecycle.usecases.telling import tell
+
+_LOG = logging.getLogger(__name__)
 
 
 class Execution(Frozen):
@@ -93,7 +97,9 @@ def go_on(ctx: Context, acting: Actor, begun: Begun) -> Execution:
     except Conflict:
         raise
     except Exception as error:  # noqa: BLE001 (whatever a catalog raises, the request must stay resumable)
-        return Execution(promotion=_break(ctx, acting, promotion, f"{type(error).__name__}: {error}"))
+        log = _LOG.warning if is_outage(error) else _LOG.error
+        log("executing request %s failed: %s", promotion.id, told(error), exc_info=error)
+        return Execution(promotion=_break(ctx, acting, promotion, told(error)))
     if moved.outcome:
         return Execution(promotion=_stop(ctx, acting, promotion, moved))
     done = _finish(ctx, acting, promotion)

@@ -10,88 +10,118 @@ from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Drift, SessionState
 from lifecycle.domain.version import Deployment
 from lifecycle.ports import RunState
-from lifecycle.store.unit import View
+from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.expected_head import expected_head
 from lifecycle.usecases.note_outcomes import note_outcomes
+from lifecycle.usecases.rounds import Round, Trouble
 from lifecycle.usecases.settle_permits import settle_permits
 from lifecycle.usecases.start_run import finish_admission
 from lifecycle.usecases.telling import tell
 from lifecycle.usecases.trial_columns import remove_withdrawn
 
+_LOOKS = 5
+
 
 class Reconciled(Frozen):
-    """What was found: runs that were over, new drift, and columns of withdrawn versions (`table.column`), removed."""
+    """What was found: runs that were over, new drift, and columns of withdrawn versions (`table.column`), removed.
+
+    `troubles` are the permits, runs and tables that could not be handled.
+    """
 
     runs: tuple[str, ...] = ()
     drifts: tuple[Drift, ...] = ()
     columns: tuple[str, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
 
 
 def reconcile(ctx: Context, actor: Actor) -> Reconciled:
-    """Safe to call at any time, by several at once."""
-    settle_permits(ctx, actor)
-    runs = _end_runs(ctx, actor)
-    note_outcomes(ctx, actor)
-    return Reconciled(runs=runs, drifts=_find_drift(ctx, actor), columns=remove_withdrawn(ctx, actor))
+    """Safe to call at any time, by several at once; each permit, run and table is handled on its own."""
+    work = Round(ctx, actor, "runs")
+    settle_permits(ctx, actor, work=work)
+    runs = _end_runs(ctx, actor, work)
+    note_outcomes(ctx, actor, work=work)
+    tables = Round(ctx, actor, "drift")
+    drifts = _find_drift(ctx, actor, tables)
+    columns = remove_withdrawn(ctx, actor, tables)
+    return Reconciled(runs=runs, drifts=drifts, columns=columns, troubles=(*work.close(), *tables.close()))
 
 
-def _end_runs(ctx: Context, actor: Actor) -> tuple[str, ...]:
+def _end_runs(ctx: Context, actor: Actor, work: Round) -> tuple[str, ...]:
     with ctx.store.read() as view:
         live = view.runs.live_admissions()
         young = {one.id for one in live if one.admitted_at + ctx.lease > view.now}
     over: list[str] = []
     for admission in live:
-        state = ctx.orchestrator.run_state(admission.run_id)
-        # A run that was admitted a moment ago may not be known to the orchestrator yet.
-        if state is RunState.ACTIVE or (state is RunState.UNKNOWN and admission.id in young):
-            continue
-        with ctx.store.write(actor, "reconcile") as unit:
-            current = unit.runs.admission_by_id(admission.id)
-            if current.state.is_live:
-                finish_admission(unit, current, f"the orchestrator says: {state.value}")
-                over.append(admission.run_id)
+        with work.item(f"run:{admission.run_id}", "asking whether it goes on"):
+            state = ctx.orchestrator.run_state(admission.run_id)
+            # A run that was admitted a moment ago may not be known to the orchestrator yet.
+            if state is RunState.ACTIVE or (state is RunState.UNKNOWN and admission.id in young):
+                continue
+            with ctx.store.write(actor, "reconcile") as unit:
+                current = unit.runs.admission_by_id(admission.id)
+                if current.state.is_live:
+                    finish_admission(unit, current, f"the orchestrator says: {state.value}")
+                    over.append(admission.run_id)
     return tuple(over)
 
 
-def _find_drift(ctx: Context, actor: Actor) -> tuple[Drift, ...]:
+def _find_drift(ctx: Context, actor: Actor, work: Round) -> tuple[Drift, ...]:
     found: list[Drift] = []
     for environment in (Environment.QA, Environment.UAT, Environment.PRODUCTION):
         with ctx.store.read() as view:
             deployments = view.deployments.of(environment)
         for deployment in deployments:
-            found.extend(_drift_of(ctx, actor, deployment))
+            found.extend(_drift_of(ctx, actor, deployment, work))
     return tuple(found)
 
 
-def _drift_of(ctx: Context, actor: Actor, deployment: Deployment) -> list[Drift]:
+def _drift_of(ctx: Context, actor: Actor, deployment: Deployment, work: Round) -> list[Drift]:
+    with ctx.store.read() as view:
+        name = view.pipelines.get(deployment.pipeline_id).name
+        tables = view.pipelines.tables(deployment.version_id)
+    found: list[Drift] = []
+    for table in tables:
+        with work.item(f"table:{table}", f"looking for drift in {deployment.environment.label}", name):
+            drift = _look(ctx, actor, deployment, table)
+            found += [drift] if drift is not None else []
+    return found
+
+
+def _look(ctx: Context, actor: Actor, deployment: Deployment, table: str) -> Drift | None:
+    """The drift of a table, noted; None where there is none, or where it is known."""
     environment = deployment.environment
     with ctx.store.read() as view:
-        answers = {table: _answer(view, table, deployment) for table in view.pipelines.tables(deployment.version_id)}
-    found: list[Drift] = []
-    for table, answer in answers.items():
+        answer = _answer(view, table, deployment)
+    for _ in range(_LOOKS):
         head = ctx.plane.table(table, environment).head
         if not _is_drift(ctx, table, environment, head, answer):
-            continue
+            return None
         with ctx.store.write(actor, "reconcile") as unit:
-            # Asked again inside: a run or a request may have published since the store was read.
-            if _is_known(unit, deployment, table, head) or ctx.plane.table(table, environment).head != head:
-                continue
-            if not _is_drift(ctx, table, environment, head, _answer(unit, table, deployment)):
-                continue
-            name = unit.pipelines.get(deployment.pipeline_id).name
-            drift = unit.runs.add_drift(
-                environment=environment.value,
-                pipeline_id=deployment.pipeline_id,
-                table_name=table,
-                ref=environment.ref,
-                expected=None,
-                found=head,
-            )
-            unit.audit("drift.found", f"pipeline:{name}", table=table, ref=environment.ref, snapshot=str(head))
-            tell(unit, "drift.found", name, table=table, environment=environment.value)
-            found.append(drift)
-    return found
+            if _is_known(unit, deployment, table, head):
+                return None
+            # A run or a request may have published since: then the answer is another, and the catalog is asked
+            # again, outside of this transaction.
+            now = _answer(unit, table, deployment)
+            if now == answer:
+                return _note(unit, deployment, table, head)
+        answer = now
+    return None  # so much is published there that the next round looks again
+
+
+def _note(unit: Unit, deployment: Deployment, table: str, head: int | None) -> Drift:
+    name, environment = unit.pipelines.get(deployment.pipeline_id).name, deployment.environment
+    drift = unit.runs.add_drift(
+        environment=environment.value,
+        pipeline_id=deployment.pipeline_id,
+        table_name=table,
+        ref=environment.ref,
+        expected=None,
+        found=head,
+    )
+    unit.audit("drift.found", f"pipeline:{name}", table=table, ref=environment.ref, snapshot=str(head))
+    tell(unit, "drift.found", name, table=table, environment=environment.value)
+    return drift
 
 
 def _is_known(view: View, deployment: Deployment, table: str, head: int | None) -> bool:

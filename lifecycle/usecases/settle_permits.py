@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
 from lifecycle.domain.readiness import Waiting
 from lifecycle.domain.run import Permit, PermitState
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.receipts import write_receipt
+from lifecycle.usecases.rounds import Round
 
 
 def settle_permits(
-    ctx: Context, acting: Actor, pipeline_id: int | None = None, environment: Environment | None = None
+    ctx: Context,
+    acting: Actor,
+    pipeline_id: int | None = None,
+    environment: Environment | None = None,
+    *,
+    work: Round | None = None,
 ) -> Waiting | None:
-    """Closes every live permit whose lease is over; answers which one is still within its lease."""
+    """Closes every live permit whose lease is over; answers which one is still within its lease.
+
+    With `work`, one that cannot be settled is kept there, and the others are settled all the same.
+    """
     with ctx.store.read() as view:
         live = view.runs.live_permits(pipeline_id, environment)
         now = view.now
@@ -23,7 +34,8 @@ def settle_permits(
             why = f"a run is publishing {permit.table_name} under permit {permit.id}"
             waiting = Waiting(why=why, until=permit.lease_until)
             continue
-        _settle(ctx, acting, permit, published=is_published(ctx, permit))
+        with work.item(f"permit:{permit.id}", f"settling it for {permit.table_name}") if work else nullcontext():
+            _settle(ctx, acting, permit, published=is_published(ctx, permit))
     return waiting
 
 

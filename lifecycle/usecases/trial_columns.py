@@ -13,6 +13,7 @@ from lifecycle.domain.people import Actor
 from lifecycle.errors import Refused
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.rounds import Round
 
 _SETTING = "trial_columns"
 # By table and column (lower case): the ids of the versions that write it in QA or UAT.
@@ -58,8 +59,11 @@ def note_trial(
         )
 
 
-def remove_withdrawn(ctx: Context, actor: Actor) -> tuple[str, ...]:
-    """Takes withdrawn columns out of their tables, but for those that main has values in; `table.column` of each."""
+def remove_withdrawn(ctx: Context, actor: Actor, work: Round) -> tuple[str, ...]:
+    """Takes withdrawn columns out of their tables, but for those that main has values in; `table.column` of each.
+
+    A table that fails is kept in `work`, and the others are cleaned all the same.
+    """
     with ctx.store.read() as view:
         over = {
             table: [column for column, versions in columns.items() if not _is_on_trial(view, versions)]
@@ -71,7 +75,9 @@ def remove_withdrawn(ctx: Context, actor: Actor) -> tuple[str, ...]:
         }
     removed: list[str] = []
     for table, columns in over.items():
-        if columns:
+        if not columns:
+            continue
+        with work.item(f"table:{table}", "removing columns of withdrawn versions"):
             gone = ctx.plane.drop_columns(table, withdrawn[table]) if withdrawn[table] else ()
             removed += [f"{table}.{column}" for column in gone]
             _forget(ctx, actor, table, columns, withdrawn[table], gone)

@@ -283,7 +283,7 @@ def test_a_catalog_that_cannot_be_reached_leaves_the_journal_and_says_where(
         patched.setattr(SqlCatalog, "commit_table", lambda *_: (_ for _ in ()).throw(OSError("no route to host")))
         failed = go(life, held)
     assert failed.state is State.FAILED
-    assert "CatalogFailed: the catalog 'lake' at sqlite:///" in failed.outcome
+    assert "the catalog 'lake' at sqlite:///" in failed.outcome
     assert "no route to host" in failed.outcome
     life.clock.advance(minutes=9)
     assert execute_promotion(life.ctx, SETUP, failed.id).promotion.state is State.DONE

@@ -13,6 +13,7 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 
 from lifecycle.domain.promotion import Promotion
+from lifecycle.outages import is_outage, told
 from lifecycle.usecases.compare_plan import Comparison, compare_plan
 from lifecycle.usecases.context import Context
 
@@ -70,5 +71,6 @@ def _compare(ctx: Context, promotion: Promotion) -> Present:
     try:
         return Present(compare_plan(ctx, promotion))
     except Exception as error:  # noqa: BLE001 (whatever a catalog raises, the page shows what the store knows)
-        _LOG.warning("comparing request %s with the present failed", promotion.id, exc_info=error)
-        return Present(error=f"{type(error).__name__}: {error}"[:300])
+        log = _LOG.warning if is_outage(error) else _LOG.error
+        log("comparing request %s with the present failed", promotion.id, exc_info=error)
+        return Present(error=told(error)[:300])

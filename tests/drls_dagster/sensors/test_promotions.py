@@ -9,19 +9,22 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
+from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lifecycle_client.notifying import sender_of
 from drls_dagster.orchestrator.evidence import ask_evidence
 from drls_dagster.orchestrator.graphql import REASON_TAG
-from drls_dagster.sensors.promotions import carry_on
-from drls_dagster.sensors.steady import Background, steady
+from drls_dagster.sensors.promotions import carry_on, tell_people
+from drls_dagster.sensors.steady import Background, ItemsFailed, steady
 from drls_dagster.settings import load_settings
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import State
-from lifecycle.errors import StoreError
+from lifecycle.errors import Conflict, Refused, StoreError, Unavailable
+from lifecycle.ports import Notifier
 from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.set_policy import set_policy
 from tests.lifecycle.app.test_notifications import tell_to
-from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life
+from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life, make_spec
 
 
 @dg.op
@@ -42,7 +45,7 @@ def test_an_execution_that_the_catalog_broke_off_is_resumed(life: Life, instance
     life.plane.say("unreachable", True)
     assert life.approve(asked).state is State.FAILED
     life.plane.say("unreachable", False)
-    assert carry_on(life.ctx, instance, sender_of(load_settings())) == "executed 1"
+    assert carry_on(life.ctx) == "executed 1"
     assert life.active_number(PRODUCTION) == 1
 
 
@@ -54,7 +57,7 @@ def test_messages_are_sent_and_a_dead_receiver_is_asked_again_later(life: Life, 
     life.ask(version, UAT)
     sender = sender_of(load_settings())
     # The requests for QA and for UAT: a receiver that just failed is asked once in a round.
-    told = [carry_on(life.ctx, instance, sender) for _ in range(3)]
+    told = [tell_people(life.ctx, lambda: instance, lambda: sender) for _ in range(3)]
     assert told == ["1 messages wait for their receiver"] * 2 + ["nothing was due"]
     key = load_settings().home / "webhook-secret"
     assert key.stat().st_mode & 0o777 == 0o600
@@ -69,10 +72,10 @@ def test_a_request_that_nobody_decided_expires_and_its_approvers_were_reminded(
     life.run(version, QA)
     life.ask(version, UAT)
     life.clock.advance(days=2)
-    assert carry_on(life.ctx, instance, sender_of(load_settings())) == "reminded of 1"
-    assert carry_on(life.ctx, instance, sender_of(load_settings())) == "nothing was due"
+    told = lambda: tell_people(life.ctx, lambda: instance, lambda: sender_of(load_settings()))  # noqa: E731
+    assert [told(), told()] == ["reminded of 1", "nothing was due"]
     life.clock.advance(days=6)
-    assert carry_on(life.ctx, instance, sender_of(load_settings())) == "expired 1"
+    assert told() == "expired 1"
 
 
 def _launched(instance: dg.DagsterInstance, reason: str, status: dg.DagsterRunStatus) -> str:
@@ -140,3 +143,73 @@ def test_a_defect_is_no_outage(instance: dg.DagsterInstance) -> None:
     sensor = steady("one", lambda _: {}["missing"], seconds=5, description="")
     with pytest.raises(Exception, match="missing"):
         sensor.evaluate_tick(dg.build_sensor_context(instance))
+
+
+@pytest.mark.parametrize("error", [Refused("flights is stopped"), Conflict("somebody was first")])
+def test_a_refusal_is_told_as_one(instance: dg.DagsterInstance, error: Exception) -> None:
+    """Finding 18; on 0.1.0 the sensor said "trying again"."""
+    sensor = steady("one", lambda _: (_ for _ in ()).throw(error), seconds=5, description="")
+    told = sensor.evaluate_tick(dg.build_sensor_context(instance)).skip_message
+    assert told == f"refused: {error}"
+
+
+@pytest.mark.parametrize("error", [UsageError("notify.smtp_password: no such file"), DrlsError("out of order")])
+def test_a_wrong_setting_fails_the_tick(instance: dg.DagsterInstance, error: Exception) -> None:
+    """Finding 18; on 0.1.0 the tick was skipped, and tried again for ever."""
+    sensor = steady("one", lambda _: (_ for _ in ()).throw(error), seconds=5, description="")
+    with pytest.raises(Exception, match=str(error)):
+        sensor.evaluate_tick(dg.build_sensor_context(instance))
+
+
+def test_a_request_that_cannot_be_handled_fails_the_tick_when_the_others_were(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding 16; on 0.1.0 nothing else was done, and the tick was shown as skipped."""
+    broken = life.save()
+    life.to_qa(broken)
+    life.run(broken, QA)
+    asked = life.ask(broken, UAT)
+    life.approve(asked)
+    life.run(broken, UAT)
+    asked = life.ask(broken, PRODUCTION)
+    monkeypatch.setattr(life.plane, "pin", lambda *_: {}["missing"])
+    with pytest.raises(ItemsFailed, match=rf"promotion {asked.id}: pinning its candidates failed: a defect in DRLS"):
+        carry_on(life.ctx)
+
+
+def test_a_wrong_setting_of_messages_holds_up_no_expiry_and_shows(life: Life, instance: dg.DagsterInstance) -> None:
+    """Finding 16; on 0.1.0 it stopped execution, expiry and reminders as well."""
+    version = life.save()
+    life.to_qa(version)
+    life.run(version, QA)
+    life.ask(version, UAT)
+    life.clock.advance(days=8)
+
+    def wrong() -> Notifier:
+        raise UsageError("notify.smtp_password: no such file")
+
+    with life.store.read() as view:
+        before = len(view.promotions.list(states=[State.EXPIRED]))
+    told = tell_people(life.ctx, lambda: instance, wrong)
+    assert told == "expired 1; settings notify: sending messages failed: notify.smtp_password: no such file"
+    with life.store.read() as view:
+        assert len(view.promotions.list(states=[State.EXPIRED])) == before + 1
+
+
+def test_a_pipeline_whose_first_run_fails_holds_up_no_other(life: Life, instance: dg.DagsterInstance) -> None:
+    """Finding 16; on 0.1.0 an error that is no refusal ended the round."""
+    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(on_promote="run"))
+    for name in ("flights", "trips"):
+        version = life.save(make_spec(name))
+        life.to_qa(version, name)
+        life.run(version, QA, name)
+        life.approve(life.ask(version, UAT, name=name))
+    real = life.dagster.launch
+
+    def launch(environment: Environment, pipeline: str, reason: str) -> None:
+        if pipeline == "flights":
+            raise Unavailable("drls up did not answer")
+        real(environment, pipeline, reason)
+
+    life.dagster.launch = launch  # type: ignore[method-assign]
+    assert ask_evidence(life.ctx, instance) == ["trips"]
