@@ -12,7 +12,7 @@ from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.policy import HoldKind, Policy
-from lifecycle.domain.promotion import Comment, Decision, Promotion, State, Verdict
+from lifecycle.domain.promotion import Comment, Promotion, Said, State, Verdict
 from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift, Session, SessionState
 from lifecycle.domain.version import Label
@@ -95,7 +95,10 @@ def request_of(promotion: Promotion, person: Callable[[int | None], str | None],
 
 
 class Decided(Frozen):
-    """What a person said to a request; `role` is what they were at that moment."""
+    """What a person said to a request; `role` is what they were at that moment.
+
+    `lapsed` says why an approval no longer counts.
+    """
 
     person: str
     verdict: Verdict
@@ -103,6 +106,7 @@ class Decided(Frozen):
     role: str
     own_work: bool
     at: datetime
+    lapsed: str = ""
 
 
 class Remark(Frozen):
@@ -113,7 +117,7 @@ class Remark(Frozen):
     at: datetime
 
 
-def decided(decision: Decision, person: Callable[[int | None], str | None]) -> Decided:
+def decided(decision: Said, person: Callable[[int | None], str | None]) -> Decided:
     """A stored decision with a name."""
     return Decided(
         person=person(decision.person) or "",
@@ -122,6 +126,7 @@ def decided(decision: Decision, person: Callable[[int | None], str | None]) -> D
         role=decision.role,
         own_work=decision.own_work,
         at=decision.at,
+        lapsed=decision.lapsed,
     )
 
 

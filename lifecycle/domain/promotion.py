@@ -158,6 +158,12 @@ class Decision(Frozen):
     at: datetime
 
 
+class Said(Decision):
+    """A decision as it counts now: `lapsed` says why an approval no longer does, empty while it counts."""
+
+    lapsed: str = ""
+
+
 class Comment(Frozen):
     """A remark on a request. Never changed."""
 
@@ -173,6 +179,13 @@ class Approved(Frozen):
 
     kind: Literal["approved"] = "approved"
     at: datetime
+
+
+class Reopened(Frozen):
+    """The quorum is no longer met: an approval lapsed before anything moved."""
+
+    kind: Literal["reopened"] = "reopened"
+    now: datetime
 
 
 class Ended(Frozen):
@@ -219,7 +232,7 @@ class Undone(Frozen):
     at: datetime
 
 
-Change = Annotated[Approved | Ended | Started | Finished | Broken | Undone, Field(discriminator="kind")]
+Change = Annotated[Approved | Reopened | Ended | Started | Finished | Broken | Undone, Field(discriminator="kind")]
 
 
 def apply(promotion: Promotion, change: Change) -> Promotion:
@@ -228,15 +241,18 @@ def apply(promotion: Promotion, change: Change) -> Promotion:
         case Approved():
             _expect(promotion, State.REQUESTED, doing="approved")
             return _next(promotion, state=State.APPROVED, approved_at=change.at)
+        case Reopened():
+            _expect(promotion, State.APPROVED, State.FAILED, State.EXECUTING, doing="reopened")
+            _expect_free(promotion, change.now)
+            return _next(
+                promotion, state=State.REQUESTED, approved_at=None, executor=None, lease_until=None, outcome=""
+            )
         case Ended():
             _expect(promotion, State.REQUESTED, State.APPROVED, State.FAILED, doing=change.state.value)
             return _next(promotion, state=change.state, outcome=change.outcome, finished_at=change.at)
         case Started():
             _expect(promotion, State.APPROVED, State.FAILED, State.EXECUTING, doing="executed")
-            if promotion.state is State.EXECUTING and not _lease_is_over(promotion, change):
-                raise Conflict(
-                    f"request {promotion.id} is being executed by {promotion.executor}; wait until it is done"
-                )
+            _expect_free(promotion, change.now)
             return _next(
                 promotion,
                 state=State.EXECUTING,
@@ -257,8 +273,11 @@ def apply(promotion: Promotion, change: Change) -> Promotion:
             assert_never(change)
 
 
-def _lease_is_over(promotion: Promotion, change: Started) -> bool:
-    return promotion.lease_until is None or promotion.lease_until <= change.now
+def _expect_free(promotion: Promotion, now: datetime) -> None:
+    """Raises Conflict while another executor holds the request."""
+    over = promotion.lease_until is None or promotion.lease_until <= now
+    if promotion.state is State.EXECUTING and not over:
+        raise Conflict(f"request {promotion.id} is being executed by {promotion.executor}; wait until it is done")
 
 
 def _expect(promotion: Promotion, *states: State, doing: str) -> None:

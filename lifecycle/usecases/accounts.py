@@ -17,6 +17,7 @@ from lifecycle.errors import Conflict, Forbidden, Invalid
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.counting import recount_all
 
 MIN_PASSWORD = 12
 # Names stand in addresses of pages, so neither "." nor ".." is one.
@@ -112,6 +113,7 @@ def disable_person(ctx: Context, actor: Actor, name: str) -> PersonView:
         person = unit.people.change(person.id, disabled_at=unit.now)
         end_sessions(unit, person)
         unit.audit("person.disabled", f"person:{name}")
+        recount_all(unit)
         return shown(person)
 
 

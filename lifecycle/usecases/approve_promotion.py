@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from lifecycle.domain.people import Actor
-from lifecycle.domain.promotion import Approved, Promotion, State, Verdict
+from lifecycle.domain.promotion import Promotion, State, Verdict
 from lifecycle.errors import Conflict
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.deciding import approvers, check_fresh, check_waiting, record_decision
+from lifecycle.usecases.counting import approve_if_met
+from lifecycle.usecases.deciding import check_fresh, check_waiting, record_decision, require_voice
 from lifecycle.usecases.execute_promotion import Begun, as_executor, begin, execute_promotion, go_on
-from lifecycle.usecases.telling import tell
 
 
 def approve_promotion(
@@ -32,16 +32,17 @@ def approve_promotion(
     command = {"promotion": promotion_id, "plan": plan_digest, "reason": reason}
     with ctx.store.write(actor, "approve_promotion", key=key, command=command) as unit:
         promotion = unit.promotions.get(promotion_id)
-        said = {(one.person, one.verdict) for one in unit.promotions.decisions(promotion_id)}
-        if unit.earlier(Promotion) is None and (actor.person, Verdict.APPROVE) not in said:
-            check_fresh(promotion, plan_digest, if_revision)
-            check_waiting(promotion, unit.now)
-            _, policy = record_decision(unit, promotion, Verdict.APPROVE, reason, plan_digest)
-            if policy.parsed_quorum.met_by(approvers(unit, promotion, own_work=policy.approvals == "solo")):
-                promotion = unit.promotions.change(promotion, Approved(at=unit.now))
-                unit.audit("promotion.approved", f"promotion:{promotion_id}", plan=plan_digest)
-                name = unit.pipelines.get(promotion.pipeline_id).name
-                tell(unit, "promotion.approved", name, promotion=promotion_id)
+        given = {(one.person, one.verdict) for one in unit.promotions.decisions(promotion_id)}
+        if unit.earlier(Promotion) is None:
+            if (actor.person, Verdict.APPROVE) not in given:
+                check_fresh(promotion, plan_digest, if_revision)
+                check_waiting(promotion, unit.now)
+                record_decision(unit, promotion, Verdict.APPROVE, reason, plan_digest)
+                promotion = approve_if_met(unit, promotion)
+            elif promotion.state is State.REQUESTED:
+                # Given before, and perhaps lapsed since: who may not give it now is refused with the reason.
+                require_voice(unit, actor, promotion, Verdict.APPROVE)
+                promotion = approve_if_met(unit, promotion)
             unit.remember(promotion)
         if promotion.state is State.APPROVED:
             with unit.acting(acting):

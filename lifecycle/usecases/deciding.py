@@ -8,7 +8,7 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind
 from lifecycle.domain.policy import Policy
-from lifecycle.domain.promotion import Decision, Promotion, State, Verdict
+from lifecycle.domain.promotion import Promotion, State, Verdict
 from lifecycle.domain.quorum import Standing
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Conflict, Forbidden
@@ -115,23 +115,3 @@ def who_else(view: View, promotion: Promotion, pipeline: Pipeline, version: Vers
         and policy.parsed_quorum.admits(standing)
     ]
     return " or ".join(names[:5]) or "an Admin to grant somebody else the role"
-
-
-def approvers(view: View, promotion: Promotion, *, own_work: bool) -> list[Standing]:
-    """Those who approved this very plan, as they stood then; without `own_work`, only independent ones."""
-    return [
-        _standing(view, decision)
-        for decision in view.promotions.decisions(promotion.id)
-        if decision.verdict is Verdict.APPROVE
-        and decision.plan_digest == promotion.plan_digest
-        and (own_work or not decision.own_work)
-    ]
-
-
-def _standing(view: View, decision: Decision) -> Standing:
-    return Standing(
-        identity=decision.identity,
-        name=view.people.get(decision.person).name,
-        role=Role(decision.role) if decision.role else None,
-        teams=decision.teams,
-    )

@@ -20,7 +20,8 @@ from lifecycle.outages import is_outage, told
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.compare_plan import compare_plan, waiting_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.deciding import approvers, policy_of
+from lifecycle.usecases.counting import approvals, counted, needs_quorum, quorum_is_met, reopen
+from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.moving import Moved, move_tables
 from lifecycle.usecases.pinning import unpin_candidates
 from lifecycle.usecases.settle_permits import settle_permits
@@ -69,6 +70,9 @@ def begin(ctx: Context, unit: Unit, promotion_id: int) -> Begun:
     if promotion.state is State.DONE:
         return Begun(execution=Execution(promotion=promotion))
     pipeline = unit.pipelines.get(promotion.pipeline_id)
+    if _has_lapsed(unit, promotion):
+        promotion, why = reopen(unit, promotion)
+        return Begun(execution=Execution(promotion=promotion, waiting=Waiting(why=f"it needs approval again: {why}")))
     if promotion.state is State.APPROVED:
         waiting = _waits(unit, promotion)
         if waiting is not None:
@@ -80,6 +84,14 @@ def begin(ctx: Context, unit: Unit, promotion_id: int) -> Begun:
     # From here on no permit is granted: what is live now is all there is to wait for.
     permits = bool(unit.runs.live_permits(promotion.pipeline_id, promotion.target))
     return Begun(execution=Execution(promotion=promotion), permits=permits)
+
+
+def _has_lapsed(unit: Unit, promotion: Promotion) -> bool:
+    """Whether its approvals no longer fill the quorum; once refs began to move, it is finished or undone."""
+    began = promotion.state in (State.APPROVED, State.EXECUTING, State.FAILED)
+    if not began or not needs_quorum(promotion) or unit.promotions.journal(promotion.id):
+        return False
+    return not quorum_is_met(unit, promotion)
 
 
 def go_on(ctx: Context, acting: Actor, begun: Begun) -> Execution:
@@ -188,7 +200,8 @@ def _label(unit: Unit, promotion: Promotion) -> Label:
     if promotion.plan.kind == "break-glass":
         return Label.UNREVIEWED
     quorum = policy_of(unit, promotion).parsed_quorum
-    return Label.APPROVED if quorum.met_by(approvers(unit, promotion, own_work=False)) else Label.UNREVIEWED
+    independent = counted(approvals(unit, promotion), own_work=False)
+    return Label.APPROVED if quorum.met_by(independent) else Label.UNREVIEWED
 
 
 def _ask_new_evidence(unit: Unit, pipeline_id: int, version_id: int) -> None:

@@ -9,6 +9,7 @@ from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require
 from lifecycle.usecases.accounts import NAME, refuse_without_admin
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.counting import recount_all
 
 
 def add_team(ctx: Context, actor: Actor, name: str, *, key: str | None = None) -> Team:
@@ -36,6 +37,7 @@ def set_member(ctx: Context, actor: Actor, team: str, name: str, *, member: bool
         if not member:
             refuse_without_admin(unit, without=0)
         unit.audit("team.changed", f"team:{team}", person=name, member=member)
+        recount_all(unit)
         return found
 
 
@@ -88,6 +90,7 @@ def revoke_grant(ctx: Context, actor: Actor, grant_id: int) -> Grant:
         refuse_without_admin(unit, without=0)
         _outdate(unit, grant)
         unit.audit("grant.revoked", f"grant:{grant_id}")
+        recount_all(unit)
         return unit.people.grant(grant_id)
 
 

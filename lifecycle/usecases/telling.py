@@ -11,6 +11,7 @@ RECEIVERS = "notifications"
 EVENTS = {
     "promotion.requested": "somebody asks, and who may approve is wanted",
     "promotion.approved": "a request has its approvals",
+    "promotion.lapsed": "an approval no longer counts, so a request needs another one",
     "promotion.rejected": "somebody said no, with the reason",
     "promotion.reminder": "a request still waits for somebody",
     "promotion.expired": "a request got too old",

@@ -11,6 +11,7 @@ from lifecycle.domain.promotion import Ended, Promotion, State
 from lifecycle.errors import Conflict
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.counting import needs_recount, recount, with_approvals
 from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.pinning import pin_candidates, unpin_candidates
@@ -32,6 +33,7 @@ def tick(ctx: Context, actor: Actor) -> Ticked:
     What needs the store alone comes first, so that a slow catalog delays none of it.
     """
     work = Round(ctx, actor, "requests")
+    _recount(ctx, actor, work)
     with ctx.store.read() as view:
         now = view.now
         due = _unfinished(view)
@@ -68,6 +70,19 @@ def remind(ctx: Context, actor: Actor) -> int:
             told += _remind(ctx, actor, promotion.id)
     work.close()
     return told
+
+
+def _recount(ctx: Context, actor: Actor, work: Round) -> None:
+    """Lets each request's state follow its approvals."""
+    with ctx.store.read() as view:
+        some = with_approvals(view)
+    for promotion in some:
+        with work.item(_name(promotion), "counting its approvals", promotion.plan.pipeline):
+            with ctx.store.read() as view:
+                if not needs_recount(view, view.promotions.get(promotion.id)):
+                    continue
+            with ctx.store.write(actor, "recount_approvals") as unit:
+                recount(unit, unit.promotions.get(promotion.id))
 
 
 def _remind(ctx: Context, actor: Actor, promotion_id: int) -> int:

@@ -18,7 +18,7 @@ from drls_dagster.lifecycle_client.results import (
 )
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.promotion import Comment, Decision, Promotion, State, Verdict
+from lifecycle.domain.promotion import Comment, Promotion, Said, State, Verdict
 from lifecycle.errors import Conflict, Forbidden, NotFound
 from lifecycle.usecases.compare_data import DataComparison
 from lifecycle.usecases.compare_plan import Comparison
@@ -88,7 +88,7 @@ class HttpPromotions(Promotions):
             plan=promotion.plan,
             quorum=self._quorum(promotion),
             may_approve=tuple(found["may_approve"]),
-            decisions=tuple(decided(Decision.model_validate(one), person) for one in found["decisions"]),
+            decisions=tuple(decided(Said.model_validate(one), person) for one in found["decisions"]),
             comments=tuple(remark(Comment.model_validate(one), person) for one in found["comments"]),
         )
 

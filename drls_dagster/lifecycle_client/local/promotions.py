@@ -21,6 +21,7 @@ from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.compare_data import DataComparison, compare_data
 from lifecycle.usecases.compare_plan import Comparison, compare_plan
+from lifecycle.usecases.counting import said
 from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.pending import may_decide
@@ -101,7 +102,7 @@ class LocalPromotions(Promotions):
                 plan=promotion.plan,
                 quorum=policy_of(view, promotion).quorum if promotion.policy_id is not None else None,
                 may_approve=tuple(may_decide(view, promotion)),
-                decisions=tuple(decided(one, names.person) for one in view.promotions.decisions(request)),
+                decisions=tuple(decided(one, names.person) for one in said(view, promotion)),
                 comments=tuple(remark(one, names.person) for one in view.promotions.comments(request)),
             )
 

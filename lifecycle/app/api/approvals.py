@@ -31,6 +31,7 @@ from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.compare_data import DataComparison, compare_data
 from lifecycle.usecases.compare_plan import Comparison, compare_plan
+from lifecycle.usecases.counting import said
 from lifecycle.usecases.execute_promotion import Execution, execute_promotion
 from lifecycle.usecases.pending import may_decide, pending_for
 from lifecycle.usecases.refresh_promotion import refresh_promotion
@@ -89,7 +90,7 @@ def get_approval(ctx: Ctx, who: Who, promotion_id: Id, response: Response) -> Ap
         promotion = _visible(view, who, promotion_id)
         detail = ApprovalDetail(
             request=promotion,
-            decisions=list(view.promotions.decisions(promotion_id)),
+            decisions=list(said(view, promotion)),
             comments=list(view.promotions.comments(promotion_id)),
             may_approve=list(may_decide(view, promotion)),
         )

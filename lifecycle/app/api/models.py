@@ -12,7 +12,7 @@ from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Environment, Role, Stage
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.policy import Hold, PolicyRevision
-from lifecycle.domain.promotion import Comment, Decision, Promotion, Verdict
+from lifecycle.domain.promotion import Comment, Promotion, Said, Verdict
 from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift
 from lifecycle.domain.version import Deployment, Label, Version
@@ -175,10 +175,13 @@ class NewComment(Body):
 
 
 class ApprovalDetail(BaseModel):
-    """A request with everything that people said to it, and who may still approve."""
+    """A request with everything that people said to it, and who may still approve.
+
+    An approval that no longer counts says why in `lapsed`.
+    """
 
     request: Promotion
-    decisions: list[Decision]
+    decisions: list[Said]
     comments: list[Comment]
     may_approve: list[str]
 

@@ -21,6 +21,7 @@ _WORDS = {
     "promotion.requested": ("pending", "asked for this promotion"),
     "promotion.approved_by": ("approved", "approved"),
     "promotion.approved": ("approved", "completed the quorum"),
+    "promotion.lapsed": ("stale", "reopened the request"),
     "promotion.rejected_by": ("rejected", "said no"),
     "promotion.rejected": ("rejected", "ended the request: rejected"),
     "promotion.withdrawn": ("draft", "withdrew the request"),

@@ -17,7 +17,9 @@ from lifecycle.domain.readiness import Waiting
 from lifecycle.domain.version import Label
 from lifecycle.store.unit import View
 from lifecycle.usecases.compare_plan import waiting_of
-from lifecycle.usecases.deciding import approvers, policy_of
+from lifecycle.usecases.counting import approvals, counted
+from lifecycle.usecases.counting import said as said_to
+from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.offers import Offers, offers
 from lifecycle.usecases.pending import may_decide, pending_ids
 from lifecycle.usecases.planning import Release, who_may_approve, work_of
@@ -51,6 +53,7 @@ class DecisionLine:
     at: datetime
     mine: bool
     own_work: bool
+    lapsed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class Review:
         parts = [f"request {self.promotion.id} is {self.promotion.state.value}"]
         if self.decisions:
             parts.append(f"{self.decisions[-1].name} {self.decisions[-1].verdict}")
+        parts += [f"the approval by {line.name} lapsed" for line in self.decisions if line.lapsed]
         if self.promotion.state.is_open and self.present.is_stale:
             parts.append("its plan is stale")
         if self.waiting is not None:
@@ -140,7 +144,7 @@ def review(view: View, actor: Actor, promotion: Promotion, present: Present) -> 
         who = who_may_approve(
             view, pipeline, version, promotion.target, policy=revision, requester=promotion.requested_by
         )
-    said = approvers(view, promotion, own_work=policy.approvals == "solo")
+    said = counted(approvals(view, promotion), own_work=policy.approvals == "solo")
     pending = pending_ids(view, actor)
     others = [one for one in pending if one != promotion.id]
     unreviewed = _label(view, promotion) is Label.UNREVIEWED
@@ -187,7 +191,7 @@ def _reviewed(view: View, promotion: Promotion) -> bool:
 
 
 def _decisions(view: View, actor: Actor, promotion: Promotion) -> Iterable[DecisionLine]:
-    for one in view.promotions.decisions(promotion.id):
+    for one in said_to(view, promotion):
         yield DecisionLine(
             name=_name(view, one.person),
             verdict="approved" if one.verdict is Verdict.APPROVE else "rejected",
@@ -196,6 +200,7 @@ def _decisions(view: View, actor: Actor, promotion: Promotion) -> Iterable[Decis
             at=one.at,
             mine=one.person == actor.person,
             own_work=one.own_work,
+            lapsed=one.lapsed,
         )
 
 

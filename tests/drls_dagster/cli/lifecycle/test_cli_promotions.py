@@ -218,3 +218,20 @@ def test_without_a_catalog_qa_is_as_far_as_it_goes_and_the_error_says_so(local: 
     said = shell("promote", "flights", "--to", "uat", by="ada", plane=False, fails=1)
     assert len(said.err.splitlines()) == 1
     assert "no data plane is connected" in said.err
+
+
+def test_l6_an_approval_that_lapsed_is_shown_with_the_reason(shell: Shell) -> None:
+    """Finding 6; failed on 0.1.0."""
+    shell("policy", "set", "uat", "--quorum", "2 LeadDataEngineer")
+    request = in_uat_soon(shell)
+    shell.approve(request, by="lea")
+    shell("user", "disable", "lea")
+    shell.approve(request, by="leo")
+    shown = shell("approvals", "show", str(request), "--json").json
+    assert (shown["state"], shown["may_approve"]) == ("requested", ["admin"])
+    assert [(one["person"], one["lapsed"]) for one in shown["decisions"]] == [
+        ("lea", "the account is disabled"),
+        ("leo", ""),
+    ]
+    assert "; lapsed: the account is disabled" in shell("approvals", "show", str(request), by="vic").out
+    assert shell.active().get("uat") is None

@@ -15,6 +15,7 @@ from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Promotion, State
 from lifecycle.domain.run import CheckResult, InputRead
 from lifecycle.domain.version import Version
+from lifecycle.usecases.accounts import disable_person
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.comment_promotion import MAX_COMMENT, comment_promotion
 from lifecycle.usecases.holding import set_hold
@@ -445,3 +446,20 @@ def test_a_request_that_a_visitor_may_not_see_is_not_shown(visit: Open, life: Li
         assert mallory.post(url(request) + "/" + verb, **fields).status_code in (403, 409), verb
     assert life.promotion(request.id).state is State.REQUESTED
     assert mallory.get("/approvals/99").status_code == 404
+
+
+def test_l6_an_approval_that_lapsed_is_said_and_its_seat_is_free_again(visit: Open, life: Life) -> None:
+    """Finding 6; failed on 0.1.0."""
+    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(quorum="2 LeadDataEngineer"))
+    request = asked(life)
+    life.approve(request, "lea")
+    leo = visit("leo")
+    assert "1 of 2" in leo.page(url(request))
+    disable_person(life.ctx, life.as_("adam"), "lea")
+    page = unescape(leo.page(url(request)))
+    for shown in ("0 of 2", "lapsed", "This approval no longer counts: the account is disabled.", "Approve this plan"):
+        assert shown in page, shown
+    life.approve(request, "leo")
+    page = unescape(leo.page(url(request)))
+    assert "1 of 2" in page
+    assert "Can still approve: <strong class=\"break\">adam</strong>" in page
