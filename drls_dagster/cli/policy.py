@@ -65,6 +65,11 @@ def show(environment: Environment, pipeline: str | None, as_json: bool) -> None:
 @click.option("--expires", metavar="DURATION", help="How long a request lives, for example 7d.")
 @click.option("--soak", metavar="DURATION", help="How long a version stays in the environment before, at least.")
 @click.option("--max-age", metavar="DURATION", help="Older evidence does not count.")
+@click.option(
+    "--newest-run-passed/--no-newest-run-passed",
+    default=None,
+    help="Whether the newest run in the environment before must have passed.",
+)
 @click.option("--break-glass", metavar="ROLE|nobody", help="Who may deploy without approval.")
 @click.option(
     "--file",
@@ -81,6 +86,7 @@ def set_policy(
     expires: str | None,
     soak: str | None,
     max_age: str | None,
+    newest_run_passed: bool | None,
     break_glass: str | None,
     file: Path | None,
     key: str | None,
@@ -93,6 +99,7 @@ def set_policy(
         "expires": expires,
         "soak": soak,
         "evidence_max_age": max_age,
+        "newest_run_passed": newest_run_passed,
         "break_glass": break_glass,
     }
     changes = _from_file(file) | {name: value for name, value in given.items() if value is not None}

@@ -76,6 +76,8 @@ def print_detail(detail: RequestDetail) -> None:
     if detail.may_approve:
         console.print(f"for         {', '.join(detail.may_approve)}", soft_wrap=True)
     print_plan(detail.plan, detail.plan_digest)
+    if detail.newer_runs.warning:
+        console.print(f"warning     {cell(detail.newer_runs.warning)}", soft_wrap=True)
     for one in detail.decisions:
         own = ", own work" if one.own_work else ""
         said = f": {cell(one.reason)}" if one.reason else ""

@@ -9,6 +9,7 @@ from typing import Any
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Environment, Role, Stage
 from lifecycle.domain.model import Frozen, SnapshotId
+from lifecycle.domain.newer_runs import NewerRuns
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.policy import HoldKind, Policy
@@ -136,13 +137,17 @@ def remark(comment: Comment, person: Callable[[int | None], str | None]) -> Rema
 
 
 class RequestDetail(Request):
-    """A request with what is to be approved, by whom, and what was said so far."""
+    """A request with what is to be approved, by whom, and what was said so far.
+
+    `newer_runs` are those of the version since the evidence.
+    """
 
     plan: Plan
     quorum: str | None
     may_approve: tuple[str, ...]
     decisions: tuple[Decided, ...]
     comments: tuple[Remark, ...]
+    newer_runs: NewerRuns = NewerRuns()
 
 
 class Active(Frozen):

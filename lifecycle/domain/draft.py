@@ -17,6 +17,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.evidence import Asked, Evidence, assess
 from lifecycle.domain.four_eyes import Eligibility
 from lifecycle.domain.model import Frozen
+from lifecycle.domain.newer_runs import NewerRuns, VersionRun, newer_runs, newest_run_problem
 from lifecycle.domain.plan import Advice, Carry, InputPlan, Plan, PositionPlan, TablePlan
 from lifecycle.domain.policy import Hold, Policy, PolicyRevision
 from lifecycle.domain.readiness import waits_for
@@ -29,6 +30,7 @@ from lifecycle.spec.repeated import repeated
 class StoreFacts(Frozen):
     """What the store says about promoting `version` to `target`.
 
+    `runs` are those of the version in its source that began, oldest first.
     `stuck`: environments whose code location does not come to hold what is deployed of the pipeline.
     """
 
@@ -43,6 +45,7 @@ class StoreFacts(Frozen):
     session: Session | None
     receipts: tuple[Receipt, ...] = ()
     parameters: dict[str, dict[str, object]] = Field(default_factory=dict)
+    runs: tuple[VersionRun, ...] = ()
     eligibility: Eligibility | None = None
     owners: dict[str, str] = Field(default_factory=dict)
     drifts: tuple[Drift, ...] = ()
@@ -93,6 +96,7 @@ def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | No
     receipts = _named(store.receipts, approved)
     evidence = _evidence(store, data, receipts, policy, now)
     decision = _carry(store, data, evidence)
+    newer = _newer_runs(store, receipts, evidence)
     plan = Plan(
         pipeline=store.pipeline,
         version=store.version.number,
@@ -110,7 +114,7 @@ def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | No
         receipts=evidence.receipts,
         policy=store.policy.id if store.policy else None,
     )
-    checks = (*_checks(store, policy), *_evidence_checks(store, evidence))
+    checks = (*_checks(store, policy), *_evidence_checks(store, evidence, policy))
     problems = tuple(check.text for check in checks if not check.ok)
     may = store.eligibility.may_approve if store.eligibility else ()
     waiting = waits_for(store.source_deployment, store.freeze, policy, now)
@@ -118,7 +122,8 @@ def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | No
         may_approve=tuple(sorted(standing.name for standing in may)),
         may_not=dict(sorted(store.eligibility.excluded.items())) if store.eligibility else {},
         blocked=problems if waiting is None else (*problems, waiting.why),
-        warnings=tuple(_warnings(store, data, evidence, decision.carry)),
+        warnings=(*_warnings(store, data, evidence, decision.carry), *([newer.warning] if newer.warning else [])),
+        newer_runs=newer,
     )
     return Draft(plan=plan, advice=advice, problems=problems, evidence=evidence, checks=checks)
 
@@ -144,7 +149,16 @@ def _evidence(
         parameters=store.parameters,
         policy=policy,
         now=now,
+        ran_before=bool(store.runs),
     )
+
+
+def _newer_runs(store: StoreFacts, receipts: Sequence[Receipt], evidence: Evidence) -> NewerRuns:
+    """The runs since the evidence, of which the plan's digest says nothing (L3)."""
+    if not store.target.needs_evidence or not store.source.has_sessions:
+        return NewerRuns()
+    roots = {one.root_run_id for one in receipts if one.id in evidence.receipts}
+    return newer_runs(store.runs, roots, where=store.source, session=evidence.session)
 
 
 def _carry(store: StoreFacts, data: DataFacts, evidence: Evidence) -> CarryDecision:
@@ -243,13 +257,16 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
         yield _check(some, "there are people who can give the approval", _nobody(store.eligibility, policy))
 
 
-def _evidence_checks(store: StoreFacts, evidence: Evidence) -> Iterable[Check]:
+def _evidence_checks(store: StoreFacts, evidence: Evidence, policy: Policy) -> Iterable[Check]:
     where = store.target.before
     if where is None or not store.target.needs_evidence:
-        return ()
+        return
     count = len(evidence.receipts)
     covered = f"{count} receipt{'' if count == 1 else 's'} of session {evidence.session}"
-    return _each(f"{covered} cover every table and every blocking check", evidence.problems)
+    yield from _each(f"{covered} cover every table and every blocking check", evidence.problems)
+    if policy.newest_run_passed:
+        problem = newest_run_problem(store.runs, where)
+        yield _check(not problem, f"the newest run in {where.label} passed", problem)
 
 
 def _check(ok: bool, fulfilled: str, missing: str) -> Check:

@@ -43,17 +43,21 @@ def assess(
     parameters: Mapping[str, Mapping[str, Any]],
     policy: Policy,
     now: datetime,
+    ran_before: bool = False,
 ) -> Evidence:
     """Whether a session in `where` proves a version.
 
     `receipts` are the session's, oldest first. `chains` is, per table, the snapshots from the
-    candidate (first) back to, without, the session's base. `parameters` are by root run.
+    candidate (first) back to, without, the session's base. `parameters` are by root run. `ran_before`: the
+    version ran in an earlier session, which a rollback, a demotion or a refresh has ended.
     """
     if session is None or not session.opened_at:
-        return Evidence(
-            session=session and session.id,
-            problems=(f"nothing ran in {where.label} yet: run the pipeline in {where.label}",),
+        what = (
+            f"the runs in {where.label} so far are no evidence any more, for a new evidence session began after them"
+            if ran_before
+            else f"nothing ran in {where.label} yet"
         )
+        return Evidence(session=session and session.id, problems=(f"{what}: run the pipeline in {where.label}",))
     problems: list[str] = []
     used: dict[int, Receipt] = {}
     candidates: dict[str, int] = {}

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen, SnapshotId
+from lifecycle.domain.newer_runs import NewerRuns
 
 
 class Carry(StrEnum):
@@ -96,13 +97,15 @@ class Plan(Frozen):
 class Advice(Frozen):
     """What people see beside a plan and do not approve: it may change without making the plan stale.
 
-    `may_not` says of those whom the quorum names and who may not approve why that is so.
+    `may_not` says of those whom the quorum names and who may not approve why that is so. `newer_runs` are
+    those of the version since the evidence.
     """
 
     may_approve: tuple[str, ...] = ()
     may_not: dict[str, str] = Field(default_factory=dict)
     blocked: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    newer_runs: NewerRuns = NewerRuns()
 
 
 _NAMED_BY = {"inputs": "node", "tables": "table", "positions": "table"}

@@ -31,6 +31,9 @@ class Policy(Frozen):
     evidence_parameters: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Parameters that the evidence must have run with"
     )
+    newest_run_passed: bool = Field(
+        default=False, description="The newest run in the environment before must have passed, not only the evidence"
+    )
     windows: tuple[Window, ...] = ()
     schedules: bool | None = Field(
         default=None, description="Whether schedules run; unless it says so, in production only"

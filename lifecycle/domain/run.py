@@ -48,7 +48,7 @@ class AdmissionState(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a run ended, in the orchestrator's word. People read it; no rule does (L14)."""
+    """How a run ended, in the orchestrator's word. People read it; a rule reads it only to refuse (L14)."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"

@@ -1,4 +1,4 @@
-"""Note how finished runs ended, as the orchestrator tells it: for people to see, no rule reads it (L14)."""
+"""Note how finished runs ended, as the orchestrator tells it: for people; a rule reads it only to refuse (L14)."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from lifecycle.ports import DataPlane, SnapshotFacts
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import target_of
 from lifecycle.usecases.loaded import loaded_digests, stuck_pipelines
+from lifecycle.usecases.newer_runs import runs_of
 from lifecycle.usecases.specs import asked_of, local_commands, next_run, spec_of
 
 
@@ -64,6 +65,7 @@ def store_facts(
         session=session,
         receipts=tuple(one for one in receipts if one.version_id == version.id),
         parameters=view.runs.parameters({one.root_run_id for one in receipts}, pipeline.id),
+        runs=runs_of(view, pipeline.id, version.id, source) if source.has_sessions else (),
         eligibility=None
         if approved
         else who_may_approve(view, pipeline, version, target, policy=policy, requester=requester),

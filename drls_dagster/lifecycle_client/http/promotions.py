@@ -90,6 +90,7 @@ class HttpPromotions(Promotions):
             may_approve=tuple(found["may_approve"]),
             decisions=tuple(decided(Said.model_validate(one), person) for one in found["decisions"]),
             comments=tuple(remark(Comment.model_validate(one), person) for one in found["comments"]),
+            newer_runs=found["newer_runs"],
         )
 
     def comparison(self, request: int) -> Comparison:

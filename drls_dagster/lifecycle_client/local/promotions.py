@@ -24,6 +24,7 @@ from lifecycle.usecases.compare_plan import Comparison, compare_plan
 from lifecycle.usecases.counting import said
 from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.newer_runs import runs_since
 from lifecycle.usecases.pending import may_decide
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.refresh_promotion import refresh_promotion
@@ -104,6 +105,7 @@ class LocalPromotions(Promotions):
                 may_approve=tuple(may_decide(view, promotion)),
                 decisions=tuple(decided(one, names.person) for one in said(view, promotion)),
                 comments=tuple(remark(one, names.person) for one in view.promotions.comments(request)),
+                newer_runs=runs_since(view, promotion),
             )
 
     def comparison(self, request: int) -> Comparison:

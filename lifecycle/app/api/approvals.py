@@ -33,6 +33,7 @@ from lifecycle.usecases.compare_data import DataComparison, compare_data
 from lifecycle.usecases.compare_plan import Comparison, compare_plan
 from lifecycle.usecases.counting import said
 from lifecycle.usecases.execute_promotion import Execution, execute_promotion
+from lifecycle.usecases.newer_runs import runs_since
 from lifecycle.usecases.pending import may_decide, pending_for
 from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
@@ -93,6 +94,7 @@ def get_approval(ctx: Ctx, who: Who, promotion_id: Id, response: Response) -> Ap
             decisions=list(said(view, promotion)),
             comments=list(view.promotions.comments(promotion_id)),
             may_approve=list(may_decide(view, promotion)),
+            newer_runs=runs_since(view, promotion),
         )
     response.headers["ETag"] = f'"{promotion.revision}"'
     return detail

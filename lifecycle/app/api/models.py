@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Environment, Role, Stage
+from lifecycle.domain.newer_runs import NewerRuns
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.policy import Hold, PolicyRevision
 from lifecycle.domain.promotion import Comment, Promotion, Said, Verdict
@@ -177,13 +178,14 @@ class NewComment(Body):
 class ApprovalDetail(BaseModel):
     """A request with everything that people said to it, and who may still approve.
 
-    An approval that no longer counts says why in `lapsed`.
+    An approval that no longer counts says why in `lapsed`; `newer_runs` are those since the evidence.
     """
 
     request: Promotion
     decisions: list[Said]
     comments: list[Comment]
     may_approve: list[str]
+    newer_runs: NewerRuns
 
 
 class Running(BaseModel):

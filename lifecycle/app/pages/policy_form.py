@@ -33,7 +33,15 @@ class PolicyFields:
     @property
     def slots(self) -> tuple[str, ...]:
         """Every place where an error can stand."""
-        own = (*_TEXTS, "approvals", "evidence_parameters", "schedules", "on_promote", "break_glass")
+        own = (
+            *_TEXTS,
+            "approvals",
+            "newest_run_passed",
+            "evidence_parameters",
+            "schedules",
+            "on_promote",
+            "break_glass",
+        )
         return (*own, *(f"window-{number}" for number in range(len(self.windows))))
 
 
@@ -44,6 +52,7 @@ def fields_of(policy: Policy) -> PolicyFields:
     values |= {
         "soak": write_duration(policy.soak),
         "approvals": policy.approvals,
+        "newest_run_passed": str(policy.newest_run_passed).lower(),
         "schedules": "" if policy.schedules is None else str(policy.schedules).lower(),
         "on_promote": policy.on_promote,
         "break_glass": policy.break_glass.value if policy.break_glass else "",
@@ -57,7 +66,7 @@ def fields_of(policy: Policy) -> PolicyFields:
 
 def read_fields(form: FormData) -> PolicyFields:
     """What was typed, as it was."""
-    names = (*_TEXTS, "approvals", "schedules", "on_promote", "break_glass", "evidence_parameters")
+    names = (*_TEXTS, "approvals", "newest_run_passed", "schedules", "on_promote", "break_glass", "evidence_parameters")
     values = {name: _text(form, name) for name in names}
     numbers = [number for number in range(_MOST_WINDOWS) if f"window-{number}-name" in form]
     rows = [{name: _text(form, f"window-{number}-{name}") for name in (*_WINDOW, "gone")} for number in numbers]

@@ -60,6 +60,8 @@ def _sentences(policy: Policy) -> Iterable[str]:
         yield f"The version must have been active in the environment before for {long(policy.soak)}."
     if policy.evidence_max_age is not None:
         yield f"The evidence may be at most {long(policy.evidence_max_age)} old."
+    if policy.newest_run_passed:
+        yield "The newest run in the environment before must have passed."
     if policy.evidence_parameters:
         given = ", ".join(f"{name} = {value}" for name, value in policy.evidence_parameters.items())
         yield f"The evidence must have run with {given}."

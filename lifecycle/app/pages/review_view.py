@@ -11,6 +11,7 @@ from lifecycle.app.pages.policy_words import policy_words, who_words
 from lifecycle.app.pages.present import Present
 from lifecycle.app.pages.words import NAMES
 from lifecycle.domain.four_eyes import contributor_identities
+from lifecycle.domain.newer_runs import NewerRuns
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion, State, Verdict
 from lifecycle.domain.readiness import Waiting
@@ -20,6 +21,7 @@ from lifecycle.usecases.compare_plan import waiting_of
 from lifecycle.usecases.counting import approvals, counted
 from lifecycle.usecases.counting import said as said_to
 from lifecycle.usecases.deciding import policy_of
+from lifecycle.usecases.newer_runs import runs_since
 from lifecycle.usecases.offers import Offers, offers
 from lifecycle.usecases.pending import may_decide, pending_ids
 from lifecycle.usecases.planning import Release, who_may_approve, work_of
@@ -87,6 +89,7 @@ class Review:
     waiting_count: int
     pending: int
     present: Present
+    newer: NewerRuns
 
     @property
     def mine(self) -> DecisionLine | None:
@@ -118,6 +121,8 @@ class Review:
         parts += [f"the approval by {line.name} lapsed" for line in self.decisions if line.lapsed]
         if self.promotion.state.is_open and self.present.is_stale:
             parts.append("its plan is stale")
+        if self.newer.failed:
+            parts.append(self.newer.warning)
         if self.waiting is not None:
             parts.append(f"it waits: {self.waiting.why}")
         if self.promotion.state is State.EXECUTING:
@@ -172,6 +177,7 @@ def review(view: View, actor: Actor, promotion: Promotion, present: Present) -> 
         waiting_count=len(others),
         pending=len(pending),
         present=present,
+        newer=runs_since(view, promotion) if not promotion.state.is_terminal else NewerRuns(),
     )
 
 

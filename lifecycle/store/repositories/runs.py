@@ -39,6 +39,18 @@ _PARAMETERS = (
     )
     .order_by(AdmissionRow.id.desc())
 )
+_STARTED = by(
+    AdmissionRow,
+    "pipeline_id",
+    "environment",
+    "version_id",
+    where=(AdmissionRow.session_id.is_not(None),),
+    order=(AdmissionRow.id.desc(),),
+).limit(bindparam("limit"))
+_PUBLISHED_BY = select(ReceiptRow.root_run_id, ReceiptRow.table_name).where(
+    ReceiptRow.root_run_id.in_(bindparam("root_run_ids", expanding=True)),
+    ReceiptRow.pipeline_id == bindparam("pipeline_id"),
+)
 _ADMISSION_OF = by(AdmissionRow, "run_id", "pipeline_id")
 _PERMITS_IN = by(
     PermitRow, "pipeline_id", "environment", where=(PermitRow.state == PermitState.LIVE.value,), order=(PermitRow.id,)
@@ -148,6 +160,27 @@ class Runs:
             AdmissionRow.state == AdmissionState.FINISHED.value,
         )
         return self._tx.many(Admission, query.order_by(AdmissionRow.ended_at.desc()).limit(limit))
+
+    def started(
+        self, pipeline_id: int, version_id: int, environment: Environment, *, limit: int
+    ) -> tuple[Admission, ...]:
+        """The newest runs of a version that began in QA or UAT, newest first."""
+        return self._tx.prepared_many(
+            Admission,
+            _STARTED,
+            pipeline_id=pipeline_id,
+            version_id=version_id,
+            environment=environment.value,
+            limit=limit,
+        )
+
+    def published_by(self, root_run_ids: Collection[str], pipeline_id: int) -> dict[str, frozenset[str]]:
+        """By root run: the tables that it, or a re-execution of it, published."""
+        found: dict[str, set[str]] = {}
+        asked = sorted(root_run_ids)
+        for root, table in self._tx.prepared_tuples(_PUBLISHED_BY, root_run_ids=asked, pipeline_id=pipeline_id):
+            found.setdefault(root, set()).add(table)
+        return {root: frozenset(tables) for root, tables in found.items()}
 
     def set_outcome(self, admission: Admission, outcome: Outcome) -> bool:
         """Says once how a finished run ended; False where that is said already."""

@@ -23,6 +23,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.spec.writing import dump_yaml
 from lifecycle.store.store import Store
 from lifecycle.usecases.reconcile import reconcile
+from lifecycle.usecases.start_run import finish_run
 from tests.fakes.clock import FakeClock
 from tests.fakes.orchestrator import FakeOrchestrator
 from tests.fakes.passwords import CHEAP
@@ -104,6 +105,15 @@ class Shell:
             with life.store.read() as view:
                 version = view.pipelines.numbered(view.pipelines.named(name), number)
             life.run(version, environment, name)
+
+    def fail_in(self, environment: Environment, number: int = 1, name: str = "flights") -> str:
+        """A run of the active version that publishes nothing."""
+        with self._life(f"gate-{next(self._runs)}") as life:
+            with life.store.read() as view:
+                version = view.pipelines.numbered(view.pipelines.named(name), number)
+            run_id = life.begin(version, environment, name)
+            finish_run(life.ctx, DAGSTER, run_id, name)
+            return run_id
 
     def reconcile(self) -> None:
         """As the sensor does."""

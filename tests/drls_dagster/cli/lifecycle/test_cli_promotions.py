@@ -235,3 +235,22 @@ def test_l6_an_approval_that_lapsed_is_shown_with_the_reason(shell: Shell) -> No
     ]
     assert "; lapsed: the account is disabled" in shell("approvals", "show", str(request), by="vic").out
     assert shell.active().get("uat") is None
+
+
+def test_l3_a_failed_run_after_the_evidence_is_shown_and_a_policy_may_demand_better(shell: Shell) -> None:
+    """Finding 5, case F14; failed on 0.1.0."""
+    request = in_uat_soon(shell)
+    shell.fail_in(Environment.QA)
+    line = "1 of 1 run in QA after this evidence did not pass"
+    assert f"warning     {line}" in shell("promote", "flights", "--to", "uat", "--plan", by="ada").out
+    assert f"warning     {line}" in shell("approvals", "show", str(request), by="lea").out
+    plan = shell("promote", "flights", "--to", "uat", "--plan", "--json", by="ada").json
+    shown = shell("approvals", "show", str(request), "--json", by="lea").json
+    assert plan["advice"]["newer_runs"]["failed"] == shown["newer_runs"]["failed"] == 1
+    assert plan["plan"] == shown["plan"]
+    shell("approvals", "withdraw", str(request), by="ada")
+    assert shell("policy", "set", "uat", "--newest-run-passed", "--json").json["body"]["newest_run_passed"] is True
+    refused = shell("promote", "flights", "--to", "uat", by="ada", fails=1)
+    assert "the newest run in QA, " in refused.err
+    assert shell("policy", "set", "uat", "--no-newest-run-passed", "--json").json["body"]["newest_run_passed"] is False
+    shell("promote", "flights", "--to", "uat", by="ada")

@@ -39,6 +39,7 @@ def test_each_field_of_a_policy_is_said() -> None:
         "expires": "36h",
         "soak": "2d",
         "evidence_max_age": "90m",
+        "newest_run_passed": True,
         "evidence_parameters": {"region": "eu"},
         "windows": ({"name": "night", "start": FRIDAY, "duration": "12h", "rule": "FREQ=DAILY"},),
         "schedules": False,

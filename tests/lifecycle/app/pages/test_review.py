@@ -21,9 +21,10 @@ from lifecycle.usecases.comment_promotion import MAX_COMMENT, comment_promotion
 from lifecycle.usecases.holding import set_hold
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.set_policy import set_policy
+from lifecycle.usecases.start_run import finish_run
 from tests.lifecycle.app.pages.together import together
 from tests.lifecycle.app.pages.visit import Visit
-from tests.lifecycle.life import PRODUCTION, QA, UAT, Life, make_spec
+from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life, make_spec
 
 Open = Callable[[str | None], Visit]
 
@@ -462,4 +463,20 @@ def test_l6_an_approval_that_lapsed_is_said_and_its_seat_is_free_again(visit: Op
     life.approve(request, "leo")
     page = unescape(leo.page(url(request)))
     assert "1 of 2" in page
-    assert "Can still approve: <strong class=\"break\">adam</strong>" in page
+    assert 'Can still approve: <strong class="break">adam</strong>' in page
+
+
+def test_l3_a_failed_run_after_the_evidence_is_on_the_page_before_anybody_decides(visit: Open, life: Life) -> None:
+    """Finding 5, case F14; failed on 0.1.0."""
+    version, request = asked_for_production(life)
+    lea = visit("lea")
+    assert "since the evidence did not pass" not in lea.page(url(request))
+    run_id = life.begin(version, UAT)
+    finish_run(life.ctx, DAGSTER, run_id, "flights")
+    for path in (url(request), f"{url(request)}/status"):
+        page = unescape(lea.page(path))
+        assert "1 of 1 run in UAT since the evidence did not pass." in page
+        assert f'title="{run_id}"' in page
+    assert "Approve this plan" in lea.page(url(request))
+    plan = visit("ada").page("/pipelines/flights/versions/1/promote/production")
+    assert "1 of 1 run in UAT after this evidence did not pass" in plan
