@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from drls_dagster.errors import UsageError
-from drls_dagster.settings import Settings, examples_folder, make_private
+from drls_dagster.settings import Settings, examples_folder, private_home
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import NotFound
 
@@ -108,7 +108,7 @@ def dagster_home(settings: Settings) -> Path:
     """DRLS_HOME/dagster, with a dagster.yaml that has the gate. The environment's DAGSTER_HOME is set to it."""
     from drls_dagster.gate.instance import write_dagster_yaml
 
-    folder = make_private(settings.home / "dagster")
+    folder = private_home(settings.home, "dagster")
     write_dagster_yaml(folder)
     os.environ["DAGSTER_HOME"] = str(folder)
     return folder

@@ -19,7 +19,8 @@ import psutil
 import sqlalchemy as sa
 
 from drls_dagster.engine.state import process_is
-from drls_dagster.settings import Settings, make_private
+from drls_dagster.settings import Settings, private_home
+from lifecycle.private_files import private_database
 
 _metadata = sa.MetaData()
 _pins = sa.Table(
@@ -125,10 +126,9 @@ class Ledger:
     """The store of one DRLS_HOME; safe for several processes at once (A3: every write is BEGIN IMMEDIATE)."""
 
     def __init__(self, settings: Settings) -> None:
-        make_private(settings.home)
-        self._engine = sa.create_engine(
-            f"sqlite:///{settings.home / 'runs.db'}", isolation_level="AUTOCOMMIT", connect_args={"timeout": 30}
-        )
+        file = private_home(settings.home) / "runs.db"
+        private_database(file)
+        self._engine = sa.create_engine(f"sqlite:///{file}", isolation_level="AUTOCOMMIT", connect_args={"timeout": 30})
         with self._write() as connection:
             _metadata.create_all(connection)
 

@@ -6,6 +6,7 @@ Secrets come only from environment variables or files that the settings name.
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
 from functools import lru_cache
@@ -20,6 +21,8 @@ from drls_dagster.errors import UsageError
 if TYPE_CHECKING:
     from lifecycle.domain.data_diff import DiffLimits
 
+_LOG = logging.getLogger(__name__)
+_OTHERS = 0o077
 CatalogType = Literal["sql", "rest", "hive", "glue", "nessie", "polaris"]
 
 
@@ -210,6 +213,24 @@ def make_private(folder: Path) -> Path:
     except OSError as error:
         raise UsageError(f"DRLS_HOME: {folder} cannot be made: {error.strerror}; name a folder of yours") from None
     return folder
+
+
+def private_home(home: Path, *below: str) -> Path:
+    """DRLS_HOME, or a folder `below` it, made where missing. Whatever is kept there goes through here.
+
+    A home that other users can enter is closed, and that is said. Raises UsageError where it belongs to another user.
+    """
+    make_private(home)
+    found = home.stat()
+    if found.st_mode & _OTHERS:
+        if found.st_uid != os.geteuid():
+            raise UsageError(
+                f"DRLS_HOME: {home} belongs to another user and is open to others; "
+                f"its owner runs: chmod 700 {home}, or name a folder of yours"
+            )
+        home.chmod(0o700)
+        _LOG.warning("DRLS_HOME: other users could look into %s; it is now for you alone (chmod 700)", home)
+    return make_private(home.joinpath(*below)) if below else home
 
 
 def home_folder() -> Path:

@@ -86,12 +86,12 @@ def _engine() -> Iterator[Engine]:
     from sqlalchemy.exc import OperationalError
 
     from drls_dagster.lifecycle_client.opening import store_url
-    from drls_dagster.settings import make_private
+    from drls_dagster.settings import private_home
     from lifecycle.store.engine import open_engine
     from lifecycle.store.schema import describe
 
     settings = load_settings()
-    make_private(settings.home)
+    private_home(settings.home)
     engine = open_engine(store_url(settings))
     try:
         yield engine

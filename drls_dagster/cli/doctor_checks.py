@@ -78,6 +78,9 @@ def home_permissions(settings: Settings) -> Finding:
         return Finding("home", "fail", f"{home} is no folder that you can write to", "Set DRLS_HOME to one that is.")
     status = home.stat()
     if status.st_uid != os.getuid():
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            detail = f"{home} belongs to another user and is open to others, so DRLS refuses it"
+            return Finding("home", "fail", detail, f"Its owner runs: chmod 700 {quoted}")
         return Finding("home", "warn", f"{home} belongs to another user", f"Run: sudo chown -R $(id -un) {quoted}")
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return Finding("home", "warn", f"other users can look into {home}", f"Run: chmod 700 {quoted}")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from drls_dagster.errors import DrlsError, UsageError
-from drls_dagster.settings import Settings, load_settings, make_private
+from drls_dagster.errors import UsageError
+from drls_dagster.kept_tokens import keep_token, kept_token
+from drls_dagster.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Adapters, Lifecycle
@@ -66,48 +65,9 @@ def adapters() -> Adapters:
     return click.get_current_context().find_object(Adapters) or connected_adapters(load_settings())
 
 
-def token_file(settings: Settings) -> Path:
-    """Where the token for this store or this server is kept, readable by its owner alone."""
-    if settings.url is None:
-        return settings.home / "secret"
-    return settings.home / f"secret-{re.sub(r'[^A-Za-z0-9.-]', '_', settings.url.partition('://')[2])}"
-
-
-def kept_token(settings: Settings) -> str | None:
-    """The token to act with; None when nobody is signed in. Raises DrlsError when others can read the file."""
-    given = os.environ.get("DRLS_TOKEN")
-    if given:
-        return given.strip()
-    file = token_file(settings)
-    try:
-        if file.stat().st_mode & 0o077:
-            raise DrlsError(f"{file} can be read by others than its owner; run: chmod 600 {file}")
-        return file.read_text().strip() or None
-    except FileNotFoundError:
-        return None
-
-
-def keep_token(settings: Settings, token: str) -> Path:
-    """Writes the token so that no other user ever sees it, and that it is there after a power failure."""
-    make_private(settings.home)
-    file = token_file(settings)
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-        out.write(f"{token}\n")
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return file
-
-
 def welcome(settings: Settings, started: FirstStart) -> None:
     """Keeps the first Admin's token and says so, once."""
-    file = keep_token(settings, started.token.secret)
+    file = keep_token(settings, started.token.secret, starting=True)
     click.echo(f"First start: you are {started.admin}, an Admin; your token is in {file}.", err=True)
 
 

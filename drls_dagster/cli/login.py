@@ -7,10 +7,17 @@ from datetime import timedelta
 
 import click
 
-from drls_dagster.cli.lifecycle import keep_token, lifecycle, token_file
+from drls_dagster.cli.lifecycle import lifecycle
 from drls_dagster.cli.options import ask_secret, print_model
 from drls_dagster.cli.output import json_option, print_json
 from drls_dagster.errors import DrlsError, UsageError
+from drls_dagster.kept_tokens import (
+    forget_token,
+    is_for_another_store,
+    keep_token,
+    store_of_token,
+    token_file,
+)
 from drls_dagster.settings import load_settings
 
 force_option = click.option(
@@ -55,11 +62,9 @@ def login(name: str | None, days: int, force: bool, as_json: bool) -> None:
 @json_option
 def logout(force: bool, as_json: bool) -> None:
     """Forget the kept token. It stays valid: `drls token revoke` ends it."""
-    file = token_file(load_settings())
     if not force:
         _refuse_last_way_in()
-    forgotten = file.exists()
-    file.unlink(missing_ok=True)
+    forgotten = forget_token(load_settings())
     if as_json:
         print_json({"forgotten": forgotten})
         return
@@ -86,13 +91,19 @@ def whoami(as_json: bool) -> None:
 def _refuse_last_way_in(but: str | None = None) -> None:
     """Raises DrlsError when the kept token is all that its owner has, unless that is `but`, who has a new one.
 
-    A token that works no more may always go.
+    A token that works no more may always go; whether one for another store still works cannot be seen here.
     """
     from lifecycle.errors import Unauthorized
 
-    file = token_file(load_settings())
+    settings = load_settings()
+    file = token_file(settings)
     if not file.exists():
         return
+    if is_for_another_store(settings):
+        raise DrlsError(
+            f"{file} holds the token for {store_of_token(settings)}, perhaps the only way into it; "
+            "use another DRLS_HOME for this store, move that file away, or use --force"
+        )
     try:
         with lifecycle(file.read_text().strip()) as client:
             me = client.people.me()

@@ -27,6 +27,7 @@ from drls_dagster.engine.java import find_java
 from drls_dagster.engine.processes import MARK
 from drls_dagster.engine.ray_work import RETRIES
 from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.catalog import close_to_others
 from drls_dagster.settings import Settings, load_settings, memory_bytes
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Driver:
         jars = ensure_jars(settings, self.report)
         self.report("starting Ray")
         ray_address = self._start_ray()
+        close_to_others(settings)
         self.report("starting Spark on Ray")
         token = secrets.token_hex(32)
         # By environment, so that it is in no configuration a session can print.

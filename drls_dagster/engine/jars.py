@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from drls_dagster.engine.java import find_java
 from drls_dagster.errors import DrlsError
-from drls_dagster.settings import Settings, make_private
+from drls_dagster.settings import Settings, private_home
 
 ICEBERG = "1.12.0"
 BASE = (
@@ -48,7 +48,7 @@ def ensure_jars(settings: Settings, report: Callable[[str], None] = lambda _: No
 
     Raises DrlsError when they cannot be had, with what to do.
     """
-    folder = make_private(settings.home / "jars")
+    folder = private_home(settings.home, "jars")
     with FileLock(folder / ".lock"):
         wanted = [c for c in coordinates(settings) if not jar_path(settings, c).is_file()]
         if wanted:

@@ -28,6 +28,7 @@ from drls_dagster.engine.driver import ray_address
 from drls_dagster.engine.processes import MARK
 from drls_dagster.engine.ray_work import ProcessRequest, StepCodeError, StepCrashed, process, refuse_too_much
 from drls_dagster.settings import load_settings
+from lifecycle.private_files import write_private
 
 
 def serve(home: Path) -> None:
@@ -43,7 +44,7 @@ def serve(home: Path) -> None:
     me = psutil.Process()
     with Listener(("127.0.0.1", 0), backlog=64, authkey=token) as listener:
         runner = st.RunnerState(os.environ[MARK], me.pid, me.create_time(), int(listener.address[1]), token.hex())
-        st.write_private(st.folder(settings) / "runner.json", json.dumps(vars(runner)))
+        write_private(st.folder(settings) / "runner.json", json.dumps(vars(runner)))
         print(f"{time.strftime('%H:%M:%S')} ready", flush=True)
         while True:
             try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,7 +13,8 @@ from typing import Literal
 
 import psutil
 
-from drls_dagster.settings import Settings, make_private
+from drls_dagster.settings import Settings, private_home
+from lifecycle.private_files import write_private
 
 Phase = Literal["starting", "running", "stopping"]
 
@@ -66,15 +66,7 @@ def process_is(pid: int, created: float) -> bool:
 
 
 def folder(settings: Settings) -> Path:
-    return make_private(settings.home / "engine")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Put `text` at `path` at once, readable by its owner only."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    part.replace(path)
+    return private_home(settings.home, "engine")
 
 
 def write_state(settings: Settings, state: EngineState) -> None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog_config import CatalogConfig, parse_sql_uri, resolve_catalog
-from drls_dagster.settings import Settings, load_settings, make_private
+from drls_dagster.settings import Settings, load_settings, make_private, private_home
 from lifecycle.errors import LifecycleError, Unavailable
 from lifecycle.outages import is_defect, is_outage
+from lifecycle.private_files import private_database
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -39,7 +40,10 @@ def load_catalog(settings: Settings | None = None) -> Catalog:
     configuration gives the same object within a process. Raises CatalogFailed when the catalog cannot
     be reached, CatalogFault when its settings are wrong; no credential is in the text.
     """
-    config = resolve_catalog(settings or load_settings())
+    settings = settings or load_settings()
+    config = resolve_catalog(settings)
+    if any(str(settings.home) in (place or "") for place in (config.uri, config.warehouse)):
+        private_home(settings.home)
     with catalog_errors(config):
         # A forked process must not share its parent's database connections.
         return _load(config, os.getpid())
@@ -135,8 +139,7 @@ def _load_sql(config: CatalogConfig, properties: dict[str, str]) -> Catalog:
     if url.drivername == "sqlite":
         from filelock import FileLock
 
-        file = Path(url.database or "")
-        make_private(file.parent)
+        file = _private_file(config)
         url = url.update_query_dict({"timeout": str(BUSY_SECONDS)})
         with FileLock(f"{file}.lock", timeout=BUSY_SECONDS):
             _use_write_ahead_log(file)
@@ -154,6 +157,20 @@ def _load_sql(config: CatalogConfig, properties: dict[str, str]) -> Catalog:
     # The properties travel on to every table's file access; the password need not.
     catalog.properties["uri"] = config.uri or ""
     return catalog
+
+
+def close_to_others(settings: Settings) -> None:
+    """Makes a SQLite catalog readable by its owner alone, before a client opens it that knows nothing of modes."""
+    config = resolve_catalog(settings)
+    if config.protocol == "sql" and parse_sql_uri(config.uri or "").drivername == "sqlite":
+        _private_file(config)
+
+
+def _private_file(config: CatalogConfig) -> Path:
+    file = Path(parse_sql_uri(config.uri or "").database or "")
+    make_private(file.parent)
+    private_database(file)
+    return file
 
 
 def _use_write_ahead_log(file: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import secrets
 from pathlib import Path
 
+from filelock import FileLock
 from pydantic import SecretStr
 
 from drls_dagster.secret_source import read_secret
-from drls_dagster.settings import Settings, make_private
+from drls_dagster.settings import Settings, private_home
 from lifecycle.app.notifier import Mail, Sender
+from lifecycle.private_files import is_private, write_private
+
+_LOG = logging.getLogger(__name__)
 
 
 def sender_of(settings: Settings) -> Sender:
@@ -33,12 +37,24 @@ def sender_of(settings: Settings) -> Sender:
 
 def _own_key(settings: Settings) -> str:
     """A key that this installation makes for itself, readable by its owner alone: receivers check with it."""
-    file: Path = make_private(settings.home) / "webhook-secret"
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_text().strip()
-    with os.fdopen(descriptor, "w") as out:
-        key = secrets.token_hex(32)
-        out.write(f"{key}\n")
+    file: Path = private_home(settings.home) / "webhook-secret"
+    if not file.exists():
+        # Of several first senders one key stays; nobody ever sees the file without it.
+        write_private(file, _new_key(), replace=False)
+    if not is_private(file):
+        file.chmod(0o600)
+        _LOG.warning("%s could be read by other users; its mode is 0600 now; replace it if they may not know it", file)
+    return file.read_text().strip() or _replaced(file)
+
+
+def _replaced(file: Path) -> str:
+    """An interrupted write of DRLS 0.1.0 left an empty file, which signs nothing."""
+    with FileLock(f"{file}.lock", mode=0o600):
+        if not (key := file.read_text().strip()):
+            write_private(file, _new_key())
+            key = file.read_text().strip()
     return key
+
+
+def _new_key() -> str:
+    return f"{secrets.token_hex(32)}\n"

@@ -13,8 +13,9 @@ from filelock import FileLock
 from sqlalchemy import make_url, select
 from sqlalchemy.exc import OperationalError
 
+from drls_dagster.kept_tokens import refuse_to_replace, started
 from drls_dagster.lifecycle_client.adapters import Adapters
-from drls_dagster.settings import Settings, make_private
+from drls_dagster.settings import Settings, private_home
 from lifecycle.audit import load_signing_key
 from lifecycle.errors import StoreError
 from lifecycle.store.engine import open_engine
@@ -45,7 +46,7 @@ def open_context(settings: Settings, adapters: Adapters, welcome: Callable[[Firs
 
     Raises StoreError for a store of another DRLS.
     """
-    make_private(settings.home)
+    private_home(settings.home)
     url = store_url(settings)
     key = load_signing_key(signing_key_file(settings))
     if _is_new(url):
@@ -67,13 +68,18 @@ def open_existing(settings: Settings, adapters: Adapters) -> Context:
 
 def make_store(settings: Settings, adapters: Adapters, welcome: Callable[[FirstStart], None]) -> None:
     """Makes or migrates the store; safe to repeat, and for several at once."""
-    make_private(settings.home)
+    private_home(settings.home)
+    new = _is_new(store_url(settings))
+    if new:
+        refuse_to_replace(settings)
     key = load_signing_key(signing_key_file(settings))
     store = Store.create(store_url(settings), key, adapters.clock)
     try:
         first_start(_context(store, adapters, settings), welcome, os_user=os_user())
     finally:
         store.close()
+    if new:
+        started(settings)
 
 
 def os_user() -> str:

@@ -13,7 +13,7 @@ import yaml
 
 from drls_dagster.launch import dagster_home
 from drls_dagster.orchestrator.instance import has_storage
-from drls_dagster.settings import Settings, make_private
+from drls_dagster.settings import Settings, private_home
 from drls_dagster.up.children import Child
 from drls_dagster.up.state import OWN_TOKEN, folder
 from lifecycle.domain.environment import Environment
@@ -29,7 +29,7 @@ class Layout:
     def __init__(self, settings: Settings, up_id: str, token: str, listening: int) -> None:
         self.settings = settings
         self.folder = folder(settings)
-        self.logs = make_private(settings.home / "logs")
+        self.logs = private_home(settings.home, "logs")
         self.sockets = self._socket_folder()
         self.workspace = self.folder / "workspace.yaml"
         self._listening = listening

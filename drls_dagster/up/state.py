@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from drls_dagster.engine.state import process_is, write_private
-from drls_dagster.settings import Settings, make_private
+from drls_dagster.engine.state import process_is
+from drls_dagster.settings import Settings, private_home
+from lifecycle.private_files import write_private
 
 # The variable that hands the token to the web process.
 OWN_TOKEN = "DRLS_UP_TOKEN"  # noqa: S105
@@ -33,7 +34,7 @@ class UpState:
 
 def folder(settings: Settings) -> Path:
     """DRLS_HOME/up, for this user alone."""
-    return make_private(settings.home / "up")
+    return private_home(settings.home, "up")
 
 
 def write_up(settings: Settings, state: UpState) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -15,6 +14,7 @@ from securesystemslib.signer import (
 
 from lifecycle.audit.chain import Head
 from lifecycle.errors import StoreError
+from lifecycle.private_files import is_private, write_private
 
 
 class SigningKey:
@@ -22,7 +22,8 @@ class SigningKey:
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
-        raw = private.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        self._public = private.public_key()
+        raw = self._public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
         self.public = raw.hex()
         self.signer = CryptoSigner(private)
         self.key_id = self.signer.public_key.keyid
@@ -63,7 +64,7 @@ def load_signing_key(file: Path) -> SigningKey:
     """
     if not file.exists():
         _create(file)
-    if file.stat().st_mode & 0o077:
+    if not is_private(file):
         raise StoreError(f"{file} can be read by others than its owner; run: chmod 600 {file}")
     try:
         private = serialization.load_pem_private_key(file.read_bytes(), password=None)
@@ -79,15 +80,5 @@ def _create(file: Path) -> None:
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-        out.write(pem)
-        out.flush()
-        os.fsync(out.fileno())
-    try:
-        # A link refuses an existing name: of two first starts one key stays.
-        os.link(fresh, file)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
+    # Of two first starts one key stays.
+    write_private(file, pem, replace=False)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import QueuePool
+
+from lifecycle.private_files import private_database
 
 BUSY_SECONDS = 30
 # What was acknowledged is there after a power failure.
@@ -38,6 +41,12 @@ def _open_sqlite(url: str) -> Engine:
         # The driver begins nothing itself; the "begin" event below does.
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False},
     )
+
+    @event.listens_for(engine, "do_connect")
+    def before_connect(*_: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        file = make_url(url).database
+        if file and file != ":memory:" and Path(file).parent.is_dir():
+            private_database(Path(file))
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]

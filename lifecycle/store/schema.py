@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, make_url, text
 
 from lifecycle.errors import StoreError
+from lifecycle.private_files import new_private
 from lifecycle.store.engine import is_sqlite
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -82,12 +83,20 @@ def upgrade(engine: Engine) -> None:
 
 
 def backup(engine: Engine, file: Path) -> None:
-    """Writes a consistent copy while others go on writing; refuses to overwrite a file.
+    """Writes a consistent copy, for its owner alone, while others keep writing; refuses to overwrite a file.
 
     SQLite: a database file. PostgreSQL: pg_dump's custom format, for pg_restore.
     """
-    if file.exists():
-        raise StoreError(f"{file} is there already; name another file for the backup")
+    try:
+        with new_private(file) as fresh:
+            _copy(engine, fresh)
+    except FileExistsError:
+        raise StoreError(f"{file} is there already; name another file for the backup") from None
+    except OSError as error:
+        raise StoreError(f"cannot write the backup to {file}: {error.strerror}; name another file") from None
+
+
+def _copy(engine: Engine, file: Path) -> None:
     if is_sqlite(engine):
         source = make_url(str(engine.url)).database or ""
         with closing(sqlite3.connect(source)) as connection, closing(sqlite3.connect(file)) as copy:

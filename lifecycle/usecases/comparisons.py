@@ -25,6 +25,7 @@ from lifecycle.domain.data_diff import REVISION, DataDiff, DiffLimits, DiffStep,
 from lifecycle.domain.model import Frozen
 from lifecycle.errors import DrlsError, TooMany, Unavailable
 from lifecycle.ports import DataPlane
+from lifecycle.private_files import write_private
 
 _LOG = logging.getLogger(__name__)
 _IN_MEMORY = 64
@@ -205,12 +206,10 @@ class Comparisons:
         """Whole or not at all; that it cannot be kept is no reason not to show it."""
         if self._folder is None:
             return
-        part = self._folder / f".{key}.{os.getpid()}"
+        file = self._folder / f"{key}.json"
         try:
-            _make_private(part)
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-                out.write(diff.model_dump_json())
-            part.replace(self._folder / f"{key}.json")
+            _make_private(file)
+            write_private(file, diff.model_dump_json())
             self._sweep(self._folder)
         except OSError as error:
             _LOG.warning("the comparison of %s is kept in memory alone: %s", diff.table, error)

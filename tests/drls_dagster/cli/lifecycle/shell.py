@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from drls_dagster import settings
-from drls_dagster.cli.lifecycle import token_file
 from drls_dagster.cli.main import run
+from drls_dagster.kept_tokens import token_file
 from drls_dagster.lifecycle_client import Adapters
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from lifecycle.audit import load_signing_key
