@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-postgres test-browser check bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-browser test-wheel check bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -17,7 +17,12 @@ up: $(READY) java ## Start Dagster and the approvals app on this machine, until 
 	$(PYTHON) -m drls_dagster.cli.main up
 
 test: $(READY) java ## Run the tests that need no server, browser or Kubernetes
-	@scripts/test.sh
+	@scripts/test.sh "not slow"
+
+test-slow: $(READY) java ## Run those of them that take long and only widen the coverage
+	@scripts/test.sh slow
+
+test-all: test test-slow ## Run both
 
 test-postgres: $(READY) ## Run the tests that need a PostgreSQL server, which they start themselves
 	@scripts/postgres.sh
@@ -26,6 +31,9 @@ test-postgres: $(READY) ## Run the tests that need a PostgreSQL server, which th
 test-browser: $(READY) java ## Run the tests that open pages in Chromium
 	@scripts/chromium.sh
 	$(PYTHON) -m pytest -m browser
+
+test-wheel: $(READY) java ## Install the wheel into clean environments outside of the checkout, and run the demo there
+	@scripts/wheel.sh
 
 check: $(READY) ## Lint, format, types, import layers, lock file
 	$(PYTHON) -m ruff check .

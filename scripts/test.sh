@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
+# test.sh "not slow" | slow: runs the tests that need no server, browser or Kubernetes.
 # Three parts at the same time, as each waits for other processes now and then: the tests that need the engine; those of
 # the lifecycle layer and of tables; all others. What a part said is shown when it is done. Exit code 1 when one failed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=.venv/bin/python
-beside="not postgres and not browser and not k8s"
+which="${1:?the tests to run: 'not slow' or 'slow'}"
+beside="$which and not postgres and not browser and not k8s"
 told="$(mktemp -d)"
 trap 'rm -rf "$told"' EXIT
 

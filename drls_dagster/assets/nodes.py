@@ -8,6 +8,7 @@ import dagster as dg
 
 from drls_dagster.assets.failures import as_failure
 from drls_dagster.assets.keys import node_key
+from drls_dagster.assets.limits import left_out, owners_of, tags_of
 from drls_dagster.assets.metadata import check_result, frame_metadata, inputs_metadata, table_metadata
 from drls_dagster.assets.partitions import backfill_policy, partitions_definition
 from drls_dagster.assets.scope import RESOURCES, Scope, parameters_key, scope_of
@@ -72,13 +73,14 @@ class Compiling:
             "backfill_policy": backfill_policy(spec),
             "code_version": subtree_digest(spec, node_id),
             "retry_policy": policy,
-            "owners": list(spec.owners),
-            "tags": {f"drls/{name}": value for name, value in spec.tags.items()},
+            "owners": owners_of(spec),
+            "tags": tags_of(spec),
             "op_tags": self.steps,
             "metadata": {
                 "drls/pipeline": spec.name,
                 "drls/node": node_id,
                 "drls/environment": self.environment,
+                **left_out(spec),
                 **self.told,
             },
             "check_specs": [

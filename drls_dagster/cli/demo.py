@@ -105,7 +105,7 @@ def _run_once(settings: Settings, landing: str, as_json: bool) -> None:
 
     lay_out(Path(landing))
     file = example()
-    (outcome,) = run_pipeline(find_pipeline(str(file), settings), settings, partition="all", show=not as_json)
+    (outcome,), _ = run_pipeline(find_pipeline(str(file), settings), settings, partition="all", show=not as_json)
     total = time.monotonic() - began
     if as_json:
         print_json({**vars_of(outcome), "total_seconds": total})

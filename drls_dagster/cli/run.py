@@ -13,12 +13,15 @@ from drls_dagster.lakehouse.naming import ENVIRONMENTS
 from drls_dagster.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
     from rich.table import Table
 
     from drls_dagster.assets.files import Loaded
     from drls_dagster.launch import RunOutcome
 
+_NAMED = 5  # partitions of a list that a message names
 _ICONS = {"waiting": "·", "running": "▶", "done": "✔", "failed": "✘", "skipped": "–"}
 _STYLES = {"waiting": "dim", "running": "blue", "done": "green", "failed": "red", "skipped": "dim"}
 
@@ -32,6 +35,7 @@ _STYLES = {"waiting": "dim", "running": "blue", "done": "green", "failed": "red"
 @click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
 @click.option("--partition", metavar="KEY|FIRST...LAST|all", help="What of a partitioned pipeline to run.")
 @click.option("--each", is_flag=True, help="One run per partition instead of one for the range.")
+@click.option("--keep-going", is_flag=True, help="With --each: run the other partitions when one fails.")
 @json_option
 def run(
     pipeline: str,
@@ -40,6 +44,7 @@ def run(
     parameters: tuple[str, ...],
     partition: str | None,
     each: bool,
+    keep_going: bool,
     as_json: bool,
 ) -> None:
     """Run a pipeline: the version deployed in the environment; in development also a file."""
@@ -47,7 +52,7 @@ def run(
 
     settings = load_settings()
     loaded = find_pipeline(pipeline, settings, environment)
-    outcomes = run_pipeline(
+    outcomes, not_run = run_pipeline(
         loaded,
         settings,
         environment,
@@ -55,13 +60,32 @@ def run(
         parameters=parameters,
         partition=partition,
         each=each,
+        keep_going=keep_going,
         show=not as_json,
     )
     if as_json:
         print_json([vars_of(outcome) for outcome in outcomes])
     failed = [outcome for outcome in outcomes if not outcome.success]
     if failed:
-        raise DrlsError(failed[0].failure or f"run {failed[0].run_id} failed")
+        raise DrlsError(_failure(failed, len(outcomes), not_run))
+
+
+def _failure(failed: Sequence[RunOutcome], ran: int, not_run: Sequence[str]) -> str:
+    """What failed and which partitions were not run, in one line."""
+    first = failed[0].failure or f"run {failed[0].run_id} failed"
+    if failed[0].partition is None:
+        return first
+    which = _listed([outcome.partition or "" for outcome in failed])
+    text = f"{len(failed)} of {ran} runs failed: {which}; the first: {first}" if ran > 1 else f"{which}: {first}"
+    if not_run:
+        text += f"; not run: {_listed(not_run)}; --keep-going runs the others when one fails"
+    return text
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: _NAMED - 1])}, … {names[-1]} ({len(names)} partitions)"
 
 
 def run_pipeline(
@@ -73,11 +97,13 @@ def run_pipeline(
     parameters: tuple[str, ...] = (),
     partition: str | None = None,
     each: bool = False,
+    keep_going: bool = False,
     show: bool = True,
-) -> list[RunOutcome]:
-    """Check what was asked for, start the engine, run; one outcome per run, the first failed one the last.
+) -> tuple[list[RunOutcome], list[str]]:
+    """Check what was asked for, start the engine, run: one outcome per run, and the partitions that were not run.
 
-    Raises KeyboardInterrupt behind a run that was interrupted.
+    Without `keep_going` the first run that fails is the last one. Raises KeyboardInterrupt behind a run that was
+    interrupted.
     """
     from drls_dagster.assets.compile import refuse_unsupported
     from drls_dagster.launch import launch, read_parameters, read_partitions, select_nodes
@@ -90,6 +116,8 @@ def run_pipeline(
     values = read_parameters(spec, parameters)
     windows = read_partitions(spec, partition, each=each)
     start_engine(settings)
+    if keep_going and not each:
+        raise UsageError("--keep-going needs --each: without it there is one run")
     outcomes: list[RunOutcome] = []
     for window in windows:
         with Display(f"{spec.name} {window or ''}".strip(), show=show) as display:
@@ -107,9 +135,9 @@ def run_pipeline(
             show_outcome(outcome)
         if outcome.interrupted:
             raise KeyboardInterrupt
-        if not outcome.success:
+        if not outcome.success and not keep_going:
             break
-    return outcomes
+    return outcomes, [str(window) for window in windows[len(outcomes) :]]
 
 
 def start_engine(settings: Settings) -> None:

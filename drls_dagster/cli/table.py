@@ -105,13 +105,14 @@ def preview(
 ) -> None:
     """Print the first rows."""
     from drls_dagster.lakehouse import tables
+    from drls_dagster.lakehouse.rows import rows_of
 
     if snapshot is not None and ref is not None:
         raise UsageError("give --snapshot or --ref, not both")
     with _catalog() as catalog:
         found = tables.find_table(catalog, name, environment)
         snapshot_id, data = tables.preview(found, limit=limit, snapshot_id=snapshot, ref=ref)
-        rows = data.to_pylist()
+        rows = rows_of(data)
     if as_json:
         print_json({"name": found.name, "snapshot_id": snapshot_id, "columns": data.column_names, "rows": rows})
         return

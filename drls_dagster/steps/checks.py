@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
 AT_ONCE = 4  # SQL checks beside the aggregates
+AHEAD = 300  # seconds that the clock of another machine may be ahead
+EARLIEST_ZONE = 14 * 3600  # a date or wall clock may be of the zone in which the day begins first
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,10 @@ def evaluate(
             aliased = [measure.alias(f"m{number}") for number, measure in enumerate(measures.values())]
             values = frame.agg(f.count(f.lit(1)).alias("rows"), *aliased).collect()[0]
             row = {name: values[f"m{number}"] for number, name in enumerate(measures)}
-        return [asked[name].result() if name in asked else _result(name, check, row[name]) for name, check in checks]
+        kinds = {field.name.lower(): field.dataType.simpleString() for field in frame.schema.fields}
+        return [
+            asked[name].result() if name in asked else _result(name, check, row[name], kinds) for name, check in checks
+        ]
     finally:
         # Nobody waits here for a query whose answer is not wanted any more; it ends with the session.
         pool.shutdown(wait=False, cancel_futures=True)
@@ -134,7 +139,7 @@ def _measure(check: AnyCheck, frame: DataFrame) -> Column | None:
     return None
 
 
-def _result(name: str, check: AnyCheck, value: Any) -> CheckResult:
+def _result(name: str, check: AnyCheck, value: Any, kinds: Mapping[str, str]) -> CheckResult:
     passed = value == 0
     message = f"{value:,} row(s) fail" if value else "every row passes"
     if isinstance(check, RowCount):
@@ -145,9 +150,15 @@ def _result(name: str, check: AnyCheck, value: Any) -> CheckResult:
     elif isinstance(check, Unique):
         message = f"{value:,} row(s) repeat another one" if value else "no row repeats another one"
     elif isinstance(check, Freshness):
-        passed = value is not None and value <= check.within
+        zoned = kinds[check.column.lower()] == "timestamp"
+        early = AHEAD if zoned else AHEAD + EARLIEST_ZONE
+        passed = value is not None and -early <= value <= check.within
         age = "there is no value" if value is None else f"the newest is {value:,} s old"
-        message = f"{age}, wanted at most {check.within:g} s"
+        if value is not None and value < 0:
+            age = f"the newest is {-value:,} s in the future"
+        message = f"{age}, wanted at most {check.within:g} s" + (
+            f" and {early:,} s ahead" if age.endswith("future") else ""
+        )
     return CheckResult(name, check.kind, passed, check.severity == "blocking", value, message)
 
 

@@ -97,7 +97,11 @@ class Range(Check):
 
 
 class Freshness(Check):
-    """The newest value of `column` is at most `within` seconds old."""
+    """The newest value of `column` is at most `within` seconds old, and not in the future.
+
+    Five minutes ahead are allowed for clocks that differ; for a date or a timestamp without a zone also the 14 hours
+    by which the earliest time zone is ahead of UTC.
+    """
 
     kind: Literal["freshness"] = "freshness"
     column: Column

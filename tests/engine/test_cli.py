@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab import Lab, wait_for
+from lab import Lab, files, monitor, sink, sql, wait_for
 
 from drls_dagster.cli.demo_data import lay_out
 from drls_dagster.cli.main import run
@@ -121,6 +121,34 @@ def test_a_failed_blocking_check_is_exit_code_1_one_line_and_no_table_content(la
     assert done.stderr.count("\n") == 1
     assert "✘" in done.stdout
     assert lab.catalog.load_table(f"{lab.ns}__development.out").current_snapshot() is None
+
+
+def test_a_backfill_with_a_bad_middle_says_which_partition_failed_and_which_were_not_run(lab: Lab) -> None:
+    """F12; failed on 0.1.0: neither was said, and there was no way to go on."""
+    lab.file("a.csv", "day,n\n2024-01-01,1\n2024-01-02,-1\n2024-01-03,3\n")
+    text = lab.pipeline(
+        files("raw", lab.path("*.csv"), day="date", n="int"),
+        sql("part", "SELECT * FROM raw WHERE day >= :partition_start AND day < :partition_end"),
+        sink("out", lab.named("out"), "overwrite_partitions", partition_by=["day"]),
+        monitor("quality", {"kind": "range", "column": "n", "min": 0, "name": "positive"}),
+        flow="raw>part>out>quality",
+        partitions={"kind": "daily", "start": "2024-01-01", "end": "2024-01-04", "column": "day"},
+    )
+    file = lab.landing / "backfill.json"
+    file.write_text(text)
+    ended = drls(lab, "run", str(file), "--partition", "all", "--each")
+    assert ended.returncode == 1
+    assert "1 of 2 runs failed: 2024-01-02; the first: " in ended.stderr
+    assert "not run: 2024-01-03; --keep-going runs the others when one fails" in ended.stderr
+    assert lab.rows("out", "n") == [(1,)]
+    kept = drls(lab, "run", str(file), "--partition", "all", "--each", "--keep-going")
+    assert kept.returncode == 1
+    assert kept.stderr.startswith("Error: 1 of 3 runs failed: 2024-01-02; the first: ")
+    assert "not run" not in kept.stderr
+    assert kept.stderr.count("\n") == 1
+    assert lab.rows("out", "n") == [(1,), (3,)]
+    single = drls(lab, "run", str(file), "--partition", "all", "--keep-going")
+    assert (single.returncode, single.stderr.count("--keep-going needs --each")) == (2, 1)
 
 
 @pytest.mark.parametrize(

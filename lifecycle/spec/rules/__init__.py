@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifecycle.spec.errors import Problem
 from lifecycle.spec.pipeline import PipelineSpec
-from lifecycle.spec.rules import checks, graph, python, sinks, sources, sql, windows
+from lifecycle.spec.rules import checks, graph, limits, python, sinks, sources, sql, windows
 
 
 def validate(spec: PipelineSpec) -> tuple[Problem, ...]:
@@ -13,5 +13,14 @@ def validate(spec: PipelineSpec) -> tuple[Problem, ...]:
     if twins:
         # With two nodes of one name nothing else can be said for sure.
         return twins
-    rules = (graph.shape, windows.rules, sources.rules, sql.rules, python.rules, sinks.rules, checks.rules)
+    rules = (
+        graph.shape,
+        limits.rules,
+        windows.rules,
+        sources.rules,
+        sql.rules,
+        python.rules,
+        sinks.rules,
+        checks.rules,
+    )
     return tuple(dict.fromkeys(problem for rule in rules for problem in rule(spec)))
