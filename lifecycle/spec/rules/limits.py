@@ -11,13 +11,13 @@ from lifecycle.spec.pipeline import PipelineSpec
 
 # Names of Dagster's own that a job may not have, besides Python's keywords.
 _TAKEN = {"arg_dict", "bool", "conf", "config", "context", "dict", "float", "input", "input_arg_dict", "int", "meta"}
-_TAKEN |= {"output", "output_arg_dict", "str", "type"}
+_TAKEN_TOO = {"output", "output_arg_dict", "str", "type"}
 _FIRST_YEAR = 1001
 
 
 def rules(spec: PipelineSpec) -> Iterator[Problem]:
     """What Dagster refuses of names and partitions."""
-    if spec.name in _TAKEN or keyword.iskeyword(spec.name):
+    if spec.name in _TAKEN | _TAKEN_TOO or keyword.iskeyword(spec.name):
         message = f"Dagster cannot have a job called '{spec.name}', which is a word of Python or Dagster"
         yield Problem(None, "name", message, f"rename it, for example '{spec.name}_pipeline'")
     if isinstance(spec.partitions, StaticPartitions):
