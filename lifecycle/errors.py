@@ -76,6 +76,10 @@ class TooMany(LifecycleError):
     status = 429
     code = "too_many"
 
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
 
 class Unavailable(LifecycleError):
     """Something outside that this needs does not answer; trying again later may help."""

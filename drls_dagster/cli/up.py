@@ -100,7 +100,7 @@ def _sign_in_link(ctx: Context, settings: Settings) -> str | None:
     from lifecycle.errors import Unauthorized
     from lifecycle.usecases.authenticate import authenticate
     from lifecycle.usecases.first_start import LINK_LIFE
-    from lifecycle.usecases.tokens import issue
+    from lifecycle.usecases.tokens import issue, living
 
     kept = kept_token(settings)
     if kept is None:
@@ -115,4 +115,7 @@ def _sign_in_link(ctx: Context, settings: Settings) -> str | None:
     with ctx.store.write(identity.actor, "sign_in_link") as unit:
         person = unit.people.get(identity.actor.person)
         scopes = tuple(TokenScope)
-        return issue(unit, person, TokenKind.LINK, "sign-in link of drls up", scopes=scopes, life=LINK_LIFE).secret
+        name = "sign-in link of drls up"
+        # It ends with the token, and so does the session that it opens.
+        source = living(unit, identity.actor)
+        return issue(unit, person, TokenKind.LINK, name, scopes=scopes, life=LINK_LIFE, issued_from=source).secret

@@ -109,10 +109,13 @@ def revoke_grant(grant_id: int, as_json: bool) -> None:
 def password(name: str, as_json: bool) -> None:
     """Set your password, or (Admin) another's. Every token of the account ends, also the one in use.
 
-    It is asked for unseen, or read from standard input.
+    Your own takes the current one first, unless you have none yet. Both are asked for unseen, or read from standard
+    input, a line each.
     """
     with lifecycle() as client:
-        client.people.set_password(name, ask_secret(f"New password of {name}"))
+        me = client.people.me()
+        old = ask_secret(f"Current password of {name}") if me.name == name and me.has_password else None
+        client.people.set_password(name, ask_secret(f"New password of {name}"), old=old)
     if as_json:
         print_json({"name": name, "password": "set"})
         return

@@ -282,7 +282,8 @@ class TeamInfo(Frozen):
 class Me(Frozen):
     """Whose token is in use, and what it may do at most. `store` says where the lifecycle is.
 
-    `can_return`: there is another way to sign in, so that this token can be forgotten.
+    `can_return`: there is another way to sign in, so that this token can be forgotten. `has_password`: changing the
+    password takes the current one.
     """
 
     name: str
@@ -291,3 +292,4 @@ class Me(Frozen):
     teams: tuple[str, ...]
     scopes: tuple[TokenScope, ...]
     can_return: bool
+    has_password: bool = True

@@ -26,7 +26,7 @@ class TokenScope(StrEnum):
 
 
 class Token(Frozen):
-    """An issued secret, by its SHA-256."""
+    """An issued secret, by its SHA-256. `issued_from` is the token that it was made with, and ends with."""
 
     id: int
     person_id: int
@@ -38,3 +38,8 @@ class Token(Frozen):
     expires_at: datetime
     used_at: datetime | None
     revoked_at: datetime | None
+    issued_from: int | None = None
+
+    def lives(self, now: datetime) -> bool:
+        """Whether it is neither revoked nor used up nor too old."""
+        return self.revoked_at is None and self.used_at is None and self.expires_at > now

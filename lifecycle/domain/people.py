@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -93,7 +93,10 @@ class WayIn(StrEnum):
 
 
 class Actor(Frozen):
-    """Who gives a command; `person` is None for the system itself, which decides nothing."""
+    """Who gives a command; `person` is None for the system itself, which decides nothing.
+
+    `token` is the personal token or session that they came with; `signed`: with a signed token made from it.
+    """
 
     person: int | None
     name: str
@@ -101,6 +104,7 @@ class Actor(Frozen):
     host: str = ""
     os_user: str = ""
     token: int | None = None
+    signed: Literal[True] | None = None
 
     @property
     def audited(self) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class TokenRow(Base):
     """A personal token, a browser session or a one-time sign-in link; only the hash is kept."""
 
     __tablename__ = "token"
-    __table_args__ = (Index(None, "person_id"), {"sqlite_autoincrement": True})
+    __table_args__ = (Index(None, "person_id"), Index(None, "issued_from"), {"sqlite_autoincrement": True})
     id: Mapped[int] = _id()
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     kind: Mapped[str]
@@ -79,11 +79,21 @@ class TokenRow(Base):
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    issued_from: Mapped[int | None]
 
 
 class SignInAttemptRow(Base):
+    """Counts guesses at passwords, and is cut back; `host` is the client's address, or a browser that is known.
+
+    The audit log would grow with every guess of a stranger, so that these rows are not in it.
+    """
+
     __tablename__ = "sign_in_attempt"
-    __table_args__ = (Index(None, "account", "at"), Index(None, "host", "at"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index(None, "account", "at"),
+        Index(None, "host", "at"),
+        {"sqlite_autoincrement": True, "info": {"audited": False}},
+    )
     id: Mapped[int] = _id()
     account: Mapped[str]
     host: Mapped[str]

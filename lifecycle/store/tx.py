@@ -155,7 +155,7 @@ class Tx:
             raise RuntimeError("a read transaction does not write; use Store.write")
 
     def _changed(self, table: Any) -> None:
-        self.changed = True
+        self.changed = self.changed or table.info.get("audited", True)
         self._known = {asked: found for asked, found in self._known.items() if table.name not in _tables(asked[0])}
 
 

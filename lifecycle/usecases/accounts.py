@@ -87,14 +87,13 @@ def add_person(
 
 
 def set_password(ctx: Context, actor: Actor, name: str, password: str) -> None:
-    """Sets one's own password, or (Admin) another's; every session of the account ends."""
-    if len(password) < MIN_PASSWORD:
-        raise Invalid(f"a password has at least {MIN_PASSWORD} characters")
-    hashed = ctx.passwords.hash(password)
+    """An Admin sets somebody else's password; every session of the account ends. One's own: see change_password."""
+    hashed = hash_password(ctx, password)
     with ctx.store.write(actor, "set_password") as unit:
         person = unit.people.named(name)
-        if person.id != actor.person:
-            require(unit, actor, Role.ADMIN, Target(), "setting another's password")
+        if person.id == actor.person:
+            raise Forbidden("change your own password on your profile page, or with drls user password")
+        require(unit, actor, Role.ADMIN, Target(), "setting another's password")
         if person.kind is PersonKind.SERVICE:
             raise Forbidden(f"{name} is a service account; give it a token instead")
         unit.people.change(person.id, password_hash=hashed)
@@ -115,6 +114,13 @@ def disable_person(ctx: Context, actor: Actor, name: str) -> PersonView:
         unit.audit("person.disabled", f"person:{name}")
         recount_all(unit)
         return shown(person)
+
+
+def hash_password(ctx: Context, password: str) -> str:
+    """What is kept of a new password. Raises Invalid for one that is too short."""
+    if len(password) < MIN_PASSWORD:
+        raise Invalid(f"a password has at least {MIN_PASSWORD} characters")
+    return ctx.passwords.hash(password)
 
 
 def is_password(ctx: Context, person: Person | None, password: str) -> bool:

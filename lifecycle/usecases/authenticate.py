@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Grant, Person, WayIn
@@ -35,20 +37,24 @@ def authenticate(
     """
     with ctx.store.read() as view:
         try:
-            person, scopes, token = _look_up(view, credential, kind)
+            person, scopes, token, signed = _look_up(view, credential, kind)
         except NotFound:
             raise Unauthorized("this token is not valid; sign in again") from None
         grants = view.people.grants(person.id)
-    actor = Actor(person=person.id, name=person.name, way_in=way_in, host=host, os_user=os_user, token=token)
+    actor = Actor(
+        person=person.id, name=person.name, way_in=way_in, host=host, os_user=os_user, token=token, signed=signed
+    )
     return Identity(actor=actor, scopes=frozenset(scopes), grants=grants)
 
 
-def _look_up(view: View, credential: str, kind: TokenKind | None) -> tuple[Person, tuple[TokenScope, ...], int | None]:
+def _look_up(
+    view: View, credential: str, kind: TokenKind | None
+) -> tuple[Person, tuple[TokenScope, ...], int, Literal[True] | None]:
     if not credential.startswith(PREFIX):
         if kind is not None:
             raise Unauthorized("this session is not valid; sign in again")
-        person, names = read_token(view, credential)
-        return person, tuple(TokenScope(name) for name in names if name in set(TokenScope)), None
+        person, names, made_with = read_token(view, credential)
+        return person, tuple(TokenScope(name) for name in names if name in set(TokenScope)), made_with.id, True
     token = view.people.token_with_hash(hash_of(credential))
     if token is None or token.kind is TokenKind.LINK or (kind is not None and token.kind is not kind):
         raise Unauthorized("this token is not valid; sign in again")
@@ -59,4 +65,4 @@ def _look_up(view: View, credential: str, kind: TokenKind | None) -> tuple[Perso
     person = view.people.get(token.person_id)
     if person.disabled_at is not None:
         raise Unauthorized(f"the account {person.name} is disabled; ask an Admin")
-    return person, token.scopes, token.id
+    return person, token.scopes, token.id, None

@@ -12,6 +12,7 @@ from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require
 from lifecycle.usecases.accounts import PersonView, shown
+from lifecycle.usecases.change_password import require_session
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.sign_in import open_session
 from lifecycle.usecases.tokens import Issued
@@ -65,6 +66,8 @@ def link_person(ctx: Context, actor: Actor, name: str, subject: str) -> PersonVi
         person = unit.people.named(name)
         if person.kind is PersonKind.SERVICE:
             raise Forbidden(f"{name} is a service account; give it a token instead")
+        if person.id == actor.person:
+            require_session(unit, actor, person, "linking your own account")
         other = unit.people.with_subject(subject)
         if other is not None and other.id != person.id:
             raise Conflict(f"{subject} is linked to {other.name} already")

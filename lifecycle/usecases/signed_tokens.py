@@ -1,4 +1,7 @@
-"""Short-lived JSON Web Tokens (HS256), for programs that call often; the secret rotates."""
+"""Short-lived JSON Web Tokens (HS256), for programs that call often; the secret rotates.
+
+One is bound to the personal token or session that it was made with, and works no longer than that one.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from typing import Any
 
 import jwt
 
+from lifecycle.domain.credentials import Token, TokenKind
 from lifecycle.domain.environment import Role
+from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, Target
-from lifecycle.errors import Unauthorized
+from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
@@ -21,28 +26,48 @@ _SETTING = "jwt_secrets"
 _NOT_VALID = "this token is not valid; sign in again"
 
 
-def sign_token(ctx: Context, actor: Actor, scopes: tuple[str, ...]) -> str:
-    """A token for the acting person, no wider than `scopes`, valid for 15 minutes."""
+class Signed(Frozen):
+    """A signed token, and how many seconds it is valid."""
+
+    text: str
+    seconds: int
+
+
+def sign_token(ctx: Context, actor: Actor, scopes: tuple[str, ...]) -> Signed:
+    """A token for the acting person, no wider than `scopes`, valid for 15 minutes and not longer than what they showed.
+
+    Raises Forbidden for who shows a signed token: it does not renew itself.
+    """
+    if actor.signed or actor.token is None:
+        raise Forbidden("a signed token is made with a personal token or a session, never with another signed one")
     with ctx.store.read() as view:
         person = require(view, actor, Role.VIEWER, Target(), "a signed token")
-        claims = {"sub": str(person.id), "epoch": person.access_epoch, "scopes": list(scopes)}
-        return _sign(view, AUDIENCE, claims, LIFE)
+        shown = view.people.token(actor.token)
+        life = min(LIFE, shown.expires_at - view.now)
+        claims = {"sub": str(person.id), "epoch": person.access_epoch, "scopes": list(scopes), "tid": shown.id}
+        return Signed(text=_sign(view, AUDIENCE, claims, life), seconds=int(life.total_seconds()))
 
 
-def read_token(view: View, text: str) -> tuple[Person, tuple[str, ...]]:
-    """Whom a token was signed for, and its scopes. Raises Unauthorized for anything that is not as signed.
+def read_token(view: View, text: str) -> tuple[Person, tuple[str, ...], Token]:
+    """Whom a token was signed for, its scopes, and what it was made with. Raises Unauthorized for forgeries.
 
-    A change of the person's grants, teams, password or account since then makes it worthless.
+    A change of the person's grants, teams, password or account since then makes it worthless, and so does the end of
+    what it was made with.
     """
     claims = _verify(view, AUDIENCE, text)
     try:
-        subject = int(claims["sub"])
+        subject, made_with = int(claims["sub"]), int(claims["tid"])
     except (KeyError, ValueError, TypeError):
         raise Unauthorized(_NOT_VALID) from None
     person = view.people.get(subject)
+    token = view.people.token(made_with)
+    if token.person_id != person.id or token.kind is TokenKind.LINK or not token.lives(view.now):
+        raise Unauthorized("what this token was made with has ended; sign in again")
+    if claims["exp"] - claims["iat"] > LIFE.total_seconds():
+        raise Unauthorized(_NOT_VALID)
     if person.disabled_at is not None or person.access_epoch != claims.get("epoch"):
         raise Unauthorized("what you may do changed since this token was signed; sign in again")
-    return person, tuple(str(scope) for scope in claims.get("scopes", ()))
+    return person, tuple(str(scope) for scope in claims.get("scopes", ()) if scope in token.scopes), token
 
 
 def seal(ctx: Context, audience: str, content: dict[str, str], life: timedelta) -> str:

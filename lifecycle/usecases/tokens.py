@@ -12,7 +12,7 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target
 from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
-from lifecycle.store.unit import Unit
+from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
 
@@ -59,6 +59,8 @@ def issue_token(
 ) -> Issued:
     """A personal token, for oneself or (Admin) for a service account; never wider than `within`, what was shown.
 
+    One's own that is issued with a personal token ends when that one does. A signed token issues none.
+
     The same `key` again raises Conflict: a secret is nowhere kept to be shown twice.
     """
     if not timedelta(0) < life <= MAX_LIFE or not scopes or not name.strip():
@@ -72,6 +74,9 @@ def issue_token(
             raise Conflict("this token was issued already and its secret is shown once; revoke it and issue another")
         if actor.person is None:
             raise Unauthorized("a token belongs to a person; sign in with drls login")
+        shown = living(unit, actor)
+        if actor.signed:
+            raise Forbidden("a signed token issues no other; use a personal token, or sign in")
         # Whoever has an account may have a token: what it can do is asked of their grants each time.
         person = unit.people.named(owner) if owner else unit.people.get(actor.person)
         if person.id != actor.person:
@@ -80,23 +85,54 @@ def issue_token(
                 raise Forbidden(f"{person.name} is a person and issues their own tokens")
         if person.kind is PersonKind.SERVICE and TokenScope.APPROVE in scopes:
             raise Forbidden("service accounts and agents never approve; leave the scope out")
-        issued = issue(unit, person, TokenKind.PERSONAL, name.strip(), scopes=tuple(scopes), life=life)
+        own = person.id == actor.person
+        source = shown if own and shown is not None and shown.kind is TokenKind.PERSONAL else None
+        issued = issue(
+            unit, person, TokenKind.PERSONAL, name.strip(), scopes=tuple(scopes), life=life, issued_from=source
+        )
         unit.remember(_shown(unit.people.token(issued.id)))
         return issued
 
 
+def living(view: View, actor: Actor) -> Token | None:
+    """The token that the actor came with; None for who came without one.
+
+    Raises Unauthorized when it ended since they were let in.
+    """
+    if actor.token is None:
+        return None
+    token = view.people.token(actor.token)
+    if not token.lives(view.now):
+        raise Unauthorized("this token has ended; sign in again")
+    return token
+
+
 def issue(
-    unit: Unit, person: Person, kind: TokenKind, name: str, *, scopes: tuple[TokenScope, ...], life: timedelta
+    unit: Unit,
+    person: Person,
+    kind: TokenKind,
+    name: str,
+    *,
+    scopes: tuple[TokenScope, ...],
+    life: timedelta,
+    issued_from: Token | None = None,
 ) -> Issued:
-    """Adds a token inside a unit of work."""
+    """Adds a token inside a unit of work; it is revoked with `issued_from`, and lives no longer.
+
+    A one-time link is used up by what comes from it: that lives as long as it is given.
+    """
     secret = f"{PREFIX}{kind.value}_{secrets.token_urlsafe(32)}"
+    expires_at = unit.now + life
+    if issued_from is not None and issued_from.kind is not TokenKind.LINK:
+        expires_at = min(expires_at, issued_from.expires_at)
     token = unit.people.add_token(
         person_id=person.id,
         kind=kind.value,
         name=name,
         secret_hash=hash_of(secret),
         scopes=[scope.value for scope in scopes],
-        expires_at=unit.now + life,
+        expires_at=expires_at,
+        issued_from=issued_from.id if issued_from else None,
     )
     unit.audit("token.issued", f"person:{person.name}", token=token.id, kind=kind.value, name=name)
     return Issued(id=token.id, name=name, secret=secret, scopes=scopes, expires_at=token.expires_at)

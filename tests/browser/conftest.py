@@ -16,7 +16,6 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from lifecycle.app.site import create_site
 from lifecycle.audit.keys import SigningKey
 from lifecycle.store.store import Store
-from lifecycle.usecases.accounts import set_password
 from lifecycle.usecases.signed_tokens import rotate_secret
 from tests.fakes.clock import FakeClock
 from tests.fakes.plane import FakePlane
@@ -91,7 +90,7 @@ def browse(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
     opened: list[tuple[Page, list[str]]] = []
 
     def open_for(name: str, *, dark: bool = False, phone: bool = False) -> Page:
-        set_password(server.life.ctx, server.life.as_("adam"), name, PASSWORD)
+        server.life.give_password(name, PASSWORD)
         context = chromium.new_context(
             viewport=PHONE if phone else WIDE, color_scheme="dark" if dark else "light", base_url=server.url
         )

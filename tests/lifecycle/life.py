@@ -13,6 +13,7 @@ from lifecycle.domain.run import CheckResult, InputRead, Receipt, Work
 from lifecycle.domain.version import Deployment, Version
 from lifecycle.spec import PipelineSpec
 from lifecycle.store.store import Store
+from lifecycle.usecases.accounts import end_sessions
 from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.context import Context
@@ -96,6 +97,12 @@ class Life:
             unit.audit("person.added", f"person:{name}")
         self._people[name] = person.id
         return self.as_(name)
+
+    def give_password(self, name: str, password: str) -> None:
+        """As an Admin would; also for the Admin."""
+        with self.store.write(SETUP, "setup") as unit:
+            end_sessions(unit, unit.people.change(self._people[name], password_hash=self.ctx.passwords.hash(password)))
+            unit.audit("password.set", f"person:{name}")
 
     def as_(self, name: str) -> Actor:
         return Actor(person=self._people[name], name=name, way_in=WayIn.CLI, host="laptop")

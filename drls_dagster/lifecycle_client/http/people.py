@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from drls_dagster.lifecycle_client.http.session import HttpSession
+from drls_dagster.lifecycle_client.http.session import HttpSession, send
 from drls_dagster.lifecycle_client.interface import People
 from drls_dagster.lifecycle_client.results import GrantInfo, Me, PersonInfo, TeamInfo
 from lifecycle.domain.credentials import TokenScope
@@ -72,10 +72,19 @@ class HttpPeople(People):
         added = self._session.call("POST", "/api/people", json=body, key=key).json()
         return _person(PersonView.model_validate(added), acts_for=acts_for)
 
-    def set_password(self, name: str, password: str) -> None:
-        own = self._session.get("/api/me")["name"] == name
-        path = "/api/me/password" if own else f"/api/people/{name}/password"
-        self._session.call("PUT", path, json={"password": password})
+    def set_password(self, name: str, password: str, *, old: str | None = None) -> None:
+        if self._session.get("/api/me")["name"] != name:
+            self._session.call("PUT", f"/api/people/{name}/password", json={"password": password})
+            return
+        if old is None:
+            raise Forbidden("set your first password on your profile page in the app; a token is not enough for it")
+        client = self._session.client
+        opened = send(client, "POST", "/api/session", json={"account": name, "password": old}).json()
+        try:
+            headers = {"X-CSRF-Token": opened["csrf"]}
+            send(client, "PUT", "/api/me/password", json={"password": password, "old": old}, headers=headers)
+        finally:
+            send(client, "DELETE", "/api/session")
 
     def link(self, name: str, subject: str) -> PersonInfo:
         answer = self._session.call("PUT", f"/api/people/{name}/subject", json={"subject": subject})

@@ -38,8 +38,8 @@ class People(ABC):
         """A new account; `acts_for` makes it a service account."""
 
     @abstractmethod
-    def set_password(self, name: str, password: str) -> None:
-        """One's own, or (Admin) another's; every token of the account ends."""
+    def set_password(self, name: str, password: str, *, old: str | None = None) -> None:
+        """One's own, with the `old` one where there is one, or (Admin) another's; every token of the account ends."""
 
     @abstractmethod
     def link(self, name: str, subject: str) -> PersonInfo:

@@ -11,12 +11,15 @@ from drls_dagster.lifecycle_client.local.session import Session
 from drls_dagster.lifecycle_client.results import GrantInfo, Me, PersonInfo, TeamInfo
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
-from lifecycle.domain.people import PersonKind, ScopeKind, Team
+from lifecycle.domain.people import PersonKind, ScopeKind, Team, WayIn
 from lifecycle.store.schema import describe
 from lifecycle.store.unit import View
 from lifecycle.usecases.accounts import add_person, disable_person, set_password
+from lifecycle.usecases.authenticate import authenticate
+from lifecycle.usecases.change_password import change_password
 from lifecycle.usecases.grants import add_grant, add_team, revoke_grant, set_member
 from lifecycle.usecases.openid_accounts import link_person
+from lifecycle.usecases.sign_in import sign_in, sign_out
 from lifecycle.usecases.tokens import Issued, TokenView, issue_token, list_tokens, revoke_token
 
 
@@ -41,6 +44,7 @@ class LocalPeople(People):
                 teams=view.people.team_names(person.id),
                 scopes=tuple(sorted(identity.scopes)),
                 can_return=person.password_hash is not None or bool(others),
+                has_password=person.password_hash is not None,
             )
 
     def list(self) -> tuple[PersonInfo, ...]:
@@ -74,11 +78,19 @@ class LocalPeople(People):
         )
         return self._shown(name)
 
-    def set_password(self, name: str, password: str) -> None:
-        actor = self._session.acting(TokenScope.WRITE)
+    def set_password(self, name: str, password: str, *, old: str | None = None) -> None:
+        actor = self._session.identity().actor
         if name != actor.name:
-            actor = self._session.acting(TokenScope.ADMIN)
-        set_password(self._ctx, actor, name, password)
+            set_password(self._ctx, self._session.acting(TokenScope.ADMIN), name, password)
+            return
+        if old is not None:
+            # A token is not enough to change a password: this is a session like a browser's.
+            opened = sign_in(self._ctx, name, old, self._session.host)
+            actor = authenticate(
+                self._ctx, opened.secret, WayIn.CLI, host=self._session.host, kind=TokenKind.SESSION
+            ).actor
+        ended = change_password(self._ctx, actor, old, password)
+        sign_out(self._ctx, ended.secret, self._session.host)
 
     def link(self, name: str, subject: str) -> PersonInfo:
         link_person(self._ctx, self._session.acting(TokenScope.ADMIN), name, subject)

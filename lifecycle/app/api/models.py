@@ -70,6 +70,7 @@ class Me(BaseModel):
     scopes: list[TokenScope]
     roles: list[str]
     teams: list[str]
+    has_password: bool
 
 
 class SignedToken(BaseModel):
@@ -79,6 +80,12 @@ class SignedToken(BaseModel):
 
 class NewPassword(Body):
     password: Annotated[str, Field(min_length=12, max_length=1_000, pattern=_TEXT)]
+
+
+class ChangedPassword(NewPassword):
+    """`old` is the current password; only an account without one does without."""
+
+    old: Annotated[str, Field(max_length=1_000, pattern=_TEXT)] | None = None
 
 
 class NewSubject(Body):

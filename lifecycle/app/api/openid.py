@@ -92,7 +92,7 @@ def finish_openid(
     user = provider.finish(attempt, code, ctx.clock.now())
     session = sign_in_with_openid(ctx, user, provider.settings.accounts, host_of(request))
     answer = _onward(attempt.back)
-    set_session(answer, session, secure=provider.settings.public_url.startswith("https://"))
+    set_session(ctx, answer, session, secure=provider.settings.public_url.startswith("https://"))
     answer.delete_cookie(ATTEMPT, path=CALLBACK)
     return answer
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from lifecycle.errors import DrlsError
+from lifecycle.errors import DrlsError, TooMany
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,7 +48,9 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(DrlsError)
     def refused(_: Request, error: DrlsError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
         lines = error.message.splitlines() or [error.code]
-        return problem(error.status, error.code, lines[0], lines if error.status == 422 else [])
+        wait = error.retry_after if isinstance(error, TooMany) else None
+        headers = {} if wait is None else {"Retry-After": str(wait)}
+        return problem(error.status, error.code, lines[0], lines if error.status == 422 else [], **headers)
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from lifecycle.app.api.guard import Ctx, host_of
+from lifecycle.app.api.guard import Ctx
 from lifecycle.app.api.models import Id
 from lifecycle.app.api.sessions import set_session
 from lifecycle.app.pages import links
@@ -18,9 +18,9 @@ from lifecycle.app.pages.guard import Who
 from lifecycle.app.pages.render import render
 from lifecycle.app.pages.secrets_once import shown_once
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.errors import Invalid, NotFound, TooMany
-from lifecycle.usecases.accounts import MIN_PASSWORD, set_password
-from lifecycle.usecases.sign_in import sign_in
+from lifecycle.errors import Forbidden, Invalid, NotFound, Unauthorized
+from lifecycle.usecases.accounts import MIN_PASSWORD
+from lifecycle.usecases.change_password import change_password
 from lifecycle.usecases.tokens import issue_token, list_tokens, revoke_token
 
 router = APIRouter()
@@ -52,24 +52,24 @@ def profile(ctx: Ctx, request: Request, who: Who) -> Response:
 
 
 @router.post("/profile/password")
-def change_password(
+def put_password(
     ctx: Ctx,
     request: Request,
     who: Who,
     password: Annotated[str, Form(max_length=1_000)],
     again: Annotated[str, Form(max_length=1_000)],
+    old: Annotated[str, Form(max_length=1_000)] = "",
 ) -> Response:
     """Sets the visitor's password. All their sessions and tokens end; this browser gets a new session."""
     if password != again:
         raise Invalid("the two passwords are not the same; type the new one twice")
-    set_password(ctx, who.actor, who.actor.name, password)
     try:
-        session = sign_in(ctx, who.actor.name, password, host_of(request))
-    except TooMany:
-        # Somebody guesses at this account: nobody signs in for a while, also not whoever just proved themselves.
-        return done(request, "/sign-in", "Your password is changed. Sign in with it in a few minutes.")
+        session = change_password(ctx, who.actor, old, password)
+    except Unauthorized as error:
+        # They are signed in all the same: the form says what is wrong.
+        raise Forbidden(error.message) from None
     answer = done(request, links.profile(), "Your password is changed. All other sessions and tokens of yours ended.")
-    set_session(answer, session, secure=request.url.scheme == "https")
+    set_session(ctx, answer, session, secure=request.url.scheme == "https")
     return answer
 
 

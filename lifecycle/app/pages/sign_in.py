@@ -8,11 +8,12 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from lifecycle.app.api.guard import COOKIE, Ctx, host_of
-from lifecycle.app.api.sessions import set_session
+from lifecycle.app.api.sessions import BROWSER, set_session
 from lifecycle.app.pages.answers import done
 from lifecycle.app.pages.guard import Who, safe_back
 from lifecycle.app.pages.render import kit_of, render
 from lifecycle.errors import TooMany, Unauthorized
+from lifecycle.usecases.context import Context
 from lifecycle.usecases.sign_in import sign_in, sign_out, use_link
 from lifecycle.usecases.tokens import Issued
 
@@ -38,10 +39,13 @@ def enter(
 ) -> Response:
     """Signs in with a password; every sign-in is a new session, whatever cookie came along."""
     try:
-        session = sign_in(ctx, account, password, host_of(request))
+        session = sign_in(ctx, account, password, host_of(request), browser=request.cookies.get(BROWSER))
     except (Unauthorized, TooMany) as error:
-        return _form(request, back, told=error.message, account=account, status=error.status)
-    return _entered(request, session, back)
+        answer = _form(request, back, told=error.message, account=account, status=error.status)
+        if isinstance(error, TooMany) and error.retry_after is not None:
+            answer.headers["Retry-After"] = str(error.retry_after)
+        return answer
+    return _entered(ctx, request, session, back)
 
 
 @router.post("/sign-in/link")
@@ -51,7 +55,7 @@ def enter_by_link(ctx: Ctx, request: Request, secret: Annotated[str, Form(max_le
         session = use_link(ctx, secret, host_of(request))
     except Unauthorized as error:
         return _form(request, "/", told=error.message, status=error.status)
-    return _entered(request, session, "/")
+    return _entered(ctx, request, session, "/")
 
 
 @router.get("/sign-in/link")
@@ -82,7 +86,7 @@ def _form(request: Request, back: str, *, told: str = "", account: str = "", sta
     )
 
 
-def _entered(request: Request, session: Issued, back: str) -> Response:
+def _entered(ctx: Context, request: Request, session: Issued, back: str) -> Response:
     answer = RedirectResponse(safe_back(back), 303)
-    set_session(answer, session, secure=request.url.scheme == "https")
+    set_session(ctx, answer, session, secure=request.url.scheme == "https")
     return answer

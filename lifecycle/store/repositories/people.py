@@ -46,6 +46,7 @@ _TOKEN_WITH = by(TokenRow, "secret_hash")
 _BY_TAG = by(GrantRow, "scope", where=(GrantRow.revoked_at.is_(None),), limit=1)
 _GRANT = tuple(GrantRow.__table__.columns)
 _TOKEN = tuple(TokenRow.__table__.columns)
+_CUT_EVERY = 100
 
 
 class People:
@@ -200,34 +201,54 @@ class People:
         return found
 
     def end_token(self, token: Token, *, used: bool = False) -> bool:
-        """Revokes a token, or uses a one-time link up; False when it was over already."""
-        column = "used_at" if used else "revoked_at"
-        statement = (
-            update(TokenRow)
-            .where(TokenRow.id == token.id, TokenRow.revoked_at.is_(None), TokenRow.used_at.is_(None))
-            .values(**{column: self._tx.now})
-        )
-        return self._tx.update(statement) == 1
+        """Revokes a token and all that came from it, or uses a one-time link up; False when it was over already."""
+        living = (TokenRow.revoked_at.is_(None), TokenRow.used_at.is_(None))
+        if used:
+            statement = update(TokenRow).where(TokenRow.id == token.id, *living).values(used_at=self._tx.now)
+            return self._tx.update(statement) == 1
+        ended = False
+        family = [token.id]
+        while family:
+            statement = update(TokenRow).where(TokenRow.id.in_(family), *living).values(revoked_at=self._tx.now)
+            revoked = self._tx.update(statement)
+            ended = ended or (family == [token.id] and revoked == 1)
+            family = self._tx.values(select(TokenRow.id).where(TokenRow.issued_from.in_(family)))
+        return ended
 
-    def add_attempt(self, account: str, host: str) -> int:
-        """Counts an attempt as failed until `attempt_succeeded` is told; its id."""
-        return self._tx.insert(SignInAttemptRow, account=account, host=host, succeeded=False, at=self._tx.now)
+    def add_attempt(self, account: str, client: str, *, most: int, since: timedelta) -> int:
+        """Counts an attempt as failed until `attempt_succeeded` is told; its id.
+
+        At most `most` rows are kept, and none for long after `since`.
+        """
+        added = self._tx.insert(SignInAttemptRow, account=account, host=client, succeeded=False, at=self._tx.now)
+        self._tx.delete(SignInAttemptRow, SignInAttemptRow.id <= added - most)
+        if added % _CUT_EVERY == 0:
+            self._tx.delete(SignInAttemptRow, SignInAttemptRow.at <= self._tx.now - since)
+        return added
 
     def attempt_succeeded(self, attempt_id: int) -> None:
         self._tx.update(update(SignInAttemptRow).where(SignInAttemptRow.id == attempt_id).values(succeeded=True))
 
-    def failures(self, *, account: str | None = None, host: str | None = None, since: timedelta) -> list[datetime]:
-        """When sign-in failed lately, oldest first; an account's count starts again at a success."""
-        start = self._tx.now - since
-        query = select(SignInAttemptRow.at).where(SignInAttemptRow.at > start, ~SignInAttemptRow.succeeded)
+    def count_failures(self, client: str, *, since: timedelta) -> int:
+        """How often sign-in failed lately for a client, whatever the account."""
+        query = select(SignInAttemptRow.id).where(SignInAttemptRow.at > self._tx.now - since)
+        return self._tx.count(query.where(SignInAttemptRow.host == client, ~SignInAttemptRow.succeeded))
+
+    def failures(
+        self, *, account: str | None = None, client: str | None = None, since: timedelta, most: int
+    ) -> list[datetime]:
+        """When sign-in failed lately, newest first, at most `most`; of a client at an account since it got in."""
+        query = select(SignInAttemptRow.at).where(
+            SignInAttemptRow.at > self._tx.now - since, ~SignInAttemptRow.succeeded
+        )
         if account is not None:
-            last = (
-                select(SignInAttemptRow.id)
-                .where(SignInAttemptRow.account == account, SignInAttemptRow.succeeded)
-                .order_by(SignInAttemptRow.id.desc())
+            query = query.where(SignInAttemptRow.account == account)
+        if client is not None:
+            query = query.where(SignInAttemptRow.host == client)
+        if account is not None and client is not None:
+            last = select(SignInAttemptRow.id).where(
+                SignInAttemptRow.account == account, SignInAttemptRow.host == client, SignInAttemptRow.succeeded
             )
-            newest = self._tx.values(last.limit(1))
-            query = query.where(SignInAttemptRow.account == account, SignInAttemptRow.id > (newest or [0])[0])
-        if host is not None:
-            query = query.where(SignInAttemptRow.host == host)
-        return self._tx.values(query.order_by(SignInAttemptRow.id))
+            newest = self._tx.values(last.order_by(SignInAttemptRow.id.desc()).limit(1))
+            query = query.where(SignInAttemptRow.id > (newest or [0])[0])
+        return self._tx.values(query.order_by(SignInAttemptRow.id.desc()).limit(most))

@@ -20,7 +20,6 @@ from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor
 from lifecycle.store.store import Store
-from lifecycle.usecases.accounts import set_password
 from lifecycle.usecases.signed_tokens import rotate_secret
 from tests.lifecycle.life import QA, SETUP, UAT, Life
 
@@ -57,6 +56,10 @@ def app(life: Life) -> FastAPI:
 def client(app: FastAPI) -> Iterator[TestClient]:
     with TestClient(app, raise_server_exceptions=False) as made:
         yield made
+
+
+# A token does neither, whatever its scopes: see test_people and tests/security.
+_WITH_A_SESSION = {"/api/me/password"}
 
 
 def token(life: Life, role: Role | None, *scopes: TokenScope) -> str:
@@ -102,7 +105,7 @@ def test_every_route_asks_for_its_role_and_its_scope(client: TestClient, life: L
     tokens = {role: token(life, role) for role in WHO}
     narrow = {scope: token(life, Role.ADMIN, scope) for scope in TokenScope}
     for (method, path), need in TABLE.items():
-        if need.role is None or path == "/api/me/password":
+        if need.role is None or path in _WITH_A_SESSION:
             continue
         for role, secret in tokens.items():
             # As a refused call, so that nothing changes: let in means anything but 401 and the guard's 403.
@@ -119,7 +122,7 @@ def test_every_route_asks_for_its_role_and_its_scope(client: TestClient, life: L
 
 
 def signed_in(client: TestClient, life: Life, name: str = "adam") -> str:
-    set_password(life.ctx, life.as_("adam"), name, PASSWORD)
+    life.give_password(name, PASSWORD)
     answer = client.post("/api/session", json={"account": name, "password": PASSWORD})
     assert answer.status_code == 200
     assert client.cookies[COOKIE]
@@ -143,7 +146,7 @@ def test_a_page_changes_nothing_without_its_csrf_token_or_from_another_origin(cl
 
 
 def test_the_session_cookie_is_for_this_site_alone(client: TestClient, life: Life) -> None:
-    set_password(life.ctx, life.as_("adam"), "vic", PASSWORD)
+    life.give_password("vic", PASSWORD)
     answer = client.post("/api/session", json={"account": "vic", "password": PASSWORD})
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie

@@ -22,7 +22,7 @@ from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Verdict
 from lifecycle.store.engine import open_engine
 from lifecycle.store.store import Store
-from lifecycle.usecases.accounts import add_person, disable_person, set_password
+from lifecycle.usecases.accounts import add_person, disable_person
 from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.break_glass import break_glass
@@ -317,7 +317,7 @@ def link_somebody(life: Life, _: Any) -> None:
 
 @verb(saved)
 def set_a_password(life: Life, _: Any) -> None:
-    set_password(life.ctx, life.as_("vic"), "vic", "a long enough password")
+    life.give_password("vic", "a long enough password")
 
 
 @verb(saved)

@@ -90,7 +90,7 @@ def test_login_with_a_wrong_password_keeps_nothing(shell: Shell) -> None:
     assert not shell.kept.exists()
 
 
-def test_login_is_locked_after_wrong_passwords(shell: Shell) -> None:
+def test_login_waits_after_wrong_passwords(shell: Shell) -> None:
     for _ in range(5):
         shell("login", "ada", by=None, stdin="wrong", fails=1)
     assert "too many wrong attempts" in shell("login", "ada", by=None, stdin=PASSWORD, fails=1).err
@@ -163,3 +163,22 @@ def test_a_service_account_gets_its_token_from_an_admin_and_never_approves(shell
     shell.tokens["bot"] = issued.out.strip()
     assert "bot" in shell("whoami", by="bot").out
     shell.save(by="bot")
+
+
+def test_ones_own_password_takes_the_current_one_and_ends_every_token(shell: Shell) -> None:
+    """Finding 12; failed on 0.1.0: whoever had a token set a password, and signed in with it."""
+    fresh = "another long password"
+    assert (
+        "account or password is wrong"
+        in shell("user", "password", "ada", by="ada", stdin=f"wrong wrong wrong\n{fresh}\n", fails=1).err
+    )
+    shell("user", "password", "ada", by="ada", stdin=f"{PASSWORD}\n{fresh}\n")
+    assert "not valid" in shell("whoami", by="ada", fails=1).err or "expired" in shell("whoami", by="ada", fails=1).err
+    shell("login", "ada", by=None, stdin=fresh)
+
+
+def test_a_token_for_less_sets_no_password(shell: Shell) -> None:
+    """Finding 12; failed on 0.1.0."""
+    shell.tokens["narrow"] = shell("token", "issue", "x", "--scope", "read", "--scope", "write", by="lea").out.strip()
+    shell("user", "password", "lea", by="narrow", stdin="\nanother long password\n", fails=1)
+    shell("login", "lea", by=None, stdin=PASSWORD)

@@ -84,7 +84,7 @@ def test_who_has_no_role_any_more_still_has_what_is_their_own(visit: Open, life:
     assert "data-live" not in told.text
     assert "you have no role" in eve.page("/profile")
     new = "another long password"
-    assert eve.post("/profile/password", password=new, again=new).status_code == 303
+    assert eve.post("/profile/password", old=PASSWORD, password=new, again=new).status_code == 303
     assert eve.post("/sign-out").headers["location"] == "/sign-in"
     assert eve.get("/profile").status_code == 303
 

@@ -142,7 +142,7 @@ def test_a_new_password_ends_all_else_and_keeps_this_browser(visit: Open, life: 
     ada.post("/profile/tokens", name="ci", scopes="read", days="5")
     before = ada.session
     fresh = "another long password"
-    assert ada.post("/profile/password", password=fresh, again=fresh).headers["location"] == "/profile"
+    assert ada.post("/profile/password", old=PASSWORD, password=fresh, again=fresh).headers["location"] == "/profile"
     assert ada.session != before
     assert "Your password is changed." in ada.page("/profile")
     assert other.get("/profile").status_code == 303
@@ -152,6 +152,22 @@ def test_a_new_password_ends_all_else_and_keeps_this_browser(visit: Open, life: 
     nobody = Visit(life, None)
     assert nobody.client.post("/sign-in", data={"account": "ada", "password": PASSWORD}).status_code == 401
     assert nobody.client.post("/sign-in", data={"account": "ada", "password": fresh}).status_code == 303
+
+
+@pytest.mark.parametrize("old", ["", "wrong wrong wrong"])
+def test_a_new_password_takes_the_old_one(visit: Open, old: str) -> None:
+    """Finding 12; failed on 0.1.0."""
+    ada = visit("ada")
+    assert "current password" in ada.said("/profile/password", old=old, password="b" * 20, again="b" * 20)
+    assert ada.get("/profile").status_code == 200
+
+
+def test_an_admin_changes_their_own_password_on_their_profile_page_alone(visit: Open) -> None:
+    """Finding 12; failed on 0.1.0: the page for other people's passwords took no old one."""
+    adam = visit("adam")
+    assert "your profile page" in adam.page("/settings/people/adam")
+    assert "your profile page" in adam.said("/settings/people/adam/password", password="b" * 20)
+    assert 'action="/settings/people/ada/password"' in adam.page("/settings/people/ada")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from fastapi.testclient import TestClient
 
 from lifecycle.app.api.guard import COOKIE
 from lifecycle.app.pages.csrf import FIELD, masked
-from lifecycle.usecases.accounts import set_password
 from tests.lifecycle.app.sites import site_of
 from tests.lifecycle.life import Life
 
@@ -28,7 +27,7 @@ class Visit:
         self.client = TestClient(site_of(life.ctx, **options), follow_redirects=False)
         self.client.portal = self.loop
         if name is not None:
-            set_password(life.ctx, life.as_("adam"), name, PASSWORD)
+            life.give_password(name, PASSWORD)
             answer = self.client.post("/sign-in", data={"account": name, "password": PASSWORD})
             assert answer.status_code == 303
 
