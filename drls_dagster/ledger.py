@@ -68,10 +68,11 @@ _outputs = sa.Table(
     sa.Column("at", sa.Float, nullable=False),
 )
 _checks = sa.Table(
-    "checks",
+    "check_results",
     _metadata,
     sa.Column("run_key", sa.String, primary_key=True),
     sa.Column("node", sa.String, primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),  # the recipe that they looked at
     sa.Column("results", sa.JSON, nullable=False),
 )
 _processes = sa.Table(
@@ -105,8 +106,13 @@ class RunBranch:
     def is_debris(self) -> bool:
         """Nobody will come back for it: its process is gone, or its inspection time is over (D13)."""
         if self.state == "failed_check":
-            return time.time() - self.at > FAILED_CHECK_DAYS * 86_400
+            return self.is_forgotten
         return self.host == socket.gethostname() and not process_is(self.pid, self.created)
+
+    @property
+    def is_forgotten(self) -> bool:
+        """So old that nobody inspects it, and that no Spark server still has the session of its client."""
+        return time.time() - self.at > FAILED_CHECK_DAYS * 86_400
 
 
 @dataclass(frozen=True)
@@ -231,17 +237,17 @@ class Ledger:
         with self._write() as connection:
             connection.execute(sa.insert(_outputs).prefix_with("OR REPLACE").values(row))
 
-    def record_checks(self, run_key: str, node: str, results: list[dict[str, Any]]) -> None:
-        """What the checks on a node found; the last word of a retried step counts."""
-        row = {"run_key": run_key, "node": node, "results": results}
+    def record_checks(self, run_key: str, node: str, key: str, results: list[dict[str, Any]]) -> None:
+        """What the checks on a node found for the recipe `key`; the last word of a retried step counts."""
+        row = {"run_key": run_key, "node": node, "key": key, "results": results}
         with self._write() as connection:
             connection.execute(sa.insert(_checks).prefix_with("OR REPLACE").values(row))
 
-    def checks(self, run_key: str) -> dict[str, list[dict[str, Any]]]:
-        """Check results of a run by node."""
-        query = sa.select(_checks.c.node, _checks.c.results).where(_checks.c.run_key == run_key)
+    def checks(self, run_key: str, node: str, key: str) -> list[dict[str, Any]] | None:
+        """What the checks on a node found for that recipe, None when nobody has looked in this run."""
+        where = (_checks.c.run_key == run_key) & (_checks.c.node == node) & (_checks.c.key == key)
         with self._read() as connection:
-            return {row.node: row.results for row in connection.execute(query)}
+            return connection.execute(sa.select(_checks.c.results).where(where)).scalar_one_or_none()
 
     def record_process(self, run_id: str) -> None:
         """This process executes the run: Dagster itself does not notice when it is killed."""

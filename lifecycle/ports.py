@@ -129,8 +129,14 @@ class DataPlane(ABC):
         """Takes optional columns out of the real table, but for those that main has a value in; which went (D10)."""
 
     @abstractmethod
-    def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
-        """Puts each table's branch of `environment` freshly on main (D9); returns where each starts."""
+    def open_session(
+        self, environment: Environment, tables: Sequence[str], seen: Mapping[str, TableFacts] | None = None
+    ) -> Mapping[str, int | None]:
+        """Puts each table's branch of `environment` freshly on main (D9); returns where each starts.
+
+        `seen` is what `table` said of them before the caller got leave to do this: raises Conflict, before it
+        changes a table, where that is not so any more.
+        """
 
     @abstractmethod
     def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:

@@ -15,13 +15,11 @@ from drls_dagster.assets.scope import RESOURCES, Scope, parameters_key, scope_of
 from drls_dagster.gate.pins import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from drls_dagster.lakehouse.refs import read_head
 from drls_dagster.lakehouse.separate import find
-from drls_dagster.steps.checks import CheckResult, evaluate, evidence_of
+from drls_dagster.steps.above import check_node
+from drls_dagster.steps.checks import CheckResult, checks_of
 from drls_dagster.steps.run import Reads
 from drls_dagster.steps.sink import NotPublished, run_sink
-from drls_dagster.steps.spark import arguments_of
 from lifecycle.spec import (
-    AnyCheck,
-    IcebergSource,
     PipelineSpec,
     RayProcessTransform,
     SinkNode,
@@ -30,8 +28,6 @@ from lifecycle.spec import (
     digest,
     subtree_digest,
 )
-
-Checks = list[tuple[str, AnyCheck]]
 
 
 @dataclass(frozen=True)
@@ -95,21 +91,6 @@ class Compiling:
         }
 
 
-def checks_of(spec: PipelineSpec, node_id: str) -> Checks:
-    """All checks on a node, named for Dagster: with the monitor's name where several watch the node, and with the
-    pipeline's on a table that it only reads, which other pipelines may check too.
-    """
-    monitors = spec.monitors_of(node_id)
-    node = spec.node(node_id)
-    shared = isinstance(node, SourceNode) and isinstance(node.source, IcebergSource)
-    prefix = f"{spec.name}_" if shared else ""
-    return [
-        (f"{prefix}{monitor.id}_{check.name}" if len(monitors) > 1 else f"{prefix}{check.name}", check)
-        for monitor in monitors
-        for check in monitor.checks
-    ]
-
-
 def source_spec(to: Compiling, node: SourceNode) -> dg.AssetSpec:
     """The external asset of a source."""
     kind = node.source.kind if node.source.kind != "files" else getattr(node.source, "format", "files")
@@ -138,13 +119,7 @@ def transform_asset(to: Compiling, node: SparkTransform | RayProcessTransform) -
             reads, frame = recipes[0], frames[0]
             upstream = {name: scope.frames.frame(name, reads).columns for name in to.spec.upstream(node.id)}
             metadata = frame_metadata(to.spec, node.id, to.environment, to.catalog, frame.schema, upstream)
-            checks = checks_of(to.spec, node.id)
-            results: list[CheckResult] = []
-            if checks:
-                name = scope.frames.view(node.id, reads)
-                session = scope.run.session.spark
-                results = evaluate(session, frame, node.id, checks, name, lambda sql: arguments_of(scope.run, sql))
-                scope.run.note_checks(node.id, evidence_of(to.spec, node.id, results))
+            results = worst([check_node(scope.frames, node.id, one) for one in recipes])
         yield from (check_result(result, to.key(node.id)) for result in results)
         stop_at_failed(node.id, results)
         yield dg.MaterializeResult(metadata={**metadata, "inputs": inputs_metadata(reads)})
@@ -179,7 +154,6 @@ def sink_asset(to: Compiling, node: SinkNode) -> dg.AssetsDefinition:
 
 def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:
     """The checks on a source: a step of their own, which blocking ones make the transforms wait for."""
-    checks = checks_of(to.spec, node.id)
     arguments = to.arguments(node.id)
 
     @dg.multi_asset_check(
@@ -191,12 +165,7 @@ def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:
     def source_check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         scope = scope_of(context, to.spec, to.environment, to.search_path)  # pyright: ignore[reportArgumentType]
         with as_failure(node.id):
-            reads = scope.run.reads_of(node.id)
-            frame = scope.frames.frame(node.id, reads)
-            name = scope.frames.view(node.id, reads)
-            spark = scope.run.session.spark
-            results = evaluate(spark, frame, node.id, checks, name, lambda sql: arguments_of(scope.run, sql))
-            scope.run.note_checks(node.id, evidence_of(to.spec, node.id, results))
+            results = check_node(scope.frames, node.id, scope.run.reads_of(node.id))
         yield from (check_result(result, to.key(node.id)) for result in results)
         stop_at_failed(node.id, results)
 
@@ -209,6 +178,11 @@ def stop_at_failed(node_id: str, results: Sequence[CheckResult]) -> None:
     if failed:
         told = "; ".join(f"{result.name}: {result.message}" for result in failed)
         raise dg.Failure(f"node '{node_id}' fails its checks: {told}", allow_retries=False)
+
+
+def worst(found: Sequence[Sequence[CheckResult]]) -> list[CheckResult]:
+    """One result a check, for Dagster, of those that each recipe has: the first that failed, else the first."""
+    return [next((one for one in results if not one.passed), results[0]) for results in zip(*found, strict=True)]
 
 
 def recipes_of(scope: Scope, spec: PipelineSpec, node_id: str) -> list[Reads]:

@@ -6,12 +6,14 @@ import contextlib
 import re
 import threading
 import uuid
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drls_dagster.engine import state as st
 from drls_dagster.engine.client import EngineError, Report, ensure_engine
+from drls_dagster.engine.processes import processes_of
 from drls_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,19 +80,35 @@ def close_session(session: EngineSession) -> None:
     _close(session.spark)
 
 
-def interrupt(settings: Settings, session_id: str, engine_id: str, *, release: bool = True) -> None:
-    """Stop what still runs in a session, a dead process's too: it must not commit any more."""
-    engine = st.read_state(settings)
-    if engine is None or engine.engine_id != engine_id or not engine.is_alive:
-        return
+def interrupt(settings: Settings, session_id: str, engine_id: str, *, release: bool = True) -> bool:
+    """Stop what still runs in a session, a dead process's too: it must not commit any more.
+
+    `engine_id` is empty for an endpoint that DRLS does not own. False where nobody confirms it: whoever asks must ask
+    again later. An engine of which no process is left needs no answer.
+    """
+    if engine_id:
+        engine = st.read_state(settings)
+        if engine is None or engine.engine_id != engine_id or not engine.is_alive:
+            return not processes_of(engine_id)
+        url = connect_url(engine)
+    elif settings.engine.spark_connect:
+        url = settings.engine.spark_connect
+    else:
+        return False
     from drls_dagster.engine.connection import connect
 
-    spark = connect(connect_url(engine), session_id)
-    with contextlib.suppress(_spark_error()):
-        spark.interruptAll()
-        if release:
-            spark.client.release_session()
-    _close(spark)
+    spark = connect(url, session_id)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")  # the answer says it
+            spark.interruptAll()
+            if release:
+                spark.client.release_session()
+    except (_spark_error(), *_connection_errors()):
+        return False
+    finally:
+        _close(spark)
+    return True
 
 
 def _close(spark: SparkSession) -> None:
@@ -127,6 +145,12 @@ def first_line(error: BaseException) -> str:
     first = text.split("\n", 1)[0].split("JVM stacktrace:", 1)[0].strip() or type(error).__name__
     cause = _CAUSE.search(text) if first.startswith(_SAYS_NO_REASON) else None
     return " ".join(f"{first.split(' SQLSTATE:')[0].strip()}: {cause[1]}".split()) if cause else first
+
+
+def _connection_errors() -> tuple[type[Exception], ...]:
+    import grpc
+
+    return (grpc.RpcError, OSError)
 
 
 def _spark_error() -> type[Exception]:

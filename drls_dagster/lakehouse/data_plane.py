@@ -100,9 +100,14 @@ class IcebergDataPlane(DataPlane):
         with self._catalog() as catalog:
             return withdrawn.drop_columns(catalog, table, columns)
 
-    def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
+    def open_session(
+        self, environment: Environment, tables: Sequence[str], seen: Mapping[str, TableFacts] | None = None
+    ) -> Mapping[str, int | None]:
+        facts = {name: (one.uuid, one.head) for name, one in (seen or {}).items()}
         with self._catalog() as catalog:
-            return {table: sessions.start_fresh(catalog, environment.value, table) for table in tables}
+            return {
+                table: sessions.start_fresh(catalog, environment.value, table, facts.get(table)) for table in tables
+            }
 
     def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:
         with self._catalog() as catalog:

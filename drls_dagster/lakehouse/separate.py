@@ -110,14 +110,14 @@ def go_separate(catalog: Catalog, table: Table, location: TableLocation, why: st
     return GoesSeparate(f"{location.name} cannot hold the result on a branch ({why}); it goes to {own.name}")
 
 
-def remove(catalog: Catalog, environment: str, table: str) -> None:
-    """Drops the separate table with its files, for a fresh start; nothing when there is none.
+def remove(catalog: Catalog, environment: str, table: str, uuid: str | None) -> None:
+    """Drops the separate table `uuid` with its files, for a fresh start; nothing when another one, or none, is there.
 
     Raises DrlsError for a table of that name which DRLS did not make.
     """
     location = separate_location(environment, table)
     found = load_if_exists(catalog, location.identifier) if location else None
-    if location is None or found is None:
+    if location is None or found is None or str(found.metadata.table_uuid) != uuid:
         return
     if SEPARATE not in found.properties:
         raise DrlsError(

@@ -16,25 +16,38 @@ if TYPE_CHECKING:
     from pyiceberg.table.update import TableRequirement, TableUpdate
 
 
-def start_fresh(catalog: Catalog, environment: str, name: str) -> int | None:
+Seen = tuple[str | None, int | None]  # a table's uuid and head, as `IcebergDataPlane.table` tells them
+
+
+def start_fresh(catalog: Catalog, environment: str, name: str, seen: Seen | None = None) -> int | None:
     """Puts the environment's branch of a table at main's head and answers where that is.
 
     The branch goes where main has no snapshot, and the separate table in any case. Branches of runs are left alone.
+    Raises RefMoved where somebody writes there at the same time, or has since the table was `seen`.
     """
-    separate.remove(catalog, environment, name)
+    at, found = separate.find(catalog, environment, name)
     location = table_location(environment, name)
+    real = found if at == location else separate.load_if_exists(catalog, location.identifier)
+    own = refs.head(real, location.ref) if real is not None else None
+    now = (str(found.metadata.table_uuid), refs.read_head(found, at.ref)) if found is not None else (None, None)
+    what = f"session of {name} in {Environment(environment).label}"
+    if seen not in (None, now):
+        raise refs.RefMoved(f"the {what} was written while it was opened; ask again")
+    separate.remove(catalog, environment, name, now[0])
 
     def attempt() -> int | None:
         table = separate.load_if_exists(catalog, location.identifier)
         if table is None:
             return None
-        main, own = refs.head(table, MAIN), refs.head(table, location.ref)
+        main = refs.head(table, MAIN)
+        if refs.head(table, location.ref) != own:
+            raise refs.RefMoved(f"the {what} was written while it was opened; ask again")
         if main != own:
             update = refs.remove_ref(location.ref) if main is None else refs.set_branch(table, location.ref, main)
             _commit(catalog, table, [refs.ref_is(MAIN, main), refs.ref_is(location.ref, own)], update)
         return main
 
-    return commit_with_retry(attempt, what=f"session of {name} in {Environment(environment).label}")
+    return commit_with_retry(attempt, what=what)
 
 
 def pin(catalog: Catalog, environment: str, name: str, snapshot: int, tag: str) -> None:

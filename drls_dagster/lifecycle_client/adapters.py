@@ -52,7 +52,9 @@ class NoDataPlane(DataPlane):
     def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
         _refuse(f"the columns of {table}")
 
-    def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
+    def open_session(
+        self, environment: Environment, tables: Sequence[str], seen: Mapping[str, TableFacts] | None = None
+    ) -> Mapping[str, int | None]:
         _refuse(f"a fresh branch of {', '.join(tables)} for {environment.label}")
 
     def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:

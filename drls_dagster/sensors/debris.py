@@ -32,11 +32,13 @@ def clear_debris(settings: Settings, work: Round | None = None) -> list[str]:
             each = work.item(f"branch:{one.table}:{one.branch}", "dropping it") if work else nullcontext()
             with each, catalog_errors(resolve_catalog(settings)):
                 catalog = load_catalog(settings)
-                # What a dead run's Spark session still writes would make the branch again.
-                interrupt(settings, one.session_id, one.engine_id)
+                # What a dead run's Spark session still writes would make the branch again: then the next look drops it.
+                ended = interrupt(settings, one.session_id, one.engine_id) or one.is_forgotten
                 table = load_if_exists(catalog, split_table_name(one.table))
                 if table is not None:
                     refs.drop_branch(catalog, table, one.branch)
+                if not ended:
+                    continue
                 ledger.close_branch(one.table, one.branch)
                 gone.append(f"{one.table}:{one.branch}")
         return gone

@@ -9,12 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from drls_dagster.steps.spark import StepFailed, run_sql
 from lifecycle.domain.run import CheckResult as Evidence
-from lifecycle.spec import AcceptedValues, AnyCheck, Freshness, NotNull, PipelineSpec, Range, RowCount, SqlCheck, Unique
+from lifecycle.spec import (
+    AcceptedValues,
+    AnyCheck,
+    Freshness,
+    IcebergSource,
+    NotNull,
+    PipelineSpec,
+    Range,
+    RowCount,
+    SourceNode,
+    SqlCheck,
+    Unique,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
     from pyspark.sql.connect.session import SparkSession
 
+Checks = list[tuple[str, AnyCheck]]
 AT_ONCE = 4  # SQL checks beside the aggregates
 AHEAD = 300  # seconds that the clock of another machine may be ahead
 EARLIEST_ZONE = 14 * 3600  # a date or wall clock may be of the zone in which the day begins first
@@ -30,6 +43,21 @@ class CheckResult:
     blocking: bool
     observed: int | float | str | None
     message: str
+
+
+def checks_of(spec: PipelineSpec, node_id: str) -> Checks:
+    """All checks on a node, named for Dagster: with the monitor's name where several watch the node, and with the
+    pipeline's on a table that it only reads, which other pipelines may check too.
+    """
+    monitors = spec.monitors_of(node_id)
+    node = spec.node(node_id)
+    shared = isinstance(node, SourceNode) and isinstance(node.source, IcebergSource)
+    prefix = f"{spec.name}_" if shared else ""
+    return [
+        (f"{prefix}{monitor.id}_{check.name}" if len(monitors) > 1 else f"{prefix}{check.name}", check)
+        for monitor in monitors
+        for check in monitor.checks
+    ]
 
 
 def evidence_of(spec: PipelineSpec, node_id: str, results: Sequence[CheckResult]) -> tuple[Evidence, ...]:

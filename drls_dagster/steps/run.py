@@ -119,18 +119,6 @@ class PipelineRun:
                 found[source_id] = self._read(node, sink, table, base, epoch)
         return found
 
-    def note_checks(self, node: str, results: Sequence[CheckResult]) -> None:
-        """Keeps what the checks on a node found, for the sinks below it, also those of a resumed run."""
-        if results:
-            self.ledger.record_checks(self.run_key, node, [one.model_dump(mode="json") for one in results])
-
-    def checks_above(self, sink: SinkNode) -> tuple[CheckResult, ...]:
-        """What the checks on everything that feeds `sink` have found in this run."""
-        found = self.ledger.checks(self.run_key)
-        return tuple(
-            CheckResult.model_validate(one) for node in self.spec.ancestors(sink.id) for one in found.get(node, ())
-        )
-
     def _read(
         self, node: SourceNode, sink: SinkNode | None, table: Table | None, base: int | None, epoch: str
     ) -> SourceRead:

@@ -25,6 +25,7 @@ from drls_dagster.lakehouse.prepare import OWNER, prepare_table, refuse_foreign,
 from drls_dagster.lakehouse.rebuild import published_as, put_back_unless_published
 from drls_dagster.lakehouse.separate import find, load_if_exists, may_reshape
 from drls_dagster.ledger import Receipt
+from drls_dagster.steps.above import checks_above
 from drls_dagster.steps.checks import CheckResult, evaluate, evidence_of
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.run import FIRST, Gate, PipelineRun, Publication, Reads
@@ -112,6 +113,7 @@ def _once(
 ) -> Published:
     spark = run.session.spark
     (upstream,) = run.spec.upstream(sink.id)
+    above = checks_above(frames, sink, reads)
     frame = frames.frame(upstream, reads)
     schema = iceberg_schema(frame.schema.jsonValue())
     free = may_reshape(run.environment, location)
@@ -124,6 +126,7 @@ def _once(
             raise DrlsError(f"sink '{sink.id}' must be rebuilt as a whole: run all its partitions in one run")
         if prepared.rebuilt:
             reads = {name: replace(read, start=None) for name, read in reads.items()}
+            above = checks_above(frames, sink, reads)
             frame = frames.frame(upstream, reads)
         base = refs.head(table, location.ref)
         start = refs.read_head(table, location.ref)
@@ -166,7 +169,7 @@ def _once(
                 )
             publication = replace(
                 _publication(run, sink, written, base, made, reads),
-                checks=(*run.checks_above(sink), *evidence_of(run.spec, sink.id, results)),
+                checks=(*above, *evidence_of(run.spec, sink.id, results)),
                 seconds=time.monotonic() - began,
             )
             with run.gate.publishing(publication) if run.gate is not None else nullcontext():
@@ -235,12 +238,12 @@ def _run_branch(run: PipelineRun, table: Table, location: TableLocation, start: 
     except NotPublished:
         raise
     except BaseException as error:
-        if session.is_alive:
-            # What Spark still writes would commit to, and so make again, the branch that is dropped here.
-            interrupt(run.settings, session.session_id, session.engine_id, release=False)
+        # What Spark still writes would commit to, and so make again, the branch that is dropped here.
+        ended = not session.is_alive or interrupt(run.settings, session.session_id, session.engine_id, release=False)
         refs.drop_branch(run.catalog, table, branch)
-        # What was on its way when somebody interrupted may still arrive: then the next run looks once more (D13).
-        if made and isinstance(error, Exception):
+        # What was on its way when somebody interrupted, or when Spark did not answer, may still arrive: then the next
+        # run looks once more (D13).
+        if made and ended and isinstance(error, Exception):
             run.ledger.close_branch(location.name, branch)
         raise
 
@@ -250,12 +253,15 @@ def clear_debris(run: PipelineRun, location: TableLocation) -> None:
     for left in run.ledger.branches(location.name):
         if not left.is_debris:
             continue
-        interrupt(run.settings, left.session_id, left.engine_id)
+        ended = interrupt(run.settings, left.session_id, left.engine_id) or left.is_forgotten
         table = load_if_exists(run.catalog, location.identifier)
         if table is not None:
             refs.drop_branch(run.catalog, table, left.branch)
-        run.ledger.close_branch(location.name, left.branch)
         run.log(f"dropped branch {left.branch} of {location.name}, left by run {left.run_key}")
+        if ended:
+            run.ledger.close_branch(location.name, left.branch)
+        else:
+            run.log(f"Spark did not confirm that run {left.run_key} has ended; the next run looks at its branch again")
 
 
 def _owned(run: PipelineRun, sink: SinkNode, table: Table) -> Table:

@@ -77,6 +77,12 @@ class Admission(Frozen):
     why: str
     outcome: Outcome | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """It has its turn and, in QA and UAT, its evidence session, which it may have to open first."""
+        has_session = self.session_id is not None or not self.environment.has_sessions
+        return self.state is AdmissionState.RUNNING and has_session
+
 
 class PermitState(StrEnum):
     """LIVE until it is used, its publish was found never to have happened, or it is taken away."""

@@ -180,7 +180,7 @@ class PromotionRow(Base):
 
 
 class JournalRow(Base):
-    """What an execution has done to which table: resume reads it (L12)."""
+    """What an execution has done to which table: resume reads it (L12). `base` is what its ref moves from."""
 
     __tablename__ = "journal"
     __table_args__ = _options(UniqueConstraint("promotion_id", "position"))
@@ -189,6 +189,7 @@ class JournalRow(Base):
     position: Mapped[int]
     table_name: Mapped[str]
     state: Mapped[str]
+    base: Mapped[int | None]
 
 
 class DecisionRow(Base):

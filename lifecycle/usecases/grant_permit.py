@@ -8,7 +8,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
-from lifecycle.domain.run import Admission, AdmissionState, Permit, Receipt, Work
+from lifecycle.domain.run import Admission, Permit, Receipt, Work
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, NotFound, Refused
 from lifecycle.store.unit import Unit
@@ -106,7 +106,7 @@ def _why_not(unit: Unit, pipeline: Pipeline, admission: Admission | None, publis
     answer = ask(unit, pipeline.name, version.digest, environment, Action.PUBLISH, run_id=publish.run_id)
     if not answer.allowed:
         return answer.reason
-    if admission.state is not AdmissionState.RUNNING:
+    if not admission.has_begun:
         return f"run {publish.run_id} has not begun; runs of a pipeline go one after another"
     active = unit.deployments.active(pipeline.id, environment)
     if environment is Environment.PRODUCTION and (active is None or active.version_id != version.id):

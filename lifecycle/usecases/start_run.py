@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lifecycle.domain.checklist import Check, refuse
@@ -13,6 +14,7 @@ from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.run import Admission, AdmissionState, Session, SessionState
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Refused
+from lifecycle.ports import TableFacts
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
@@ -29,40 +31,67 @@ class Start(Frozen):
 def start_run(ctx: Context, actor: Actor, run_id: str, name: str) -> Start:
     """Lets an admitted run begin, or says what it waits for; beginning twice is beginning once.
 
-    The first run of a version in QA or UAT opens its evidence session: branches fresh off main.
-    Raises Refused with the reason when the run was revoked or never admitted.
+    The first run of a version in QA or UAT opens its evidence session: branches fresh off main. It has the turn
+    before it does so, and no branch is put back that anybody has written since it looked: one session is opened once.
+    Raises Refused with the reason when the run was revoked or never admitted, Conflict when it should ask again.
     """
     with ctx.store.read() as view:
         admission = _admitted(view, run_id, name)
         first = _next_in_line(view, admission)
-        session = None
-        if admission.environment.has_sessions:
-            session = view.runs.newest_session(admission.pipeline_id, admission.environment, admission.version_id)
+        session = _session_of(view, admission)
         tables = view.pipelines.tables(admission.version_id)
     if first.run_id != run_id:
         return Start(admission=admission, waits_for=first.run_id)
-    if admission.state is AdmissionState.RUNNING:
+    if admission.has_begun:
         return Start(admission=admission)
-    bases = None
-    if session is not None and session.state is SessionState.PENDING:
-        bases = dict(ctx.plane.open_session(admission.environment, tables))
+    pending = session is not None and session.state is SessionState.PENDING
+    seen = {table: ctx.plane.table(table, admission.environment) for table in tables} if pending else {}
     with ctx.store.write(actor, "start_run") as unit:
         admission = _admitted(unit, run_id, name)
-        if admission.state is AdmissionState.RUNNING:
+        if admission.has_begun:
             return Start(admission=admission)
-        if _next_in_line(unit, admission).run_id != run_id:
+        if _next_in_line(unit, admission).run_id != run_id or _session_of(unit, admission) != session:
             raise Conflict(f"run {run_id} of {name} is not the next any more; ask again")
-        if session is not None and bases is not None:
-            unit.runs.open_session(session, bases)
-            unit.audit(
-                "session.opened",
-                f"session:{session.id}",
-                pipeline=name,
-                environment=session.environment.value,
-            )
-        started = unit.runs.set_admission(admission, AdmissionState.RUNNING, session_id=session.id if session else None)
-        unit.audit("admission.started", f"run:{run_id}", pipeline=name)
-        return Start(admission=started)
+        key = session.id if session and not pending else None
+        if admission.state is AdmissionState.QUEUED or key:
+            admission = unit.runs.set_admission(admission, AdmissionState.RUNNING, session_id=key)
+            unit.audit("admission.started", f"run:{run_id}", pipeline=name)
+    if session is None or not pending:
+        return Start(admission=admission)
+    try:
+        return _open_session(ctx, actor, admission, session, name, seen)
+    except BaseException:
+        _give_turn_back(ctx, actor, admission, name)
+        raise
+
+
+def _open_session(
+    ctx: Context, actor: Actor, admission: Admission, session: Session, name: str, seen: Mapping[str, TableFacts]
+) -> Start:
+    bases = dict(ctx.plane.open_session(admission.environment, list(seen), seen))
+    with ctx.store.write(actor, "start_run") as unit:
+        current = _admitted(unit, admission.run_id, name)
+        if current.has_begun:
+            return Start(admission=current)  # another process of this run was quicker
+        if current.state is not AdmissionState.RUNNING:
+            raise Conflict(f"run {admission.run_id} of {name} lost its turn; ask again")
+        unit.runs.open_session(session, bases)
+        unit.audit(
+            "session.opened",
+            f"session:{session.id}",
+            pipeline=name,
+            environment=session.environment.value,
+        )
+        return Start(admission=unit.runs.set_admission(current, AdmissionState.RUNNING, session_id=session.id))
+
+
+def _give_turn_back(ctx: Context, actor: Actor, admission: Admission, name: str) -> None:
+    """The session was not opened: whoever is next may try."""
+    with ctx.store.write(actor, "start_run") as unit:
+        current = unit.runs.admission(admission.run_id, admission.pipeline_id)
+        if current is not None and current.state is AdmissionState.RUNNING and not current.has_begun:
+            unit.runs.set_admission(current, AdmissionState.QUEUED)
+            unit.audit("admission.given_back", f"run:{admission.run_id}", pipeline=name)
 
 
 def finish_run(ctx: Context, actor: Actor, run_id: str, name: str, *, why: str = "") -> None:
@@ -150,6 +179,13 @@ def _admitted(view: View, run_id: str, name: str) -> Admission:
     if not answer.allowed:
         raise Refused(answer.reason)
     return admission
+
+
+def _session_of(view: View, admission: Admission) -> Session | None:
+    """The evidence session that a run of this version is for."""
+    if not admission.environment.has_sessions:
+        return None
+    return view.runs.newest_session(admission.pipeline_id, admission.environment, admission.version_id)
 
 
 def _next_in_line(view: View, admission: Admission) -> Admission:

@@ -19,6 +19,7 @@ from drls_dagster.lakehouse.tables import find_table
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import Carry
 from lifecycle.domain.promotion import State
+from lifecycle.errors import Conflict
 from lifecycle.spec import SinkNode
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.start_run import finish_run
@@ -132,6 +133,21 @@ def test_d9_d10_a_session_starts_without_the_separate_table_and_spares_runs_bran
         assert find(lake.catalog, "uat", DAILY)[0].name == DAILY
     assert lake.head(DAILY, "drls_run_x") == base
     assert lake.table(DAILY, UAT).separate is None
+
+
+def test_d9_d10_a_separate_table_that_was_made_since_the_session_was_looked_at_is_not_dropped(lake: LakePlane) -> None:
+    """Finding 3; failed on 0.1.0: who opened the session late dropped what a quicker run had published."""
+    lake.commit(DAILY)
+    for _ in range(2):  # there is none yet, then one of the session before
+        seen = {DAILY: lake.table(DAILY, UAT)}
+        lake.open_session(UAT, [DAILY], seen)
+        with pytest.raises(GoesSeparate):
+            prepare(lake, "uat", WIDER)
+        made = lake.table(DAILY, UAT)
+        assert made.separate
+        with pytest.raises(Conflict, match="ask again"):
+            lake.open_session(UAT, [DAILY], seen)
+        assert lake.table(DAILY, UAT) == made
 
 
 def test_d10_a_foreign_table_in_the_place_of_a_separate_one_is_not_dropped(lake: LakePlane) -> None:

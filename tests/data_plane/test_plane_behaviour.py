@@ -10,7 +10,7 @@ import pytest
 from drls_dagster.settings import CatalogSettings, load_settings
 from lifecycle.domain.data_diff import Cell, DataDiff, DiffLimits, Duplicates, Progress, RowKey, Side, Statistics
 from lifecycle.domain.environment import Environment
-from lifecycle.errors import LifecycleError, Refused
+from lifecycle.errors import Conflict, LifecycleError, Refused
 from lifecycle.ports import Move, MoveResult
 from tests.fakes.lake import LakePlane
 from tests.fakes.plane import FakePlane
@@ -95,6 +95,23 @@ def test_d9_d12_a_session_on_a_table_without_data_has_no_branch(plane: Plane) ->
     assert plane.head(T, "qa") is not None
     assert dict(plane.open_session(QA, [T])) == {T: None}
     assert plane.head(T, "qa") is None
+
+
+@pytest.mark.parametrize("other_main", [False, True])
+def test_d9_a_session_is_not_opened_over_what_was_written_since_the_table_was_seen(
+    plane: Plane, other_main: bool
+) -> None:
+    """Finding 3; failed on 0.1.0: whoever came late put the branch back to main."""
+    base = plane.commit(T)
+    seen = {T: plane.table(T, QA)}
+    assert dict(plane.open_session(QA, [T], seen)) == {T: base}
+    assert dict(plane.open_session(QA, [T], seen)) == {T: base}, "nothing was written: again is once"
+    published = plane.commit(T, "qa")
+    if other_main:
+        plane.commit(T)
+    with pytest.raises(Conflict, match="ask again"):
+        plane.open_session(QA, [T], seen)
+    assert plane.head(T, "qa") == published
 
 
 def test_pins_come_and_go_and_repeating_changes_nothing(plane: Plane) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from lifecycle.domain.data_diff import DataDiff, DiffLimits, DiffStep, Progress, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
-from lifecycle.errors import NotFound
+from lifecycle.errors import Conflict, NotFound
 from lifecycle.ports import DataPlane, Move, MoveResult, SnapshotFacts, TableFacts
 from tests.fakes.rows import ROW, Row, fake_diff
 
@@ -177,10 +177,14 @@ class FakePlane(DataPlane):
             sql.execute("REPLACE INTO said VALUES (?, ?)", (f"columns:{table}", left))
             return gone
 
-    def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
+    def open_session(
+        self, environment: Environment, tables: Sequence[str], seen: Mapping[str, TableFacts] | None = None
+    ) -> Mapping[str, int | None]:
         bases: dict[str, int | None] = {}
-        with self._tx() as sql:
-            for table in tables:
+        for table in tables:
+            with self._tx() as sql:
+                if seen is not None and self._seen(sql, table, environment) != seen[table].head:
+                    raise Conflict(f"{table} changed while its session was to be opened; ask again")
                 bases[table] = self._head(sql, table, "main")
                 self._set(sql, table, environment.ref, bases[table])
         return bases

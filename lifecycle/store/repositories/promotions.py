@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
@@ -168,8 +168,17 @@ class Promotions:
         """By table, in order: `intended` (about to move) or `moved`."""
         return {row[0]: row[1] for row in self._tx.prepared_tuples(_JOURNAL, promotion_id=promotion_id)}
 
-    def write_journal(self, promotion_id: int, tables: Iterable[str], state: str) -> None:
-        """Notes `state` for each table, new or not."""
+    def moves_from(self, promotion_id: int) -> dict[str, int | None]:
+        """By table: the head that its ref moves from, or has moved from. Not of what an older DRLS began."""
+        query = select(JournalRow.table_name, JournalRow.base).where(
+            JournalRow.promotion_id == promotion_id, JournalRow.base.is_not(None)
+        )
+        return {row[0]: row[1] for row in self._tx.tuples(query)}
+
+    def write_journal(
+        self, promotion_id: int, tables: Iterable[str], state: str, bases: Mapping[str, int | None]
+    ) -> None:
+        """Notes `state` for each table, new or not; and what those of `bases` move from."""
         known = self.journal(promotion_id)
         for position, table in enumerate([*known, *(name for name in tables if name not in known)]):
             if table not in known:
@@ -179,6 +188,12 @@ class Promotions:
             .where(JournalRow.promotion_id == promotion_id, JournalRow.table_name.in_(list(tables)))
             .values(state=state)
         )
+        for table, base in bases.items():
+            self._tx.update(
+                update(JournalRow)
+                .where(JournalRow.promotion_id == promotion_id, JournalRow.table_name == table)
+                .values(base=base)
+            )
 
 
 @cache
