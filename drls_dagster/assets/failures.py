@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import dagster as dg
@@ -10,7 +10,7 @@ from dagster._core.errors import DagsterUserCodeProcessError
 from dagster_shared.error import SerializableErrorInfo
 
 from drls_dagster.engine.client import EngineError
-from drls_dagster.engine.session import first_line
+from drls_dagster.engine.spark_errors import explain
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.commit import CommitConflictError
 
@@ -28,8 +28,11 @@ class ToldFailure(dg.Failure, _Told):
 
 
 @contextmanager
-def as_failure(node_id: str) -> Iterator[None]:
-    """Turns DRLS's and Spark's errors into `dg.Failure`. What repeats itself is not tried again."""
+def as_failure(node_id: str, sql: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Turns DRLS's and Spark's errors into `dg.Failure`. What repeats itself is not tried again.
+
+    `sql` has the SQL of the nodes that the step reads, by their ids: it tells which of them Spark means.
+    """
     from pyspark.errors import AnalysisException, ParseException, PySparkException
 
     try:
@@ -39,6 +42,6 @@ def as_failure(node_id: str) -> Iterator[None]:
     except DrlsError as error:
         raise ToldFailure(str(error), allow_retries=False) from None
     except (AnalysisException, ParseException) as error:
-        raise dg.Failure(f"node '{node_id}': {first_line(error)}", allow_retries=False) from error
+        raise dg.Failure(explain(error, node_id, sql), allow_retries=False) from error
     except PySparkException as error:
-        raise dg.Failure(f"node '{node_id}': {first_line(error)}") from error
+        raise dg.Failure(explain(error, node_id, sql)) from error

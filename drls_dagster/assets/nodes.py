@@ -28,6 +28,7 @@ from lifecycle.spec import (
     digest,
     subtree_digest,
 )
+from lifecycle.spec.pipeline import sql_texts
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,12 @@ class Compiling:
         }
 
 
+def sql_of(spec: PipelineSpec, node_id: str) -> dict[str, str]:
+    """The SQL that Spark may run for a node, by the node that has it: those above it and the checks on it."""
+    names = (*spec.ancestors(node_id), node_id, *(monitor.id for monitor in spec.monitors_of(node_id)))
+    return {name: "\n".join(texts) for name in names if (texts := sql_texts(spec.node(name)))}
+
+
 def source_spec(to: Compiling, node: SourceNode) -> dg.AssetSpec:
     """The external asset of a source."""
     kind = node.source.kind if node.source.kind != "files" else getattr(node.source, "format", "files")
@@ -113,7 +120,7 @@ def transform_asset(to: Compiling, node: SparkTransform | RayProcessTransform) -
     @dg.asset(**to.arguments(node.id), kinds=kinds)
     def view(context: dg.AssetExecutionContext) -> Iterator[Any]:
         scope = scope_of(context, to.spec, to.environment, to.search_path)
-        with as_failure(node.id):
+        with as_failure(node.id, sql_of(to.spec, node.id)):
             recipes = recipes_of(scope, to.spec, node.id)
             frames = [scope.frames.frame(node.id, reads) for reads in recipes]
             reads, frame = recipes[0], frames[0]
@@ -136,7 +143,7 @@ def sink_asset(to: Compiling, node: SinkNode) -> dg.AssetsDefinition:
         scope = scope_of(context, to.spec, to.environment, to.search_path)
         key = to.key(node.id)
         try:
-            with as_failure(node.id):
+            with as_failure(node.id, sql_of(to.spec, node.id)):
                 try:
                     done = run_sink(scope.run, scope.frames, node, checks)
                 except NotPublished as refused:
@@ -164,7 +171,7 @@ def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:
     )
     def source_check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         scope = scope_of(context, to.spec, to.environment, to.search_path)  # pyright: ignore[reportArgumentType]
-        with as_failure(node.id):
+        with as_failure(node.id, sql_of(to.spec, node.id)):
             results = check_node(scope.frames, node.id, scope.run.reads_of(node.id))
         yield from (check_result(result, to.key(node.id)) for result in results)
         stop_at_failed(node.id, results)

@@ -19,8 +19,8 @@ def through(lab: Lab, step: Node, mode: str = "overwrite", **more: Any) -> str:
 @pytest.mark.parametrize(
     ("step", "told"),
     [
-        (sql("step", "SELECT gone FROM raw"), "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column, variable, or function"),
-        (sql("step", "SELECT id / n AS x FROM raw"), "[DIVIDE_BY_ZERO] Division by zero."),
+        (sql("step", "SELECT gone FROM raw"), "node 'step', at gone: there is no column 'gone'; columns there are: "),
+        (sql("step", "SELECT id / n AS x FROM raw"), "at id / n: a value is divided by zero; use try_divide"),
         (sql("step", "SELECT *, NULL AS nothing FROM raw"), "column 'nothing' has no type (it is always null)"),
         (python("step", "def transform(spark, raw): return 1 / 0"), "transform() of node 'step' failed: ZeroDivision"),
         (
