@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from drls_dagster.engine.abandoned import while_wanted
 from drls_dagster.errors import DrlsError
-from drls_dagster.steps.code import load_function, told
+from drls_dagster.steps.code import SentCode, load_function, told
 from drls_dagster.storage import filesystem_of
 
 File = tuple[str, int, int]  # path, rows, bytes
@@ -52,7 +52,7 @@ class ProcessRequest(BaseModel):
     python: str | None = None
     entrypoint: str | None = None  # module:function
     code_digest: str | None = None  # of the entry point's package, when it is locked
-    search_path: tuple[str, ...] = ()
+    code: SentCode | None = None  # the version's local code
     batch_size: int
     cpus: float
     gpus: float
@@ -178,9 +178,7 @@ def gathered(tables: Iterable[pa.Table], least: int) -> Iterator[pa.Table]:
 def apply(batch: pa.Table, request: ProcessRequest) -> pa.Table:
     """The pipeline's function on one batch, its answer brought to the output schema."""
     try:
-        function = load_function(
-            request.python, request.entrypoint, request.code_digest, request.search_path, "process"
-        )
+        function = load_function(request.python, request.entrypoint, request.code_digest, request.code, "process")
         result = function(batch)
     except DrlsError as error:
         raise StepCodeError(str(error)) from None

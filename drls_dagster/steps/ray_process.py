@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from drls_dagster.engine.client import EngineError, ensure_engine, wait_for_runner
 from drls_dagster.engine.state import EngineState
 from drls_dagster.lakehouse.columns import arrow_schema, spark_ddl_of_spec
-from drls_dagster.steps.code import check_code, locked_digest
+from drls_dagster.steps.code import check_code, locked_digest, sent_code
 from drls_dagster.steps.spark import StepFailed
 from drls_dagster.steps.staging import forget, parquet_options, staged_parts, staging_folder, still_there
 from lifecycle.spec import RayProcessTransform
@@ -46,7 +46,9 @@ def build(frames: Frames, node: RayProcessTransform, reads: Reads, key: str) -> 
 def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: str) -> list[File]:
     run = frames.run
     code_digest = locked_digest(run.spec, node.entrypoint)
-    check_code(node.entrypoint, code_digest, run.search_path)
+    code = sent_code(run)
+    if code_digest is not None and not code_digest.startswith("sha256:"):
+        check_code(node.entrypoint, code_digest, ())
     folder = staging_folder(run.settings, run.run_key, key)
     (upstream,) = run.spec.upstream(node.id)
     staged = f"{folder}/in"
@@ -63,7 +65,7 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
         "python": node.python,
         "entrypoint": node.entrypoint,
         "code_digest": code_digest,
-        "search_path": run.search_path,
+        "code": None if code is None else code.model_dump(),
         "batch_size": node.batch_size,
         "cpus": node.resources.cpus,
         "gpus": node.resources.gpus,

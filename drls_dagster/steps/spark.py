@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.bounds_in_sql import with_bounds
-from drls_dagster.steps.code import load_function, locked_digest, told
+from drls_dagster.steps.carried import carry_code
+from drls_dagster.steps.code import load_function, locked_digest, sent_code, told
 from drls_dagster.steps.window import Bound
 from lifecycle.spec import SparkTransform, sql_parameters
 
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
     from drls_dagster.steps.frames import Frames
     from drls_dagster.steps.run import PipelineRun, Reads
+
+
+_REMOTE = "SPARK_CONNECT_MODE_ENABLED"
 
 
 class StepFailed(DrlsError):
@@ -33,8 +39,13 @@ def build(frames: Frames, node: SparkTransform, reads: Reads) -> DataFrame:
     digest = locked_digest(run.spec, node.entrypoint)
     inputs = {name: frames.frame(name, reads) for name in upstream}
     try:
-        function = load_function(node.python, node.entrypoint, digest, run.search_path, "transform")
-        result = function(run.session.spark, **inputs)
+        code = sent_code(run)
+        if code is not None:
+            carry_code()
+        function = load_function(node.python, node.entrypoint, digest, code, "transform")
+        spark = run.session.spark
+        with _as_remote():
+            result = function(spark, **inputs)
     except DrlsError:
         raise
     except (Exception, SystemExit) as error:
@@ -42,6 +53,21 @@ def build(frames: Frames, node: SparkTransform, reads: Reads) -> DataFrame:
     if not hasattr(result, "schema") or not hasattr(result, "writeTo"):
         raise StepFailed(f"transform() of node '{node.id}' returned {type(result).__name__}, not a DataFrame")
     return result
+
+
+@contextmanager
+def _as_remote() -> Iterator[None]:
+    """`pyspark.sql.functions` and types in text ask the environment which Spark they are for. Not for longer than the
+    step's own code: an engine that this process starts would ask too."""
+    before = os.environ.get(_REMOTE)
+    os.environ[_REMOTE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_REMOTE, None)
+        else:
+            os.environ[_REMOTE] = before
 
 
 def arguments_of(run: PipelineRun, sql: str) -> dict[str, Any]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, Literal
+
+from pydantic import Field
 
 from lifecycle.audit.chain import Entry, Head
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.promotion import Decision, Promotion
 from lifecycle.domain.run import Receipt
 from lifecycle.domain.version import Deployment, Version
+from lifecycle.errors import Invalid
 
 
 class Approval(Frozen):
@@ -28,9 +32,17 @@ class Bundle(Frozen):
     deployments: tuple[Deployment, ...]
     approvals: tuple[Approval, ...]
     receipts: tuple[Receipt, ...]
+    code: dict[str, str] = Field(default_factory=dict)  # the version's files by path, in base64
     people: dict[str, str]
     log: tuple[Entry, ...]
     head: Head
+
+    def files(self) -> dict[str, bytes]:
+        """The version's files. Raises Invalid when one is not base64."""
+        try:
+            return {path: base64.b64decode(text, validate=True) for path, text in self.code.items()}
+        except ValueError:
+            raise Invalid("the bundle's code is not base64; export it again") from None
 
     @property
     def provenance(self) -> dict[str, Any]:

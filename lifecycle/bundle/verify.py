@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
+from typing import Any
 
 from lifecycle.audit.keys import is_signed
 from lifecycle.bundle.content import Approval, Bundle
@@ -24,6 +26,7 @@ def _problems(bundle: Bundle, keys: tuple[str, ...]) -> Iterable[str]:
     digest = "sha256:" + hashlib.sha256(bundle.version.spec.encode()).hexdigest()
     if digest != bundle.version.digest:
         yield f"the spec has the digest {digest}, not {bundle.version.digest}"
+    yield from _of_code(bundle)
     if not any(is_signed(bundle.head, key) for key in keys):
         yield "the audit head is not signed by a trusted key"
     for approval in bundle.approvals:
@@ -42,6 +45,19 @@ def _problems(bundle: Bundle, keys: tuple[str, ...]) -> Iterable[str]:
                 yield f"deployment {deployment.id} was neither approved nor labelled unreviewed"
             if deployment.promotion_id not in done:
                 yield f"deployment {deployment.id} has no finished request"
+
+
+def _of_code(bundle: Bundle) -> Iterable[str]:
+    lock: dict[str, Any] = json.loads(bundle.version.spec).get("lock", {})
+    wanted: dict[str, str] = lock.get("files", {})
+    files = bundle.files()
+    for path, digest in wanted.items():
+        if path not in files:
+            yield f"the file {path} of the version's code is missing"
+        elif "sha256:" + hashlib.sha256(files[path]).hexdigest() != digest:
+            yield f"the file {path} of the version's code is not what the version names"
+    for path in files.keys() - wanted.keys():
+        yield f"the file {path} is not among the version's code"
 
 
 def _of_approval(approval: Approval, digest: str) -> Iterable[str]:

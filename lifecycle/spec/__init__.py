@@ -16,10 +16,11 @@ from lifecycle.spec.checks import (
     Unique,
 )
 from lifecycle.spec.clock import Schedule
+from lifecycle.spec.closure import LocalCode, content_digest, local_code
 from lifecycle.spec.errors import Problem, SpecError
 from lifecycle.spec.lineage import column_lineage
 from lifecycle.spec.loading import load_pipeline, parse_pipeline
-from lifecycle.spec.locking import package_digest, resolve_lock
+from lifecycle.spec.locking import lock_with_code, package_digest, resolve_lock
 from lifecycle.spec.parameters import Parameter, ParameterValue
 from lifecycle.spec.partitions import AnyPartitions, StaticPartitions, TimePartitions
 from lifecycle.spec.pipeline import AnyNode, Edge, Lock, PipelineSpec, Retries, RunResources
@@ -50,11 +51,12 @@ from lifecycle.spec.steps import (
 __all__ = [
     "ENVIRONMENTS", "AcceptedValues", "AnyCheck", "AnyNode", "AnyPartitions", "AnySource",
     "AnyTransform", "CustomTransform", "DbtTransform", "Edge", "FilesSource", "Freshness",
-    "IcebergSource", "JdbcSource", "KafkaSource", "Lock", "MonitorNode", "NotNull", "Parameter",
+    "IcebergSource", "JdbcSource", "KafkaSource", "LocalCode", "Lock", "MonitorNode", "NotNull", "Parameter",
     "ParameterValue", "PartitionField", "PipelineSpec", "Problem", "Range", "RateSource",
     "RayProcessTransform", "RayResources", "Retries", "RowCount", "RunResources", "Schedule",
     "SinkNode", "SortField", "SourceNode", "SparkStreamTransform", "SparkTransform", "SpecError",
     "SqlCheck", "StaticPartitions", "TimePartitions", "Trigger", "Unique", "Watermark",
-    "canonical_json", "column_lineage", "digest", "json_schema", "load_pipeline", "package_digest",
-    "parse_pipeline", "resolve_lock", "sql_parameters", "sql_tables", "subtree_digest",
+    "canonical_json", "column_lineage", "content_digest", "digest", "json_schema", "load_pipeline",
+    "local_code", "lock_with_code", "package_digest", "parse_pipeline", "resolve_lock", "sql_parameters", "sql_tables",
+    "subtree_digest",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ import re
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -28,6 +29,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST = 100 * 366 * 86400.0
 _DURATION = re.compile(r"^\s*([0-9]{1,15})\s*(ms|s|m|h|d)\s*$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NO_FILE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
 
 
 class Frozen(BaseModel):
@@ -72,6 +74,14 @@ def format_duration(seconds: float) -> str:
         if whole and not rest:
             return f"{whole}{unit}"
     return f"{milliseconds}ms" if milliseconds else "0s"
+
+
+def refuse_code_path(path: str) -> str:
+    """Raises FieldError for what is no plain path below a folder."""
+    for part in path.split("/"):
+        if not part or part.startswith(".") or part != part.strip() or _NO_FILE.search(part):
+            raise FieldError(f"'{shorten(path)}' is no name for a file of code", "rename it")
+    return path
 
 
 def _scalar_text(value: object) -> object:
@@ -127,6 +137,7 @@ Path = Annotated[
     Field(min_length=1, max_length=4096),
     BeforeValidator(lambda v: _safe_path(v) if isinstance(v, str) else v),
 ]
+CodePath = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(refuse_code_path)]
 Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=255)]
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
 NodeId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]

@@ -61,6 +61,7 @@ def subtree_digest(spec: PipelineSpec, node_id: str) -> str:
                     "code": {key: value for key, value in lock.get("code", {}).items() if key in code},
                     "dbt": {key: value for key, value in lock.get("dbt", {}).items() if key in projects},
                     "images": {key: value for key, value in lock.get("images", {}).items() if key in images},
+                    **({"files": files} if (files := spec.lock.files_of(inside) if spec.lock else {}) else {}),
                 },
             }
         )

@@ -1,7 +1,7 @@
 """The lock block: what the names in a spec stood for when it was saved (L2).
 
-Code is found and hashed, never imported. A top-level package is hashed as a whole, for a function may use
-any module beside it; what pip installed is named by distribution and version.
+Code is found and hashed, never imported. Of local code every file that a step's Python reaches is named with its
+digest (`closure`); what pip installed is named by distribution and version.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lifecycle.spec.closure import LocalCode, local_code
 from lifecycle.spec.errors import FieldError, Problem, SpecError, shorten
+from lifecycle.spec.modules import distributions, find_spec, is_installed
 from lifecycle.spec.pipeline import Lock, PipelineSpec
 from lifecycle.spec.steps import CustomTransform, DbtTransform
 
 MAX_FILES = 20_000
 _CACHES = frozenset({"__pycache__", "node_modules"})
 _DBT_OUTPUT = frozenset({"target", "logs"})
-_INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def resolve_lock(spec: PipelineSpec, search_path: Sequence[Path]) -> PipelineSpec:
@@ -29,6 +30,13 @@ def resolve_lock(spec: PipelineSpec, search_path: Sequence[Path]) -> PipelineSpe
     Modules and dbt projects are looked for on `search_path` first, modules then on sys.path. Raises SpecError
     naming each node whose code or project cannot be resolved.
     """
+    return lock_with_code(spec, search_path)[0]
+
+
+def lock_with_code(
+    spec: PipelineSpec, search_path: Sequence[Path], *, here_only: bool = False
+) -> tuple[PipelineSpec, LocalCode]:
+    """Like `resolve_lock`, with the files of local code. `here_only`: local code is on `search_path` alone."""
     code: dict[str, str] = {}
     projects: dict[str, str] = {}
     images: dict[str, str] = {}
@@ -51,8 +59,16 @@ def resolve_lock(spec: PipelineSpec, search_path: Sequence[Path]) -> PipelineSpe
             problems.append(Problem(node.id, field, message, "check its permissions"))
     if problems:
         raise SpecError(problems)
-    lock = Lock(code=code, dbt=projects, images=images) if code or projects or images else None
-    return spec.model_copy(update={"lock": lock})
+    local = local_code(spec, search_path, here_only=here_only)
+    lock = Lock(
+        code=code,
+        dbt=projects,
+        images=images,
+        files=local.digests,
+        modules=dict(local.modules),
+        unresolved=local.unresolved,
+    )
+    return spec.model_copy(update={"lock": None if lock == Lock() else lock}), local
 
 
 def package_digest(module: str, search_path: Sequence[Path]) -> str:
@@ -65,7 +81,7 @@ def package_digest(module: str, search_path: Sequence[Path]) -> str:
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:
         raise FieldError(f"'{shorten(name)}' belongs to Python itself", "name a module of your own")
-    found = _find(top, search_path)
+    found = find_spec(top, search_path)
     if found is None:
         raise FieldError(
             f"the module '{shorten(name)}' is not found", "put its folder on the search path, or install it"
@@ -73,18 +89,8 @@ def package_digest(module: str, search_path: Sequence[Path]) -> str:
     roots = [Path(root) for root in found.submodule_search_locations or ()]
     _require_submodule(name, roots)
     places = roots or [Path(found.origin or "")]
-    installed = _distributions(top) if all(_INSTALLED & set(place.parts) for place in places) else []
+    installed = distributions(top) if is_installed(top, places) else []
     return ", ".join(installed) or _tree_digest(places, f"package '{top}'", _CACHES)
-
-
-def _find(top: str, search_path: Sequence[Path]) -> importlib.machinery.ModuleSpec | None:
-    """Finding a top-level name runs no code of the package."""
-    importlib.machinery.PathFinder.invalidate_caches()
-    own = importlib.machinery.PathFinder.find_spec(top, [str(path.absolute()) for path in search_path])
-    if own is not None:
-        return own
-    found = (finder.find_spec(top, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
-    return next((spec for spec in found if spec and (spec.submodule_search_locations or spec.origin)), None)
 
 
 def _require_submodule(name: str, roots: list[Path]) -> None:
@@ -96,12 +102,6 @@ def _require_submodule(name: str, roots: list[Path]) -> None:
     files = [path.parent / f"{path.name}{suffix}" for path in below for suffix in importlib.machinery.all_suffixes()]
     if not any(path.is_dir() for path in below) and not any(path.is_file() for path in files):
         raise FieldError(f"the module '{shorten(name)}' is not found", "correct the part before the colon")
-
-
-def _distributions(top: str) -> list[str]:
-    from importlib import metadata
-
-    return sorted({f"{name}=={metadata.version(name)}" for name in metadata.packages_distributions().get(top, [])})
 
 
 def _project_digest(project: str, search_path: Sequence[Path]) -> str:

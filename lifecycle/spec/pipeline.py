@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lifecycle.spec.base import Frozen, NodeId, ScalarText, Seconds, Whole
+from lifecycle.spec.base import CodePath, Frozen, NodeId, ScalarText, Seconds, Whole
 from lifecycle.spec.checks import MonitorNode, SqlCheck
 from lifecycle.spec.clock import Schedule
 from lifecycle.spec.errors import FieldError, shorten
@@ -23,6 +23,7 @@ from lifecycle.spec.steps import AnyTransform, CustomTransform, DbtTransform
 AnyNode = Annotated[SourceNode | AnyTransform | SinkNode | MonitorNode, Field(discriminator="type")]
 
 MAX_NODES = 2000
+CodeDigest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 _OWNER = re.compile(r"^(team:[A-Za-z0-9_.-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)$")
 
 
@@ -54,12 +55,22 @@ class Lock(Frozen):
     """What the names in a spec stood for when it was saved (L2).
 
     `code` has per `module:function` the digest of its top-level package, or distribution==version; `dbt` per
-    project the digest of its tree; `images` per image its digest.
+    project the digest of its tree; `images` per image its digest. `files` are those of local code, by path, each with
+    the digest of its content, which is kept with the version; `modules` says per node which top-level modules of them
+    its Python reaches; `unresolved` are imports that were found nowhere, "*" for those whose names are worked out.
     """
 
     code: dict[str, str] = Field(default_factory=dict)
     dbt: dict[str, str] = Field(default_factory=dict)
     images: dict[str, str] = Field(default_factory=dict)
+    files: dict[CodePath, CodeDigest] = Field(default_factory=dict)
+    modules: dict[NodeId, tuple[str, ...]] = Field(default_factory=dict)
+    unresolved: tuple[str, ...] = ()
+
+    def files_of(self, nodes: Iterable[str]) -> dict[str, str]:
+        """The files that the code of some nodes reaches."""
+        tops = {top for node in nodes for top in self.modules.get(node, ())}
+        return {path: value for path, value in self.files.items() if path.partition("/")[0].removesuffix(".py") in tops}
 
 
 class PipelineSpec(Frozen):

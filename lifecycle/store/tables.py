@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import BigInteger, Integer, TypeDecorator
 
@@ -88,6 +88,15 @@ class VersionRow(Base):
     author: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     acted_for: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     created_at: Mapped[datetime]
+
+
+class CodeFileRow(Base):
+    """A file of versions' local code, once per content; a version's lock names it by its digest (L2)."""
+
+    __tablename__ = "code_file"
+    id: Mapped[int] = _id()
+    digest: Mapped[str] = mapped_column(unique=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class SavedRow(Base):

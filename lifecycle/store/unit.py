@@ -14,6 +14,7 @@ from sqlalchemy import select
 from lifecycle.audit.chain import Event
 from lifecycle.domain.people import Actor
 from lifecycle.errors import Conflict
+from lifecycle.store.repositories.code import Code
 from lifecycle.store.repositories.deployments import Deployments
 from lifecycle.store.repositories.gate import Gate
 from lifecycle.store.repositories.keeping import AuditLog, Outbox, Settings
@@ -36,6 +37,7 @@ class View:
     def __init__(self, tx: Tx) -> None:
         self.now = tx.now
         self.pipelines = Pipelines(tx)
+        self.code = Code(tx)
         self.deployments = Deployments(tx)
         self.promotions = Promotions(tx)
         self.lists = Lists(tx)

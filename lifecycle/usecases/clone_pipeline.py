@@ -26,7 +26,10 @@ def clone_pipeline(
         require(view, actor, Role.VIEWER, target_of(view, pipeline), "cloning a version")
     spec: PipelineSpec = spec_of(version)
     if to is None or to == name:
-        return save_version(ctx, actor, spec, message=f"v{number} again", on=number, key=key)
+        # What was kept with the version is cloned with it. Of an older version code is locked as it is now.
+        kept = spec.lock is not None and bool(spec.lock.files)
+        again = {"kind": "cloned", "pipeline": name, "version": number, "digest": version.digest} if kept else None
+        return save_version(ctx, actor, spec, message=f"v{number} again", on=number, origin=again, key=key)
     origin = {"kind": "cloned", "pipeline": name, "version": number, "digest": version.digest}
     renamed = spec.model_copy(update={"name": to})
     return save_version(ctx, actor, renamed, message=f"cloned from {name} v{number}", origin=origin, key=key)

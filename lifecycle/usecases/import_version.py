@@ -29,4 +29,4 @@ def import_version(
     if digest(spec) != bundle.version.digest:
         raise Invalid("the bundle's definition does not have the digest that it names; export it again")
     message = f"imported from v{bundle.version.number}"
-    return save_version(ctx, actor, spec, message=message, origin=bundle.provenance, key=key)
+    return save_version(ctx, actor, spec, message=message, origin=bundle.provenance, code=bundle.files(), key=key)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor, Person, Target
 from lifecycle.domain.version import Contribution, Label, Pipeline, Version
 from lifecycle.errors import Conflict, Refused
-from lifecycle.spec import PipelineSpec, canonical_json, digest, resolve_lock
+from lifecycle.spec import PipelineSpec, canonical_json, digest, lock_with_code
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.switch import activate
+from lifecycle.usecases.version_code import checked_code, sent_files
 
 
 def save_version(
@@ -24,14 +26,17 @@ def save_version(
     on: int | None = None,
     if_newest: str | None = None,
     origin: dict[str, Any] | None = None,
+    code: Mapping[str, bytes] | None = None,
     key: str | None = None,
 ) -> Version:
-    """Stores `spec`, locked (L2), as a version of the pipeline it names.
+    """Stores `spec`, locked (L2), as a version of the pipeline it names, with the files of its local code.
 
+    `code` are files by path from another machine: local code is what is among them. With `origin` the lock is kept as
+    it is, and `code` brings what the store does not have.
     `on` is the version it was made from (default: the newest). `if_newest` (a digest) raises Conflict
     when somebody saved in between. Saving equal content again adds the saver to its contributors.
     """
-    locked = resolve_lock(spec, ctx.search_path) if origin is None else spec
+    locked, files = _locked(ctx, spec, code) if origin is None else (spec, code or {})
     command = {"digest": digest(locked), "on": on, "if_newest": if_newest, "message": message}
     with ctx.store.write(actor, "save_version", key=key, command=command) as unit:
         earlier = unit.earlier(Version)
@@ -42,6 +47,7 @@ def save_version(
             raise Refused(f"the pipeline {locked.name} was deleted and its name stays reserved; use another name")
         target = target_of(unit, pipeline) if pipeline else Target(pipeline=locked.name)
         person = require(unit, actor, Role.DATA_ENGINEER, target, "saving a pipeline")
+        unit.code.add(checked_code(unit, locked, files))
         if pipeline is None:
             pipeline = unit.pipelines.add(locked.name, person.id)
         version = _store(
@@ -58,6 +64,17 @@ def save_version(
         unit.remember(version)
     ctx.orchestrator.deployments_changed(Environment.DEVELOPMENT)
     return version
+
+
+def _locked(
+    ctx: Context, spec: PipelineSpec, code: Mapping[str, bytes] | None
+) -> tuple[PipelineSpec, Mapping[str, bytes]]:
+    if code is None:
+        locked, local = lock_with_code(spec, ctx.search_path)
+        return locked, local.files
+    with sent_files(code) as folder:
+        locked, local = lock_with_code(spec, [folder], here_only=True)
+    return locked, local.files
 
 
 def _store(

@@ -252,9 +252,17 @@ class Lab:
     def key_of(self, spec: PipelineSpec) -> Callable[[str], dg.AssetKey]:
         return lambda node: node_key(spec, node, ENVIRONMENT, self.settings.catalog.name)
 
-    def prepare(self, text: str, *, window: Window | None = None, run_key: str | None = None, **params: Any) -> Step:
-        """The sinks of a pipeline without Dagster around them, in a session of their own."""
-        spec = self.spec(text)
+    def prepare(
+        self,
+        text: str,
+        *,
+        spec: PipelineSpec | None = None,
+        window: Window | None = None,
+        run_key: str | None = None,
+        **params: Any,
+    ) -> Step:
+        """The sinks of a pipeline without Dagster around them, in a session of their own. `spec`: locked before."""
+        spec = spec or self.spec(text)
         run_id = uuid.uuid4().hex
         session = self._stack.enter_context(engine_session.session(self.settings))
         run = PipelineRun(

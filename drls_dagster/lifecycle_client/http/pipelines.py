@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any
 from drls_dagster.lifecycle_client.http.session import HttpSession
 from drls_dagster.lifecycle_client.interface import Pipelines
 from drls_dagster.lifecycle_client.results import PipelineInfo, VersionDetail, VersionInfo
-from lifecycle.spec import PipelineSpec, canonical_json
+from lifecycle.spec import PipelineSpec, canonical_json, local_code
 
 _ALL = "/api/pipeline-defs"
 
 
 class HttpPipelines(Pipelines):
-    """Asks the server. Code that a definition names is looked for there, not on `search_path`."""
+    """Asks the server. Local code goes along; what is not found here is looked for there."""
 
     def __init__(self, session: HttpSession) -> None:
         self._session = session
@@ -33,7 +34,10 @@ class HttpPipelines(Pipelines):
     ) -> VersionInfo:
         definition = json.loads(canonical_json(spec.model_copy(update={"lock": None})))
         path = f"{_ALL}/{spec.name}/versions" if if_newest else _ALL
-        body = {"definition": definition, "message": message, "on": on}
+        body: dict[str, Any] = {"definition": definition, "message": message, "on": on}
+        files = local_code(spec, search_path).files
+        if files:
+            body["code"] = {name: base64.b64encode(content).decode() for name, content in files.items()}
         return _info(self._session.call("POST", path, json=body, key=key, if_match=if_newest).json())
 
     def list(self) -> tuple[PipelineInfo, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -17,6 +18,8 @@ from lifecycle.domain.promotion import Comment, Promotion, Said, Verdict
 from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift
 from lifecycle.domain.version import Deployment, Label, Version
+from lifecycle.errors import Invalid
+from lifecycle.spec.closure import MAX_CODE_BYTES, MAX_CODE_FILES
 from lifecycle.usecases.set_receivers import MOST, Receiver
 
 Item = TypeVar("Item")
@@ -105,11 +108,24 @@ class NewToken(Body):
 
 
 class Definition(Body):
-    """`definition` is the pipeline file: as YAML or JSON text, or as a JSON object."""
+    """`definition` is the pipeline file: as YAML or JSON text, or as a JSON object. `code` are the files of the local
+    code that it imports, in base64 by path; without it, code is looked for on the server."""
 
     definition: dict[str, Any] | Annotated[str, Field(max_length=2_000_000)]
     message: Text = ""
     on: Annotated[int, Field(ge=1, le=2**31)] | None = None
+    code: Annotated[dict[str, str], Field(max_length=MAX_CODE_FILES)] | None = None
+
+    def files(self) -> dict[str, bytes] | None:
+        """The code's files. Raises Invalid for what is not base64, or larger than what is kept."""
+        if self.code is None:
+            return None
+        if sum(map(len, self.code.values())) > MAX_CODE_BYTES * 3 // 2:
+            raise Invalid(f"the pipeline's code is larger than {MAX_CODE_BYTES:,} bytes; keep data out of it")
+        try:
+            return {path: b64decode(text, validate=True) for path, text in self.code.items()}
+        except ValueError:
+            raise Invalid("the pipeline's code is not base64") from None
 
 
 class VersionHead(BaseModel):

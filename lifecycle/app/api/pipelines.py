@@ -78,7 +78,7 @@ def create_pipeline(
 ) -> VersionDetail:
     """Saves a definition under the name in it."""
     spec = _parse(body)
-    version = save_version(ctx, who, spec, message=body.message, on=body.on, key=idempotency_key)
+    version = save_version(ctx, who, spec, message=body.message, on=body.on, code=body.files(), key=idempotency_key)
     return _answer(ctx, version, response)
 
 
@@ -133,7 +133,14 @@ def put_pipeline(
     if spec.name != name:
         raise Invalid(f"the definition names {spec.name}, the address {name}; they must be equal")
     version = save_version(
-        ctx, who, spec, message=body.message, on=body.on, if_newest=if_match.strip('"'), key=idempotency_key
+        ctx,
+        who,
+        spec,
+        message=body.message,
+        on=body.on,
+        if_newest=if_match.strip('"'),
+        code=body.files(),
+        key=idempotency_key,
     )
     return _answer(ctx, version, response)
 
@@ -169,7 +176,9 @@ def add_version(
     if spec.name != name:
         raise Invalid(f"the definition names {spec.name}, the address {name}; they must be equal")
     newest = if_match.strip('"') if if_match else None
-    version = save_version(ctx, who, spec, message=body.message, on=body.on, if_newest=newest, key=idempotency_key)
+    version = save_version(
+        ctx, who, spec, message=body.message, on=body.on, if_newest=newest, code=body.files(), key=idempotency_key
+    )
     return _answer(ctx, version, response)
 
 

@@ -1,13 +1,33 @@
+"""The Python of steps: which bytes run, and that no two versions' modules meet in one process."""
+
 from __future__ import annotations
 
+import base64
+import json
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from pyspark import cloudpickle
+from sqlalchemy import text
 
-from drls_dagster.steps.code import CodeChanged, check_code, load_function, locked_digest
-from lifecycle.spec import package_digest, parse_pipeline, resolve_lock
+from drls_dagster.lifecycle_client.adapters import Adapters
+from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.lifecycle_client.opening import make_store
+from drls_dagster.settings import load_settings
+from drls_dagster.steps.carried import carrying
+from drls_dagster.steps.code import CodeChanged, SentCode, check_code, load_function, locked_digest, sent_code
+from drls_dagster.steps.isolated import PREFIX
+from lifecycle.domain.people import Actor, WayIn
+from lifecycle.spec import PipelineSpec, digest, local_code, package_digest, parse_pipeline, resolve_lock
+from lifecycle.usecases.save_version import save_version
+from lifecycle.usecases.specs import spec_of
 
 PIPELINE = """
 format_version: 1
@@ -18,59 +38,280 @@ nodes:
   - {id: out, type: sink, table: t.out, mode: append}
 edges: [{from: raw, to: score}, {from: score, to: out}]
 """
+INLINE = PIPELINE.replace('entrypoint: "drls_test_code.score:score"', "python: {}")
+
+
+@pytest.fixture(autouse=True)
+def no_modules() -> Iterator[None]:
+    yield
+    for name in [name for name in sys.modules if name.startswith(PREFIX) and "." not in name]:
+        sys.modules[name].package.remove()
+    assert not any(name.startswith("drls_test_code") for name in sys.modules), (
+        "local code is nobody's under its own name"
+    )
 
 
 @pytest.fixture
-def package(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "drls_test_code"
-    folder.mkdir()
+def package(tmp_path: Path) -> Path:
+    return code_in(tmp_path / "one", factor=2)
+
+
+def code_in(root: Path, factor: int) -> Path:
+    folder = root / "drls_test_code"
+    folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("")
-    (folder / "helper.py").write_text("FACTOR = 2\n")
+    (folder / "helper.py").write_text(f"FACTOR = {factor}\n")
+    (folder / "words.txt").write_text(f"word {factor}")
     (folder / "score.py").write_text(
         "from drls_test_code.helper import FACTOR\ndef score(batch):\n    return batch * FACTOR\n"
     )
-    yield tmp_path
-    sys.path[:] = [entry for entry in sys.path if entry != str(tmp_path)]
-    for name in [name for name in sys.modules if name.startswith("drls_test_code")]:
-        del sys.modules[name]
+    return root
 
 
-def load(digest: str, search_path: Path) -> object:
-    return load_function(None, "drls_test_code.score:score", digest, [str(search_path)], "process")
+def locked(root: Path, text: str = PIPELINE) -> PipelineSpec:
+    return resolve_lock(parse_pipeline(text), [root])
+
+
+def inline(source: str) -> str:
+    return INLINE.replace("{}", json.dumps(source), 1)
+
+
+def sent(spec: PipelineSpec, *search_path: Path, environment: str = "development") -> SentCode:
+    """As a run of that pipeline finds it. There is no lifecycle in these tests' home: all are drafts."""
+    run: Any = SimpleNamespace(
+        spec=spec,
+        version=digest(spec),
+        environment=environment,
+        settings=load_settings(),
+        search_path=tuple(str(path) for path in search_path),
+    )
+    found = sent_code(run)
+    assert found is not None
+    return found
+
+
+def loaded(spec: PipelineSpec, *search_path: Path, environment: str = "development") -> Any:
+    (node,) = spec.transforms
+    entrypoint, python = getattr(node, "entrypoint", None), getattr(node, "python", None)
+    code = sent(spec, *search_path, environment=environment)
+    return load_function(python, entrypoint, locked_digest(spec, entrypoint), code, "process")
 
 
 def test_inline_source_gives_its_function() -> None:
     function = load_function(
-        "import math\ndef process(batch):\n    return math.floor(batch)", None, None, (), "process"
+        "import math\ndef process(batch):\n    return math.floor(batch)", None, None, None, "process"
     )
     assert function(1.5) == 1
 
 
-def test_l2_code_that_changed_since_it_was_saved_is_refused_and_not_run(package: Path) -> None:
-    saved = package_digest("drls_test_code.score", [package])
-    assert load(saved, package)(3) == 6  # pyright: ignore[reportCallIssue, reportGeneralTypeIssues]
+def test_l2_code_that_changed_since_it_was_loaded_is_refused_and_not_run(package: Path) -> None:
+    spec = locked(package)
+    assert loaded(spec, package)(3) == 6
     # A helper module of the package counts as much as the function's own.
     (package / "drls_test_code" / "helper.py").write_text("FACTOR = 30\nraise SystemExit('ran')\n")
-    now = package_digest("drls_test_code.score", [package])
-    assert now != saved
-    with pytest.raises(CodeChanged, match="is not the code that was saved"):
-        check_code("drls_test_code.score:score", saved, [str(package)])
-    with pytest.raises(CodeChanged, match="is not the code that was saved"):
-        load(f"{saved[:-1]}x", package)
+    with pytest.raises(CodeChanged, match=r"drls_test_code/helper\.py is not the code that was saved or loaded"):
+        loaded(spec, package, environment="qa")
 
 
 def test_a_warm_worker_takes_the_code_that_was_saved_and_not_what_it_imported_before(package: Path) -> None:
-    first = package_digest("drls_test_code.score", [package])
-    assert load(first, package)(3) == 6  # pyright: ignore[reportCallIssue, reportGeneralTypeIssues]
+    first = locked(package)
+    assert loaded(first, package)(3) == 6
     (package / "drls_test_code" / "helper.py").write_text("FACTOR = 5\n")
-    second = package_digest("drls_test_code.score", [package])
-    assert load(second, package)(3) == 15  # pyright: ignore[reportCallIssue, reportGeneralTypeIssues]
+    assert loaded(locked(package), package)(3) == 15
+
+
+def test_modules_of_the_same_name_from_two_folders_run_their_own_bytes_in_turn(tmp_path: Path, package: Path) -> None:
+    """Finding 8; failed on 0.1.0: the second pipeline ran what the first had imported."""
+    other = code_in(tmp_path / "two", factor=7)
+    one, two = locked(package), locked(other)
+    for _ in range(3):
+        assert loaded(one, package)(3) == 6
+        assert loaded(two, other)(3) == 21
+    lazy = "def process(batch):\n    import drls_test_code.helper\n    return batch * drls_test_code.helper.FACTOR\n"
+    for _ in range(2):
+        for root, factor in ((package, 2), (other, 7)):
+            assert loaded(locked(root, inline(lazy)), root)(3) == 3 * factor
+
+
+def test_a_module_of_that_name_that_is_there_already_is_not_what_runs(package: Path, tmp_path: Path) -> None:
+    """Finding 8: what a pipeline's code puts into sys.modules is nothing to another's."""
+    planted = SimpleNamespace(FACTOR=100)
+    sys.modules["drls_test_code"] = sys.modules["drls_test_code.helper"] = planted  # pyright: ignore
+    try:
+        assert loaded(locked(package), package)(3) == 6
+    finally:
+        del sys.modules["drls_test_code"], sys.modules["drls_test_code.helper"]
+
+
+def test_two_environments_share_no_module(package: Path) -> None:
+    """What a module computed in development is not what production finds in it."""
+    spec = locked(package)
+    in_qa = loaded(spec, package, environment="qa")
+    in_production = loaded(spec, package, environment="production")
+    assert in_qa.__module__ != in_production.__module__
+    assert in_qa(3) == in_production(3) == 6
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import drls_test_code.helper\ndef process(b): return b * drls_test_code.helper.FACTOR\n",
+        "import drls_test_code.helper as h\ndef process(b): return b * h.FACTOR\n",
+        "from drls_test_code import helper\ndef process(b): return b * helper.FACTOR\n",
+        "from drls_test_code.helper import *\ndef process(b): return b * FACTOR\n",
+        "def process(b):\n    from drls_test_code.helper import FACTOR as f\n    return b * f\n",
+        "import importlib\ndef process(b): return b * importlib.import_module('drls_test_code.helper').FACTOR\n",
+        (
+            "from importlib import import_module as m\ndef process(b): return b * m('.helper', 'drls_test_code').FACTOR\n"
+            "import drls_test_code\n"
+        ),
+        (
+            "N = 'helper'\nimport importlib as i\nimport importlib\n"
+            "def process(b): return b * importlib.import_module(f'drls_test_code.{N}').FACTOR\n"
+        ),
+        "def process(b): return b * __import__('drls_test_code.helper').helper.FACTOR\n",
+        "def process(b): return b * __import__('drls_test_code.helper', fromlist=['x']).FACTOR\n",
+        (
+            "import pkgutil, importlib.resources\n"
+            "def process(b):\n"
+            "    assert pkgutil.get_data('drls_test_code', 'words.txt') == b'word 2'\n"
+            "    assert importlib.resources.files('drls_test_code').joinpath('words.txt').read_text() == 'word 2'\n"
+            "    return b * 2\n"
+        ),
+        (
+            "import drls_test_code\nfrom pathlib import Path\n"
+            "def process(b):\n"
+            "    return b * int(Path(drls_test_code.__file__).with_name('words.txt').read_text().split()[1])\n"
+        ),
+    ],
+)
+def test_every_way_to_import_local_code_finds_the_versions_own(package: Path, source: str) -> None:
+    assert loaded(locked(package, inline(source)), package)(3) == 6
+
+
+def test_only_what_was_kept_or_installed_can_be_imported(package: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """Finding 7: a name that is worked out, or was found nowhere at save, cannot bring in code from a later folder."""
+    static = "try:\n    import drls_test_late\nexcept ImportError:\n    drls_test_late = None\ndef process(b): return drls_test_late\n"
+    dynamic = "import importlib\ndef process(b): return importlib.import_module(b).__name__\n"
+    specs = [locked(package, inline(source)) for source in (static, dynamic)]
+    assert loaded(specs[0], package)(1) is None
+    assert loaded(specs[1], package)("yaml") == "yaml"
+    late = tmp_path / "late"
+    late.mkdir()
+    (late / "drls_test_late.py").write_text("raise SystemExit('ran')")
+    monkeypatch.syspath_prepend(late)
+    with pytest.raises(
+        CodeChanged, match=r"drls_test_late, which lies in .* neither kept with the version nor installed"
+    ):
+        loaded(specs[0], package, environment="qa")
+    with pytest.raises(ImportError, match=r"drls_test_late, which lies in .*"):
+        loaded(specs[1], package)("drls_test_late")
+
+
+def test_a_file_put_into_the_code_folder_is_not_run_and_one_that_was_edited_is_replaced(package: Path) -> None:
+    spec = locked(package, inline("import drls_test_code.helper as h\ndef process(b): return b * h.FACTOR\n"))
+    code = sent(spec, package)
+    folder = Path(code.package().folder)
+    assert (folder.stat().st_mode & 0o777, folder.parent.stat().st_mode & 0o777) == (0o700, 0o700)
+    code.package().remove()
+    (folder / "drls_test_code" / "helper.py").write_text("raise SystemExit('ran')")
+    (folder / "drls_test_code" / "planted.py").write_text("raise SystemExit('ran')")
+    (folder / "drls_test_code" / "words.txt").write_text("changed")
+    assert load_function(spec.transforms[0].python, None, None, code, "process")(3) == 6  # pyright: ignore
+    assert (folder / "drls_test_code" / "words.txt").read_text() == "word 2"
+    assert not (folder / "drls_test_code" / "planted.py").exists()
+    (folder / "drls_test_code" / "planted.py").write_text("raise SystemExit('ran')")
+    with pytest.raises(ModuleNotFoundError, match=r"drls_test_code\.planted' in the saved version"):
+        code.package().module("drls_test_code.planted")
+
+
+WORKER = """
+import pickle, sys
+functions = pickle.load(open(sys.argv[1], "rb"))
+print([function(3) for function in functions], "drls_dagster" in sys.modules)
+"""
+
+
+def test_functions_carry_their_code_to_a_process_that_has_none_of_it(package: Path, tmp_path: Path) -> None:
+    """Finding 8: by reference and by value, imports inside the function too, two versions in one worker."""
+    source = (
+        "from drls_test_code.score import score\nimport drls_test_code.helper as h\n"
+        "def process(b):\n"
+        "    def late(x):\n        from drls_test_code.helper import FACTOR\n        return x * FACTOR\n"
+        "    def words(x):\n"
+        "        import drls_test_code\n        return open(drls_test_code.__path__[0] + '/words.txt').read()\n"
+        "    return [score, lambda x: x * h.FACTOR, late, words]\n"
+    )
+    other = code_in(tmp_path / "two", factor=7)
+    functions: list[Any] = []
+    for root in (package, other):
+        spec = locked(root, inline(source))
+        functions += loaded(spec, root)(None)
+    file = tmp_path / "pickled"
+    file.write_bytes(carrying(cloudpickle.dumps(functions)))
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER, str(file)], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout.strip() == "[6, 6, 6, 'word 2', 21, 21, 21, 'word 7'] False"
+
+
+def test_a_pickle_that_names_no_local_code_stays_as_it_is() -> None:
+    plain = cloudpickle.dumps(lambda x: x)
+    assert carrying(plain) is plain
+
+
+def test_l2_a_version_from_before_files_were_kept_runs_from_its_folder(package: Path) -> None:
+    spec = parse_pipeline(PIPELINE)
+    old = {"drls_test_code.score:score": package_digest("drls_test_code.score", [package])}
+    spec = PipelineSpec.model_validate({**spec.model_dump(by_alias=True), "lock": {"code": old}}, by_alias=True)
+    assert loaded(spec, package)(3) == 6
+    (package / "drls_test_code" / "helper.py").write_text("FACTOR = 30\nraise SystemExit('ran')\n")
+    with pytest.raises(CodeChanged, match="is not the code that was saved"):
+        loaded(spec, package, environment="qa")
+    with pytest.raises(
+        CodeChanged, match=r"the code of drls_test_code\.score:score is not in .*; save the pipeline again"
+    ):
+        loaded(spec, package / "elsewhere", environment="uat")
+
+
+def test_l2_an_installed_entry_point_of_another_version_is_refused() -> None:
+    with pytest.raises(CodeChanged, match="is not the code that was saved"):
+        check_code("yaml:safe_load", "pyyaml==1.0", ())
 
 
 def test_l2_code_without_a_lock_is_refused(package: Path) -> None:
     spec = parse_pipeline(PIPELINE)
     with pytest.raises(CodeChanged, match="is not locked"):
         locked_digest(spec, "drls_test_code.score:score")
-    locked = resolve_lock(spec, [package])
-    assert locked_digest(locked, "drls_test_code.score:score") == package_digest("drls_test_code.score", [package])
-    assert locked_digest(locked, None) is None
+    assert locked_digest(locked(package), "drls_test_code.score:score") == package_digest(
+        "drls_test_code.score", [package]
+    )
+    assert locked_digest(locked(package), None) is None
+
+
+def test_what_goes_to_a_ray_worker_is_the_files_of_the_lock(package: Path) -> None:
+    code = sent(locked(package), package)
+    local = local_code(parse_pipeline(PIPELINE), [package])
+    assert {path: base64.b64decode(text) for path, text in code.files.items()} == local.files
+
+
+def test_l2_a_saved_version_runs_from_the_store_wherever_its_files_are(package: Path) -> None:
+    """Finding 7; failed on 0.1.0: "not the code that was saved", or a bare FieldError."""
+    settings = load_settings()
+    make_store(settings, Adapters(), lambda _: None)
+    ctx = open_gateway(settings)
+    with ctx.store.read() as view:
+        first = view.people.all()[0]
+    actor = Actor(person=first.id, name=first.name, way_in=WayIn.CLI)
+    saved = spec_of(save_version(replace(ctx, search_path=[package]), actor, parse_pipeline(PIPELINE)))
+    (package / "drls_test_code" / "helper.py").write_text("raise SystemExit('ran')")
+    assert loaded(saved, package, environment="qa")(3) == 6
+    shutil.rmtree(package)
+    assert loaded(saved, environment="production")(3) == 6
+    with ctx.store.engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER code_file_no_update"))
+        connection.execute(
+            text("UPDATE code_file SET content = CAST('FACTOR = 9' AS BLOB) WHERE CAST(content AS TEXT) LIKE 'FACTOR%'")
+        )
+    with pytest.raises(CodeChanged, match=r"helper\.py of the pipeline's code was changed in the database"):
+        loaded(saved, environment="uat")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import yaml
+
 from drls_dagster.cli.lifecycle import own_public_key
 from lifecycle.audit.keys import SigningKey
 from lifecycle.bundle import read_bundle, write_bundle
@@ -160,3 +162,29 @@ def test_a_pipeline_that_is_not_there_ends_every_command_with_1(shell: Shell) ->
 
 def test_running_a_pipeline_that_is_not_there_ends_with_1(local: Shell) -> None:
     assert "there is no pipeline 'nope'" in local("run", "nope", by="ada", fails=1).err
+
+
+def test_l2_local_code_is_saved_with_the_version_from_wherever_it_is(shell: Shell, tmp_path: Path) -> None:
+    """Finding 7; failed on 0.1.0: a server did not find the code, and no store kept any."""
+    (tmp_path / "own_entry.py").write_text("import own_helper\n\ndef delays(spark, raw):\n    return raw\n")
+    (tmp_path / "own_helper.py").write_text("VALUE = 1\n")
+    data = yaml.safe_load(Path(shell.file()).read_text())
+    (node,) = (one for one in data["nodes"] if one["id"] == "delays")
+    del node["sql"]
+    node["entrypoint"] = "own_entry:delays"
+    code_file = tmp_path / "with_code.yaml"
+    code_file.write_text(yaml.safe_dump(data))
+    first = shell("pipeline", "save", str(code_file), "--json", by="ada").json
+    (tmp_path / "own_helper.py").write_text("VALUE = 2\n")
+    second = shell("pipeline", "save", str(code_file), "--json", by="ada").json
+    assert (first["number"], second["number"]) == (1, 2)
+    for name in ("own_helper.py", "own_entry.py"):
+        (tmp_path / name).unlink()
+    bundle = tmp_path / "bundle.json"
+    shell("pipeline", "export", "flights@1", str(bundle), by="ada")
+    shell("verify", str(bundle))
+    with shell.store() as store:
+        found = read_bundle(bundle.read_bytes(), [store.signing_key.public])
+    assert found.files()["own_helper.py"] == b"VALUE = 1\n"
+    assert shell("pipeline", "import", str(bundle), "--json", by="ada").json["number"] == 1
+    assert shell("pipeline", "clone", "flights@2", "--json", by="ada").json["number"] == 2

@@ -1,0 +1,64 @@
+"""The local code of a version on its way into the store and out of it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from lifecycle.errors import Invalid
+from lifecycle.spec import PipelineSpec, content_digest
+from lifecycle.spec.base import refuse_code_path
+from lifecycle.spec.closure import MAX_CODE_BYTES, MAX_CODE_FILES, MAX_FILE_BYTES
+from lifecycle.store.unit import View
+
+
+def checked_code(view: View, spec: PipelineSpec, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The contents, by digest, of all files that a lock names: of `files`, or kept already.
+
+    Raises Invalid naming a file that is missing, or is not what the lock says.
+    """
+    wanted = spec.lock.files if spec.lock else {}
+    kept = view.code.contents(set(wanted.values())) if wanted else {}
+    found: dict[str, bytes] = {}
+    for path, digest in wanted.items():
+        content = files[path] if path in files else kept.get(digest)
+        if content is None:
+            raise Invalid(f"the file {path} of the pipeline's code is missing; save or export it again where it is")
+        if content_digest(content) != digest:
+            raise Invalid(f"the file {path} of the pipeline's code is not what its lock says; get it again")
+        if len(content) > MAX_FILE_BYTES:
+            raise Invalid(f"{path} has {len(content):,} bytes; at most {MAX_FILE_BYTES:,} are kept of a file")
+        found[digest] = content
+    size = sum(map(len, found.values()))
+    if size > MAX_CODE_BYTES or len(wanted) > MAX_CODE_FILES:
+        raise Invalid(
+            f"the pipeline's code has {len(wanted):,} files and {size:,} bytes; at most {MAX_CODE_FILES:,} and "
+            f"{MAX_CODE_BYTES:,} are kept with a version"
+        )
+    return found
+
+
+def code_of(view: View, spec: PipelineSpec) -> dict[str, bytes]:
+    """The files of a saved version's code, by path. Raises Invalid when one is not what was saved."""
+    digests = spec.lock.files if spec.lock else {}
+    contents = checked_code(view, spec, {})
+    return {path: contents[digest] for path, digest in digests.items()}
+
+
+@contextmanager
+def sent_files(files: Mapping[str, bytes]) -> Generator[Path]:
+    """A folder of this process with files from elsewhere, to be read and never run. Raises Invalid for a bad path."""
+    with tempfile.TemporaryDirectory(prefix="drls-code-") as name:
+        folder = Path(name).resolve()
+        for path, content in files.items():
+            try:
+                where = folder.joinpath(*refuse_code_path(path).split("/"))
+                where.parent.mkdir(parents=True, exist_ok=True)
+                where.write_bytes(content)
+            except ValueError as error:
+                raise Invalid(str(error)) from None
+            except OSError as error:
+                raise Invalid(f"{path} cannot be a file beside the others: {error.strerror}") from None
+        yield folder
