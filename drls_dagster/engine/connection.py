@@ -32,6 +32,10 @@ def connect(url: str, session_id: str) -> Session:
     return spark
 
 
-def make_active(spark: Session) -> None:
-    """What pipelines' code finds as the active session. Not that of somebody else's which we only interrupt."""
-    SparkSession._set_default_and_active_session(spark)
+def make_active(spark: SparkSession) -> None:
+    """What pipelines' code finds as the active session. Not that of somebody else's which we only interrupt.
+
+    PySpark's own way keeps the first session of a process, also after it was closed.
+    """
+    SparkSession._default_session = spark
+    SparkSession._active_session.session = spark

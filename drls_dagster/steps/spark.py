@@ -42,9 +42,9 @@ def build(frames: Frames, node: SparkTransform, reads: Reads) -> DataFrame:
         code = sent_code(run)
         if code is not None:
             carry_code()
-        function = load_function(node.python, node.entrypoint, digest, code, "transform")
         spark = run.session.spark
-        with _as_remote():
+        with _as_remote(spark):
+            function = load_function(node.python, node.entrypoint, digest, code, "transform")
             result = function(spark, **inputs)
     except DrlsError:
         raise
@@ -56,9 +56,14 @@ def build(frames: Frames, node: SparkTransform, reads: Reads) -> DataFrame:
 
 
 @contextmanager
-def _as_remote() -> Iterator[None]:
-    """`pyspark.sql.functions` and types in text ask the environment which Spark they are for. Not for longer than the
-    step's own code: an engine that this process starts would ask too."""
+def _as_remote(spark: SparkSession) -> Iterator[None]:
+    """`pyspark.sql.functions` and types in text ask which Spark they are for: the environment, then the active session.
+
+    Not for longer than the step's own code: an engine that this process starts would ask too.
+    """
+    from drls_dagster.engine.connection import make_active
+
+    make_active(spark)
     before = os.environ.get(_REMOTE)
     os.environ[_REMOTE] = "1"
     try:

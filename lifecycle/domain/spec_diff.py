@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from lifecycle.domain.model import Frozen
@@ -43,8 +44,14 @@ class SpecDiff(Frozen):
         return not (self.pipeline or self.nodes or self.edges_added or self.edges_removed)
 
 
-def diff_specs(before: PipelineSpec | None, after: PipelineSpec) -> SpecDiff:
-    """Compares the canonical forms, so what means the same does not differ. Against None, all of it is new."""
+Texts = Mapping[str, str]
+
+
+def diff_specs(before: PipelineSpec | None, after: PipelineSpec, code: tuple[Texts, Texts] = ({}, {})) -> SpecDiff:
+    """Compares the canonical forms, so what means the same does not differ. Against None, all of it is new.
+
+    `code` has the files of both versions' local code, by path: of the pipeline's fields, those that differ come last.
+    """
     old: dict[str, Any] = json.loads(canonical_json(before)) if before is not None else {"nodes": []}
     new = json.loads(canonical_json(after))
     old_nodes = {node["id"]: node for node in old.pop("nodes")}
@@ -60,7 +67,7 @@ def diff_specs(before: PipelineSpec | None, after: PipelineSpec) -> SpecDiff:
             nodes.append(NodeDiff(node=name, change="changed", fields=fields))
     added = tuple(edge for edge in new_edges if edge not in old_edges)
     removed = tuple(edge for edge in old_edges if edge not in new_edges)
-    fields = _fields(old, new)
+    fields = (*_fields(old, new), *_fields(dict(code[0]), dict(code[1])))
     if not (nodes or added or removed or fields) and old_edges != new_edges:
         # The same edges in another order: the order of a node's inputs counts.
         fields = (FieldDiff(field="edges", before=old_edges, after=new_edges),)

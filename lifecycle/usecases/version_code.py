@@ -13,6 +13,8 @@ from lifecycle.spec.base import refuse_code_path
 from lifecycle.spec.closure import MAX_CODE_BYTES, MAX_CODE_FILES, MAX_FILE_BYTES
 from lifecycle.store.unit import View
 
+MAX_SHOWN = 100_000
+
 
 def checked_code(view: View, spec: PipelineSpec, files: Mapping[str, bytes]) -> dict[str, bytes]:
     """The contents, by digest, of all files that a lock names: of `files`, or kept already.
@@ -45,6 +47,20 @@ def code_of(view: View, spec: PipelineSpec) -> dict[str, bytes]:
     digests = spec.lock.files if spec.lock else {}
     contents = checked_code(view, spec, {})
     return {path: contents[digest] for path, digest in digests.items()}
+
+
+def code_texts(view: View, spec: PipelineSpec | None) -> dict[str, str]:
+    """The same for people to read. Of a long file its digest is in the spec; one that was changed says so."""
+    wanted = spec.lock.files if spec and spec.lock else {}
+    kept = view.code.contents(set(wanted.values())) if wanted else {}
+    found: dict[str, str] = {}
+    for path, digest in wanted.items():
+        content = kept.get(digest, b"")
+        if content_digest(content) != digest:
+            found[path] = "This file is missing in the database, or was changed there; restore a backup."
+        elif len(content) <= MAX_SHOWN:
+            found[path] = content.decode(errors="replace")
+    return found
 
 
 @contextmanager

@@ -53,6 +53,7 @@ from lifecycle.usecases.request_promotion import request_promotion
 from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.save_version import save_version
 from lifecycle.usecases.specs import spec_of
+from lifecycle.usecases.version_code import code_texts
 from lifecycle.usecases.visible import sees, sees_everything
 
 router = APIRouter(prefix="/api/pipeline-defs", tags=["pipelines"])
@@ -263,8 +264,9 @@ def diff(ctx: Ctx, who: Who, name: Name, number: Number, other: Number) -> SpecD
     """What changed from `number` to `other`."""
     with ctx.store.read() as view:
         pipeline = _visible(view, who, name)
-        before, after = (view.pipelines.numbered(pipeline, one) for one in (number, other))
-    return diff_specs(spec_of(before), spec_of(after))
+        before, after = (spec_of(view.pipelines.numbered(pipeline, one)) for one in (number, other))
+        code = code_texts(view, before), code_texts(view, after)
+    return diff_specs(before, after, code)
 
 
 def _parse(body: Definition) -> PipelineSpec:

@@ -15,6 +15,7 @@ from lifecycle.app.pages.pipeline_view import visible_pipeline
 from lifecycle.app.pages.render import render
 from lifecycle.app.pages.spec_diff_view import spec_diff_view
 from lifecycle.usecases.specs import spec_of
+from lifecycle.usecases.version_code import code_texts
 
 router = APIRouter()
 Chosen = Annotated[int, Query(ge=1, le=2**31 - 1)]
@@ -36,8 +37,10 @@ def compare(ctx: Ctx, request: Request, who: Who, name: Name, before: Number, af
         versions = tuple(view.pipelines.numbered(pipeline, number) for number in (before, after))
         names = {person.id: person.name for person in view.people.all()}
         newest = view.pipelines.newest(pipeline.id)
+        old, new = (spec_of(version) for version in versions)
+        code = code_texts(view, old), code_texts(view, new)
     assert newest is not None  # noqa: S101 (a pipeline begins with a version)
-    diff = spec_diff_view(*(spec_of(version) for version in versions))
+    diff = spec_diff_view(old, new, code)
     authors = tuple(names.get(version.author or 0, "") for version in versions)
     return render(
         request,

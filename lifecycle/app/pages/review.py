@@ -33,6 +33,7 @@ from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.review_release import review_release
 from lifecycle.usecases.specs import spec_of
+from lifecycle.usecases.version_code import code_texts
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 
 router = APIRouter()
@@ -199,7 +200,8 @@ def _spec_diff(view: View, promotion: Promotion) -> SpecDiffView | None:
     if plan.replaces and before is None:
         raise NotFound(f"the version that request {promotion.id} replaces is not in the store; restore a backup")
     after = view.pipelines.version(promotion.version_id)
-    return spec_diff_view(spec_of(before) if before else None, spec_of(after))
+    old, new = spec_of(before) if before else None, spec_of(after)
+    return spec_diff_view(old, new, (code_texts(view, old), code_texts(view, new)))
 
 
 def _moved(shown: Review) -> list[tuple[str, str, str]]:

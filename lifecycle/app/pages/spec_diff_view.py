@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from lifecycle.app.pages.graph_view import GraphView, graph_view
 from lifecycle.app.pages.text_diff import TextDiff, text_diff
-from lifecycle.domain.spec_diff import FieldDiff, SpecDiff, diff_specs
+from lifecycle.domain.spec_diff import FieldDiff, SpecDiff, Texts, diff_specs
 from lifecycle.spec import PipelineSpec
 
 Change = Literal["added", "removed", "changed"]
@@ -70,9 +70,11 @@ class SpecDiffView:
         return not (self.parts or self.edges_added or self.edges_removed)
 
 
-def spec_diff_view(before: PipelineSpec | None, after: PipelineSpec) -> SpecDiffView:
-    """What a reviewer sees of `after` against `before` (None: a first release)."""
-    diff = diff_specs(before, after)
+def spec_diff_view(
+    before: PipelineSpec | None, after: PipelineSpec, code: tuple[Texts, Texts] = ({}, {})
+) -> SpecDiffView:
+    """What a reviewer sees of `after` against `before` (None: a first release); `code` as `diff_specs` takes it."""
+    diff = diff_specs(before, after, code)
     parts = [_part(one.node, one.change, one.fields) for one in diff.nodes]
     if diff.pipeline:
         parts.insert(0, _part("", "changed" if before else "added", diff.pipeline))
@@ -108,8 +110,8 @@ def _part(name: str, change: Change, diffs: Iterable[FieldDiff]) -> PartChange:
             field = ".".join(path)
             of_it: Change = "added" if before is None else "removed" if after is None else "changed"
             old, new = _shown(before), _shown(after)
-            language = _LANGUAGES.get(path[-1], "")
-            if language or _is_text(old) or _is_text(new):
+            language = _LANGUAGES.get(path[-1], "python" if path[-1].endswith(".py") else "")
+            if (language and not _is_digest(old or new)) or _is_text(old) or _is_text(new):
                 compared = text_diff(old or "", new or "", language)
                 texts.append(TextChange(field, of_it, compared))
             elif path[-1:] != ("id",):
@@ -148,6 +150,10 @@ def _shown(value: Any) -> str | None:
         if all(isinstance(item, str | int | float) for item in items):
             return ", ".join(str(_shown(item)) for item in items)
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _is_digest(value: str | None) -> bool:
+    return value is not None and value.startswith("sha256:")
 
 
 def _is_text(value: str | None) -> bool:

@@ -15,8 +15,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
+from lifecycle.app.pages.spec_diff_view import spec_diff_view
 from lifecycle.audit.keys import SigningKey
 from lifecycle.bundle import Bundle, read_bundle, verify_bundle, write_bundle
+from lifecycle.domain.spec_diff import diff_specs
 from lifecycle.domain.version import Version
 from lifecycle.errors import Invalid
 from lifecycle.spec import PipelineSpec, SpecError, content_digest
@@ -26,7 +28,7 @@ from lifecycle.usecases.export_version import export_version
 from lifecycle.usecases.import_version import import_version
 from lifecycle.usecases.save_version import save_version
 from lifecycle.usecases.specs import spec_of
-from lifecycle.usecases.version_code import code_of
+from lifecycle.usecases.version_code import code_of, code_texts
 from tests.fakes.clock import FakeClock
 from tests.lifecycle.life import Life, make_spec
 
@@ -174,3 +176,16 @@ def test_a_bundle_from_before_code_was_kept_is_read(life: Life) -> None:
     old = json.loads(good.model_dump_json())
     del old["code"]
     assert verify_bundle(write_bundle(Bundle.model_validate(old), key), [key.public])[1] == ()
+
+
+def test_l2_who_compares_two_versions_sees_what_changed_in_their_code(life: Life) -> None:
+    first, second = sent(life, FILES), sent(life, {**FILES, "myhelper.py": HELPER + b"# changed\n"})
+    with life.store.read() as view:
+        texts = code_texts(view, spec_of(first)), code_texts(view, spec_of(second))
+    changed = {field.field: field.lines for field in diff_specs(spec_of(first), spec_of(second), texts).pipeline}
+    assert changed.keys() == {"lock", "myhelper.py"}
+    assert changed["myhelper.py"][-1] == "+# changed"
+    view_of = spec_diff_view(spec_of(first), spec_of(second), texts)
+    (part,) = view_of.parts
+    assert [one.field for one in part.texts] == ["myhelper.py"]
+    assert [one.field for one in part.fields] == ["lock.files.myhelper.py"]
