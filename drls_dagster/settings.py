@@ -133,6 +133,10 @@ class WebSettings(_Section):
     hosts: tuple[str, ...] = Field(
         default=(), description="Further names it answers to, such as that of a proxy in front of it that speaks TLS"
     )
+    dagster_for_all: bool = Field(
+        default=False,
+        description="Whether a role on one pipeline is enough to see the code, runs and logs of all of them in Dagster",
+    )
 
 
 class Settings(BaseSettings):

@@ -201,6 +201,10 @@ class Orchestrator(ABC):
     def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
         """A promotion carried these snapshots: report a materialization each (L14)."""
 
+    def stopped(self) -> Sequence[str]:
+        """A sentence for each part that keeps the installation in order and is stopped. Fast, and never raises."""
+        return ()
+
 
 class Message(Frozen):
     """A notification for one receiver; `body` is JSON, `key` is the same in each retry."""

@@ -11,6 +11,7 @@ from drls_dagster.assets.nodes import Compiling, checks_of, sink_asset, source_c
 from drls_dagster.assets.schedules import schedules_of
 from drls_dagster.assets.scope import ICEBERG, LIFECYCLE, SPARK, parameters_key, parameters_resource
 from drls_dagster.errors import UsageError
+from drls_dagster.gate.pins import DRAFT, ENVIRONMENT_TAG, PIPELINE_TAG, RELEASE_TAG, VERSION_TAG
 from drls_dagster.resources.fixed import fixed
 from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
@@ -83,7 +84,12 @@ def compile_pipeline(
         selection=selection,
         description=spec.description or None,
         executor_def=dg.in_process_executor,
-        tags={"drls/pipeline": spec.name, "drls/environment": environment, "drls/version": digest(spec)},
+        tags={
+            PIPELINE_TAG: spec.name,
+            ENVIRONMENT_TAG: environment,
+            VERSION_TAG: digest(spec),
+            RELEASE_TAG: f"v{release.number}" if release else DRAFT,
+        },
         metadata={**({"owners": ", ".join(spec.owners)} if spec.owners else {}), **to.told},
     )
     definitions = dg.Definitions(

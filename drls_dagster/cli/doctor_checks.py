@@ -175,6 +175,15 @@ def gate(settings: Settings) -> Finding:
     return Finding("gate", "fail", "; ".join(missing), remedy)
 
 
+def sensors(settings: Settings) -> Finding:
+    from drls_dagster.orchestrator.stopped import stopped_sensors
+
+    stopped = stopped_sensors(settings)
+    if stopped:
+        return Finding("sensors", "fail", "; ".join(stopped), "Start each in Dagster, under Automation.")
+    return Finding("sensors", "ok", "none that keeps the installation in order is stopped")
+
+
 def lifecycle(settings: Settings) -> Finding:
     if settings.url:
         return Finding("lifecycle", "ok", f"the server at {settings.url}")
@@ -213,6 +222,7 @@ CHECKS: list[Callable[[Settings], Finding]] = [
     engine,
     lifecycle,
     gate,
+    sensors,
 ]
 
 

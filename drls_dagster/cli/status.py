@@ -25,9 +25,10 @@ def status(environment: Environment | None, as_json: bool) -> None:
     """Show what is active where, how it ran last, and whether something is not as it should be.
 
     The last run is that of the Dagster in DRLS_HOME. Drift is a version that is deployed and not loaded, or a
-    write that nobody answers for.
+    write that nobody answers for. A sensor that keeps the installation in order and is stopped comes first.
     """
     from drls_dagster.orchestrator.last_runs import last_runs
+    from drls_dagster.orchestrator.stopped import stopped_sensors
     from drls_dagster.up.state import running_up
 
     settings = load_settings()
@@ -46,10 +47,13 @@ def status(environment: Environment | None, as_json: bool) -> None:
         for one in active
     ]
     up = running_up(settings)
+    stopped = stopped_sensors(settings)
     if as_json:
-        print_json({"up": up and up.url, "active": rows})
+        print_json({"up": up and up.url, "stopped": list(stopped), "active": rows})
         return
     click.echo(_up_line(settings, up and up.url))
+    for line in stopped:
+        click.secho(f"{line}.", fg="red", bold=True)
     if not rows:
         where = f"in {environment.label}" if environment else "anywhere"
         click.echo(f"Nothing is active {where}; drls pipeline save FILE makes a version active in development.")

@@ -11,8 +11,9 @@ from drls_dagster.gate.refusal import GateRefused, refusal
 from drls_dagster.lifecycle_client.gateway import gateway_actor, open_gateway
 from drls_dagster.lifecycle_client.opening import NoLifecycleYet
 from drls_dagster.settings import Settings
-from lifecycle.domain.environment import Environment
+from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.gate import Action
+from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Admission
 from lifecycle.errors import Conflict, LifecycleError, StoreError
 from lifecycle.usecases.admit_run import admit_run
@@ -20,6 +21,7 @@ from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import may
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.start_run import start_run
+from lifecycle.usecases.touching import require_on
 
 POLL_SECONDS = 1.0
 RECONCILE_SECONDS = 15.0
@@ -36,10 +38,17 @@ def lifecycle_of(settings: Settings) -> Context | None:
 
 
 def admit(
-    settings: Settings, part: Part, run_id: str, *, root_run_id: str, parameters: Mapping[str, Any]
+    settings: Settings,
+    part: Part,
+    run_id: str,
+    *,
+    root_run_id: str,
+    parameters: Mapping[str, Any],
+    launched_by: Actor | None = None,
 ) -> Admission | None:
     """The run's admission; admitted before, that one. None for a draft: in development a file may run unsaved.
 
+    `launched_by` is the person who asked for the run, None for the installation itself.
     Raises GateRefused with the reason.
     """
     ctx = lifecycle_of(settings)
@@ -47,12 +56,15 @@ def admit(
     if ctx is None and not in_development:
         reason = "nothing is saved here, so nothing is deployed"
         raise GateRefused(refusal(settings, part.pipeline, part.environment, reason))
-    if ctx is None or (in_development and is_draft(ctx, settings, part)):
+    if ctx is None:
+        return None
+    if in_development and is_draft(ctx, settings, part):
+        _may_launch(ctx, settings, part, launched_by)
         return None
     try:
         return admit_run(
             ctx,
-            gateway_actor("gate"),
+            launched_by or gateway_actor("gate"),
             run_id,
             name=part.pipeline,
             digest=part.digest,
@@ -60,6 +72,17 @@ def admit(
             root_run_id=root_run_id,
             parameters=dict(parameters),
         )
+    except LifecycleError as error:
+        raise GateRefused(refusal(settings, part.pipeline, part.environment, error.message)) from None
+
+
+def _may_launch(ctx: Context, settings: Settings, part: Part, launched_by: Actor | None) -> None:
+    """A draft is not admitted, but not everybody's to run. Raises GateRefused."""
+    if launched_by is None:
+        return
+    try:
+        with ctx.store.read() as view:
+            require_on(view, launched_by, Role.DATA_ENGINEER, [part.pipeline], "launching a run")
     except LifecycleError as error:
         raise GateRefused(refusal(settings, part.pipeline, part.environment, error.message)) from None
 

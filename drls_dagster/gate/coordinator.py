@@ -9,9 +9,11 @@ from dagster._core.run_coordinator.base import SubmitRunContext
 from dagster._core.storage.dagster_run import DagsterRun
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
+from drls_dagster.gate.launched_by import launcher_of
 from drls_dagster.gate.parts import parts_of
-from drls_dagster.gate.queue import PRIORITY_TAG, admit_whole, fail, give_back, own_tags
+from drls_dagster.gate.queue import PRIORITY_TAG, admit_whole, fail, give_back, own_tags, shown_tags
 from drls_dagster.gate.refusal import REFUSED_TAG, GateRefused
+from drls_dagster.settings import load_settings
 
 
 class GatedRunCoordinator(QueuedRunCoordinator):
@@ -35,10 +37,15 @@ class GatedRunCoordinator(QueuedRunCoordinator):
                 self._instance.add_run_tags(run.run_id, {REFUSED_TAG: "false"})
         fresh = self._instance.get_run_by_id(run.run_id) or run
         try:
-            admit_whole(self._instance, fresh, parts)
+            person = launcher_of(load_settings(), fresh, parts)
+            admissions = admit_whole(self._instance, fresh, parts, person)
         except GateRefused as refused:
             fail(self._instance, fresh, str(refused))
             return self._instance.get_run_by_id(run.run_id) or fresh
+        shown = shown_tags(admissions, person)
+        if shown:
+            self._instance.add_run_tags(run.run_id, shown)
+            fresh = self._instance.get_run_by_id(run.run_id) or fresh
         workspace: BaseWorkspaceRequestContext = context.workspace
         return super().submit_run(SubmitRunContext(fresh, workspace))
 

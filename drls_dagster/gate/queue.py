@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
+from dagster._core.storage.tags import USER_TAG
 
 from drls_dagster.assets.scope import run_key
 from drls_dagster.gate.admission import admit, lifecycle_of
 from drls_dagster.gate.parts import Part, parameters_given, parts_of
-from drls_dagster.gate.pins import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
+from drls_dagster.gate.pins import DRAFT, ENVIRONMENT_TAG, PIPELINE_TAG, RELEASE_TAG, VERSION_TAG
 from drls_dagster.gate.refusal import GateRefused, mark_refused, refusal
 from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.settings import load_settings
 from lifecycle.domain.gate import Action
+from lifecycle.domain.people import Actor
+from lifecycle.domain.run import Admission
 from lifecycle.usecases.may import may
 from lifecycle.usecases.start_run import finish_run
 
@@ -26,20 +29,42 @@ PRIORITY_TAG = "dagster/priority"
 LANE_TAG = "drls/lane"
 
 
-def admit_whole(instance: DagsterInstance, run: DagsterRun, parts: Sequence[Part]) -> None:
-    """Admits every pipeline of a run, or none of them: what was admitted is given back.
+def admit_whole(
+    instance: DagsterInstance, run: DagsterRun, parts: Sequence[Part], launched_by: Actor | None = None
+) -> list[Admission | None]:
+    """Admits every pipeline of a run, or none of them: what was admitted is given back. None stands for a draft.
 
     Raises GateRefused.
     """
     settings = load_settings()
     root = run_key(instance, run)
     try:
-        for part in parts:
-            parameters = parameters_given(run, part.pipeline)
-            admit(settings, part, run.run_id, root_run_id=root, parameters=parameters)
+        return [
+            admit(
+                settings,
+                part,
+                run.run_id,
+                root_run_id=root,
+                parameters=parameters_given(run, part.pipeline),
+                launched_by=launched_by,
+            )
+            for part in parts
+        ]
     except GateRefused:
         give_back(instance, run, "refused before it began")
         raise
+
+
+def shown_tags(admissions: Sequence[Admission | None], launched_by: Actor | None) -> dict[str, str]:
+    """What Dagster's list of runs shows of a run: its version as people call it, and whose run it is."""
+    ctx = lifecycle_of(load_settings())
+    if ctx is None:
+        labels = [DRAFT for _ in admissions]
+    else:
+        with ctx.store.read() as view:
+            labels = [f"v{view.pipelines.version(one.version_id).number}" if one else DRAFT for one in admissions]
+    person = {USER_TAG: launched_by.name} if launched_by else {}
+    return {**({RELEASE_TAG: ", ".join(labels)[:250]} if labels else {}), **person}
 
 
 def refuse_revoked(instance: DagsterInstance, run: DagsterRun) -> None:

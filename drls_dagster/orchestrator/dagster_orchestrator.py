@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from drls_dagster.ledger import Ledger
 from drls_dagster.orchestrator.graphql import ask_reload, launch_run
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.released import report_release
+from drls_dagster.orchestrator.stopped import stopped_sensors
 from drls_dagster.settings import Settings
 from drls_dagster.up.state import running_up
 from lifecycle.domain.environment import Environment
@@ -68,6 +69,9 @@ class DagsterOrchestrator(Orchestrator):
         refusal = failure_of(self._instance, run_id)
         if refusal:
             raise Refused(refusal)
+
+    def stopped(self) -> Sequence[str]:
+        return stopped_sensors(self._settings)
 
     def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
         """Never raises: the promotion is done by now, whether Dagster can be told or not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lifecycle.domain.checklist import Check
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.gate import Action
 from lifecycle.domain.people import Actor
@@ -12,7 +13,7 @@ from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Refused
 from lifecycle.spec import Parameter
 from lifecycle.store.unit import Unit
-from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.access import role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask
 from lifecycle.usecases.specs import spec_of
@@ -32,7 +33,8 @@ def admit_run(
     """The run's admission, queued; admitted before, that one, whatever is active by now.
 
     `root_run_id` names the first run of a chain of re-executions; re-executing another version's run is
-    refused (L5). Raises Refused with the reason for people; refusals are in the audit log too.
+    refused (L5). A person needs the role DataEngineer on the pipeline. Raises Refused with the reason for people,
+    Forbidden or Unauthorized for what they may not do; refusals are in the audit log.
     """
     root = root_run_id or run_id
     given = parameters or {}
@@ -42,9 +44,12 @@ def admit_run(
         version = unit.pipelines.with_digest(pipeline.id, digest)
         if known is not None and version is not None and known.version_id == version.id:
             return known
-        if actor.person is not None:
-            require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline), "launching a run")
-        why = _why_not(unit, pipeline, version, environment, digest=digest, known=known, root=root, parameters=given)
+        may = _may_launch(unit, actor, pipeline)
+        why = (
+            _why_not(unit, pipeline, version, environment, digest=digest, known=known, root=root, parameters=given)
+            if may.ok
+            else may.text
+        )
         if why or version is None:
             unit.audit(
                 "admission.refused",
@@ -76,7 +81,14 @@ def admit_run(
                 parameters=given,
             )
             return admission
-    raise Refused(why)
+    raise (Refused if may.ok else may.error)(why)
+
+
+def _may_launch(unit: Unit, actor: Actor, pipeline: Pipeline) -> Check:
+    """A person needs a role; the installation launches what schedules, sensors and its owner start."""
+    if actor.person is None:
+        return Check(True, "the installation launches it")
+    return role_check(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline), "launching a run")
 
 
 def _why_not(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Outcome
@@ -16,6 +16,7 @@ class FakeOrchestrator(Orchestrator):
         self.changed: list[Environment] = []
         self.launched: list[tuple[Environment, str]] = []
         self.releases: list[tuple[str, dict[str, int]]] = []
+        self.stopped_parts: list[str] = []
 
     def run_state(self, run_id: str) -> RunState:
         return self.states.get(run_id, RunState.ACTIVE)
@@ -28,6 +29,9 @@ class FakeOrchestrator(Orchestrator):
 
     def launch(self, environment: Environment, pipeline: str, reason: str) -> None:
         self.launched.append((environment, pipeline))
+
+    def stopped(self) -> Sequence[str]:
+        return self.stopped_parts
 
     def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
         self.releases.append((pipeline, dict(tables)))

@@ -14,9 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from drls_dagster.sensors.deployments import deployed_digests
 from drls_dagster.up.web.guard import DagsterGuard
+from drls_dagster.up.web.judging import Judge
 from drls_dagster.up.web.origin import is_known_host
 from drls_dagster.up.web.reloads import Reloads
-from drls_dagster.up.web.visitor import Visitor, visitor_of
+from drls_dagster.up.web.visitor import visitor_of
 from drls_dagster.up.web.workspace import PREFIX, DagsterUI
 from lifecycle.app.openid import OpenIdSettings
 from lifecycle.app.site import create_site
@@ -30,16 +31,20 @@ def make_app(
     token: str,
     workspace_file: Path,
     hosts: tuple[str, ...] = (),
+    dagster_for_all: bool = False,
     reloaded: Callable[[Environment], object] = lambda _: None,
     openid: OpenIdSettings | None = None,
 ) -> ASGIApp:
-    """The app of `drls up`; `token` is what this home's own processes show, `reloaded` hears of every reload."""
+    """The app of `drls up`; `token` is what this home's own processes show, `reloaded` hears of every reload.
+
+    `dagster_for_all`: a role on one pipeline is enough to see all of Dagster.
+    """
     dagster = DagsterUI(workspace_file)
     reloads = Reloads(
         dagster.reload, lambda name: _wanted(ctx, Environment(name)), lambda name: reloaded(Environment(name))
     )
     guarded = DagsterGuard(
-        dagster, PREFIX, lambda one: visitor_of(ctx, token, one), lambda who, what: _note(ctx, who, what)
+        dagster, PREFIX, lambda one: visitor_of(ctx, token, one), Judge(ctx), open_to_all=dagster_for_all
     )
     site = create_site(ctx, openid, dagster=PREFIX)
     return _Door(site, guarded, _pushes(token, dagster, reloads), dagster, reloads, hosts)
@@ -119,11 +124,3 @@ def _wanted(ctx: Context, environment: Environment) -> object:
     with ctx.store.read() as view:
         policies = [one.id for one in view.policies.newest() if one.environment is environment]
         return deployed_digests(view, environment), sorted(policies)
-
-
-def _note(ctx: Context, visitor: Visitor, what: tuple[str, ...]) -> None:
-    """Dagster has no user of its own: who changed what through its UI is in the audit log (A4)."""
-    if visitor.actor is None:
-        return
-    with ctx.store.write(visitor.actor, "dagster") as unit:
-        unit.audit("dagster.changed", "dagster", what=list(what[:20]))

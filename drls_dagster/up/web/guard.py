@@ -1,29 +1,59 @@
-"""The door in front of Dagster's UI: nobody unknown, no foreign page, no change by who may only read (A5)."""
+"""The door in front of Dagster: nobody unknown, no foreign page, no change that its visitor may not make (A5)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 from urllib.parse import quote
 
+from graphql import GraphQLSchema
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
-from drls_dagster.up.web.operations import Operations, OperationType, Unreadable, operations_of, read_documents
+from drls_dagster.up.web.instance import ADMITTED
+from drls_dagster.up.web.judging import Change, Judge
+from drls_dagster.up.web.narrow import WHY, reads_of
+from drls_dagster.up.web.operations import (
+    Operation,
+    OperationType,
+    Sent,
+    Unreadable,
+    read_documents,
+    read_operation,
+    read_sent,
+)
 from drls_dagster.up.web.origin import is_own_page
+from drls_dagster.up.web.pages import not_for_you
+from drls_dagster.up.web.paths import Kind, NotCanonical, canonical_path, kind_of, with_path
+from drls_dagster.up.web.subscriptions import Subscriptions
+from drls_dagster.up.web.touched import Finder
 from drls_dagster.up.web.visitor import Visitor
-from lifecycle.errors import LifecycleError, Unauthorized
+from lifecycle.errors import Forbidden, LifecycleError, Unauthorized
 
 MAX_BODY = 4 * 1024 * 1024
 BODY_SECONDS = 30.0
-MAY_WRITE = "drls.may_write"
+VISITOR = "drls.visitor"
 _SAFE = frozenset({"GET", "HEAD"})
-_LOG = logging.getLogger(__name__)
+_GRAPHQL_NAMES = ("query", "variables", "operationName")
+
+
+class Dagster(Protocol):
+    """Dagster's web app, and what can be looked up in it."""
+
+    @property
+    def is_ready(self) -> bool: ...
+
+    @property
+    def schema(self) -> GraphQLSchema: ...
+
+    def finder(self) -> Finder: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
 class Stop(Exception):
@@ -35,22 +65,25 @@ class Stop(Exception):
 
 
 class DagsterGuard:
-    """Lets through to `app`, which lives under `prefix`, what its visitor may do.
+    """Lets through to `dagster`, which lives under `prefix`, what its visitor may do.
 
-    `look_up` says who somebody is and may block; `note` hears of every change that a person makes.
+    `look_up` says who somebody is and may block. `open_to_all`: a role on anything is enough to see all of Dagster.
     """
 
     def __init__(
         self,
-        app: ASGIApp,
+        dagster: Dagster,
         prefix: str,
         look_up: Callable[[HTTPConnection], Visitor],
-        note: Callable[[Visitor, tuple[str, ...]], None],
+        judge: Judge,
+        *,
+        open_to_all: bool = False,
     ) -> None:
-        self._app = app
-        self._graphql = f"{prefix}/graphql"
+        self._dagster = dagster
+        self._prefix = prefix
         self._look_up = look_up
-        self._note = note
+        self._judge = judge
+        self._open_to_all = open_to_all
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -63,28 +96,104 @@ class DagsterGuard:
             return
         except ClientDisconnect:
             return
-        await self._app(scope, receive, _unframed(send))
+        await self._dagster(scope, receive, _unframed(send))
 
     async def _admit(self, request: Request) -> tuple[Scope, Receive]:
+        try:
+            path = canonical_path(request.scope)
+        except NotCanonical as error:
+            raise Stop(_no(400, f"this path can be read in two ways: {error}")) from None
+        kind = kind_of(path, self._prefix)
         visitor = await self._visitor(request)
         if not visitor.reads:
             raise Stop(_no(403, f"{visitor.name} has no role here; ask an Admin for a grant"))
-        is_graphql = request.scope["path"].rstrip("/") == self._graphql
-        if request.method in _SAFE and not (is_graphql and "query" in request.query_params):
-            return _forwarded(request.scope, visitor), request.receive
+        carries = any(name in request.query_params for name in _GRAPHQL_NAMES)
+        if request.method in _SAFE and not (kind is Kind.GRAPHQL and carries):
+            await self._read(request, visitor, kind, path)
+            query = b"" if kind is Kind.GRAPHQL else request.scope["query_string"]
+            return _forwarded(request.scope, visitor, path, query), request.receive
         if not is_own_page(request, must_say=visitor.by_cookie):
             raise Stop(_no(403, "this request comes from another site's page"))
+        if request.method != "POST" or kind not in (Kind.GRAPHQL, Kind.REPORT):
+            what = "GraphQL is sent with POST" if kind is Kind.GRAPHQL else f"{request.method} changes nothing here"
+            raise Stop(_no(405, what, {"Allow": "POST" if kind is Kind.GRAPHQL else "GET, HEAD"}))
+        if not self._dagster.is_ready:
+            raise Stop(_no(503, "Dagster is starting; try again", {"Retry-After": "2"}))
         body = await _body(request)
-        changes: tuple[str, ...] = ()
-        if is_graphql:
-            changes = _changes(request, _read(request, body))
-        elif request.method not in _SAFE:
-            changes = (f"{request.method} {request.scope['path']}",)
+        if kind is Kind.REPORT:
+            changes = await self._report(request, visitor, path, body)
+            await self._carry(visitor, changes)
+            return _forwarded(request.scope, visitor, path, request.scope["query_string"]), _replay(
+                body, request.receive
+            )
+        sent, changes = await self._graphql(request, visitor, body)
+        await self._carry(visitor, changes)
+        scope = _forwarded(request.scope, visitor, path, b"", sent.body)
+        return scope, _replay(sent.body, request.receive)
+
+    async def _read(self, request: Request, visitor: Visitor, kind: Kind, path: str) -> None:
+        """Stops what somebody may not see who sees some pipelines only."""
+        if not self._is_narrow(visitor) or path == f"{self._prefix}/server_info":
+            return
+        if kind is Kind.RUN_FILE and self._dagster.is_ready:
+            run_id = path.removeprefix(self._prefix).split("/")[2:3]
+            if run_id and await run_in_threadpool(self._sees_run, visitor, run_id[0]):
+                return
+        if "text/html" in request.headers.get("accept", ""):
+            raise Stop(HTMLResponse(not_for_you(visitor.name), 403))
+        raise Stop(_no(403, f"this {WHY}"))
+
+    async def _graphql(self, request: Request, visitor: Visitor, body: bytes) -> tuple[Sent, list[Change]]:
+        try:
+            sent = read_sent(request.headers.get("content-type", "").lower(), body)
+            if not read_documents([sent.query]).changes and not self._is_narrow(visitor):
+                return sent, []
+            operation = await run_in_threadpool(read_operation, self._dagster.schema, sent)
+        except Unreadable as error:
+            raise Stop(_no(400, str(error))) from None
+        return sent, await self._allowed(visitor, operation)
+
+    async def _allowed(self, visitor: Visitor, operation: Operation) -> list[Change]:
+        try:
+            return await run_in_threadpool(self._judged, visitor, operation)
+        except LifecycleError as error:
+            raise Stop(_no(error.status, error.message)) from None
+
+    def _judged(self, visitor: Visitor, operation: Operation) -> list[Change]:
+        find = self._dagster.finder()
+        if self._is_narrow(visitor):
+            for touched in reads_of(self._dagster.schema, operation, find):
+                if not self._judge.sees(visitor, touched):
+                    raise Forbidden(f"this {WHY}")
+        if operation.kind is not OperationType.MUTATION:
+            return []
+        return self._judge.mutations(visitor, operation.fields, find)
+
+    async def _report(self, request: Request, visitor: Visitor, path: str, body: bytes) -> list[Change]:
+        """An event that somebody reports about an asset, which only the path may name."""
+        route, *key = path.removeprefix(f"{self._prefix}/").split("/")
+        try:
+            said = json.loads(body) if body else {}
+        except (ValueError, RecursionError):
+            raise Stop(_no(400, "the body is not valid JSON")) from None
+        if not key or not isinstance(said, dict) or "asset_key" in said or "asset_key" in request.query_params:
+            raise Stop(_no(400, f"name the asset in the path: {self._prefix}/{route}/…"))
+        try:
+            return [await run_in_threadpool(lambda: self._judge.report(visitor, route, key, self._dagster.finder()))]
+        except LifecycleError as error:
+            raise Stop(_no(error.status, error.message)) from None
+
+    async def _carry(self, visitor: Visitor, changes: Sequence[Change]) -> None:
+        """Notes the changes, and lets what they launch carry their visitor's name."""
         if changes:
-            if not visitor.writes:
-                raise Stop(_no(403, f"{changes[0]} needs the role DataEngineer; ask an Admin for a grant"))
-            await run_in_threadpool(self._note, visitor, changes)
-        return _forwarded(request.scope, visitor), _replay(body, request.receive)
+            await run_in_threadpool(self._judge.note, visitor, changes)
+            ADMITTED.set(self._judge.admitted(visitor, changes))
+
+    def _is_narrow(self, visitor: Visitor) -> bool:
+        return visitor.wide is None and not self._open_to_all
+
+    def _sees_run(self, visitor: Visitor, run_id: str) -> bool:
+        return self._judge.sees(visitor, self._dagster.finder().run(run_id))
 
     async def _visitor(self, connection: HTTPConnection) -> Visitor:
         try:
@@ -99,50 +208,33 @@ class DagsterGuard:
             raise Stop(_no(error.status, error.message)) from None
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Subscriptions only: mutations come as POST, where they are seen."""
+        """Subscriptions only: mutations come as POST, where they are judged."""
         connection = HTTPConnection(scope)
         try:
-            visitor = await self._visitor(connection)
-            if not visitor.reads or not is_own_page(connection, must_say=visitor.by_cookie):
-                raise Stop(_no(403, "this connection comes from another site's page"))
-        except Stop:
+            path = canonical_path(scope)
+            if kind_of(path, self._prefix) is not Kind.GRAPHQL:
+                raise NotCanonical("there is nothing to subscribe to")
+            visitor = await self._connected(connection)
+        except (Stop, NotCanonical):
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
+        again = Subscriptions(receive, send, lambda: self._connected(connection), self._may_subscribe)
+        await self._dagster(_forwarded(scope, visitor, path, b""), again.receive, again.send)
 
-        async def checked() -> Message:
-            message = await receive()
-            if message["type"] == "websocket.receive" and not _is_subscription(message):
-                await send({"type": "websocket.close", "code": 1008, "reason": "only subscriptions"})
-                return {"type": "websocket.disconnect", "code": 1008}
-            return message
+    async def _connected(self, connection: HTTPConnection) -> Visitor:
+        """The visitor of a connection, as they are by now. Raises Stop."""
+        visitor = await self._visitor(connection)
+        if not visitor.reads or not is_own_page(connection, must_say=visitor.by_cookie):
+            raise Stop(_no(403, "this connection comes from another site's page"))
+        return visitor
 
-        await self._app(_forwarded(scope, visitor), checked, send)
-
-
-def _read(request: Request, body: bytes) -> Operations:
-    try:
-        return operations_of(request.query_params, request.headers.get("content-type", "").lower(), body)
-    except Unreadable as error:
-        raise Stop(_no(400, str(error))) from None
-
-
-def _changes(request: Request, operations: Operations) -> tuple[str, ...]:
-    if operations.changes and request.method in _SAFE:
-        raise Stop(_no(405, "a mutation is sent with POST", {"Allow": "POST"}))
-    return (operations.mutations or ("mutation",)) if operations.changes else ()
-
-
-def _is_subscription(message: Message) -> bool:
-    """Whether this is a message of the protocol and, where it starts an operation, a subscription."""
-    try:
-        sent = json.loads(message.get("text") or message.get("bytes") or b"")
-        if not isinstance(sent, dict) or "payload" not in sent or sent.get("type") != "start":
-            return isinstance(sent, dict) and sent.get("type") != "start"
-        query = sent["payload"]["query"]
-        return isinstance(query, str) and read_documents([query]).kinds == {OperationType.SUBSCRIPTION}
-    except (ValueError, KeyError, TypeError):
-        return False
+    async def _may_subscribe(self, visitor: Visitor, sent: Sent) -> None:
+        """Raises Unreadable for anything but a subscription, Stop for one that the visitor may not see."""
+        if read_documents([sent.query]).kinds != {OperationType.SUBSCRIPTION}:
+            raise Unreadable("only subscriptions")
+        if self._is_narrow(visitor):
+            await self._allowed(visitor, read_operation(self._dagster.schema, sent))
 
 
 async def _body(request: Request) -> bytes:
@@ -172,10 +264,24 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _forwarded(scope: Scope, visitor: Visitor) -> Scope:
-    """What Dagster gets to see: nobody's credentials."""
-    headers = [(name, value) for name, value in scope["headers"] if name not in (b"cookie", b"authorization")]
-    return {**scope, "headers": headers, MAY_WRITE: visitor.writes}
+_OWN_HEADERS = frozenset({b"cookie", b"authorization"})
+_BODY_HEADERS = frozenset({b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"})
+
+
+def _forwarded(scope: Scope, visitor: Visitor, path: str, query: bytes, body: bytes | None = None) -> Scope:
+    """What Dagster gets to see: nobody's credentials, and of a GraphQL request what was judged."""
+    dropped = _OWN_HEADERS if body is None else _OWN_HEADERS | _BODY_HEADERS
+    headers = [(name, value) for name, value in scope["headers"] if name not in dropped]
+    if body is not None:
+        headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    # Dagster's own pages are under the prefix with a slash.
+    is_root = path.count("/") == 1
+    return {
+        **with_path(scope, f"{path}/" if is_root else path),
+        "headers": headers,
+        "query_string": query,
+        VISITOR: visitor,
+    }
 
 
 def _unframed(send: Send) -> Send:

@@ -1,14 +1,28 @@
-"""What a GraphQL request would do, read before Dagster reads it."""
+"""What a GraphQL request would do, read before Dagster reads it, and handed on as it was read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from graphql import GraphQLError, OperationDefinitionNode, OperationType, parse
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    get_operation_root_type,
+    parse,
+    validate,
+)
+from graphql.execution.collect_fields import collect_fields
+from graphql.execution.execute import ExecutionContext
+from graphql.execution.values import get_argument_values
 from graphql.language import FieldNode
-from starlette.datastructures import QueryParams
+
+MAX_TOKENS = 20_000
 
 
 class Unreadable(ValueError):
@@ -27,27 +41,107 @@ class Operations:
         return OperationType.MUTATION in self.kinds
 
 
-def operations_of(query: QueryParams, content_type: str, body: bytes) -> Operations:
-    """Every document that Dagster could take out of this request, wherever it is.
+@dataclass(frozen=True)
+class Sent:
+    """A GraphQL request: one document, its variables, and which of its operations is meant."""
 
-    All of its operations count, also those that `operationName` does not name. Raises Unreadable.
-    """
-    documents = list(query.getlist("query"))
-    if body:
-        documents += _in_body(content_type, body)
-    return read_documents(documents)
+    query: str
+    variables: Mapping[str, Any]
+    operation_name: str | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The request for Dagster: what was judged, and nothing else."""
+        whole = {"query": self.query, "variables": self.variables, "operationName": self.operation_name}
+        return json.dumps(whole).encode()
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of an operation's root with the values of its arguments, by the names that the schema has."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """The operation that would be executed: fragments are resolved, variables and defaults are filled in."""
+
+    kind: OperationType
+    fields: tuple[Field, ...]
+    node: OperationDefinitionNode
+    document: DocumentNode
+
+
+def read_sent(content_type: str, body: bytes) -> Sent:
+    """The request in a body. Raises Unreadable."""
+    try:
+        text = body.decode()
+        if "application/graphql" in content_type and "application/json" not in content_type:
+            return Sent(text, {})
+        if "application/json" not in content_type:
+            raise Unreadable("send GraphQL as a JSON body with the content type application/json")
+        return sent_of(json.loads(text))
+    except RecursionError:
+        raise Unreadable("the body is nested too deeply") from None
+    except ValueError as error:
+        if isinstance(error, Unreadable):
+            raise
+        raise Unreadable("the body is not valid JSON") from None
+
+
+def sent_of(found: Any, operation_name: str = "operationName") -> Sent:
+    """The request in what a body or a message says. Raises Unreadable."""
+    if not isinstance(found, dict):
+        raise Unreadable("the body is not one JSON object")
+    query, variables, name = found.get("query"), found.get("variables"), found.get(operation_name)
+    if not isinstance(query, str):
+        raise Unreadable("query is not text")
+    if isinstance(variables, str):
+        try:
+            variables = json.loads(variables) if variables else None
+        except ValueError:
+            raise Unreadable("variables are not valid JSON") from None
+    if variables is not None and not isinstance(variables, dict):
+        raise Unreadable("variables are not one JSON object")
+    if name is not None and not isinstance(name, str):
+        raise Unreadable(f"{operation_name} is not text")
+    return Sent(query, variables or {}, name or None)
+
+
+def read_operation(schema: GraphQLSchema, sent: Sent) -> Operation:
+    """The operation that Dagster would execute. Raises Unreadable, also for what does not fit the schema."""
+    document = _parsed(sent.query)
+    try:
+        errors = validate(schema, document)
+        if errors:
+            raise Unreadable(errors[0].message)
+        built = ExecutionContext.build(
+            schema, document, raw_variable_values=dict(sent.variables), operation_name=sent.operation_name
+        )
+        if isinstance(built, list):
+            raise Unreadable(built[0].message)
+        root = get_operation_root_type(schema, built.operation)
+        found = collect_fields(schema, built.fragments, built.variable_values, root, built.operation.selection_set)
+        nodes = [same[0] for same in found.values() if same[0].name.value in root.fields]
+        fields = tuple(
+            Field(one.name.value, _named(get_argument_values(root.fields[one.name.value], one, built.variable_values)))
+            for one in nodes
+        )
+    except GraphQLError as error:
+        raise Unreadable(error.message) from None
+    except RecursionError:
+        raise Unreadable("this is nested too deeply") from None
+    return Operation(built.operation.operation, fields, built.operation, document)
 
 
 def read_documents(documents: Iterable[str]) -> Operations:
-    """The operations of some documents. Raises Unreadable for what is no GraphQL."""
+    """The operations of some documents, whichever would be executed. Raises Unreadable for what is no GraphQL."""
     kinds: set[OperationType] = set()
     mutations: list[str] = []
     for document in documents:
-        try:
-            parsed = parse(document, max_tokens=20_000)
-        except (GraphQLError, RecursionError) as error:
-            raise Unreadable(f"this is no GraphQL: {getattr(error, 'message', 'nested too deeply')}") from None
-        for node in parsed.definitions:
+        for node in _parsed(document).definitions:
             if isinstance(node, OperationDefinitionNode):
                 kinds.add(node.operation)
                 if node.operation is OperationType.MUTATION:
@@ -56,17 +150,24 @@ def read_documents(documents: Iterable[str]) -> Operations:
     return Operations(frozenset(kinds), tuple(mutations))
 
 
-def _in_body(content_type: str, body: bytes) -> list[str]:
+def _parsed(query: str) -> DocumentNode:
     try:
-        text = body.decode()
-        if "application/json" not in content_type:
-            return [text] if "application/graphql" in content_type else []
-        sent = json.loads(text)
-    except ValueError:
-        raise Unreadable("the body is not valid JSON") from None
-    if not isinstance(sent, dict):
-        raise Unreadable("the body is not one JSON object")
-    found = sent.get("query")
-    if found is not None and not isinstance(found, str):
-        raise Unreadable("query is not text")
-    return [found] if found else []
+        return parse(query, max_tokens=MAX_TOKENS)
+    except (GraphQLError, RecursionError) as error:
+        raise Unreadable(f"this is no GraphQL: {getattr(error, 'message', 'nested too deeply')}") from None
+
+
+def _named(value: Any) -> Any:
+    """Arguments by GraphQL's names: graphene hands some of them over under Python's."""
+    if isinstance(value, Mapping):
+        names = {_camel(str(key)): one for key, one in value.items()}
+        # What a run is configured with has keys of its own.
+        return {key: one if key == "runConfigData" else _named(one) for key, one in names.items()}
+    if isinstance(value, list | tuple):
+        return [_named(one) for one in value]
+    return value
+
+
+def _camel(name: str) -> str:
+    first, *more = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in more) if first else name

@@ -1,6 +1,8 @@
-"""The one page of the door itself. It loads nothing from elsewhere."""
+"""The pages of the door itself. They load nothing from elsewhere."""
 
 from __future__ import annotations
+
+from html import escape
 
 _STYLE = """
 body { font: 14px/20px system-ui, sans-serif; max-width: 34rem; margin: 12vh auto; padding: 0 1rem;
@@ -9,11 +11,26 @@ body { font: 14px/20px system-ui, sans-serif; max-width: 34rem; margin: 12vh aut
 """
 
 
+_HEAD = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+    'content="width=device-width, initial-scale=1">'
+)
+
+
 def starting() -> str:
     """A page that looks again by itself."""
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        'content="width=device-width, initial-scale=1"><title>DRLS is starting</title>'
+        f"{_HEAD}<title>DRLS is starting</title>"
         f'<meta http-equiv="refresh" content="2"><style>{_STYLE}</style></head>'
         "<body><h1>Dagster is starting</h1><p>This page looks again by itself.</p></body></html>"
+    )
+
+
+def not_for_you(name: str) -> str:
+    """For somebody whose grants cover some pipelines only."""
+    return (
+        f"{_HEAD}<title>Dagster needs a wider grant</title><style>{_STYLE}</style></head>"
+        "<body><h1>Dagster needs a wider grant</h1><p>Dagster's pages show the code, the runs and the logs of every "
+        f"pipeline. {escape(name)} has grants on some pipelines only. Ask an Admin for the role Viewer on everything."
+        '</p><p><a href="/">Back to DRLS</a></p></body></html>'
     )

@@ -39,6 +39,7 @@ def main() -> None:
         token=token,
         workspace_file=given.workspace,
         hosts=settings.web.hosts,
+        dagster_for_all=settings.web.dagster_for_all,
         openid=openid(settings),
         # What was promoted is loaded now: the run that a policy asks for need not wait for a sensor.
         reloaded=lambda environment: ask_evidence(ctx, instance_of(settings), (environment,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
@@ -14,16 +15,23 @@ from lifecycle.domain.people import Actor, WayIn
 from lifecycle.errors import Unauthorized
 from lifecycle.usecases.authenticate import authenticate
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.touching import widest_roles
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Somebody who is known. `actor` None: a process of this home. `by_cookie`: a browser, which pages can misuse."""
+    """Somebody who is known. `actor` None: a process of this home. `by_cookie`: a browser, which pages can misuse.
+
+    `wide` is the role on everything, `highest` the highest on anything: what Dagster's UI offers rests on them. What is
+    done is asked for by pipeline.
+    """
 
     actor: Actor | None
     reads: bool
     writes: bool
     by_cookie: bool
+    wide: Role | None = None
+    highest: Role | None = None
 
     @property
     def name(self) -> str:
@@ -33,7 +41,7 @@ class Visitor:
 def visitor_of(ctx: Context, own_token: str, connection: HTTPConnection) -> Visitor:
     """Who sent this. Raises Unauthorized for nobody known.
 
-    `writes` says that they are a DataEngineer somewhere: which version may run where is the gate's to say.
+    `reads` and `writes` say what the credential is for; `reads` also that they have a role on something.
     """
     host = connection.client.host if connection.client else ""
     header = connection.headers.get("authorization")
@@ -43,7 +51,8 @@ def visitor_of(ctx: Context, own_token: str, connection: HTTPConnection) -> Visi
         if kind.lower() != "bearer" or not credential:
             raise Unauthorized("send the token as Authorization: Bearer …")
         if hmac.compare_digest(credential.encode(), own_token.encode()):
-            return Visitor(None, reads=True, writes=True, by_cookie=False)
+            engineer = Role.DATA_ENGINEER
+            return Visitor(None, reads=True, writes=True, by_cookie=False, wide=engineer, highest=engineer)
         identity = authenticate(ctx, credential, WayIn.REST, host=host)
     else:
         secret = connection.cookies.get(COOKIE)
@@ -55,11 +64,18 @@ def visitor_of(ctx: Context, own_token: str, connection: HTTPConnection) -> Visi
         person = view.people.get(identity.actor.person)
         # Whoever acts for somebody may do what both may.
         asked = [person.id] if person.acts_for is None else [person.id, person.acts_for]
-        roles = [[grant.role for grant in view.people.grants(one)] for one in asked]
-    engineers = all(any(role.includes(Role.DATA_ENGINEER) for role in of_one) for of_one in roles)
+        roles = [widest_roles(view, one) for one in asked]
+    highest = _least(high for _, high in roles)
     return Visitor(
         identity.actor,
-        reads=all(roles) and TokenScope.READ in identity.scopes,
-        writes=engineers and TokenScope.WRITE in identity.scopes,
+        reads=highest is not None and TokenScope.READ in identity.scopes,
+        writes=TokenScope.WRITE in identity.scopes,
         by_cookie=header is None,
+        wide=_least(wide for wide, _ in roles),
+        highest=highest,
     )
+
+
+def _least(roles: Iterable[Role | None]) -> Role | None:
+    found = list(roles)
+    return None if None in found else min((one for one in found if one), key=lambda role: role.rank)

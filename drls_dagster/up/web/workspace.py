@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.tags import REPORTING_USER_TAG
 from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
-from dagster_webserver.app import create_app_from_workspace_process_context
+from dagster._core.workspace.permissions import LOCATION_SCOPED_PERMISSIONS, PermissionResult
+from dagster_webserver.webserver import DagsterWebserver
+from graphql import GraphQLSchema
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from drls_dagster.up.web.guard import MAY_WRITE
+from drls_dagster.up.web.guard import VISITOR
+from drls_dagster.up.web.instance import door_instance
 from drls_dagster.up.web.pages import starting
+from drls_dagster.up.web.permissions import permissions_of
+from drls_dagster.up.web.touched import Finder
+from drls_dagster.up.web.visitor import Visitor
 
 PREFIX = "/dagster"
 _DB_MILLISECONDS = 15_000
@@ -26,14 +35,34 @@ _AGAIN_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
 
 
+class DoorContext(WorkspaceRequestContext):
+    """Dagster's context of one request: its permissions are those of the visitor, who is never anybody by default."""
+
+    @property
+    def _visitor(self) -> Visitor | None:
+        source = self.source
+        return source.scope.get(VISITOR) if isinstance(source, HTTPConnection) else None
+
+    @property
+    def permissions(self) -> Mapping[str, PermissionResult]:
+        return permissions_of(self._visitor)
+
+    def permissions_for_location(self, *, location_name: str) -> Mapping[str, PermissionResult]:
+        return {name: one for name, one in self.permissions.items() if name in LOCATION_SCOPED_PERMISSIONS}
+
+    def get_reporting_user_tags(self) -> dict[str, str]:
+        visitor = self._visitor
+        return {REPORTING_USER_TAG: visitor.name} if visitor else {}
+
+
 class Workspace(WorkspaceProcessContext):
-    """Dagster's workspace; whoever may only read gets Dagster's read-only mode."""
+    """Dagster's workspace, in which every request is its visitor's."""
 
     def create_request_context(self, source: object | None = None) -> WorkspaceRequestContext:
         context = super().create_request_context(source)
-        if not isinstance(source, HTTPConnection) or source.scope.get(MAY_WRITE):
+        if source is None:
             return context
-        return WorkspaceRequestContext(
+        return DoorContext(
             instance=context.instance,
             current_workspace=context.get_current_workspace(),
             process_context=self,
@@ -49,6 +78,7 @@ class DagsterUI:
     def __init__(self, workspace_file: Path) -> None:
         self._file = workspace_file
         self._app: ASGIApp | None = None
+        self._schema: GraphQLSchema | None = None
         self._workspace: Workspace | None = None
         self._closing = threading.Event()
 
@@ -59,6 +89,19 @@ class DagsterUI:
     @property
     def is_ready(self) -> bool:
         return self._app is not None
+
+    @property
+    def schema(self) -> GraphQLSchema:
+        """Dagster's schema. Raises RuntimeError while there is no workspace yet."""
+        if self._schema is None:
+            raise RuntimeError("Dagster's workspace is not loaded yet")
+        return self._schema
+
+    def finder(self) -> Finder:
+        """Looks things up as they are now. Raises RuntimeError while there is no workspace yet."""
+        if self._workspace is None:
+            raise RuntimeError("Dagster's workspace is not loaded yet")
+        return Finder(self._workspace.create_request_context())
 
     def reload(self, location: str) -> None:
         """Loads a code location again; takes seconds. Raises RuntimeError while there is no workspace yet."""
@@ -84,11 +127,13 @@ class DagsterUI:
     def _load(self) -> None:
         while not self._closing.is_set():
             try:
-                instance = dg.DagsterInstance.get()
+                instance = door_instance(Path(os.environ["DAGSTER_HOME"]))
                 instance.optimize_for_webserver(_DB_MILLISECONDS, _DB_RECYCLE_SECONDS, _DB_OVERFLOW)
                 workspace = Workspace(instance, WorkspaceFileTarget([str(self._file)]), version=dg.__version__)
+                server = DagsterWebserver(workspace, PREFIX, _POLL_MILLISECONDS)
                 self._workspace = workspace
-                self._app = create_app_from_workspace_process_context(workspace, PREFIX, _POLL_MILLISECONDS)
+                self._schema = server._graphene_schema.graphql_schema
+                self._app = server.create_asgi_app()
             except Exception:  # noqa: BLE001 (whatever it was, the page that says "starting" must not be the last word)
                 _LOG.exception("Dagster's workspace could not be loaded; trying again")
                 self._closing.wait(_AGAIN_SECONDS)

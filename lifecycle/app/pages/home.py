@@ -48,7 +48,14 @@ def home(ctx: Ctx, request: Request, who: Who, here: Here) -> Response:
         mine, shown = _mine(view, who, here), _board(view, who, request, here)
     # Counted already: the badge and the title say what the list has.
     return render(
-        request, "home/home.html", waiting=mine, board=shown, here=here, q=here.q, pending=lambda: mine.to_decide
+        request,
+        "home/home.html",
+        waiting=mine,
+        board=shown,
+        here=here,
+        q=here.q,
+        stopped=ctx.orchestrator.stopped(),
+        pending=lambda: mine.to_decide,
     )
 
 

@@ -42,6 +42,15 @@ def test_an_empty_home_says_what_to_do(visit: Open) -> None:
     assert "Import a definition" in page
 
 
+def test_a_stopped_sensor_is_said_before_everything_else(visit: Open, life: Life) -> None:
+    """Finding 10; on 0.1.0 nothing said so."""
+    assert 'role="alert"' not in visit("ada").page("/")
+    life.dagster.stopped_parts.append(f"The sensor {SCRIPT} is stopped")
+    page = visit("ada").page("/")
+    assert page.index("is stopped.") < page.index("Waits for you")
+    assert SCRIPT not in page
+
+
 def test_a_request_waits_for_those_who_may_decide_it_and_for_nobody_else(visit: Open, life: Life) -> None:
     version = life.save()
     life.to_qa(version)

@@ -1,0 +1,83 @@
+"""Whose run it is: Dagster's door signs a person onto a run or a backfill, the run coordinator believes nothing else.
+
+The tag says person, run (or backfill), environment and pipelines, and until when. It is worthless on any other run.
+Without it nobody launched the run: a schedule, a sensor, or whoever owns DRLS_HOME with a command of Dagster's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from dagster._core.storage.tags import BACKFILL_ID_TAG, HIDDEN_TAG_PREFIX
+
+from drls_dagster.gate.admission import lifecycle_of
+from drls_dagster.gate.parts import Part
+from drls_dagster.gate.refusal import GateRefused
+from drls_dagster.settings import Settings
+from lifecycle.domain.people import Actor, WayIn
+from lifecycle.errors import LifecycleError
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.signed_tokens import seal, unseal
+
+if TYPE_CHECKING:
+    from dagster import DagsterRun
+
+# Dagster shows and answers no tag of this prefix; knowing one would not help either.
+LAUNCHED_BY_TAG = f"{HIDDEN_TAG_PREFIX}drls_launched_by"
+_AUDIENCE = "drls-launched-by"
+# A backfill goes on for days, and what is left of a run may be tried again by Dagster itself.
+LIFE = timedelta(days=7)
+
+
+def run_subject(run_id: str) -> str:
+    return f"run:{run_id}"
+
+
+def backfill_subject(backfill_id: str) -> str:
+    return f"backfill:{backfill_id}"
+
+
+def sign_launch(ctx: Context, actor: Actor, subject: str, pipelines: Iterable[tuple[str, str]]) -> str:
+    """The tag for a run or a backfill of these (environment, pipeline) pairs."""
+    where = " ".join(sorted(f"{environment}/{name}" for environment, name in pipelines))
+    said = {"of": subject, "person": str(actor.person), "name": actor.name, "host": actor.host, "where": where}
+    return seal(ctx, _AUDIENCE, said, LIFE)
+
+
+def launcher_of(settings: Settings, run: DagsterRun, parts: Iterable[Part]) -> Actor | None:
+    """The person whose signature a run carries; None for a run that nobody signed.
+
+    Raises GateRefused for a signature that is not for this run.
+    """
+    text = run.tags.get(LAUNCHED_BY_TAG)
+    if text is None:
+        return None
+    ctx = lifecycle_of(settings)
+    if ctx is None:
+        raise GateRefused("DRLS did not let this run start: there is nobody here who could have launched it")
+    try:
+        said = unseal(ctx, _AUDIENCE, text)
+    except LifecycleError:
+        raise _not_theirs("the signature of whoever launched it is not valid, or too old") from None
+    if said.get("of") not in _subjects(run):
+        raise _not_theirs("it carries the signature of another run")
+    signed = set(said.get("where", "").split())
+    if not {f"{part.environment.value}/{part.pipeline}" for part in parts} <= signed:
+        raise _not_theirs("whoever launched it signed for other pipelines")
+    return Actor(person=int(said["person"]), name=said["name"], way_in=WayIn.DAGSTER, host=said.get("host", ""))
+
+
+def _subjects(run: DagsterRun) -> set[str]:
+    """A run's own signature, that of its backfill, or that of the run which Dagster tries again by itself."""
+    backfill = run.tags.get(BACKFILL_ID_TAG)
+    runs = {run.run_id, run.parent_run_id, run.root_run_id}
+    return {
+        *(run_subject(one) for one in runs if one),
+        *([backfill_subject(backfill)] if backfill else []),
+    }
+
+
+def _not_theirs(why: str) -> GateRefused:
+    return GateRefused(f"DRLS did not let this run start: {why}; launch it again")

@@ -1,0 +1,80 @@
+"""The Dagster instance of the web process: what is launched through it carries the name of whoever asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.tags import USER_TAG
+from dagster._core.workspace.context import BaseWorkspaceRequestContext
+from dagster._serdes import ConfigurableClassData
+
+from drls_dagster.gate.launched_by import LAUNCHED_BY_TAG, backfill_subject, run_subject
+from drls_dagster.gate.parts import parts_of
+
+Pairs = Iterable[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A request that the door let through. `sign` gives its visitor's signature; None for this home's own processes."""
+
+    name: str
+    sign: Callable[[str, Pairs], str] | None
+    pipelines: frozenset[tuple[str, str]] = field(default=frozenset())
+
+
+ADMITTED: ContextVar[Admitted | None] = ContextVar("ADMITTED", default=None)
+
+
+class DoorInstance(dg.DagsterInstance):
+    """Signs every run and every backfill, over whatever a caller or an earlier run has put there."""
+
+    def submit_run(self, run_id: str, workspace: BaseWorkspaceRequestContext) -> dg.DagsterRun:
+        admitted = _admitted()
+        run = self.get_run_by_id(run_id)
+        if run is not None:
+            pairs = {(part.environment.value, part.pipeline) for part in parts_of(self, run)}
+            self.add_run_tags(run_id, _tags(admitted, run_subject(run_id), pairs))
+        return super().submit_run(run_id, workspace)
+
+    def add_backfill(self, partition_backfill: PartitionBackfill) -> None:
+        super().add_backfill(_signed(partition_backfill))
+
+    def update_backfill(self, partition_backfill: PartitionBackfill) -> None:
+        resumed = partition_backfill.status is BulkActionStatus.REQUESTED
+        super().update_backfill(_signed(partition_backfill) if resumed else partition_backfill)
+
+
+def door_instance(folder: Path) -> dg.DagsterInstance:
+    """The instance in `folder` (a DAGSTER_HOME). Other processes open the same one as Dagster's own."""
+    ref = InstanceRef.from_dir(str(folder))
+    own = ConfigurableClassData(__name__, DoorInstance.__name__, "{}\n")
+    instance = dg.DagsterInstance.from_ref(ref._replace(custom_instance_class_data=own))
+    # Code servers are handed this reference, and launch nothing.
+    instance._ref = ref
+    return instance
+
+
+def _signed(backfill: PartitionBackfill) -> PartitionBackfill:
+    admitted = _admitted()
+    tags = _tags(admitted, backfill_subject(backfill.backfill_id), admitted.pipelines)
+    return backfill._replace(tags={**backfill.tags, **tags})
+
+
+def _admitted() -> Admitted:
+    admitted = ADMITTED.get()
+    if admitted is None:
+        raise dg.DagsterInvariantViolationError("DRLS: nobody asked for this launch, so nothing is launched")
+    return admitted
+
+
+def _tags(admitted: Admitted, subject: str, pairs: Pairs) -> dict[str, str]:
+    if admitted.sign is None:
+        return {}
+    return {LAUNCHED_BY_TAG: admitted.sign(subject, pairs), USER_TAG: admitted.name}
