@@ -63,6 +63,10 @@ class Conflict(LifecycleError):
     code = "conflict"
 
 
+class LeaseLost(Conflict):
+    """Another executor carries on with what this one had begun."""
+
+
 class Refused(LifecycleError):
     """The rules say no in the present state; the message says what would change that."""
 

@@ -103,7 +103,7 @@ def approve(request: int, plan_digest: str | None, reason: str, key: str | None,
             click.confirm("Approve this plan?", abort=True)
             plan_digest = detail.plan_digest
         approved = client.promotions.approve(request, plan_digest, reason=reason, key=key)
-    report(approved, as_json)
+    report(approved, as_json, done="Your approval is recorded")
 
 
 @approvals.command()

@@ -76,15 +76,20 @@ def _ask(
     unfinished = (State.REQUESTED, State.APPROVED, State.EXECUTING, State.FAILED)
     known = client.promotions.list(states=unfinished, target=target, pipeline=name)
     request = next((one for one in known if one.version == number), None)
+    is_new = request is None
     if request is None:
         request = client.promotions.request(name, number, target, reason=reason, if_plan=if_plan, key=key)
     elif if_plan is not None and if_plan != request.plan_digest:
         raise DrlsError(f"request {request.id} asks for the same with another plan; refresh or withdraw it")
-    return (
-        request
-        if request.state is State.REQUESTED or request.state.is_terminal
-        else client.promotions.execute(request.id)
-    )
+    if request.state is State.REQUESTED or request.state.is_terminal:
+        return request
+    try:
+        return client.promotions.execute(request.id)
+    except DrlsError as error:
+        if not is_new:
+            raise
+        # The request is there, whatever keeps it from being executed now.
+        return request.model_copy(update={"waiting": error.message})
 
 
 def _wait(client: Lifecycle, request: Request, timeout: float | None) -> Request:

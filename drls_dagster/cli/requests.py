@@ -89,13 +89,20 @@ def print_detail(detail: RequestDetail) -> None:
         console.print(f"comment  {one.person}, {short_time(one.at)}: {cell(one.body)}", soft_wrap=True)
 
 
-def report(request: Request, as_json: bool) -> None:
-    """Prints where a request stands. Raises DrlsError when it ended without effect, or failed."""
+def report(request: Request, as_json: bool, *, done: str = "") -> None:
+    """Prints where a request stands. Raises DrlsError when it ended without effect, or failed.
+
+    `done` says what was recorded in any case: then an execution that failed is no failure of the command.
+    """
     if as_json:
         print_model(request)
     from lifecycle.domain.promotion import State
 
     what = f"Request {request.id}: {request.pipeline} v{request.version} to {request.target.label}"
+    if request.state is State.FAILED and done:
+        if not as_json:
+            click.echo(f"{done}. {what} failed, and is tried again: {request.outcome}")
+        return
     if request.state is State.FAILED:
         raise DrlsError(f"{what} failed: {request.outcome}; mend it and run the same command again to resume.")
     if request.state.is_terminal and request.state is not State.DONE:

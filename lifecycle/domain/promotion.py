@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.plan import Plan
-from lifecycle.errors import Conflict
+from lifecycle.errors import Conflict, LeaseLost
 
 
 class State(StrEnum):
@@ -90,6 +90,16 @@ class Promotion(Frozen):
     pinned: bool
     executor: str | None
     lease_until: datetime | None
+
+
+class Answered(Promotion):
+    """A request as an act leaves it. `waiting` says why it is not executed yet, where that was tried."""
+
+    waiting: str = ""
+
+    @classmethod
+    def of(cls, promotion: Promotion, waiting: str = "") -> Answered:
+        return cls.model_validate({**dict(promotion), "waiting": waiting})
 
 
 class Ask(Frozen):
@@ -288,7 +298,7 @@ def _expect(promotion: Promotion, *states: State, doing: str) -> None:
 
 def _expect_executor(promotion: Promotion, executor: str) -> None:
     if promotion.state is not State.EXECUTING or promotion.executor != executor:
-        raise Conflict(
+        raise LeaseLost(
             f"request {promotion.id} is {promotion.state.value}, executed by {promotion.executor}: "
             f"{executor} lost its lease and stops"
         )

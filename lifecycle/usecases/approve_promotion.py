@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from lifecycle.domain.people import Actor
-from lifecycle.domain.promotion import Promotion, State, Verdict
+from lifecycle.domain.promotion import Answered, Promotion, State, Verdict
 from lifecycle.errors import Conflict
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.counting import approve_if_met
 from lifecycle.usecases.deciding import check_fresh, check_waiting, record_decision, require_voice
-from lifecycle.usecases.execute_promotion import Begun, as_executor, begin, execute_promotion, go_on
+from lifecycle.usecases.execute_promotion import Begun, answer, as_executor, begin, carry_on, go_on
 
 
 def approve_promotion(
@@ -21,8 +21,10 @@ def approve_promotion(
     reason: str = "",
     if_revision: int | None = None,
     key: str | None = None,
-) -> Promotion:
+) -> Answered:
     """Records the approval of the plan with `plan_digest`; approving twice is approving once.
+
+    A recorded approval is answered as one, whatever becomes of the execution: what is in its way is `waiting`.
 
     Raises Forbidden when it is not this person's to approve (L6), Conflict when the request is decided,
     over, or has another plan.
@@ -48,10 +50,11 @@ def approve_promotion(
             with unit.acting(acting):
                 begun = _begin(executing, unit, promotion_id)
     if begun is not None:
-        return go_on(executing, acting, begun).promotion
+        taken = begun
+        return answer(ctx, promotion, lambda: go_on(executing, acting, taken))
     if promotion.state is State.APPROVED:
-        return execute_promotion(ctx, actor, promotion_id).promotion
-    return promotion
+        return carry_on(ctx, actor, promotion)
+    return Answered.of(promotion)
 
 
 def _begin(ctx: Context, unit: Unit, promotion_id: int) -> Begun | None:

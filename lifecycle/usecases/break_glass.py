@@ -10,13 +10,13 @@ from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor
 from lifecycle.domain.plan import Carry, Plan
 from lifecycle.domain.policy import PolicyRevision
-from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.promotion import Answered, Promotion, State
 from lifecycle.domain.version import Deployment, Pipeline, Version
 from lifecycle.errors import Conflict, Forbidden, Invalid
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import human_check, require, role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.execute_promotion import carry_on
 from lifecycle.usecases.one_writer import writer_check
 from lifecycle.usecases.switch import Ending, execution_check, superseding
 from lifecycle.usecases.telling import tell
@@ -81,7 +81,7 @@ def break_glass(
     *,
     reason: str,
     key: str | None = None,
-) -> Promotion:
+) -> Answered:
     """Deploys at once, freezes or not. The release is labelled unreviewed for good.
 
     The policy says who may, and until when the review is due (`expires_at` of the answer).
@@ -130,7 +130,7 @@ def break_glass(
             unit.audit("glass.broken", f"promotion:{promotion.id}", pipeline=name, version=number, reason=reason)
             tell(unit, "glass.broken", name, promotion=promotion.id, reason=reason, by=person.name)
             unit.remember(promotion)
-    return execute_promotion(ctx, actor, promotion.id).promotion
+    return carry_on(ctx, actor, promotion)
 
 
 def _policy_check(policy: PolicyRevision | None, target: Environment) -> Check:

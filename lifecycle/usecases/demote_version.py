@@ -12,6 +12,7 @@ from lifecycle.errors import Invalid
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.following import reload
 from lifecycle.usecases.holding import freeze_check
 from lifecycle.usecases.switch import Ending, activate, active_check, deactivate, ending, execution_check
 
@@ -78,6 +79,5 @@ def demote_version(
         if unit.deployments.active(pipeline.id, Environment.QA) is None:
             activate(unit, pipeline, version, Environment.QA, reason="demote", label=Label.FREE)
         unit.remember(active)
-    ctx.orchestrator.deployments_changed(Environment.UAT)
-    ctx.orchestrator.deployments_changed(Environment.QA)
+    reload(ctx, Environment.UAT, Environment.QA)
     return active

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, system_actor
-from lifecycle.domain.promotion import Broken, Finished, Promotion, Started, State, Undone
+from lifecycle.domain.promotion import Answered, Broken, Finished, Promotion, Started, State, Undone
 from lifecycle.domain.readiness import Waiting
 from lifecycle.domain.version import Label
-from lifecycle.errors import Conflict
+from lifecycle.errors import Conflict, LeaseLost, StoreError, is_refusal
 from lifecycle.outages import is_outage, told
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.compare_plan import compare_plan, waiting_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.counting import approvals, counted, needs_quorum, quorum_is_met, reopen
 from lifecycle.usecases.deciding import policy_of
+from lifecycle.usecases.following import follow, reload
 from lifecycle.usecases.moving import Moved, move_tables
 from lifecycle.usecases.pinning import unpin_candidates
 from lifecycle.usecases.settle_permits import settle_permits
@@ -99,14 +101,13 @@ def go_on(ctx: Context, acting: Actor, begun: Begun) -> Execution:
     promotion = begun.execution.promotion
     if begun.execution.waiting is not None or promotion.state is not State.EXECUTING:
         return begun.execution
-    if begun.permits:
-        waiting = settle_permits(ctx, acting, promotion.pipeline_id, promotion.target)
+    try:
+        waiting = settle_permits(ctx, acting, promotion.pipeline_id, promotion.target) if begun.permits else None
         if waiting is not None:
             return Execution(promotion=_wait(ctx, acting, promotion, waiting), waiting=waiting)
-    try:
         outcome = compare_plan(ctx, promotion).outcome
         moved = Moved(undone=True, outcome=outcome) if outcome else move_tables(ctx, acting, promotion)
-    except Conflict:
+    except (LeaseLost, StoreError):
         raise
     except Exception as error:  # noqa: BLE001 (whatever a catalog raises, the request must stay resumable)
         log = _LOG.warning if is_outage(error) else _LOG.error
@@ -115,10 +116,37 @@ def go_on(ctx: Context, acting: Actor, begun: Begun) -> Execution:
     if moved.outcome:
         return Execution(promotion=_stop(ctx, acting, promotion, moved))
     done = _finish(ctx, acting, promotion)
-    ctx.orchestrator.deployments_changed(promotion.target)
-    _report(ctx, done)
-    unpin_candidates(ctx, acting, done)
+    reload(ctx, promotion.target)
+    follow(f"reporting request {done.id}", lambda: _report(ctx, done))
+    follow(f"unpinning the candidates of request {done.id}", lambda: unpin_candidates(ctx, acting, done))
     return Execution(promotion=done)
+
+
+def carry_on(ctx: Context, actor: Actor, promotion: Promotion) -> Answered:
+    """Executes a request that was just recorded or approved, as far as it goes now.
+
+    Never raises, for what is recorded is recorded: `waiting` says what is in the way, and `tick` tries again.
+    """
+    return answer(ctx, promotion, lambda: execute_promotion(ctx, actor, promotion.id))
+
+
+def answer(ctx: Context, promotion: Promotion, execute: Callable[[], Execution]) -> Answered:
+    """What `execute` brought; where it raised, the request as it is now and why."""
+    try:
+        done = execute()
+    except Exception as error:  # noqa: BLE001 (whatever it is, the act before it was recorded)
+        log = _LOG.info if is_refusal(error) else _LOG.warning if is_outage(error) else _LOG.error
+        log("executing request %s: %s", promotion.id, told(error), exc_info=None if is_refusal(error) else error)
+        return Answered.of(_now(ctx, promotion), told(error))
+    return Answered.of(done.promotion, done.waiting.why if done.waiting else "")
+
+
+def _now(ctx: Context, promotion: Promotion) -> Promotion:
+    try:
+        with ctx.store.read() as view:
+            return view.promotions.get(promotion.id)
+    except StoreError:
+        return promotion
 
 
 def _wait(ctx: Context, acting: Actor, promotion: Promotion, waiting: Waiting) -> Promotion:
@@ -158,7 +186,7 @@ def _stop(ctx: Context, acting: Actor, promotion: Promotion, moved: Moved) -> Pr
         unit.audit("promotion.stale", f"promotion:{promotion.id}", reason=moved.outcome)
         name = unit.pipelines.get(promotion.pipeline_id).name
         tell(unit, "promotion.stale", name, promotion=promotion.id, reason=moved.outcome)
-    unpin_candidates(ctx, acting, stale)
+    follow(f"unpinning the candidates of request {stale.id}", lambda: unpin_candidates(ctx, acting, stale))
     return stale
 
 

@@ -8,7 +8,7 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
 from lifecycle.domain.plan import TablePlan
 from lifecycle.domain.promotion import Promotion
-from lifecycle.errors import Conflict
+from lifecycle.errors import LeaseLost
 from lifecycle.ports import Move, MoveResult
 from lifecycle.usecases.context import Context
 
@@ -101,6 +101,6 @@ def _note(
         current = unit.promotions.get(promotion.id)
         held = current.model_copy(update={"executor": ctx.executor})
         if not unit.promotions.renew(held, unit.now + ctx.lease):
-            raise Conflict(f"request {promotion.id} is executed by {current.executor} now; this process stops")
+            raise LeaseLost(f"request {promotion.id} is executed by {current.executor} now; this process stops")
         unit.promotions.write_journal(promotion.id, tables, state, bases or {})
         unit.audit("promotion.journal", f"promotion:{promotion.id}", tables=tables, state=state)

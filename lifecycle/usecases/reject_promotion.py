@@ -7,6 +7,7 @@ from lifecycle.domain.promotion import Ended, Promotion, State, Verdict
 from lifecycle.errors import Invalid
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deciding import check_fresh, check_open, record_decision
+from lifecycle.usecases.following import follow
 from lifecycle.usecases.pinning import unpin_candidates
 from lifecycle.usecases.telling import tell
 
@@ -39,5 +40,5 @@ def reject_promotion(
         name = unit.pipelines.get(promotion.pipeline_id).name
         tell(unit, "promotion.rejected", name, promotion=promotion_id, reason=reason)
         unit.remember(promotion)
-    unpin_candidates(ctx, actor, promotion)
+    follow(f"unpinning the candidates of request {promotion.id}", lambda: unpin_candidates(ctx, actor, promotion))
     return promotion

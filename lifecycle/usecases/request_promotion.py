@@ -13,6 +13,7 @@ from lifecycle.errors import Conflict, Invalid, Refused
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.following import follow
 from lifecycle.usecases.pinning import pin_candidates
 from lifecycle.usecases.planning import data_facts, store_facts
 from lifecycle.usecases.telling import tell
@@ -71,7 +72,7 @@ def request_promotion(
             acted_for=person.acts_for,
         )
         unit.remember(promotion)
-    pin_candidates(ctx, promotion)
+    follow(f"pinning the candidates of request {promotion.id}", lambda: pin_candidates(ctx, promotion))
     return promotion
 
 

@@ -13,6 +13,7 @@ from lifecycle.spec import IcebergSource
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.following import reload
 from lifecycle.usecases.holding import freeze_check
 from lifecycle.usecases.specs import spec_of
 from lifecycle.usecases.switch import Ending, active_check, deactivate, ending, execution_check
@@ -89,7 +90,7 @@ def retire_version(
         assert active is not None  # noqa: S101 (one of the checks)
         deactivate(unit, pipeline, active, f"retired: {reason}", ending(unit, active))
         unit.remember(active)
-    ctx.orchestrator.deployments_changed(Environment.PRODUCTION)
+    reload(ctx, Environment.PRODUCTION)
     return active
 
 

@@ -10,7 +10,7 @@ from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
 from lifecycle.domain.plan import Carry, Plan
-from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.promotion import Answered, Promotion, State
 from lifecycle.domain.releases import previous_release
 from lifecycle.domain.version import Deployment, Pipeline, Version
 from lifecycle.errors import Conflict, Invalid, Refused
@@ -19,7 +19,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.data_back import UndonePublish, snapshot_checks, tables_back
-from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.execute_promotion import carry_on
 from lifecycle.usecases.holding import freeze_check
 from lifecycle.usecases.one_writer import writer_check
 from lifecycle.usecases.retire_version import consumers
@@ -103,7 +103,7 @@ def rollback_release(
     data: bool = False,
     consent: str | None = None,
     key: str | None = None,
-) -> Promotion:
+) -> Answered:
     """Executes at once, through the same journal as a promotion.
 
     With `data`, every table goes back to where it was when the release was replaced, and `consent` must be
@@ -149,7 +149,7 @@ def rollback_release(
                 undone=[one.model_dump(mode="json") for one in rollback.undone],
             )
             unit.remember(promotion)
-    return execute_promotion(ctx, actor, promotion.id).promotion
+    return carry_on(ctx, actor, promotion)
 
 
 def _plan(plane: DataPlane, view: View, pipeline: Pipeline, *, data: bool) -> tuple[RollbackPlan, Version]:

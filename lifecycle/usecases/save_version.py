@@ -13,6 +13,7 @@ from lifecycle.spec import PipelineSpec, canonical_json, digest, lock_with_code
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.following import reload
 from lifecycle.usecases.switch import activate
 from lifecycle.usecases.version_code import checked_code, sent_files
 
@@ -62,7 +63,7 @@ def save_version(
         )
         activate(unit, pipeline, version, Environment.DEVELOPMENT, reason="saved", label=Label.FREE)
         unit.remember(version)
-    ctx.orchestrator.deployments_changed(Environment.DEVELOPMENT)
+    reload(ctx, Environment.DEVELOPMENT)
     return version
 
 

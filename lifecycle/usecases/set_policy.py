@@ -9,6 +9,7 @@ from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.following import reload
 
 _READ_IN_QA = ("schedules", "on_promote")
 
@@ -56,7 +57,7 @@ def set_policy(
             body=command["body"],
         )
         unit.remember(revision)
-    ctx.orchestrator.deployments_changed(environment)
+    reload(ctx, environment)
     return revision
 
 

@@ -9,6 +9,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deciding import check_open
+from lifecycle.usecases.following import follow
 from lifecycle.usecases.pinning import unpin_candidates
 
 
@@ -28,7 +29,7 @@ def withdraw_promotion(
         promotion = unit.promotions.change(promotion, Ended(state=State.WITHDRAWN, outcome=why, at=unit.now))
         unit.audit("promotion.withdrawn", f"promotion:{promotion_id}", reason=reason)
         unit.remember(promotion)
-    unpin_candidates(ctx, actor, promotion)
+    follow(f"unpinning the candidates of request {promotion.id}", lambda: unpin_candidates(ctx, actor, promotion))
     return promotion
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor, WayIn, system_actor
-from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.promotion import Answered, Promotion, State
 from lifecycle.domain.run import CheckResult, InputRead, Receipt, Work
 from lifecycle.domain.version import Deployment, Version
 from lifecycle.spec import PipelineSpec
@@ -133,7 +133,7 @@ class Life:
     def ask(self, version: Version, target: Environment, by: str = "ada", name: str = "flights") -> Promotion:
         return request_promotion(self.ctx, self.as_(by), name, version.number, target)
 
-    def approve(self, promotion: Promotion, by: str = "lea", **options: Any) -> Promotion:
+    def approve(self, promotion: Promotion, by: str = "lea", **options: Any) -> Answered:
         return approve_promotion(self.ctx, self.as_(by), promotion.id, promotion.plan_digest, **options)
 
     def begin(self, version: Version, environment: Environment, name: str = "flights", **options: Any) -> str:

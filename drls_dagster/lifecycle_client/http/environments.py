@@ -21,7 +21,7 @@ from drls_dagster.lifecycle_client.results import (
 )
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Hold, HoldKind, Policy, PolicyRevision
-from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.promotion import Answered
 from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift, Session
 from lifecycle.domain.version import Deployment
@@ -77,7 +77,8 @@ class HttpEnvironments(Environments):
     ) -> Request:
         body = {"pipeline": name, "reason": reason, "data": data, "consent": consent}
         done = self._session.call("POST", f"{_PRODUCTION}/rollback", json=body, key=key).json()
-        return request_of(Promotion.model_validate(done), self._session.person)
+        answered = Answered.model_validate(done)
+        return request_of(answered, self._session.person, answered.waiting)
 
     def holds(self) -> tuple[HoldInfo, ...]:
         return tuple(self._hold(one["hold"], one["pipeline"]) for one in self._session.get("/api/holds")["items"])

@@ -18,8 +18,8 @@ from drls_dagster.lifecycle_client.results import (
 )
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.promotion import Comment, Promotion, Said, State, Verdict
-from lifecycle.errors import Conflict, Forbidden, NotFound
+from lifecycle.domain.promotion import Answered, Comment, Promotion, Said, State, Verdict
+from lifecycle.errors import NotFound
 from lifecycle.usecases.compare_data import DataComparison
 from lifecycle.usecases.compare_plan import Comparison
 
@@ -98,15 +98,7 @@ class HttpPromotions(Promotions):
 
     def approve(self, request: int, plan_digest: str, *, reason: str = "", key: str | None = None) -> Request:
         body = {"plan_digest": plan_digest, "reason": reason}
-        approved = self._post(f"/api/approvals/{request}/approve", body, key)
-        if approved.state is not State.APPROVED:
-            return approved
-        try:
-            # Its execution was tried already; trying again says what it waits for.
-            return self.execute(request)
-        except (Forbidden, Conflict):
-            # Not everybody who approves may execute, and somebody else may do so right now.
-            return approved
+        return self._post(f"/api/approvals/{request}/approve", body, key)
 
     def reject(self, request: int, plan_digest: str, *, reason: str, key: str | None = None) -> Request:
         body = {"plan_digest": plan_digest, "reason": reason}
@@ -140,7 +132,8 @@ class HttpPromotions(Promotions):
         return self._named(self._session.call("POST", path, json=body, key=key).json())
 
     def _named(self, promotion: dict[str, Any], waiting: str = "") -> Request:
-        return request_of(Promotion.model_validate(promotion), self._session.person, waiting)
+        answered = Answered.model_validate(promotion)
+        return request_of(answered, self._session.person, waiting or answered.waiting)
 
     def _quorum(self, promotion: Promotion) -> str | None:
         """Of the policy that the request was made under, as long as it is the one in force."""

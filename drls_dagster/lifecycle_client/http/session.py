@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
 
-from lifecycle.errors import Invalid, LifecycleError, StoreError, Unauthorized
+from lifecycle.errors import Invalid, LifecycleError, StoreError, Unauthorized, Unavailable
 
+_LOG = logging.getLogger(__name__)
 _ERRORS = {error.code: error for error in LifecycleError.__subclasses__()}
 _PAGE = 500
 
@@ -60,7 +62,12 @@ class HttpSession:
         if person_id is None:
             return None
         if self._names is None:
-            self._names = {one["id"]: one["name"] for one in self.get("/api/people")["items"]}
+            try:
+                self._names = {one["id"]: one["name"] for one in self.get("/api/people")["items"]}
+            except LifecycleError as error:
+                # A name is asked for to show what was done: that it is not to be had undoes nothing.
+                _LOG.info("names of accounts are not shown: %s", error.message)
+                self._names = {}
         return self._names.get(person_id, f"account {person_id}")
 
 
@@ -77,4 +84,6 @@ def send(client: httpx.Client, method: str, path: str, **options: Any) -> httpx.
     problem = answer.json()
     if problem["status"] == Invalid.status:
         raise Invalid("\n".join(problem["errors"]) or problem["detail"])
-    raise _ERRORS.get(problem["code"], LifecycleError)(problem["detail"])
+    # A code that only the server knows: its status still says whether waiting may help.
+    unknown = Unavailable if problem["status"] == Unavailable.status else LifecycleError
+    raise _ERRORS.get(problem["code"], unknown)(problem["detail"])

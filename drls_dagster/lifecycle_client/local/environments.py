@@ -91,7 +91,7 @@ class LocalEnvironments(Environments):
         actor = self._session.acting(TokenScope.WRITE)
         done = rollback_release(self._ctx, actor, name, reason=reason, data=data, consent=consent, key=key)
         with self._ctx.store.read() as view:
-            return Names(view).request(done)
+            return Names(view).request(done, done.waiting)
 
     def holds(self) -> tuple[HoldInfo, ...]:
         self._session.acting(TokenScope.READ)

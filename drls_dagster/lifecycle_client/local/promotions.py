@@ -12,8 +12,7 @@ from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor
-from lifecycle.domain.promotion import Promotion, State, Verdict
-from lifecycle.errors import Conflict
+from lifecycle.domain.promotion import Answered, Promotion, State, Verdict
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.approve_promotion import approve_promotion
@@ -65,7 +64,7 @@ class LocalPromotions(Promotions):
         self, name: str, number: int, target: Environment, *, reason: str, key: str | None = None
     ) -> Request:
         actor = self._session.acting(TokenScope.WRITE)
-        return self._shown(break_glass(self._ctx, actor, name, number, target, reason=reason, key=key))
+        return self._answered(break_glass(self._ctx, actor, name, number, target, reason=reason, key=key))
 
     def execute(self, request: int) -> Request:
         actor = self._session.acting(TokenScope.WRITE)
@@ -117,16 +116,7 @@ class LocalPromotions(Promotions):
 
     def approve(self, request: int, plan_digest: str, *, reason: str = "", key: str | None = None) -> Request:
         actor = self._session.acting(TokenScope.APPROVE)
-        approved = approve_promotion(self._ctx, actor, request, plan_digest, reason=reason, key=key)
-        if approved.state is not State.APPROVED:
-            return self._shown(approved)
-        try:
-            # Its execution was tried already; trying again says what it waits for.
-            tried = execute_promotion(self._ctx, actor, request)
-        except Conflict:
-            # Somebody else executes it right now.
-            return self._shown(approved)
-        return self._shown(tried.promotion, tried.waiting.why if tried.waiting else "")
+        return self._answered(approve_promotion(self._ctx, actor, request, plan_digest, reason=reason, key=key))
 
     def reject(self, request: int, plan_digest: str, *, reason: str, key: str | None = None) -> Request:
         actor = self._session.acting(TokenScope.APPROVE)
@@ -160,6 +150,9 @@ class LocalPromotions(Promotions):
 
     def _visible(self, view: View, actor: Actor, promotion: Promotion, role: Role, doing: str) -> None:
         require(view, actor, role, target_of(view, view.pipelines.get(promotion.pipeline_id)), doing)
+
+    def _answered(self, answered: Answered) -> Request:
+        return self._shown(answered, answered.waiting)
 
     def _shown(self, promotion: Promotion, waiting: str = "") -> Request:
         with self._ctx.store.read() as view:

@@ -23,7 +23,7 @@ from lifecycle.app.api.models import (
 )
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor
-from lifecycle.domain.promotion import Comment, Promotion, State
+from lifecycle.domain.promotion import Answered, Comment, Promotion, State
 from lifecycle.errors import Invalid
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, target_of
@@ -116,8 +116,8 @@ def approve(
     body: Decide,
     if_match: IfMatch = None,
     idempotency_key: IdempotencyKey = None,
-) -> Promotion:
-    """Approves the plan with the digest that the caller looked at."""
+) -> Answered:
+    """Approves the plan with the digest that the caller looked at; `waiting` says why it is not executed yet."""
     return approve_promotion(
         ctx,
         who,

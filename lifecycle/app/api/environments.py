@@ -27,7 +27,7 @@ from lifecycle.app.api.models import (
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action, Answer
 from lifecycle.domain.policy import Hold, HoldKind, Policy, PolicyRevision
-from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.promotion import Answered
 from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift, Session
 from lifecycle.domain.version import Deployment
@@ -86,7 +86,7 @@ def rollback_plan(ctx: Ctx, who: Who, environment: Environment, body: PlanRollba
 @router.post("/environments/{environment}/rollback", status_code=201)
 def rollback(
     ctx: Ctx, who: Who, environment: Environment, body: Rollback, idempotency_key: IdempotencyKey = None
-) -> Promotion:
+) -> Answered:
     """Re-activates the previous release."""
     _only_production(environment)
     return rollback_release(

@@ -34,7 +34,7 @@ from lifecycle.bundle.envelope import MAX_BYTES
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment, Role, stage_of
 from lifecycle.domain.people import Actor
-from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.promotion import Answered
 from lifecycle.domain.spec_diff import SpecDiff, diff_specs
 from lifecycle.domain.version import Deployment, Pipeline, Version
 from lifecycle.errors import Conflict, Invalid
@@ -45,7 +45,7 @@ from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.clone_pipeline import clone_pipeline
 from lifecycle.usecases.delete_pipeline import delete_pipeline
 from lifecycle.usecases.demote_version import demote_version
-from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.execute_promotion import carry_on
 from lifecycle.usecases.export_version import export_version
 from lifecycle.usecases.import_version import import_version
 from lifecycle.usecases.plan_promotion import plan_promotion
@@ -200,13 +200,13 @@ def plan(ctx: Ctx, who: Who, name: Name, number: Number, body: To) -> Draft:
 @router.post("/{name}/versions/{number}/promote", status_code=201)
 def promote(
     ctx: Ctx, who: Who, name: Name, number: Number, body: Promote, idempotency_key: IdempotencyKey = None
-) -> Promotion:
+) -> Answered:
     """Asks for the promotion; into QA it executes at once."""
     target = _target(body.target)
     asked = request_promotion(
         ctx, who, name, number, target, reason=body.reason, if_plan=body.if_plan, key=idempotency_key
     )
-    return asked if target.governed else execute_promotion(ctx, who, asked.id).promotion
+    return Answered.of(asked) if target.governed else carry_on(ctx, who, asked)
 
 
 @router.post("/{name}/versions/{number}/demote")
@@ -242,7 +242,7 @@ def clone(
 @router.post("/{name}/versions/{number}/break-glass", status_code=201)
 def break_the_glass(
     ctx: Ctx, who: Who, name: Name, number: Number, body: BreakGlass, idempotency_key: IdempotencyKey = None
-) -> Promotion:
+) -> Answered:
     """Deploys without approval in an emergency; labelled unreviewed."""
     return break_glass(ctx, who, name, number, body.target, reason=body.reason, key=idempotency_key)
 

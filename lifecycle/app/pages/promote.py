@@ -19,11 +19,11 @@ from lifecycle.domain.checklist import Check, fulfilled
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.plan import Plan, plan_changes
-from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.promotion import State
 from lifecycle.errors import Conflict, NotFound
 from lifecycle.usecases.access import role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.execute_promotion import carry_on
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.request_promotion import request_promotion
 
@@ -95,10 +95,11 @@ def ask(
         raise
     if target.governed:
         return done(request, links.approval(asked.id), f"Asked for approval: request {asked.id}.")
-    now = _execute(ctx, who, asked)
-    if now is State.DONE:
+    now = carry_on(ctx, who.actor, asked)
+    if now.state is State.DONE:
         return done(request, links.approval(asked.id), f"{name} version {number} is active in QA.")
-    return done(request, links.approval(asked.id), f"The promotion is {now.value}.", "warn")
+    waiting = f", waiting: {now.waiting}" if now.waiting else ""
+    return done(request, links.approval(asked.id), f"The promotion is {now.state.value}{waiting}.", "warn")
 
 
 def _reachable(target: Environment) -> Environment:
@@ -111,18 +112,6 @@ def _waits(drafted: Draft) -> str:
     """What an approved request would still wait for: no problem, it is not time yet."""
     later = [line for line in drafted.advice.blocked if line not in drafted.problems]
     return f"Once approved it waits: {'; '.join(later)}." if later else ""
-
-
-def _execute(ctx: Context, who: Visitor, asked: Promotion) -> State:
-    try:
-        return execute_promotion(ctx, who.actor, asked.id).promotion.state
-    except Conflict:
-        # The other of two clicks executes it: its page shows how far it is.
-        with ctx.store.read() as view:
-            state = view.promotions.get(asked.id).state
-        if state not in (State.EXECUTING, State.DONE):
-            raise
-        return state
 
 
 def _say_what_moved(ctx: Context, who: Visitor, what: tuple[str, int, Environment], if_plan: str, seen: str) -> None:

@@ -107,7 +107,8 @@ def approve(
 ) -> Response:
     """Approves the plan with the digest that was seen."""
     after = approve_promotion(ctx, who.actor, promotion_id, plan_digest, reason=reason.strip(), key=key)
-    return done(request, links.approval(promotion_id), f"You approved. {_stands(after)}", _kind(after))
+    waiting = f" Waiting: {after.waiting}." if after.waiting else ""
+    return done(request, links.approval(promotion_id), f"You approved. {_stands(after)}{waiting}", _kind(after))
 
 
 @router.post(_PATH + "/reject")

@@ -28,7 +28,7 @@ from lifecycle.app.pages.guard import Who
 from lifecycle.app.pages.render import kit_of, render
 from lifecycle.app.pages.words import NAMES, short
 from lifecycle.domain.environment import Environment, Role
-from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.promotion import Answered, State
 from lifecycle.domain.version import Label
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.data_back import UndonePublish
@@ -95,12 +95,13 @@ def rollback(
     return came_of(request, released, f"{name} is rolled back")
 
 
-def came_of(request: Request, promotion: Promotion, success: str) -> Response:
+def came_of(request: Request, promotion: Answered, success: str) -> Response:
     """On to a release that executes at once, with what became of it."""
     number, url = f"v{promotion.plan.version}", links.approval(promotion.id)
     if promotion.state is State.DONE:
         return done(request, url, f"{success}: {number} is active in {NAMES[promotion.target]}.")
     why = f": {promotion.outcome}" if promotion.outcome else ""
+    why = f", waiting: {promotion.waiting}" if promotion.waiting else why
     return done(request, url, f"Request {promotion.id} for {number} is {promotion.state.value}{why}.", "warn")
 
 

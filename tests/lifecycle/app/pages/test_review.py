@@ -147,7 +147,7 @@ def test_a_catalog_that_does_not_answer_is_said_and_the_page_stays(
 
     monkeypatch.setattr(life.plane, "table", gone)
     page = visit("lea").page(url(request) + "/status")
-    assert "ConnectionError: the catalog &lt;b&gt;is&lt;/b&gt; away" in page
+    assert "the catalog &lt;b&gt;is&lt;/b&gt; away" in page
     assert "Execution compares again before anything moves." in page
 
 
@@ -208,7 +208,7 @@ def test_a_failed_execution_is_shown_step_by_step_and_resumed(visit: Open, life:
     lea.post(url(request) + "/approve", plan_digest=request.plan_digest)
     page = unescape(lea.page(url(request)))
     assert life.promotion(request.id).state is State.FAILED
-    assert "ConnectionError: the catalog does not answer" in page
+    assert "the catalog does not answer" in page
     assert re.search(r'class="state rejected">.*stopped</span><span class="break">flights.daily: main moves', page)
     assert re.search(r'class="state draft">.*not yet</span><span class="break">version 1 is active', page)
     assert "Resume the execution" in page
