@@ -35,7 +35,7 @@ def list_drifts(pipeline: str | None, as_json: bool) -> None:
         print_models(found)
         return
     print_table(
-        ["drift", "environment", "pipeline", "table", "ref", "snapshot", "found"],
+        ["drift", "environment", "pipeline", "table", "ref", "snapshot", "found", "state"],
         [
             (
                 one.id,
@@ -45,6 +45,7 @@ def list_drifts(pipeline: str | None, as_json: bool) -> None:
                 one.ref,
                 None if one.found is None else str(one.found),
                 short_time(one.found_at),
+                f"{one.state}, waiting: {one.outcome}" if one.outcome else one.state,
             )
             for one in found
         ],
@@ -83,4 +84,5 @@ def _print(settled: DriftInfo, as_json: bool) -> None:
         print_model(settled)
         return
     where = f"{settled.table} in {settled.environment.label}"
-    click.echo(f"Drift {settled.id}, {where}: {settled.state}, {settled.reason}")
+    waiting = f"; waiting: {settled.outcome}" if settled.outcome else ""
+    click.echo(f"Drift {settled.id}, {where}: {settled.state}, {settled.reason}{waiting}")

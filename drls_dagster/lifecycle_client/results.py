@@ -204,7 +204,10 @@ def session_of(session: Session, pipeline: str) -> SessionInfo:
 
 
 class DriftInfo(Frozen):
-    """A head (`found`) of a governed ref that no permit explains, and how it was settled, if it was."""
+    """A head (`found`) of a governed ref that no permit explains, and how it was settled, if it was.
+
+    `outcome` says what a revert that has begun waits for.
+    """
 
     id: int
     environment: Environment
@@ -217,6 +220,7 @@ class DriftInfo(Frozen):
     found_at: datetime
     closed_at: datetime | None
     closed_by: str | None
+    outcome: str = ""
 
 
 def drift_of(drift: Drift, pipeline: str, person: Callable[[int | None], str | None]) -> DriftInfo:
@@ -233,6 +237,7 @@ def drift_of(drift: Drift, pipeline: str, person: Callable[[int | None], str | N
         found_at=drift.found_at,
         closed_at=drift.closed_at,
         closed_by=person(drift.closed_by),
+        outcome=drift.outcome,
     )
 
 

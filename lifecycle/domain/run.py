@@ -171,8 +171,15 @@ class Receipt(Frozen):
     at: datetime
 
 
+UNSETTLED = ("open", "reverting")
+
+
 class Drift(Frozen):
-    """A head of a governed ref that no permit explains (L15)."""
+    """A head of a governed ref that no permit explains (L15).
+
+    `state` is open, reverting, adopted or reverted. While it is reverting, `expected` is the snapshot that the ref goes
+    back to, `executor` who moves it until `lease_until`, and `outcome` what that waits for.
+    """
 
     id: int
     environment: Environment
@@ -186,3 +193,10 @@ class Drift(Frozen):
     found_at: datetime
     closed_at: datetime | None
     closed_by: int | None
+    executor: str | None = None
+    lease_until: datetime | None = None
+    outcome: str = ""
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state not in UNSETTLED

@@ -352,3 +352,6 @@ class DriftRow(Base):
     found_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    executor: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    outcome: Mapped[str] = mapped_column(server_default="")

@@ -35,6 +35,7 @@ class View:
     """A consistent picture of the store; writing through it fails."""
 
     def __init__(self, tx: Tx) -> None:
+        self._tx = tx
         self.now = tx.now
         self.pipelines = Pipelines(tx)
         self.code = Code(tx)
@@ -50,16 +51,35 @@ class View:
         self.log = AuditLog(tx)
         self.overview = Overview(tx)
 
+    def answered(
+        self, actor: Actor, verb: str, key: str | None, command: dict[str, Any], answer: type[Answer]
+    ) -> Answer | None:
+        """What this keyed command answered when it was given before, or None.
+
+        Raises Conflict when the key was used for another command.
+        """
+        if key is None:
+            return None
+        query = select(DoneRow.verb, DoneRow.command, DoneRow.answer).where(
+            DoneRow.actor == actor.idempotency, DoneRow.key == key
+        )
+        rows = self._tx.tuples(query)
+        if not rows:
+            return None
+        known, digest, given = rows[0]
+        if (known, digest) != (verb, _digest(command)):
+            raise Conflict(f"the idempotency key {key!r} was used for another {known}; use a new key")
+        return answer.model_validate(given)
+
 
 class Unit(View):
     """One write: all of it commits together with its audit events, or nothing does."""
 
     def __init__(self, tx: Tx, actor: Actor, verb: str, key: str | None, command: dict[str, Any]) -> None:
         super().__init__(tx)
-        self._tx = tx
         self._verb = verb
         self._key = key
-        self._command = hashlib.sha256(rfc8785.dumps(command)).hexdigest()
+        self._command = command
         self.actor = actor
         self.events: list[Event] = []
         self._acting: Actor | None = None
@@ -87,18 +107,7 @@ class Unit(View):
 
         Raises Conflict when the key was used for another command.
         """
-        if self._key is None:
-            return None
-        query = select(DoneRow.verb, DoneRow.command, DoneRow.answer).where(
-            DoneRow.actor == self.actor.idempotency, DoneRow.key == self._key
-        )
-        rows = self._tx.tuples(query)
-        if not rows:
-            return None
-        verb, command, given = rows[0]
-        if (verb, command) != (self._verb, self._command):
-            raise Conflict(f"the idempotency key {self._key!r} was used for another {verb}; use a new key")
-        return answer.model_validate(given)
+        return self.answered(self.actor, self._verb, self._key, self._command, answer)
 
     def remember(self, answer: Answer) -> Answer:
         """Keeps the answer for a repetition of the same keyed command."""
@@ -108,8 +117,12 @@ class Unit(View):
                 actor=self.actor.idempotency,
                 key=self._key,
                 verb=self._verb,
-                command=self._command,
+                command=_digest(self._command),
                 answer=answer.model_dump(mode="json"),
                 at=self.now,
             )
         return answer
+
+
+def _digest(command: dict[str, Any]) -> str:
+    return hashlib.sha256(rfc8785.dumps(command)).hexdigest()

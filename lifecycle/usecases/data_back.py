@@ -9,6 +9,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.evidence import answering
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import TablePlan
+from lifecycle.domain.run import Receipt
 from lifecycle.domain.version import Deployment
 from lifecycle.ports import DataPlane
 from lifecycle.store.unit import View
@@ -23,27 +24,35 @@ class UndonePublish(Frozen):
     partition: str = ""
 
 
-def tables_back(
-    plane: DataPlane, view: View, history: Sequence[Deployment]
-) -> tuple[tuple[TablePlan, ...], tuple[UndonePublish, ...]]:
-    """Per table: back to the base of the first publish since the release that returns, the first of `history`, ended.
+# By table: everything that was published to it since the release that returns.
+Written = tuple[tuple[str, tuple[Receipt, ...]], ...]
+
+
+def written_since(view: View, history: Sequence[Deployment]) -> Written:
+    """What was published since the release that returns, the first of `history`, ended.
 
     Not since the active release began: that may be a rollback itself, which found what later releases had left.
     """
     returns, *since = history
+    found: list[tuple[str, tuple[Receipt, ...]]] = []
+    for name in dict.fromkeys(name for one in reversed(since) for name in view.pipelines.tables(one.version_id)):
+        receipts = view.runs.receipts_on(name, Environment.PRODUCTION)
+        written = tuple(one for one in receipts if returns.ended_at is not None and one.at >= returns.ended_at)
+        # A table that a later release no longer wrote may be another pipeline's by now.
+        if written and written[0].base is not None and written[-1].pipeline_id == returns.pipeline_id:
+            found.append((name, written))
+    return tuple(found)
+
+
+def tables_back(plane: DataPlane, written: Written) -> tuple[tuple[TablePlan, ...], tuple[UndonePublish, ...]]:
+    """Per table: back to the base of the first of these publishes, and what that undoes."""
     tables: list[TablePlan] = []
     undone: list[UndonePublish] = []
-    names = dict.fromkeys(name for one in reversed(since) for name in view.pipelines.tables(one.version_id))
-    for name in names:
-        receipts = view.runs.receipts_on(name, Environment.PRODUCTION)
-        written = [one for one in receipts if returns.ended_at is not None and one.at >= returns.ended_at]
-        # A table that a later release no longer wrote may be another pipeline's by now.
-        if not written or written[0].base is None or written[-1].pipeline_id != returns.pipeline_id:
-            continue
+    for name, receipts in written:
         facts = plane.table(name, Environment.PRODUCTION)
         # A rollback's receipt names a snapshot again that a run had published.
-        by_snapshot = {receipt.snapshot: receipt for receipt in reversed(written)}
-        chain = [one.id for one in plane.snapshots(name, Environment.PRODUCTION, facts.head, written[0].base)]
+        by_snapshot = {receipt.snapshot: receipt for receipt in reversed(receipts)}
+        chain = [one.id for one in plane.snapshots(name, Environment.PRODUCTION, facts.head, receipts[0].base)]
         for snapshot, receipt in zip(chain, answering(chain, [by_snapshot.get(one) for one in chain]), strict=True):
             undone.append(
                 UndonePublish(
@@ -53,7 +62,7 @@ def tables_back(
                     partition=receipt.partition if receipt else "",
                 )
             )
-        tables.append(TablePlan(table=name, table_uuid=facts.uuid, base=facts.head, candidate=written[0].base))
+        tables.append(TablePlan(table=name, table_uuid=facts.uuid, base=facts.head, candidate=receipts[0].base))
     return tuple(tables), tuple(undone)
 
 

@@ -14,6 +14,7 @@ from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.expected_head import expected_head
 from lifecycle.usecases.note_outcomes import note_outcomes
+from lifecycle.usecases.revert_drift import resume_reverts
 from lifecycle.usecases.rounds import Round, Trouble
 from lifecycle.usecases.settle_permits import settle_permits
 from lifecycle.usecases.start_run import finish_admission
@@ -42,6 +43,7 @@ def reconcile(ctx: Context, actor: Actor) -> Reconciled:
     runs = _end_runs(ctx, actor, work)
     note_outcomes(ctx, actor, work=work)
     tables = Round(ctx, actor, "drift")
+    resume_reverts(ctx, actor, tables)
     drifts = _find_drift(ctx, actor, tables)
     columns = remove_withdrawn(ctx, actor, tables)
     return Reconciled(runs=runs, drifts=drifts, columns=columns, troubles=(*work.close(), *tables.close()))

@@ -18,7 +18,7 @@ from lifecycle.ports import DataPlane
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.data_back import UndonePublish, snapshot_checks, tables_back
+from lifecycle.usecases.data_back import UndonePublish, Written, snapshot_checks, tables_back, written_since
 from lifecycle.usecases.execute_promotion import carry_on
 from lifecycle.usecases.holding import freeze_check
 from lifecycle.usecases.one_writer import writer_check
@@ -41,9 +41,11 @@ def plan_rollback(ctx: Context, actor: Actor, name: str, *, data: bool = False) 
     with ctx.store.read() as view:
         pipeline = view.pipelines.named(name)
         require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a rollback")
-        plan, version = _plan(ctx.plane, view, pipeline, data=data)
-        refuse([writer_check(view, pipeline, version), *snapshot_checks(ctx.plane, plan.plan.tables)])
-        return plan
+        back = _back(view, pipeline, data=data)
+        writer = writer_check(view, pipeline, back.version)
+    plan = _plan(ctx.plane, back)
+    refuse([writer, *snapshot_checks(ctx.plane, plan.plan.tables)])
+    return plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,17 @@ def preview_rollback(ctx: Context, actor: Actor, name: str, *, data: bool = Fals
         require(view, actor, Role.VIEWER, target_of(view, pipeline), "planning a rollback")
         leaves = view.deployments.active(pipeline.id, Environment.PRODUCTION)
         returns = previous_release(view.deployments.history(pipeline.id, Environment.PRODUCTION))
-        plan = _plan(ctx.plane, view, pipeline, data=data)[0] if returns else None
-        return Rollback(
-            checks=(
-                *rollback_checks(view, actor, pipeline),
-                *(snapshot_checks(ctx.plane, plan.plan.tables) if plan else ()),
-            ),
-            plan=plan,
-            leaves=leaves,
-            returns=returns,
-            ending=superseding(view, leaves) if leaves and returns else Ending(),
-        )
+        back = _back(view, pipeline, data=data) if returns else None
+        checks = rollback_checks(view, actor, pipeline)
+        ends = superseding(view, leaves) if leaves and returns else Ending()
+    plan = _plan(ctx.plane, back) if back else None
+    return Rollback(
+        checks=(*checks, *(snapshot_checks(ctx.plane, plan.plan.tables) if plan else ())),
+        plan=plan,
+        leaves=leaves,
+        returns=returns,
+        ending=ends,
+    )
 
 
 def rollback_checks(view: View, actor: Actor, pipeline: Pipeline) -> tuple[Check, ...]:
@@ -112,19 +114,28 @@ def rollback_release(
     if not reason.strip():
         raise Invalid("a rollback needs a reason: say what is wrong in production")
     command = {"name": name, "reason": reason, "data": data, "consent": consent}
+    with ctx.store.read() as view:
+        known = view.answered(actor, "rollback_release", key, command, Promotion)
+    if known is not None:
+        return carry_on(ctx, actor, known)
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.named(name)
+        refuse(rollback_checks(view, actor, pipeline))
+        back = _back(view, pipeline, data=data)
+    rollback, version = _plan(ctx.plane, back), back.version
+    refuse(snapshot_checks(ctx.plane, rollback.plan.tables))
+    if data and consent != rollback.plan.digest:
+        raise Conflict(
+            f"rolling back data undoes {len(rollback.undone)} publishes; "
+            f"look at the plan and consent to {rollback.plan.digest}"
+        )
     with ctx.store.write(actor, "rollback_release", key=key, command=command) as unit:
         promotion = unit.earlier(Promotion)
         if promotion is None:
-            pipeline = unit.pipelines.named(name)
             refuse(rollback_checks(unit, actor, pipeline))
+            if _back(unit, pipeline, data=data) != back:
+                raise Conflict(f"{name} was released, or published in production, meanwhile; look at the plan again")
             person = unit.people.get(actor.person or 0)
-            rollback, version = _plan(ctx.plane, unit, pipeline, data=data)
-            refuse(snapshot_checks(ctx.plane, rollback.plan.tables))
-            if data and consent != rollback.plan.digest:
-                raise Conflict(
-                    f"rolling back data undoes {len(rollback.undone)} publishes; "
-                    f"look at the plan and consent to {rollback.plan.digest}"
-                )
             promotion = unit.promotions.add(
                 pipeline_id=pipeline.id,
                 version_id=version.id,
@@ -152,25 +163,46 @@ def rollback_release(
     return carry_on(ctx, actor, promotion)
 
 
-def _plan(plane: DataPlane, view: View, pipeline: Pipeline, *, data: bool) -> tuple[RollbackPlan, Version]:
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """Everything that the store knows of a rollback: with it, and what the catalog says, the plan is certain."""
+
+    pipeline: str
+    active: Deployment
+    version: Version
+    data: bool
+    written: Written
+    readers: tuple[str, ...]
+
+
+def _back(view: View, pipeline: Pipeline, *, data: bool) -> _Back:
     history = view.deployments.history(pipeline.id, Environment.PRODUCTION)
     previous = previous_release(history)
     if previous is None:
         raise Refused(f"{pipeline.name} has no earlier release in production to go back to")
     active = history[-1]
-    version = view.pipelines.version(previous.version_id)
-    tables, undone = tables_back(plane, view, history[history.index(previous) :]) if data else ((), ())
+    return _Back(
+        pipeline=pipeline.name,
+        active=active,
+        version=view.pipelines.version(previous.version_id),
+        data=data,
+        written=written_since(view, history[history.index(previous) :]) if data else (),
+        readers=consumers(view, pipeline, view.pipelines.version(active.version_id)) if data else (),
+    )
+
+
+def _plan(plane: DataPlane, back: _Back) -> RollbackPlan:
+    tables, undone = tables_back(plane, back.written)
     plan = Plan(
         kind="rollback",
-        pipeline=pipeline.name,
-        version=version.number,
-        spec_digest=version.digest,
+        pipeline=back.pipeline,
+        version=back.version.number,
+        spec_digest=back.version.digest,
         source=Environment.PRODUCTION,
         target=Environment.PRODUCTION,
-        replaces=active.deployed_digest,
-        carry=Carry.SNAPSHOT if data else Carry.CODE,
-        carry_reason="code and data go back" if data else "code only: what was published stays",
+        replaces=back.active.deployed_digest,
+        carry=Carry.SNAPSHOT if back.data else Carry.CODE,
+        carry_reason="code and data go back" if back.data else "code only: what was published stays",
         tables=tables,
     )
-    readers = consumers(view, pipeline, view.pipelines.version(active.version_id)) if data else ()
-    return RollbackPlan(plan=plan, undone=undone, consumers=readers), version
+    return RollbackPlan(plan=plan, undone=undone, consumers=back.readers)

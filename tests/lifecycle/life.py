@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor, WayIn, system_actor
 from lifecycle.domain.promotion import Answered, Promotion, State
 from lifecycle.domain.run import CheckResult, InputRead, Receipt, Work
 from lifecycle.domain.version import Deployment, Version
+from lifecycle.ports import DataPlane, Orchestrator
 from lifecycle.spec import PipelineSpec
 from lifecycle.store.store import Store
 from lifecycle.usecases.accounts import end_sessions
@@ -23,6 +24,7 @@ from lifecycle.usecases.request_promotion import request_promotion
 from lifecycle.usecases.save_version import save_version
 from lifecycle.usecases.set_policy import write_default_policies
 from lifecycle.usecases.start_run import finish_run, start_run
+from tests.fakes.apart import Apart, watch
 from tests.fakes.clock import FakeClock
 from tests.fakes.orchestrator import FakeOrchestrator
 from tests.fakes.passwords import CHEAP
@@ -63,7 +65,9 @@ class Life:
         self.clock = clock
         self.plane = plane or FakePlane(folder / "plane.db")
         self.dagster = FakeOrchestrator()
-        self.ctx = Context(store, self.plane, self.dagster, clock, executor, passwords=CHEAP)
+        watch(store)
+        plane, dagster = Apart(self.plane, DataPlane), Apart(self.dagster, Orchestrator)
+        self.ctx = Context(store, cast(DataPlane, plane), cast(Orchestrator, dagster), clock, executor, passwords=CHEAP)
         self._runs = count(1)
         self._people: dict[str, int] = {}
         with store.read() as view:

@@ -38,7 +38,7 @@ def drift_page(ctx: Ctx, request: Request, who: Who, drift_id: Id) -> Response:
     """A drift with what each way to settle it would do, and both forms."""
     plan = plan_settlement(ctx, who.actor, drift_id)
     drift, name = plan.drift, plan.pipeline.name
-    is_open = drift.state == "open"
+    is_open = not drift.is_settled
     with ctx.store.read() as view:
         blocked: tuple[Promotion, ...] = tuple(
             one
@@ -79,10 +79,16 @@ def _settle(
     ctx: Context, request: Request, who: Visitor, drift_id: int, how: How, reason: str, key: str | None
 ) -> Response:
     drift = settle_drift(ctx, who.actor, drift_id, how, reason=reason, key=key)
+    if drift.outcome:
+        said = f"The drift of {drift.table_name} is {drift.state}, waiting: {drift.outcome}."
+        return done(request, links.environment(drift.environment), said, "warn")
     return done(request, links.environment(drift.environment), f"The drift of {drift.table_name} is {drift.state}.")
 
 
 def _lead(plan: Settlement) -> str:
+    if plan.drift.state == "reverting":
+        waits = f" It waits: {plan.drift.outcome}." if plan.drift.outcome else ""
+        return f"It is being reverted ({plan.drift.reason}).{waits}"
     of = f"of a table of {plan.pipeline.name}"
     if plan.drift.found is None:
         return f"The ref {plan.drift.ref} {of} is gone, or the table is, and no run of DRLS did that."

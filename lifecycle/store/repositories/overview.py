@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.promotion import State
-from lifecycle.domain.run import AdmissionState, Outcome
+from lifecycle.domain.run import UNSETTLED, AdmissionState, Outcome
 from lifecycle.domain.version import Label
 from lifecycle.store.tables import (
     AdmissionRow,
@@ -183,7 +183,7 @@ _ASKED = (
 )
 _DRIFTS = (
     select(DriftRow.pipeline_id, DriftRow.environment, func.count())
-    .where(DriftRow.pipeline_id.in_(_IDS), DriftRow.state == "open")
+    .where(DriftRow.pipeline_id.in_(_IDS), DriftRow.state.in_(UNSETTLED))
     .group_by(DriftRow.pipeline_id, DriftRow.environment)
 )
 

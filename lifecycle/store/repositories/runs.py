@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, func, or_, select, update
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import (
+    UNSETTLED,
     Admission,
     AdmissionState,
     Drift,
@@ -56,7 +57,7 @@ _PERMITS_IN = by(
     PermitRow, "pipeline_id", "environment", where=(PermitRow.state == PermitState.LIVE.value,), order=(PermitRow.id,)
 )
 _RECEIPTS_IN = by(ReceiptRow, "session_id", order=(ReceiptRow.id,))
-_DRIFTS_OF = by(DriftRow, "pipeline_id", where=(DriftRow.state == "open",), order=(DriftRow.id,))
+_DRIFTS_OF = by(DriftRow, "pipeline_id", where=(DriftRow.state.in_(UNSETTLED),), order=(DriftRow.id,))
 
 
 class Runs:
@@ -359,9 +360,10 @@ class Runs:
         return found
 
     def open_drifts(self, pipeline_id: int | None = None, environment: Environment | None = None) -> tuple[Drift, ...]:
+        """Those that nobody has settled yet; one that is being reverted is not settled."""
         if pipeline_id is not None and environment is None:
             return self._tx.prepared_many(Drift, _DRIFTS_OF, pipeline_id=pipeline_id)
-        query = select(*DriftRow.__table__.columns).where(DriftRow.state == "open")
+        query = select(*DriftRow.__table__.columns).where(DriftRow.state.in_(UNSETTLED))
         if pipeline_id is not None:
             query = query.where(DriftRow.pipeline_id == pipeline_id)
         if environment is not None:
@@ -397,8 +399,27 @@ class Runs:
     def close_drift(self, drift: Drift, state: str, reason: str, by: int | None) -> None:
         changed = self._tx.update(
             update(DriftRow)
-            .where(DriftRow.id == drift.id, DriftRow.state == "open")
-            .values(state=state, reason=reason, closed_at=self._tx.now, closed_by=by)
+            .where(
+                DriftRow.id == drift.id,
+                DriftRow.state == drift.state,
+                DriftRow.executor.is_not_distinct_from(drift.executor),
+            )
+            .values(state=state, reason=reason, closed_at=self._tx.now, closed_by=by, lease_until=None, outcome="")
         )
         if not changed:
             raise Conflict(f"drift {drift.id} was settled already; look again")
+
+    def set_revert(self, drift: Drift, **values: Any) -> Drift:
+        """Begins, takes over or lets go of a revert. Raises Conflict when somebody was first."""
+        changed = self._tx.update(
+            update(DriftRow)
+            .where(
+                DriftRow.id == drift.id,
+                DriftRow.state == drift.state,
+                DriftRow.executor.is_not_distinct_from(drift.executor),
+            )
+            .values(**values)
+        )
+        if not changed:
+            raise Conflict(f"drift {drift.id} was settled already, or is being reverted; look again")
+        return self.drift(drift.id)

@@ -427,6 +427,7 @@ def picture(life: Life) -> dict[str, Any]:
     # What resuming says again, and what is done again because its first outcome was not seen.
     resumed = {
         "promotion.executing", "promotion.journal", "promotion.waiting", "token.issued", "token.revoked", "password.set",
+        "drift.reverting",
     }  # fmt: skip
     with life.store.read() as view:
         pipeline = view.pipelines.find("flights")
