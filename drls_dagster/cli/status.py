@@ -35,6 +35,7 @@ def status(environment: Environment | None, as_json: bool) -> None:
     with lifecycle() as client:
         active = client.environments.active(environment)
         drifts = [one for one in client.environments.drifts() if environment in (None, one.environment)]
+        troubles = client.environments.troubles()
         loaded = {one: client.environments.loaded(one) for one in {each.environment for each in active}}
     runs = last_runs(settings, {(one.environment.value, one.pipeline) for one in active})
     rows = [
@@ -49,11 +50,14 @@ def status(environment: Environment | None, as_json: bool) -> None:
     up = running_up(settings)
     stopped = stopped_sensors(settings)
     if as_json:
-        print_json({"up": up and up.url, "stopped": list(stopped), "active": rows})
+        failed = [one.model_dump(mode="json") for one in troubles]
+        print_json({"up": up and up.url, "stopped": list(stopped), "active": rows, "troubles": failed})
         return
     click.echo(_up_line(settings, up and up.url))
     for line in stopped:
         click.secho(f"{line}.", fg="red", bold=True)
+    for trouble in troubles:
+        click.echo(f"Failed since {short_time(trouble.since)} UTC, and tried again: {trouble}")
     if not rows:
         where = f"in {environment.label}" if environment else "anywhere"
         click.echo(f"Nothing is active {where}; drls pipeline save FILE makes a version active in development.")

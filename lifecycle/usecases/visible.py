@@ -5,6 +5,7 @@ from __future__ import annotations
 from lifecycle.domain.people import Actor, ScopeKind
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import pipelines_reached, target_of
+from lifecycle.usecases.rounds import Trouble, troubles
 
 
 def sees_everything(view: View, actor: Actor) -> bool:
@@ -18,6 +19,16 @@ def sees(view: View, actor: Actor, pipeline_id: int) -> bool:
         return True
     person = view.people.get(actor.person or 0)
     return view.people.standing(person, target_of(view, view.pipelines.get(pipeline_id))).role is not None
+
+
+def visible_troubles(view: View, actor: Actor) -> tuple[Trouble, ...]:
+    """What could not be handled, of the pipelines that the actor sees; what is of no pipeline, for who sees all."""
+    found = troubles(view)
+    only = visible_ids(view, actor)
+    if only is None:
+        return found
+    names = {view.pipelines.get(one).name for one in only}
+    return tuple(one for one in found if one.pipeline in names)
 
 
 def visible_ids(view: View, actor: Actor) -> frozenset[int] | None:

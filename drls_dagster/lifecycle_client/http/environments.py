@@ -26,6 +26,7 @@ from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift, Session
 from lifecycle.domain.version import Deployment
 from lifecycle.usecases.rollback_release import RollbackPlan
+from lifecycle.usecases.rounds import Trouble
 
 _PRODUCTION = "/api/environments/production"
 
@@ -108,6 +109,9 @@ class HttpEnvironments(Environments):
     def drifts(self) -> tuple[DriftInfo, ...]:
         found = self._session.get("/api/drift")["items"]
         return tuple(self._drift(one) for one in found)
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        return tuple(Trouble.model_validate(one) for one in self._session.get("/api/troubles")["items"])
 
     def settle_drift(
         self, drift: int, how: Literal["adopt", "revert"], *, reason: str, key: str | None = None

@@ -11,6 +11,7 @@ from drls_dagster.lifecycle_client.results import Active, DriftInfo, HoldInfo, P
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.usecases.rollback_release import RollbackPlan
+from lifecycle.usecases.rounds import Trouble
 
 
 class Environments(ABC):
@@ -76,6 +77,10 @@ class Environments(ABC):
     @abstractmethod
     def drifts(self) -> tuple[DriftInfo, ...]:
         """Heads of governed refs that nobody answers for (L15)."""
+
+    @abstractmethod
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Requests, runs, tables and messages that could not be handled when they were tried last."""
 
     @abstractmethod
     def settle_drift(

@@ -30,10 +30,11 @@ from lifecycle.usecases.loaded import loaded_digests
 from lifecycle.usecases.releases_then import approvers_of, tables_then
 from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release
+from lifecycle.usecases.rounds import Trouble
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.settle_drift import settle_drift
 from lifecycle.usecases.start_run import new_session
-from lifecycle.usecases.visible import sees
+from lifecycle.usecases.visible import sees, visible_troubles
 
 
 class LocalEnvironments(Environments):
@@ -125,6 +126,11 @@ class LocalEnvironments(Environments):
         with self._ctx.store.read() as view:
             names = Names(view)
             return tuple(names.drift(one) for one in view.runs.open_drifts() if sees(view, actor, one.pipeline_id))
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        actor = self._session.acting(TokenScope.READ)
+        with self._ctx.store.read() as view:
+            return visible_troubles(view, actor)
 
     def settle_drift(
         self, drift: int, how: Literal["adopt", "revert"], *, reason: str, key: str | None = None

@@ -37,10 +37,11 @@ from lifecycle.usecases.holding import lift_hold, set_hold
 from lifecycle.usecases.may import may
 from lifecycle.usecases.releases_then import approvers_of, tables_then
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release
+from lifecycle.usecases.rounds import Trouble
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.settle_drift import settle_drift
 from lifecycle.usecases.start_run import new_session
-from lifecycle.usecases.visible import sees
+from lifecycle.usecases.visible import sees, visible_troubles
 
 router = APIRouter(prefix="/api", tags=["environments"])
 Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
@@ -126,6 +127,13 @@ def list_holds(ctx: Ctx, who: Who) -> Page[HoldView]:
     with ctx.store.read() as view:
         found = [HoldView(hold=one, pipeline=_name(view, one.pipeline_id)) for one in view.policies.holds()]
     return Page(items=found)
+
+
+@router.get("/troubles")
+def list_troubles(ctx: Ctx, who: Who) -> Page[Trouble]:
+    """Requests, runs, tables and messages that could not be handled when they were tried last."""
+    with ctx.store.read() as view:
+        return Page(items=list(visible_troubles(view, who)))
 
 
 @router.delete("/holds/{hold_id}")

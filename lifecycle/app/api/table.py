@@ -86,6 +86,7 @@ TABLE: dict[tuple[str, str], Need] = {
     ("POST", _ENVIRONMENT + "/freeze"): LEAD,
     ("POST", _ENVIRONMENT + "/stop"): LEAD,
     ("GET", "/api/holds"): READ,
+    ("GET", "/api/troubles"): READ,
     ("DELETE", "/api/holds/{hold_id}"): LEAD,
     ("GET", "/api/drift"): READ,
     ("POST", "/api/drift/{drift_id}/adopt"): LEAD,

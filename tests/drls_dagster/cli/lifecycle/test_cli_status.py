@@ -9,7 +9,11 @@ from drls_dagster.gate.refusal import REFUSED_TAG
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import load_settings
 from lifecycle.domain.environment import Environment
+from lifecycle.errors import NotFound
+from lifecycle.usecases.context import Context
 from lifecycle.usecases.loaded import setting_name
+from lifecycle.usecases.reconcile import reconcile
+from lifecycle.usecases.rounds import Round
 from tests.drls_dagster.cli.lifecycle.shell import Shell
 from tests.lifecycle.life import SETUP
 
@@ -60,14 +64,26 @@ def test_l15_a_foreign_write_is_shown_at_the_store_and_at_a_server(shell: Shell)
     shell.run_in(Environment.QA)
     found = shell.plane.commit("flights.daily", "qa")
     with shell.store() as store:
-        from lifecycle.usecases.context import Context
-        from lifecycle.usecases.reconcile import reconcile
-
         reconcile(Context(store, shell.plane, shell.dagster, shell.clock, "test"), SETUP)
         with store.read() as view:
             assert [one.found for one in view.runs.open_drifts()] == [found]
     rows = shell("status", "qa", "--json", by="vic").json["active"]
     assert [row["drift"] for row in rows] == [["qa of flights.daily was written by others (drift 1)"]]
+
+
+def test_what_could_not_be_handled_is_shown_at_the_store_and_at_a_server(shell: Shell) -> None:
+    """Finding 16: an item that fails is shown where people look, not only in a sensor's tick."""
+    shell.save()
+    with shell.store() as store:
+        ctx = Context(store, shell.plane, shell.dagster, shell.clock, "test")
+        work = Round(ctx, SETUP, "drift")
+        with work.item("table:flights.daily", "looking for drift in QA", "flights"):
+            raise NotFound("flights.daily is gone")
+        work.close()
+    line = "table flights.daily: looking for drift in QA failed: flights.daily is gone"
+    assert line in shell("status", by="vic").out
+    (trouble,) = shell("status", "--json", by="vic").json["troubles"]
+    assert (trouble["item"], trouble["kind"], trouble["pipeline"]) == ("table:flights.daily", "refusal", "flights")
 
 
 @pytest.mark.parametrize(
