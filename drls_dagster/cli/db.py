@@ -54,6 +54,7 @@ def check(as_json: bool) -> None:
         where = describe(engine)
         if is_sqlite(engine):
             _check_pages(engine)
+        _check_code(engine)
     if as_json:
         print_json({"store": where, "schema": "current"})
         return
@@ -99,6 +100,21 @@ def _engine() -> Iterator[Engine]:
         raise DrlsError(f"cannot open {describe(engine)}: {error.orig}") from None
     finally:
         engine.dispose()
+
+
+def _check_code(engine: Engine) -> None:
+    """Versions name their files by digest, so a changed one shows."""
+    from sqlalchemy import select
+
+    from lifecycle.spec import content_digest
+    from lifecycle.store.tables import CodeFileRow
+
+    with engine.connect() as connection:
+        rows = connection.execute(select(CodeFileRow.digest, CodeFileRow.content)).yield_per(100)
+        changed = [digest for digest, content in rows if content_digest(content) != digest]
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise DrlsError(f"the code kept as {changed[0]}{more} was changed in the database; restore a backup")
 
 
 def _check_pages(engine: Engine) -> None:

@@ -120,18 +120,36 @@ def delete(name: str, key: str | None, as_json: bool) -> None:
 
 def _both(before: str, after: str) -> tuple[PipelineSpec, PipelineSpec]:
     if is_file(before) and is_file(after):
-        return read_spec(before), read_spec(after)
+        return _of_file(before), _of_file(after)
     with lifecycle() as client:
         found = _spec(client, before), _spec(client, after)
     if is_file(before) == is_file(after):
         return found
-    # A file has no lock before it is saved; that is no difference.
-    return found[0].model_copy(update={"lock": None}), found[1].model_copy(update={"lock": None})
+    return _only_files(found[0]), _only_files(found[1])
+
+
+def _of_file(file: str) -> PipelineSpec:
+    """The definition with the local code that is there now; code that is not there is left out."""
+    from lifecycle.spec import SpecError, resolve_lock
+
+    spec = read_spec(file)
+    try:
+        return _only_files(resolve_lock(spec, [Path(file).absolute().parent]))
+    except SpecError:
+        return spec.model_copy(update={"lock": None})
+
+
+def _only_files(spec: PipelineSpec) -> PipelineSpec:
+    """A file has no lock before it is saved. That is no difference; its code may be one."""
+    from lifecycle.spec import Lock
+
+    files = spec.lock.files if spec.lock else {}
+    return spec.model_copy(update={"lock": Lock(files=files) if files else None})
 
 
 def _spec(client: Lifecycle, what: str) -> PipelineSpec:
     if is_file(what):
-        return read_spec(what)
+        return _of_file(what)
     ref: Ref = ref_type.convert(what, None, click.get_current_context())
     return read_spec(client.pipelines.version(ref.name, ref.number).spec, what)
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.code_folder import materialise
-from drls_dagster.steps.isolated import PREFIX, CodeRefused, Package
+from drls_dagster.steps.isolated import MOST, PREFIX, CodeRefused, Package
 from lifecycle.spec import PipelineSpec, content_digest, digest, local_code, package_digest
 from lifecycle.spec.closure import entry_is_local
 from lifecycle.spec.imports import NAMING
@@ -71,6 +71,8 @@ def sent_code(run: PipelineRun) -> SentCode | None:
     key = (run.version, run.environment, run.settings.home, tuple(run.search_path))
     with _line:
         if key not in _codes:
+            if len(_codes) >= MOST:
+                del _codes[next(iter(_codes))]
             _codes[key] = _read(run.spec, run.environment, run.settings, tuple(run.search_path))
         return _codes[key]
 

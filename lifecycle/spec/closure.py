@@ -27,6 +27,7 @@ SUFFIXES = frozenset({
     ".rst", ".xml", ".html", ".j2", ".jinja", ".jinja2", ".avsc", ".proto", ".typed",
 })  # fmt: skip
 _NAMES = frozenset({"LICENSE", "NOTICE", "README", "Makefile"})
+_read: dict[bytes, Imports] = {}
 _CACHES = frozenset({"__pycache__", "node_modules"})
 
 
@@ -171,13 +172,23 @@ class _Closure:
             if len(self.files) > MAX_CODE_FILES:
                 self.check_total()
             if file.suffix == ".py":
-                imports = imports_of(content)
+                imports = _imports_of(content)
                 names |= imports.names
                 # A package is kept whole: what it works out inside itself is there.
                 perhaps |= imports.perhaps
                 unknown = unknown or (imports.unknown and not found.is_package)
         self.folders[top] = str(found.places[0].parent)
         return Imports(frozenset(names - {top}), frozenset(perhaps - {top}), unknown)
+
+
+def _imports_of(content: bytes) -> Imports:
+    """A code location reads the same packages for each of its pipelines, and again at each reload."""
+    key = hashlib.sha256(content).digest()
+    if key not in _read:
+        if len(_read) > 10 * MAX_CODE_FILES:
+            _read.clear()
+        _read[key] = imports_of(content)
+    return _read[key]
 
 
 def _files(top: str, found: Found) -> Iterator[tuple[str, Path]]:

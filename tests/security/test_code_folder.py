@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,20 @@ def test_what_was_changed_is_made_again(tmp_path: Path, kind: str) -> None:
     for path in (folder, words):
         assert (path.stat().st_uid, path.stat().st_mode & 0o077) == (os.getuid(), 0)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left over"
+
+
+def test_many_at_once_end_with_one_whole_folder(tmp_path: Path) -> None:
+    first = materialise(FILES, tmp_path / "code")
+
+    def use(number: int) -> Path:
+        if number % 4 == 0:
+            (first / "etl" / f"planted{number}.py").write_text("")
+        return materialise(FILES, tmp_path / "code")
+
+    with ThreadPoolExecutor(8) as several:
+        # A planter finds the folder moved away now and then: that is his error, not the user's.
+        done = [several.submit(use, number) for number in range(64)]
+    failed = [one.exception() for one in done if one.exception() is not None]
+    assert all(isinstance(error, FileNotFoundError) for error in failed), failed
+    assert materialise(FILES, tmp_path / "code") == first
+    assert [path.name for path in first.parent.iterdir()] == [first.name]

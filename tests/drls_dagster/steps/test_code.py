@@ -17,6 +17,7 @@ import pytest
 from pyspark import cloudpickle
 from sqlalchemy import text
 
+from drls_dagster.cli.main import run
 from drls_dagster.lifecycle_client.adapters import Adapters
 from drls_dagster.lifecycle_client.gateway import open_gateway
 from drls_dagster.lifecycle_client.opening import make_store
@@ -78,14 +79,14 @@ def inline(source: str) -> str:
 
 def sent(spec: PipelineSpec, *search_path: Path, environment: str = "development") -> SentCode:
     """As a run of that pipeline finds it. There is no lifecycle in these tests' home: all are drafts."""
-    run: Any = SimpleNamespace(
+    asked: Any = SimpleNamespace(
         spec=spec,
         version=digest(spec),
         environment=environment,
         settings=load_settings(),
         search_path=tuple(str(path) for path in search_path),
     )
-    found = sent_code(run)
+    found = sent_code(asked)
     assert found is not None
     return found
 
@@ -295,7 +296,9 @@ def test_what_goes_to_a_ray_worker_is_the_files_of_the_lock(package: Path) -> No
     assert {path: base64.b64decode(text) for path, text in code.files.items()} == local.files
 
 
-def test_l2_a_saved_version_runs_from_the_store_wherever_its_files_are(package: Path) -> None:
+def test_l2_a_saved_version_runs_from_the_store_wherever_its_files_are(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Finding 7; failed on 0.1.0: "not the code that was saved", or a bare FieldError."""
     settings = load_settings()
     make_store(settings, Adapters(), lambda _: None)
@@ -307,6 +310,7 @@ def test_l2_a_saved_version_runs_from_the_store_wherever_its_files_are(package: 
     (package / "drls_test_code" / "helper.py").write_text("raise SystemExit('ran')")
     assert loaded(saved, package, environment="qa")(3) == 6
     shutil.rmtree(package)
+    assert run(["db", "check"]) == 0
     assert loaded(saved, environment="production")(3) == 6
     with ctx.store.engine.begin() as connection:
         connection.execute(text("DROP TRIGGER code_file_no_update"))
@@ -315,3 +319,5 @@ def test_l2_a_saved_version_runs_from_the_store_wherever_its_files_are(package: 
         )
     with pytest.raises(CodeChanged, match=r"helper\.py of the pipeline's code was changed in the database"):
         loaded(saved, environment="uat")
+    assert run(["db", "check"]) == 1
+    assert "was changed in the database; restore a backup" in capsys.readouterr().err

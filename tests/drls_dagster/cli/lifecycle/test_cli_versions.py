@@ -178,6 +178,8 @@ def test_l2_local_code_is_saved_with_the_version_from_wherever_it_is(shell: Shel
     (tmp_path / "own_helper.py").write_text("VALUE = 2\n")
     second = shell("pipeline", "save", str(code_file), "--json", by="ada").json
     assert (first["number"], second["number"]) == (1, 2)
+    assert "own_helper.py" in shell("pipeline", "diff", "flights@1", str(code_file), by="vic").out
+    assert "No difference" in shell("pipeline", "diff", "flights@2", str(code_file), by="vic").out
     for name in ("own_helper.py", "own_entry.py"):
         (tmp_path / name).unlink()
     bundle = tmp_path / "bundle.json"
