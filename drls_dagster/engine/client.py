@@ -23,12 +23,18 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings
 
 Report = Callable[[str], None]
+DRIVER = ("-m", "drls_dagster.engine.driver")
+TRY_AGAIN = 75  # how the driver ends when a second start may do better
 # An engine outlives the Popen that started it, which would warn of that when collected.
 _STARTED: list[subprocess.Popen[bytes]] = []
 
 
 class EngineError(DrlsError):
     """The engine could not be started or was lost."""
+
+
+class _MayStart(EngineError):
+    """The engine did not start, for a reason that may be over by the next try, such as a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,18 @@ def ensure_engine(settings: Settings, report: Report = lambda _: None) -> st.Eng
             if state and state.is_alive:
                 if state.phase == "running" and state.settings == fingerprint(settings):
                     return state
-                if state.phase == "running" and st.live_leases(settings):
+                if state.phase == "running" and st.retire(settings, state):
                     raise EngineError(
                         "the engine runs with other settings and is in use; "
                         "wait for its runs to end, or `drls engine stop --force`"
                     )
             if state:
                 end_all(state.engine_id)
-            return _start(settings, report, deadline)
+            try:
+                return _start(settings, report, deadline)
+            except _MayStart as failed:
+                report(f"{failed}; starting it again")
+                return _start(settings, report, deadline, again=True)
     except Timeout:
         raise EngineError(
             f"another process has been starting the engine for {settings.engine.start_seconds:g} s; "
@@ -82,18 +92,17 @@ def ensure_engine(settings: Settings, report: Report = lambda _: None) -> st.Eng
         ) from None
 
 
-def _start(settings: Settings, report: Report, deadline: float) -> st.EngineState:
+def _start(settings: Settings, report: Report, deadline: float, *, again: bool = False) -> st.EngineState:
     folder = st.folder(settings)
     for name in ("state.json", "runner.json"):
         (folder / name).unlink(missing_ok=True)
     engine_id = uuid.uuid4().hex
     log_path = folder / "driver.log"
-    with log_path.open("wb") as log:
+    with log_path.open("ab" if again else "wb") as log:
         process = subprocess.Popen(
             [
                 sys.executable,
-                "-m",
-                "drls_dagster.engine.driver",
+                *DRIVER,
                 *("--home", str(settings.home)),
                 *("--fingerprint", fingerprint(settings)),
             ],
@@ -119,7 +128,8 @@ def _start(settings: Settings, report: Report, deadline: float) -> st.EngineStat
         except subprocess.TimeoutExpired:
             continue
         end_all(engine_id)
-        raise EngineError(f"the engine ended with {code} while {said or 'starting'}: {_last_error(log_path)}")
+        failed = _MayStart if code == TRY_AGAIN and not again else EngineError
+        raise failed(f"the engine ended with {code} while {said or 'starting'}: {_last_error(log_path)}")
     end_all(engine_id)
     raise EngineError(
         f"the engine did not start in {settings.engine.start_seconds:g} s (last: {said}); see {log_path}, "
@@ -134,8 +144,7 @@ def stop(settings: Settings, *, force: bool = False, patience: float = 20.0) -> 
         if state is None:
             return False
         alive = state.is_alive
-        users = st.live_leases(settings)
-        if alive and users and not force:
+        if alive and (users := st.retire(settings, state, force=force)) and not force:
             raise EngineError(f"the engine is in use by {users} run(s); wait, or `drls engine stop --force`")
         if alive:
             os.kill(state.pid, signal.SIGTERM)
@@ -147,9 +156,12 @@ def stop(settings: Settings, *, force: bool = False, patience: float = 20.0) -> 
         return alive
 
 
-def wait_for_runner(settings: Settings, state: st.EngineState, seconds: float = 120.0) -> st.RunnerState:
-    """The warm Ray runner of that engine; it may still be starting, or starting again."""
-    deadline = time.monotonic() + seconds
+def wait_for_runner(settings: Settings, state: st.EngineState) -> st.RunnerState:
+    """The warm Ray runner of that engine; it may still be starting, or starting again.
+
+    Raises EngineError when it is not up within `engine.start_seconds`.
+    """
+    deadline = time.monotonic() + settings.engine.start_seconds
     while time.monotonic() < deadline:
         runner = st.read_runner(settings, state.engine_id)
         if runner is not None:

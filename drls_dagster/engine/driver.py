@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from drls_dagster.engine import state as st
+from drls_dagster.engine.client import TRY_AGAIN
 from drls_dagster.engine.conf import spark_conf
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.java import find_java
@@ -131,7 +133,9 @@ class Driver:
                 self._start_runner()
             if st.live_leases(settings):
                 (st.folder(settings) / "last_used").touch()
-            elif time.time() - last_used(settings) > settings.engine.idle_minutes * 60:
+            elif time.time() - last_used(settings) > settings.engine.idle_minutes * 60 and not st.retire(
+                settings, self.state
+            ):
                 return f"idle for {settings.engine.idle_minutes:g} minutes"
         return "asked to stop"
 
@@ -214,24 +218,47 @@ def main() -> None:
         PATH=f"{find_java().path}/bin{os.pathsep}{os.environ.get('PATH', '')}",
     )
     if ray_address(settings) is None:
-        # Everything is on this machine and listens on loopback only: so Spark's way to say it, and Ray's.
-        os.environ.update(SPARK_LOCAL_IP="127.0.0.1", RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
-        # Ray ends idle workers above this number, its CPUs by default, as soon as a second Ray job has brought some:
-        # the runner's warm ones, and the next step waits for new ones.
-        os.environ.setdefault("RAY_num_workers_soft_limit", str((os.cpu_count() or 1) + SPARE_WORKERS))
-        # Of a task that Ray ended because memory ran out; its default is without end.
-        os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
+        os.environ.update(ray_environment(settings))
     driver = Driver(settings, given.fingerprint)
     signal.signal(signal.SIGTERM, lambda *_: driver.stopping.set())
     # The terminal's Ctrl-C is for the command in front of it, not for the engine that others may use.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        why = driver.watch(driver.start())
+        why = driver.watch(started(driver))
         driver.leave(why)
         driver.stop()
     finally:
         if driver.owns_state() and driver.state.phase != "starting":
             (st.folder(settings) / "state.json").unlink(missing_ok=True)
+
+
+def ray_environment(settings: Settings) -> dict[str, str]:
+    """How Ray starts on this machine; what the environment says already is kept, but for what keeps it on loopback."""
+    return {
+        # Ray ends idle workers above this number, its CPUs by default, as soon as a second Ray job has brought some:
+        # the runner's warm ones, and the next step waits for new ones.
+        "RAY_num_workers_soft_limit": str((os.cpu_count() or 1) + SPARE_WORKERS),
+        # Of a task that Ray ended because memory ran out; its default is without end.
+        "RAY_task_oom_retries": str(RETRIES),
+        # Ray gives its own node half a minute, which is too short on a machine that is busy.
+        "RAY_raylet_start_wait_time_s": str(int(settings.engine.start_seconds)),
+        **{name: value for name, value in os.environ.items() if name.startswith("RAY_")},
+        # Everything is on this machine and listens on loopback only: so Spark's way to say it, and Ray's.
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }
+
+
+def started(driver: Driver) -> SparkSession:
+    """The engine's Spark; ends the process with TRY_AGAIN where Ray or Spark failed to start."""
+    try:
+        return driver.start()
+    except DrlsError:
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever Ray, RayDP and Spark raise)
+        traceback.print_exc()
+        print(f"{type(error).__name__}: {' '.join(str(error).split())}", flush=True)
+        raise SystemExit(TRY_AGAIN) from None
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import signal
 import threading
 import time
 import traceback
-from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import psutil
 
 from drls_dagster.engine import state as st
 from drls_dagster.engine.abandoned import watching
+from drls_dagster.engine.door import Door
 from drls_dagster.engine.driver import ray_address
 from drls_dagster.engine.processes import MARK
 from drls_dagster.engine.ray_work import ProcessRequest, StepCodeError, StepCrashed, process, refuse_too_much
@@ -42,17 +42,12 @@ def serve(home: Path) -> None:
     fixed = ray_address(settings) is None  # another cluster may grow
     token = secrets.token_bytes(32)
     me = psutil.Process()
-    with Listener(("127.0.0.1", 0), backlog=64, authkey=token) as listener:
+    door = Door(token, lambda connection: answer(connection, fixed))
+    with Listener(("127.0.0.1", 0), backlog=64) as listener:
         runner = st.RunnerState(os.environ[MARK], me.pid, me.create_time(), int(listener.address[1]), token.hex())
         write_private(st.folder(settings) / "runner.json", json.dumps(vars(runner)))
         print(f"{time.strftime('%H:%M:%S')} ready", flush=True)
-        while True:
-            try:
-                connection = listener.accept()
-            except (AuthenticationError, EOFError, OSError) as error:
-                print(f"refused a connection: {error!r}", flush=True)
-                continue
-            threading.Thread(target=answer, args=(connection, fixed), daemon=True).start()
+        door.keep(listener, threading.Event())
 
 
 def warm_up(ray: Any) -> None:

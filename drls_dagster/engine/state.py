@@ -7,7 +7,7 @@ import fcntl
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -97,13 +97,26 @@ def read_runner(settings: Settings, engine_id: str) -> RunnerState | None:
 
 
 @contextlib.contextmanager
-def lease(settings: Settings) -> Iterator[None]:
-    """Keeps the engine from its idle stop. The kernel gives the lease back however this process ends."""
-    leases = folder(settings) / "leases"
-    leases.mkdir(exist_ok=True)
-    path = leases / uuid.uuid4().hex
-    with path.open("w") as file:
+def _guard(settings: Settings) -> Iterator[None]:
+    """One at a time takes a lease, counts them, or says that the engine ends because there is none."""
+    with (folder(settings) / "leases.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def lease(settings: Settings) -> Iterator[None]:
+    """Keeps the engine from its idle stop. The kernel gives the lease back however this process ends.
+
+    Take it before you look for an engine: one that ends has said so by then.
+    """
+    leases = folder(settings) / "leases"
+    path = leases / uuid.uuid4().hex
+    with contextlib.ExitStack() as stack:
+        with _guard(settings):  # nobody sees the file before it is locked
+            leases.mkdir(exist_ok=True)
+            file = stack.enter_context(path.open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield
         finally:
@@ -113,6 +126,27 @@ def lease(settings: Settings) -> Iterator[None]:
 
 def live_leases(settings: Settings) -> int:
     """How many users the engine has; leases of dead users are removed."""
+    if not (settings.home / "engine" / "leases").exists():
+        return 0
+    with _guard(settings):
+        return _count(settings)
+
+
+def retire(settings: Settings, state: EngineState, *, force: bool = False) -> int:
+    """Says that this engine ends, when nobody uses it or with `force`; how many use it.
+
+    Whoever takes a lease from now on finds it ending and starts a new one.
+    """
+    with _guard(settings):
+        users = _count(settings)
+        if not users or force:
+            current = read_state(settings)
+            if current is not None and current.engine_id == state.engine_id:
+                write_state(settings, replace(current, phase="stopping"))
+        return users
+
+
+def _count(settings: Settings) -> int:
     count = 0
     for path in (settings.home / "engine" / "leases").glob("*"):
         try:

@@ -6,8 +6,9 @@ The result is materialised once per run key and recipe, and used again by retrie
 from __future__ import annotations
 
 import json
+import time
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client
+from multiprocessing.connection import Client, Connection
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.engine.client import EngineError, ensure_engine, wait_for_runner
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from drls_dagster.steps.run import Reads
 
 ROWS_PER_FILE = 1_000_000  # bounds what one Ray task holds in memory
+KNOCKS = 5  # at the runner's door
 File = list[Any]  # path, rows, bytes
 
 
@@ -82,9 +84,8 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
 def ask_runner(settings: Settings, engine: EngineState, request: dict[str, Any]) -> list[File]:
     """Have the warm runner do a step. A runner that dies meanwhile is waited for and asked again, once."""
     for last in (False, True):
-        runner = wait_for_runner(settings, engine)
         try:
-            with Client(("127.0.0.1", runner.port), authkey=bytes.fromhex(runner.token)) as connection:
+            with _connected(settings, engine) as connection:
                 connection.send_bytes(json.dumps(request).encode())
                 reply = json.loads(connection.recv_bytes())
         except (EOFError, OSError, AuthenticationError) as error:
@@ -96,4 +97,17 @@ def ask_runner(settings: Settings, engine: EngineState, request: dict[str, Any])
         if reply["code"]:
             raise StepFailed(reply["error"])
         raise EngineError(f"node '{request['node']}' failed on Ray: {reply['error']}")
+    raise AssertionError("unreachable")
+
+
+def _connected(settings: Settings, engine: EngineState) -> Connection:
+    """A connection that has passed the door; one that was crowded out there tries again."""
+    for left in reversed(range(KNOCKS)):
+        runner = wait_for_runner(settings, engine)
+        try:
+            return Client(("127.0.0.1", runner.port), authkey=bytes.fromhex(runner.token))
+        except (EOFError, OSError, AuthenticationError):
+            if not left:
+                raise
+            time.sleep(0.2)
     raise AssertionError("unreachable")
