@@ -16,6 +16,8 @@ from lifecycle.app.pages.render import kit_of, render
 from lifecycle.app.pages.waiting import Waiting, waiting
 from lifecycle.store.unit import View
 from lifecycle.usecases.catalog import Search
+from lifecycle.usecases.rounds import shown as troubles_shown
+from lifecycle.usecases.visible import visible_troubles
 
 router = APIRouter()
 
@@ -46,6 +48,7 @@ def home(ctx: Ctx, request: Request, who: Who, here: Here) -> Response:
     """What waits for the visitor, then the board."""
     with ctx.store.read() as view:
         mine, shown = _mine(view, who, here), _board(view, who, request, here)
+        failed = troubles_shown(visible_troubles(view, who.actor))
     # Counted already: the badge and the title say what the list has.
     return render(
         request,
@@ -55,6 +58,7 @@ def home(ctx: Ctx, request: Request, who: Who, here: Here) -> Response:
         here=here,
         q=here.q,
         stopped=ctx.orchestrator.stopped(),
+        troubles=failed,
         pending=lambda: mine.to_decide,
     )
 

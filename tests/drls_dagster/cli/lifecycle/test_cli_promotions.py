@@ -254,3 +254,20 @@ def test_l3_a_failed_run_after_the_evidence_is_shown_and_a_policy_may_demand_bet
     assert "the newest run in QA, " in refused.err
     assert shell("policy", "set", "uat", "--no-newest-run-passed", "--json").json["body"]["newest_run_passed"] is False
     shell("promote", "flights", "--to", "uat", by="ada")
+
+
+def test_an_approval_whose_execution_fails_is_no_failure(shell: Shell) -> None:
+    """Finding 19; on 0.1.0 the command ended with 1, though the approval was recorded."""
+    uat = in_uat_soon(shell)
+    shell("approvals", "approve", str(uat), "--plan", shell.digest(uat), by="lea")
+    shell.run_in(Environment.UAT)
+    request = shell("promote", "flights", "--to", "production", "--json", by="ada").json["id"]
+    shell.plane.say("unreachable", True)
+    said = shell("approvals", "approve", str(request), "--plan", shell.digest(request), by="lea").out
+    assert said.startswith(
+        f"Your approval is recorded. Request {request}: flights v1 to production failed, and is tried"
+    )
+    assert "the catalog does not answer" in said
+    shell.plane.say("unreachable", False)
+    shell("promote", "flights@1", "--to", "production", by="ada")
+    assert shell.active()["production"] == 1

@@ -43,6 +43,21 @@ def test_l15_reverted_drift_puts_the_table_back(shell: Shell) -> None:
     assert "there is no drift 7" in shell("drift", "revert", "7", "--reason", "x", by="lea", fails=1).err
 
 
+def test_l15_a_revert_that_waits_for_the_catalog_says_so(shell: Shell) -> None:
+    """Findings 17 and 19: what has begun is no failure, and the reconciler carries on with it."""
+    drift = str(drifted(shell))
+    shell.plane.say("unreachable", True)
+    said = shell("drift", "revert", drift, "--reason", "foreign", by="lea").out
+    assert f"Drift {drift}, flights.daily in production: reverting, foreign; waiting: the catalog does not" in said
+    (listed,) = shell("drift", "list", "--json", by="vic").json
+    assert (listed["state"], listed["outcome"]) == ("reverting", "the catalog does not answer")
+    assert "waiting: the catalog" in shell("drift", "list", by="vic").out.replace("\n", " ")
+    assert "is being reverted" in shell("drift", "adopt", drift, "--reason", "x", by="leo", fails=1).err
+    shell.plane.say("unreachable", False)
+    shell.reconcile()
+    assert shell("drift", "list", "--json").json == []
+
+
 def test_a_refresh_asks_for_branches_fresh_off_main(shell: Shell) -> None:
     shell.save()
     assert "has no evidence session in UAT" in shell("refresh", "flights", "--env", "uat", by="ada", fails=1).err

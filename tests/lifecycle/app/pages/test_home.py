@@ -12,11 +12,13 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import State
 from lifecycle.domain.run import Outcome
+from lifecycle.errors import NotFound
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.catalog import Search, catalog
 from lifecycle.usecases.delete_pipeline import delete_pipeline
 from lifecycle.usecases.holding import set_hold
 from lifecycle.usecases.reconcile import reconcile
+from lifecycle.usecases.rounds import Round
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.start_run import finish_run
 from tests.lifecycle.app.pages.visit import Visit
@@ -272,3 +274,19 @@ def test_a_catalogue_is_searched_by_owner_tag_and_environment(life: Life) -> Non
     assert found(tag="pii=yes") == []
     assert found(text="orders PER") == ["shop"]
     assert found(text="domain=sh") == ["shop"]
+
+
+def test_what_could_not_be_handled_is_shown_to_those_who_see_its_pipeline(visit: Open, life: Life) -> None:
+    """Finding 16; on 0.1.0 it was nowhere but in the tick of a sensor."""
+    life.save()
+    life.save(make_spec("trips"))
+    grant(life, "tom", "pipeline", "trips")
+    work = Round(life.ctx, SETUP, "requests")
+    with work.item("promotion:7", "pinning its candidates", "flights"):
+        raise NotFound(f"flights.daily has no snapshot {SCRIPT}")
+    work.close()
+    said = "promotion 7: pinning its candidates failed: flights.daily has no snapshot &lt;script&gt;"
+    assert said in visit("ada").page("/")
+    assert "pinning its candidates" not in visit("tom").page("/")
+    Round(life.ctx, SETUP, "requests").close()
+    assert said not in visit("ada").page("/")
