@@ -212,11 +212,12 @@ def launch(
     import dagster as dg
     from dagster._core.errors import DagsterExecutionInterruptedError
     from dagster._core.instance.ref import InstanceRef
-    from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+    from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, USER_TAG
 
     from drls_dagster.assets.compile import compile_pipeline
     from drls_dagster.assets.keys import node_key
     from drls_dagster.assets.scope import parameters_key
+    from drls_dagster.lifecycle_client.opening import os_user
     from drls_dagster.orchestrator.event_log import batching
     from drls_dagster.orchestrator.instance import make_storage
     from drls_dagster.orchestrator.run_output import showing_output
@@ -229,12 +230,13 @@ def launch(
     keys = {name: node_key(spec, name, environment, settings.catalog.name) for name in nodes}
     outcome = RunOutcome(str(uuid.uuid4()), partition=str(partitions) if partitions else None)
     outcome.steps = [StepProgress(name, spec.node(name).type) for name in nodes]
-    tags: dict[str, str] = {}
+    # Nobody is signed in here: Dagster's list of runs shows whose account of this machine it was.
+    tags: dict[str, str] = {USER_TAG: os_user()}
     partition_key = None
     if partitions is not None and partitions.first == partitions.last:
         partition_key = partitions.first
     elif partitions is not None:
-        tags = {
+        tags |= {
             ASSET_PARTITION_RANGE_START_TAG: partitions.first,
             ASSET_PARTITION_RANGE_END_TAG: partitions.last,
         }

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus
+from dagster._core.execution.plan.resume_retry import ReexecutionStrategy
 from dagster._daemon.backfill import execute_backfill_iteration
+from starlette.websockets import WebSocketDisconnect
 
 from drls_dagster import settings
-from drls_dagster.gate.launched_by import LAUNCHED_BY_TAG
+from drls_dagster.gate.launched_by import LAUNCHED_BY_TAG, run_subject
 from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.environment import Role
+from lifecycle.usecases.signed_tokens import seal
 from tests.drls_dagster.gate.ways import LOG
 from tests.security.door import GRAPHQL, LAUNCH, LOCATION, MINE, THEIRS, Door, open_door, params
 
@@ -241,14 +246,18 @@ def test_a_backfill_is_its_launchers_and_who_repeats_it_is_the_new_person(door: 
 
 
 def _launcher(door: Door, backfill: str) -> int | None:
-    """Of the one run that the daemon makes of a backfill."""
+    (run,) = _runs_of(door, backfill)
+    return door.admitted_by(run.run_id, MINE)
+
+
+def _runs_of(door: Door, backfill: str) -> Sequence[dg.DagsterRun]:
+    """The runs that the daemon makes of a backfill."""
     process: Any = door.client.app._workspace._workspace  # pyright: ignore[reportAttributeAccessIssue]
     plain = dg.DagsterInstance.get()  # the daemon's own, not the door's
     for _ in range(3):
         for error in execute_backfill_iteration(_Daemon(process, plain), LOG):  # pyright: ignore[reportArgumentType]
             assert error is None, error
-    (run,) = plain.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill}))
-    return door.admitted_by(run.run_id, MINE)
+    return plain.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill}))
 
 
 class _Daemon:
@@ -261,6 +270,130 @@ class _Daemon:
         context = self._process.create_request_context(source)
         context._instance = self.instance
         return context
+
+
+def _prepared(door: Door, *, parent: dg.DagsterRun | None = None, tags: dict[str, str] | None = None) -> str:
+    """A run that some process makes which is not the web's, as the daemon's retries and backfills are."""
+    process: Any = door.client.app._workspace._workspace  # pyright: ignore[reportAttributeAccessIssue]
+    plain = dg.DagsterInstance.get()
+    context = _Daemon(process, plain).create_request_context()
+    location = context.get_code_location(LOCATION)
+    first = parent or door.run_of(door.launch("ada", MINE))
+    origin = first.remote_job_origin
+    assert origin is not None
+    job = location.get_repository("__repository__").get_full_job(MINE)
+    made = plain.create_reexecuted_run(
+        parent_run=first,
+        request_context=context,
+        code_location=location,
+        remote_job=job,
+        strategy=ReexecutionStrategy.ALL_STEPS,
+        extra_tags=tags,
+        use_parent_run_tags=True,
+    )
+    plain.submit_run(made.run_id, context)
+    return made.run_id
+
+
+def test_a_run_that_dagster_tries_again_stays_its_launchers(door: Door) -> None:
+    """Also by the third time: each is signed for the run before it, or for the first."""
+    first = door.run_of(door.launch("nora", MINE))
+    second = _prepared(door, parent=first)
+    assert door.admitted_by(second, MINE) == door.life.person("nora")
+
+
+@pytest.mark.parametrize(
+    "what", ["too old", "another run", "another pipeline", "another environment", "no such person"]
+)
+def test_a_signature_for_something_else_is_refused(door: Door, what: str) -> None:
+    """New with the signature: 0.1.0 had none."""
+    ctx, adam = door.life.ctx, door.life.as_("adam")
+    first = door.run_of(door.launch("ada", MINE))
+    said = {"of": run_subject(first.run_id), "person": str(adam.person), "name": "adam", "host": ""}
+    said["where"] = f"{LOCATION}/{MINE}"
+    life = timedelta(days=1)
+    match what:
+        case "too old":
+            life = timedelta(seconds=-1)
+        case "another run":
+            said["of"] = run_subject("another")
+        case "another pipeline":
+            said["where"] = f"{LOCATION}/{THEIRS}"
+        case "another environment":
+            said["where"] = f"qa/{MINE}"
+        case _:
+            said["person"] = "4711"
+    run_id = _prepared(door, parent=first, tags={LAUNCHED_BY_TAG: seal(ctx, "drls-launched-by", said, life)})
+    run = door.instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.status is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_backfill_ends_with_its_launchers_grant(door: Door) -> None:
+    life = door.life
+    life.add_person("tim", Role.DATA_ENGINEER)
+    asked = {"assetSelection": [key(MINE)], "partitionNames": ["south"], "title": "t"}
+    found = door.post("tim", BACKFILL, {"p": asked}).json()["data"]["launchPartitionBackfill"]["backfillId"]
+    with life.store.write(life.as_("adam"), "test") as unit:
+        for grant in unit.people.grants(life.person("tim")):
+            unit.people.revoke_grant(grant)
+        unit.audit("grants.withdrawn", "person:tim")
+    (run,) = _runs_of(door, found)
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert run.tags["drls/refused"] == "true"
+    assert "tim has none" in door.audited("admission.refused")[-1]["reason"]
+
+
+def test_schedules_are_their_pipelines_leads_and_safety_sensors_an_admins(door: Door) -> None:
+    start = "mutation($s: ScheduleSelector!) { startSchedule(scheduleSelector: $s) { __typename } }"
+    theirs = {**SCHEDULE, "scheduleName": f"{THEIRS}_schedule"}
+    stop = """mutation($o: String, $s: String) {
+      stopRunningSchedule(scheduleOriginId: $o, scheduleSelectorId: $s) { __typename } }"""
+    process: Any = door.client.app._workspace._workspace  # pyright: ignore[reportAttributeAccessIssue]
+    repository = process.create_request_context().get_code_location(LOCATION).get_repository("__repository__")
+    mine, other = (repository.get_schedule(f"{one}_schedule") for one in (MINE, THEIRS))
+    own = {"o": mine.get_remote_origin_id(), "s": mine.selector_id}
+    assert (
+        door.post("lena", start, {"s": SCHEDULE}).json()["data"]["startSchedule"]["__typename"] == "ScheduleStateResult"
+    )
+    assert door.post("lena", start, {"s": theirs}).status_code == 403
+    assert door.post("lena", stop, {**own, "s": other.selector_id}).status_code == 403
+    assert door.post("lena", stop, {**own, "o": f"{own['o']}:{other.selector_id}"}).status_code == 403
+    assert door.post("lena", stop, own).status_code == 200
+    sensor = repository.get_sensor(f"{MINE}_sensor")
+    stop_sensor = "mutation($o: String, $s: String) { stopSensor(jobOriginId: $o, jobSelectorId: $s) { __typename } }"
+    ids = {"o": sensor.get_remote_origin_id(), "s": sensor.selector_id}
+    assert door.post("lea", stop_sensor, ids).status_code == 403
+    answer = door.post("adam", stop_sensor, ids).json()
+    assert answer["data"]["stopSensor"]["__typename"] == "StopSensorMutationResult"
+
+
+def test_a_subscription_obeys_the_same_door(door: Door) -> None:
+    mine, theirs = run_by(door, "ada"), run_by(door, "ada", THEIRS)
+    query = 'subscription {{ pipelineRunLogs(runId: "{}") {{ __typename }} }}'
+    assert _subscribe(door, "vera", query.format(mine)) == "PipelineRunLogsSubscriptionSuccess"
+    assert _subscribe(door, "vera", query.format(theirs)) == 1008
+    assert _subscribe(door, "vera", "subscription { locationStateChangeEvents { __typename } }") == 1008
+    assert _subscribe(door, "wilma", query.format(theirs)) == "PipelineRunLogsSubscriptionSuccess"
+    assert _subscribe(door, "adam", "mutation { setNuxSeen }") == 1008
+    assert _subscribe(door, "adam", f"{query.format(mine)} mutation B {{ setNuxSeen }}") == 1008
+    for path in ("/dagster//graphql", "/dagster/graphql%0A", "/dagster/graphql%20"):
+        with pytest.raises(WebSocketDisconnect):
+            _subscribe(door, "adam", query.format(mine), path)
+
+
+def _subscribe(door: Door, name: str, query: str, path: str = GRAPHQL) -> int | str:
+    """What the first answer is of, or the code with which the door closes the connection."""
+    with door.client.websocket_connect(
+        f"ws://localhost{path}", subprotocols=["graphql-ws"], headers=door.bearer(name)
+    ) as socket:
+        try:
+            socket.send_json({"type": "connection_init"})
+            assert socket.receive_json()["type"] == "connection_ack"
+            socket.send_json({"id": "1", "type": "start", "payload": {"query": query}})
+            return socket.receive_json()["payload"]["data"]["pipelineRunLogs"]["__typename"]
+        except WebSocketDisconnect as closed:
+            return closed.code
 
 
 def test_a_grant_that_was_withdrawn_counts_at_once(door: Door) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -127,7 +128,20 @@ def visitor(*_: object) -> Visitor:
     return Visitor(actor, True, True, by_cookie=False, wide=Role.ADMIN, highest=Role.ADMIN)
 
 
-def ask(recorder: Recorder, method: str, raw: bytes, query: str = "", kind: str = "http") -> int:
+def narrow(*_: object) -> Visitor:
+    """Somebody with a role on one pipeline."""
+    return replace(visitor(), wide=None)
+
+
+def ask(
+    recorder: Recorder,
+    method: str,
+    raw: bytes,
+    query: str = "",
+    kind: str = "http",
+    who: Callable[..., Visitor] = visitor,
+    **options: bool,
+) -> int:
     """The status with which the door answers, 0 where it let the request through."""
     answers: list[Message] = []
     path = unquote(raw.decode("ascii"), errors="replace")
@@ -158,7 +172,7 @@ def ask(recorder: Recorder, method: str, raw: bytes, query: str = "", kind: str 
 
     recorder.reached.clear()
     recorder.judge = Asked()
-    guard = DagsterGuard(recorder, PREFIX, visitor, recorder.judge)  # pyright: ignore[reportArgumentType]
+    guard = DagsterGuard(recorder, PREFIX, who, recorder.judge, **options)  # pyright: ignore[reportArgumentType]
     RUNNER.run(guard(scope, receive, send))
     if recorder.reached:
         return 0
@@ -260,6 +274,14 @@ def test_dagster_gets_one_spelling_of_a_path(recorder: Recorder) -> None:
 def test_pages_of_dagster_still_open(recorder: Recorder, path: str) -> None:
     assert ask(recorder, "GET", path.encode()) == 0
     assert recorder.reached[0][0] != "nothing"
+
+
+def test_a_role_on_one_pipeline_opens_no_page_unless_somebody_chose_that(recorder: Recorder) -> None:
+    """Finding 10; failed on 0.1.0: every role saw all of Dagster."""
+    for path in (b"/dagster/", b"/dagster/runs", b"/dagster/graphql", b"/dagster/notebook"):
+        assert ask(recorder, "GET", path) == 0
+        assert ask(recorder, "GET", path, who=narrow, open_to_all=True) == 0
+        assert ask(recorder, "GET", path, who=narrow) == 403
 
 
 def test_every_route_of_dagster_is_known(recorder: Recorder) -> None:

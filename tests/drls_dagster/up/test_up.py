@@ -116,6 +116,14 @@ def test_a5_a_mutation_is_never_a_get_and_never_a_subscription(up: Up, browser: 
     assert _runs(up) == 0
 
 
+@pytest.mark.parametrize("path", ["//graphql%0A", "//graphql", "/graphql%0A", "/x/..%2Fgraphql", "/%67raphql"])
+def test_a5_a_path_with_two_readings_launches_nothing(up: Up, browser: httpx.Client, path: str) -> None:
+    """Finding 9; failed on 0.1.0: an image of a foreign page launched a run."""
+    answer = browser.get(httpx.URL(f"{up.url}/dagster{path}", params={"query": LAUNCH}), headers={"Accept": "image/*"})
+    assert answer.status_code == 400
+    assert _runs(up) == 0
+
+
 def test_subscriptions_of_a_signed_in_browser_go_through(up: Up, browser: httpx.Client) -> None:
     cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     query = 'subscription { pipelineRunLogs(runId: "none") { __typename } }'
