@@ -58,6 +58,7 @@ class Package:
             module.__path__ = []
             module.import_module = self.import_module
             module.import_name = self.import_name
+            module.admit = self.admit
             module.package = self
             sys.modules[self.name] = module
             sys.meta_path.insert(0, self)
@@ -76,6 +77,11 @@ class Package:
     def module(self, name):
         """A module by the name that the version's code knows it by."""
         return importlib.import_module(f"{self.name}.{name}")
+
+    def admit(self, top):
+        """Asked before each import from outside. Raises CodeRefused: to the code, it is not installed."""
+        if self.check is not None:
+            self.check(top)
 
     def import_module(self, name, package=None):
         """`importlib.import_module` as the version's code means it."""
@@ -98,10 +104,7 @@ class Package:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source, filename)
-        rewriter = _Rewriter(self)
-        tree = ast.fix_missing_locations(rewriter.visit(tree))
-        for top in sorted(rewriter.outside):
-            self._refuse(top)
+        tree = ast.fix_missing_locations(_Rewriter(self).visit(tree))
         return compile(tree, filename, "exec", dont_inherit=True)
 
     def find_spec(self, fullname, path=None, target=None):
@@ -128,8 +131,8 @@ class Package:
 
     def _refuse(self, name):
         top = name.partition(".")[0]
-        if self.check is not None and top not in self.tops and not top.startswith(PREFIX):
-            self.check(top)
+        if top not in self.tops and not top.startswith(PREFIX):
+            self.admit(top)
 
 
 class _Loader:
@@ -179,7 +182,6 @@ class _Rewriter(ast.NodeTransformer):
         self.name = package.name
         self.tops = package.tops
         self.naming = package.naming
-        self.outside = set()
         self.importlibs = {"importlib"}  # the names under which the source knows it
 
     def visit_Import(self, node):
@@ -187,7 +189,7 @@ class _Rewriter(ast.NodeTransformer):
         for alias in node.names:
             top = alias.name.partition(".")[0]
             if top not in self.tops:
-                self.outside.add(top)
+                made += self._asking(top)
                 if alias.name == "importlib" and alias.asname:
                     self.importlibs.add(alias.asname)
                 made.append(ast.Import([alias]))
@@ -204,9 +206,9 @@ class _Rewriter(ast.NodeTransformer):
             return node
         if node.module.partition(".")[0] in self.tops:
             return ast.copy_location(ast.ImportFrom(f"{self.name}.{node.module}", node.names, 0), node)
-        self.outside.add(node.module.partition(".")[0])
+        asking = [ast.copy_location(one, node) for one in self._asking(node.module.partition(".")[0])]
         if node.module != "importlib" or all(alias.name != "import_module" for alias in node.names):
-            return node
+            return [*asking, node]
         others = [alias for alias in node.names if alias.name != "import_module"]
         own = [alias for alias in node.names if alias.name == "import_module"]
         made = [ast.ImportFrom(self.name, own, 0), *([ast.ImportFrom("importlib", others, 0)] if others else [])]
@@ -232,6 +234,12 @@ class _Rewriter(ast.NodeTransformer):
         if node.id == "__import__" and isinstance(node.ctx, ast.Load):
             return ast.copy_location(self._function("import_name"), node)
         return node
+
+    def _asking(self, top):
+        """At the import itself, and not before: the code may change sys.path on its way there."""
+        if top in sys.stdlib_module_names:
+            return []
+        return [ast.Expr(ast.Call(self._function("admit"), [ast.Constant(top)], []))]
 
     def _function(self, name):
         package = ast.Call(ast.Name("__import__", ast.Load()), [ast.Constant(self.name)], [])

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from lab import Lab, Step, files, sink
 
 HELPER = """
-FACTOR = {factor}
+from importlib.resources import files
+from pathlib import Path
+FACTOR = int(files("etl_helper").joinpath("factor.txt").read_text())
+assert Path(__file__).with_name("factor.txt").read_text() == str(FACTOR)
 class Doubled:
     def __init__(self, value):
         self.value = value * FACTOR
@@ -18,7 +22,19 @@ class Doubled:
 ETL = """
 import etl_helper
 from etl_helper import Doubled
-from pyspark.sql.functions import pandas_udf, udf
+from pyspark.sql.functions import col, pandas_udf, udf
+from pyspark.sql.types import LongType
+
+@udf(LongType())
+def decorated(value):
+    from etl_helper import Doubled as Own
+    return Own(value).value
+
+def frames(parts):
+    import etl_helper
+    for part in parts:
+        part["f"] = part["x"] * etl_helper.FACTOR
+        yield part
 
 def by_name(value):
     return Doubled(value).value
@@ -36,7 +52,8 @@ def transform(spark, raw):
         udf(late, "long")("x").alias("b"),
         udf(lambda value: value * etl_helper.FACTOR, "long")("x").alias("c"),
         pandas_udf(series, "long")("x").alias("d"),
-    )
+        decorated(col("x")).alias("e"),
+    ).mapInPandas(frames, "x long, a long, b long, c long, d long, e long, f long")
 
 def process(batch):
     import pyarrow as pa
@@ -72,9 +89,12 @@ def prepared(lab: Lab, name: str, factor: int) -> Step:
 
 def code(folder: Path, factor: int) -> None:
     (folder / "etl.py").write_text(ETL)
-    (folder / "etl_helper.py").write_text(HELPER.format(factor=factor))
+    (folder / "etl_helper").mkdir(exist_ok=True)
+    (folder / "etl_helper" / "__init__.py").write_text(HELPER)
+    (folder / "etl_helper" / "factor.txt").write_text(str(factor))
 
 
+@pytest.mark.slow
 def test_two_pipelines_and_two_versions_with_modules_of_one_name_take_turns_in_warm_workers(lab: Lab) -> None:
     lab.file("raw.csv", "x\n1\n2\n")
     # The last is a new version of the first.
@@ -94,6 +114,6 @@ def test_two_pipelines_and_two_versions_with_modules_of_one_name_take_turns_in_w
 
 
 def expect(lab: Lab, name: str, factor: int) -> None:
-    rows = [(x, *[x * factor] * 4) for x in (1, 2)]
+    rows = [(x, *[x * factor] * 6) for x in (1, 2)]
     assert lab.rows(f"{name}_spark") == rows
     assert lab.rows(f"{name}_ray") == [row[:3] for row in rows]

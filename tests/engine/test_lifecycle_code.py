@@ -5,6 +5,7 @@ Failed on 0.1.0: outside of `pipelines/` the code was not found in QA ("not the 
 
 from __future__ import annotations
 
+import pytest
 from lab import sink
 from lifecycle_lab import QA, LifecycleLab
 
@@ -31,6 +32,7 @@ def version(life: LifecycleLab, word: str) -> int:
     return life.save(life.csv(), step, sink("out", life.named("out"), "overwrite"), flow="raw>shaped>out")
 
 
+@pytest.mark.slow
 def test_l2_qa_runs_the_code_that_was_saved_after_the_checkout_has_moved_on(life: LifecycleLab) -> None:
     life.file("a.csv", "id\n1\n")
     life.promote(version(life, "first"), QA)

@@ -194,17 +194,23 @@ def test_only_what_was_kept_or_installed_can_be_imported(package: Path, tmp_path
     """Finding 7: a name that is worked out, or was found nowhere at save, cannot bring in code from a later folder."""
     static = "try:\n    import drls_test_late\nexcept ImportError:\n    drls_test_late = None\ndef process(b): return drls_test_late\n"
     dynamic = "import importlib\ndef process(b): return importlib.import_module(b).__name__\n"
-    specs = [locked(package, inline(source)) for source in (static, dynamic)]
+    needed = "import drls_test_late\ndef process(b): return 1\n"
+    path = "import sys\ndef process(b):\n    sys.path.insert(0, b)\n    from drls_test_late import x\n"
+    specs = [locked(package, inline(source)) for source in (static, dynamic, needed, path)]
     assert loaded(specs[0], package)(1) is None
     assert loaded(specs[1], package)("yaml") == "yaml"
     late = tmp_path / "late"
     late.mkdir()
     (late / "drls_test_late.py").write_text("raise SystemExit('ran')")
     monkeypatch.syspath_prepend(late)
+    # To code that can do without, it is as absent as it was at save.
+    assert loaded(specs[0], package, environment="qa")(1) is None
     with pytest.raises(
         CodeChanged, match=r"drls_test_late, which lies in .* neither kept with the version nor installed"
     ):
-        loaded(specs[0], package, environment="qa")
+        loaded(specs[2], package, environment="qa")
+    with pytest.raises(ImportError, match=r"drls_test_late, which lies in .*"):
+        loaded(specs[3], package)(str(late))
     with pytest.raises(ImportError, match=r"drls_test_late, which lies in .*"):
         loaded(specs[1], package)("drls_test_late")
 
