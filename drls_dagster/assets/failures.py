@@ -13,6 +13,7 @@ from drls_dagster.engine.client import EngineError
 from drls_dagster.engine.spark_errors import explain
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.commit import CommitConflictError
+from lifecycle.outages import is_outage
 
 
 class _Told(DagsterUserCodeProcessError):
@@ -40,7 +41,7 @@ def as_failure(node_id: str, sql: Mapping[str, str] | None = None) -> Iterator[N
     except (EngineError, CommitConflictError) as error:
         raise dg.Failure(str(error)) from error
     except DrlsError as error:
-        raise ToldFailure(str(error), allow_retries=False) from None
+        raise ToldFailure(str(error), allow_retries=is_outage(error)) from None
     except (AnalysisException, ParseException) as error:
         raise dg.Failure(explain(error, node_id, sql), allow_retries=False) from error
     except PySparkException as error:

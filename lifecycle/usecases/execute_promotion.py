@@ -170,9 +170,12 @@ def _break(ctx: Context, acting: Actor, promotion: Promotion, outcome: str) -> P
     with ctx.store.write(acting, "execute_promotion") as unit:
         current = unit.promotions.get(promotion.id)
         broken = unit.promotions.change(current, Broken(executor=ctx.executor, outcome=outcome))
+        before = unit.log.search(verb="promotion.failed", subject=f"promotion:{promotion.id}", limit=1)
         unit.audit("promotion.failed", f"promotion:{promotion.id}", reason=outcome)
-        name = unit.pipelines.get(promotion.pipeline_id).name
-        tell(unit, "promotion.failed", name, promotion=promotion.id, reason=outcome)
+        if not before or before[0].body.get("reason") != outcome:
+            # `tick` tries again every few seconds: people hear of it once, and again when it fails otherwise.
+            name = unit.pipelines.get(promotion.pipeline_id).name
+            tell(unit, "promotion.failed", name, promotion=promotion.id, reason=outcome)
         return broken
 
 

@@ -8,7 +8,7 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion, Started, Verdict, apply
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import LifecycleError, is_refusal
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.deciding import check_open, check_waiting, require_voice
@@ -60,6 +60,8 @@ def _refusals(*checks: Callable[[], object]) -> tuple[str, ...]:
         try:
             check()
         except LifecycleError as error:
+            if not is_refusal(error):
+                raise
             found.append(error.message)
     return tuple(found)
 

@@ -28,6 +28,7 @@ _TITLES = {
     422: "Please check the input",
     429: "Too many attempts",
     500: "Something broke",
+    502: "The catalog or its data has a fault",
     503: "Not reachable",
 }
 

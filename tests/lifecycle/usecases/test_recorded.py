@@ -22,6 +22,7 @@ from lifecycle.usecases.rollback_release import rollback_release
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.tick import tick
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
+from tests.lifecycle.app.test_notifications import tell_to
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, Life, make_spec
 
 ERRORS = [Unavailable("the catalog is down"), NotFound("flights.daily is gone"), KeyError("a defect")]
@@ -189,3 +190,20 @@ def test_what_dagster_is_not_told_of_is_done(life: Life, monkeypatch: pytest.Mon
     assert demote_version(life.ctx, life.as_("lea"), "flights", 1, reason="wrong").environment is UAT
     assert retire_version(life.ctx, life.as_("lea"), "flights", 1, reason="old").environment is PRODUCTION
     assert set_policy(life.ctx, life.as_("adam"), Environment.UAT, "flights", Policy()).body is not None
+
+
+def test_a_request_that_fails_at_every_try_is_told_once(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding 16: as long as a catalog is down, its people get one message, not one every ten seconds."""
+    tell_to(life, "http://127.0.0.1:9/dead", events=("promotion.failed",))
+    asked = asked_for_production(life)
+    breaks(monkeypatch, life.plane, "move", Unavailable("the catalog is down"))
+    life.approve(asked)
+    for _ in range(3):
+        tick(life.ctx, SETUP)
+    with life.store.read() as view:
+        assert len(view.log.search(verb="promotion.failed")) == 4
+        assert len(view.outbox.undelivered()) == 1
+    breaks(monkeypatch, life.plane, "move", Unavailable("the password is wrong"))
+    tick(life.ctx, SETUP)
+    with life.store.read() as view:
+        assert len(view.outbox.undelivered()) == 2
