@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lab import Lab, files, monitor, python, sink
+from lab import Lab, files, monitor, on, python, sink
 
+from drls_dagster.engine import state as st
+from drls_dagster.engine.driver import free_port
 from drls_dagster.ledger import FAILED_CHECK_DAYS
 from drls_dagster.steps.sink import NotPublished
 
@@ -75,6 +78,31 @@ def test_d13_kill_9_in_a_write_leaves_the_table_as_it_was_and_the_next_run_clear
     assert lab.rows("out", "id") == [(0,), (1,)]
     assert lab.branches("out") == []
     assert lab.ledger.branches(".".join(lab.identifier("out"))) == []
+
+
+@pytest.mark.slow
+def test_d13_a_sink_that_fails_while_spark_does_not_answer_leaves_its_branch_on_the_list(lab: Lab) -> None:
+    """Finding 4; failed on 0.1.0: the row was closed, whatever Spark still wrote."""
+    lab.file("a.csv", "id\n1\n")
+    text = lab.pipeline(
+        files("raw", lab.path("*.csv"), id="long"), sink("out", lab.named("out"), "overwrite"), flow="raw>out"
+    )
+    lab.prepare(text).sink("out")
+    state = st.read_state(lab.settings)
+    assert state is not None
+
+    def lost() -> None:
+        st.write_state(lab.settings, replace(state, connect_port=free_port()))
+        raise RuntimeError("the connection is lost")
+
+    try:
+        with pytest.raises(RuntimeError, match="lost"):
+            lab.prepare(text).sink("out", on("written", lost))
+    finally:
+        st.write_state(lab.settings, state)
+    (left,) = lab.ledger.branches(".".join(lab.identifier("out")))
+    assert left.state == "open"
+    assert lab.branches("out") == []
 
 
 def test_d13_a_failed_checks_branch_stays_seven_days(lab: Lab) -> None:
