@@ -42,7 +42,7 @@ class GatedRunCoordinator(QueuedRunCoordinator):
         except GateRefused as refused:
             fail(self._instance, fresh, str(refused))
             return self._instance.get_run_by_id(run.run_id) or fresh
-        shown = shown_tags(admissions, person)
+        shown = shown_tags(fresh, admissions, person)
         if shown:
             self._instance.add_run_tags(run.run_id, shown)
             fresh = self._instance.get_run_by_id(run.run_id) or fresh

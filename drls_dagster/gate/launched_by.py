@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dagster._core.storage.tags import BACKFILL_ID_TAG, HIDDEN_TAG_PREFIX
+from dagster._core.storage.tags import BACKFILL_ID_TAG, HIDDEN_TAG_PREFIX, RETRY_NUMBER_TAG
 
 from drls_dagster.gate.admission import lifecycle_of
 from drls_dagster.gate.parts import Part
@@ -61,6 +61,9 @@ def launcher_of(settings: Settings, run: DagsterRun, parts: Iterable[Part]) -> A
         said = unseal(ctx, _AUDIENCE, text)
     except LifecycleError:
         raise _not_theirs("the signature of whoever launched it is not valid, or too old") from None
+    if said.get("of") in _before(run) and RETRY_NUMBER_TAG not in run.tags:
+        # Executed again by a command of this machine, which copies the tags: nobody has signed this run.
+        return None
     if said.get("of") not in _subjects(run):
         raise _not_theirs("it carries the signature of another run")
     signed = set(said.get("where", "").split())
@@ -72,11 +75,12 @@ def launcher_of(settings: Settings, run: DagsterRun, parts: Iterable[Part]) -> A
 def _subjects(run: DagsterRun) -> set[str]:
     """A run's own signature, that of its backfill, or that of the run which Dagster tries again by itself."""
     backfill = run.tags.get(BACKFILL_ID_TAG)
-    runs = {run.run_id, run.parent_run_id, run.root_run_id}
-    return {
-        *(run_subject(one) for one in runs if one),
-        *([backfill_subject(backfill)] if backfill else []),
-    }
+    return {run_subject(run.run_id), *_before(run), *([backfill_subject(backfill)] if backfill else [])}
+
+
+def _before(run: DagsterRun) -> set[str]:
+    """The runs that this one repeats."""
+    return {run_subject(one) for one in (run.parent_run_id, run.root_run_id) if one}
 
 
 def _not_theirs(why: str) -> GateRefused:

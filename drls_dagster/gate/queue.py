@@ -14,6 +14,7 @@ from drls_dagster.gate.parts import Part, parameters_given, parts_of
 from drls_dagster.gate.pins import DRAFT, ENVIRONMENT_TAG, PIPELINE_TAG, RELEASE_TAG, VERSION_TAG
 from drls_dagster.gate.refusal import GateRefused, mark_refused, refusal
 from drls_dagster.lifecycle_client.gateway import gateway_actor
+from drls_dagster.lifecycle_client.opening import os_user
 from drls_dagster.settings import load_settings
 from lifecycle.domain.gate import Action
 from lifecycle.domain.people import Actor
@@ -55,15 +56,19 @@ def admit_whole(
         raise
 
 
-def shown_tags(admissions: Sequence[Admission | None], launched_by: Actor | None) -> dict[str, str]:
-    """What Dagster's list of runs shows of a run: its version as people call it, and whose run it is."""
+def shown_tags(run: DagsterRun, admissions: Sequence[Admission | None], launched_by: Actor | None) -> dict[str, str]:
+    """What Dagster's list of runs shows of a run: its version as people call it, and whose run it is.
+
+    A name that nobody signed for gives way to the account of this machine.
+    """
     ctx = lifecycle_of(load_settings())
     if ctx is None:
         labels = [DRAFT for _ in admissions]
     else:
         with ctx.store.read() as view:
             labels = [f"v{view.pipelines.version(one.version_id).number}" if one else DRAFT for one in admissions]
-    person = {USER_TAG: launched_by.name} if launched_by else {}
+    named = launched_by.name if launched_by else os_user() if USER_TAG in run.tags else None
+    person = {USER_TAG: named} if named else {}
     return {**({RELEASE_TAG: ", ".join(labels)[:250]} if labels else {}), **person}
 
 

@@ -16,6 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from drls_dagster import settings
 from drls_dagster.gate.launched_by import LAUNCHED_BY_TAG, run_subject
+from drls_dagster.lifecycle_client.opening import os_user
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.usecases.signed_tokens import seal
@@ -296,10 +297,18 @@ def _prepared(door: Door, *, parent: dg.DagsterRun | None = None, tags: dict[str
 
 
 def test_a_run_that_dagster_tries_again_stays_its_launchers(door: Door) -> None:
-    """Also by the third time: each is signed for the run before it, or for the first."""
+    first = door.run_of(door.launch("nora", MINE))
+    second = _prepared(door, parent=first, tags={"dagster/retry_number": "1"})
+    assert door.admitted_by(second, MINE) == door.life.person("nora")
+
+
+def test_what_this_machine_executes_again_is_not_its_first_launchers(door: Door) -> None:
     first = door.run_of(door.launch("nora", MINE))
     second = _prepared(door, parent=first)
-    assert door.admitted_by(second, MINE) == door.life.person("nora")
+    assert door.admitted_by(second, MINE) is None
+    run = door.instance.get_run_by_id(second)
+    assert run is not None
+    assert run.tags["user"] == os_user()
 
 
 @pytest.mark.parametrize(
@@ -323,7 +332,8 @@ def test_a_signature_for_something_else_is_refused(door: Door, what: str) -> Non
             said["where"] = f"qa/{MINE}"
         case _:
             said["person"] = "4711"
-    run_id = _prepared(door, parent=first, tags={LAUNCHED_BY_TAG: seal(ctx, "drls-launched-by", said, life)})
+    signed = seal(ctx, "drls-launched-by", said, life)
+    run_id = _prepared(door, parent=first, tags={LAUNCHED_BY_TAG: signed, "dagster/retry_number": "1"})
     run = door.instance.get_run_by_id(run_id)
     assert run is not None
     assert run.status is dg.DagsterRunStatus.FAILURE
