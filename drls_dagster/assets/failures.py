@@ -13,6 +13,7 @@ from drls_dagster.engine.client import EngineError
 from drls_dagster.engine.spark_errors import explain
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.commit import CommitConflictError
+from drls_dagster.lakehouse.storage_words import in_words, is_of_storage
 from lifecycle.outages import is_outage
 
 
@@ -46,3 +47,7 @@ def as_failure(node_id: str, sql: Mapping[str, str] | None = None) -> Iterator[N
         raise dg.Failure(explain(error, node_id, sql), allow_retries=False) from error
     except PySparkException as error:
         raise dg.Failure(explain(error, node_id, sql)) from error
+    except Exception as error:
+        if not is_of_storage(error):
+            raise
+        raise dg.Failure(f"node '{node_id}': {in_words(error)}") from error

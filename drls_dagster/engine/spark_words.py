@@ -8,6 +8,7 @@ from __future__ import annotations
 
 _CAST = "cast one of them to the type of the other"
 _TRY = "use the try_ form of the function for null instead, or correct the values where they come from"
+_RESTORE = "restore it from a backup, or go back to a snapshot of the table that does not need it"
 _NARROW = "use a larger type, or try_cast for null instead"
 
 CONDITIONS: dict[str, tuple[str, str]] = {
@@ -145,6 +146,10 @@ CONDITIONS: dict[str, tuple[str, str]] = {
 
 # Of errors without a condition, and of what executors and libraries raise.
 PATTERNS: tuple[tuple[str, str, str], ...] = (
+    (r"Checksum error: (?:file:)?(\S+)", "the file {0} is damaged: its checksum is another", _RESTORE),
+    (r"Failed to open input stream for file: (?:file:)?(\S+)", "the file {0} is missing", _RESTORE),
+    (r"(\S+) is not a Parquet file", "the file {0} is damaged, or not Parquet", _RESTORE),
+    (r"Failed to fetch file: (?:file:)?(\S+)", "the file {0} cannot be read to its end", _RESTORE),
     (
         r"Mkdirs failed to create \S*/([^/\s=]+)=[^/\s]{200,}",
         "a value of column '{0}' is too long for the name of a folder, of which partitions are made",

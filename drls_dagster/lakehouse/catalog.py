@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog_config import CatalogConfig, parse_sql_uri, resolve_catalog
+from drls_dagster.lakehouse.storage_words import in_words, known_words
 from drls_dagster.settings import Settings, load_settings, make_private, private_home
 from lifecycle.errors import LifecycleError, Unavailable
 from lifecycle.outages import is_defect, is_outage
@@ -77,10 +78,11 @@ def catalog_errors(config: CatalogConfig) -> Iterator[None]:
         is_clean = config.without_secrets(texts) == texts
         if is_defect(error) and is_clean:
             raise
-        reason = config.without_secrets(" ".join(str(error).split()) or type(error).__name__)
+        reason = config.without_secrets(in_words(error))
         where = config.without_secrets(config.uri or config.protocol)
         kind = CatalogFailed if _is_outage(error) else CatalogFault
-        raise kind(f"the catalog {config.name!r} at {where} failed: {reason}") from (error if is_clean else None)
+        told = reason if known_words(error) else f"the catalog {config.name!r} at {where} failed: {reason}"
+        raise kind(told) from (error if is_clean else None)
 
 
 def _is_outage(error: Exception) -> bool:

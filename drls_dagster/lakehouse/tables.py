@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse.separate import locate
+from drls_dagster.lakehouse.storage_words import in_words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,7 +130,7 @@ def _summary(catalog: Catalog, identifier: tuple[str, ...]) -> TableSummary:
     try:
         table = catalog.load_table(identifier)
     except Exception as error:  # noqa: BLE001 one broken table must not hide the others
-        return TableSummary(name, error=" ".join(str(error).split()) or type(error).__name__)
+        return TableSummary(name, error=in_words(error))
     head = table.current_snapshot()
     return TableSummary(
         name,

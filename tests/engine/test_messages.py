@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import dagster as dg
 import pytest
 from lab import Lab, files, sink, sql
 
 from drls_dagster.assets.failures import as_failure
+from drls_dagster.cli.main import run
 from drls_dagster.steps.spark import run_sql
 
 RAW = """
@@ -164,3 +166,37 @@ def test_a_value_that_is_too_long_for_a_folder_names_the_remedy(lab: Lab) -> Non
     )
     assert not ran.success
     assert "a value of column 'name' is too long for the name of a folder" in ran.failure
+
+
+def test_a_file_of_a_table_that_is_gone_or_damaged_is_named_with_the_remedy(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Failed on 0.1.0: "Exception thrown in awaitResult:", and an outage of the catalog."""
+    lab.file("a.csv", "id\n1\n")
+    text = lab.pipeline(
+        files("raw", lab.path("*.csv"), id="int"),
+        sink("out", lab.named("out"), "merge", keys=["id"], partition_by=["id"]),
+        flow="raw>out",
+    )
+    assert lab.run(text).success
+    name = ".".join(lab.identifier("out"))
+    data = Path(
+        next(iter(lab.table("out").scan().plan_files())).file.file_path.removeprefix("file://").removeprefix("file:")
+    )
+    bytes_ = data.read_bytes()
+    for broken, told in ((b"x" * 200, "is damaged"), (None, "is missing")):
+        data.unlink() if broken is None else data.write_bytes(broken)
+        assert f"the file {data} {told}" in lab.run(text).failure
+        assert run(["table", "preview", name]) == 1
+        assert "; restore it from a backup, or go back to a snapshot" in capsys.readouterr().err
+    data.write_bytes(bytes_)
+
+    metadata = Path(lab.table("out").metadata_location.removeprefix("file://"))
+    metadata.rename(metadata.with_suffix(".away"))
+    missing = f"the table's metadata file {metadata} is missing; restore it from a backup, or drop the table"
+    assert missing in lab.run(text).failure
+    for command in ("preview", "show"):
+        assert run(["table", command, name]) == 1
+        assert f"Error: {missing}" in capsys.readouterr().err
+    metadata.with_suffix(".away").rename(metadata)
+    assert lab.run(text).success
