@@ -82,6 +82,7 @@ def print_detail(detail: RequestDetail) -> None:
         own = ", own work" if one.own_work else ""
         said = f": {cell(one.reason)}" if one.reason else ""
         said += f"; lapsed: {cell(one.lapsed)}" if one.lapsed else ""
+        said += f"; counts as one person with {', '.join(one.one_with)}" if one.one_with else ""
         console.print(
             f"{one.verdict.value}  {one.person} ({one.role}{own}), {short_time(one.at)}{said}", soft_wrap=True
         )

@@ -98,7 +98,7 @@ def request_of(promotion: Promotion, person: Callable[[int | None], str | None],
 class Decided(Frozen):
     """What a person said to a request; `role` is what they were at that moment.
 
-    `lapsed` says why an approval no longer counts.
+    `lapsed` says why an approval no longer counts. It counts together with those of `one_with`, as one person's.
     """
 
     person: str
@@ -108,6 +108,7 @@ class Decided(Frozen):
     own_work: bool
     at: datetime
     lapsed: str = ""
+    one_with: tuple[str, ...] = ()
 
 
 class Remark(Frozen):
@@ -128,6 +129,7 @@ def decided(decision: Said, person: Callable[[int | None], str | None]) -> Decid
         own_work=decision.own_work,
         at=decision.at,
         lapsed=decision.lapsed,
+        one_with=decision.one_with,
     )
 
 

@@ -278,9 +278,11 @@ def _each(fulfilled: str, problems: Sequence[str]) -> Iterable[Check]:
 
 
 def _nobody(eligibility: Eligibility, policy: Policy) -> str:
-    helpers = [name for name, why in eligibility.excluded.items() if why.startswith("contributed")]
+    helpers = [name for name, why in eligibility.excluded.items() if "contributed" in why]
     let = f"; let somebody else than {', '.join(sorted(helpers))} do such work, or" if helpers else ";"
-    return f"nobody can give the approval ({policy.quorum}){let} grant another person the role"
+    one = [f"{', '.join(names)} count as one person" for names in eligibility.as_one]
+    hands = f" ({'; '.join(one)}, for one has given another a password, a token or a link)" if one else ""
+    return f"nobody can give the approval ({policy.quorum}){hands}{let} grant another person the role"
 
 
 def _warnings(store: StoreFacts, data: DataFacts, evidence: Evidence, carry: Carry) -> Iterable[str]:

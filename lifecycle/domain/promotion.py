@@ -109,6 +109,7 @@ class Ask(Frozen):
     version_id: int
     requested_by: int | None
     acted_for: int | None
+    at: datetime
 
 
 class Waits(NamedTuple):
@@ -169,9 +170,13 @@ class Decision(Frozen):
 
 
 class Said(Decision):
-    """A decision as it counts now: `lapsed` says why an approval no longer does, empty while it counts."""
+    """A decision as it counts now: `lapsed` says why an approval no longer does, empty while it counts.
+
+    It counts together with those of `one_with`, as one person's: one of them gave another a credential.
+    """
 
     lapsed: str = ""
+    one_with: tuple[str, ...] = ()
 
 
 class Comment(Frozen):

@@ -53,6 +53,7 @@ class Contribution(Frozen):
     parent_id: int | None
     person: int | None
     acted_for: int | None
+    at: datetime | None = None
 
 
 class Label(StrEnum):

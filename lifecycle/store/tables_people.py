@@ -82,6 +82,21 @@ class TokenRow(Base):
     issued_from: Mapped[int | None]
 
 
+class HandRow(Base):
+    """Who gave an account of somebody else a credential (`credential`), and until when it works: a token's own end
+    where it is one, else `until` (null: until the owner replaces it)."""
+
+    __tablename__ = "hand"
+    __table_args__ = (Index(None, "account"), {"sqlite_autoincrement": True})
+    id: Mapped[int] = _id()
+    account: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    person: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    credential: Mapped[str]
+    token_id: Mapped[int | None] = mapped_column(ForeignKey("token.id"))
+    at: Mapped[datetime]
+    until: Mapped[datetime | None]
+
+
 class SignInAttemptRow(Base):
     """Counts guesses at passwords, and is cut back; `host` is the client's address, or a browser that is known.
 

@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from lifecycle.domain.environment import Role
+from lifecycle.domain.hands import Credential
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target
 from lifecycle.errors import Conflict, Forbidden, Invalid
@@ -98,6 +99,8 @@ def set_password(ctx: Context, actor: Actor, name: str, password: str) -> None:
             raise Forbidden(f"{name} is a service account; give it a token instead")
         unit.people.change(person.id, password_hash=hashed)
         end_sessions(unit, person)
+        if actor.person is not None and actor.person != person.id:
+            unit.people.add_hand(person.id, actor.person, Credential.PASSWORD)
         unit.audit("password.set", f"person:{name}")
 
 

@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lifecycle.domain.environment import Role
+from lifecycle.domain.hands import as_one
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Approved, Decision, Promotion, Reopened, Said, State, Verdict
 from lifecycle.domain.quorum import Standing
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.access import target_of
+from lifecycle.usecases.contributors import contributors
 from lifecycle.usecases.deciding import policy_of
-from lifecycle.usecases.planning import contributors
 from lifecycle.usecases.telling import tell
 
 _AT_ONCE = 1_000
 
 
 class Approval(Frozen):
-    """An approval of the plan with its giver as they stand now. `lapsed` says why it no longer counts."""
+    """An approval of the plan with its giver as they stand now. `lapsed` says why it no longer counts.
+
+    `one_with` names others who approved and count as the same person: one gave another a credential.
+    """
 
     decision: Decision
     standing: Standing
     own_work: bool
     lapsed: str = ""
+    one_with: tuple[str, ...] = ()
 
 
 def approvals(view: View, promotion: Promotion) -> tuple[Approval, ...]:
@@ -47,18 +52,37 @@ def approvals(view: View, promotion: Promotion) -> tuple[Approval, ...]:
     for one in given:
         person = view.people.get(one.person)
         standing = view.people.standing(person, target)
-        own_work = one.own_work or person.identity in known
-        why = _lapsed(policy, standing, disabled=person.disabled_at is not None, own_work=own_work)
+        # Who got hold of the account later did not give this approval.
+        own = known.why_not(person, one.at) or ("contributed to what would be released" if one.own_work else "")
+        own_work = bool(own)
+        why = _lapsed(policy, standing, disabled=person.disabled_at is not None, own_work=own)
         found.append(Approval(decision=one, standing=standing, own_work=own_work, lapsed=why))
-    return tuple(found)
+    people = [view.people.get(one.person) for one in given]
+    voices = [known.voices(person, one.at) for person, one in zip(people, given, strict=True)]
+    distinct = as_one([(one.standing, voice) for one, voice in zip(found, voices, strict=True)])
+    together: dict[str, list[str]] = {}
+    for standing in distinct:
+        together.setdefault(standing.identity, []).append(standing.name)
+    return tuple(
+        one.model_copy(
+            update={
+                "standing": standing,
+                "one_with": tuple(name for name in together[standing.identity] if name != standing.name),
+            }
+        )
+        for one, standing in zip(found, distinct, strict=True)
+    )
 
 
 def said(view: View, promotion: Promotion) -> tuple[Said, ...]:
     """All decisions, oldest first, each with whether it still counts."""
-    lapsed = {one.decision.id: one.lapsed for one in approvals(view, promotion)}
-    return tuple(
-        Said(**one.model_dump(), lapsed=lapsed.get(one.id, "")) for one in view.promotions.decisions(promotion.id)
-    )
+    found = {one.decision.id: one for one in approvals(view, promotion)}
+    answer: list[Said] = []
+    for one in view.promotions.decisions(promotion.id):
+        known = found.get(one.id)
+        now = {"lapsed": known.lapsed, "one_with": known.one_with} if known else {}
+        answer.append(Said.model_validate({**one.model_dump(), **now}))
+    return tuple(answer)
 
 
 def counted(found: Iterable[Approval], *, own_work: bool) -> list[Standing]:
@@ -129,7 +153,7 @@ def needs_recount(view: View, promotion: Promotion) -> bool:
     return quorum_is_met(view, promotion) is not (promotion.state is State.APPROVED)
 
 
-def _lapsed(policy: Policy, standing: Standing, *, disabled: bool, own_work: bool) -> str:
+def _lapsed(policy: Policy, standing: Standing, *, disabled: bool, own_work: str) -> str:
     if disabled:
         return "the account is disabled"
     if standing.role is None:
@@ -137,7 +161,7 @@ def _lapsed(policy: Policy, standing: Standing, *, disabled: bool, own_work: boo
     if not policy.parsed_quorum.admits(standing):
         return f"they no longer count towards the quorum ({policy.quorum})"
     if own_work and policy.approvals != "solo":
-        return "they contributed to what would be released"
+        return f"they {own_work}" if own_work.startswith("contributed") else own_work
     return ""
 
 

@@ -14,7 +14,7 @@ from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Conflict, Forbidden
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.access import require, require_human, target_of
-from lifecycle.usecases.planning import contributors
+from lifecycle.usecases.contributors import contributors
 
 
 def policy_of(view: View, promotion: Promotion) -> Policy:
@@ -64,15 +64,16 @@ def require_voice(view: View, actor: Actor, promotion: Promotion, verdict: Verdi
     require_human(person, doing)
     policy = policy_of(view, promotion)
     standing = view.people.standing(person, scope)
-    own_work = standing.identity in contributors(view, pipeline, version, promotion.target, promotion.requested_by)
+    known = contributors(view, pipeline, version, promotion.target, promotion.requested_by)
+    why = known.why_not(person, view.now)
     if not policy.parsed_quorum.admits(standing):
         raise Forbidden(f"request {promotion.id} is for {policy.quorum} to decide; ask one of them")
-    if own_work and verdict is Verdict.APPROVE and policy.approvals != "solo":
-        raise Forbidden(
-            f"{person.name} contributed to what request {promotion.id} would release and cannot approve it; "
-            f"ask {who_else(view, promotion, pipeline, version, policy)}"
-        )
-    return Voice(person=person, standing=standing, policy=policy, own_work=own_work)
+    if why and verdict is Verdict.APPROVE and policy.approvals != "solo":
+        said = why.replace("what would be released", f"what request {promotion.id} would release")
+        whose = f"{person.name} {said} and" if why.startswith("contributed") else f"{said}, so {person.name}"
+        other = who_else(view, promotion, pipeline, version, policy)
+        raise Forbidden(f"{whose} cannot approve it; ask {other}")
+    return Voice(person=person, standing=standing, policy=policy, own_work=bool(why))
 
 
 def record_decision(
@@ -111,7 +112,7 @@ def who_else(view: View, promotion: Promotion, pipeline: Pipeline, version: Vers
         for person, standing in view.people.standings(scope)
         if person.kind is PersonKind.HUMAN
         and person.disabled_at is None
-        and person.identity not in known
+        and not known.why_not(person, view.now)
         and policy.parsed_quorum.admits(standing)
     ]
     return " or ".join(names[:5]) or "an Admin to grant somebody else the role"

@@ -6,6 +6,7 @@ import re
 from enum import StrEnum
 
 from lifecycle.domain.environment import Role
+from lifecycle.domain.hands import Credential
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target, WayIn, system_actor
 from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
@@ -73,6 +74,8 @@ def link_person(ctx: Context, actor: Actor, name: str, subject: str) -> PersonVi
             raise Conflict(f"{subject} is linked to {other.name} already")
         if person.subject == subject:
             return shown(person)
+        if actor.person is not None and actor.person != person.id:
+            unit.people.add_hand(person.id, actor.person, Credential.SUBJECT)
         return shown(_link(unit, person, subject))
 
 

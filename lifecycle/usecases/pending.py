@@ -10,8 +10,8 @@ from lifecycle.domain.promotion import Promotion, State, Waits
 from lifecycle.domain.quorum import Standing
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import roles_on, target_of
+from lifecycle.usecases.contributors import contributors, own_work
 from lifecycle.usecases.deciding import policy_of
-from lifecycle.usecases.planning import contributors, own_work
 from lifecycle.usecases.unreviewed import unreviewed
 
 
@@ -30,9 +30,11 @@ def may_decide(view: View, promotion: Promotion) -> tuple[str, ...]:
     if not able:
         return ()
     spent = view.promotions.approvers([promotion.id]).get(promotion.id, frozenset[str]())
+    able = [person for person in able if person.identity not in spent]
     if policy.approvals != "solo":
-        spent |= contributors(view, pipeline, version, promotion.target, promotion.requested_by)
-    return tuple(person.name for person in able if person.identity not in spent)
+        known = contributors(view, pipeline, version, promotion.target, promotion.requested_by)
+        able = [person for person in able if not known.why_not(person, view.now)]
+    return tuple(person.name for person in able)
 
 
 def pending_ids(view: View, actor: Actor) -> tuple[int, ...]:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from lifecycle.domain.draft import DataFacts, StoreFacts
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.four_eyes import (
-    Eligibility,
-    accounts_behind,
-    contributor_identities,
-    eligibility,
-    versions_since,
-)
-from lifecycle.domain.model import Frozen
-from lifecycle.domain.people import Person
+from lifecycle.domain.four_eyes import Eligibility, eligibility
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
-from lifecycle.domain.promotion import Ask, Waits
-from lifecycle.domain.quorum import Standing
-from lifecycle.domain.version import Contribution, Pipeline, Version
+from lifecycle.domain.version import Pipeline, Version
 from lifecycle.ports import DataPlane, SnapshotFacts
 from lifecycle.store.unit import View
 from lifecycle.usecases.access import target_of
+from lifecycle.usecases.contributors import contributors
 from lifecycle.usecases.loaded import loaded_digests, stuck_pipelines
 from lifecycle.usecases.newer_runs import runs_of
 from lifecycle.usecases.specs import asked_of, local_commands, next_run, spec_of
@@ -131,69 +121,6 @@ def data_facts(plane: DataPlane, facts: StoreFacts, approved: Plan | None = None
     )
 
 
-class Release(Frozen):
-    """What would go where: a version of a pipeline to `target`."""
-
-    pipeline_id: int
-    version_id: int
-    target: Environment
-
-
-class Work(Frozen):
-    """What a release would bring: how its versions came to be saved, and who asked for any of them before."""
-
-    saved: tuple[Contribution, ...]
-    asked: tuple[Ask, ...]
-
-
-def work_of(view: View, release: Release) -> Work:
-    """The work of every version in the parent chain since the one that is active in its target (L6)."""
-    active = view.deployments.active(release.pipeline_id, release.target)
-    parents = view.pipelines.parents(release.pipeline_id)
-    chain = versions_since(release.version_id, active and active.version_id, parents)
-    saved = sorted(view.pipelines.contributions(chain), key=lambda one: one.version_id)
-    asked = sorted(view.promotions.asks(chain), key=lambda one: one.version_id)
-    return Work(saved=tuple(saved), asked=tuple(asked))
-
-
-def contributors(
-    view: View, pipeline: Pipeline, version: Version, target: Environment, requester: int | None = None
-) -> frozenset[str]:
-    """Whose work a release of `version` to `target` would be (L6)."""
-    people = {person.id: person for person in view.people.all()}
-    work = work_of(view, Release(pipeline_id=pipeline.id, version_id=version.id, target=target))
-    everything = [*work.saved, *(_as_contribution(ask) for ask in work.asked)]
-    if requester is not None:
-        everything.append(Contribution(version_id=version.id, parent_id=None, person=requester, acted_for=None))
-    return contributor_identities(everything, people)
-
-
-def own_work(view: View, person: Person, asked: Sequence[Waits]) -> frozenset[int]:
-    """Which of these requests would release this person's own work: those of whose `contributors` they are one (L6).
-
-    As few queries for many as for one, and little for those who contributed little.
-    """
-    mine = accounts_behind(person.identity, view.people.all())
-    own = {one.id for one in asked if one.requested_by in mine}
-    touched = {*view.pipelines.saved_by(mine), *view.lists.asked_by(mine)}
-    pipelines = {pipeline_id for pipeline_id, _ in touched}
-    left = [one for one in asked if one.id not in own and one.pipeline_id in pipelines]
-    if not left:
-        return frozenset(own)
-    versions = {version_id for _, version_id in touched}
-    active = view.deployments.active_in({one.target for one in left})
-    parents = view.pipelines.parents(*{one.pipeline_id for one in left})
-    for one in left:
-        chain = versions_since(one.version_id, active.get((one.pipeline_id, one.target)), parents)
-        if not versions.isdisjoint(chain):
-            own.add(one.id)
-    return frozenset(own)
-
-
-def _as_contribution(ask: Ask) -> Contribution:
-    return Contribution(version_id=ask.version_id, parent_id=None, person=ask.requested_by, acted_for=ask.acted_for)
-
-
 def who_may_approve(
     view: View,
     pipeline: Pipeline,
@@ -202,16 +129,16 @@ def who_may_approve(
     *,
     policy: PolicyRevision | None,
     requester: int | None = None,
-    already: tuple[Standing, ...] = (),
 ) -> Eligibility | None:
     """Who may still approve; None where nothing needs an approval or no policy is set."""
     if policy is None or policy.body is None:
         return None
     scope = target_of(view, pipeline, version)
+    known = contributors(view, pipeline, version, target, requester)
     return eligibility(
         policy.body.parsed_quorum,
         view.people.standings(scope),
-        contributors(view, pipeline, version, target, requester),
+        lambda person: known.why_not(person, view.now),
         solo=policy.body.approvals == "solo",
-        already=already,
+        voices=lambda person: known.voices(person, view.now),
     )

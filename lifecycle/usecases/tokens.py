@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from lifecycle.domain.credentials import Token, TokenKind, TokenScope
 from lifecycle.domain.environment import Role
+from lifecycle.domain.hands import Credential
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target
 from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
@@ -134,6 +135,12 @@ def issue(
         expires_at=expires_at,
         issued_from=issued_from.id if issued_from else None,
     )
+    giver = unit.actor.person
+    if giver is not None and giver != person.id:
+        given = Credential.LINK if kind is TokenKind.LINK else Credential.TOKEN
+        unit.people.add_hand(person.id, giver, given, token_id=token.id)
+    else:
+        unit.people.pass_hands_on(token)
     unit.audit("token.issued", f"person:{person.name}", token=token.id, kind=kind.value, name=name)
     return Issued(id=token.id, name=name, secret=secret, scopes=scopes, expires_at=token.expires_at)
 

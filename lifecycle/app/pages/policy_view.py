@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -10,7 +10,7 @@ from itertools import islice
 from lifecycle.app.pages.policy_words import policy_words
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.four_eyes import eligibility
-from lifecycle.domain.people import Actor, Target
+from lifecycle.domain.people import Actor, Person, Target
 from lifecycle.domain.policy import Policy, PolicyRevision, says_the_same
 from lifecycle.domain.promotion import Promotion, State
 from lifecycle.domain.version import Pipeline
@@ -99,14 +99,14 @@ def meaning(
     if policy is not None and governed:
         everybody = view.people.standings(target)
         solo = policy.approvals == "solo"
-        able = eligibility(policy.parsed_quorum, everybody, frozenset(), solo=solo)
+        able = eligibility(policy.parsed_quorum, everybody, lambda _: "", solo=solo)
         approvers, excluded = tuple(one.name for one in able.may_approve), able.excluded
         reachable = able.reachable
         if reachable and not solo:
             alone = tuple(
                 one.name
                 for one in able.may_approve
-                if not eligibility(policy.parsed_quorum, everybody, frozenset({one.identity}), solo=False).reachable
+                if not eligibility(policy.parsed_quorum, everybody, _but(one.identity), solo=False).reachable
             )
     windows = policy.windows if policy is not None and governed else ()
     closed = closed_now(windows, view.now)
@@ -124,6 +124,10 @@ def meaning(
         solo=policy is not None and policy.approvals == "solo",
         governed=governed,
     )
+
+
+def _but(identity: str) -> Callable[[Person], str]:
+    return lambda person: "contributed to what would be released" if person.identity == identity else ""
 
 
 def ahead(windows: tuple[Window, ...], now: datetime) -> tuple[Occurrence, ...]:

@@ -18,13 +18,14 @@ from lifecycle.domain.readiness import Waiting
 from lifecycle.domain.version import Label
 from lifecycle.store.unit import View
 from lifecycle.usecases.compare_plan import waiting_of
+from lifecycle.usecases.contributors import Release, work_of
 from lifecycle.usecases.counting import approvals, counted
 from lifecycle.usecases.counting import said as said_to
 from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.newer_runs import runs_since
 from lifecycle.usecases.offers import Offers, offers
 from lifecycle.usecases.pending import may_decide, pending_ids
-from lifecycle.usecases.planning import Release, who_may_approve, work_of
+from lifecycle.usecases.planning import who_may_approve
 from lifecycle.usecases.unreviewed import REVIEWED
 
 _PROCEEDS = (State.EXECUTING, State.FAILED, State.DONE)
@@ -56,6 +57,7 @@ class DecisionLine:
     mine: bool
     own_work: bool
     lapsed: str = ""
+    one_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,7 @@ def _decisions(view: View, actor: Actor, promotion: Promotion) -> Iterable[Decis
             mine=one.person == actor.person,
             own_work=one.own_work,
             lapsed=one.lapsed,
+            one_with=one.one_with,
         )
 
 

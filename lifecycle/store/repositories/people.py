@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import bindparam, or_, select, update
 
 from lifecycle.domain.credentials import Token
+from lifecycle.domain.hands import Credential, Hand, Hands, by_account
 from lifecycle.domain.people import Grant, Person, ScopeKind, Target, Team, role_on
 from lifecycle.domain.quorum import Standing
 from lifecycle.errors import NotFound
 from lifecycle.store.tables_people import (
     GrantRow,
+    HandRow,
     MembershipRow,
     PersonRow,
     SignInAttemptRow,
@@ -47,6 +49,21 @@ _BY_TAG = by(GrantRow, "scope", where=(GrantRow.revoked_at.is_(None),), limit=1)
 _GRANT = tuple(GrantRow.__table__.columns)
 _TOKEN = tuple(TokenRow.__table__.columns)
 _CUT_EVERY = 100
+_HANDS = (
+    select(
+        HandRow.account,
+        HandRow.person,
+        HandRow.credential,
+        HandRow.token_id,
+        HandRow.at,
+        HandRow.until,
+        TokenRow.expires_at,
+        TokenRow.used_at,
+        TokenRow.revoked_at,
+    )
+    .outerjoin(TokenRow, TokenRow.id == HandRow.token_id)
+    .order_by(HandRow.id)
+)
 
 
 class People:
@@ -85,7 +102,20 @@ class People:
         return {None: "the system", **{row[0]: row[1] for row in self._tx.tuples(query)}}
 
     def change(self, person_id: int, **values: Any) -> Person:
-        """Changes an account and makes what was issued to it before outdated."""
+        """Changes an account and makes what was issued to it before outdated.
+
+        A new password ends what another one was good for, whoever knew it.
+        """
+        if "password_hash" in values:
+            self._tx.update(
+                update(HandRow)
+                .where(
+                    HandRow.account == person_id,
+                    HandRow.credential == Credential.PASSWORD.value,
+                    HandRow.until.is_(None),
+                )
+                .values(until=self._tx.now)
+            )
         self._tx.update(
             update(PersonRow).where(PersonRow.id == person_id).values(access_epoch=PersonRow.access_epoch + 1, **values)
         )
@@ -187,6 +217,39 @@ class People:
         assert found is not None  # noqa: S101 (inserted above)
         return found
 
+    def add_hand(self, account: int, person: int, credential: Credential, *, token_id: int | None = None) -> None:
+        """Notes that `person` gave `account`, which is another's, a credential."""
+        # Who somebody is at a provider is theirs to prove: only the moment of the link says something.
+        until = self._tx.now if credential is Credential.SUBJECT else None
+        self._tx.insert(
+            HandRow,
+            account=account,
+            person=person,
+            credential=credential.value,
+            token_id=token_id,
+            at=self._tx.now,
+            until=until,
+        )
+
+    def pass_hands_on(self, token: Token) -> None:
+        """A token that comes from one of another's giving is in the same hands."""
+        now = self._tx.now
+        rows = self._tx.prepared_tuples(_HANDS)
+        givers = {
+            (row[1], row[2])
+            for row in rows
+            if row[0] == token.person_id and row[3] is not None and (_ends(*row[5:]) or now) >= now
+        }
+        for person, credential in sorted(givers):
+            self.add_hand(token.person_id, person, Credential(credential), token_id=token.id)
+
+    def hands(self) -> Hands:
+        """Everything that anybody ever gave to somebody else's account, the oldest first."""
+        return by_account(
+            Hand(account=account, person=person, credential=Credential(credential), at=at, until=_ends(*ends))
+            for account, person, credential, _, at, *ends in self._tx.prepared_tuples(_HANDS)
+        )
+
     def token_with_hash(self, secret_hash: str) -> Token | None:
         return self._tx.prepared(Token, _TOKEN_WITH, secret_hash=secret_hash)
 
@@ -252,3 +315,8 @@ class People:
             newest = self._tx.values(last.order_by(SignInAttemptRow.id.desc()).limit(1))
             query = query.where(SignInAttemptRow.id > (newest or [0])[0])
         return self._tx.values(query.order_by(SignInAttemptRow.id.desc()).limit(most))
+
+
+def _ends(until: datetime | None, *of_token: datetime | None) -> datetime | None:
+    """When a credential ended or ends; None for one that has no end yet."""
+    return min((one for one in (until, *of_token) if one is not None), default=None)

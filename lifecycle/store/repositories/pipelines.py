@@ -46,8 +46,11 @@ _PARENTS = (
     )
 )
 _SPECS = select(VersionRow.digest, VersionRow.spec).where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
-_CONTRIBUTIONS = select(SavedRow.version_id, SavedRow.parent_id, SavedRow.person, SavedRow.acted_for).where(
-    SavedRow.version_id.in_(bindparam("version_ids", expanding=True))
+_CONTRIBUTIONS = select(
+    SavedRow.version_id, SavedRow.parent_id, SavedRow.person, SavedRow.acted_for, SavedRow.at
+).where(SavedRow.version_id.in_(bindparam("version_ids", expanding=True)))
+_DIGESTS = select(VersionRow.pipeline_id, VersionRow.id, VersionRow.digest).where(
+    VersionRow.pipeline_id.in_(bindparam("pipeline_ids", expanding=True))
 )
 _SAVED_BY = (
     select(VersionRow.pipeline_id, VersionRow.id)
@@ -163,7 +166,7 @@ class Pipelines:
         return self.version(version_id)
 
     def add_contribution(self, contribution: Contribution) -> None:
-        self._tx.insert(SavedRow, **contribution.model_dump(), at=self._tx.now)
+        self._tx.insert(SavedRow, **{**contribution.model_dump(), "at": self._tx.now})
 
     def version(self, version_id: int) -> Version:
         found = self._tx.prepared(Version, _VERSION, id=version_id)
@@ -205,6 +208,11 @@ class Pipelines:
             rows = self._tx.prepared_tuples(_SPECS, digests=list(digests[start : start + 500]))
             found.update((row[0], row[1]) for row in rows)
         return found
+
+    def digests(self, pipeline_ids: Iterable[int]) -> tuple[tuple[int, int, str], ...]:
+        """Every version of these pipelines: the pipeline's id, its own, and its digest."""
+        rows = self._tx.prepared_tuples(_DIGESTS, pipeline_ids=sorted(pipeline_ids))
+        return tuple((pipeline_id, version_id, digest) for pipeline_id, version_id, digest in rows)
 
     def parents(self, *pipeline_ids: int) -> Mapping[int, frozenset[int]]:
         """By version of these pipelines: every version that it was saved on."""

@@ -34,7 +34,13 @@ _OF_VERSIONS = _promotions(
     order=(PromotionRow.id,),
 )
 _ASKS = (
-    select(PromotionRow.id, PromotionRow.version_id, PromotionRow.requested_by, PromotionRow.acted_for)
+    select(
+        PromotionRow.id,
+        PromotionRow.version_id,
+        PromotionRow.requested_by,
+        PromotionRow.acted_for,
+        PromotionRow.requested_at.label("at"),
+    )
     .where(PromotionRow.version_id.in_(bindparam("version_ids", expanding=True)))
     .order_by(PromotionRow.id)
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,14 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.four_eyes import accounts_behind, contributor_identities
 from lifecycle.domain.people import Person, PersonKind
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Promotion, State
 from lifecycle.domain.version import Contribution
 from lifecycle.errors import DrlsError
+from lifecycle.usecases.accounts import set_password
+from lifecycle.usecases.issue_link import issue_link
 from lifecycle.usecases.pending import may_decide, pending_for, pending_ids
 from lifecycle.usecases.set_policy import set_policy
+from lifecycle.usecases.tokens import issue_token
 from tests.lifecycle.life import PRODUCTION, QA, SETUP, UAT, Life, make_spec
 
 WRITERS = ("ada", "eve", "lea", "leo", "bot", "twin")
@@ -53,6 +58,8 @@ def some_years(life: Life, chance: random.Random) -> None:
     """Versions of several people on top of each other, requests of several people, some of them decided."""
     for name in ("flights", "hotels", "cars"):
         for rows in range(1, chance.randint(2, 4)):
+            if chance.random() < 0.3:
+                give(life, chance)
             tags = chance.choice(({"team": "drive"}, {}))
             version = life.save(make_spec(name, rows=rows, tags=tags), by=chance.choice(WRITERS))
             if chance.random() < 0.3:
@@ -63,6 +70,19 @@ def some_years(life: Life, chance: random.Random) -> None:
             if asked and chance.random() < 0.6 and decide(life, chance, asked) is State.DONE:
                 life.run(version, UAT, name)
                 ask(life, chance, name, version, PRODUCTION)
+
+
+def give(life: Life, chance: random.Random) -> None:
+    """An Admin, or somebody's Admin, gives somebody a credential; a while later it may have ended."""
+    life.clock.advance(hours=chance.choice((0, 1, 20)))
+    name, adam = chance.choice(WRITERS), life.as_("adam")
+    if name == "bot":
+        scopes = (TokenScope.WRITE,)
+        issue_token(life.ctx, adam, "ci", scopes=scopes, life=timedelta(hours=9), within=scopes, owner="bot")
+    elif chance.random() < 0.5:
+        issue_link(life.ctx, adam, name)
+    else:
+        set_password(life.ctx, adam, name, "correct horse battery")
 
 
 def ask(life: Life, chance: random.Random, name: str, version: Any, target: Any) -> Promotion | None:

@@ -17,6 +17,7 @@ from lifecycle.usecases.context import Context
 from tests.drls_dagster.cli.lifecycle.shell import PASSWORD, PEOPLE, Shell
 from tests.fakes.passwords import CHEAP
 from tests.lifecycle.app.sites import site_of
+from tests.lifecycle.life import SETUP
 
 
 @pytest.fixture
@@ -69,6 +70,8 @@ def serving(shell: Shell) -> Iterator[str]:
 
 
 def _make(shell: Shell, to: Path) -> None:
+    # Each test's clock starts anew: all of this was the day before.
+    shell.clock.advance(days=-1)
     shell("db", "upgrade", by=None)
     shell.tokens["admin"] = (shell.home / "secret").read_text().strip()
     (shell.home / "secret").unlink()
@@ -78,6 +81,17 @@ def _make(shell: Shell, to: Path) -> None:
         shell("user", "password", name, stdin=PASSWORD)
         shell("login", name, by=None, stdin=PASSWORD)
         shell.tokens[name] = (shell.home / "secret").read_text().strip()
+    _have_own_passwords(shell)
+    shell.clock.advance(days=1)
     (shell.home / "secret").unlink()
     (shell.home / "tokens.json").write_text(json.dumps(shell.tokens))
     shutil.copytree(shell.home, to)
+
+
+def _have_own_passwords(shell: Shell) -> None:
+    """As if each of them had replaced the password that the Admin gave them: one pair of hands is one person (L6)."""
+    with shell.store() as store, store.write(SETUP, "change_password") as unit:
+        for name in PEOPLE:
+            person = unit.people.named(name)
+            unit.people.change(person.id, password_hash=person.password_hash)
+            unit.audit("password.set", f"person:{name}")
