@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lifecycle.spec.closure import LocalCode, local_code
+from lifecycle.spec.closure import LocalCode, entry_is_local, local_code
 from lifecycle.spec.errors import FieldError, Problem, SpecError, shorten
 from lifecycle.spec.modules import distributions, find_spec, is_installed
 from lifecycle.spec.pipeline import Lock, PipelineSpec
@@ -60,6 +60,14 @@ def lock_with_code(
     if problems:
         raise SpecError(problems)
     local = local_code(spec, search_path, here_only=here_only)
+    elsewhere = [
+        Problem(node.id, "entrypoint", "its module is not among the files that were sent", "send it along")
+        for node in spec.transforms
+        if (entrypoint := getattr(node, "entrypoint", None)) and here_only
+        if code[entrypoint].startswith("sha256:") and not entry_is_local(entrypoint, local.files)
+    ]
+    if elsewhere:
+        raise SpecError(elsewhere)
     lock = Lock(
         code=code,
         dbt=projects,

@@ -98,6 +98,8 @@ def test_l2_a_helper_that_was_not_sent_is_not_taken_from_the_server(life: Life) 
     lock = spec_of(version).lock
     assert lock is not None
     assert lock.unresolved == ("tests",)
+    with pytest.raises(SpecError, match="node 'delays', entrypoint: its module is not among the files that were sent"):
+        sent(life, FILES, spec(entrypoint="tests.lifecycle.life:make_spec"))
 
 
 @pytest.mark.parametrize("path", ["../mymod.py", "/mymod.py", ".git/hooks.py", "a/../../b.py", "a\0.py"])
