@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from drls_dagster.engine.abandoned import while_wanted
 from drls_dagster.errors import DrlsError
+from drls_dagster.steps.carried import carry_code_on_ray
 from drls_dagster.steps.code import SentCode, load_function, told
 from drls_dagster.storage import filesystem_of
 
@@ -178,6 +179,8 @@ def gathered(tables: Iterable[pa.Table], least: int) -> Iterator[pa.Table]:
 def apply(batch: pa.Table, request: ProcessRequest) -> pa.Table:
     """The pipeline's function on one batch, its answer brought to the output schema."""
     try:
+        if request.code is not None:
+            carry_code_on_ray()
         function = load_function(request.python, request.entrypoint, request.code_digest, request.code, "process")
         result = function(batch)
     except DrlsError as error:

@@ -1,4 +1,4 @@
-"""Functions on their way to Spark's Python workers carry the code that they name.
+"""Functions on their way to other processes carry the code that they name.
 
 A worker serves many runs and may have no DRLS. What is pickled for it names modules of `drls_code_<hex>`; their bytes
 go along in the same pickle, and the worker makes them importable under that name before it loads the rest.
@@ -53,6 +53,25 @@ def carry_code() -> None:
 
         dumps.carries_code = True  # pyright: ignore[reportFunctionMemberAccess]
         CloudPickleSerializer.dumps = dumps
+
+
+def carry_code_on_ray() -> None:
+    """The same for functions and classes that a step's own code gives to Ray: tasks and actors of tasks."""
+    from ray import cloudpickle
+
+    module: Any = cloudpickle
+    with _line:
+        plain = module.dumps
+        if getattr(plain, "carries_code", False):
+            return
+
+        def dumps(obj: object, *words: Any, **more: Any) -> bytes:
+            pickled = plain(obj, *words, **more)
+            # Arguments have buffers beside the pickle; they arrive behind the function, which has brought the code.
+            return pickled if more.get("buffer_callback") else carrying(pickled)
+
+        dumps.carries_code = True  # pyright: ignore[reportFunctionMemberAccess]
+        module.dumps = dumps
 
 
 def carrying(pickled: bytes) -> bytes:
