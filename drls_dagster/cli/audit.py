@@ -66,12 +66,13 @@ def log(subject: str | None, verb: str | None, before: int | None, limit: int, a
 @public_key_option
 @json_option
 def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], as_json: bool) -> None:
-    """Check the log, or one that `audit export` wrote to FILE; that needs no store.
+    """Check the log and every row of the store, or a log that `audit export` wrote to FILE; that needs no store.
 
-    It finds edits, deletions, reordering and forks. What was cut off or rewritten with the key in hand, only
-    an anchor kept elsewhere shows. Ends with 1 when anything is wrong.
+    It finds edits, deletions, reordering and forks, and rows that were changed outside of DRLS. What was cut off or
+    rewritten with the key in hand, only an anchor kept elsewhere shows. Ends with 1 when anything is wrong.
     """
     from lifecycle.audit import verify as check
+    from lifecycle.store.rows import with_rows
 
     kept = [anchor for path in anchors for anchor in _read_anchors(path)]
     trusted = checked_keys([*keys, *(key for _, key in kept), *own_public_key()])
@@ -79,6 +80,7 @@ def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], 
     if file is None:
         with lifecycle() as client, client.audit.whole() as whole:
             verdict = check(whole.entries, whole.head, _by_id(trusted), heads)
+            verdict = with_rows(verdict, client.audit.rows())
     else:
         if not trusted:
             raise UsageError("whose key signed this log? Name it with --key, or an anchor with --anchor")
@@ -185,7 +187,8 @@ def _report(verdict: Verdict, as_json: bool) -> None:
     if not verdict.whole:
         raise DrlsError("\n".join(_lines(verdict)))
     if not as_json:
-        click.echo(f"The log is whole: {verdict.entries} entries.")
+        rows = f" The {verdict.rows} rows of the store are as it left them." if verdict.rows else ""
+        click.echo(f"The log is whole: {verdict.entries} entries.{rows}")
 
 
 def _lines(verdict: Verdict) -> Sequence[str]:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drls_dagster.cli.lifecycle import adapters, welcome
+from drls_dagster.cli.lifecycle import adapters, checked_keys, own_public_key, welcome
+from drls_dagster.cli.options import public_key_option
 from drls_dagster.cli.output import json_option, print_json
 from drls_dagster.errors import DrlsError
 from drls_dagster.settings import load_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from lifecycle.audit import Verdict
 
 
 @click.group()
@@ -43,9 +46,13 @@ def upgrade(as_json: bool) -> None:
 
 
 @db.command()
+@public_key_option
 @json_option
-def check(as_json: bool) -> None:
-    """Check that the database is there, sound, and of this DRLS. Ends with 1 when it is not."""
+def check(keys: tuple[str, ...], as_json: bool) -> None:
+    """Check that the database is there, sound, of this DRLS, and as its audit log left it.
+
+    Ends with 1 when it is not, and names every row that was changed outside of DRLS.
+    """
     from lifecycle.store.engine import is_sqlite
     from lifecycle.store.schema import check_schema, describe
 
@@ -55,10 +62,12 @@ def check(as_json: bool) -> None:
         if is_sqlite(engine):
             _check_pages(engine)
         _check_code(engine)
+        verdict = _check_rows(engine, keys)
     if as_json:
-        print_json({"store": where, "schema": "current"})
+        print_json({"store": where, "schema": "current", "entries": verdict.entries, "rows": verdict.rows})
         return
-    click.echo(f"{where} is sound, its schema is current.")
+    as_left = f"its {verdict.rows} rows are as the {verdict.entries} entries of its audit log left them"
+    click.echo(f"{where} is sound, its schema is current, and {as_left}.")
 
 
 @db.command()
@@ -115,6 +124,22 @@ def _check_code(engine: Engine) -> None:
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise DrlsError(f"the code kept as {changed[0]}{more} was changed in the database; restore a backup")
+
+
+def _check_rows(engine: Engine, keys: tuple[str, ...]) -> Verdict:
+    """Raises DrlsError naming every entry and row that is not as it was written."""
+    from lifecycle.audit import verify
+    from lifecycle.audit.keys import public_key
+    from lifecycle.ports import SystemClock
+    from lifecycle.store.rows import with_rows
+    from lifecycle.store.store import reading
+
+    trusted = {public_key(key).keyid: key for key in checked_keys([*keys, *own_public_key()])}
+    with reading(engine, SystemClock()) as view:
+        verdict = with_rows(verify(view.log.entries(), view.log.head(), trusted), view.log.check_rows())
+    if not verdict.whole:
+        raise DrlsError("\n".join(finding.message for finding in verdict.findings))
+    return verdict
 
 
 def _check_pages(engine: Engine) -> None:

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import rfc8785
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lifecycle.domain.model import Frozen
+
+Changes = dict[str, tuple[str | None, str | None]]
 
 
 class Event(Frozen):
@@ -27,10 +29,15 @@ class Event(Frozen):
     subject: str
     body: dict[str, Any] = Field(default_factory=dict)
     actor: dict[str, Any] | None = None
+    rows: Changes = Field(default_factory=dict)
 
 
 class Entry(Frozen):
-    """An event with its place in the chain. Hashes are lower-case hexadecimal SHA-256."""
+    """An event with its place in the chain. Hashes are lower-case hexadecimal SHA-256.
+
+    `rows` are the rows that it changed: `table:key` with the digests of what the row was and became (None: not there).
+    Entries of DRLS 0.1.0 have none.
+    """
 
     sequence: int
     at: datetime
@@ -40,10 +47,16 @@ class Entry(Frozen):
     body: dict[str, Any]
     previous: str
     hash: str
+    rows: Changes = Field(default_factory=dict)
+
+    @field_validator("rows", mode="before")
+    @classmethod
+    def _none_is_empty(cls, value: object) -> object:
+        return {} if value is None else value
 
     def expected_hash(self, log: str) -> str:
         """The hash that this content has in the log with the identity `log`."""
-        content = {
+        content: dict[str, Any] = {
             "log": log,
             "sequence": self.sequence,
             "at": self.at.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -53,6 +66,8 @@ class Entry(Frozen):
             "body": self.body,
             "previous": self.previous,
         }
+        if self.rows:
+            content["rows"] = {name: list(change) for name, change in self.rows.items()}
         return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
 
 
@@ -70,6 +85,10 @@ class Head(Frozen):
         """What the signature covers."""
         content = {"log": self.log, "sequence": self.sequence, "hash": self.hash, "type": "drls-audit-head"}
         return rfc8785.dumps(content)
+
+
+# An entry with this verb says that the head it follows was not signed by the key that signs now; `body` has that head.
+UNKNOWN_HEAD = "audit.unknown_head"
 
 
 def genesis(log: str) -> Head:
@@ -92,6 +111,7 @@ def chain(head: Head, at: datetime, actor: dict[str, Any], events: Sequence[Even
             body=event.body,
             previous=previous,
             hash="",
+            rows=event.rows,
         )
         previous = entry.expected_hash(head.log)
         entries.append(entry.model_copy(update={"hash": previous}))

@@ -32,6 +32,16 @@ class SigningKey:
     def generate(cls) -> SigningKey:
         return cls(Ed25519PrivateKey.generate())
 
+    def signed(self, head: Head) -> bool:
+        """Whether this key signed `head`."""
+        if head.key_id != self.key_id:
+            return False
+        try:
+            self._public.verify(bytes.fromhex(head.signature), head.signed_bytes)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
     def sign(self, head: Head) -> Head:
         """`head` with this key's signature."""
         named = head.model_copy(update={"key_id": self.key_id})

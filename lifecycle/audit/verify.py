@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
-from lifecycle.audit.chain import Entry, Head, genesis
+from pydantic import ValidationError
+
+from lifecycle.audit.chain import UNKNOWN_HEAD, Entry, Head, genesis
 from lifecycle.audit.keys import is_signed
 from lifecycle.domain.model import Frozen
 
@@ -20,6 +22,9 @@ class Harm(StrEnum):
     TAIL = "tail"
     FORKED = "forked"
     HEAD = "head"
+    ROW_CHANGED = "row_changed"
+    ROW_ADDED = "row_added"
+    ROW_REMOVED = "row_removed"
 
 
 class Finding(Frozen):
@@ -31,10 +36,14 @@ class Finding(Frozen):
 
 
 class Verdict(Frozen):
-    """`whole` says that every entry is where and what it was, as far as the head and anchors reach."""
+    """`whole` says that every entry is where and what it was, as far as the head and anchors reach.
+
+    `rows` counts the rows of the store that were compared with the log; an exported log is checked without any.
+    """
 
     entries: int
     findings: tuple[Finding, ...]
+    rows: int = 0
 
     @property
     def whole(self) -> bool:
@@ -56,6 +65,7 @@ class Check:
         self._anchors = tuple(anchors)
         self._wanted = {anchor.sequence: anchor for anchor in anchors if anchor.log == log}
         self._findings: list[Finding] = []
+        self._strange: list[Entry] = []
 
     @property
     def last_hash(self) -> str:
@@ -70,6 +80,8 @@ class Check:
         if anchor is not None and anchor.hash != entry.hash:
             rewritten = f"entry {entry.sequence} is not the anchored one: the log was rewritten or forked"
             self._findings.append(_found(Harm.FORKED, entry.sequence, rewritten))
+        if entry.verb == UNKNOWN_HEAD:
+            self._strange.append(entry)
         self.last, self._previous = entry.sequence, entry.hash
 
     def verdict(self, head: Head, keys: Mapping[str, str]) -> Verdict:
@@ -81,6 +93,8 @@ class Check:
                 other = f"the anchor at {anchor.sequence} is of another log: the log was replaced"
                 findings.append(_found(Harm.FORKED, 0, other))
         findings.extend(self._findings)
+        for entry in self._strange:
+            findings.extend(_check_replaced_head(entry, keys))
         findings.extend(self._check_end(head))
         findings.extend(
             _found(
@@ -128,6 +142,18 @@ def _check_signature(what: str, head: Head, keys: Mapping[str, str]) -> Iterable
         yield _found(Harm.HEAD, head.sequence, f"{what} is signed by the unknown key {head.key_id[:12]}")
     elif not is_signed(head, public):
         yield _found(Harm.HEAD, head.sequence, f"{what} has a wrong signature")
+
+
+def _check_replaced_head(entry: Entry, keys: Mapping[str, str]) -> Iterable[Finding]:
+    """The head that another key had signed when this entry was written: the next write does not make it good."""
+    what = f"the head before entry {entry.sequence}"
+    try:
+        head = Head.model_validate(entry.body.get("head"))
+    except ValidationError:
+        yield _found(Harm.HEAD, entry.sequence, f"{what} cannot be read")
+        return
+    for finding in _check_signature(what, head, keys):
+        yield finding.model_copy(update={"sequence": entry.sequence})
 
 
 def _check_entry(entry: Entry, log: str, last: int, previous: str) -> Iterable[Finding]:

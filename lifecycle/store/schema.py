@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+from collections.abc import Callable
 from contextlib import closing
 from enum import StrEnum
 from functools import cache
@@ -13,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Connection, Engine, make_url, text
 
 from lifecycle.errors import StoreError
 from lifecycle.private_files import new_private
@@ -66,10 +67,11 @@ def check_schema(engine: Engine) -> None:
             return
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, around: Callable[[Connection], Callable[[str], None]] | None = None) -> None:
     """Brings the database to this DRLS's schema, all or nothing; a newer one is refused.
 
-    Several processes may call it at once: one migrates, the others wait.
+    Several processes may call it at once: one migrates, the others wait. `around` is called with the connection
+    before a store of an older DRLS is migrated, and what it gives afterwards, with the new revision.
     """
     if schema_state(engine) is SchemaState.NEWER:
         check_schema(engine)
@@ -79,7 +81,12 @@ def upgrade(engine: Engine) -> None:
         if not is_sqlite(engine):
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         config.attributes["connection"] = connection
+        head, _ = _revisions()
+        before = MigrationContext.configure(connection).get_current_revision()
+        finish = around(connection) if around and before not in (None, head) else None
         command.upgrade(config, "head")
+        if finish:
+            finish(head or "")
 
 
 def backup(engine: Engine, file: Path) -> None:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from lifecycle.audit.chain import Head, chain, genesis
+from lifecycle.audit.chain import UNKNOWN_HEAD, Event, Head, chain, genesis
 from lifecycle.audit.keys import SigningKey
-from lifecycle.domain.people import Actor
+from lifecycle.domain.people import Actor, system_actor
 from lifecycle.errors import StoreError
 from lifecycle.outages import is_outage
 from lifecycle.ports import Clock
+from lifecycle.store.baseline import Before
 from lifecycle.store.engine import BUSY_SECONDS, is_sqlite, open_engine
 from lifecycle.store.schema import check_schema, describe, upgrade
 from lifecycle.store.tables_people import AuditHeadRow, AuditRow
@@ -34,6 +36,16 @@ _MOVE_HEAD = changing(AuditHeadRow, where=(AuditHeadRow.id == 1,), sets=[column.
 _ADD_ENTRIES = insert(table_of(AuditRow))
 
 
+@contextmanager
+def reading(engine: Engine, clock: Clock) -> Generator[View]:
+    """A consistent picture of a store of this schema, for who has no key to sign with."""
+    options = {} if is_sqlite(engine) else {"isolation_level": "REPEATABLE READ"}
+    with engine.connect() as plain:
+        connection = plain.execution_options(**options)
+        with connection.begin():
+            yield View(Tx(connection, clock.now(), writes=False))
+
+
 class Store:
     """Use `open` or `create`; one Store per process, shared by its threads."""
 
@@ -41,6 +53,7 @@ class Store:
         self.engine = engine
         self.signing_key = signing_key
         self._clock = clock
+        self._own: Head | None = None
         # Threads line up here, so that only processes meet SQLite's polling for its lock.
         self._line = threading.Lock()
 
@@ -58,7 +71,7 @@ class Store:
     def create(cls, url: str, signing_key: SigningKey, clock: Clock) -> Store:
         """Makes or migrates a store, then opens it. Safe to call by several processes at once."""
         store = cls(open_engine(url), signing_key, clock)
-        upgrade(store.engine)
+        upgrade(store.engine, store._vouching)
         with store._begin() as connection:
             store._lock_everything(connection)
             if store._head(connection) is None:
@@ -72,11 +85,8 @@ class Store:
     @contextmanager
     def read(self) -> Generator[View]:
         """A consistent picture."""
-        options = {} if is_sqlite(self.engine) else {"isolation_level": "REPEATABLE READ"}
-        with self._outages(), self.engine.connect() as plain:
-            connection = plain.execution_options(**options)
-            with connection.begin():
-                yield View(Tx(connection, self._clock.now(), writes=False))
+        with self._outages(), reading(self.engine, self._clock) as view:
+            yield view
 
     @contextmanager
     def write(
@@ -96,7 +106,7 @@ class Store:
             if unit.changed and not unit.events:
                 raise RuntimeError(f"{verb} changed rows without an audit event")
             if unit.events:
-                self._append(connection, head, unit)
+                self._append(connection, head, unit.now, unit.actor.audited, unit.told())
 
     @contextmanager
     def _begin(self) -> Generator[Connection]:
@@ -133,10 +143,29 @@ class Store:
         head = self.signing_key.sign(genesis(log))
         connection.execute(insert(AuditHeadRow).values(id=1, **head.model_dump()))
 
-    def _append(self, connection: Connection, head: Head, unit: Unit) -> None:
-        entries = chain(head, unit.now, unit.actor.audited, unit.events)
+    def _vouching(self, connection: Connection) -> Callable[[str], None]:
+        """Around the upgrade of an older store: the log says what it did to the rows."""
+        before = Before(connection)
+
+        def say(revision: str) -> None:
+            head = self._head(connection)
+            if head is not None:
+                events = list(before.events(connection, revision))
+                self._append(connection, head, self._clock.now(), system_actor("upgrade").audited, events)
+
+        return say
+
+    def _append(
+        self, connection: Connection, head: Head, now: datetime, actor: dict[str, Any], events: Sequence[Event]
+    ) -> None:
+        if head != self._own and not self.signing_key.signed(head):
+            # Signed again without a word, it would pass for ours from now on.
+            by = system_actor("audit log").audited
+            events = [Event(verb=UNKNOWN_HEAD, subject="audit:head", body={"head": dict(head)}, actor=by), *events]
+        entries = chain(head, now, actor, events)
         connection.execute(_ADD_ENTRIES, [dict(entry) for entry in entries])
         last = entries[-1]
         moved = head.model_copy(update={"sequence": last.sequence, "hash": last.hash})
-        signed = dict(self.signing_key.sign(moved))
-        connection.execute(_MOVE_HEAD, {f"set_{name}": value for name, value in signed.items()})
+        # The next write finds this head again unless another process wrote: its signature need not be checked.
+        self._own = self.signing_key.sign(moved)
+        connection.execute(_MOVE_HEAD, {f"set_{name}": value for name, value in dict(self._own).items()})

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import BaseModel
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Delete,
-    Insert,
+    Executable,
+    RowMapping,
     Select,
     Table,
     Text,
@@ -25,11 +26,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import cast as sql_cast
+from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.sql.visitors import iterate
 
+from lifecycle.store.governed import NOT_GOVERNED, name_of
 from lifecycle.store.tables import Base
 
 Model = TypeVar("Model", bound=BaseModel)
+Found = TypeVar("Found")
 
 
 def by(
@@ -78,6 +82,9 @@ class Tx:
         self._writes = writes
         self.now = now
         self.changed = False
+        # By name the governed rows that this transaction changed, as they were before it and are now. See `governed`.
+        self.rows: dict[str, Changed] = {}
+        self._untold: set[str] = set()
         self._known: dict[_Asked, tuple[Any, ...]] = {}
 
     def many(self, model: type[Model], query: Select[*tuple[Any, ...]]) -> tuple[Model, ...]:
@@ -117,6 +124,10 @@ class Tx:
             self._known[asked] = tuple(tuple(row) for row in self._connection.execute(query, given).all())
         return self._known[asked]
 
+    def look(self, what: Callable[[Connection], Found]) -> Found:
+        """What somebody finds who reads tables as such; in the same picture as everything else."""
+        return what(self._connection)
+
     def count(self, query: Select[*tuple[Any, ...]]) -> int:
         """How many rows `query` has."""
         return self._connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
@@ -125,38 +136,72 @@ class Tx:
         """Adds a row; its primary key."""
         self._may_write()
         table = table_of(row)
-        key = self._connection.execute(_inserting(table), values).inserted_primary_key
-        self._changed(table)
-        return key[0] if key else 0
+        became = self._connection.execute(_inserting(table), values).mappings().one()
+        self._changed(table, (), [became])
+        return became[_keys(table)[0]]
 
     def update(self, statement: Update) -> int:
         """Changes rows; how many."""
-        return self._changing(statement.table, statement)
+        return self._changing(statement.table, _finding(statement), _returning(statement))
 
     def change(self, statement: Update, **given: Any) -> int:
         """Changes rows by a statement of `changing`, with these values for its parameters; how many."""
-        return self._changing(statement.table, statement, given)
+        return self._changing(statement.table, *_prepared_change(statement), given)
 
     def delete(self, row: type[Base], where: ColumnElement[bool]) -> int:
         """Removes rows; how many."""
         table = table_of(row)
-        return self._changing(table, delete(table).where(where))
+        statement = delete(table).where(where)
+        return self._changing(table, _finding(statement), _returning(statement), removes=True)
 
-    def _changing(self, table: Any, statement: Update | Delete, given: dict[str, Any] | None = None) -> int:
+    def untold(self) -> set[str]:
+        """The names of the rows that changed since this was asked last."""
+        found, self._untold = self._untold, set()
+        return found
+
+    def _changing(
+        self,
+        table: Any,
+        finding: Executable,
+        statement: Executable,
+        given: dict[str, Any] | None = None,
+        *,
+        removes: bool = False,
+    ) -> int:
         """How many rows; a statement that found none to change has changed nothing, and owes the audit log nothing."""
         self._may_write()
-        rows = self._connection.execute(statement, given).rowcount
+        governed = table.name not in NOT_GOVERNED
+        before = self._connection.execute(finding, given).mappings().all() if governed else ()
+        if governed and not before:
+            return 0
+        rows = self._connection.execute(statement, given).mappings().all()
         if rows:
-            self._changed(table)
-        return rows
+            self._changed(table, before, () if removes else rows)
+        return len(rows)
 
     def _may_write(self) -> None:
         if not self._writes:
             raise RuntimeError("a read transaction does not write; use Store.write")
 
-    def _changed(self, table: Any) -> None:
+    def _changed(self, table: Any, before: Sequence[RowMapping], after: Sequence[RowMapping]) -> None:
         self.changed = self.changed or table.info.get("audited", True)
+        if table.name not in NOT_GOVERNED:
+            was = {name_of(table.name, (row[key] for key in _keys(table))): row for row in before}
+            became = {name_of(table.name, (row[key] for key in _keys(table))): row for row in after}
+            for name in {**was, **became}:
+                known = self.rows.get(name)
+                first = was.get(name) if known is None else known.before
+                self.rows[name] = Changed(table.name, first, became.get(name))
+                self._untold.add(name)
         self._known = {asked: found for asked, found in self._known.items() if table.name not in _tables(asked[0])}
+
+
+class Changed(NamedTuple):
+    """A row of a table before the transaction and as it became; None: it was not, or is no longer, there."""
+
+    table: str
+    before: RowMapping | None
+    after: RowMapping | None
 
 
 _Asked = tuple[Select[*tuple[Any, ...]], tuple[Any, ...]]
@@ -177,5 +222,28 @@ def _tables(query: Select[*tuple[Any, ...]]) -> frozenset[str]:
 
 
 @cache
-def _inserting(table: Table) -> Insert:
-    return insert(table)
+def _inserting(table: Table) -> ReturningInsert[Any]:
+    return insert(table).returning(*table.columns)
+
+
+@cache
+def _keys(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.primary_key.columns)
+
+
+def _returning(statement: Update | Delete) -> Executable:
+    table = cast("Table[Any]", statement.table)
+    return cast("Executable", statement.returning(*table.columns))
+
+
+def _finding(statement: Update | Delete) -> Executable:
+    """The query for the rows that a statement is about to change."""
+    table = cast("Table[Any]", statement.table)
+    query = select(*table.columns)
+    return query if statement.whereclause is None else query.where(statement.whereclause)
+
+
+@cache
+def _prepared_change(statement: Update) -> tuple[Executable, Executable]:
+    """Only of statements that were built once, with a module."""
+    return _finding(statement), _returning(statement)

@@ -11,9 +11,10 @@ import rfc8785
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from lifecycle.audit.chain import Event
+from lifecycle.audit.chain import Changes, Event
 from lifecycle.domain.people import Actor
 from lifecycle.errors import Conflict
+from lifecycle.store.governed import digest_of
 from lifecycle.store.repositories.code import Code
 from lifecycle.store.repositories.deployments import Deployments
 from lifecycle.store.repositories.gate import Gate
@@ -82,6 +83,8 @@ class Unit(View):
         self._command = command
         self.actor = actor
         self.events: list[Event] = []
+        # By the name of a changed row the position of the event that says so.
+        self._said_by: dict[str, int] = {}
         self._acting: Actor | None = None
 
     @property
@@ -91,7 +94,22 @@ class Unit(View):
     def audit(self, verb: str, subject: str, **body: Any) -> None:
         """Says what happened; written with everything else at commit."""
         by = None if self._acting is None else self._acting.audited
+        # What changed since the event before; rows that change after the last one belong to that.
+        self._said_by.update(dict.fromkeys(self._tx.untold(), len(self.events)))
         self.events.append(Event(verb=verb, subject=subject, body=body, actor=by))
+
+    def told(self) -> list[Event]:
+        """The events, each with the digests of the rows that it changed; every row with its last one."""
+        self._said_by.update(dict.fromkeys(self._tx.untold(), len(self.events) - 1))
+        rows: list[Changes] = [{} for _ in self.events]
+        for name, position in sorted(self._said_by.items()):
+            changed = self._tx.rows[name]
+            before, after = (None if row is None else digest_of(changed.table, dict(row)) for row in changed[1:])
+            rows[position][name] = (before, after)
+        return [
+            event.model_copy(update={"rows": named}) if named else event
+            for event, named in zip(self.events, rows, strict=True)
+        ]
 
     @contextmanager
     def acting(self, actor: Actor) -> Generator[None]:

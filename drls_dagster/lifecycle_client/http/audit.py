@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from drls_dagster.lifecycle_client.http.session import HttpSession
 from drls_dagster.lifecycle_client.interface import Audit, Log
 from lifecycle.audit import Entry, Head
+from lifecycle.store.rows import RowCheck
 
 _PAGE = 500
 
@@ -36,6 +37,9 @@ class HttpAudit(Audit):
         head = Head.model_validate(self._session.get("/api/audit/head"))
         newest_first = list(self._up_to(head.sequence))
         yield Log(head, reversed(newest_first))
+
+    def rows(self) -> RowCheck:
+        return RowCheck.model_validate(self._session.get("/api/audit/rows"))
 
     def public_key(self) -> str:
         return self._session.get("/api/audit/key")["key"]

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from lifecycle.audit import Entry, Head
+from lifecycle.store.rows import RowCheck
 
 
 class Log(NamedTuple):
@@ -29,6 +30,10 @@ class Audit(ABC):
     @abstractmethod
     def whole(self) -> AbstractContextManager[Log]:
         """One consistent picture of the whole log, for as long as the context lasts."""
+
+    @abstractmethod
+    def rows(self) -> RowCheck:
+        """Whether every row of the store is as the log left it."""
 
     @abstractmethod
     def public_key(self) -> str:

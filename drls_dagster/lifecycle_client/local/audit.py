@@ -9,6 +9,7 @@ from drls_dagster.lifecycle_client.interface import Audit, Log
 from drls_dagster.lifecycle_client.local.session import Session
 from lifecycle.audit import Entry
 from lifecycle.domain.environment import Role
+from lifecycle.store.rows import RowCheck
 
 
 class LocalAudit(Audit):
@@ -30,6 +31,11 @@ class LocalAudit(Audit):
         with self._store.read() as view:
             self._session.require(view, Role.ADMIN, "reading the audit log")
             yield Log(view.log.head(), view.log.entries())
+
+    def rows(self) -> RowCheck:
+        with self._store.read() as view:
+            self._session.require(view, Role.ADMIN, "reading the audit log")
+            return view.log.check_rows()
 
     def public_key(self) -> str:
         self._session.identity()

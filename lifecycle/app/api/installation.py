@@ -15,6 +15,7 @@ from lifecycle.app.api.models import AuditKey, Config, Health, IfMatch, Limit, P
 from lifecycle.audit.chain import Entry, Head
 from lifecycle.domain.people import Actor
 from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
+from lifecycle.store.rows import RowCheck
 from lifecycle.store.store import Store
 from lifecycle.usecases.set_receivers import receivers_of, set_receivers
 from lifecycle.usecases.visible import sees_everything
@@ -73,6 +74,13 @@ def audit_head(ctx: Ctx, who: Who) -> Head:
     """The signed head: keep it elsewhere as an anchor."""
     with ctx.store.read() as view:
         return view.log.head()
+
+
+@router.get("/audit/rows")
+def audit_rows(ctx: Ctx, who: Who) -> RowCheck:
+    """Whether every row of the database is as the audit log left it; reads the whole log and every row."""
+    with ctx.store.read() as view:
+        return view.log.check_rows()
 
 
 @router.get("/audit/key")

@@ -97,6 +97,7 @@ TABLE: dict[tuple[str, str], Need] = {
     ("DELETE", _ENVIRONMENT + "/policy"): ADMIN,
     ("GET", "/api/audit"): ADMIN_READ,
     ("GET", "/api/audit/head"): READ,
+    ("GET", "/api/audit/rows"): ADMIN_READ,
     ("GET", "/api/audit/key"): READ,
     ("GET", "/api/people"): READ,
     ("POST", "/api/people"): ADMIN,

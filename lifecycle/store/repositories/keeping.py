@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from lifecycle.audit.chain import Entry, Head
 from lifecycle.domain.model import Frozen
 from lifecycle.errors import Conflict
+from lifecycle.store.rows import Named, RowCheck, check_rows
 from lifecycle.store.tables_people import AuditHeadRow, AuditRow, OutboxRow, SettingRow
 from lifecycle.store.tx import Tx, by
 
@@ -135,6 +136,14 @@ class AuditLog:
                 return
             after = page[-1].sequence
             left = None if left is None else left - len(page)
+
+    def check_rows(self, named: Named | None = None) -> RowCheck:
+        """Whether every row is as the log left it; `named` took all entries, else all are read here."""
+        if named is None:
+            named = Named()
+            for entry in self.entries():
+                named.take(entry)
+        return self._tx.look(lambda connection: check_rows(connection, named))
 
     def subjects(self, verb: str) -> frozenset[str]:
         """Everything that `verb` was ever said of."""

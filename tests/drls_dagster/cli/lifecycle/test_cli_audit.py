@@ -11,6 +11,7 @@ import pytest
 
 from drls_dagster.cli import doctor_checks
 from drls_dagster.settings import load_settings
+from lifecycle.audit import load_signing_key
 from tests.drls_dagster.cli.lifecycle.shell import Shell
 
 
@@ -123,3 +124,50 @@ def test_a1_doctor_says_who_owns_the_store(local: Shell) -> None:
 def test_doctor_makes_no_store(fresh: Shell) -> None:
     assert "is made at first use" in doctor_checks.lifecycle(load_settings()).detail
     assert not fresh.home.exists()
+
+
+def test_a_row_edited_in_the_database_is_named(shell: Shell) -> None:
+    """Finding 14; on 0.1.0 `audit verify` said whole and `db check` said sound."""
+    assert "rows of the store are as it left them" in shell("audit", "verify").out
+    assert shell("db", "check", "--json", by=None).json["rows"] > 10
+    with closing(sqlite3.connect(shell.home / "lifecycle.db")) as database, database:
+        database.execute(
+            "UPDATE access_grant SET role = 'Admin' WHERE person_id = (SELECT id FROM person WHERE name = 'vic')"
+        )
+        database.execute("INSERT INTO team (name, created_at) VALUES ('mallory', '2026-01-01 00:00:00')")
+    for command in (("audit", "verify"), ("db", "check")):
+        told = shell(*command, fails=1).err
+        assert "access_grant 5 was changed outside of DRLS: it is not what entry" in told
+        assert "by admin" in told
+        assert "team 1 was added outside of DRLS: no entry names it" in told
+    found = shell("audit", "verify", "--json", fails=1).json["findings"]
+    assert [one["harm"] for one in found] == ["row_added", "row_changed"]
+
+
+def test_an_exported_log_carries_the_digests(shell: Shell, tmp_path: Path) -> None:
+    """Finding 14: the log can be checked without the store, the digests in it too."""
+    file = tmp_path / "log.jsonl"
+    shell("audit", "export", str(file))
+    assert "The log is whole" in shell("audit", "verify", str(file), by=None).out
+    lines = file.read_text().splitlines()
+    digest = next(iter(json.loads(lines[-1])["rows"].values()))[1]
+    file.write_text("\n".join([*lines[:-1], lines[-1].replace(digest, "0" * 64)]))
+    assert "was edited" in shell("audit", "verify", str(file), by=None, fails=1).err
+
+
+def test_a_swapped_signing_key_stays_an_error_after_the_next_write(local: Shell) -> None:
+    """Finding 14; on 0.1.0 the next write signed everything with the new key."""
+    old = local.home / "signing-key.pem"
+    kept = old.read_bytes()
+    old.unlink()
+    local("team", "add", "core")
+    for command in (("audit", "verify"), ("db", "check")):
+        assert "signed by the unknown key" in local(*command, fails=1).err
+    local("team", "add", "other")
+    assert "signed by the unknown key" in local("db", "check", by=None, fails=1).err
+    before = local.home / "before.pem"
+    before.write_bytes(kept)
+    before.chmod(0o600)
+    trusted = load_signing_key(before).public
+    assert "The log is whole" in local("audit", "verify", "--key", trusted).out
+    local("db", "check", "--key", trusted, by=None)

@@ -13,6 +13,7 @@ from sqlalchemy import insert, text
 from lifecycle.app.pages.chain_state import AGAIN, AT_ONCE, ChainWatch
 from lifecycle.audit import Entry, Event, Head, chain, verify
 from lifecycle.audit.keys import SigningKey
+from lifecycle.audit.verify import Harm
 from lifecycle.domain.people import Actor, WayIn
 from lifecycle.store.repositories.keeping import AuditLog
 from lifecycle.store.tables_people import AuditRow
@@ -280,10 +281,52 @@ def test_a_chain_that_was_replaced_is_read_from_its_start(life: Life) -> None:
         f"UPDATE audit_head SET log = 'other', sequence = 1, hash = '{signed.hash}', signature = '{signed.signature}'",
     )
     state = watch.state()
-    assert (state.whole, state.upto) == (True, 1)
+    assert state.upto == 1
+    # The log is another one; the rows that were there before are in none of its entries.
+    assert {one.harm for one in state.findings} == {Harm.ROW_ADDED}
 
 
 def _start(log: str) -> str:
     from lifecycle.audit import genesis
 
     return genesis(log).hash
+
+
+def test_a_row_edited_past_the_log_is_named_on_the_page(visit: Open, life: Life) -> None:
+    """Finding 14; on 0.1.0 the page said verified."""
+    adam = visit("adam")
+    assert "rows of the database are as their entries left them" in adam.page("/audit")
+    tamper(life, "UPDATE access_grant SET role = 'Admin' WHERE id = 1")
+    page = adam.page("/audit")
+    assert "data</strong>: access_grant 1 was changed outside of DRLS: it is not what entry" in page
+
+
+def test_rows_behind_a_long_log_are_compared_when_it_is_read(life: Life) -> None:
+    """Finding 14."""
+    happen(life, 2 * AT_ONCE)
+    watch = ChainWatch(life.store)
+    watch.state()
+    assert watch.wait(60)
+    assert watch.state().rows > 10
+    tamper(life, "DELETE FROM access_grant WHERE id = 6")
+    life.save()
+    watch.rescan()
+    watch.state()
+    assert watch.wait(60)
+    assert ["access_grant 6 was removed" in one.message for one in watch.state().findings] == [True]
+
+
+def test_many_rows_of_a_short_log_are_compared_beside_the_page(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding 14: what an upgrade says about a large store is one entry with many rows."""
+    monkeypatch.setattr("lifecycle.app.pages.chain_state.ROWS_AT_ONCE", 3)
+    watch = ChainWatch(life.store)
+    assert watch.state().running
+    assert watch.wait(60)
+    state = watch.state()
+    assert state.whole
+    assert state.rows > 3
+    tamper(life, "DELETE FROM access_grant WHERE id = 1")
+    life.clock.advance(seconds=AGAIN.total_seconds() + 1)
+    watch.state()
+    assert watch.wait(60)
+    assert len(watch.state().findings) == 1
