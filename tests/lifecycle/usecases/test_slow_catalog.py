@@ -150,7 +150,7 @@ def test_l13_a_rollback_of_data_that_waits_for_the_catalog_holds_nobody_up(
 def test_l15_a_look_for_drift_that_waits_for_the_catalog_holds_nobody_up(
     life: Life, beside: Beside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Finding 17; failed on 0.1.0 where there was drift to note."""
+    """Finding 17; on 0.1.0 it asked once more inside of a transaction, which every test with `Life` finds now."""
     in_production(life)
     life.plane.commit(DAILY)
     with hanging(life, monkeypatch, lambda: len(reconcile(life.ctx, SETUP).drifts)) as answers:
