@@ -152,7 +152,7 @@ def arrow_type(kind: str) -> pa.DataType:
     if found := _DECIMAL.fullmatch(kind):
         return pa.decimal128(int(found[1]), int(found[2]))
     outer, inner = kind.split("<", 1)
-    parts = list(_split(inner[:-1]))
+    parts = list(split_types(inner[:-1]))
     if outer == "array":
         return pa.list_(arrow_type(parts[0]))
     if outer == "map":
@@ -160,7 +160,7 @@ def arrow_type(kind: str) -> pa.DataType:
     return pa.struct([pa.field(name, arrow_type(of)) for name, _, of in (part.partition(":") for part in parts)])
 
 
-def _split(text: str) -> Iterator[str]:
+def split_types(text: str) -> Iterator[str]:
     """The parts between the commas that are in no bracket."""
     depth = start = 0
     for at, letter in enumerate(text):

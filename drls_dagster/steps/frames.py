@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.run import PipelineRun, Reads
-from drls_dagster.steps.sources import refuse_changed
+from drls_dagster.steps.sources import Place, Reader, explained, read_source, refuse_changed
+from drls_dagster.steps.staging import staging_folder
 from lifecycle.spec import RayProcessTransform, SourceNode, SparkTransform, subtree_digest
 
 if TYPE_CHECKING:
@@ -73,33 +74,48 @@ class Frames:
     def reading(self, node_id: str, reads: Reads) -> Iterator[None]:
         """Around an action on a node's frame: raises SourceMissing where a pinned file changed meanwhile (D1).
 
-        Spark lists and opens the files anew at each action, so that looking before it does not suffice.
+        Spark lists and opens the files anew at each action, so that looking before it does not suffice. What it says of
+        a file that it cannot read becomes a SourceUnreadable with that file's name.
         """
         from pyspark.errors import PySparkException
 
         try:
             yield
-        except PySparkException:
+        except (PySparkException, DrlsError) as error:
             self._refuse_changed(node_id, reads)
+            for source in self._sources(node_id):
+                told = explained(error, source, reads[source.id].pin, self._folder(source.id, reads))
+                if told is not None:
+                    raise told from None
             raise
         self._refuse_changed(node_id, reads)
 
     def _refuse_changed(self, node_id: str, reads: Reads) -> None:
+        for source in self._sources(node_id):
+            refuse_changed(source, reads[source.id].pin)
+
+    def _sources(self, node_id: str) -> Iterator[SourceNode]:
+        """The sources that an action on the node's frame reads."""
         node = self.run.spec.node(node_id)
-        if isinstance(node, SourceNode) and "files" in reads[node_id].pin:
-            refuse_changed(node_id, reads[node_id].pin["files"])
+        if isinstance(node, SourceNode):
+            yield node
         if not isinstance(node, RayProcessTransform):  # what it made is kept, whatever happens to its sources
             for name in self.run.spec.upstream(node_id):
-                self._refuse_changed(name, reads)
+                yield from self._sources(name)
+
+    def _folder(self, source: str, reads: Reads) -> str:
+        """Where links to a source's files and copies of them lie."""
+        return staging_folder(self.run.settings, self.run.run_key, self.key(source, reads))
 
     def _build(self, node_id: str, reads: Reads, key: str) -> DataFrame:
         from drls_dagster.steps import ray_process, spark
-        from drls_dagster.steps.sources import read_source
 
         node = self.run.spec.node(node_id)
         if isinstance(node, SourceNode):
             read = reads[node_id]
-            return read_source(self.run.session.spark, node, read.pin, read.start, read.end)
+            place = Place(self.run.settings, self.run.environment)
+            reader = Reader(self.run.session.spark, place, self._folder(node_id, reads), self.run.log)
+            return read_source(reader, node, read.pin, read.start, read.end)
         if isinstance(node, SparkTransform):
             return spark.build(self, node, reads)
         if isinstance(node, RayProcessTransform):

@@ -12,7 +12,7 @@ from drls_dagster.lakehouse.positions import find_position, plan_read
 from drls_dagster.lakehouse.separate import find
 from drls_dagster.ledger import Ledger
 from drls_dagster.settings import Settings
-from drls_dagster.steps.sources import Pin, pin_source
+from drls_dagster.steps.sources import Pin, Place, pin_source
 from drls_dagster.steps.window import Window
 from lifecycle.domain.run import CheckResult
 from lifecycle.spec import IcebergSource, PipelineSpec, SinkNode, SourceNode, digest
@@ -122,10 +122,8 @@ class PipelineRun:
     def _read(
         self, node: SourceNode, sink: SinkNode | None, table: Table | None, base: int | None, epoch: str
     ) -> SourceRead:
-        landing = self.settings.landing_for(self.environment)
-        pin: Pin = self.ledger.pin(
-            self.run_key, epoch, node.id, lambda: pin_source(node, self.environment, self.catalog, landing)
-        )
+        place = Place(self.settings, self.environment)
+        pin: Pin = self.ledger.pin(self.run_key, epoch, node.id, lambda: pin_source(node, self.catalog, place))
         pin = {**pin, "catalog": self.settings.catalog.name}
         if not isinstance(node.source, IcebergSource):
             return SourceRead(pin)

@@ -34,7 +34,7 @@ def pipeline(lab: Lab, options: dict[str, Any], schema: dict[str, str] | None, t
         ("lines.csv", b'id,t,u\n1,"a\nb",x\n', {"multiLine": True}, ""),
         ("wide.csv", "id,t,u\n1,größe,x\n2,b,y\n".encode("utf-16"), {"encoding": "UTF-16"}, ", encoding = 'utf-16'"),
         ("packed.csv.gz", gzip.compress(PLAIN), {}, ""),
-        ("short.csv", b"id,t,u\n1,a\n2,b,y\n", {}, ", null_padding = true"),
+        ("short.csv", b"id,t,u\n1,a\n2,b,y\n", {"mode": "PERMISSIVE"}, ", null_padding = true"),
         ("none.csv", b"id,t,u\n", {}, ""),
     ],
 )
@@ -52,17 +52,6 @@ def test_a_csv_file_holds_what_duckdb_finds_in_it_whichever_columns_the_schema_n
         assert [str(row) for row in lab.rows(table)] == [str(row) for row in expected]
 
 
-@pytest.mark.parametrize("schema", [ALL, None])
-def test_files_whose_columns_have_another_order_are_refused_and_not_mixed(
-    lab: Lab, schema: dict[str, str] | None
-) -> None:
-    lab.file("a.csv", PLAIN.decode())
-    lab.file("b.csv", "id,u,t\n3,z,c\n")
-    assert (
-        "CSV header does not conform to the schema. Header: id, u, t" in lab.run(pipeline(lab, HEADER, schema)).failure
-    )
-
-
 def test_a_column_that_the_header_lacks_is_named_and_by_place_it_is_null(lab: Lab) -> None:
     lab.file("a.csv", PLAIN.decode())
     more = {**ALL, "extra": "int"}
@@ -71,8 +60,14 @@ def test_a_column_that_the_header_lacks_is_named_and_by_place_it_is_null(lab: La
     assert lab.rows("out") == [(1, "a", "x", None), (2, "b", "y", None)]
 
 
-def test_lines_that_cannot_be_read_are_kept_where_the_schema_says_so_and_fail_a_strict_source(lab: Lab) -> None:
+def test_lines_that_cannot_be_read_fail_their_source_unless_the_spec_asks_for_something_else(lab: Lab) -> None:
     lab.file("a.csv", "id,t,u\n1,a,x\nno,b,y\n")
     lab.prepare(pipeline(lab, HEADER, {"id": "int", "_corrupt_record": "string"})).sink("out")
     assert lab.rows("out") == [(1, None), (None, "no,b,y")]
-    assert "Malformed records are detected" in lab.run(pipeline(lab, {**HEADER, "mode": "FAILFAST"}, ALL)).failure
+    failure = lab.run(pipeline(lab, HEADER, ALL)).failure
+    assert failure.startswith(
+        f"node 'raw': {lab.landing / 'a.csv'} has a record that cannot be read: \"no\" is of another type"
+    )
+    assert "say in the source's options `mode: PERMISSIVE`" in failure
+    assert lab.run(pipeline(lab, {**HEADER, "mode": "PERMISSIVE"}, ALL, "lenient")).success
+    assert lab.rows("lenient", "id") == [(1,), (None,)]

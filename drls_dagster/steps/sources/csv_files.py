@@ -1,94 +1,208 @@
-"""CSV files as people mean them: quotes as in RFC 4180, and columns by the names in the header.
+"""CSV files as people mean them: quotes as in RFC 4180, and columns by the names in the header of each file.
 
 Spark itself takes the columns of a schema by place, whatever the header says, so that a schema that leaves one out or
-has them in another order gives wrong values without an error; and it takes `""` inside of quotes for their end.
+has them in another order gives wrong values without an error; it looks at the header of one file; and it takes `""`
+inside of quotes for their end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse.columns import spark_ddl_of_spec
+from drls_dagster.steps.sources.csv_header import Dialect, continued, header_of
+from drls_dagster.steps.sources.framing import Contents, ddl, empty, union
+from drls_dagster.steps.sources.heads import Head, heads_of
+from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
+from drls_dagster.steps.sources.placing import Placed, place
+from drls_dagster.steps.sources.text_files import (
+    broken_column,
+    encoding_of,
+    refuse_replaced,
+    same_names,
+    text_item,
+    text_options,
+    wider,
+)
 from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from pyspark.sql import DataFrame
-    from pyspark.sql.connect.session import SparkSession
 
-_COMPRESSED = (".gz", ".bz2", ".lz4", ".snappy", ".deflate", ".zst", ".xz")
-_WIDE = ("utf-16", "utf-32", "utf16", "utf32")  # a line ends in several bytes there, which Spark splits between
+_WIDE = ("utf-16", "utf-32", "utf16", "utf32")
 
 
-def read_csv(spark: SparkSession, node: str, source: FilesSource, paths: Sequence[str]) -> DataFrame:
-    """The rows of CSV files. Raises DrlsError where the header lacks a column of the source's schema."""
-    options = csv_options(source.options)
-    reader = spark.read.format("csv").options(**options)
-    names = list(source.schema_ or ())
-    by_place = options.get("header", "false").lower() != "true" or "enforceschema" in options
-    header = None if by_place else _plain_header(paths[0], options)
-    if not source.schema_:
-        if "inferschema" not in options:
-            reader = reader.option("inferSchema", "true")
-        # Inferred once: otherwise Spark reads the files for it again at each analysis of the frame.
-        schema = reader.load(list(paths)).schema
-        if header is not None and header == schema.names and len(paths) > 1:
-            reader = reader.option("enforceSchema", "false")  # the others have their columns in the same order
-        return reader.schema(schema).load(list(paths))
-    kinds: Mapping[str, str] = source.schema_
-    if not by_place:
-        if header is None or _lower(header) != _lower(names):
-            header = spark.read.format("csv").options(**options).option("inferSchema", "false").load(paths[0]).columns
-        broken = options.get("columnnameofcorruptrecord", "_corrupt_record").lower()
-        kinds = _of_the_file(node, header, source.schema_, paths[0], broken)
-        reader = reader.option("enforceSchema", "false")
-    frame = reader.schema(spark_ddl_of_spec(kinds)).load(list(paths))
-    return frame if list(kinds) == names else frame.select(*(f"`{name}`" for name in names))
+@dataclass(frozen=True)
+class Group:
+    """Files whose columns stand in the same order: what Spark reads at once."""
+
+    names: tuple[str, ...]  # empty where the columns have no names
+    heads: tuple[Head, ...]
 
 
-def csv_options(given: Mapping[str, str]) -> dict[str, str]:
-    """The source's options, names in lower case, which Spark takes too, and what DRLS adds where they say nothing."""
-    options = {name.lower(): value for name, value in given.items()}
+def read_csv(reader: Reader, node: str, source: FilesSource, contents: Contents) -> DataFrame:
+    """The rows of CSV files, columns by name. Raises SourceUnreadable naming the file that does not fit."""
+    options = csv_options(source)
+    heads = heads_of(node, contents.files, encoding_of(options), "CSV file")
+    rows = [head for head in heads if not head.empty]
+    schema = dict(source.schema_ or {})
+    own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
+    if not rows and not schema:
+        raise SourceUnreadable(
+            f"node '{node}': {contents.files[0][0]} is empty, and so is every other file; nothing says which columns "
+            "there are: give the source a schema"
+        )
+    named = options.get("header", "false").lower() == "true"
+    by_place = not named or (bool(schema) and options.get("enforceschema", "false").lower() == "true")
+    groups = _groups(node, rows, options, named)
+    broken = broken_column(options)
+    if schema and not by_place:
+        for group in groups:
+            _refuse_missing(node, group, own, broken)
+    if not groups:
+        return empty(reader, contents.with_folders(schema))
+    latin = (encoding_of(options) or "").lower().replace("_", "-") in {"iso-8859-1", "latin1", "latin-1"}
+    items = [text_item(node, head, contents.path_of(head.name), ".csv", latin=latin) for head in rows]
+    # One encoding for all: where one file had to be decoded, Spark is told UTF-8, and the others are decoded as well.
+    if latin and any(item.convert is not None for item in items):
+        items = [text_item(node, head, contents.path_of(head.name), ".csv", latin=False) for head in rows]
+    for name in ("encoding", "charset"):
+        options.pop(name, None)
+    if latin and all(item.convert is None for item in items):
+        options["encoding"] = "ISO-8859-1"
+    placed = place(reader, node, items, contents.folders)
+    if not schema:
+        own = _found(reader, groups, placed, options)
+    frames = [
+        _frame(reader, group, placed, options, own, contents, by_place=by_place and bool(schema)) for group in groups
+    ]
+    return refuse_replaced(union(frames), node, options, rows, items)
+
+
+def csv_options(source: FilesSource) -> dict[str, str]:
+    """The source's options and what DRLS adds where they say nothing."""
+    options = text_options(source)
     options.setdefault("escape", '"')
-    if options.get("encoding", options.get("charset", "")).lower().startswith(_WIDE):
-        options.setdefault("multiline", "true")
+    options.pop("inferschema", None)
+    if source.options.keys() and (given := encoding_of(options)) and given.lower().startswith(_WIDE):
+        options.pop("linesep", None)  # of the copy in UTF-8, lines end as usual
+    if options["mode"].upper() == "FAILFAST":
+        # Otherwise Spark does not look at columns that nobody needs, and so not at rows that have too few or many.
+        options.setdefault("columnpruning", "false")
     return options
 
 
-def _of_the_file(node: str, header: Sequence[str], schema: Mapping[str, str], path: str, broken: str) -> dict[str, str]:
-    """All columns of a file in its order: with the schema's names and types, the others as text.
+def _groups(node: str, heads: Sequence[Head], options: Mapping[str, str], named: bool) -> list[Group]:
+    dialect = Dialect.of(options)
+    multiline = options.get("multiline", "false").lower() == "true"
+    found: dict[tuple[str, ...], list[Head]] = {}
+    for head in heads:
+        if not multiline and not head.opaque and (line := continued(head, dialect)) is not None:
+            raise SourceUnreadable(
+                f"node '{node}': line {line} of {head.name} has a quoted value that goes over several lines; say "
+                "`multiLine: true` in the source's options"
+            )
+        names = () if not named or head.opaque else header_of(head, dialect)
+        if names is None:
+            raise SourceUnreadable(f"node '{node}': the header of {head.name} is too long to be one")
+        twice = same_names([name for name in names if name])
+        if twice:
+            raise SourceUnreadable(
+                f"node '{node}': the header of {head.name} names the column '{twice[0]}' twice (upper and lower case "
+                "are the same); rename one where the file is written"
+            )
+        found.setdefault(tuple(names), []).append(head)
+    return [Group(names, tuple(members)) for names, members in found.items()]
 
-    `broken` is the column that Spark fills with lines that it cannot read; no file has it.
-    """
-    if not header:
-        return dict(schema)  # an empty file has no column and no row
-    wanted = {name.lower(): name for name in schema}
-    missing = [name for name in schema if name.lower() not in {*_lower(header), broken}]
+
+def _refuse_missing(node: str, group: Group, schema: Mapping[str, str], broken: str) -> None:
+    if not group.names:
+        return
+    has = {name.lower() for name in group.names}
+    missing = [name for name in schema if name.lower() not in {*has, broken}]
     if missing:
-        raise DrlsError(
-            f"node '{node}': the header of {path} lacks {', '.join(missing)}; it has {', '.join(header)}. Correct the "
-            "source's schema, or say `enforceSchema: true` in its options to take the columns by their place"
+        shown = ", ".join(name if name == name.strip() and name else repr(name) for name in group.names)
+        raise SourceUnreadable(
+            f"node '{node}': the header of {group.heads[0].name} lacks {', '.join(missing)}; it has {shown}. Correct "
+            "the source's schema, or say `enforceSchema: true` in its options to take the columns by their place"
         )
-    kinds = {wanted.get(name.lower(), name): schema.get(wanted.get(name.lower(), ""), "string") for name in header}
-    return kinds if broken not in wanted else {**kinds, wanted[broken]: schema[wanted[broken]]}
 
 
-def _plain_header(path: str, options: Mapping[str, str]) -> list[str] | None:
-    """The header of a file that is here and simple; None where Spark has to be asked, which takes it a job."""
-    if "://" in path or path.endswith(_COMPRESSED) or {"encoding", "charset", "comment", "linesep"} & options.keys():
-        return None
-    with open(path, "rb") as file:
-        line = file.readline(65536)
-    try:
-        text = line.decode("utf-8-sig").rstrip("\r\n")
-    except UnicodeDecodeError:
-        return None
-    names = text.split(options.get("sep", options.get("delimiter", ",")) or ",")
-    plain = line.endswith(b"\n") and "\r" not in text and '"' not in text and all(n and n == n.strip() for n in names)
-    return names if plain and len(set(_lower(names))) == len(names) else None
+def _found(reader: Reader, groups: Sequence[Group], placed: Placed, options: Mapping[str, str]) -> dict[str, str]:
+    """The columns of all files, with the types that hold what is in them: Spark looks at every row for that."""
+    samples: dict[tuple[str, ...], dict[str, list[Head]]] = {}
+    for group in groups:
+        for head in group.heads:
+            # Spark takes for a header what is, letter by letter, the first line of the first file.
+            line = head.text.lstrip("\ufeff\r\n").splitlines()[0] if group.names else ""
+            samples.setdefault(group.names, {}).setdefault(line, []).append(head)
+    kinds: dict[str, str] = {}
+    spelled: dict[str, str] = {}
+    for names, by_line in samples.items():
+        for heads in by_line.values():
+            if len(samples) + len(by_line) > 2 and all(_only_header(head) for head in heads):
+                found = dict.fromkeys(names, "")
+            else:
+                load = reader.spark.read.format("csv").options(**{**options, "inferSchema": "true"})
+                schema = load.load([placed.paths[head.name] for head in heads]).schema
+                # Names by place: Spark changes those that are empty.
+                own = [_named(name, at) for at, name in enumerate(names)] or schema.names
+                found = dict(zip(own, (ddl(field.dataType) for field in schema), strict=False))
+            for name, kind in found.items():
+                known = spelled.setdefault(name.lower(), name)
+                kinds[known] = wider(kinds[known], kind) if kinds.get(known) and kind else kinds.get(known) or kind
+    return {name: kind or "string" for name, kind in kinds.items()}
 
 
-def _lower(names: Sequence[str]) -> list[str]:
-    return [name.lower() for name in names]
+def _only_header(head: Head) -> bool:
+    return head.whole and not head.opaque and len(head.text.strip("\ufeff\r\n ").splitlines()) <= 1
+
+
+def _frame(
+    reader: Reader,
+    group: Group,
+    placed: Placed,
+    options: Mapping[str, str],
+    schema: Mapping[str, str],
+    contents: Contents,
+    *,
+    by_place: bool,
+) -> DataFrame:
+    """The rows of one group, with exactly the columns of `schema` and the folders."""
+    broken = broken_column(options)
+    spelled = {name.lower(): name for name in schema}
+    kinds: dict[str, str] = {}
+    rest: Mapping[str, str] = {}
+    load = reader.spark.read.format("csv").options(**options)
+    if not group.names:
+        kinds = dict(schema)
+        if any(head.opaque for head in group.heads):
+            load = load.option("enforceSchema", "false")  # nobody but Spark has seen the header
+    elif by_place:
+        wanted = [name for name in schema if name.lower() != broken]
+        kinds = {name: schema[name] for name in wanted[: len(group.names)]}
+        kinds |= {f"_c{at}": "string" for at in range(len(kinds), len(group.names))}
+        rest = {name: schema[name] for name in wanted[len(group.names) :]}
+        load = load.option("enforceSchema", "true")
+    else:
+        for at, name in enumerate(group.names):
+            known = spelled.get(name.lower(), _named(name, at))
+            kinds[known] = schema.get(known, "string")
+        rest = {name: kind for name, kind in schema.items() if name not in kinds and name.lower() != broken}
+        plain = all(group.names) and not {name.lower() for name in group.names} & contents.folder_names
+        load = load.option("enforceSchema", "false" if plain else "true")  # Spark looks at the headers as well
+    if broken in spelled:
+        kinds[spelled[broken]] = schema[spelled[broken]]
+    # A column of a folder's name: the folder says what is in it, as Spark has it.
+    own = {
+        name if name.lower() not in contents.folder_names else f"{name} of the file": kind
+        for name, kind in kinds.items()
+    }
+    paths = [placed.paths[head.name] for head in group.heads]
+    return contents.frame(load, placed, paths, own, {**schema, **contents.folder_kinds(schema)}, rest)
+
+
+def _named(name: str, at: int) -> str:
+    """What a column without a name in the header is called."""
+    return name or f"_c{at}"

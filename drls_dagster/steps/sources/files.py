@@ -1,98 +1,97 @@
-"""File sources: pinned as a listing with sizes and times (D1), then read as pinned."""
+"""File sources: the contract of every format, here and in buckets.
+
+The files pinned are the files read, once each, whatever their names. Each file's beginning is looked at (of Parquet the
+footer), never all of it; then columns go by name, or the file is refused by name. What cannot be read fails, unless the
+spec asks for something else.
+"""
 
 from __future__ import annotations
 
-import glob
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from drls_dagster.lakehouse.columns import spark_ddl_of_spec
 from drls_dagster.steps.sources.csv_files import read_csv
-from drls_dagster.steps.sources.pins import SourceMissing
-from lifecycle.spec import FilesSource
+from drls_dagster.steps.sources.framing import Contents
+from drls_dagster.steps.sources.hive import folders_of
+from drls_dagster.steps.sources.json_files import read_json
+from drls_dagster.steps.sources.listing import listed
+from drls_dagster.steps.sources.parquet_files import read_parquet
+from drls_dagster.steps.sources.pins import Pin, Place, Reader, SourceMissing, SourceUnreadable
+from drls_dagster.steps.sources.placing import fetched
+from drls_dagster.steps.sources.storage import Local, reachable, storage_of
+from lifecycle.spec import FilesSource, SourceNode
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-    from pyspark.sql.connect.session import SparkSession
+
+FORMATS: dict[str, Callable[[Reader, str, FilesSource, Contents], DataFrame]] = {
+    "csv": read_csv,
+    "json": read_json,
+    "parquet": read_parquet,
+}
+# Options of Spark's that read other files than those that were pinned, or fewer.
+_OTHER_FILES = {
+    "path": "write it as the source's path",
+    "paths": "write it as the source's path",
+    "pathglobfilter": "write the pattern into the source's path",
+    "recursivefilelookup": "write `**` into the source's path",
+    "modifiedbefore": "name the files by the source's path",
+    "modifiedafter": "name the files by the source's path",
+    "ignorecorruptfiles": "remove or replace the file that cannot be read",
+    "ignoremissingfiles": "leave it out: a pinned file that is gone fails the run",
+}
 
 
-def listing(node: str, path: str, landing: str) -> list[list[Any]]:
-    """[path, bytes, modified in nanoseconds] of each file, sorted. A URI is listed through PyArrow."""
-    if "://" in path or "://" in landing:
-        return _remote_listing(node, path if "://" in path else f"{landing.rstrip('/')}/{path}")
-    pattern = path if os.path.isabs(path) else os.path.join(landing, path)
-    names = sorted(glob.glob(pattern, recursive=True))
-    if len(names) == 1 and os.path.isdir(names[0]):
-        names = sorted(entry.path for entry in os.scandir(names[0]))
-    files = [name for name in names if os.path.isfile(name) and not os.path.basename(name).startswith(("_", "."))]
+def pin_files(node: str, source: FilesSource, place: Place) -> Pin:
+    """[path, bytes, modified in nanoseconds] of each file, sorted."""
+    storage, path, _ = storage_of(source.path, place.landing, place.settings)
+    with reachable(f"node '{node}': {path}"):
+        files = listed(storage, path)
     if not files:
-        raise SourceMissing(f"node '{node}': no file matches {pattern}; put it there, or correct the path")
-    return [[name, stat.st_size, stat.st_mtime_ns] for name in files for stat in (os.stat(name),)]
+        raise SourceMissing(f"node '{node}': no file matches {path}; put it there, or correct the path")
+    return {"files": [[entry.name, entry.size, entry.modified] for entry in files]}
 
 
-def _remote_listing(node: str, uri: str) -> list[list[Any]]:
-    import fnmatch
-
-    import pyarrow.fs as pafs
-
-    filesystem, name = pafs.FileSystem.from_uri(uri)
-    fixed = name.split("*")[0].rpartition("/")[0] if "*" in name else name
-    scheme = uri.split("://", maxsplit=1)[0]
-    found = filesystem.get_file_info(pafs.FileSelector(fixed, recursive=True, allow_not_found=True))
-    if not found:
-        found = [filesystem.get_file_info(name)]
-    files = [
-        [f"{scheme}://{info.path}", info.size, info.mtime_ns or 0]
-        for info in sorted(found, key=lambda info: info.path)
-        if info.type == pafs.FileType.File
-        and not info.base_name.startswith(("_", "."))
-        and ("*" not in name or fnmatch.fnmatch(info.path, name))
-    ]
-    if not files:
-        raise SourceMissing(f"node '{node}': no file matches {uri}; put it there, or correct the path")
-    return files
+def read_files(reader: Reader, node: SourceNode, source: FilesSource, pin: Pin) -> DataFrame:
+    """The rows of the pinned files."""
+    files: list[list[Any]] = pin["files"]
+    options = {name.lower(): value for name, value in source.options.items()}
+    for name, remedy in _OTHER_FILES.items():
+        if name in options and options[name].lower() != "false":
+            raise SourceUnreadable(f"node '{node.id}': the option `{name}` would change which files are read; {remedy}")
+    storage, _, root = storage_of(source.path, reader.place.landing, reader.place.settings)
+    base = _base(options.get("basepath"), root)
+    names = [name for name, _, _ in files]
+    folders = folders_of(node.id, names, base, source.schema_ or {})
+    if isinstance(storage, Local):
+        refuse_changed(node, pin)
+        paths = [(name, name) for name in names]
+    else:
+        paths = list(fetched(reader, node.id, storage, files).items())
+    with reachable(f"node '{node.id}': {names[0]} or another file of the source"):
+        return FORMATS[source.format](reader, node.id, source, Contents(node.id, paths, folders))
 
 
-def refuse_changed(node: str, files: list[list[Any]]) -> None:
-    """Raises SourceMissing naming a pinned file that is not what it was (D1)."""
-    remote = [name for name, _, _ in files if "://" in name]
-    found = _remote_stats(remote) if remote else {}
-    for name, size, modified in files:
+def refuse_changed(node: SourceNode, pin: Pin) -> None:
+    """Raises SourceMissing naming a pinned file of this machine that is not what it was (D1).
+
+    Of what lies in a bucket a copy is read, which was made when it was still what had been pinned.
+    """
+    for name, size, modified in pin["files"]:
         if "://" in name:
-            now = found[name]
-        else:
-            try:
-                stat = os.stat(name)
-            except FileNotFoundError:
-                now = None
-            else:
-                now = (stat.st_size, stat.st_mtime_ns)
-        if now is None:
-            raise SourceMissing(f"node '{node}': {name} was removed while the run needed it")
-        if now != (size, modified):
-            raise SourceMissing(f"node '{node}': {name} changed since the run pinned it; start a new run")
+            continue
+        try:
+            stat = os.stat(name)
+        except FileNotFoundError:
+            raise SourceMissing(f"node '{node.id}': {name} was removed while the run needed it") from None
+        if (stat.st_size, stat.st_mtime_ns) != (size, modified):
+            raise SourceMissing(f"node '{node.id}': {name} changed since the run pinned it; start a new run")
 
 
-def _remote_stats(names: list[str]) -> dict[str, tuple[int, int] | None]:
-    import pyarrow.fs as pafs
-
-    filesystem, _ = pafs.FileSystem.from_uri(names[0])
-    infos = filesystem.get_file_info([name.split("://", 1)[1] for name in names])
-    return {
-        name: (info.size, info.mtime_ns or 0) if info.type == pafs.FileType.File else None
-        for name, info in zip(names, infos, strict=True)
-    }
-
-
-def read_files(spark: SparkSession, node: str, source: FilesSource, files: list[list[Any]]) -> DataFrame:
-    refuse_changed(node, files)
-    paths = [name for name, _, _ in files]
-    if source.format == "csv":
-        return read_csv(spark, node, source, paths)
-    reader = spark.read.format(source.format).options(**source.options)
-    if source.schema_:
-        return reader.schema(spark_ddl_of_spec(source.schema_)).load(paths)
-    if source.format == "parquet":
-        return reader.load(paths)
-    # Inferred once: otherwise Spark reads the files for it again at each analysis of the frame.
-    return reader.schema(reader.load(paths).schema).load(paths)
+def _base(given: str | None, root: str) -> str:
+    """The folder below which folders give columns: the option `basePath`, else the landing folder."""
+    if given is None:
+        return root
+    whole = given if given.startswith("/") or "://" in given else f"{root.rstrip('/')}/{given}"
+    return whole.removeprefix("file://").rstrip("/")

@@ -1,0 +1,235 @@
+"""JSON files: a record on each line, or documents laid out over several lines, which are taken apart beforehand."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from drls_dagster.steps.sources.framing import Contents, ddl, empty, union
+from drls_dagster.steps.sources.heads import Head, heads_of, text_of
+from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
+from drls_dagster.steps.sources.placing import Convert, Item, place
+from drls_dagster.steps.sources.text_files import (
+    broken_column,
+    encoding_of,
+    refuse_replaced,
+    same_names,
+    text_item,
+    text_options,
+    wider,
+)
+from lifecycle.spec import FilesSource
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_LOOKED_AT = 200  # records
+_LONGEST = 256 * 2**20
+_READER = json.JSONDecoder()
+
+
+def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents) -> DataFrame:
+    """The rows of JSON files. Raises SourceUnreadable naming the file that cannot be read."""
+    options = text_options(source)
+    heads = heads_of(node, contents.files, encoding_of(options), "JSON file")
+    rows = [head for head in heads if not head.empty]
+    schema = dict(source.schema_ or {})
+    if not rows:
+        if not schema:
+            raise SourceUnreadable(
+                f"node '{node}': {contents.files[0][0]} is empty, and so is every other file; nothing says which "
+                "columns there are: give the source a schema"
+            )
+        return empty(reader, contents.with_folders(schema))
+    whole = options.pop("multiline", "false").lower() == "true"
+    lenient = [head for head in rows if whole and not _is_strict(head)]
+    broken = broken_column(options)
+    for head in rows:
+        _refuse_other_case(node, head, [name for name in schema if name.lower() != broken], contents.folder_names)
+    items = [_item(node, head, contents.path_of(head.name), natively=head in lenient) for head in rows]
+    for name in ("encoding", "charset"):
+        options.pop(name, None)
+    placed = place(reader, node, items, contents.folders)
+    groups = [
+        ([placed.paths[head.name] for head in rows if (head in lenient) == multiline], {"multiLine": str(multiline)})
+        for multiline in (False, True)
+    ]
+    groups = [(paths, layout) for paths, layout in groups if paths]
+    own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
+    if not schema:
+        own = _found(reader, node, [(paths, {**options, **layout}) for paths, layout in groups], contents)
+    order = {**(schema or own), **contents.folder_kinds(schema or own)}
+    frames = [
+        contents.frame(reader.spark.read.format("json").options(**options, **layout), placed, paths, own, order, {})
+        for paths, layout in groups
+    ]
+    return refuse_replaced(union(frames), node, options, rows, items)
+
+
+def _item(node: str, head: Head, path: str, *, natively: bool) -> Item:
+    """Spark reads lines of UTF-8; what is laid out otherwise becomes that in a copy."""
+    if not natively and _is_laid_out(head):
+        return Item(head.name, path, ".json", convert=_as_lines(node, head))
+    return text_item(node, head, path, ".json", latin=False)
+
+
+def _is_laid_out(head: Head) -> bool:
+    """Whether the first record does not end where its line ends."""
+    if head.opaque:
+        return False
+    text = head.text.removeprefix("\ufeff")
+    start = _end_of_space(text, 0)
+    line = text[start:].split("\n", 1)[0].rstrip("\r")
+    try:
+        _, end = _READER.raw_decode(line)
+    except json.JSONDecodeError as error:
+        # A line that ends too early is the beginning of something; one that is wrong before is a broken record.
+        cut = "\n" in text[start:] or head.whole
+        return cut and line[:1] in {"{", "["} and error.pos >= len(line.rstrip())
+    except RecursionError:
+        return False
+    return line[end:].strip(" \t,") != "" or line[end:].strip() == ","
+
+
+def _is_strict(head: Head) -> bool:
+    """Whether what was read is JSON by its standard, as far as it goes."""
+    text = head.text.removeprefix("\ufeff")
+    try:
+        for _ in _records(iter([text]), cut=not head.whole):
+            pass
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def _as_lines(node: str, head: Head) -> Convert:
+    """Writes each record of a document, or of several after each other, on a line of its own."""
+
+    def convert(source: IO[bytes], out: IO[bytes]) -> None:
+        try:
+            for record in _records(_without_mark(text_of(node, head, source)), cut=False):
+                out.write(record.replace("\r", " ").replace("\n", " ").encode() + b"\n")
+        except json.JSONDecodeError as error:
+            raise SourceUnreadable(
+                f"node '{node}': {head.name} is no JSON: {error.msg} {_near(error)}; records that go over several "
+                "lines must be whole. For JSON that bends the rules, say `multiLine: true` and Spark's options for it"
+            ) from None
+
+    return convert
+
+
+def _near(error: json.JSONDecodeError) -> str:
+    around = error.doc[max(error.pos - 20, 0) : error.pos + 20]
+    return f"near {' '.join(around.split())!r}" if around.strip() else "at its end"
+
+
+def _without_mark(pieces: Iterator[str]) -> Iterator[str]:
+    for at, piece in enumerate(pieces):
+        yield piece.removeprefix("\ufeff") if at == 0 else piece
+
+
+def _records(pieces: Iterator[str], *, cut: bool) -> Iterator[str]:  # noqa: PLR0912  one automaton
+    """The text of each record: each value of the document, or each element where it is an array.
+
+    `cut`: the text may end anywhere. Raises JSONDecodeError.
+    """
+    buffer, at, inside, ended = "", 0, False, False
+    needs_comma = False
+    while True:
+        at = _end_of_space(buffer, at)
+        if at >= len(buffer):
+            if ended:
+                break
+        elif buffer[at] == "[" and not inside:
+            inside, needs_comma, at = True, False, at + 1
+            continue
+        elif inside and buffer[at] == "]":
+            inside, at = False, at + 1
+            continue
+        elif inside and needs_comma:
+            if buffer[at] != ",":
+                raise json.JSONDecodeError("',' or ']' is missing", buffer, at)
+            needs_comma, at = False, at + 1
+            continue
+        else:
+            try:
+                _, end = _READER.raw_decode(buffer, at)
+            except json.JSONDecodeError:
+                if ended:
+                    if cut:
+                        return
+                    raise
+            else:
+                if end < len(buffer) or ended:  # a number may go on in the next piece
+                    yield buffer[at:end]
+                    needs_comma, at = True, end
+                    continue
+        buffer, at = buffer[at:], 0
+        if len(buffer) > _LONGEST:
+            raise json.JSONDecodeError(f"a record is longer than {_LONGEST:,} characters", buffer[:100], 0)
+        wanted = max(len(buffer), 1)  # twice as much each time, so that a long record is not decoded again and again
+        while wanted > 0 and not ended:
+            piece = next(pieces, None)
+            ended = piece is None
+            buffer += piece or ""
+            wanted -= len(piece or "")
+    if inside and not cut:
+        raise json.JSONDecodeError("the array does not end", buffer, len(buffer))
+
+
+def _end_of_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _refuse_other_case(node: str, head: Head, wanted: Sequence[str], given: set[str]) -> None:
+    """Spark takes `ID` and `id` of a record for two, and everything else here for one."""
+    keys = _keys(head)
+    lower = {key.lower(): key for key in keys}
+    for name in wanted:
+        other = lower.get(name.lower())
+        if other is not None and name not in keys and name.lower() not in given:
+            raise SourceUnreadable(
+                f"node '{node}': {head.name} writes '{other}' for what the source's schema calls '{name}'; write it "
+                "the same way in the schema"
+            )
+
+
+def _keys(head: Head) -> set[str]:
+    found: set[str] = set()
+    text = head.text.removeprefix("\ufeff")
+    pieces = iter([text]) if not head.opaque else iter([])
+    try:
+        for number, record in enumerate(_records(pieces, cut=True)):
+            if number >= _LOOKED_AT:
+                break
+            value: Any = json.loads(record)
+            found |= value.keys() if isinstance(value, dict) else set()
+    except (json.JSONDecodeError, RecursionError):
+        return found
+    return found
+
+
+def _found(
+    reader: Reader, node: str, groups: Sequence[tuple[Sequence[str], Mapping[str, str]]], contents: Contents
+) -> dict[str, str]:
+    """The columns of all files, as Spark finds them in every record; once, for it would look at each analysis."""
+    kinds: dict[str, str] = {}
+    named = any("columnnameofcorruptrecord" in options for _, options in groups)
+    for paths, options in groups:
+        load = reader.spark.read.format("json").options(**options)
+        found = {field.name: ddl(field.dataType) for field in load.load(list(paths)).schema.fields}
+        for name, kind in found.items():
+            kinds[name] = wider(kinds[name], kind) if name in kinds else kind
+    twice = same_names(list(kinds))
+    if twice:
+        raise SourceUnreadable(
+            f"node '{node}': records have '{twice[0]}' in upper and in lower case; give the source a schema that names "
+            "the one that is meant"
+        )
+    # Spark adds the column for broken records without being asked; who wants it names it.
+    hidden = set() if named else {broken_column({})}
+    return {name: kind for name, kind in kinds.items() if name.lower() not in {*contents.folder_names, *hidden}}

@@ -1,0 +1,107 @@
+"""Which files a path means: one rule for folders of this machine and for buckets.
+
+`*` and `?` match within one name, `[…]` one of its characters, `**` folders of any depth. Where a file or folder has
+exactly the name that the path says, brackets and all, that one is meant. A folder means the files in it and in its
+Hive folders (`day=2024-01-01`).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator, Sequence
+
+from drls_dagster.steps.sources.hive import folder_column
+from drls_dagster.steps.sources.pins import SourceUnreadable
+from drls_dagster.steps.sources.storage import Entry, Storage
+
+_WILD = re.compile(r"[*?\[]")
+_DATA = re.compile(
+    r"\.(csv|tsv|psv|txt|json|jsonl|ndjson|parquet|parq|pq)(\.(gz|bz2|zst|zstd|xz|lz4|snappy|deflate|zip))?$", re.I
+)
+
+
+def listed(storage: Storage, path: str) -> list[Entry]:
+    """The files that a whole path or pattern means, sorted by name."""
+    start, segments = _split(path)
+    found: dict[str, Entry] = {}
+    for entry in _walk(storage, start, segments):
+        if entry.is_folder:
+            found.update((one.name, one) for one in _below(storage, entry.name))
+        else:
+            found[entry.name] = entry
+    return [found[name] for name in sorted(found)]
+
+
+def is_pattern(segment: str) -> bool:
+    """Whether a part of a path may stand for several names."""
+    return _WILD.search(segment) is not None
+
+
+def _split(path: str) -> tuple[str, list[str]]:
+    """Where to begin, and the names below it."""
+    scheme, mark, rest = path.partition("://")
+    if mark:
+        bucket, _, key = rest.partition("/")
+        return f"{scheme}://{bucket}", [part for part in key.split("/") if part]
+    return "/", [part for part in path.split("/") if part]
+
+
+def _walk(storage: Storage, folder: str, segments: Sequence[str]) -> Iterator[Entry]:
+    if not segments:
+        yield from (entry for entry in storage.look([folder]) if entry is not None)
+        return
+    plain = next((at for at, name in enumerate(segments) if is_pattern(name)), len(segments))
+    if plain:
+        whole = "/".join((folder.rstrip("/"), *segments[:plain]))
+        if plain == len(segments):
+            yield from (entry for entry in storage.look([whole]) if entry is not None)
+            return
+        yield from _walk(storage, whole, segments[plain:])
+        return
+    first, rest = segments[0], segments[1:]
+    if first == "**":
+        yield from _walk(storage, folder, rest) if rest else _files(storage.entries(folder))
+        for entry in storage.entries(folder):
+            if entry.is_folder and not _hidden(entry):
+                yield from _walk(storage, entry.name, segments)
+        return
+    entries = storage.entries(folder)
+    exact = [entry for entry in entries if _base(entry) == first]
+    matched = exact or [entry for entry in entries if fnmatch.fnmatchcase(_base(entry), first)]
+    for entry in matched:
+        if not exact and _hidden(entry) and not first.startswith(("_", ".")):
+            continue
+        if not rest:
+            yield entry
+        elif entry.is_folder:
+            yield from _walk(storage, entry.name, rest)
+
+
+def _below(storage: Storage, folder: str) -> Iterator[Entry]:
+    entries = storage.entries(folder)
+    for entry in entries:
+        if entry.is_folder and _base(entry) == "_delta_log":
+            raise SourceUnreadable(
+                f"{folder} is a Delta table: its log says which files count, and they are not read by it; export the "
+                "table as Parquet, or name the files themselves"
+            )
+        if entry.is_folder and folder_column(_base(entry)) is not None:
+            yield from _below(storage, entry.name)
+    yield from _files(entries)
+
+
+def _files(entries: Sequence[Entry]) -> Iterator[Entry]:
+    return (entry for entry in entries if not entry.is_folder and not _hidden(entry))
+
+
+def _base(entry: Entry) -> str:
+    return entry.name.rstrip("/").rpartition("/")[2]
+
+
+def _hidden(entry: Entry) -> bool:
+    """Names of markers and of work in progress (`_SUCCESS`, `.part`, `_temporary/`); files of data are none."""
+    name = _base(entry)
+    if not name.startswith(("_", ".")):
+        return False
+    return folder_column(name) is None if entry.is_folder else name.startswith("._") or not _DATA.search(name)

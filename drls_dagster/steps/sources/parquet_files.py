@@ -1,0 +1,231 @@
+"""Parquet files: the footer of each is read, and columns go by name through all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from drls_dagster.steps.sources import parquet_types as types
+from drls_dagster.steps.sources.framing import Contents, union
+from drls_dagster.steps.sources.heads import packing, refuse_other_formats
+from drls_dagster.steps.sources.parquet_types import Clash, Kind, Leaf
+from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
+from drls_dagster.steps.sources.placing import Item, Placed, place
+from drls_dagster.steps.sources.storage import in_parallel, storage_of_place
+from lifecycle.spec import FilesSource
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a file says of itself: its columns by name, those whose names occur twice, and its rows."""
+
+    name: str
+    kinds: Mapping[str, Kind]
+    twice: Mapping[str, Sequence[str]]
+    rows: int
+
+
+@dataclass
+class _Group:
+    """Files that Spark reads at once: none has a column in another type than another."""
+
+    kinds: dict[str, tuple[str, Kind]] = field(default_factory=dict)  # lower case -> name and type
+    names: list[str] = field(default_factory=list)
+
+
+def read_parquet(reader: Reader, node: str, source: FilesSource, contents: Contents) -> DataFrame:
+    """The rows of Parquet files. Raises SourceUnreadable naming the file and column that do not fit."""
+    footers = in_parallel(lambda file: _footer(node, *file), contents.files)
+    schema = {name: types.declared(kind) for name, kind in (source.schema_ or {}).items()}
+    own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
+    if schema:
+        _refuse_misfits(node, footers, own, source.schema_ or {})
+        wanted = own
+    else:
+        wanted = _merged(node, footers, contents.folder_names)
+    _say_losses(reader, node, footers, wanted)
+    items = [Item(name, path, ".parquet") for name, path in contents.files]
+    placed = place(reader, node, items, contents.folders)
+    order = contents.with_folders({name: types.ddl(kind) for name, kind in (schema or wanted).items()})
+    frames = [_frame(reader, node, group, placed, wanted, order, contents) for group in _groups(footers, wanted)]
+    return union(frames)
+
+
+def rows_of(node: str, files: Sequence[tuple[str, str]]) -> int:
+    """The rows that the footers of files count."""
+    return sum(footer.rows for footer in in_parallel(lambda file: _footer(node, *file), files))
+
+
+def _footer(node: str, name: str, path: str) -> Footer:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with storage_of_place(path).open(path) as file:
+        start = file.read(512)
+        if not start.startswith(b"PAR1"):
+            packed = packing(start)
+            refuse_other_formats(node, name, start, "Parquet file")
+            has = "is empty" if not start else f"is packed with {packed}" if packed else f"begins with {start[:8]!r}"
+            raise SourceUnreadable(
+                f"node '{node}': {name} is no Parquet file: it {has}; send it again, or correct the path"
+            )
+        file.seek(0)
+        try:
+            found = pq.ParquetFile(pa.PythonFile(file, mode="r"))
+            kinds = types.kinds_of(found.schema, found.schema_arrow)
+            names, rows = found.schema_arrow.names, found.metadata.num_rows
+        except (pa.ArrowException, OSError, StopIteration) as error:
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise SourceUnreadable(
+                f"node '{node}': {name} is no whole Parquet file ({said[:160].rstrip('.')}); send it again"
+            ) from None
+    same: dict[str, list[str]] = {}
+    for own in names:
+        same.setdefault(own.lower(), []).append(own)
+    return Footer(name, kinds, {low: found for low, found in same.items() if len(found) > 1}, rows)
+
+
+def _refuse_twice(node: str, footer: Footer, low: str) -> None:
+    names = footer.twice.get(low)
+    if names:
+        raise SourceUnreadable(
+            f"node '{node}': {footer.name} has the columns {' and '.join(names)}, which Spark takes for one; rename "
+            "one where the file is written, or give the source a schema without them"
+        )
+
+
+def _merged(node: str, footers: Sequence[Footer], given: set[str]) -> dict[str, Kind]:
+    """The columns of all files, each with the type that holds what every file has."""
+    kinds: dict[str, Kind] = {}
+    spelled: dict[str, str] = {}
+    for footer in footers:
+        for name, kind in footer.kinds.items():
+            low = name.lower()
+            if low in given:
+                continue
+            _refuse_twice(node, footer, low)
+            known = spelled.setdefault(low, name)
+            try:
+                kinds[known] = types.both(kinds[known], kind) if known in kinds else kind
+            except Clash:
+                raise _clash(node, footers, footer, name) from None
+    return {name: _plain(kind) for name, kind in kinds.items()}
+
+
+def _clash(node: str, footers: Sequence[Footer], last: Footer, name: str) -> SourceUnreadable:
+    mine = last.kinds[name]
+    for footer in footers:
+        for other, kind in footer.kinds.items():
+            if other.lower() == name.lower():
+                try:
+                    types.both(kind, mine)
+                except Clash:
+                    one, two = sorted([(footer.name, types.told(kind)), (last.name, types.told(mine))])
+                    return SourceUnreadable(
+                        f"node '{node}': the column '{name}' is {one[1]} in {one[0]} and {two[1]} in {two[0]}; no type "
+                        "holds both. Write the files alike, or read them as two sources and cast"
+                    )
+    return SourceUnreadable(f"node '{node}': the column '{name}' of {last.name} has another type than in other files")
+
+
+def _plain(kind: Kind) -> Kind:
+    """A type as what is wanted: what it is made to be."""
+    if isinstance(kind, Leaf):
+        return Leaf(kind.kind, kind.kind, kind.told, kind.why)
+    if isinstance(kind, types.Struct):
+        return types.Struct({name: _plain(of) for name, of in kind.fields.items()})
+    if isinstance(kind, types.Array):
+        return types.Array(_plain(kind.element))
+    return types.Map(_plain(kind.key), _plain(kind.value))
+
+
+def _refuse_misfits(node: str, footers: Sequence[Footer], schema: Mapping[str, Kind], given: Mapping[str, str]) -> None:
+    seen: set[str] = set()
+    for footer in footers:
+        has = {name.lower(): name for name in footer.kinds}
+        seen |= has.keys()
+        for name, want in schema.items():
+            low = name.lower()
+            _refuse_twice(node, footer, low)
+            if low in has and not types.becomes(footer.kinds[has[low]], want):
+                kind = footer.kinds[has[low]]
+                if isinstance(kind, Leaf) and kind.why:
+                    raise SourceUnreadable(f"node '{node}': the column '{has[low]}' of {footer.name} is {kind.why}")
+                raise SourceUnreadable(
+                    f"node '{node}': the column '{has[low]}' of {footer.name} is {types.told(kind)}, and the source's "
+                    f"schema says {given[name]}; declare the type that the files have, and cast in the SQL"
+                )
+    missing = [name for name in schema if name.lower() not in seen]
+    if missing:
+        shown = ", ".join(footers[0].kinds)
+        raise SourceUnreadable(
+            f"node '{node}': {footers[0].name} lacks {', '.join(missing)}, and so does every other file; it has "
+            f"{shown}. Correct the source's schema"
+        )
+
+
+def _say_losses(reader: Reader, node: str, footers: Sequence[Footer], wanted: Mapping[str, Kind]) -> None:
+    named = {name.lower() for name in wanted}
+    found: dict[str, str] = {}
+    for footer in footers:
+        for name, kind in footer.kinds.items():
+            if name.lower() in named and any(leaf.told.startswith("timestamp[ns") for leaf in types.leaves_of(kind)):
+                found.setdefault(name, footer.name)
+    if found:
+        name, file = next(iter(found.items()))
+        reader.log(
+            f"node '{node}': nanoseconds are read as microseconds, and what is below a microsecond is cut off, in "
+            f"{', '.join(found)} ({name} of {file})"
+        )
+
+
+def _groups(footers: Sequence[Footer], wanted: Mapping[str, Kind]) -> list[_Group]:
+    named = {name.lower() for name in wanted}
+    groups: list[_Group] = []
+    for footer in footers:
+        mine = {name.lower(): (name, kind) for name, kind in footer.kinds.items() if name.lower() in named}
+        for group in groups:
+            if all(low not in group.kinds or group.kinds[low][1] == kind for low, (_, kind) in mine.items()):
+                break
+        else:
+            group = _Group()
+            groups.append(group)
+        group.kinds = {**mine, **group.kinds}
+        group.names.append(footer.name)
+    return groups
+
+
+def _frame(
+    reader: Reader,
+    node: str,
+    group: _Group,
+    placed: Placed,
+    wanted: Mapping[str, Kind],
+    order: Mapping[str, str],
+    contents: Contents,
+) -> DataFrame:
+    from pyspark.sql.connect.functions import builtin as f
+
+    def fail(name: str, why: str) -> Column:
+        return f.raise_error(f.lit(f"DRLS: the column '{name}' of node '{node}' is, in {group.names[0]}, {why}"))
+
+    own: dict[str, str] = {}
+    made: dict[str, Column] = {}
+    for name, want in wanted.items():
+        kind = group.kinds[name.lower()][1] if name.lower() in group.kinds else None
+        if kind is None:
+            continue
+        if isinstance(kind, Leaf) and kind.kind == "binary" and types.ddl(want) == "string":
+            kind = Leaf("string", "string", "string")  # text whose writer did not say so
+        own[name] = types.ddl(kind, read=True)
+        column = f.col("`" + name.replace("`", "``") + "`")
+        fitted = types.fitted(column, kind, want, lambda why, name=name: fail(name, why))
+        if fitted is not column:
+            made[name] = fitted
+    lacking = {name: types.ddl(kind) for name, kind in wanted.items() if name not in own}
+    load = reader.spark.read.format("parquet")
+    return contents.frame(load, placed, [placed.paths[name] for name in group.names], own, order, lacking, made)

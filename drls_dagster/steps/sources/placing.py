@@ -1,0 +1,180 @@
+"""What Spark is given to read: a pinned file where it lies, or a link to it or a copy in the run's staging folder.
+
+Spark takes a path with `*`, `[` or `{` for a pattern, cannot bear a colon, and leaves out names that begin with `_` or
+`.`: such a file gets a link of a plain name. What lies in a bucket is copied once, and so is text that Spark's readers
+do not understand (UTF-16, .zst, pretty-printed JSON), as plain UTF-8.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from drls_dagster.steps.sources.hive import Folders, folder_column
+from drls_dagster.steps.sources.pins import Reader, SourceMissing, SourceUnreadable
+from drls_dagster.steps.sources.storage import Storage, in_parallel, reachable, storage_of_place
+
+if TYPE_CHECKING:
+    from drls_dagster.steps.sources.heads import Head
+
+_PLAIN = re.compile(r"(/[^/\x00-\x1f\x7f*?\[\]{}\\:]+)+")
+_PIECE = 4 * 2**20
+Convert = Callable[[IO[bytes], IO[bytes]], None]
+Listing = Sequence[Sequence[object]]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A pinned file on its way to Spark: its name for people, where its bytes are, what its name must end with."""
+
+    name: str
+    path: str
+    ending: str
+    packed: str = ""
+    convert: Convert | None = None
+
+    @property
+    def as_it_is(self) -> bool:
+        """Whether Spark reads this file, whole, under its own name."""
+        folder, _, base = self.path.rpartition("/")
+        if self.convert is not None or _PLAIN.fullmatch(self.path) is None or not _encodable(self.path):
+            return False
+        if base.startswith(("_", ".")) or base.endswith("._COPYING_") or not base.endswith(self.packed):
+            return False
+        return not os.path.exists(f"{folder}/.{base}.crc")  # Hadoop would check the file against it, old or not
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where Spark finds each file, by its name for people, and the folder above the Hive folders."""
+
+    paths: dict[str, str]
+    base: str | None
+
+
+def fetched(reader: Reader, node: str, storage: Storage, files: Listing) -> dict[str, str]:
+    """Copies of remote files, made once per run: from then on nothing that happens to the bucket matters (D1)."""
+    folder = f"{reader.folder}/fetched"
+
+    def fetch(at: int) -> str:
+        name, size, modified = files[at]
+        target = f"{folder}/{at:06d}"
+        known = storage_of_place(target).look([target])[0]
+        if known is not None and known.size == size:
+            return target
+        with reachable(f"node '{node}': {name}"):
+            with storage.open(str(name)) as source:
+                _write(target, lambda out: shutil.copyfileobj(source, out, _PIECE))
+            (now,) = storage.look([str(name)])
+        (copied,) = storage_of_place(target).look([target])
+        if now is None or (now.size, now.modified) != (size, modified) or copied is None or copied.size != size:
+            _remove(target)
+            raise SourceMissing(f"node '{node}': {name} changed since the run pinned it; start a new run")
+        return target
+
+    _make_folder(folder)
+    done = in_parallel(fetch, range(len(files)))
+    return {str(name): path for (name, *_), path in zip(files, done, strict=True)}
+
+
+def place(reader: Reader, node: str, items: Sequence[Item], folders: Folders) -> Placed:
+    """Makes the links and copies that Spark needs."""
+    bases = {_above(item.path) for item in items} if folders.kinds else {None}
+    if len(bases) == 1 and all(item.as_it_is for item in items):
+        return Placed({item.name: item.path for item in items}, bases.pop())
+    root = f"{reader.folder}/read"
+    if "://" not in root and _PLAIN.fullmatch(root) is None:
+        raise SourceUnreadable(
+            f"node '{node}': {items[0].name} needs a link of a plain name, and {root} has characters that Spark takes "
+            "for a pattern; set engine.staging to another folder"
+        )
+
+    numbers = {name: number for number, name in enumerate(folders.values)}
+
+    def put(item: Item) -> str:
+        inside = folders.path_of(item.name)
+        folder = f"{root}/{inside}" if inside else root
+        target = f"{folder}/{numbers[item.name]:06d}{item.ending}{item.packed}"
+        _make_folder(folder)
+        if item.convert is not None:
+            convert = item.convert
+            if storage_of_place(target).look([target])[0] is None:
+                with storage_of_place(item.path).open(item.path) as source:
+                    _write(target, lambda out: convert(source, out))
+        elif "://" in target or "://" in item.path:
+            with storage_of_place(item.path).open(item.path) as source:
+                _write(target, lambda out: shutil.copyfileobj(source, out, _PIECE))
+        else:
+            _link(item.path, target)
+        return target
+
+    done = in_parallel(put, items)
+    return Placed({item.name: path for item, path in zip(items, done, strict=True)}, root if folders.kinds else None)
+
+
+def as_utf8(node: str, head: Head) -> Convert:
+    """Unpacks and decodes a file of text, strictly, and writes it as UTF-8 without a mark."""
+    from drls_dagster.steps.sources.heads import text_of
+
+    def convert(source: IO[bytes], out: IO[bytes]) -> None:
+        for text in text_of(node, head, source):
+            out.write(text.encode())
+
+    return convert
+
+
+def _above(path: str) -> str:
+    """The folder above the first Hive folder of a path."""
+    parts = path.split("/")
+    first = next(at for at, part in enumerate(parts) if folder_column(part) is not None)
+    return "/".join(parts[:first])
+
+
+def _encodable(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _make_folder(folder: str) -> None:
+    if "://" not in folder:
+        Path(folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _link(path: str, target: str) -> None:
+    if os.path.islink(target) and os.readlink(target) == path:
+        return
+    made = f"{target}.{uuid.uuid4().hex}"
+    os.symlink(path, made)
+    os.replace(made, target)
+
+
+def _write(target: str, fill: Callable[[IO[bytes]], None]) -> None:
+    """A file that is there whole or not at all."""
+    if "://" in target:
+        from drls_dagster.storage import filesystem_of
+
+        filesystem, name = filesystem_of(target)
+        with filesystem.open_output_stream(name) as out:  # an object appears when it is closed
+            fill(out)  # pyright: ignore[reportArgumentType]
+        return
+    part = Path(target).with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with part.open("xb") as out:
+            fill(out)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _remove(target: str) -> None:
+    if "://" not in target:
+        Path(target).unlink(missing_ok=True)

@@ -1,0 +1,84 @@
+"""Which files a path means: one rule for this machine and for buckets (D1)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow.fs as pafs
+import pytest
+
+from drls_dagster.steps.sources.listing import listed
+from drls_dagster.steps.sources.pins import SourceUnreadable
+from drls_dagster.steps.sources.storage import Local, Remote, Storage
+
+NAMES = [
+    "a.csv", "o1.csv", "o[1].csv", "b\\c.csv", "2024-01-01T10:00.csv", "p%20.csv", "ü.csv", "_x.csv", ".y.csv", "q*.csv",
+    "run [2024]/d.csv", "run 2/e.csv", "day=1/f.csv", "day=2/hour=3/g.csv", "other/h.csv", "_temporary/i.csv",
+    "_SUCCESS", ".a.csv.crc", "._a.csv", ".part",
+]  # fmt: skip
+
+
+@pytest.fixture(params=["local", "bucket"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Storage, str]:
+    """The same files in a folder, and behind the interface of a bucket."""
+    for name in NAMES:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    if request.param == "local":
+        return Local(), str(tmp_path)
+    (tmp_path / "bucket").mkdir()
+    for name in NAMES:
+        path = tmp_path / "bucket" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return Remote("s3", pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem())), "s3://bucket"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.csv", ["a.csv"]),
+        ("o[1].csv", ["o[1].csv"]),
+        ("o*.csv", ["o1.csv", "o[1].csv"]),
+        ("[ab].csv", ["a.csv"]),
+        ("run [2024]/*.csv", ["run [2024]/d.csv"]),
+        ("*.csv", [name for name in NAMES if "/" not in name and name.endswith(".csv") and not name.startswith("._")]),
+        ("day=*/*.csv", ["day=1/f.csv"]),
+        ("day=*/**/*.csv", ["day=1/f.csv", "day=2/hour=3/g.csv"]),
+        ("day=2", ["day=2/hour=3/g.csv"]),
+        ("_temporary/*", ["_temporary/i.csv"]),
+        (".part", [".part"]),
+        ("**/h.csv", ["other/h.csv"]),
+        ("**/i.csv", []),
+        ("none*.csv", []),
+    ],
+)
+def test_d1_a_path_means_the_same_files_here_and_in_a_bucket(
+    lake: tuple[Storage, str], path: str, expected: list[str]
+) -> None:
+    """Finding 24; failed on 0.1.0, where a remote `*` crossed folders and brackets never matched themselves."""
+    storage, root = lake
+    assert [entry.name for entry in listed(storage, f"{root}/{path}")] == sorted(f"{root}/{name}" for name in expected)
+
+
+def test_d1_a_folder_means_its_files_and_those_of_its_hive_folders(lake: tuple[Storage, str]) -> None:
+    """Finding 24; failed on 0.1.0, which left the Hive folders out."""
+    storage, root = lake
+    found = [entry.name.removeprefix(f"{root}/") for entry in listed(storage, root)]
+    assert {"day=1/f.csv", "day=2/hour=3/g.csv", "_x.csv", ".y.csv"} <= set(found)
+    assert not {"_SUCCESS", ".a.csv.crc", "._a.csv", ".part", "other/h.csv", "_temporary/i.csv"} & set(found)
+
+
+def test_a_delta_table_is_refused_because_its_log_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "t" / "_delta_log").mkdir(parents=True)
+    (tmp_path / "t" / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(SourceUnreadable, match="is a Delta table"):
+        listed(Local(), str(tmp_path / "t"))
+
+
+def test_names_that_are_no_utf8_are_listed(tmp_path: Path) -> None:
+    (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.csv"))).write_text("id\n")
+    (found,) = listed(Local(), f"{tmp_path}/*.csv")
+    assert found.name.endswith("\udcff.csv")
