@@ -168,7 +168,16 @@ class Permitted:
                     )
                 )
             else:
-                found.append(InputRead(node=name, name=name, fingerprint=self._fingerprint(name)))
+                files = read.pin.get("files")
+                found.append(
+                    InputRead(
+                        node=name,
+                        name=name,
+                        fingerprint=self._fingerprint(name),
+                        files=None if files is None else len(files),
+                        bytes=None if files is None else sum(size for _, size, _ in files),
+                    )
+                )
         return tuple(found)
 
     def _fingerprint(self, node: str) -> str | None:

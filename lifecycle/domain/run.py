@@ -112,6 +112,8 @@ class InputRead(Frozen):
     ref: str | None = None
     snapshot: SnapshotId | None = None
     fingerprint: str | None = None
+    files: int | None = None  # of a file source: how many were pinned, and how large they were together
+    bytes: int | None = None
 
 
 class Work(Frozen):

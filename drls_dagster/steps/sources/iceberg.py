@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pyiceberg.types import TimestampNanoType, TimestamptzNanoType, TimeType
+
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.naming import table_location
 from drls_dagster.lakehouse.separate import find, load_if_exists
-from drls_dagster.steps.sources.pins import Pin, SourceMissing
+from drls_dagster.steps.sources.pins import Pin, SourceMissing, SourceUnreadable
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import IcebergSource
+
+_UNREADABLE = (TimeType, TimestampNanoType, TimestamptzNanoType)
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -50,12 +54,27 @@ def pin_iceberg(node: str, source: IcebergSource, environment: str, catalog: Cat
                 f"node '{node}': {'.'.join(table.name())} had no snapshot yet at {source.timestamp.isoformat()}"
             )
         snapshot = at.snapshot_id
+    _refuse_unreadable(node, table, snapshot)
     return {
         "table": ".".join(table.name()),
         "uuid": str(table.metadata.table_uuid),
         "ref": ref,
         "snapshot": snapshot,
     }
+
+
+def _refuse_unreadable(node: str, table: Table, snapshot: int | None) -> None:
+    """Spark opens no table that has a column of these types, whichever columns are asked for."""
+    found = None if snapshot is None else table.snapshot_by_id(snapshot)
+    number = table.metadata.current_schema_id if found is None or found.schema_id is None else found.schema_id
+    schema = table.schemas().get(number, table.schema())
+    for name in schema.column_names:
+        kind = schema.find_type(name)
+        if isinstance(kind, _UNREADABLE):
+            raise SourceUnreadable(
+                f"node '{node}': the column '{name}' of {'.'.join(table.name())} is {kind}, which Spark does not read, "
+                "and so not the table; drop the column there, or have it written as text or as a timestamp"
+            )
 
 
 def read_iceberg(spark: SparkSession, pin: Pin, start: int | None, end: int | None) -> DataFrame:

@@ -85,8 +85,8 @@ def fetched(reader: Reader, node: str, storage: Storage, files: Listing) -> dict
 
 def place(reader: Reader, node: str, items: Sequence[Item], folders: Folders) -> Placed:
     """Makes the links and copies that Spark needs."""
-    bases = {_above(item.path) for item in items} if folders.kinds else {None}
-    if len(bases) == 1 and all(item.as_it_is for item in items):
+    bases = {_above(item.path, len(folders.kinds)) for item in items}
+    if len(bases) == 1 and "" not in bases and all(item.as_it_is for item in items):
         return Placed({item.name: item.path for item in items}, bases.pop())
     root = f"{reader.folder}/read"
     if "://" not in root and _PLAIN.fullmatch(root) is None:
@@ -129,11 +129,13 @@ def as_utf8(node: str, head: Head) -> Convert:
     return convert
 
 
-def _above(path: str) -> str:
-    """The folder above the first Hive folder of a path."""
-    parts = path.split("/")
-    first = next(at for at, part in enumerate(parts) if folder_column(part) is not None)
-    return "/".join(parts[:first])
+def _above(path: str, columns: int) -> str | None:
+    """The folder above a path's Hive folders, empty where they are not just these columns; None without columns."""
+    if not columns:
+        return None
+    parts = path.split("/")[:-1]
+    hive = [at for at, part in enumerate(parts) if folder_column(part) is not None]
+    return "/".join(parts[: hive[0]]) if len(hive) == columns else ""
 
 
 def _encodable(path: str) -> bool:
