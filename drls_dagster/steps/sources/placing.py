@@ -165,7 +165,7 @@ def _write(target: str, fill: Callable[[IO[bytes]], None]) -> None:
         from drls_dagster.storage import filesystem_of
 
         filesystem, name = filesystem_of(target)
-        with filesystem.open_output_stream(name) as out:  # an object appears when it is closed
+        with filesystem.open_output_stream(name, compression=None) as out:  # an object appears when it is closed
             fill(out)  # pyright: ignore[reportArgumentType]
         return
     part = Path(target).with_name(f".{uuid.uuid4().hex}.part")
