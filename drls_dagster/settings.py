@@ -6,6 +6,7 @@ Secrets come only from environment variables or files that the settings name.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import tomllib
@@ -13,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from drls_dagster.errors import UsageError
@@ -127,16 +128,35 @@ class EnvironmentSettings(_Section):
 
 
 class WebSettings(_Section):
-    """Where `drls up` is reached with a browser. It listens on 127.0.0.1 only and speaks HTTP."""
+    """How `drls up` and `drls serve` are reached. Both speak HTTP; `drls up` listens on 127.0.0.1 only."""
 
-    port: int = Field(default=3000, ge=1, le=65_535)
+    port: int = Field(default=3000, ge=1, le=65_535, description="Of drls up; drls serve has --port")
     hosts: tuple[str, ...] = Field(
-        default=(), description="Further names it answers to, such as that of a proxy in front of it that speaks TLS"
+        default=(), description="Further names they answer to, such as that of a proxy in front that speaks TLS"
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses or networks of proxies in front: only their headers say who the client is",
+    )
+    forwarded: Literal["x-forwarded", "forwarded"] = Field(
+        default="x-forwarded",
+        description="Which headers these proxies set: X-Forwarded-For and X-Forwarded-Proto, or Forwarded (RFC 7239)",
+    )
+
     dagster_for_all: bool = Field(
         default=False,
         description="Whether a role on one pipeline is enough to see the code, runs and logs of all of them in Dagster",
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for one in given:
+            try:
+                ipaddress.ip_network(one)
+            except ValueError:
+                raise ValueError(f"{one!r} is neither an address nor a network such as 10.0.0.0/8") from None
+        return given
 
 
 class Settings(BaseSettings):

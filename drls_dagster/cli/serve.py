@@ -52,10 +52,13 @@ def openid(settings: Settings) -> OpenIdSettings | None:
 def serve(host: str, port: int, workers: int | None) -> None:
     """Serve the approvals app and REST over the store here until Ctrl-C; /api/openapi.json describes it.
 
-    It speaks HTTP: put a proxy that speaks TLS in front of it before others use it over a network.
+    It speaks HTTP: put a proxy that speaks TLS in front of it before others use it over a network. It answers to the
+    names of this machine, of app_url and of the setting web.hosts.
     """
     from drls_dagster.lifecycle_client.opening import open_context
     from drls_dagster.serving.collector import spare_the_collector
+    from drls_dagster.serving.forwarded import Forwarded, networks
+    from drls_dagster.serving.hosts import KnownHosts
     from drls_dagster.serving.supervisor import Supervisor
     from drls_dagster.serving.worker import serve_connections
     from lifecycle.app.site import create_site
@@ -63,12 +66,15 @@ def serve(host: str, port: int, workers: int | None) -> None:
     settings = load_settings()
     provider = openid(settings)
     given = adapters()
+    hosts = _names(settings, host)
+    proxies = networks(settings.web.trusted_proxies)
 
     def work(channel: socket.socket) -> None:
         context = open_context(settings, given, lambda started: welcome(settings, started))
         site = create_site(context, provider)
         spare_the_collector()
-        serve_connections(site, channel)
+        app = Forwarded(KnownHosts(site, hosts), proxies, settings.web.forwarded)
+        serve_connections(app, channel, proxies)
         context.store.close()
 
     # Makes the store where there is none, and says what is wrong with it; connections do not survive a fork.
@@ -77,6 +83,15 @@ def serve(host: str, port: int, workers: int | None) -> None:
         click.echo(f"DRLS is at http://{host}:{port}", err=True)
         count = workers or min(2, os.cpu_count() or 1)
         Supervisor(listening, count, work, lambda line: click.echo(line, err=True)).run()
+
+
+def _names(settings: Settings, host: str) -> tuple[str, ...]:
+    """The names that this server answers to, besides those of this machine."""
+    from drls_dagster.serving.hosts import host_of_url
+
+    urls = [settings.app_url, *([settings.oidc.public_url] if settings.oidc else [])]
+    listening = [] if host in {"0.0.0.0", "::"} else [f"[{host}]" if ":" in host else host]  # noqa: S104
+    return (*settings.web.hosts, *listening, *(host_of_url(url) for url in urls))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from drls_dagster.serving.connections import bounded_protocol
+from drls_dagster.serving.forwarded import Network
 from drls_dagster.serving.supervisor import READY
 
 # Requests are short: one that is being answered must not keep the others waiting for 5 ms at each step.
@@ -18,11 +20,18 @@ SWITCH_SECONDS = 0.0005
 SHUTDOWN_SECONDS = 3
 
 
-def serve_connections(app: ASGIApp, channel: socket.socket) -> None:
+def serve_connections(app: ASGIApp, channel: socket.socket, proxies: Sequence[Network] = ()) -> None:
     """Answers what comes over `channel`, until SIGTERM or until the parent is gone."""
     sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
-        app, log_level="warning", lifespan="off", ws="none", timeout_graceful_shutdown=SHUTDOWN_SECONDS
+        app,
+        http=bounded_protocol(proxies),
+        log_level="warning",
+        lifespan="off",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     _Server(config, channel).run()
 

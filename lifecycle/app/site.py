@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from lifecycle.app.api.door import Door
 from lifecycle.app.create import create_app
 from lifecycle.app.openid import OpenIdSettings
 from lifecycle.app.pages.create import create_pages
@@ -19,10 +20,11 @@ class Site:
 
     def __init__(self, api: FastAPI, pages: FastAPI) -> None:
         self.api, self.pages = api, pages
+        self._door = Door(api)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        app = self.api if path == "/api" or path.startswith("/api/") else self.pages
+        app = self._door if path == "/api" or path.startswith("/api/") else self.pages
         await app(scope, receive, send)
 
 

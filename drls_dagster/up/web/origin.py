@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from starlette.requests import HTTPConnection
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+from drls_dagster.serving.hosts import LOOPBACK, is_known_host
 
-
-def is_known_host(connection: HTTPConnection, hosts: Collection[str]) -> bool:
-    """Whether the request was sent to a name that is ours: not to a foreign one that was made to lead here."""
-    return _name(connection.headers.get("host", "")) in {*LOOPBACK, *(host.lower() for host in hosts)}
+__all__ = ["LOOPBACK", "is_known_host", "is_own_page"]
 
 
 def is_own_page(connection: HTTPConnection, *, must_say: bool) -> bool:
@@ -26,9 +21,3 @@ def is_own_page(connection: HTTPConnection, *, must_say: bool) -> bool:
     if origin is not None:
         return origin.partition("://")[2].lower() == connection.headers.get("host", "").lower()
     return site is not None or not must_say
-
-
-def _name(host: str) -> str:
-    """`host` without its port."""
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    return name.lower().rstrip(".")

@@ -16,6 +16,8 @@ from drls_dagster.lifecycle_client.gateway import open_gateway
 from drls_dagster.orchestrator.evidence import ask_evidence
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.serving.collector import spare_the_collector
+from drls_dagster.serving.connections import bounded_protocol
+from drls_dagster.serving.forwarded import Forwarded, networks
 from drls_dagster.settings import load_settings
 from drls_dagster.up.state import OWN_TOKEN
 from drls_dagster.up.web.app import make_app
@@ -45,8 +47,10 @@ def main() -> None:
         reloaded=lambda environment: ask_evidence(ctx, instance_of(settings), (environment,)),
     )
     spare_the_collector()
+    proxies = networks(settings.web.trusted_proxies)
     config = uvicorn.Config(
-        app,
+        Forwarded(app, proxies, settings.web.forwarded),
+        http=bounded_protocol(proxies),
         lifespan="on",
         ws="websockets-sansio",
         ws_max_size=1024 * 1024,

@@ -49,7 +49,7 @@ def guard(request: Request) -> None:
     check_query(request)
     if need.role is None:
         return
-    identity = _identify(request)
+    identity = identify(request)
     if need.scope not in identity.scopes:
         raise Forbidden(f"this token is not for that; issue one with the scope {need.scope.value}")
     if not _has(identity.grants, need.role):
@@ -78,7 +78,8 @@ def check_query(request: Request) -> None:
         raise Invalid(f"{twice[0]} is given more than once")
 
 
-def _identify(request: Request) -> Identity:
+def identify(request: Request) -> Identity:
+    """Who asks. Raises Unauthorized, or Forbidden for a page's change without its CSRF token."""
     ctx = _context(request)
     host = host_of(request)
     header = request.headers.get("authorization")

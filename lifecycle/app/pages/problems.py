@@ -79,6 +79,12 @@ async def too_large(request: Request, most: int) -> Response:
     return await _told(request, 413, f"the file is too large: at most {most // 1024 // 1024} MB may be sent")
 
 
+async def too_slow(request: Request) -> Response:
+    """What answers a body that did not arrive in time."""
+    await run_in_threadpool(recognise, request)
+    return await _told(request, 408, "the form did not arrive in time; send it again")
+
+
 async def _told(request: Request, status: int, message: str) -> Response:
     lines = [on_page(line) for line in message.splitlines() if line.strip()] or ["no reason was given"]
     if "hx-request" in request.headers:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lifecycle.app.pages.problems import too_large
+from lifecycle.app.bodies import SMALL, BodyRefused, answer_unread, has_body, within
+from lifecycle.app.pages.guard import recognise
+from lifecycle.app.pages.problems import too_large, too_slow
 
 MAX_BODY = 6 * 1024 * 1024
+BODY_SECONDS = 120.0
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     "object-src 'none'",
@@ -23,7 +27,7 @@ HEADERS = {
 
 
 class Secured:
-    """Adds the headers to each response, and refuses a body above MAX_BODY bytes while it arrives."""
+    """Adds the headers to each response, and reads a body within limits: nobody unknown sends more than a sign-in."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,14 +36,6 @@ class Secured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        got = 0
-
-        async def counted() -> Message:
-            nonlocal got
-            message = await receive()
-            got += len(message.get("body", b""))
-            # Only who hides the length (chunked) comes here: the form then looks cut off, and is refused.
-            return message if got <= MAX_BODY else {"type": "http.disconnect"}
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -49,9 +45,18 @@ class Secured:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        length = Headers(scope=scope).get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_BODY:
-            answer = await too_large(Request(scope), MAX_BODY)
-            await answer(scope, receive, with_headers)
+        if not has_body(scope):
+            await self._app(scope, receive, with_headers)
             return
-        await self._app(scope, counted, with_headers)
+        request = Request(scope)
+        try:
+            await run_in_threadpool(recognise, request)
+            most = MAX_BODY if request.state.visitor is not None else SMALL
+            receive = await within(scope, receive, most, BODY_SECONDS)
+        except BodyRefused as error:
+            answer = await (too_large(request, MAX_BODY) if error.status == 413 else too_slow(request))
+            await answer_unread(answer, scope, receive, with_headers, rest=error.rest)
+            return
+        # The guard asks again, with the route's own needs.
+        del request.state.visitor
+        await self._app(scope, receive, with_headers)
