@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 def status(environment: Environment | None, as_json: bool) -> None:
     """Show what is active where, how it ran last, and whether something is not as it should be.
 
-    The last run is that of the Dagster in DRLS_HOME. Drift is a version that is deployed and not loaded, or a
-    write that nobody answers for. A sensor that keeps the installation in order and is stopped comes first.
+    The last run is the active version's newest in the Dagster of DRLS_HOME; in development it may be a draft's. Drift
+    is a version that is deployed and not loaded, or a write that nobody answers for. A sensor that keeps the
+    installation in order and is stopped comes first.
     """
     from drls_dagster.orchestrator.last_runs import last_runs
     from drls_dagster.orchestrator.stopped import stopped_sensors
@@ -37,7 +38,16 @@ def status(environment: Environment | None, as_json: bool) -> None:
         drifts = [one for one in client.environments.drifts() if environment in (None, one.environment)]
         troubles = client.environments.troubles()
         loaded = {one: client.environments.loaded(one) for one in {each.environment for each in active}}
-    runs = last_runs(settings, {(one.environment.value, one.pipeline) for one in active})
+    # As a plan does, beyond development: runs of the version that is active, not of the one before.
+    runs = last_runs(
+        settings,
+        {
+            (one.environment.value, one.pipeline): one.digest
+            if one.environment is not Environment.DEVELOPMENT
+            else None
+            for one in active
+        },
+    )
     rows = [
         _row(
             one,

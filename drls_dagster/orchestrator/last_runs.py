@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PIPELINE_TAG = "drls/pipeline"
 ENVIRONMENT_TAG = "drls/environment"
+VERSION_TAG = "drls/version"
 _PAGE = 500
 
 
@@ -29,10 +30,11 @@ class LastRun:
     ended: datetime | None
 
 
-def last_runs(settings: Settings, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], LastRun]:
+def last_runs(settings: Settings, wanted: Mapping[tuple[str, str], str | None]) -> dict[tuple[str, str], LastRun]:
     """By (environment, pipeline); without those that never ran here. Where there never was a Dagster, nothing.
 
-    A run that the gate refused did nothing: it is nobody's last run.
+    `wanted` has the digest of the version whose runs count, None for those of any version. A run that the gate refused
+    did nothing: it is nobody's last run.
     """
     if not wanted or not (settings.home / "dagster" / "dagster.yaml").exists():
         return {}
@@ -43,10 +45,13 @@ def last_runs(settings: Settings, wanted: Collection[tuple[str, str]]) -> dict[t
     for record in instance.get_run_records(limit=_PAGE):
         tags = record.dagster_run.tags
         key = (tags.get(ENVIRONMENT_TAG, ""), tags.get(PIPELINE_TAG, ""))
-        if key in wanted and not _was_refused(record):
+        if key in wanted and wanted[key] in (None, tags.get(VERSION_TAG)) and not _was_refused(record):
             found.setdefault(key, _last_run(record))
-    for environment, pipeline in set(wanted) - found.keys():
+    for environment, pipeline in wanted.keys() - found.keys():
         tags = {ENVIRONMENT_TAG: environment, PIPELINE_TAG: pipeline}
+        digest = wanted[environment, pipeline]
+        if digest is not None:
+            tags[VERSION_TAG] = digest
         record = _newest_of(instance, dg.RunsFilter(tags=tags))
         if record is not None:
             found[environment, pipeline] = _last_run(record)

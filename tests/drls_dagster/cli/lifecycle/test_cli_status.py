@@ -58,6 +58,21 @@ def test_a_run_that_the_gate_refused_is_not_how_a_version_ran_last(local: Shell)
     assert (row["last_run"]["run_id"], row["last_run"]["state"]) == (ran.run_id, "success")
 
 
+def test_beyond_development_the_last_run_is_one_of_the_active_version(local: Shell) -> None:
+    """F14; failed on 0.1.0: a run of the version before was shown, and the plan said otherwise."""
+    local.save()
+    local("promote", "flights@1", "--to", "qa", by="ada")
+    (row,) = local("status", "qa", "--json", by="vic").json["active"]
+    instance = instance_of(load_settings(local.home))
+    tags = {"drls/pipeline": "flights", "drls/environment": "qa"}
+    own = {**tags, "drls/version": row["digest"]}
+    ran = instance.create_run_for_job(flights, tags=own, status=dg.DagsterRunStatus.SUCCESS)
+    other = {**tags, "drls/version": "sha256:" + "0" * 64}
+    instance.create_run_for_job(flights, tags=other, status=dg.DagsterRunStatus.FAILURE)
+    (row,) = local("status", "qa", "--json", by="vic").json["active"]
+    assert (row["last_run"]["run_id"], row["last_run"]["state"]) == (ran.run_id, "success")
+
+
 def test_l15_a_foreign_write_is_shown_at_the_store_and_at_a_server(shell: Shell) -> None:
     shell.save()
     shell("promote", "flights@1", "--to", "qa", by="ada")
