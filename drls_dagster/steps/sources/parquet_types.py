@@ -173,7 +173,7 @@ def _fitted_leaf(column: Column, have: Leaf, want: Kind, fail: Callable[[str], C
 
     target = ddl(want)
     unit = have.told.partition("[")[2].rstrip("]").partition(",")[0]
-    if have.why and have.told.startswith("time[") and target == "string":
+    if have.told.startswith("time[") and target == "string" and not (isinstance(want, Leaf) and want.why):
         nanos = column.cast("bigint") * f.lit({"ms": 1_000_000, "us": 1_000, "ns": 1}[unit])
         micros = f.call_function("div", nanos, f.lit(1000))
         return f.date_format(f.timestamp_micros(micros), "HH:mm:ss.SSSSSS")
