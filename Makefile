@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all test-postgres test-browser test-wheel check bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-browser test-wheel check bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -27,6 +27,10 @@ test-all: test test-slow ## Run both
 test-postgres: $(READY) ## Run the tests that need a PostgreSQL server, which they start themselves
 	@scripts/postgres.sh
 	$(PYTHON) -m pytest -m postgres
+
+test-s3: $(READY) ## Run the tests that need an S3 server, which they start themselves
+	@scripts/versitygw.sh >/dev/null
+	$(PYTHON) -m pytest -m s3
 
 test-browser: $(READY) java ## Run the tests that open pages in Chromium
 	@scripts/chromium.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Print where versitygw is, an S3 server for tests; install it with Go where it is not.
+# Prints where versitygw is, an S3 server for tests, which it installs with Go where it is missing.
 set -euo pipefail
 VERSION=v1.8.0
 if found="$(command -v versitygw)"; then
