@@ -52,7 +52,7 @@ for package in (drls_dagster, lifecycle):
 PYTHON
     echo "== Python $version: drls demo --quick"
     "$version/bin/drls" demo --quick
-    "$version/bin/drls" pipeline validate
+    "$version/bin/drls" table list
     "$version/bin/drls" engine stop
   )
   rm -rf "$away/home" "${away:?}/$version"

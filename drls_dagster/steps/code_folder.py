@@ -26,10 +26,11 @@ def materialise(files: Mapping[str, bytes], root: Path) -> Path:
     try:
         _private(root)
         for _ in range(10):  # another process may make it, or find it changed, at the same time
-            if _is_whole(folder, files):
-                os.utime(folder)
-                return folder
-            _replace(folder, files)
+            with contextlib.suppress(FileNotFoundError):  # moved away by it between two looks
+                if _is_whole(folder, files):
+                    os.utime(folder)
+                    return folder
+                _replace(folder, files)
     except OSError as error:
         raise DrlsError(f"{folder}: the pipeline's code cannot be put there: {error.strerror}") from None
     raise DrlsError(f"{folder} is changed again and again by another process; find out which, then run again")

@@ -33,7 +33,7 @@ def test_a_fresh_home_is_well_and_stays_unmade(drls_home: Path, capsys: pytest.C
     found = findings(capsys, 0)
     assert list(found) == [
         *("python", "java", "settings", "home", "disk", "memory", "ports", "catalog", "jars", "engine", "lifecycle"),
-        "gate",
+        *("gate", "sensors"),
     ]
     assert found["home"].state == found["catalog"].state == found["engine"].state == "ok"
     assert found["jars"].state == "warn"
