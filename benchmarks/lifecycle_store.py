@@ -70,7 +70,9 @@ class StillPlane(DataPlane):
     def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
         return ()
 
-    def open_session(self, environment: Environment, tables: Sequence[str]) -> Mapping[str, int | None]:
+    def open_session(
+        self, environment: Environment, tables: Sequence[str], seen: Mapping[str, TableFacts] | None = None
+    ) -> Mapping[str, int | None]:
         return dict.fromkeys(tables, _BASE)
 
     def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:
