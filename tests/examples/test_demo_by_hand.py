@@ -60,7 +60,8 @@ def test_the_story_can_be_typed(
             subprocess.run(["bash", "-c", line], check=True)
             continue
         said, _, command = line.rpartition(" | ")
-        monkeypatch.setattr("sys.stdin", io.StringIO(said.removeprefix("echo ").strip("'") + "\n"))
+        typed = subprocess.run(["bash", "-c", said or "echo"], check=True, capture_output=True, text=True).stdout
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
         program, *arguments = shlex.split(command)
         assert program == "drls"
         assert run(arguments) == 0, f"{line}: {capsys.readouterr().err}"

@@ -86,9 +86,9 @@ def refuse_other_formats(node: str, name: str, data: bytes, what: str) -> None:
     """Raises SourceUnreadable where a file is known to be something else."""
     for magic, told in _NEVER.items():
         if data.startswith(magic) and not (magic == b"ORC" and b"," in data[:16]):
-            raise SourceUnreadable(f"node '{node}': {name} is no {what} but {told}")
+            raise SourceUnreadable(f"node '{node}': {name} is not a {what} but {told}")
     if data[257:262] == b"ustar":
-        raise SourceUnreadable(f"node '{node}': {name} is no {what} but a tar archive; unpack it")
+        raise SourceUnreadable(f"node '{node}': {name} is not a {what} but a tar archive; unpack it")
 
 
 def packing(data: bytes) -> str:
@@ -198,7 +198,7 @@ def _encoding(node: str, name: str, data: bytes, codec: str | None, what: str) -
         zeros, even = data.count(0), data[0::2].count(0)
         wide = zeros * 3 > len(data)
         hint = f"; it looks like UTF-16: say `encoding: UTF-16{'BE' if even * 2 > zeros else 'LE'}`" if wide else ""
-        raise SourceUnreadable(f"node '{node}': {name} is no {what}: it has zero bytes in its text{hint}")
+        raise SourceUnreadable(f"node '{node}': {name} is not a {what}: it has zero bytes in its text{hint}")
     return "utf-8"
 
 

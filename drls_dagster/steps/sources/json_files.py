@@ -114,7 +114,7 @@ def _as_lines(node: str, head: Head) -> Convert:
                 out.write(record.replace("\r", " ").replace("\n", " ").encode() + b"\n")
         except json.JSONDecodeError as error:
             raise SourceUnreadable(
-                f"node '{node}': {head.name} is no JSON: {error.msg} {_near(error)}; records that go over several "
+                f"node '{node}': {head.name} is not JSON: {error.msg} {_near(error)}; records that go over several "
                 "lines must be whole. For JSON that bends the rules, say `multiLine: true` and Spark's options for it"
             ) from None
 

@@ -71,7 +71,7 @@ def _footer(node: str, name: str, path: str) -> Footer:
             refuse_other_formats(node, name, start, "Parquet file")
             has = "is empty" if not start else f"is packed with {packed}" if packed else f"begins with {start[:8]!r}"
             raise SourceUnreadable(
-                f"node '{node}': {name} is no Parquet file: it {has}; send it again, or correct the path"
+                f"node '{node}': {name} is not a Parquet file: it {has}; send it again, or correct the path"
             )
         file.seek(0)
         try:

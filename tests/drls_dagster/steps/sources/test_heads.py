@@ -63,8 +63,8 @@ def test_text_is_found_whatever_its_packing_and_encoding(
 @pytest.mark.parametrize(
     ("name", "data", "encoding", "told"),
     [
-        ("b.csv.zip", b"PK\x03\x04abc", None, "is no CSV file but a ZIP archive"),
-        ("b.csv", b"PK\x03\x04abc", None, "is no CSV file but a ZIP archive"),
+        ("b.csv.zip", b"PK\x03\x04abc", None, "is not a CSV file but a ZIP archive"),
+        ("b.csv", b"PK\x03\x04abc", None, "is not a CSV file but a ZIP archive"),
         ("b.csv", b"PAR1abcPAR1", None, "read it with `format: parquet`"),
         ("b.csv", gzip.compress(b"id\n"), None, "is packed with gz, which its name does not say"),
         ("b.csv.gz", b"id\n1\n", None, "is named as if packed, and is not"),
