@@ -1,4 +1,7 @@
-"""Finding 10: grants do not end at Dagster's door. Every test of a refusal failed on 0.1.0, unless it says otherwise."""
+"""Finding 10: grants do not end at Dagster's door.
+
+0.1.0 let through what is refused here, by reading its guard, unless a test says otherwise.
+"""
 
 from __future__ import annotations
 

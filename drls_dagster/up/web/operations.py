@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -20,9 +22,12 @@ from graphql import (
 from graphql.execution.collect_fields import collect_fields
 from graphql.execution.execute import ExecutionContext
 from graphql.execution.values import get_argument_values
-from graphql.language import FieldNode
+from graphql.language import FieldNode, InlineFragmentNode, SelectionSetNode
 
 MAX_TOKENS = 20_000
+# GraphQL compares every two fields that one answer merges, and every two fragments: 3,000 of them cost a minute.
+MAX_SAME = 200
+MAX_FRAGMENTS = 200
 
 
 class Unreadable(ValueError):
@@ -152,9 +157,39 @@ def read_documents(documents: Iterable[str]) -> Operations:
 
 def _parsed(query: str) -> DocumentNode:
     try:
-        return parse(query, max_tokens=MAX_TOKENS)
+        document = parse(query, max_tokens=MAX_TOKENS)
     except (GraphQLError, RecursionError) as error:
         raise Unreadable(f"this is no GraphQL: {getattr(error, 'message', 'nested too deeply')}") from None
+    _check_cost(document)
+    return document
+
+
+def _check_cost(document: DocumentNode) -> None:
+    """Raises Unreadable for a document that would take long to validate, here or in Dagster.
+
+    Counts the fields that may have to be merged: those with the same path of names in the answer. All operations and
+    fragments count as one, because a fragment may be spread anywhere.
+    """
+    fragments = sum(isinstance(node, FragmentDefinitionNode) for node in document.definitions)
+    if fragments > MAX_FRAGMENTS:
+        raise Unreadable(f"there are more than {MAX_FRAGMENTS} fragments")
+    sets = (getattr(node, "selection_set", None) for node in document.definitions)
+    todo: list[tuple[int, SelectionSetNode]] = [(0, one) for one in sets if one is not None]
+    places: dict[tuple[int, str], int] = {}
+    found: Counter[int] = Counter()
+    while todo:
+        place, selections = todo.pop()
+        for one in selections.selections:
+            if isinstance(one, InlineFragmentNode):
+                todo.append((place, one.selection_set))
+            elif isinstance(one, FieldNode):
+                name = (one.alias or one.name).value
+                here = places.setdefault((place, name), len(places) + 1)
+                found[here] += 1
+                if found[here] > MAX_SAME:
+                    raise Unreadable(f"{name} is asked for more than {MAX_SAME} times in one place")
+                if one.selection_set is not None:
+                    todo.append((here, one.selection_set))
 
 
 def _named(value: Any) -> Any:
