@@ -10,7 +10,9 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """Of what executes while it is upgraded nothing is noted: that goes back to the approved base, as before."""
-    op.add_column("journal", sa.Column("base", sa.BigInteger(), nullable=True))
+    op.add_column("journal", sa.Column("base", _KEY, nullable=True))

@@ -40,9 +40,13 @@ def test_a_disabled_account_cannot_do_anything(shell: Shell) -> None:
 
 
 def test_a_new_password_ends_every_token(shell: Shell) -> None:
-    assert "at least 12 characters" in shell("user", "password", "ada", by="ada", stdin="short", fails=2).err
+    short, another = f"{PASSWORD}\nshort", f"{PASSWORD}\nanother long password"
+    assert "at least 12 characters" in shell("user", "password", "ada", by="ada", stdin=short, fails=2).err
     shell("user", "password", "ada", by="lea", stdin=PASSWORD, fails=1)
-    shell("user", "password", "ada", by="ada", stdin="another long password")
+    guessed = "not the password\nanother long password"
+    assert "password is wrong" in shell("user", "password", "ada", by="ada", stdin=guessed, fails=1).err
+    shell("whoami", by="ada")
+    shell("user", "password", "ada", by="ada", stdin=another)
     shell("whoami", by="ada", fails=1)
     shell("login", "ada", by=None, stdin="another long password")
 
