@@ -221,13 +221,17 @@ class _Rewriter(ast.NodeTransformer):
         if name in self.naming and name not in {"import_module", "__import__"} and node.args:
             first = node.args[0]
             value = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
-            if value.partition(".")[0] in self.tops and all(map(str.isidentifier, value.split("."))):
+            module = value.partition(":")[0]
+            if module.partition(".")[0] in self.tops and all(map(str.isidentifier, module.split("."))):
                 node.args[0] = ast.copy_location(ast.Constant(f"{self.name}.{value}"), first)
         return node
 
     def visit_Attribute(self, node):
-        if node.attr == "import_module" and isinstance(node.value, ast.Name) and node.value.id in self.importlibs:
-            return ast.copy_location(self._function("import_module"), node)
+        if isinstance(node.value, ast.Name) and isinstance(node.ctx, ast.Load):
+            if node.attr == "import_module" and node.value.id in self.importlibs:
+                return ast.copy_location(self._function("import_module"), node)
+            if node.attr == "__import__" and node.value.id in {"builtins", *self.importlibs}:
+                return ast.copy_location(self._function("import_name"), node)
         return self.generic_visit(node)
 
     def visit_Name(self, node):

@@ -14,6 +14,7 @@ NAMING = frozenset({
     "is_resource", "read_text", "read_binary", "open_text", "open_binary",
 })  # fmt: skip
 _IMPORTING = frozenset({"import_module", "__import__"})
+_WORKED_OUT = _IMPORTING | {"resolve_name", "run_module"}
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 
 
@@ -35,6 +36,8 @@ def imports_of(source: str | bytes) -> Imports:
     names: set[str] = set()
     texts: set[str] = set()
     unknown = False
+    naming = NAMING | _aliases(tree)
+    called_here = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(_top(alias.name) for alias in node.names)
@@ -43,10 +46,13 @@ def imports_of(source: str | bytes) -> Imports:
                 names.add(_top(node.module))
         elif isinstance(node, ast.Call):
             called = called_name(node)
-            if called in NAMING:
+            if called in naming:
                 found = set(_named(node))
                 names |= found
-                unknown = unknown or (called in _IMPORTING and not found and not _is_relative(node))
+                imports = called in _WORKED_OUT or called not in NAMING
+                unknown = unknown or (imports and not found and not _is_relative(node))
+        elif isinstance(node, (ast.Name, ast.Attribute)) and _last_name(node) in _IMPORTING:
+            unknown = unknown or id(node) not in called_here  # given away: `map(import_module, names)`
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.match(node.value):
             texts.add(_top(node.value))
     return Imports(frozenset(names), frozenset(texts) if unknown else frozenset(), unknown)
@@ -64,16 +70,32 @@ def parse(source: str | bytes) -> ast.Module | None:
 
 def called_name(call: ast.Call) -> str:
     """The last name of what is called: `f` of `a.b.f(…)`."""
-    called = call.func
-    return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+    return _last_name(call.func)
+
+
+def _last_name(named: ast.expr) -> str:
+    return named.attr if isinstance(named, ast.Attribute) else named.id if isinstance(named, ast.Name) else ""
+
+
+def _aliases(tree: ast.Module) -> frozenset[str]:
+    """Other names for a function that imports: `from importlib import import_module as load`, `load = …`."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in {"importlib", "builtins"}:
+            found.update(one.asname for one in node.names if one.asname and one.name in _IMPORTING)
+        elif isinstance(node, ast.Assign) and _last_name(node.value) in _IMPORTING:
+            found.update(name for name in map(_last_name, node.targets) if name)
+    return frozenset(found)
 
 
 def _named(call: ast.Call) -> Iterator[str]:
     """The top-level name in a call's first argument: a text, or one that begins with a whole name and a dot."""
     argument = _first(call)
-    if isinstance(argument, ast.Constant) and isinstance(argument.value, str) and _DOTTED.match(argument.value):
-        yield _top(argument.value)
-        return
+    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        module = argument.value.partition(":")[0]  # resolve_name("module:thing")
+        if _DOTTED.match(module):
+            yield _top(module)
+            return
     if isinstance(argument, ast.JoinedStr) and argument.values:
         argument = argument.values[0]
     while isinstance(argument, ast.BinOp):

@@ -170,6 +170,9 @@ def test_two_environments_share_no_module(package: Path) -> None:
             "N = 'helper'\nimport importlib as i\nimport importlib\n"
             "def process(b): return b * importlib.import_module(f'drls_test_code.{N}').FACTOR\n"
         ),
+        "import importlib\nload = importlib.import_module\ndef process(b): return b * load('drls_test_code.helper').FACTOR\n",
+        "import pkgutil\ndef process(b): return b * pkgutil.resolve_name('drls_test_code.helper:FACTOR')\n",
+        "import builtins\ndef process(b): return b * builtins.__import__('drls_test_code.helper').helper.FACTOR\n",
         "def process(b): return b * __import__('drls_test_code.helper').helper.FACTOR\n",
         "def process(b): return b * __import__('drls_test_code.helper', fromlist=['x']).FACTOR\n",
         (
@@ -194,6 +197,12 @@ def test_only_what_was_kept_or_installed_can_be_imported(package: Path, tmp_path
     """Finding 7: a name that is worked out, or was found nowhere at save, cannot bring in code from a later folder."""
     static = "try:\n    import drls_test_late\nexcept ImportError:\n    drls_test_late = None\ndef process(b): return drls_test_late\n"
     dynamic = "import importlib\ndef process(b): return importlib.import_module(b).__name__\n"
+    aliases = (
+        "from importlib import import_module as load\ndef process(b): return load(b).__name__\n",
+        "import importlib\nload = importlib.import_module\ndef process(b): return load(b).__name__\n",
+        "import importlib\ndef process(b): return list(map(importlib.import_module, [b]))\n",
+        "import builtins\ndef process(b): return builtins.__import__(b).__name__\n",
+    )
     needed = "import drls_test_late\ndef process(b): return 1\n"
     path = "import sys\ndef process(b):\n    sys.path.insert(0, b)\n    from drls_test_late import x\n"
     specs = [locked(package, inline(source)) for source in (static, dynamic, needed, path)]
@@ -213,6 +222,9 @@ def test_only_what_was_kept_or_installed_can_be_imported(package: Path, tmp_path
         loaded(specs[3], package)(str(late))
     with pytest.raises(ImportError, match=r"drls_test_late, which lies in .*"):
         loaded(specs[1], package)("drls_test_late")
+    for source in aliases:
+        with pytest.raises(ImportError, match=r"drls_test_late, which lies in .*"):
+            loaded(locked(package, inline(source)), package)("drls_test_late")
 
 
 def test_a_file_put_into_the_code_folder_is_not_run_and_one_that_was_edited_is_replaced(package: Path) -> None:
