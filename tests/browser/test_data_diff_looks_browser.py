@@ -22,10 +22,11 @@ from lifecycle.domain.data_diff import (
     Statistics,
 )
 from lifecycle.store.store import Store
+from lifecycle.usecases.signed_tokens import rotate_secret
 from tests.browser.conftest import accessible, fits, in_every_look, picture
 from tests.fakes.clock import FakeClock
 from tests.lifecycle.app.pages.given_diff import GivenPlane, T, made
-from tests.lifecycle.life import PRODUCTION, UAT, Life
+from tests.lifecycle.life import PRODUCTION, SETUP, UAT, Life
 
 pytestmark = pytest.mark.browser
 
@@ -39,6 +40,8 @@ def plane(tmp_path: Path) -> GivenPlane:
 def life(tmp_path: Path, plane: GivenPlane) -> Iterator[Life]:
     clock = FakeClock()
     store = Store.create(f"sqlite:///{tmp_path / 'lifecycle.db'}", SigningKey.generate(), clock)
+    with store.write(SETUP, "rotate") as unit:
+        rotate_secret(unit)
     yield Life(store, tmp_path, clock, plane=plane)
     store.close()
 
