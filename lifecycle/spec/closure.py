@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from lifecycle.spec.base import refuse_code_path
 from lifecycle.spec.errors import FieldError, Problem, SpecError, shorten
 from lifecycle.spec.imports import Imports, imports_of
-from lifecycle.spec.modules import Found, find_top
+from lifecycle.spec.modules import Found, find_spec, find_top
 from lifecycle.spec.pipeline import PipelineSpec
 from lifecycle.spec.steps import AnyTransform
 
@@ -134,21 +134,23 @@ class _Closure:
         found = find_top(top, self.search_path, here_only=self.here_only)
         if found.kind == "missing" and certain:
             self.unresolved.add(top)
-        if found.kind == "python" and certain:
-            self._refuse_shadow(top)
+        if found.kind in {"python", "platform"} and certain:
+            self._refuse_shadow(top, "Python itself" if found.kind == "python" else "DRLS or Spark")
         if found.kind == "local":
             self._known[top] = self._read(top, found)
         elif certain or found.kind != "missing":
             self._known[top] = None
         return self._known.get(top)
 
-    def _refuse_shadow(self, top: str) -> None:
-        """Python's own module is what is imported; a file of that name would be left out without a word."""
+    def _refuse_shadow(self, top: str, whose: str) -> None:
+        """Their own module is what is imported; a file of that name would be left out without a word."""
+        theirs = find_spec(top, ())
         for base in self.search_path:
             for own in (base / f"{top}.py", base / top / "__init__.py"):
-                if own.is_file() and not self.only_python:
+                is_theirs = theirs is not None and theirs.origin is not None and own.resolve() == Path(theirs.origin)
+                if own.is_file() and not is_theirs and not self.only_python:
                     shown = own.relative_to(base).as_posix()
-                    raise FieldError(f"'{shown}' has the name of a module of Python itself", "rename it")
+                    raise FieldError(f"'{shown}' has the name of a module of {whose}", "rename it")
 
     def _read(self, top: str, found: Found) -> Imports:
         names: set[str] = set()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import lifecycle
 from lifecycle.spec import PipelineSpec, SpecError, digest, local_code, lock_with_code, parse_pipeline, subtree_digest
 from lifecycle.spec.closure import MAX_CODE_BYTES, MAX_FILE_BYTES
 from lifecycle.spec.imports import imports_of
@@ -177,6 +178,17 @@ def test_l2_a_file_named_like_a_module_of_python_is_refused(spec_of: Build, tmp_
     code = files(tmp_path, mymod="import calendar", calendar="")
     with pytest.raises(SpecError, match=r"'calendar\.py' has the name of a module of Python itself; rename it"):
         lock_with_code(spec_of(entry("mymod:f")), [code])
+
+
+def test_l2_a_file_named_like_a_module_of_drls_or_spark_is_refused(spec_of: Build, tmp_path: Path) -> None:
+    """Finding 7: `import agent` would run DRLS's own, and the file beside it would not count."""
+    spec = spec_of(entry("mymod:transform"))
+    for name in ("agent", "pyspark"):
+        code = files(tmp_path / name, mymod=f"import {name}\n", **{name: ""})
+        with pytest.raises(SpecError, match=f"'{name}.py' has the name of a module of DRLS or Spark; rename it"):
+            lock_with_code(spec, [code])
+    theirs = Path(lifecycle.__file__).parents[1]
+    assert reached(spec, files(tmp_path, mymod="import lifecycle\n"), theirs) == ["mymod.py"]
 
 
 def test_l2_a_lock_with_a_path_that_leaves_its_folder_is_refused(spec_of: Build, tmp_path: Path) -> None:
