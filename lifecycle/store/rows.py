@@ -11,9 +11,15 @@ from lifecycle.audit.chain import Entry
 from lifecycle.audit.verify import Finding, Harm, Verdict
 from lifecycle.domain.model import Frozen
 from lifecycle.store.governed import digest_of, governed_columns, governed_tables, name_of
+from lifecycle.store.tables import Instant
 from lifecycle.store.tables_people import AuditRow
 
 _PAGE = 1_000
+_TWO = "[0-9][0-9]"
+# SQLite keeps times as text and compares them as text: '20260102 03:04:05' is read as the same time and sorts after all
+# others of its year.
+_SPELLING = f"{_TWO}{_TWO}-{_TWO}-{_TWO} {_TWO}:{_TWO}:{_TWO}.{_TWO}{_TWO}{_TWO}"
+_SPELLED = "drls_spelled"
 # What stands for a row that cannot be read: no entry has this digest.
 UNREADABLE = "unreadable"
 
@@ -151,14 +157,26 @@ def _page(
 ) -> list[tuple[tuple[Any, ...], dict[str, Any] | None]]:
     """The next rows by key, each with its key; None for one that has no readable value."""
     where = () if last is None else (sa.tuple_(*keys) > sa.tuple_(*(sa.literal(one) for one in last)),)
-    query = sa.select(*columns).where(*where).order_by(*keys).limit(_PAGE)
+    spelled = _as_drls_writes(columns) if connection.dialect.name == "sqlite" else sa.true()
+    query = sa.select(*columns, spelled.label(_SPELLED)).where(*where).order_by(*keys).limit(_PAGE)
     names = [key.name for key in keys]
     try:
         rows = [dict(row) for row in connection.execute(query).mappings()]
-        return [(tuple(row[name] for name in names), row) for row in rows]
+        return [(tuple(row[name] for name in names), row if row.pop(_SPELLED) else None) for row in rows]
     except (ValueError, TypeError, LookupError, OverflowError):
         found = connection.execute(sa.select(*keys).where(*where).order_by(*keys).limit(_PAGE)).all()
         return [(tuple(key), _row(connection, columns, keys, tuple(key))) for key in found]
+
+
+def _as_drls_writes(columns: Iterable[sa.Column[Any]]) -> sa.ColumnElement[bool]:
+    """Whether each value of a row in SQLite is written so that SQL compares it as Python reads it."""
+    found: list[sa.ColumnElement[bool]] = [sa.true()]
+    for column in columns:
+        if isinstance(column.type, Instant):
+            found.append(sa.or_(column.is_(None), sa.cast(column, sa.Text).op("GLOB")(_SPELLING)))
+        elif isinstance(column.type, sa.Boolean):
+            found.append(sa.or_(column.is_(None), sa.cast(column, sa.Integer).in_((0, 1))))
+    return sa.and_(*found)
 
 
 def _row(

@@ -124,6 +124,31 @@ def test_a_row_that_was_changed_past_drls_is_found(lived: Life, kind: str) -> No
     assert [one.message for one in findings(lived)] == [one.message for one in found]
 
 
+SPELLINGS = {
+    "basic": "replace(substr(started_at, 1, 10), '-', '') || substr(started_at, 11)",
+    "with a T": "replace(started_at, ' ', 'T')",
+    "without its fraction": "substr(started_at, 1, 19)",
+    "with a zone": "started_at || '+00:00'",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+def test_a_time_that_is_only_spelled_in_another_way_is_found(lived: Life, spelling: str) -> None:
+    """SQLite compares times as text: so edited, a deployment began at another time for SQL than for Python."""
+    if lived.store.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL keeps times as times")
+    attack(lived, f"UPDATE deployment SET started_at = {spelling} WHERE id = 1")
+    assert [one.message for one in findings(lived) if "deployment 1 was changed" in one.message]
+
+
+def test_a_yes_that_is_no_one_is_found(lived: Life) -> None:
+    """SQLite takes 2 for true where Python reads it, and for neither where SQL compares it with 1."""
+    if lived.store.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL has a type of its own")
+    attack(lived, "UPDATE person SET email_verified = 2 WHERE id = (SELECT min(id) FROM person WHERE email_verified)")
+    assert [one.message for one in findings(lived) if one.harm is Harm.ROW_CHANGED]
+
+
 @pytest.mark.parametrize(
     "attacked",
     ["UPDATE promotion SET requested_by = 6 WHERE id = 3", "UPDATE promotion SET reason = 'as agreed' WHERE id = 3"],
