@@ -162,17 +162,24 @@ def _page(
     names = [key.name for key in keys]
     try:
         rows = [dict(row) for row in connection.execute(query).mappings()]
-        return [(tuple(row[name] for name in names), row if row.pop(_SPELLED) else None) for row in rows]
+        return [(tuple(row[name] for name in names), _marked(row)) for row in rows]
     except (ValueError, TypeError, LookupError, OverflowError):
         found = connection.execute(sa.select(*keys).where(*where).order_by(*keys).limit(_PAGE)).all()
         return [(tuple(key), _row(connection, columns, keys, tuple(key))) for key in found]
+
+
+def _marked(row: dict[str, Any]) -> dict[str, Any]:
+    """The row; with a mark that no entry of DRLS has, where it is written in another way."""
+    if row[_SPELLED]:
+        del row[_SPELLED]
+    return row
 
 
 def _as_drls_writes(columns: Iterable[sa.Column[Any]]) -> sa.ColumnElement[bool]:
     """Whether each value of a row in SQLite is written so that SQL compares it as Python reads it."""
     found: list[sa.ColumnElement[bool]] = [sa.true()]
     for column in columns:
-        if isinstance(column.type, Instant):
+        if isinstance(column.type, Instant | sa.DateTime):
             found.append(sa.or_(column.is_(None), sa.cast(column, sa.Text).op("GLOB")(_SPELLING)))
         elif isinstance(column.type, sa.Boolean):
             found.append(sa.or_(column.is_(None), sa.cast(column, sa.Integer).in_((0, 1))))
