@@ -1,4 +1,4 @@
-"""Finding 21: what takes a minute to validate ends at Dagster's door, before anything validates it."""
+"""Finding 21: what takes long to validate ends at Dagster's door, before anything validates it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COSTLY = {
 
 @pytest.mark.parametrize("query", COSTLY.values(), ids=COSTLY)
 def test_a_query_that_repeats_itself_is_refused_before_it_is_validated(query: str) -> None:
-    """A Viewer could keep a processor busy for a minute with 60 kB. Fails without `_check_cost`."""
+    """A Viewer could keep a processor busy for seconds with 20 kB. Fails without `_check_cost`."""
     with pytest.raises(Unreadable, match="more than"):
         read_documents([query])
 
