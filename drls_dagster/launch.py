@@ -81,7 +81,7 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
         loaded = load_file(path)
     else:
         all_loaded = load_deployed(environment, settings)
-        found = [one for one in all_loaded if one.name == name]
+        found = [one for one in all_loaded if name in (one.name, one.said)]
         if not found:
             known = ", ".join(sorted(one.name for one in all_loaded)) or "none"
             where = f"in {label}" if environment != "development" else f"in {settings.pipeline_folder}"
@@ -92,7 +92,7 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
             raise NotFound(f"there is no pipeline {name!r} {where}; there are: {known}{remedy}")
         loaded = found[0]
     if loaded.spec is None:
-        raise UsageError(loaded.problem or f"{name} cannot be read")
+        raise UsageError(f"{loaded.path.name} cannot be used: {loaded.problem or 'it cannot be read'}")
     return loaded
 
 

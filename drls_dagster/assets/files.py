@@ -16,13 +16,15 @@ SUFFIXES = (".yaml", ".yml", ".json")
 class Loaded:
     """A pipeline file or a deployed version: its spec, or what is wrong with it.
 
-    `path` is where it, or the modules that it names, are looked for.
+    `path` is where it, or the modules that it names, are looked for. `said` is the name in a file that another file
+    disables.
     """
 
     path: Path
     spec: PipelineSpec | None = None
     problem: str | None = None
     release: Release | None = None
+    said: str | None = None
 
     @property
     def name(self) -> str:
@@ -110,4 +112,7 @@ def refuse_twins(loaded: list[Loaded]) -> list[Loaded]:
                     continue  # what is deployed stays; the file is what clashes
                 others = ", ".join(f"'{other.name}' ({other.path.name})" for other in claimants if other is not one)
                 problems[one.path] = f"{claim} belongs to {others} too; one table and one name have one pipeline (D11)"
-    return [replace(one, spec=None, problem=problems[one.path]) if one.path in problems else one for one in loaded]
+    return [
+        replace(one, spec=None, problem=problems[one.path], said=one.name) if one.path in problems else one
+        for one in loaded
+    ]

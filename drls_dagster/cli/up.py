@@ -82,7 +82,13 @@ def _seed(ctx: Context, settings: Settings, up_id: str) -> None:
     landing = local_landing(settings)
     # An engine that starts for this belongs to this drls up, and ends with it.
     os.environ[MARK] = up_id
-    seed(settings, ctx, kept_token(settings), example(), Telling(make_console()), lambda: prepare(settings, landing))
+    try:
+        seed(
+            settings, ctx, kept_token(settings), example(), Telling(make_console()), lambda: prepare(settings, landing)
+        )
+    except DrlsError as error:
+        # Your own policies hold for the demo, so that it may come to wait; that keeps nobody from working.
+        click.echo(f"The demo is incomplete: {error} DRLS starts all the same.", err=True)
 
 
 def _listen(port: int) -> socket.socket:

@@ -77,7 +77,7 @@ class Stage:
     def expect(self, request: Request, state: State) -> None:
         if request.state is not state:
             why = request.outcome or request.waiting
-            raise Astray(f"request {request.id} should be {state.value} and is {request.state.value}: {why}")
+            raise Astray(f"request {request.id} is {request.state.value} instead of {state.value}: {why}")
 
     def refusal(self, act: Callable[[], object], wanted: str) -> str:
         """What the product says to `act`. Raises Astray when it lets it happen, or refuses for another reason."""

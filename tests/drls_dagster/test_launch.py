@@ -152,3 +152,13 @@ def test_an_example_that_a_folder_of_ones_own_hides_is_named(drls_home: Path, mo
         find_pipeline("flights_daily", load_settings())
     with pytest.raises(NotFound, match=r"there are: none$"):
         find_pipeline("*", load_settings())
+
+
+def test_a_pipeline_that_another_file_disables_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed on 0.1.0: "there is no pipeline 'daily'", although it had run before the second file was there."""
+    monkeypatch.setenv("DRLS_PIPELINES", str(tmp_path))
+    (tmp_path / "one.yaml").write_text(DAILY)
+    (tmp_path / "two.yaml").write_text(DAILY.replace("name: daily", "name: other"))
+    for name, file in (("daily", "one.yaml"), ("other", "two.yaml")):
+        with pytest.raises(UsageError, match=rf"^{file} cannot be used: table t.b belongs to .* too; one table"):
+            find_pipeline(name, load_settings())
