@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Footer:
-    """What a file says of itself: its columns by name, those whose names occur twice, and its rows."""
+    """What a file says of itself: its columns by name, and those whose names occur twice."""
 
     name: str
     kinds: Mapping[str, Kind]
     twice: Mapping[str, Sequence[str]]
-    rows: int
 
 
 @dataclass
@@ -55,11 +54,6 @@ def read_parquet(reader: Reader, node: str, source: FilesSource, contents: Conte
     return union(frames)
 
 
-def rows_of(node: str, files: Sequence[tuple[str, str]]) -> int:
-    """The rows that the footers of files count."""
-    return sum(footer.rows for footer in in_parallel(lambda file: _footer(node, *file), files))
-
-
 def _footer(node: str, name: str, path: str) -> Footer:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -77,7 +71,7 @@ def _footer(node: str, name: str, path: str) -> Footer:
         try:
             found = pq.ParquetFile(pa.PythonFile(file, mode="r"))
             kinds = types.kinds_of(found.schema, found.schema_arrow)
-            names, rows = found.schema_arrow.names, found.metadata.num_rows
+            names = found.schema_arrow.names
         except (pa.ArrowException, OSError, StopIteration) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SourceUnreadable(
@@ -86,7 +80,7 @@ def _footer(node: str, name: str, path: str) -> Footer:
     same: dict[str, list[str]] = {}
     for own in names:
         same.setdefault(own.lower(), []).append(own)
-    return Footer(name, kinds, {low: found for low, found in same.items() if len(found) > 1}, rows)
+    return Footer(name, kinds, {low: found for low, found in same.items() if len(found) > 1})
 
 
 def _refuse_twice(node: str, footer: Footer, low: str) -> None:

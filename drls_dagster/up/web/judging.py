@@ -120,8 +120,3 @@ def _require(view: View, actor: Actor, role: Role, touched: Touched, doing: str)
     if touched.everything:
         require_everywhere(view, actor, role, doing)
     require_on(view, actor, role, touched.names, doing)
-
-
-def asset_of(path: str) -> list[str]:
-    """The key of the asset that a report names in its path."""
-    return path.split("/") if path else []
