@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 
 _CLOSE_SECONDS = 2
+_RELEASE_TRIES = 10
+_RELEASE_PAUSE_SECONDS = 0.5
 _EXECUTOR_LOST = ("ExecutorLostFailure", "has failed the maximum allowable number of times")
 
 
@@ -103,12 +106,28 @@ def interrupt(settings: Settings, session_id: str, engine_id: str, *, release: b
             warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")  # the answer says it
             spark.interruptAll()
             if release:
-                spark.client.release_session()
+                _release(spark)
     except (_spark_error(), *_connection_errors()):
         return False
     finally:
         _close(spark)
     return True
+
+
+def _release(spark: SparkSession) -> None:
+    """End the session on the server. Raises PySparkException where the server still refuses after some tries.
+
+    An operation that was just interrupted may not have noted its own end yet. Spark then answers an illegal state
+    (SPARK-55448 is of this kind), and takes the release a moment later.
+    """
+    for _ in range(_RELEASE_TRIES - 1):
+        try:
+            spark.client.release_session()
+        except _spark_error():
+            time.sleep(_RELEASE_PAUSE_SECONDS)
+        else:
+            return
+    spark.client.release_session()
 
 
 def _close(spark: SparkSession) -> None:
