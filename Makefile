@@ -39,12 +39,13 @@ test-browser: $(READY) java ## Run the tests that open pages in Chromium
 test-wheel: $(READY) java ## Install the wheel into clean environments outside of the checkout, and run the demo there
 	@scripts/wheel.sh
 
-check: $(READY) ## Lint, format, types, import layers, lock file
+check: $(READY) ## Lint, format, types, import layers, lock file, English
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m pyright
 	.venv/bin/lint-imports
 	$(PYTHON) scripts/check_lock.py
+	$(PYTHON) scripts/check_english.py
 
 bench: $(READY) java ## Measure every claim of speed
 	$(PYTHON) -m benchmarks
