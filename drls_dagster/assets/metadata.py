@@ -10,7 +10,7 @@ import dagster as dg
 from drls_dagster.assets.keys import node_key
 from drls_dagster.lakehouse.refs import summary_int
 from drls_dagster.settings import Settings
-from drls_dagster.steps.checks import CheckResult
+from drls_dagster.steps.checks import Finding
 from drls_dagster.steps.sink import Published
 from drls_dagster.steps.sources import describe_pin
 from lifecycle.domain.releases import Release
@@ -101,7 +101,7 @@ def inputs_metadata(reads: Reads) -> dg.JsonMetadataValue:
     )
 
 
-def check_result(result: CheckResult, key: dg.AssetKey) -> dg.AssetCheckResult:
+def check_result(result: Finding, key: dg.AssetKey) -> dg.AssetCheckResult:
     """A check's result as Dagster shows it: a failed warning is a warning."""
     return dg.AssetCheckResult(
         asset_key=key,

@@ -16,7 +16,7 @@ from drls_dagster.gate.pins import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from drls_dagster.lakehouse.refs import read_head
 from drls_dagster.lakehouse.separate import find
 from drls_dagster.steps.above import check_node
-from drls_dagster.steps.checks import CheckResult, checks_of
+from drls_dagster.steps.checks import Finding, checks_of
 from drls_dagster.steps.run import Reads
 from drls_dagster.steps.sink import NotPublished, run_sink
 from lifecycle.spec import (
@@ -179,7 +179,7 @@ def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:
     return source_check
 
 
-def stop_at_failed(node_id: str, results: Sequence[CheckResult]) -> None:
+def stop_at_failed(node_id: str, results: Sequence[Finding]) -> None:
     """Raises dg.Failure naming the blocking checks that failed; what is below does not run then."""
     failed = [result for result in results if result.blocking and not result.passed]
     if failed:
@@ -187,7 +187,7 @@ def stop_at_failed(node_id: str, results: Sequence[CheckResult]) -> None:
         raise dg.Failure(f"node '{node_id}' fails its checks: {told}", allow_retries=False)
 
 
-def worst(found: Sequence[Sequence[CheckResult]]) -> list[CheckResult]:
+def worst(found: Sequence[Sequence[Finding]]) -> list[Finding]:
     """One result a check, for Dagster, of those that each recipe has: the first that failed, else the first."""
     return [next((one for one in results if not one.passed), results[0]) for results in zip(*found, strict=True)]
 

@@ -12,21 +12,21 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.steps.checks import CheckResult, checks_of, evaluate, evidence_of
+from drls_dagster.steps.checks import Finding, checks_of, evaluate, evidence_of
 from drls_dagster.steps.spark import arguments_of
 from lifecycle.spec import SinkNode, SourceNode, SqlCheck
 
 if TYPE_CHECKING:
     from drls_dagster.steps.frames import Frames
     from drls_dagster.steps.run import PipelineRun, Reads
-    from lifecycle.domain.run import CheckResult as Evidence
+    from lifecycle.domain.run import CheckResult
 
 
 class ChecksFailed(DrlsError):
     """A blocking check on what a sink would read failed; nothing was written."""
 
 
-def check_node(frames: Frames, node_id: str, reads: Reads) -> tuple[CheckResult, ...]:
+def check_node(frames: Frames, node_id: str, reads: Reads) -> tuple[Finding, ...]:
     """Evaluates the checks on a source or transform, and keeps what they find for the sinks below."""
     run = frames.run
     checks = checks_of(run.spec, node_id)
@@ -41,22 +41,22 @@ def check_node(frames: Frames, node_id: str, reads: Reads) -> tuple[CheckResult,
     return tuple(results)
 
 
-def checks_above(frames: Frames, sink: SinkNode, reads: Reads) -> tuple[Evidence, ...]:
+def checks_above(frames: Frames, sink: SinkNode, reads: Reads) -> tuple[CheckResult, ...]:
     """What the checks on everything that feeds `sink` say of what it reads; evaluated now where nobody has.
 
     Raises ChecksFailed where a blocking one fails, which then keeps the sink from being published.
     """
     run = frames.run
-    evidence: list[Evidence] = []
+    evidence: list[CheckResult] = []
     for node_id in run.spec.ancestors(sink.id):
         if not checks_of(run.spec, node_id):
             continue
         found = run.ledger.checks(run.run_key, node_id, _key(frames, node_id, _seen(run, node_id, reads)))
         if found is None:
             run.log(f"sink '{sink.id}': the checks on '{node_id}' look at what this sink reads of it")
-            results: Sequence[CheckResult] = check_node(frames, node_id, reads)
+            results: Sequence[Finding] = check_node(frames, node_id, reads)
         else:
-            results = [CheckResult(**one) for one in found]
+            results = [Finding(**one) for one in found]
         failed = [one for one in results if one.blocking and not one.passed]
         if failed:
             raise ChecksFailed(

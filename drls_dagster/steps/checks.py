@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.steps.spark import StepFailed, run_sql
-from lifecycle.domain.run import CheckResult as Evidence
+from lifecycle.domain.run import CheckResult
 from lifecycle.spec import (
     AcceptedValues,
     AnyCheck,
@@ -34,7 +34,7 @@ EARLIEST_ZONE = 14 * 3600  # a date or wall clock may be of the zone in which th
 
 
 @dataclass(frozen=True)
-class CheckResult:
+class Finding:
     """What a check found. `observed` is its measure: a number of rows, or of failing rows."""
 
     name: str
@@ -60,14 +60,14 @@ def checks_of(spec: PipelineSpec, node_id: str) -> Checks:
     ]
 
 
-def evidence_of(spec: PipelineSpec, node_id: str, results: Sequence[CheckResult]) -> tuple[Evidence, ...]:
+def evidence_of(spec: PipelineSpec, node_id: str, results: Sequence[Finding]) -> tuple[CheckResult, ...]:
     """The results of a node's checks under the names that evidence goes by: monitor and check.
 
     `results` are in the order of the node's monitors and their checks.
     """
     names = [(monitor.id, check.name) for monitor in spec.monitors_of(node_id) for check in monitor.checks]
     return tuple(
-        Evidence(node=monitor, check=check, passed=one.passed, blocking=one.blocking, observed=str(one.observed))
+        CheckResult(node=monitor, check=check, passed=one.passed, blocking=one.blocking, observed=str(one.observed))
         for (monitor, check), one in zip(names, results, strict=True)
     )
 
@@ -79,7 +79,7 @@ def evaluate(
     checks: Sequence[tuple[str, AnyCheck]],
     view: str,
     arguments: Callable[[str], Mapping[str, Any]],
-) -> list[CheckResult]:
+) -> list[Finding]:
     """The result of each (name, check) on `frame`, which SQL checks see as the table `node`.
 
     Raises StepFailed where a check cannot be evaluated: it names a column that is not there, or its SQL is wrong.
@@ -167,7 +167,7 @@ def _measure(check: AnyCheck, frame: DataFrame) -> Column | None:
     return None
 
 
-def _result(name: str, check: AnyCheck, value: Any, kinds: Mapping[str, str]) -> CheckResult:
+def _result(name: str, check: AnyCheck, value: Any, kinds: Mapping[str, str]) -> Finding:
     passed = value == 0
     message = f"{value:,} row(s) fail" if value else "every row passes"
     if isinstance(check, RowCount):
@@ -187,7 +187,7 @@ def _result(name: str, check: AnyCheck, value: Any, kinds: Mapping[str, str]) ->
         message = f"{age}, wanted at most {check.within:g} s" + (
             f" and {early:,} s ahead" if age.endswith("future") else ""
         )
-    return CheckResult(name, check.kind, passed, check.severity == "blocking", value, message)
+    return Finding(name, check.kind, passed, check.severity == "blocking", value, message)
 
 
 def _sql_result(
@@ -197,10 +197,10 @@ def _sql_result(
     check: SqlCheck,
     view: str,
     arguments: Callable[[str], Mapping[str, Any]],
-) -> CheckResult:
+) -> Finding:
     rows = run_sql(spark, check.sql, {node: view}, arguments(check.sql)).take(2)
     if len(rows) != 1 or len(rows[0]) != 1 or not isinstance(rows[0][0], bool | None):
         raise StepFailed(f"check '{name}': its SQL must return one row with one boolean, e.g. SELECT count(*) = 0 …")
     passed = rows[0][0] is True
     message = "true" if passed else "null, which is not true" if rows[0][0] is None else "false"
-    return CheckResult(name, check.kind, passed, check.severity == "blocking", message, f"the query says {message}")
+    return Finding(name, check.kind, passed, check.severity == "blocking", message, f"the query says {message}")

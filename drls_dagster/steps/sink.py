@@ -26,7 +26,7 @@ from drls_dagster.lakehouse.rebuild import published_as, put_back_unless_publish
 from drls_dagster.lakehouse.separate import find, load_if_exists, may_reshape
 from drls_dagster.ledger import Receipt
 from drls_dagster.steps.above import checks_above
-from drls_dagster.steps.checks import CheckResult, evaluate, evidence_of
+from drls_dagster.steps.checks import Finding, evaluate, evidence_of
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.run import FIRST, Gate, PipelineRun, Publication, Reads
 from drls_dagster.steps.write import WritePlan, write
@@ -47,7 +47,7 @@ Hook = Callable[[str], None]
 class NotPublished(DrlsError):
     """A blocking check failed; `results` says which. The branch stays for inspection."""
 
-    def __init__(self, message: str, results: Sequence[CheckResult]) -> None:
+    def __init__(self, message: str, results: Sequence[Finding]) -> None:
         super().__init__(message)
         self.results = tuple(results)
 
@@ -59,7 +59,7 @@ class Published:
     table: Table
     location: TableLocation
     snapshot: Snapshot
-    results: tuple[CheckResult, ...]
+    results: tuple[Finding, ...]
     reads: Reads
     repeated: bool = False
 
@@ -296,7 +296,7 @@ def _note_columns(run: PipelineRun, gate: Gate, sink: SinkNode, location: TableL
 
 def _audit(
     run: PipelineRun, sink: SinkNode, checks: Sequence[tuple[str, AnyCheck]], target: str, candidate: Snapshot
-) -> list[CheckResult]:
+) -> list[Finding]:
     """The checks on the table as it would be published; in a partitioned run, on the rows of its window."""
     from drls_dagster.steps.spark import arguments_of
 

@@ -18,7 +18,7 @@ from drls_dagster.lakehouse.columns import iceberg_schema
 from drls_dagster.lakehouse.prepare import prepare_table
 from drls_dagster.lakehouse.separate import find, may_reshape
 from drls_dagster.ledger import Ledger
-from drls_dagster.steps.checks import CheckResult, evidence_of
+from drls_dagster.steps.checks import Finding, evidence_of
 from drls_dagster.steps.run import PipelineRun, Reads
 from drls_dagster.steps.sink import _publication, _summary
 from lifecycle.domain.environment import Environment
@@ -109,13 +109,13 @@ def _merge(old: Sequence[Row], new: Sequence[Row], keys: Sequence[str]) -> list[
     return list({tuple(row[key] for key in keys): row for row in (*old, *new)}.values())
 
 
-def _audit(run: PipelineRun, sink: SinkNode, rows: int) -> list[CheckResult]:
+def _audit(run: PipelineRun, sink: SinkNode, rows: int) -> list[Finding]:
     checks = [check for monitor in run.spec.monitors_of(sink.id) for check in monitor.checks]
-    results: list[CheckResult] = []
+    results: list[Finding] = []
     for check in checks:
         assert isinstance(check, RowCount)
         passed = (check.min or 0) <= rows
-        results.append(CheckResult(check.name or "", check.kind, passed, check.severity == "blocking", rows, ""))
+        results.append(Finding(check.name or "", check.kind, passed, check.severity == "blocking", rows, ""))
     return results
 
 
