@@ -17,6 +17,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
+from lifecycle.domain.version import Label
 
 
 class Clock(ABC):
@@ -178,6 +179,15 @@ class RunState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class ReleaseFacts(Frozen):
+    """What a promotion made active, for people to read; `promotion` is the request that brought it."""
+
+    version: int
+    digest: str
+    label: Label
+    promotion: int | None
+
+
 class Orchestrator(ABC):
     """Dagster, as far as the lifecycle needs it. It pushes; sensors catch what a push missed."""
 
@@ -198,8 +208,10 @@ class Orchestrator(ABC):
         """Starts a run of the active version, through the gate like any other."""
 
     @abstractmethod
-    def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
-        """A promotion carried these snapshots: report a materialization each (L14)."""
+    def released(
+        self, environment: Environment, pipeline: str, tables: Mapping[str, int], release: ReleaseFacts
+    ) -> None:
+        """A promotion carried these snapshots: report a materialization each (L14). Never raises."""
 
     def stopped(self) -> Sequence[str]:
         """A sentence for each part that keeps the installation in order and is stopped. Fast, and never raises."""

@@ -19,6 +19,7 @@ from lifecycle.ports import (
     Move,
     MoveResult,
     Orchestrator,
+    ReleaseFacts,
     RunState,
     SnapshotFacts,
     SystemClock,
@@ -90,7 +91,9 @@ class NoOrchestrator(Orchestrator):
     def launch(self, environment: Environment, pipeline: str, reason: str) -> None:
         _refuse(f"a run of {pipeline} in {environment.label}")
 
-    def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
+    def released(
+        self, environment: Environment, pipeline: str, tables: Mapping[str, int], release: ReleaseFacts
+    ) -> None:
         return
 
 

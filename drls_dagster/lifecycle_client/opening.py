@@ -6,11 +6,12 @@ import getpass
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
-from sqlalchemy import make_url, select
+from sqlalchemy import Engine, make_url, select
 from sqlalchemy.exc import OperationalError
 
 from drls_dagster.kept_tokens import refuse_to_replace, started
@@ -47,29 +48,38 @@ def open_context(settings: Settings, adapters: Adapters, welcome: Callable[[Firs
     Raises StoreError for a store of another DRLS.
     """
     private_home(settings.home)
-    url = store_url(settings)
-    key = load_signing_key(signing_key_file(settings))
-    if _is_new(url):
-        # Who comes second must find the token, not only the store.
-        with FileLock(settings.home / "lifecycle.lock"):
-            make_store(settings, adapters, welcome)
-    return _context(Store.open(url, key, adapters.clock), adapters, settings)
+    with _store(settings, adapters) as store:
+        if _is_new(store.engine):
+            # Who comes second must find the token, not only the store.
+            with FileLock(settings.home / "lifecycle.lock"):
+                make_store(settings, adapters, welcome)
+        store.check_schema()
+    return _context(store, adapters, settings)
 
 
 def open_existing(settings: Settings, adapters: Adapters) -> Context:
     """Like `open_context`, but makes nothing. Raises NoLifecycleYet where nobody has made the store."""
     url = store_url(settings)
     file = make_url(url).database if url.startswith("sqlite") else None
+    none = NoLifecycleYet(f"{settings.home} has no lifecycle yet; run: drls whoami")
     # Asking SQLite would make the file.
-    if (file is not None and not Path(file).exists()) or _is_new(url):
-        raise NoLifecycleYet(f"{settings.home} has no lifecycle yet; run: drls whoami")
-    return _context(Store.open(url, load_signing_key(signing_key_file(settings)), adapters.clock), adapters, settings)
+    if file is not None and not Path(file).exists():
+        raise none
+    with _store(settings, adapters) as store:
+        if _is_new(store.engine):
+            raise none
+        store.check_schema()
+    return _context(store, adapters, settings)
 
 
 def make_store(settings: Settings, adapters: Adapters, welcome: Callable[[FirstStart], None]) -> None:
     """Makes or migrates the store; safe to repeat, and for several at once."""
     private_home(settings.home)
-    new = _is_new(store_url(settings))
+    engine = open_engine(store_url(settings))
+    try:
+        new = _is_new(engine)
+    finally:
+        engine.dispose()
     if new:
         refuse_to_replace(settings)
     key = load_signing_key(signing_key_file(settings))
@@ -95,9 +105,20 @@ def host() -> str:
     return socket.gethostname()
 
 
-def _is_new(url: str) -> bool:
+@contextmanager
+def _store(settings: Settings, adapters: Adapters) -> Iterator[Store]:
+    """The store of a home, whatever its schema. It stays open, unless an error ends the block."""
+    key = load_signing_key(signing_key_file(settings))
+    store = Store(open_engine(store_url(settings)), key, adapters.clock)
+    try:
+        yield store
+    except BaseException:
+        store.close()
+        raise
+
+
+def _is_new(engine: Engine) -> bool:
     """Whether there is no store yet, or one whose first start was interrupted."""
-    engine = open_engine(url)
     try:
         match schema_state(engine):
             case SchemaState.EMPTY:
@@ -109,8 +130,6 @@ def _is_new(url: str) -> bool:
                 return False
     except OperationalError as error:
         raise StoreError(f"cannot open {describe(engine)}: {error.orig}") from None
-    finally:
-        engine.dispose()
 
 
 def _context(store: Store, adapters: Adapters, settings: Settings) -> Context:

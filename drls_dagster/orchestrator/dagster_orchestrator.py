@@ -15,8 +15,8 @@ from drls_dagster.settings import Settings
 from drls_dagster.up.state import running_up
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Outcome
-from lifecycle.errors import LifecycleError, Refused
-from lifecycle.ports import Orchestrator, RunState
+from lifecycle.errors import Refused
+from lifecycle.ports import Orchestrator, ReleaseFacts, RunState
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -73,14 +73,16 @@ class DagsterOrchestrator(Orchestrator):
     def stopped(self) -> Sequence[str]:
         return stopped_sensors(self._settings)
 
-    def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
+    def released(
+        self, environment: Environment, pipeline: str, tables: Mapping[str, int], release: ReleaseFacts
+    ) -> None:
         """Never raises: the promotion is done by now, whether Dagster can be told or not."""
         from dagster import DagsterError
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            report_release(self._settings, self._instance, environment, pipeline, tables)
-        except (DagsterError, SQLAlchemyError, OSError, LifecycleError) as error:
+            report_release(self._instance, self._settings.catalog.name, environment, pipeline, tables, release)
+        except (DagsterError, SQLAlchemyError, OSError) as error:
             _LOG.warning("Dagster was not told that %s is released in %s: %s", pipeline, environment.label, error)
 
 

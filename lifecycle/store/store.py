@@ -61,10 +61,7 @@ class Store:
     def open(cls, url: str, signing_key: SigningKey, clock: Clock) -> Store:
         """Opens a store of exactly this schema; StoreError says what to do otherwise."""
         store = cls(open_engine(url), signing_key, clock)
-        try:
-            check_schema(store.engine)
-        except OperationalError as error:
-            raise StoreError(f"cannot open {describe(store.engine)}: {error.orig}") from None
+        store.check_schema()
         return store
 
     @classmethod
@@ -77,6 +74,13 @@ class Store:
             if store._head(connection) is None:
                 store._write_first_head(connection)
         return store
+
+    def check_schema(self) -> None:
+        """Raises StoreError, which says what to do, unless the database has exactly this schema."""
+        try:
+            check_schema(self.engine)
+        except OperationalError as error:
+            raise StoreError(f"cannot open {describe(self.engine)}: {error.orig}") from None
 
     def close(self) -> None:
         """Gives every connection back."""

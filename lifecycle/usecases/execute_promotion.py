@@ -18,6 +18,7 @@ from lifecycle.domain.readiness import Waiting
 from lifecycle.domain.version import Label
 from lifecycle.errors import Conflict, LeaseLost, StoreError, is_refusal
 from lifecycle.outages import is_outage, told
+from lifecycle.ports import ReleaseFacts
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.compare_plan import compare_plan, waiting_of
 from lifecycle.usecases.context import Context
@@ -115,9 +116,9 @@ def go_on(ctx: Context, acting: Actor, begun: Begun) -> Execution:
         return Execution(promotion=_break(ctx, acting, promotion, told(error)))
     if moved.outcome:
         return Execution(promotion=_stop(ctx, acting, promotion, moved))
-    done = _finish(ctx, acting, promotion)
+    done, release = _finish(ctx, acting, promotion)
     reload(ctx, promotion.target)
-    follow(f"reporting request {done.id}", lambda: _report(ctx, done))
+    follow(f"reporting request {done.id}", lambda: _report(ctx, done, release))
     follow(f"unpinning the candidates of request {done.id}", lambda: unpin_candidates(ctx, acting, done))
     return Execution(promotion=done)
 
@@ -193,14 +194,14 @@ def _stop(ctx: Context, acting: Actor, promotion: Promotion, moved: Moved) -> Pr
     return stale
 
 
-def _finish(ctx: Context, acting: Actor, promotion: Promotion) -> Promotion:
+def _finish(ctx: Context, acting: Actor, promotion: Promotion) -> tuple[Promotion, ReleaseFacts]:
     with ctx.store.write(acting, "execute_promotion") as unit:
         current = unit.promotions.get(promotion.id)
         done = unit.promotions.change(current, Finished(executor=ctx.executor, at=unit.now))
         pipeline = unit.pipelines.get(promotion.pipeline_id)
         version = unit.pipelines.version(promotion.version_id)
         rolled_back = unit.deployments.active(pipeline.id, promotion.target)
-        activate(
+        active = activate(
             unit,
             pipeline,
             version,
@@ -214,7 +215,9 @@ def _finish(ctx: Context, acting: Actor, promotion: Promotion) -> Promotion:
         _write_receipts(unit, promotion)
         unit.audit("promotion.done", f"promotion:{promotion.id}", plan=promotion.plan_digest)
         tell(unit, "promotion.done", pipeline.name, promotion=promotion.id, target=promotion.target.value)
-        return done
+        return done, ReleaseFacts(
+            version=version.number, digest=version.digest, label=active.label, promotion=active.promotion_id
+        )
 
 
 def _label(unit: Unit, promotion: Promotion) -> Label:
@@ -266,7 +269,7 @@ def _write_receipts(unit: Unit, promotion: Promotion) -> None:
         )
 
 
-def _report(ctx: Context, promotion: Promotion) -> None:
+def _report(ctx: Context, promotion: Promotion, release: ReleaseFacts) -> None:
     carried = {one.table: one.candidate for one in promotion.plan.tables if one.candidate is not None}
     if carried:
-        ctx.orchestrator.released(promotion.target, promotion.plan.pipeline, carried)
+        ctx.orchestrator.released(promotion.target, promotion.plan.pipeline, carried, release)

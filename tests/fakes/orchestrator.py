@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Outcome
-from lifecycle.ports import Orchestrator, RunState
+from lifecycle.ports import Orchestrator, ReleaseFacts, RunState
 
 
 class FakeOrchestrator(Orchestrator):
@@ -15,7 +15,7 @@ class FakeOrchestrator(Orchestrator):
         self.outcomes: dict[str, Outcome] = {}
         self.changed: list[Environment] = []
         self.launched: list[tuple[Environment, str]] = []
-        self.releases: list[tuple[str, dict[str, int]]] = []
+        self.releases: list[tuple[str, dict[str, int], ReleaseFacts]] = []
         self.stopped_parts: list[str] = []
 
     def run_state(self, run_id: str) -> RunState:
@@ -33,5 +33,7 @@ class FakeOrchestrator(Orchestrator):
     def stopped(self) -> Sequence[str]:
         return self.stopped_parts
 
-    def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
-        self.releases.append((pipeline, dict(tables)))
+    def released(
+        self, environment: Environment, pipeline: str, tables: Mapping[str, int], release: ReleaseFacts
+    ) -> None:
+        self.releases.append((pipeline, dict(tables), release))

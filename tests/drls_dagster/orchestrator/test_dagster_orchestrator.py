@@ -19,7 +19,7 @@ import yaml
 
 from drls_dagster.assets.keys import table_key
 from drls_dagster.lifecycle_client.adapters import Adapters
-from drls_dagster.lifecycle_client.opening import make_store, open_existing
+from drls_dagster.lifecycle_client.opening import make_store
 from drls_dagster.orchestrator import DagsterOrchestrator
 from drls_dagster.orchestrator.graphql import REASON_TAG
 from drls_dagster.orchestrator.instance import instance_of
@@ -27,12 +27,10 @@ from drls_dagster.settings import Settings, load_settings
 from drls_dagster.up.readiness import ask_ready
 from drls_dagster.up.state import OWN_TOKEN, UpState, folder, write_up
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.people import Actor, WayIn
 from lifecycle.domain.run import Outcome
+from lifecycle.domain.version import Label
 from lifecycle.errors import Refused
-from lifecycle.ports import RunState
-from lifecycle.usecases.save_version import save_version
-from tests.lifecycle.life import make_spec
+from lifecycle.ports import ReleaseFacts, RunState
 
 _LOCATION = """
 import os
@@ -97,13 +95,8 @@ def test_how_a_run_ended(settings: Settings, status: dg.DagsterRunStatus, outcom
 
 
 def test_l14_a_carried_promotion_is_a_materialization_without_a_run(settings: Settings) -> None:
-    make_store(settings, Adapters(), lambda _: None)
-    ctx = open_existing(settings, Adapters())
-    admin = Actor(person=1, name="admin", way_in=WayIn.CLI)
-    version = save_version(ctx, admin, make_spec())
-    ctx.store.close()
-
-    DagsterOrchestrator(settings).released(Environment.DEVELOPMENT, "flights", {"flights.daily": 2**62 + 1})
+    release = ReleaseFacts(version=1, digest="d" * 64, label=Label.APPROVED, promotion=7)
+    DagsterOrchestrator(settings).released(Environment.DEVELOPMENT, "flights", {"flights.daily": 2**62 + 1}, release)
 
     record = instance_of(settings).get_latest_materialization_event(table_key("development", "lake", "flights.daily"))
     assert record is not None
@@ -111,13 +104,17 @@ def test_l14_a_carried_promotion_is_a_materialization_without_a_run(settings: Se
     assert told is not None
     values = {name: value.value for name, value in told.metadata.items()}
     assert values["snapshot_id"] == str(2**62 + 1)
-    assert (values["drls/version"], values["drls/digest"]) == (1, version.digest)
+    assert (values["drls/version"], values["drls/digest"]) == (1, "d" * 64)
+    assert (values["drls/label"], values["drls/promotion"]) == ("approved", 7)
 
 
-def test_l14_a_store_that_is_gone_does_not_undo_a_promotion(
+def test_l14_a_dagster_that_cannot_be_told_does_not_undo_a_promotion(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    DagsterOrchestrator(settings).released(Environment.UAT, "flights", {"flights.daily": 1})
+    settings.home.mkdir()
+    (settings.home / "dagster").write_text("no folder")
+    release = ReleaseFacts(version=1, digest="d" * 64, label=Label.UNREVIEWED, promotion=None)
+    DagsterOrchestrator(settings).released(Environment.UAT, "flights", {"flights.daily": 1}, release)
     assert "flights is released in UAT" in caplog.text
 
 

@@ -12,8 +12,9 @@ from lifecycle.domain.gate import Action
 from lifecycle.domain.policy import HoldKind
 from lifecycle.domain.promotion import State
 from lifecycle.domain.run import CheckResult, Outcome, PermitState
+from lifecycle.domain.version import Label
 from lifecycle.errors import Conflict, Invalid, NotFound, Refused
-from lifecycle.ports import RunState
+from lifecycle.ports import ReleaseFacts, RunState
 from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.delete_pipeline import delete_pipeline
@@ -334,8 +335,10 @@ def test_l1_retiring_needs_the_consent_of_readers_in_production(life: Life) -> N
 
 
 def test_l14_a_carried_promotion_is_reported_to_dagster(life: Life) -> None:
-    done = life.to_production(life.save())
-    assert life.dagster.releases == [("flights", {t.table: t.candidate for t in done.plan.tables})]
+    version = life.save()
+    done = life.to_production(version)
+    release = ReleaseFacts(version=1, digest=version.digest, label=Label.APPROVED, promotion=done.id)
+    assert life.dagster.releases == [("flights", {t.table: t.candidate for t in done.plan.tables}, release)]
     assert life.dagster.changed[-1] is PRODUCTION
 
 
