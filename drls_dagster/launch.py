@@ -17,7 +17,7 @@ from lifecycle.errors import NotFound
 if TYPE_CHECKING:
     import dagster as dg
 
-    from drls_dagster.assets.files import Loaded
+    from drls_dagster.pipeline_files import Loaded
     from lifecycle.spec import PipelineSpec
 
 State = Literal["waiting", "running", "done", "failed", "skipped"]
@@ -69,8 +69,8 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
     In development also that of a file, or an unsaved one of the configured folder. Raises UsageError; NotFound for a
     name that no pipeline has there.
     """
-    from drls_dagster.assets.files import SUFFIXES, load_file
     from drls_dagster.gate.location import load_deployed
+    from drls_dagster.pipeline_files import SUFFIXES, load_file
 
     path, label = Path(name), Environment(environment).label
     if path.suffix in SUFFIXES or path.is_file():
@@ -214,8 +214,8 @@ def launch(
     from dagster._core.instance.ref import InstanceRef
     from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, USER_TAG
 
+    from drls_dagster.asset_keys import node_key
     from drls_dagster.assets.compile import compile_pipeline
-    from drls_dagster.assets.keys import node_key
     from drls_dagster.assets.scope import parameters_key
     from drls_dagster.lifecycle_client.opening import os_user
     from drls_dagster.orchestrator.event_log import batching

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Mapping
 import dagster as dg
 
 from drls_dagster.assets.compile import compile_pipeline
-from drls_dagster.assets.files import Loaded, refuse_twins
+from drls_dagster.pipeline_files import Loaded, refuse_twins
 from drls_dagster.settings import Settings
 
 

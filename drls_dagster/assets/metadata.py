@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from drls_dagster.assets.keys import node_key
+from drls_dagster.asset_keys import node_key
 from drls_dagster.lakehouse.refs import summary_int
 from drls_dagster.settings import Settings
 from drls_dagster.steps.checks import Finding

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import dagster as dg
 
+from drls_dagster.asset_keys import node_key
 from drls_dagster.assets.failures import as_failure
-from drls_dagster.assets.keys import node_key
 from drls_dagster.assets.limits import left_out, owners_of, tags_of
 from drls_dagster.assets.metadata import check_result, frame_metadata, inputs_metadata, table_metadata
 from drls_dagster.assets.partitions import backfill_policy, partitions_definition

@@ -16,9 +16,9 @@ from drls_dagster.cli.pipeline_show import print_skipped, read_spec
 from drls_dagster.errors import DrlsError, UsageError
 
 if TYPE_CHECKING:
-    from drls_dagster.assets.files import Loaded
     from drls_dagster.lifecycle_client import Lifecycle
     from drls_dagster.lifecycle_client.results import VersionInfo
+    from drls_dagster.pipeline_files import Loaded
     from lifecycle.domain.environment import Environment
 
 
@@ -80,7 +80,7 @@ class _Outcome:
 
 
 def _save_folder(folder: Path, message: str, as_json: bool) -> None:
-    from drls_dagster.assets.files import read_file, refuse_twins, sort_files
+    from drls_dagster.pipeline_files import read_file, refuse_twins, sort_files
 
     files, others = sort_files(folder)
     if not files:

@@ -66,7 +66,7 @@ def print_skipped(files: Sequence[Path]) -> None:
 
 def _files(paths: Sequence[Path]) -> tuple[list[Path], Mapping[Path, Problem], list[Path]]:
     """The files that `paths` name, what is wrong with those of one folder together, and what is skipped in folders."""
-    from drls_dagster.assets.files import read_file, refuse_twins, sort_files
+    from drls_dagster.pipeline_files import read_file, refuse_twins, sort_files
     from lifecycle.spec.errors import Problem
 
     files: list[Path] = []

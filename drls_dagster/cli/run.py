@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from drls_dagster.assets.files import Loaded
     from drls_dagster.launch import RunOutcome
+    from drls_dagster.pipeline_files import Loaded
 
 _NAMED = 5  # partitions of a list that a message names
 _ICONS = {"waiting": "·", "running": "▶", "done": "✔", "failed": "✘", "skipped": "–"}

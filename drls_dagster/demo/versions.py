@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drls_dagster.assets.files import load_folder
 from drls_dagster.errors import DrlsError
+from drls_dagster.pipeline_files import load_folder
 from lifecycle.spec import PipelineSpec, parse_pipeline
 
 if TYPE_CHECKING:

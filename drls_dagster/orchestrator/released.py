@@ -23,7 +23,7 @@ def report_release(
     """Reports each table once per snapshot and release. People read it; no rule does."""
     import dagster as dg
 
-    from drls_dagster.assets.keys import table_key
+    from drls_dagster.asset_keys import table_key
 
     for table, snapshot in tables.items():
         key = table_key(environment.value, catalog, table)

@@ -23,8 +23,8 @@ from dagster._core.storage.tags import (
 )
 from pyiceberg.table import Table
 
+from drls_dagster.asset_keys import node_key
 from drls_dagster.assets.compile import compile_pipeline
-from drls_dagster.assets.keys import node_key
 from drls_dagster.engine import session as engine_session
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import load_catalog

@@ -25,8 +25,8 @@ from dagster._core.storage.tags import (
 from lab import Lab, Node, Ran, files, ran_of
 from lifecycle_job import QUIET, job_of_loaded
 
+from drls_dagster.asset_keys import node_key
 from drls_dagster.assets import nodes
-from drls_dagster.assets.keys import node_key
 from drls_dagster.assets.location import Loaded
 from drls_dagster.cli.lifecycle import welcome
 from drls_dagster.gate.admission import admit

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from drls_dagster.asset_keys import node_key
 from drls_dagster.assets.compile import compile_pipeline
-from drls_dagster.assets.keys import node_key
 from drls_dagster.assets.location import merge
 from drls_dagster.settings import load_settings
 from lifecycle.spec import parse_pipeline

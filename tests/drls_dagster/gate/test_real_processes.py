@@ -22,7 +22,7 @@ import yaml
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from drls_dagster.assets.keys import node_key
+from drls_dagster.asset_keys import node_key
 from drls_dagster.launch import dagster_home
 from tests.drls_dagster.gate.conftest import HAND_MADE
 from tests.drls_dagster.gate.test_ways_in import WHY, told_of

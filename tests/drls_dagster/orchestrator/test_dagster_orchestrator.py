@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from drls_dagster.assets.keys import table_key
+from drls_dagster.asset_keys import table_key
 from drls_dagster.lifecycle_client.adapters import Adapters
 from drls_dagster.lifecycle_client.opening import make_store
 from drls_dagster.orchestrator import DagsterOrchestrator
