@@ -106,7 +106,7 @@ def _example(name: str) -> str:
 
 def dagster_home(settings: Settings) -> Path:
     """DRLS_HOME/dagster, with a dagster.yaml that has the gate. The environment's DAGSTER_HOME is set to it."""
-    from drls_dagster.gate.instance import write_dagster_yaml
+    from drls_dagster.orchestrator.dagster_yaml import write_dagster_yaml
 
     folder = private_home(settings.home, "dagster")
     write_dagster_yaml(folder)

@@ -163,7 +163,7 @@ def engine(settings: Settings) -> Finding:
 
 
 def gate(settings: Settings) -> Finding:
-    from drls_dagster.gate.instance import GATE_LINES, missing_gate
+    from drls_dagster.orchestrator.dagster_yaml import GATE_LINES, missing_gate
 
     folders = {settings.home / "dagster", *([Path(os.environ["DAGSTER_HOME"])] if "DAGSTER_HOME" in os.environ else [])}
     files = [folder / "dagster.yaml" for folder in sorted(folders) if folder.is_dir()]

@@ -19,8 +19,8 @@ import pytest
 import yaml
 
 from drls_dagster.cli.main import run
-from drls_dagster.gate.instance import missing_gate
 from drls_dagster.lakehouse.catalog import load_catalog, spark_catalog_conf
+from drls_dagster.orchestrator.dagster_yaml import missing_gate
 from drls_dagster.settings import CatalogSettings, Settings
 
 CHECKOUT = Path(__file__).parents[2]

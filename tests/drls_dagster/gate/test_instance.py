@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 
 from drls_dagster.cli.doctor_checks import gate
-from drls_dagster.gate import instance
-from drls_dagster.gate.instance import DAGSTER_YAML, GATE_LINES, missing_gate, write_dagster_yaml
+from drls_dagster.orchestrator import dagster_yaml as instance
+from drls_dagster.orchestrator.dagster_yaml import DAGSTER_YAML, GATE_LINES, missing_gate, write_dagster_yaml
 from drls_dagster.settings import load_settings
 
 CHANGED = "telemetry: {enabled: true}\n"
