@@ -115,7 +115,7 @@ def memory(settings: Settings) -> Finding:
 
 
 def ports(settings: Settings) -> Finding:
-    from drls_dagster.up.state import running_up
+    from drls_dagster.orchestrator.running_up import running_up
 
     up = running_up(settings)
     own = urlsplit(up.url).port if up else None

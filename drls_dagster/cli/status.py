@@ -29,8 +29,8 @@ def status(environment: Environment | None, as_json: bool) -> None:
     installation in order and is stopped comes first.
     """
     from drls_dagster.orchestrator.last_runs import last_runs
+    from drls_dagster.orchestrator.running_up import running_up
     from drls_dagster.orchestrator.stopped import stopped_sensors
-    from drls_dagster.up.state import running_up
 
     settings = load_settings()
     with lifecycle() as client:

@@ -29,7 +29,7 @@ def up(port: int | None, seed_demo: bool) -> None:
     """
     from filelock import FileLock, Timeout
 
-    from drls_dagster.up.state import folder, running_up
+    from drls_dagster.orchestrator.running_up import folder, running_up
 
     settings = load_settings()
     lock = FileLock(folder(settings) / "up.lock", blocking=False)

@@ -10,9 +10,9 @@ from drls_dagster.ledger import Ledger
 from drls_dagster.orchestrator.graphql import ask_reload, launch_run
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.released import report_release
+from drls_dagster.orchestrator.running_up import running_up
 from drls_dagster.orchestrator.stopped import stopped_sensors
 from drls_dagster.settings import Settings
-from drls_dagster.up.state import running_up
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Outcome
 from lifecycle.errors import Refused

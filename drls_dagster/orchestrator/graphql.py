@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drls_dagster.up.state import UpState
+from drls_dagster.orchestrator.running_up import UpState
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import Refused, Unavailable
 

@@ -13,9 +13,9 @@ import yaml
 
 from drls_dagster.launch import dagster_home
 from drls_dagster.orchestrator.instance import has_storage
+from drls_dagster.orchestrator.running_up import OWN_TOKEN, folder
 from drls_dagster.settings import Settings, private_home
 from drls_dagster.up.children import Child
-from drls_dagster.up.state import OWN_TOKEN, folder
 from lifecycle.domain.environment import Environment
 
 MARK = "DRLS_UP_ID"

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from drls_dagster.up.state import UpState
+from drls_dagster.orchestrator.running_up import UpState
 
 _SECONDS = 5.0
 _QUERY = """

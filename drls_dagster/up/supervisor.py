@@ -18,11 +18,11 @@ from drls_dagster.engine.client import stop as stop_engine
 from drls_dagster.engine.processes import MARK as ENGINE_MARK
 from drls_dagster.engine.processes import end_all
 from drls_dagster.engine.state import read_state
+from drls_dagster.orchestrator.running_up import UpState, forget_up, write_up
 from drls_dagster.settings import Settings
 from drls_dagster.up.children import Child
 from drls_dagster.up.layout import MARK, Layout
 from drls_dagster.up.readiness import READY, ask_ready
-from drls_dagster.up.state import UpState, forget_up, write_up
 
 LOOK_SECONDS = 0.5
 ASK_SECONDS = 1.0

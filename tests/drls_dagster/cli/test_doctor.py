@@ -11,8 +11,8 @@ from drls_dagster.cli import doctor_checks
 from drls_dagster.cli.doctor_checks import Finding
 from drls_dagster.cli.main import run
 from drls_dagster.lakehouse.catalog import load_catalog
+from drls_dagster.orchestrator.running_up import UpState, write_up
 from drls_dagster.settings import load_settings
-from drls_dagster.up.state import UpState, write_up
 
 
 @pytest.fixture(autouse=True)
