@@ -9,8 +9,8 @@ import dagster as dg
 
 from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.lifecycle_client.notifying import sender_of
-from drls_dagster.orchestrator.evidence import ask_evidence
 from drls_dagster.orchestrator.instance import instance_of
+from drls_dagster.sensors.evidence import ask_evidence
 from drls_dagster.sensors.steady import Background, Evaluation, Gateway, ItemsFailed, steady, told_of
 from drls_dagster.settings import Settings
 from lifecycle.ports import Notifier

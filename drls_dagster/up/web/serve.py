@@ -13,9 +13,9 @@ import uvicorn
 
 from drls_dagster.cli.serve import openid
 from drls_dagster.lifecycle_client.gateway import open_gateway
-from drls_dagster.orchestrator.evidence import ask_evidence
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.running_up import OWN_TOKEN
+from drls_dagster.sensors.evidence import ask_evidence
 from drls_dagster.serving.collector import spare_the_collector
 from drls_dagster.serving.connections import bounded_protocol
 from drls_dagster.serving.forwarded import Forwarded, networks
