@@ -19,8 +19,8 @@ from dagster._core.snap import snapshot_from_execution_plan
 from dagster._core.snap.execution_plan_snapshot import ExecutionPlanSnapshot
 
 from benchmarks.lab import serve
-from drls_dagster.gate.location import load_deployed, load_environment
 from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.locations.deployed import load_deployed, load_environment
 from drls_dagster.sensors import sensors_of
 from drls_dagster.settings import load_settings
 from lifecycle.domain.environment import Environment

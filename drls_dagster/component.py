@@ -62,7 +62,7 @@ class PipelineComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The definitions. Raises UsageError for a path that is not there, GateRefused where nobody can be asked."""
-        from drls_dagster.gate.location import load_environment, load_files
+        from drls_dagster.locations.deployed import load_environment, load_files
         from drls_dagster.settings import load_settings
 
         settings = load_settings()

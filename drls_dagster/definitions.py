@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from drls_dagster.gate.location import load_environment
+from drls_dagster.locations.deployed import load_environment
 from drls_dagster.settings import load_settings
 
 

@@ -69,7 +69,7 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
     In development also that of a file, or an unsaved one of the configured folder. Raises UsageError; NotFound for a
     name that no pipeline has there.
     """
-    from drls_dagster.gate.location import load_deployed
+    from drls_dagster.locations.deployed import load_deployed
     from drls_dagster.pipeline_files import SUFFIXES, load_file
 
     path, label = Path(name), Environment(environment).label

@@ -27,7 +27,6 @@ from lifecycle_job import QUIET, job_of_loaded
 
 from drls_dagster.asset_keys import node_key
 from drls_dagster.assets import nodes
-from drls_dagster.assets.location import Loaded
 from drls_dagster.cli.lifecycle import welcome
 from drls_dagster.gate.admission import admit
 from drls_dagster.gate.parts import Part
@@ -37,6 +36,7 @@ from drls_dagster.lifecycle_client.gateway import connected_adapters, open_gatew
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.lifecycle_client.opening import make_store, signing_key_file, store_url
 from drls_dagster.lifecycle_client.results import Request
+from drls_dagster.locations.building import Loaded
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import Settings
 from drls_dagster.steps.sink import run_sink

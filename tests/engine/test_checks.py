@@ -87,7 +87,7 @@ def test_a_blocking_check_on_a_transform_or_a_source_keeps_what_is_below_from_ru
 
 
 def test_two_pipelines_may_check_the_same_table_by_the_same_name(lab: Lab) -> None:
-    from drls_dagster.assets.location import build_location
+    from drls_dagster.locations.building import build_location
     from drls_dagster.pipeline_files import Loaded
 
     lab.create("src", id="long")

@@ -8,11 +8,11 @@ import pytest
 from lab import Lab, files, monitor, on, sink
 from pyiceberg.catalog.sql import SqlCatalog
 
-from drls_dagster.assets.location import build_location
 from drls_dagster.lakehouse import commit, refs
 from drls_dagster.lakehouse.commit import CommitConflictError
 from drls_dagster.lakehouse.prepare import ForeignTable
 from drls_dagster.lakehouse.refs import RELEASED
+from drls_dagster.locations.building import build_location
 from drls_dagster.pipeline_files import load_folder
 from drls_dagster.steps.sink import NotPublished
 

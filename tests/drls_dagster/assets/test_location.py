@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from drls_dagster.assets.location import build_location
+from drls_dagster.locations.building import build_location
 from drls_dagster.pipeline_files import load_folder
 from drls_dagster.settings import load_settings
 

@@ -11,7 +11,7 @@ import dagster as dg
 
 from drls_dagster.asset_keys import node_key
 from drls_dagster.assets.compile import compile_pipeline
-from drls_dagster.assets.location import merge
+from drls_dagster.locations.building import merge
 from drls_dagster.settings import load_settings
 from lifecycle.spec import parse_pipeline
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from drls_dagster.gate.location import load_environment
+from drls_dagster.locations.deployed import load_environment
 from drls_dagster.settings import load_settings
 
 

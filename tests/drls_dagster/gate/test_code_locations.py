@@ -18,9 +18,9 @@ from dagster._core.definitions.repository_definition import RepositoryLoadData
 from dagster._core.execution.api import create_execution_plan
 from dagster._core.snap import snapshot_from_execution_plan
 
-from drls_dagster.gate.location import load_deployed, load_environment
 from drls_dagster.gate.pins import pipelines_of_this_run
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
+from drls_dagster.locations.deployed import load_deployed, load_environment
 from drls_dagster.settings import load_settings, make_private
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.environment import Environment

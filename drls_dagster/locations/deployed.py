@@ -8,11 +8,11 @@ from pathlib import Path
 
 import dagster as dg
 
-from drls_dagster.assets.location import build_location
 from drls_dagster.errors import UsageError
 from drls_dagster.gate.admission import lifecycle_of
 from drls_dagster.gate.pins import pin, pinned, pipelines_of_this_run
 from drls_dagster.lifecycle_client.automation import policies_of, runs_by_itself
+from drls_dagster.locations.building import build_location
 from drls_dagster.pipeline_files import Loaded, load_file, load_folder
 from drls_dagster.sensors import sensors_of
 from drls_dagster.settings import Settings

@@ -1,0 +1,1 @@
+"""Code locations: what Dagster loads for an environment, built from what is deployed there."""
