@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
-from drls_dagster.engine.state import process_is
+from drls_dagster.processes import process_is
 from drls_dagster.settings import Settings, private_home
 from lifecycle.private_files import private_database
 

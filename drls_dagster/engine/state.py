@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
+from drls_dagster.processes import process_is
 from drls_dagster.settings import Settings, private_home
 from lifecycle.private_files import write_private
 
@@ -54,15 +53,6 @@ class RunnerState:
 
     def __repr__(self) -> str:
         return f"RunnerState(pid={self.pid}, port={self.port})"
-
-
-def process_is(pid: int, created: float) -> bool:
-    """Whether `pid` is still the process that started at `created` (within the clock's grain)."""
-    try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - created) < 1 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def folder(settings: Settings) -> Path:

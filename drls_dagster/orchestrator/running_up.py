@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from drls_dagster.engine.state import process_is
+from drls_dagster.processes import process_is
 from drls_dagster.settings import Settings, private_home
 from lifecycle.private_files import write_private
 

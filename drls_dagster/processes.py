@@ -1,0 +1,14 @@
+"""Processes of this machine, told apart by pid and start time: a pid comes round again."""
+
+from __future__ import annotations
+
+import psutil
+
+
+def process_is(pid: int, created: float) -> bool:
+    """Whether `pid` is still the process that started at `created` (seconds, within the clock's grain)."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - created) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
