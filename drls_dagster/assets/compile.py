@@ -11,12 +11,12 @@ from drls_dagster.assets.nodes import Compiling, checks_of, sink_asset, source_c
 from drls_dagster.assets.schedules import schedules_of
 from drls_dagster.assets.scope import ICEBERG, LIFECYCLE, SPARK, parameters_key, parameters_resource
 from drls_dagster.errors import UsageError
-from drls_dagster.gate.pins import DRAFT, ENVIRONMENT_TAG, PIPELINE_TAG, RELEASE_TAG, VERSION_TAG
 from drls_dagster.resources.fixed import fixed
 from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
 from drls_dagster.resources.spark_on_ray import SparkOnRay
 from drls_dagster.settings import Settings
+from drls_dagster.tags import DRAFT, ENVIRONMENT_TAG, PIPELINE_TAG, RELEASE_TAG, VERSION_TAG
 from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, RayProcessTransform, SparkTransform, digest
 

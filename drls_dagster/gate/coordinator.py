@@ -11,9 +11,10 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 from drls_dagster.gate.launched_by import launcher_of
 from drls_dagster.gate.parts import parts_of
-from drls_dagster.gate.queue import PRIORITY_TAG, admit_whole, fail, give_back, own_tags, shown_tags
-from drls_dagster.gate.refusal import REFUSED_TAG, GateRefused
+from drls_dagster.gate.queue import admit_whole, fail, give_back, own_tags, shown_tags
+from drls_dagster.gate.refusal import GateRefused
 from drls_dagster.settings import load_settings
+from drls_dagster.tags import PRIORITY_TAG, REFUSED_TAG
 
 
 class GatedRunCoordinator(QueuedRunCoordinator):

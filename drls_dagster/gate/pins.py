@@ -14,11 +14,9 @@ from types import FrameType
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 from dagster._core.snap.execution_plan_snapshot import ExecutionPlanSnapshot
 
+from drls_dagster.tags import PIPELINE_TAG
+
 _KEY = "drls/{}"
-PIPELINE_TAG, VERSION_TAG, ENVIRONMENT_TAG = "drls/pipeline", "drls/version", "drls/environment"
-# The version as people call it, for lists of runs; VERSION_TAG has the digest.
-RELEASE_TAG = "drls/release"
-DRAFT = "draft"
 
 
 def pinned(environment: str) -> Mapping[str, str] | None:

@@ -11,11 +11,11 @@ from dagster._core.storage.tags import USER_TAG
 from drls_dagster.assets.scope import run_key
 from drls_dagster.gate.admission import admit, lifecycle_of
 from drls_dagster.gate.parts import Part, parameters_given, parts_of
-from drls_dagster.gate.pins import DRAFT, ENVIRONMENT_TAG, PIPELINE_TAG, RELEASE_TAG, VERSION_TAG
 from drls_dagster.gate.refusal import GateRefused, mark_refused, refusal
 from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.lifecycle_client.opening import os_user
 from drls_dagster.settings import load_settings
+from drls_dagster.tags import DRAFT, ENVIRONMENT_TAG, LANE_TAG, PIPELINE_TAG, RELEASE_TAG, VERSION_TAG
 from lifecycle.domain.gate import Action
 from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Admission
@@ -24,10 +24,6 @@ from lifecycle.usecases.start_run import finish_run
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
-
-PRIORITY_TAG = "dagster/priority"
-# Runs of one pipeline and environment go one after another; the coordinator's limit is by this tag's value.
-LANE_TAG = "drls/lane"
 
 
 def admit_whole(

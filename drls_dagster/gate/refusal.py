@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings
+from drls_dagster.tags import REFUSED_TAG
 from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
-
-# On a run that did nothing: who asks how a pipeline ran last does not mean this one.
-REFUSED_TAG = "drls/refused"
 
 
 class GateRefused(DrlsError):

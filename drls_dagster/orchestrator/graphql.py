@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from drls_dagster.orchestrator.running_up import UpState
+from drls_dagster.tags import REASON_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import Refused, Unavailable
 
 RELOAD_SECONDS = 2.0
 LAUNCH_SECONDS = 60.0
-REASON_TAG = "drls/reason"
 
 _PARTITIONS = """
 query LastPartition($selector: PipelineSelector!) {

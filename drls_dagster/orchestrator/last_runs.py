@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from drls_dagster.gate.refusal import REFUSED_TAG
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import Settings
+from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, REFUSED_TAG, VERSION_TAG
 
 if TYPE_CHECKING:
     import dagster as dg
 
-PIPELINE_TAG = "drls/pipeline"
-ENVIRONMENT_TAG = "drls/environment"
-VERSION_TAG = "drls/version"
 _PAGE = 500
 
 

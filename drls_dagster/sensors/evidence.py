@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from drls_dagster.lifecycle_client.automation import policies_of
-from drls_dagster.orchestrator.graphql import REASON_TAG
+from drls_dagster.tags import REASON_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
 from lifecycle.domain.people import system_actor

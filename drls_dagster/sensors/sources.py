@@ -14,10 +14,10 @@ from dagster._core.storage.tags import RUN_KEY_TAG
 
 from drls_dagster.lifecycle_client.automation import policies_of, runs_by_itself
 from drls_dagster.lifecycle_client.gateway import gateway_actor
-from drls_dagster.orchestrator.graphql import REASON_TAG
 from drls_dagster.sensors.evidence import TRIES
 from drls_dagster.sensors.heads import Heads, Locations
 from drls_dagster.sensors.steady import Evaluation, Gateway, steady
+from drls_dagster.tags import REASON_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
 from lifecycle.ports import DataPlane

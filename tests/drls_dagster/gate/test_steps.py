@@ -15,9 +15,9 @@ import pytest
 from drls_dagster.errors import DrlsError
 from drls_dagster.gate.admission import admit
 from drls_dagster.gate.parts import Part
-from drls_dagster.gate.refusal import REFUSED_TAG
 from drls_dagster.resources.spark_on_ray import SparkOnRay
 from drls_dagster.settings import Settings
+from drls_dagster.tags import REFUSED_TAG
 from lifecycle.usecases.start_run import finish_run
 from tests.drls_dagster.gate import hand_made
 from tests.drls_dagster.gate.test_ways_in import REDIRECTIONS, WHY, told_of

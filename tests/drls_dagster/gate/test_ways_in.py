@@ -7,7 +7,7 @@ import pytest
 from dagster._core.launcher import LaunchRunContext
 
 from drls_dagster.asset_keys import node_key
-from drls_dagster.gate.refusal import REFUSED_TAG
+from drls_dagster.tags import REFUSED_TAG
 from tests.drls_dagster.gate.town import QUEUED, RUNS, STATES, Town, environment_of
 from tests.drls_dagster.gate.ways import LAUNCH, WAYS, Ways
 

@@ -21,10 +21,10 @@ from drls_dagster.asset_keys import table_key
 from drls_dagster.lifecycle_client.adapters import Adapters
 from drls_dagster.lifecycle_client.opening import make_store
 from drls_dagster.orchestrator import DagsterOrchestrator
-from drls_dagster.orchestrator.graphql import REASON_TAG
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.running_up import OWN_TOKEN, UpState, folder, write_up
 from drls_dagster.settings import Settings, load_settings
+from drls_dagster.tags import REASON_TAG
 from drls_dagster.up.readiness import ask_ready
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Outcome

@@ -11,11 +11,11 @@ import pytest
 
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lifecycle_client.notifying import sender_of
-from drls_dagster.orchestrator.graphql import REASON_TAG
 from drls_dagster.sensors.evidence import ask_evidence
 from drls_dagster.sensors.promotions import carry_on, tell_people
 from drls_dagster.sensors.steady import Background, ItemsFailed, steady
 from drls_dagster.settings import load_settings
+from drls_dagster.tags import REASON_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import State

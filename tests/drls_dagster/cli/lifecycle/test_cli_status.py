@@ -5,9 +5,9 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from drls_dagster.gate.refusal import REFUSED_TAG
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import load_settings
+from drls_dagster.tags import REFUSED_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import NotFound
 from lifecycle.usecases.context import Context
