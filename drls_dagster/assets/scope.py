@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG
 
 from drls_dagster.assets.failures import as_failure
 from drls_dagster.assets.partitions import window_of
+from drls_dagster.gate.parts import run_key
 from drls_dagster.gate.refusal import GateRefused, mark_refused
 from drls_dagster.ledger import Ledger
 from drls_dagster.resources.iceberg import Iceberg
@@ -89,20 +89,6 @@ def scope_of(
             scope.run.gate.ask_again()
     scope.run.log = context.log.info  # each step says its own
     return scope
-
-
-def run_key(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-    """The run that this one resumes, through all resumptions; a run from the start is its own (D7).
-
-    Dagster gives every re-execution the same root run, also "re-execute all": that one must not find the old
-    commit.
-    """
-    while run.parent_run_id and "true" in (run.tags.get(RESUME_RETRY_TAG), run.tags.get(ASSET_RESUME_RETRY_TAG)):
-        parent = instance.get_run_by_id(run.parent_run_id)
-        if parent is None:
-            return run.parent_run_id
-        run = parent
-    return run.run_id
 
 
 def parameters_key(spec: PipelineSpec) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dagster._core.storage.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG
+
 from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from lifecycle.domain.environment import Environment
 
@@ -38,6 +40,20 @@ def parts_of(instance: DagsterInstance, run: DagsterRun) -> tuple[Part, ...]:
         if PIPELINE_TAG in one and VERSION_TAG in one and ENVIRONMENT_TAG in one
     }
     return tuple(sorted(found, key=lambda part: part.pipeline))
+
+
+def run_key(instance: DagsterInstance, run: DagsterRun) -> str:
+    """The run that this one resumes, through all resumptions; a run from the start is its own (D7).
+
+    Dagster gives every re-execution the same root run, also "re-execute all": that one must not find the old
+    commit.
+    """
+    while run.parent_run_id and "true" in (run.tags.get(RESUME_RETRY_TAG), run.tags.get(ASSET_RESUME_RETRY_TAG)):
+        parent = instance.get_run_by_id(run.parent_run_id)
+        if parent is None:
+            return run.parent_run_id
+        run = parent
+    return run.run_id
 
 
 def parameters_given(run: DagsterRun, pipeline: str) -> dict[str, Any]:

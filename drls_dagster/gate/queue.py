@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.tags import USER_TAG
 
-from drls_dagster.assets.scope import run_key
 from drls_dagster.gate.admission import admit, lifecycle_of
-from drls_dagster.gate.parts import Part, parameters_given, parts_of
+from drls_dagster.gate.parts import Part, parameters_given, parts_of, run_key
 from drls_dagster.gate.refusal import GateRefused, mark_refused, refusal
 from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.lifecycle_client.opening import os_user

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -159,6 +159,20 @@ def _load_sql(config: CatalogConfig, properties: dict[str, str]) -> Catalog:
     # The properties travel on to every table's file access; the password need not.
     catalog.properties["uri"] = config.uri or ""
     return catalog
+
+
+def catalog_locations(settings: Settings) -> Mapping[str, str] | None:
+    """By table, the place of its current metadata; None for a catalog that cannot tell all at once."""
+    catalog = load_catalog(settings)
+    from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+    from sqlalchemy import select
+
+    if not isinstance(catalog, SqlCatalog):
+        return None
+    query = select(IcebergTables.table_namespace, IcebergTables.table_name, IcebergTables.metadata_location)
+    with catalog_errors(resolve_catalog(settings)), catalog.engine.connect() as connection:
+        rows = connection.execute(query.where(IcebergTables.catalog_name == catalog.name)).all()
+    return {f"{namespace}.{name}": location or "" for namespace, name, location in rows}
 
 
 def close_to_others(settings: Settings) -> None:

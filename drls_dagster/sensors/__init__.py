@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 
 import dagster as dg
 
+from drls_dagster.lakehouse.catalog import catalog_locations
 from drls_dagster.lifecycle_client.automation import schedules_run
 from drls_dagster.lifecycle_client.gateway import open_gateway
 from drls_dagster.sensors.deployments import deployments_sensor
-from drls_dagster.sensors.heads import catalog_locations
 from drls_dagster.sensors.promotions import promotions_sensor
 from drls_dagster.sensors.reconcile import reconcile_sensor
 from drls_dagster.sensors.sources import sources_sensor

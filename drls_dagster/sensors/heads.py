@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 
 from drls_dagster.lakehouse.naming import table_location
-from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.ports import DataPlane
 from lifecycle.usecases.rounds import Round
@@ -57,20 +56,3 @@ class Heads:
             return None
         own = table_location(self._environment.value, table).name
         return (locations.get(own, ""), locations.get(table, ""))
-
-
-def catalog_locations(settings: Settings) -> Mapping[str, str] | None:
-    """By table, the place of its current metadata; None for a catalog that cannot tell all at once."""
-    from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
-    from drls_dagster.lakehouse.catalog_config import resolve_catalog
-
-    catalog = load_catalog(settings)
-    from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
-    from sqlalchemy import select
-
-    if not isinstance(catalog, SqlCatalog):
-        return None
-    query = select(IcebergTables.table_namespace, IcebergTables.table_name, IcebergTables.metadata_location)
-    with catalog_errors(resolve_catalog(settings)), catalog.engine.connect() as connection:
-        rows = connection.execute(query.where(IcebergTables.catalog_name == catalog.name)).all()
-    return {f"{namespace}.{name}": location or "" for namespace, name, location in rows}

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 from drls_dagster.lakehouse import refs
-from drls_dagster.lakehouse.catalog import load_catalog
+from drls_dagster.lakehouse.catalog import catalog_locations, load_catalog
 from drls_dagster.ledger import Ledger
 from drls_dagster.sensors.debris import clear_debris
-from drls_dagster.sensors.heads import Heads, catalog_locations
+from drls_dagster.sensors.heads import Heads
 from drls_dagster.sensors.reconcile import put_right
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.ports import RunState
