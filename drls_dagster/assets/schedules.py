@@ -7,11 +7,11 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 
 from drls_dagster.assets.partitions import partitions_definition
 from drls_dagster.gate.admission import lifecycle_of
-from drls_dagster.lifecycle_client.automation import schedules_run
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Policy
 from lifecycle.spec import PipelineSpec
+from lifecycle.usecases.automation import schedules_run
 
 
 def schedules_of(

@@ -11,7 +11,6 @@ import dagster as dg
 from drls_dagster.errors import UsageError
 from drls_dagster.gate.admission import lifecycle_of
 from drls_dagster.gate.pins import pin, pinned, pipelines_of_this_run
-from drls_dagster.lifecycle_client.automation import policies_of, runs_by_itself
 from drls_dagster.locations.building import build_location
 from drls_dagster.pipeline_files import Loaded, load_file, load_folder
 from drls_dagster.sensors import sensors_of
@@ -20,6 +19,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, digest
 from lifecycle.store.unit import View
+from lifecycle.usecases.automation import policies_of, runs_by_itself
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.specs import has_digest
 

@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 import dagster as dg
 
 from drls_dagster.lakehouse.catalog import catalog_locations
-from drls_dagster.lifecycle_client.automation import schedules_run
 from drls_dagster.lifecycle_client.gateway import open_gateway
 from drls_dagster.sensors.deployments import deployments_sensor
 from drls_dagster.sensors.promotions import promotions_sensor
@@ -15,6 +14,7 @@ from drls_dagster.sensors.reconcile import reconcile_sensor
 from drls_dagster.sensors.sources import sources_sensor
 from drls_dagster.settings import Settings
 from lifecycle.spec import PipelineSpec, digest
+from lifecycle.usecases.automation import schedules_run
 from lifecycle.usecases.loaded import DRAFT
 
 __all__ = ["schedules_run", "sensors_of"]

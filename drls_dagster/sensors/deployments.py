@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping
 
 import dagster as dg
 
-from drls_dagster.lifecycle_client.automation import policies_of, runs_by_itself
 from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.sensors.steady import Evaluation, Gateway, steady
 from lifecycle.domain.environment import Environment
 from lifecycle.store.unit import View
+from lifecycle.usecases.automation import deployed_digests, starting_schedules
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.following import reload
 from lifecycle.usecases.loaded import DRAFT, loaded_digests, record_loaded, stuck_pipelines
@@ -42,25 +42,6 @@ def deployments_sensor(
         seconds=SECONDS,
         description="Loads this location again when other versions are deployed than it loaded.",
     )
-
-
-def deployed_digests(view: View, environment: Environment) -> dict[str, str]:
-    """By pipeline: the digest that is deployed."""
-    names = {one.id: one.name for one in view.pipelines.list(limit=1_000_000)}
-    return {
-        names[one.pipeline_id]: one.deployed_digest
-        for one in view.deployments.of(environment)
-        if one.pipeline_id in names
-    }
-
-
-def starting_schedules(view: View, environment: Environment, scheduled: Collection[str]) -> frozenset[str]:
-    """Which of these pipelines' schedules run by themselves, as the policies say now (L4)."""
-    if not scheduled:
-        return frozenset()
-    policy_of = policies_of(view, environment)
-    ids = {one.name: one.id for one in view.pipelines.list(limit=1_000_000)}
-    return frozenset(name for name in scheduled if name in ids and runs_by_itself(policy_of(ids[name]), environment))
 
 
 class _Watch:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from drls_dagster.lifecycle_client.automation import policies_of
 from drls_dagster.tags import REASON_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
 from lifecycle.domain.people import system_actor
 from lifecycle.domain.run import SessionState
 from lifecycle.store.unit import View
+from lifecycle.usecases.automation import policies_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import may
 from lifecycle.usecases.rounds import Round

@@ -12,7 +12,6 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.tags import RUN_KEY_TAG
 
-from drls_dagster.lifecycle_client.automation import policies_of, runs_by_itself
 from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.sensors.evidence import TRIES
 from drls_dagster.sensors.heads import Heads, Locations
@@ -23,6 +22,7 @@ from lifecycle.domain.gate import Action
 from lifecycle.ports import DataPlane
 from lifecycle.spec import IcebergSource, PipelineSpec, digest
 from lifecycle.store.unit import View
+from lifecycle.usecases.automation import policies_of, runs_by_itself
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import may
 from lifecycle.usecases.rounds import Round, shown

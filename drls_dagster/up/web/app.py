@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from drls_dagster.sensors.deployments import deployed_digests
 from drls_dagster.up.web.guard import DagsterGuard
 from drls_dagster.up.web.judging import Judge
 from drls_dagster.up.web.origin import is_known_host
@@ -22,6 +21,7 @@ from drls_dagster.up.web.workspace import PREFIX, DagsterUI
 from lifecycle.app.openid import OpenIdSettings
 from lifecycle.app.site import create_site
 from lifecycle.domain.environment import Environment
+from lifecycle.usecases.automation import deployed_digests
 from lifecycle.usecases.context import Context
 
 

@@ -1,8 +1,8 @@
-"""Where runs start by themselves: in production only, unless a policy says otherwise (L4)."""
+"""What is deployed, and whose schedules run: in production only, unless a policy says otherwise (L4)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Policy, PolicyRevision
@@ -30,3 +30,22 @@ def _policy(revision: PolicyRevision | None) -> Policy:
 def runs_by_itself(revision: PolicyRevision | None, environment: Environment) -> bool:
     """The same for a revision that is known already."""
     return _policy(revision).schedules_run(environment)
+
+
+def deployed_digests(view: View, environment: Environment) -> dict[str, str]:
+    """By pipeline: the digest that is deployed."""
+    names = {one.id: one.name for one in view.pipelines.list(limit=1_000_000)}
+    return {
+        names[one.pipeline_id]: one.deployed_digest
+        for one in view.deployments.of(environment)
+        if one.pipeline_id in names
+    }
+
+
+def starting_schedules(view: View, environment: Environment, scheduled: Collection[str]) -> frozenset[str]:
+    """Which of these pipelines' schedules run by themselves, as the policies say now (L4)."""
+    if not scheduled:
+        return frozenset()
+    policy_of = policies_of(view, environment)
+    ids = {one.name: one.id for one in view.pipelines.list(limit=1_000_000)}
+    return frozenset(name for name in scheduled if name in ids and runs_by_itself(policy_of(ids[name]), environment))
