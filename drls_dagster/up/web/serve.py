@@ -11,8 +11,8 @@ from pathlib import Path
 
 import uvicorn
 
-from drls_dagster.cli.serve import openid
 from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.lifecycle_client.signing_in import openid
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.running_up import OWN_TOKEN
 from drls_dagster.sensors.evidence import ask_evidence
