@@ -16,7 +16,9 @@ import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 
 from benchmarks.lab import CHECKOUT, Lab, run_seconds
-from drls_dagster.launch import find_pipeline, launch, select_nodes
+from drls_dagster.launch.choices import select_nodes
+from drls_dagster.launch.find import find_pipeline
+from drls_dagster.launch.run import launch
 from drls_dagster.lifecycle_client.gateway import connected_adapters
 from drls_dagster.lifecycle_client.http import HttpLifecycle
 from drls_dagster.lifecycle_client.local import LocalLifecycle

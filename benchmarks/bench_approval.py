@@ -12,7 +12,7 @@ import contextlib
 from benchmarks.approval_world import Approvals
 from benchmarks.lab import Lab
 from benchmarks.report import Line, Side, at_most
-from drls_dagster.launch import dagster_home
+from drls_dagster.orchestrator.instance import dagster_home
 
 FACTOR, SECONDS = 0.5, 15.0
 INTERVAL = 30.0  # seconds, Dagster's default

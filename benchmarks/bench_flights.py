@@ -21,7 +21,9 @@ from benchmarks.report import Line, Side, at_most
 from drls_dagster.cli.demo_data import lay_out
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.lakehouse.catalog import load_catalog
-from drls_dagster.launch import Partitions, find_pipeline, launch, select_nodes
+from drls_dagster.launch.choices import Partitions, select_nodes
+from drls_dagster.launch.find import find_pipeline
+from drls_dagster.launch.run import launch
 
 FILE = CHECKOUT / "examples" / "flights" / "flights_daily.yaml"
 TABLES = {"daily_delays": ("day", "origin"), "aircraft_use": ("month", "tailnum", "airline")}

@@ -11,7 +11,9 @@ from benchmarks.lab import Lab, in_turn, median, run_seconds, seconds
 from benchmarks.report import Line, Side, at_most
 from drls_dagster.engine.processes import proportional_memory
 from drls_dagster.engine.session import session
-from drls_dagster.launch import find_pipeline, launch, select_nodes
+from drls_dagster.launch.choices import select_nodes
+from drls_dagster.launch.find import find_pipeline
+from drls_dagster.launch.run import launch
 
 MANY, FEW = 16, 8
 LIMIT = 3e9  # bytes

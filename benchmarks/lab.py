@@ -19,7 +19,7 @@ from typing import Any
 from drls_dagster.engine import client
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.state import EngineState
-from drls_dagster.launch import RunOutcome
+from drls_dagster.launch.progress import RunOutcome
 from drls_dagster.settings import Settings, home_folder, load_settings
 
 CHECKOUT = Path(__file__).resolve().parents[1]

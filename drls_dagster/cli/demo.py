@@ -101,7 +101,7 @@ def _run_once(settings: Settings, landing: str, as_json: bool) -> None:
     began = time.monotonic()
     from drls_dagster.cli.demo_data import lay_out
     from drls_dagster.cli.run import run_pipeline, vars_of
-    from drls_dagster.launch import find_pipeline
+    from drls_dagster.launch.find import find_pipeline
 
     lay_out(Path(landing))
     file = example()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from drls_dagster.launch import RunOutcome
+    from drls_dagster.launch.progress import RunOutcome
     from drls_dagster.pipeline_files import Loaded
 
 _NAMED = 5  # partitions of a list that a message names
@@ -48,7 +48,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Run a pipeline: the version deployed in the environment; in development also a file."""
-    from drls_dagster.launch import find_pipeline
+    from drls_dagster.launch.find import find_pipeline
 
     settings = load_settings()
     loaded = find_pipeline(pipeline, settings, environment)
@@ -106,7 +106,8 @@ def run_pipeline(
     interrupted.
     """
     from drls_dagster.assets.compile import refuse_unsupported
-    from drls_dagster.launch import launch, read_parameters, read_partitions, select_nodes
+    from drls_dagster.launch.choices import read_parameters, read_partitions, select_nodes
+    from drls_dagster.launch.run import launch
 
     spec = loaded.spec
     if spec is None:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from drls_dagster.demo.telling import Astray
 from drls_dagster.demo.weight import Weight, weigh
 from drls_dagster.errors import DrlsError
-from drls_dagster.launch import RunOutcome, find_pipeline, launch, read_parameters, read_partitions, select_nodes
+from drls_dagster.launch.choices import read_parameters, read_partitions, select_nodes
+from drls_dagster.launch.find import find_pipeline
+from drls_dagster.launch.progress import RunOutcome
+from drls_dagster.launch.run import launch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import Carry
 from lifecycle.domain.promotion import State

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from drls_dagster.launch import dagster_home
-from drls_dagster.settings import Settings
+from drls_dagster.orchestrator.dagster_yaml import write_dagster_yaml
+from drls_dagster.settings import Settings, private_home
 
 if TYPE_CHECKING:
     import dagster as dg
 
 _open: dict[tuple[int, Path], dg.DagsterInstance] = {}
 _line = threading.Lock()
+
+
+def dagster_home(settings: Settings) -> Path:
+    """DRLS_HOME/dagster, with a dagster.yaml that has the gate. The environment's DAGSTER_HOME is set to it."""
+    folder = private_home(settings.home, "dagster")
+    write_dagster_yaml(folder)
+    os.environ["DAGSTER_HOME"] = str(folder)
+    return folder
 
 
 def instance_of(settings: Settings) -> dg.DagsterInstance:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from drls_dagster.launch import dagster_home
-from drls_dagster.orchestrator.instance import has_storage
+from drls_dagster.orchestrator.instance import dagster_home, has_storage
 from drls_dagster.orchestrator.running_up import OWN_TOKEN, folder
 from drls_dagster.settings import Settings, private_home
 from drls_dagster.up.children import Child

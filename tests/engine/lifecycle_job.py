@@ -13,7 +13,7 @@ import dagster as dg
 
 from drls_dagster.assets.compile import compile_pipeline
 from drls_dagster.lakehouse import refs
-from drls_dagster.launch import find_pipeline
+from drls_dagster.launch.find import find_pipeline
 from drls_dagster.locations.building import Loaded
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import Settings, load_settings

@@ -31,7 +31,7 @@ from drls_dagster.cli.lifecycle import welcome
 from drls_dagster.gate.admission import admit
 from drls_dagster.gate.parts import Part
 from drls_dagster.lakehouse import refs
-from drls_dagster.launch import find_pipeline
+from drls_dagster.launch.find import find_pipeline
 from drls_dagster.lifecycle_client.gateway import connected_adapters, open_gateway
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.lifecycle_client.opening import make_store, signing_key_file, store_url

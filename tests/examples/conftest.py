@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from drls_dagster.lakehouse.catalog import load_catalog
-from drls_dagster.launch import RunOutcome, find_pipeline, launch, read_partitions, select_nodes
+from drls_dagster.launch.choices import read_partitions, select_nodes
+from drls_dagster.launch.find import find_pipeline
+from drls_dagster.launch.progress import RunOutcome
+from drls_dagster.launch.run import launch
 from drls_dagster.settings import Settings
 
 HERE = Path(__file__).parent

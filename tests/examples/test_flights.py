@@ -13,7 +13,7 @@ from flights_sql import AIRCRAFT, DAILY, open_flights
 
 from drls_dagster.cli.demo_data import lay_out
 from drls_dagster.cli.main import run
-from drls_dagster.launch import RunOutcome
+from drls_dagster.launch.progress import RunOutcome
 from drls_dagster.settings import Settings
 
 CHECKS = {

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from compared import assert_same, expected, rows_of
 
-from drls_dagster.launch import RunOutcome
+from drls_dagster.launch.progress import RunOutcome
 from drls_dagster.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "tpch"))

@@ -100,7 +100,7 @@ def test_an_open_home_is_closed_and_that_is_said_once(open_home: Settings, caplo
 def test_every_way_into_the_home_closes_it(open_home: Settings, use: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Failed on 0.1.0."""
     from drls_dagster.engine import state
-    from drls_dagster.launch import dagster_home
+    from drls_dagster.orchestrator.instance import dagster_home
 
     monkeypatch.setenv("DAGSTER_HOME", "")
     match use:

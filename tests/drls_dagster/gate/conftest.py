@@ -13,8 +13,8 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import PythonFileTarget
 
 from drls_dagster import settings
-from drls_dagster.launch import dagster_home
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
+from drls_dagster.orchestrator.instance import dagster_home
 from drls_dagster.settings import load_settings, make_private
 from lifecycle.audit import load_signing_key
 from lifecycle.ports import SystemClock

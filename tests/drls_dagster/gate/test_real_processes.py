@@ -23,7 +23,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from drls_dagster.asset_keys import node_key
-from drls_dagster.launch import dagster_home
+from drls_dagster.orchestrator.instance import dagster_home
 from tests.drls_dagster.gate.conftest import HAND_MADE
 from tests.drls_dagster.gate.test_ways_in import WHY, told_of
 from tests.drls_dagster.gate.town import Town

@@ -13,7 +13,7 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-from drls_dagster.orchestrator.event_log import BatchingEventLog, batching
+from drls_dagster.launch.event_log import BatchingEventLog, batching
 
 KEYS = [dg.AssetKey("first"), dg.AssetKey("second")]
 MONTHS = dg.MonthlyPartitionsDefinition("2013-01-01", end_date="2014-01-01")

@@ -5,14 +5,9 @@ from pathlib import Path
 import pytest
 
 from drls_dagster.errors import UsageError
-from drls_dagster.launch import (
-    Partitions,
-    dagster_home,
-    find_pipeline,
-    read_parameters,
-    read_partitions,
-    select_nodes,
-)
+from drls_dagster.launch.choices import Partitions, read_parameters, read_partitions, select_nodes
+from drls_dagster.launch.find import find_pipeline
+from drls_dagster.orchestrator.instance import dagster_home
 from drls_dagster.settings import load_settings
 from lifecycle.errors import NotFound
 from lifecycle.spec import PipelineSpec, parse_pipeline

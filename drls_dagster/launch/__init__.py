@@ -1,0 +1,1 @@
+"""Run a pipeline in this process, through Dagster."""
