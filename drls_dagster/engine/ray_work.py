@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from drls_dagster.engine.abandoned import while_wanted
+from drls_dagster.engine.carried import carry_code_on_ray
+from drls_dagster.engine.step_code import SentCode, load_function, told
 from drls_dagster.errors import DrlsError
-from drls_dagster.steps.carried import carry_code_on_ray
-from drls_dagster.steps.code import SentCode, load_function, told
 from drls_dagster.storage import filesystem_of
 
 File = tuple[str, int, int]  # path, rows, bytes

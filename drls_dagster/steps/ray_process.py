@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from drls_dagster.engine.client import EngineError, ensure_engine, wait_for_runner
 from drls_dagster.engine.state import EngineState
+from drls_dagster.engine.step_code import check_code
 from drls_dagster.lakehouse.columns import arrow_schema, spark_ddl_of_spec
-from drls_dagster.steps.code import check_code, locked_digest, sent_code
 from drls_dagster.steps.spark import StepFailed
 from drls_dagster.steps.staging import forget, parquet_options, staged_parts, staging_folder, still_there
+from drls_dagster.steps.version_code import locked_digest, sent_code
 from lifecycle.spec import RayProcessTransform
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from drls_dagster.engine.carried import carry_code
+from drls_dagster.engine.step_code import load_function, told
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.bounds_in_sql import with_bounds
-from drls_dagster.steps.carried import carry_code
-from drls_dagster.steps.code import load_function, locked_digest, sent_code, told
+from drls_dagster.steps.version_code import locked_digest, sent_code
 from drls_dagster.steps.window import Bound
 from lifecycle.spec import SparkTransform, sql_parameters
 

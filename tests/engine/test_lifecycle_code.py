@@ -9,7 +9,7 @@ import pytest
 from lab import sink
 from lifecycle_lab import QA, LifecycleLab
 
-from drls_dagster.steps.code import _codes
+from drls_dagster.steps.version_code import _codes
 
 ETL = """
 from pathlib import Path

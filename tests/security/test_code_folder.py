@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from drls_dagster.engine.code_folder import materialise
 from drls_dagster.errors import DrlsError
-from drls_dagster.steps.code_folder import materialise
 
 FILES = {"etl/__init__.py": b"", "etl/words.txt": b"secret words"}
 NOBODY = pwd.getpwnam("nobody")

@@ -142,7 +142,7 @@ def test_an_existing_dagster_yaml_is_left_alone(drls_home: Path) -> None:
 
 def test_an_example_that_a_folder_of_ones_own_hides_is_named(drls_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (drls_home / "pipelines").mkdir(parents=True)
-    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.chdir(Path(__file__).parents[3])
     with pytest.raises(NotFound, match=r"it is an example: drls run examples/flights/flights_daily\.yaml$"):
         find_pipeline("flights_daily", load_settings())
     with pytest.raises(NotFound, match=r"there are: none$"):

@@ -18,13 +18,14 @@ from pyspark import cloudpickle
 from sqlalchemy import text
 
 from drls_dagster.cli.main import run
+from drls_dagster.engine.carried import carrying
+from drls_dagster.engine.isolated import PREFIX
+from drls_dagster.engine.step_code import CodeChanged, SentCode, check_code, load_function
 from drls_dagster.lifecycle_client.adapters import Adapters
 from drls_dagster.lifecycle_client.gateway import open_gateway
 from drls_dagster.lifecycle_client.opening import make_store
 from drls_dagster.settings import load_settings
-from drls_dagster.steps.carried import carrying
-from drls_dagster.steps.code import CodeChanged, SentCode, check_code, load_function, locked_digest, sent_code
-from drls_dagster.steps.isolated import PREFIX
+from drls_dagster.steps.version_code import locked_digest, sent_code
 from lifecycle.domain.people import Actor, WayIn
 from lifecycle.spec import PipelineSpec, digest, local_code, package_digest, parse_pipeline, resolve_lock
 from lifecycle.usecases.save_version import save_version

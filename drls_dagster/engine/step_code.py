@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import importlib
 import re
 import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from drls_dagster.engine.code_folder import materialise
+from drls_dagster.engine.isolated import PREFIX, CodeRefused, Package
 from drls_dagster.errors import DrlsError
-from drls_dagster.steps.code_folder import materialise
-from drls_dagster.steps.isolated import MOST, PREFIX, CodeRefused, Package
-from lifecycle.spec import PipelineSpec, content_digest, digest, local_code, package_digest
+from lifecycle.spec import package_digest
 from lifecycle.spec.closure import entry_is_local
 from lifecycle.spec.imports import NAMING
 from lifecycle.spec.modules import find_top
 
-if TYPE_CHECKING:
-    from drls_dagster.settings import Settings
-    from drls_dagster.steps.run import PipelineRun
-
 Function = Callable[..., Any]
 TOLD = 2000  # letters of an error; a frame printed in one may have millions
 _OWN_NAME = re.compile(PREFIX + r"[0-9a-f]{32}\.?")
-_line = threading.Lock()
 _installed: set[str] = set()
-_codes: dict[tuple[str, str, Path, tuple[str, ...]], SentCode | None] = {}
 
 
 class CodeChanged(DrlsError):
@@ -61,20 +53,6 @@ class SentCode(BaseModel):
         files = {path: base64.b64decode(content) for path, content in self.files.items()}
         folder = self.folder or (str(materialise(files, Path(self.root))) if files else self.root)
         return Package(self.name, files, folder, NAMING, refuse_outside if self.guarded else None).install()
-
-
-def sent_code(run: PipelineRun) -> SentCode | None:
-    """The local code of a run's pipeline; None where its Python needs none.
-
-    Raises CodeChanged where a file is not what was saved.
-    """
-    key = (run.version, run.environment, run.settings.home, tuple(run.search_path))
-    with _line:
-        if key not in _codes:
-            if len(_codes) >= MOST:
-                del _codes[next(iter(_codes))]
-            _codes[key] = _read(run.spec, run.environment, run.settings, tuple(run.search_path))
-        return _codes[key]
 
 
 def load_function(
@@ -178,100 +156,4 @@ def _uninstalled(top: str) -> Path | None:
         return found.places[0].parent
     if found.kind != "missing":
         _installed.add(top)
-    return None
-
-
-def locked_digest(spec: PipelineSpec, entrypoint: str | None) -> str | None:
-    """The digest that the spec's lock block has for an entry point; None for inline source."""
-    if entrypoint is None:
-        return None
-    if spec.lock is None or entrypoint not in spec.lock.code:
-        raise CodeChanged(f"{entrypoint} is not locked: the pipeline must be saved (or run from its file) first")
-    return spec.lock.code[entrypoint]
-
-
-def _read(spec: PipelineSpec, environment: str, settings: Settings, search_path: tuple[str, ...]) -> SentCode | None:
-    lock = spec.lock
-    if lock is None:
-        return None
-    root = str(settings.home / "code")
-    if lock.files or lock.unresolved:
-        files = _contents(lock.files, settings, search_path)
-        return SentCode(name=_name(spec, environment, lock.files), files=_encoded(files), root=root)
-    saved_before = {entry: value for entry, value in lock.code.items() if value.startswith("sha256:")}
-    if not saved_before:
-        return None
-    return _of_folder(spec, environment, saved_before, search_path, root)
-
-
-def _of_folder(
-    spec: PipelineSpec, environment: str, saved: Mapping[str, str], search_path: tuple[str, ...], root: str
-) -> SentCode:
-    """The code of a version from before files were kept: what lies in the folder, if its package is what was saved."""
-    for entrypoint, value in saved.items():
-        check_code(entrypoint, value, search_path)
-    found = local_code(spec, [Path(folder) for folder in search_path], only_python=True)
-    folder = next(iter(found.folders.values()), None)
-    name = _name(spec, environment, found.digests)
-    return SentCode(name=name, files=_encoded(found.files), root=root, folder=folder, guarded=False)
-
-
-def _name(spec: PipelineSpec, environment: str, digests: Mapping[str, str]) -> str:
-    """Two environments and two versions share no module, equal files or not: modules keep what they computed."""
-    text = "\0".join([environment, digest(spec), *(f"{path} {value}" for path, value in sorted(digests.items()))])
-    return f"{PREFIX}{hashlib.sha256(text.encode()).hexdigest()[:32]}"
-
-
-def _encoded(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {path: base64.b64encode(content).decode() for path, content in files.items()}
-
-
-def _contents(digests: Mapping[str, str], settings: Settings, search_path: tuple[str, ...]) -> dict[str, bytes]:
-    """The files from the lifecycle store; those of a draft, which nobody saved, from its folder."""
-    kept = _kept(settings, set(digests.values()))
-    found: dict[str, bytes] = {}
-    for path, value in digests.items():
-        content = kept.get(value)
-        if content is None:
-            content = _draft(path, search_path)
-            if content is None:
-                where = ", ".join(search_path) or "this machine"
-                raise CodeChanged(
-                    f"the file {path} of the pipeline's code is neither in the lifecycle store nor in {where}; "
-                    "save the pipeline again where it is"
-                )
-            if content_digest(content) != value:
-                raise CodeChanged(
-                    f"{path} is not the code that was saved or loaded (then {value[:19]}…, now "
-                    f"{content_digest(content)[:19]}…); save the pipeline again to make a version of the new code"
-                )
-        elif content_digest(content) != value:
-            raise CodeChanged(f"{path} of the pipeline's code was changed in the database; restore a backup")
-        found[path] = content
-    return found
-
-
-def _kept(settings: Settings, digests: set[str]) -> Mapping[str, bytes]:
-    from drls_dagster.lifecycle_client.gateway import open_gateway
-    from drls_dagster.lifecycle_client.opening import NoLifecycleYet
-
-    if not digests:
-        return {}
-    try:
-        ctx = open_gateway(settings)
-    except NoLifecycleYet:
-        return {}
-    with ctx.store.read() as view:
-        return view.code.contents(digests)
-
-
-def _draft(path: str, search_path: Sequence[str]) -> bytes | None:
-    top, _, rest = path.partition("/")
-    found = find_top(top.removesuffix(".py") if not rest else top, [Path(folder) for folder in search_path])
-    if found.kind != "local":
-        return None
-    for place in found.places:
-        file = place.joinpath(*rest.split("/")) if rest else place
-        if file.is_file():
-            return file.read_bytes()
     return None

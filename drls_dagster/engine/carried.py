@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from drls_dagster.steps import isolated
+from drls_dagster.engine import isolated
 
 _line = threading.Lock()
 _EXPRESSION = (
