@@ -16,9 +16,10 @@ from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
 from drls_dagster.resources.spark_on_ray import SparkOnRay
 from drls_dagster.settings import Settings
+from drls_dagster.steps.kinds import unsupported
 from drls_dagster.tags import DRAFT, ENVIRONMENT_TAG, PIPELINE_TAG, RELEASE_TAG, VERSION_TAG
 from lifecycle.domain.releases import Release
-from lifecycle.spec import PipelineSpec, RayProcessTransform, SparkTransform, digest
+from lifecycle.spec import PipelineSpec, digest
 
 _NOT_YET_SOURCES = ("jdbc", "kafka")
 
@@ -35,12 +36,8 @@ def refuse_unsupported(spec: PipelineSpec) -> None:
                 f"pipeline '{spec.name}', node '{source.id}': this release does not run sources of kind "
                 f"{source.source.kind}; use iceberg, files or rate"
             )
-    for node in spec.transforms:
-        if not isinstance(node, SparkTransform | RayProcessTransform):
-            raise CannotBuild(
-                f"pipeline '{spec.name}', node '{node.id}': this release does not run steps of kind {node.step}; "
-                "use spark or rayProcess"
-            )
+    for node, problem in unsupported(spec):
+        raise CannotBuild(f"pipeline '{spec.name}', node '{node}': {problem}")
 
 
 def compile_pipeline(
@@ -66,11 +63,7 @@ def compile_pipeline(
         release_metadata(settings, release),
     )
     executable = [
-        *(
-            transform_asset(to, node)
-            for node in spec.transforms
-            if isinstance(node, SparkTransform | RayProcessTransform)
-        ),
+        *(transform_asset(to, node) for node in spec.transforms),
         *(sink_asset(to, node) for node in spec.sinks),
     ]
     sources = [source_spec(to, node) for node in spec.sources]

@@ -16,18 +16,11 @@ from drls_dagster.lakehouse.refs import read_head
 from drls_dagster.lakehouse.separate import find
 from drls_dagster.steps.above import check_node
 from drls_dagster.steps.checks import Finding, checks_of
+from drls_dagster.steps.kinds import ui_kinds
 from drls_dagster.steps.run import Reads
 from drls_dagster.steps.sink import NotPublished, run_sink
 from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
-from lifecycle.spec import (
-    PipelineSpec,
-    RayProcessTransform,
-    SinkNode,
-    SourceNode,
-    SparkTransform,
-    digest,
-    subtree_digest,
-)
+from lifecycle.spec import AnyTransform, PipelineSpec, SinkNode, SourceNode, digest, subtree_digest
 from lifecycle.spec.pipeline import sql_texts
 
 
@@ -110,14 +103,13 @@ def source_spec(to: Compiling, node: SourceNode) -> dg.AssetSpec:
     )
 
 
-def transform_asset(to: Compiling, node: SparkTransform | RayProcessTransform) -> dg.AssetsDefinition:
+def transform_asset(to: Compiling, node: AnyTransform) -> dg.AssetsDefinition:
     """A view: the step builds the frame, which Spark analyses but does not run, and runs its checks.
 
     A `rayProcess` step materialises its output, once per recipe that a sink below it needs.
     """
-    kinds = {"spark", "sql" if getattr(node, "sql", None) else "python"} if node.step == "spark" else {"ray", "python"}
 
-    @dg.asset(**to.arguments(node.id), kinds=kinds)
+    @dg.asset(**to.arguments(node.id), kinds=ui_kinds(node))
     def view(context: dg.AssetExecutionContext) -> Iterator[Any]:
         scope = scope_of(context, to.spec, to.environment, to.search_path)
         with as_failure(node.id, sql_of(to.spec, node.id)):

@@ -16,6 +16,7 @@ from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
 from drls_dagster.resources.spark_on_ray import SparkOnRay
 from drls_dagster.steps.frames import Frames
+from drls_dagster.steps.kinds import BUILDERS
 from drls_dagster.steps.run import PipelineRun
 from drls_dagster.steps.staging import clear_old_runs
 from lifecycle.spec import PipelineSpec
@@ -81,7 +82,7 @@ def scope_of(
             log=context.log.info,
             gate=gate,
         )
-        return Scope(run, Frames(run))
+        return Scope(run, Frames(run, BUILDERS))
 
     with as_failure(spec.name):
         scope = spark.scoped((spec.name, window), make)

@@ -8,25 +8,40 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.run import PipelineRun, Reads
 from drls_dagster.steps.sources import Place, Reader, explained, read_source, refuse_changed
 from drls_dagster.steps.staging import staging_folder
-from lifecycle.spec import RayProcessTransform, SourceNode, SparkTransform, subtree_digest
+from lifecycle.spec import AnyNode, AnyTransform, SourceNode, subtree_digest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+Step = TypeVar("Step", bound=AnyTransform)
+
+
+@dataclass(frozen=True)
+class Builder(Generic[Step]):
+    """How the frame of a step is made.
+
+    `keeps_output`: the result lies in files of the run, so that its sources may change from then on.
+    """
+
+    build: Callable[[Frames, Step, Reads], DataFrame]
+    keeps_output: bool = False
+
 
 class Frames:
-    """The frames of one run in one Spark session."""
+    """The frames of one run in one Spark session; `builders` by step kind."""
 
-    def __init__(self, run: PipelineRun) -> None:
+    def __init__(self, run: PipelineRun, builders: Mapping[str, Builder[Any]]) -> None:
         self.run = run
+        self._builders = builders
         self._session_id = ""
         self._frames: dict[str, DataFrame] = {}
         self._recipes: dict[str, list[object]] = {}
@@ -39,7 +54,7 @@ class Frames:
             self._session_id = session.session_id
         key = self.key(node_id, reads)
         if key not in self._frames:
-            self._frames[key] = self._build(node_id, reads, key)
+            self._frames[key] = self._build(node_id, reads)
         return self._frames[key]
 
     def key(self, node_id: str, reads: Reads) -> str:
@@ -99,7 +114,8 @@ class Frames:
         node = self.run.spec.node(node_id)
         if isinstance(node, SourceNode):
             yield node
-        if not isinstance(node, RayProcessTransform):  # what it made is kept, whatever happens to its sources
+        builder = self._builder(node)
+        if builder is None or not builder.keeps_output:
             for name in self.run.spec.upstream(node_id):
                 yield from self._sources(name)
 
@@ -107,17 +123,17 @@ class Frames:
         """Where links to a source's files and copies of them lie."""
         return staging_folder(self.run.settings, self.run.run_key, self.key(source, reads))
 
-    def _build(self, node_id: str, reads: Reads, key: str) -> DataFrame:
-        from drls_dagster.steps import ray_process, spark
-
+    def _build(self, node_id: str, reads: Reads) -> DataFrame:
         node = self.run.spec.node(node_id)
         if isinstance(node, SourceNode):
             read = reads[node_id]
             place = Place(self.run.settings, self.run.environment)
             reader = Reader(self.run.session.spark, place, self._folder(node_id, reads), self.run.log)
             return read_source(reader, node, read.pin, read.start, read.end)
-        if isinstance(node, SparkTransform):
-            return spark.build(self, node, reads)
-        if isinstance(node, RayProcessTransform):
-            return ray_process.build(self, node, reads, key)
-        raise DrlsError(f"node '{node_id}': this release does not run it as a frame")
+        builder = self._builder(node)
+        if builder is None:
+            raise DrlsError(f"node '{node_id}': this release does not run it as a frame")
+        return builder.build(self, node, reads)
+
+    def _builder(self, node: AnyNode) -> Builder[Any] | None:
+        return self._builders.get(node.step) if node.type == "transform" else None

@@ -32,10 +32,11 @@ KNOCKS = 5  # at the runner's door
 File = list[Any]  # path, rows, bytes
 
 
-def build(frames: Frames, node: RayProcessTransform, reads: Reads, key: str) -> DataFrame:
+def build(frames: Frames, node: RayProcessTransform, reads: Reads) -> DataFrame:
     """The step's output as a frame over the files it wrote. Raises StepFailed where its code is at fault."""
     run = frames.run
     spark = run.session.spark
+    key = frames.key(node.id, reads)
     files = run.ledger.output(run.run_key, node.id, key)
     if files is None or not still_there([path for path, _, _ in files]):
         files = _materialise(frames, node, reads, key)

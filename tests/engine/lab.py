@@ -32,6 +32,7 @@ from drls_dagster.lakehouse.columns import arrow_schema
 from drls_dagster.ledger import Ledger
 from drls_dagster.settings import Settings, load_settings
 from drls_dagster.steps.frames import Frames
+from drls_dagster.steps.kinds import BUILDERS
 from drls_dagster.steps.run import PipelineRun
 from drls_dagster.steps.sink import Published, run_sink
 from drls_dagster.steps.window import Window
@@ -286,7 +287,7 @@ class Step:
 
     def __init__(self, run: PipelineRun) -> None:
         self.run = run
-        self.frames = Frames(run)
+        self.frames = Frames(run, BUILDERS)
 
     def sink(self, node: str, at: Callable[[str], None] = lambda _: None) -> Published:
         from drls_dagster.assets.nodes import checks_of

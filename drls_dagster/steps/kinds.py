@@ -1,0 +1,67 @@
+"""The step kinds: one row for each kind that a pipeline file can name, whether this release runs it or not.
+
+Add a kind: docs/how-to/extend.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from drls_dagster.steps import ray_process, spark
+from drls_dagster.steps.frames import Builder
+from lifecycle.spec import (
+    AnyTransform,
+    CustomTransform,
+    DbtTransform,
+    PipelineSpec,
+    RayProcessTransform,
+    SparkStreamTransform,
+    SparkTransform,
+)
+
+Step = TypeVar("Step", bound=AnyTransform)
+
+
+@dataclass(frozen=True)
+class StepKind(Generic[Step]):
+    """How this release treats the steps of one class; without a `builder` it refuses them.
+
+    `needs` names what the work is done by, which Dagster shows as a kind of the asset.
+    """
+
+    spec: type[Step]
+    needs: str
+    builder: Builder[Step] | None = None
+
+    @property
+    def name(self) -> str:
+        """What a pipeline file writes after `step:`."""
+        return self.spec.model_fields["step"].default
+
+
+KINDS: tuple[StepKind[Any], ...] = (
+    StepKind(SparkTransform, needs="spark", builder=Builder(spark.build)),
+    StepKind(RayProcessTransform, needs="ray", builder=Builder(ray_process.build, keeps_output=True)),
+    StepKind(SparkStreamTransform, needs="spark"),
+    StepKind(DbtTransform, needs="dbt"),
+    StepKind(CustomTransform, needs="custom"),
+)
+BUILDERS = {kind.name: kind.builder for kind in KINDS if kind.builder is not None}
+_NEEDS = {kind.name: kind.needs for kind in KINDS}
+
+
+def ui_kinds(node: AnyTransform) -> set[str]:
+    """The kinds of the step's asset in Dagster: what does the work, and the language that its recipe is in."""
+    recipe = {name for name in ("sql", "python", "entrypoint") if getattr(node, name, None) is not None}
+    language = {"sql"} if "sql" in recipe else {"python"} if recipe else set[str]()
+    return {_NEEDS[node.step], *language}
+
+
+def unsupported(spec: PipelineSpec) -> Iterable[tuple[str, str]]:
+    """The nodes that this release does not run, each with what is wrong and the remedy."""
+    run = " or ".join(BUILDERS)
+    for node in spec.transforms:
+        if node.step not in BUILDERS:
+            yield node.id, f"this release does not run steps of kind {node.step}; use {run}"
