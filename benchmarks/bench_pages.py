@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Request, sync_playwright
 from benchmarks.lab import Lab, median
 from benchmarks.pages_store import fill_pages
 from benchmarks.report import Line, Side, at_most
-from lifecycle.app.api.guard import COOKIE
+from lifecycle.app.kit.request import COOKIE
 
 PIPELINES, VERSIONS, APPROVALS = 1_000, 5, 5_000
 WAITING, MANY_WAITING = 200, 4_000  # of the approvals: on an ordinary day, and when nobody decides any more

@@ -8,7 +8,7 @@ from drls_dagster.errors import UsageError
 from drls_dagster.settings import Settings
 
 if TYPE_CHECKING:
-    from lifecycle.app.openid import OpenIdSettings
+    from lifecycle.app.account.openid import OpenIdSettings
 
 
 def openid(settings: Settings) -> OpenIdSettings | None:
@@ -16,7 +16,7 @@ def openid(settings: Settings) -> OpenIdSettings | None:
     from pydantic import SecretStr, ValidationError
 
     from drls_dagster.secret_source import read_secret
-    from lifecycle.app.openid import OpenIdSettings
+    from lifecycle.app.account.openid import OpenIdSettings
     from lifecycle.usecases.openid_accounts import AccountRule
 
     given = settings.oidc

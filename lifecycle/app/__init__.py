@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from lifecycle.app.create import create_app
+from lifecycle.app.make_api import create_app
 
 __all__ = ["create_app"]

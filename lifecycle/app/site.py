@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from lifecycle.app.api.door import Door
-from lifecycle.app.create import create_app
-from lifecycle.app.openid import OpenIdSettings
-from lifecycle.app.pages.create import create_pages
+from lifecycle.app.account.openid import OpenIdSettings
+from lifecycle.app.kit.rest.door import Door
+from lifecycle.app.make_api import create_app
+from lifecycle.app.make_pages import create_pages
 from lifecycle.usecases.context import Context
 
 

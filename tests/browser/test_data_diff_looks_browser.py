@@ -25,7 +25,7 @@ from lifecycle.store.store import Store
 from lifecycle.usecases.signed_tokens import rotate_secret
 from tests.browser.conftest import accessible, fits, in_every_look, picture
 from tests.fakes.clock import FakeClock
-from tests.lifecycle.app.pages.given_diff import GivenPlane, T, made
+from tests.lifecycle.app.approvals.given_diff import GivenPlane, T, made
 from tests.lifecycle.life import PRODUCTION, SETUP, UAT, Life
 
 pytestmark = pytest.mark.browser

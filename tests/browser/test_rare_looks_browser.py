@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, Server, in_every_look
-from tests.lifecycle.app.pages.test_audit_page import tamper
+from tests.lifecycle.app.audit.test_audit_page import tamper
 from tests.lifecycle.life import PRODUCTION, UAT, Life, make_spec
 
 pytestmark = [pytest.mark.browser]

@@ -18,7 +18,7 @@ from drls_dagster.up.web.origin import is_known_host
 from drls_dagster.up.web.reloads import Reloads
 from drls_dagster.up.web.visitor import visitor_of
 from drls_dagster.up.web.workspace import PREFIX, DagsterUI
-from lifecycle.app.openid import OpenIdSettings
+from lifecycle.app.account.openid import OpenIdSettings
 from lifecycle.app.site import create_site
 from lifecycle.domain.environment import Environment
 from lifecycle.usecases.automation import deployed_digests

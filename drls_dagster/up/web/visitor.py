@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from lifecycle.app.api.guard import COOKIE
+from lifecycle.app.kit.request import COOKIE
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, WayIn

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lifecycle.app.openid import OpenIdProvider, OpenIdSettings
-from lifecycle.app.pages.chain_state import ChainWatch
-from lifecycle.app.pages.present import Comparisons
+from lifecycle.app.account.openid import OpenIdProvider, OpenIdSettings
+from lifecycle.app.approvals.present import Comparisons
+from lifecycle.app.audit.chain_state import ChainWatch
 from lifecycle.app.site import Site, create_site
 from lifecycle.usecases.context import Context
 

@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from lifecycle.app import create_app
-from lifecycle.app.api import installation
-from lifecycle.app.api.guard import COOKIE, csrf_of
-from lifecycle.app.api.table import TABLE
-from lifecycle.app.listed import check_listed
+from lifecycle.app.audit import api as installation
+from lifecycle.app.kit.listed import check_listed
+from lifecycle.app.kit.request import COOKIE, csrf_of
+from lifecycle.app.kit.rest.table import TABLE
 from lifecycle.audit.chain import Entry
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Role
@@ -167,7 +167,7 @@ def test_an_unlisted_route_fails_at_start_up(app: FastAPI) -> None:
     app.openapi_schema = None
     app.add_api_route("/api/new", answer_nothing, methods=["GET"])
     with pytest.raises(RuntimeError, match="/api/new"):
-        check_listed([app.router], TABLE, "lifecycle.app.api.table")
+        check_listed([app.router], TABLE, "lifecycle.app.kit.rest.table")
 
 
 def test_what_never_was_listed_is_called_by_nobody(app: FastAPI, life: Life) -> None:

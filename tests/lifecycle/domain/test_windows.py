@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.app.pages.policy_view import ahead
+from lifecycle.app.settings.policy_view import ahead
 from lifecycle.domain.windows import Window, closed_now
 
 WEEKEND = Window(

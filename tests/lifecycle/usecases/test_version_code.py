@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from lifecycle.app.pages.spec_diff_view import spec_diff_view
+from lifecycle.app.kit.spec.spec_diff_view import spec_diff_view
 from lifecycle.audit.keys import SigningKey
 from lifecycle.bundle import Bundle, read_bundle, verify_bundle, write_bundle
 from lifecycle.domain.spec_diff import diff_specs

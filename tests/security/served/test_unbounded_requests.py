@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from drls_dagster.serving import connections
-from lifecycle.app import bodies
-from lifecycle.app.api import door
+from lifecycle.app.kit import bodies
+from lifecycle.app.kit.rest import door
 from tests.lifecycle.life import Life
 from tests.security.served.server import PASSWORD, Web, served, wait_for
 

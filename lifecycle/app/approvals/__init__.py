@@ -1,0 +1,1 @@
+"""Requests to promote: asking for one, reviewing it, deciding it."""

@@ -1,0 +1,155 @@
+"""Health, settings, the audit log, and the stream of changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import anyio
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from lifecycle.app.kit.request import Ctx
+from lifecycle.app.kit.rest.guard import Who, guard
+from lifecycle.app.kit.rest.models import AuditKey, Config, Health, IfMatch, Limit, Page
+from lifecycle.audit.chain import Entry, Head
+from lifecycle.domain.people import Actor
+from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
+from lifecycle.store.rows import RowCheck
+from lifecycle.store.store import Store
+from lifecycle.usecases.set_receivers import receivers_of, set_receivers
+from lifecycle.usecases.visible import sees_everything
+
+router = APIRouter(prefix="/api", tags=["installation"])
+_LOOK_EVERY = 1.0
+_BEAT_EVERY = 15.0
+
+
+@router.get("/health")
+def health(ctx: Ctx) -> Health:
+    """Whether the store answers, and how far its audit log is."""
+    with ctx.store.read() as view:
+        return Health(status="ok", sequence=view.log.head().sequence)
+
+
+@router.get("/config")
+def get_config(ctx: Ctx, who: Who, response: Response) -> Config:
+    """What is set for the installation; the ETag is its revision."""
+    with ctx.store.read() as view:
+        receivers, revision = receivers_of(view)
+    response.headers["ETag"] = f'"{revision}"'
+    return Config(receivers=receivers)
+
+
+@router.put("/config")
+def put_config(ctx: Ctx, who: Who, body: Config, response: Response, if_match: IfMatch = None) -> Config:
+    """Replaces the settings when If-Match is their ETag."""
+    text = (if_match or "").strip('"')
+    if if_match is None:
+        raise Conflict("send If-Match with the ETag of the settings that you changed")
+    if not text.isdecimal():
+        raise Invalid('If-Match is the ETag of the settings, for example "3"')
+    setting = set_receivers(ctx, who, body.receivers, expected=int(text))
+    response.headers["ETag"] = f'"{setting.revision}"'
+    return body
+
+
+@router.get("/audit")
+def audit(
+    ctx: Ctx,
+    who: Who,
+    subject: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
+    verb: Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    limit: Limit = 100,
+) -> Page[Entry]:
+    """Audit entries, newest first."""
+    with ctx.store.read() as view:
+        found = view.log.search(subject=subject, verb=verb, before=before, limit=limit)
+    return Page(items=list(found), next=str(found[-1].sequence) if len(found) == limit else None)
+
+
+@router.get("/audit/head")
+def audit_head(ctx: Ctx, who: Who) -> Head:
+    """The signed head: keep it elsewhere as an anchor."""
+    with ctx.store.read() as view:
+        return view.log.head()
+
+
+@router.get("/audit/rows")
+def audit_rows(ctx: Ctx, who: Who) -> RowCheck:
+    """Whether every row of the database is as the audit log left it; reads the whole log and every row."""
+    with ctx.store.read() as view:
+        return view.log.check_rows()
+
+
+@router.get("/audit/key")
+def audit_key(ctx: Ctx, who: Who) -> AuditKey:
+    """What the head's signature is checked with; keep it where this server cannot write."""
+    return AuditKey(key=ctx.store.signing_key.public)
+
+
+@router.get(
+    "/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events"}},
+)
+def events(
+    ctx: Ctx,
+    who: Who,
+    request: Request,
+    seconds: Annotated[float, Query(ge=0, le=3600)] = 300,
+    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    last_event_id: Annotated[str | None, Header(max_length=15, pattern=r"^[0-9]+$")] = None,
+) -> StreamingResponse:
+    """What happens, as it happens: the verb, and for who sees every pipeline the subject. Pages then ask for the rest.
+
+    It begins behind the entry `after`, else with what comes next, and ends after `seconds`; the browser comes
+    back with Last-Event-ID and misses nothing. It ends as well for who is signed out or lost their last role. While
+    nothing happens a `beat` comes every 15 seconds: who hears none for much longer has lost the connection.
+    """
+    start = int(last_event_id) if last_event_id else after
+    if start is None:
+        with ctx.store.read() as view:
+            start = view.log.head().sequence
+    # A proxy that gathers the answer before it passes it on, as nginx does by itself, would tell all of it too late.
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    stream = _stream(ctx.store, who, request, start, seconds)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+async def _stream(store: Store, who: Actor, request: Request, after: int, seconds: float) -> AsyncIterator[str]:
+    deadline = anyio.current_time() + seconds
+    yield "retry: 2000\n\n"
+    beat = anyio.current_time()
+    while True:
+        entries, everything = await anyio.to_thread.run_sync(_since, store, who, after)
+        if entries and not await anyio.to_thread.run_sync(_let_in, request):
+            return
+        for entry in entries:
+            after = entry.sequence
+            data = json.dumps({"verb": entry.verb, "subject": entry.subject if everything else None})
+            yield f"id: {entry.sequence}\nevent: change\ndata: {data}\n\n"
+        if anyio.current_time() - beat >= _BEAT_EVERY:
+            beat = anyio.current_time()
+            yield "event: beat\ndata:\n\n"
+        if anyio.current_time() >= deadline or await request.is_disconnected():
+            return
+        await anyio.sleep(min(_LOOK_EVERY, max(0.0, deadline - anyio.current_time())))
+
+
+def _let_in(request: Request) -> bool:
+    """Whether who listens would still be let in: sessions end, and roles and accounts are taken away."""
+    try:
+        guard(request)
+    except (Unauthorized, Forbidden):
+        return False
+    return True
+
+
+def _since(store: Store, who: Actor, after: int) -> tuple[list[Entry], bool]:
+    """What came after an entry, and whether `who` sees every pipeline."""
+    with store.read() as view:
+        found = list(view.log.entries(after, limit=500))
+        return found, bool(found) and sees_everything(view, who)

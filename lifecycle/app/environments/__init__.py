@@ -1,0 +1,1 @@
+"""What runs in each environment, now and at any past time."""

@@ -1,0 +1,1 @@
+"""What the REST routes share: the door, the guard and its table, problems, models."""

@@ -1,0 +1,78 @@
+"""The one dependency that lets a request in: who, with what, from where, for which route."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from fastapi.routing import APIRoute
+
+from lifecycle.app.kit.request import COOKIE, SAFE, check_origin, context_in, csrf_of, host_of
+from lifecycle.app.kit.rest.table import TABLE
+from lifecycle.domain.credentials import TokenKind
+from lifecycle.domain.environment import Role
+from lifecycle.domain.people import Actor, Grant, WayIn
+from lifecycle.errors import Forbidden, Invalid, Unauthorized
+from lifecycle.spec.repeated import repeated
+from lifecycle.usecases.authenticate import Identity, authenticate
+
+_LISTS = {"trust"}
+
+
+def guard(request: Request) -> None:
+    """Lets the request in or raises Unauthorized or Forbidden."""
+    route = cast("APIRoute", request.scope["route"])
+    need = TABLE.get((request.method, route.path))
+    if need is None:
+        raise Forbidden(f"nobody may call {request.method} {route.path}")
+    check_origin(request)
+    check_query(request)
+    if need.role is None:
+        return
+    identity = identify(request)
+    if need.scope not in identity.scopes:
+        raise Forbidden(f"this token is not for that; issue one with the scope {need.scope.value}")
+    if not _has(identity.grants, need.role):
+        raise Forbidden(f"this needs the role {need.role.value}; ask an Admin for a grant")
+    request.state.actor = identity.actor
+    request.state.scopes = identity.scopes
+
+
+async def actor_of(request: Request) -> Actor:
+    """Who was let in."""
+    return cast("Actor", request.state.actor)
+
+
+def check_query(request: Request) -> None:
+    """One name with two values would be read by chance: refused, but for the lists."""
+    if twice := repeated(name for name, _ in request.query_params.multi_items() if name not in _LISTS):
+        raise Invalid(f"{twice[0]} is given more than once")
+
+
+def identify(request: Request) -> Identity:
+    """Who asks. Raises Unauthorized, or Forbidden for a page's change without its CSRF token."""
+    ctx = context_in(request)
+    host = host_of(request)
+    header = request.headers.get("authorization")
+    if header is not None:
+        kind, _, credential = header.partition(" ")
+        if kind.lower() != "bearer" or not credential:
+            raise Unauthorized("send the token as Authorization: Bearer …")
+        return authenticate(ctx, credential.strip(), WayIn.REST, host=host)
+    secret = request.cookies.get(COOKIE)
+    if secret is None:
+        raise Unauthorized("sign in first: drls login, or open the app")
+    identity = authenticate(ctx, secret, WayIn.WEB, host=host, kind=TokenKind.SESSION)
+    if request.method not in SAFE:
+        sent = request.headers.get("x-csrf-token", "")
+        if not hmac.compare_digest(sent.encode(), csrf_of(secret).encode()):
+            raise Forbidden("the page is outdated or foreign (CSRF token); load it again")
+    return identity
+
+
+def _has(grants: tuple[Grant, ...], role: Role) -> bool:
+    return any(grant.role.includes(role) for grant in grants)
+
+
+Who = Annotated[Actor, Depends(actor_of)]

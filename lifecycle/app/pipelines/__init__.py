@@ -1,0 +1,1 @@
+"""Pipelines and their versions: the list, the pages, import and export."""

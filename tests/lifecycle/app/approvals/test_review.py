@@ -1,0 +1,482 @@
+"""The review page: everything that a decision needs, and a decision about exactly that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+
+from lifecycle.app.kit.csrf import FIELD, masked
+from lifecycle.domain.policy import HoldKind, Policy
+from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.run import CheckResult, InputRead
+from lifecycle.domain.version import Version
+from lifecycle.usecases.accounts import disable_person
+from lifecycle.usecases.break_glass import break_glass
+from lifecycle.usecases.comment_promotion import MAX_COMMENT, comment_promotion
+from lifecycle.usecases.holding import set_hold
+from lifecycle.usecases.reject_promotion import reject_promotion
+from lifecycle.usecases.set_policy import set_policy
+from lifecycle.usecases.start_run import finish_run
+from tests.lifecycle.app.together import together
+from tests.lifecycle.app.visit import Visit
+from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life, make_spec
+
+Open = Callable[[str | None], Visit]
+
+
+def url(promotion: Promotion) -> str:
+    return f"/approvals/{promotion.id}"
+
+
+def asked(life: Life, **options: str) -> Promotion:
+    """A request of ada's into UAT, with everything that it needs."""
+    version = life.save()
+    life.to_qa(version)
+    life.run(version, QA)
+    return life.ask(version, UAT, **options)
+
+
+def asked_for_production(life: Life) -> tuple[Version, Promotion]:
+    version = life.save()
+    life.to_uat(version)
+    life.run(version, UAT)
+    return version, life.ask(version, PRODUCTION)
+
+
+def test_everything_that_a_decision_needs_is_on_the_page(visit: Open, life: Life) -> None:
+    _, request = asked_for_production(life)
+    lea = visit("lea")
+    page = unescape(lea.page(url(request)))
+    candidate = life.plane.head("flights.daily", UAT.ref)
+    for shown in (
+        "asked by <strong>ada</strong>", "expires", "Refs move.", "every input is production's own", str(candidate),
+        "0 of 1", "LeadDataEngineer or Admin", "adam, lea, leo", "checks0.some", "passed", "Approve this plan",
+        "Everything is as it was when it was planned.", "nothing was there before", "asked for this promotion",
+        f'hx-get="/approvals/{request.id}/data/flights.daily"', "toggle once", request.plan_digest,
+    ):  # fmt: skip
+        assert shown in page, shown
+
+
+def test_approving_approves_what_was_seen_and_shows_the_execution(visit: Open, life: Life) -> None:
+    _, request = asked_for_production(life)
+    lea = visit("lea")
+    answer = lea.post(url(request) + "/approve", plan_digest=request.plan_digest, reason="rows look right")
+    assert (answer.status_code, answer.headers["location"]) == (303, url(request))
+    assert life.active_number(PRODUCTION) == 1
+    page = unescape(lea.page(url(request)))
+    for shown in (
+        "You approved. Version 1 is active in production.", "rows look right", "you approved", "1 of 1",
+        "the plan is compared with the present", "flights.daily: main moves to snapshot", "version 1 is active in production",
+        "finished the promotion", "moved: flights.daily",
+    ):  # fmt: skip
+        assert shown in page, shown
+    assert "Approve this plan" not in page
+
+
+def test_rejecting_needs_a_reason(visit: Open, life: Life) -> None:
+    request = asked(life)
+    lea = visit("lea")
+    sent = {"plan_digest": request.plan_digest}
+    assert "a rejection needs a reason" in lea.said(url(request) + "/reject", **sent, reason="  ")
+    assert lea.post(url(request) + "/reject", **sent, reason="too few rows").status_code == 303
+    assert life.promotion(request.id).state is State.REJECTED
+    assert "lea: too few rows" in lea.page(url(request))
+
+
+def test_the_author_reads_that_they_cannot_approve_and_who_can(visit: Open, life: Life) -> None:
+    version = life.save(by="lea")
+    life.to_qa(version)
+    life.run(version, QA)
+    request = life.ask(version, UAT, by="lea")
+    lea = visit("lea")
+    page = unescape(lea.page(url(request)))
+    assert "You wrote this version, and you asked for this promotion: you cannot approve it. adam or leo can." in page
+    assert "disabled>Approve this plan" in page
+    said = lea.said(url(request) + "/approve", plan_digest=request.plan_digest)
+    why = "lea contributed to what request 2 would release and cannot approve it; ask adam or leo"
+    assert why in said
+    assert why in page, "the reason is the verb's own"
+    assert "<strong>lea</strong>: contributed to what would be released" in page
+
+
+def test_who_is_not_in_the_quorum_sees_for_whom_it_is(visit: Open, life: Life) -> None:
+    request = asked(life)
+    page = visit("vic").page(url(request))
+    assert "is for 1 LeadDataEngineer to decide" in page
+    assert "Reject…" not in page
+    assert "Withdraw…" not in page
+
+
+def test_a_plan_gone_stale_names_the_field_before_anyone_clicks(visit: Open, life: Life) -> None:
+    _, request = asked_for_production(life)
+    lea = visit("lea")
+    assert "Everything is as it was" in lea.page(url(request) + "/status")
+    base = life.plane.head("flights.daily", "main")
+    moved = life.plane.commit("flights.daily")
+    life.clock.advance(seconds=1)
+    comment_promotion(life.ctx, life.as_("ada"), request.id, "something happened, so the page looks again")
+    for path in ("/status", ""):
+        page = unescape(lea.page(url(request) + path))
+        assert "The plan is stale." in page
+        assert "tables[flights.daily].base" in page
+        assert f'<td class="mono break">{base if base is not None else "none"}</td>' in page
+        assert f'<td class="mono break">{moved}</td>' in page
+    decision = unescape(lea.page(url(request) + "/decision"))
+    assert "approving would end the request as stale: tables[flights.daily].base" in decision
+    assert "disabled>Approve this plan" in decision
+    # What was shown is what execution finds.
+    lea.post(url(request) + "/approve", plan_digest=request.plan_digest)
+    ended = life.promotion(request.id)
+    assert ended.state is State.STALE
+    assert "tables[flights.daily].base" in ended.outcome
+    assert ended.outcome.split(": ")[0] in page
+
+
+def test_a_catalog_that_does_not_answer_is_said_and_the_page_stays(
+    visit: Open, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = asked(life)
+
+    def gone(*_: object) -> object:
+        raise ConnectionError("the catalog <b>is</b> away")
+
+    monkeypatch.setattr(life.plane, "table", gone)
+    page = visit("lea").page(url(request) + "/status")
+    assert "the catalog &lt;b&gt;is&lt;/b&gt; away" in page
+    assert "Execution compares again before anything moves." in page
+
+
+def test_a_refreshed_request_is_linked_both_ways(visit: Open, life: Life) -> None:
+    request = asked(life)
+    ada = visit("ada")
+    reject_promotion(life.ctx, life.as_("lea"), request.id, request.plan_digest, reason="again")
+    assert "Refresh: ask again" in ada.page(url(request))
+    answer = ada.post(url(request) + "/refresh")
+    assert answer.headers["location"] == f"/approvals/{request.id + 1}"
+    assert f"Refreshed by request {request.id + 1}" in ada.page(url(request))
+    assert f"Refresh of request {request.id}" in ada.page(f"/approvals/{request.id + 1}")
+
+
+def test_who_asked_takes_it_back(visit: Open, life: Life) -> None:
+    request = asked(life)
+    assert "Withdraw…" not in visit("eve").page(url(request))
+    assert "withdrawing this request needs the role" in visit("eve").said(url(request) + "/withdraw")
+    ada = visit("ada")
+    assert "Withdraw…" in ada.page(url(request))
+    assert ada.post(url(request) + "/withdraw", reason="not yet").status_code == 303
+    assert life.promotion(request.id).state is State.WITHDRAWN
+
+
+def test_soak_and_freeze_are_said_with_the_time(visit: Open, life: Life) -> None:
+    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(soak=timedelta(hours=3)))
+    request = asked(life)
+    lea = visit("lea")
+    page = unescape(lea.page(url(request)))
+    assert "Once approved it waits: the version soaks 3h in QA. May execute" in page
+    lea.post(url(request) + "/approve", plan_digest=request.plan_digest)
+    page = unescape(lea.page(url(request)))
+    assert "Approved; it waits: the version soaks 3h in QA. Executes by itself" in page
+    assert "in 3 h" in page
+    assert "disabled>Execute now</button>" in visit("eve").page(url(request))
+    life.clock.advance(hours=4)
+    assert f'action="{url(request)}/execute"' in visit("eve").page(url(request))
+    set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, UAT, None, reason="quarter end")
+    page = unescape(visit("eve").page(url(request)))
+    assert f'action="{url(request)}/execute"' not in page
+    assert re.search(r"disabled>Execute now</button>.*UAT is frozen: quarter end", page, re.DOTALL)
+    # Who had the page open before that is told.
+    page = _notice(lea, lea.post(url(request) + "/execute"), request)
+    assert "Not yet: UAT is frozen: quarter end." in page
+    assert 'class="told warn"' in page
+    assert 'class="told good"' not in page
+
+
+def _notice(visitor: Visit, answer: object, request: Promotion) -> str:
+    assert getattr(answer, "status_code", None) == 303
+    return unescape(visitor.page(url(request)))
+
+
+def test_a_failed_execution_is_shown_step_by_step_and_resumed(visit: Open, life: Life) -> None:
+    _, request = asked_for_production(life)
+    life.plane.say("unreachable", True)
+    lea = visit("lea")
+    lea.post(url(request) + "/approve", plan_digest=request.plan_digest)
+    page = unescape(lea.page(url(request)))
+    assert life.promotion(request.id).state is State.FAILED
+    assert "the catalog does not answer" in page
+    assert re.search(r'class="state rejected">.*stopped</span><span class="break">flights.daily: main moves', page)
+    assert re.search(r'class="state draft">.*not yet</span><span class="break">version 1 is active', page)
+    assert "Resume the execution" in page
+    life.plane.say("unreachable", False)
+    assert lea.post(url(request) + "/execute").status_code == 303
+    assert life.active_number(PRODUCTION) == 1
+
+
+def test_two_of_a_team_and_a_lead_are_counted_by_part(visit: Open, life: Life) -> None:
+    with life.store.write(life.as_("adam"), "team") as unit:
+        team = unit.people.add_team("risk")
+        unit.people.set_member(team.id, life.person("eve"), member=True)
+        unit.audit("team.added", "team:risk")
+    quorum = "1 LeadDataEngineer and 1 of team:risk or 2 of team:risk"
+    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(quorum=quorum))
+    request = asked(life)
+    eve = visit("eve")
+    eve.post(url(request) + "/approve", plan_digest=request.plan_digest, reason="risk is fine")
+    assert "You approved. More approvals are needed." in unescape(eve.page(url(request)))
+    status = unescape(eve.page(url(request) + "/status"))
+    assert re.search(r"0 of 1</strong> LeadDataEngineer or Admin", status)
+    assert re.search(r"1 of 1</strong> team risk.*eve", status)
+    assert re.search(r"1 of 2</strong> team risk.*eve", status)
+    assert 'Can still approve: <strong class="break">adam, lea, leo' in status
+
+
+def test_both_reviewers_at_once_one_clear_line(visit: Open, life: Life) -> None:
+    request = asked(life)
+    lea, leo = visit("lea"), visit("leo")
+    _warm(request, lea, leo)
+    sent = {"plan_digest": request.plan_digest, "reason": "no"}
+    answers = together(
+        lambda: _send(lea, url(request) + "/approve", sent),
+        lambda: _send(leo, url(request) + "/reject", sent),
+    )
+    statuses = sorted(one.status_code for one in answers)
+    assert statuses == [204, 409]
+    lost = next(one for one in answers if one.status_code == 409)
+    assert re.search(r"request 2 is (rejected|executing|done) and ", lost.text)
+    assert 'class="told bad"' in lost.text
+    state = life.promotion(request.id).state
+    assert state in (State.DONE, State.REJECTED)
+    for visitor in (lea, leo):
+        status = visitor.page(url(request) + "/status")
+        assert f"{state.value}</span>" in status
+        assert 'hx-swap-oob="true"' in status
+        assert "Approve this plan" not in visitor.page(url(request) + "/decision")
+
+
+def _warm(request: Promotion, *visitors: Visit) -> None:
+    """FastAPI builds what reads a form at its first use, and warns when two threads do so at once."""
+    for visitor in visitors:
+        for verb in ("approve", "reject"):
+            assert visitor.post(f"{url(request)}/{verb}", plan_digest="x", reason="r").status_code == 409
+
+
+def _send(visitor: Visit, path: str, fields: dict[str, str]):
+    """What a page with scripts sends and is answered."""
+    data = {FIELD: masked(visitor.session), "key": "k", **fields}
+    return visitor.client.post(path, data=data, headers={"HX-Request": "true"})
+
+
+def test_two_approvals_at_once_execute_once(visit: Open, life: Life) -> None:
+    request = asked(life)
+    visitors = [visit("lea"), visit("leo")]
+    _warm(request, *visitors)
+    answers = together(
+        *(
+            lambda one=one: _send(one, url(request) + "/approve", {"plan_digest": request.plan_digest})
+            for one in visitors
+        )
+    )
+    assert life.promotion(request.id).state is State.DONE
+    assert sorted(one.status_code for one in answers)[0] == 204
+    with life.store.read() as view:
+        assert len(view.log.search(subject=f"promotion:{request.id}", verb="promotion.done")) == 1
+
+
+def test_a_digest_that_was_not_seen_approves_nothing(visit: Open, life: Life) -> None:
+    request = asked(life)
+    lea = visit("lea")
+    for digest in ("sha256:" + "0" * 64, "x"):
+        said = lea.said(url(request) + "/approve", plan_digest=digest)
+        assert "another plan than the one you looked at" in said
+    assert "plan_digest" in lea.said(url(request) + "/approve")
+    assert life.promotion(request.id).state is State.REQUESTED
+
+
+def test_the_next_one_that_waits_for_me_is_one_click_away(visit: Open, life: Life) -> None:
+    first = asked(life)
+    other = life.save(make_spec("hotels"))
+    life.to_qa(other, "hotels")
+    life.run(other, QA, "hotels")
+    second = life.ask(other, UAT, name="hotels")
+    lea = visit("lea")
+    assert f"Next: request {second.id}" in lea.page(url(first))
+    lea.post(url(first) + "/approve", plan_digest=first.plan_digest)
+    assert f"Next: request {second.id}" in lea.page(url(first))
+    lea.post(url(second) + "/approve", plan_digest=second.plan_digest)
+    assert "Next: request" not in lea.page(url(second))
+    assert "Next: request" not in visit("ada").page(url(first))
+
+
+def test_l7_an_unreviewed_release_is_marked_and_reviewed_later(visit: Open, life: Life) -> None:
+    version = life.save()
+    released = break_glass(life.ctx, life.as_("lea"), "flights", version.number, PRODUCTION, reason="<i>outage</i>")
+    lea, leo = visit("lea"), visit("leo")
+    page = unescape(lea.page(url(released)))
+    assert "unreviewed</span>" in page
+    assert "lea contributed to what request 1 would release and cannot approve it" in page
+    assert "&lt;i&gt;outage" in lea.page(url(released))
+    sent = {"plan_digest": released.plan_digest, "verdict": "approve"}
+    assert "Record the review" in leo.page(url(released))
+    assert "a review needs a reason" in leo.said(url(released) + "/review", **sent)
+    assert leo.post(url(released) + "/review", **sent, reason="was needed").status_code == 303
+    page = leo.page(url(released))
+    assert "unreviewed</span>" in page
+    assert "Record the review" not in page
+    assert "was needed" in page
+
+
+def test_comments_are_markdown_and_kept_as_written(visit: Open, life: Life) -> None:
+    request = asked(life)
+    vic = visit("vic")
+    sent = {"body": "**why** [this](https://e.example)?\r\n\r\n- a"}
+    assert vic.post(url(request) + "/comments", **sent).status_code == 303
+    assert vic.post(url(request) + "/comments", **sent).status_code == 303
+    with life.store.read() as view:
+        assert [one.body for one in view.promotions.comments(request.id)] == [
+            "**why** [this](https://e.example)?\n\n- a"
+        ]
+    page = vic.page(url(request) + "/activity")
+    assert '<strong>why</strong> <a href="https://e.example" rel="noopener nofollow">this</a>' in page
+    assert "a comment has 1 to 10000 characters" in vic.said(url(request) + "/comments", body="  ")
+    assert "a comment has 1 to 10000 characters" in vic.said(url(request) + "/comments", body="é" * (MAX_COMMENT + 1))
+    assert "this one has 60000" in vic.said(url(request) + "/comments", body="x" * 60_000)
+    lines = "a\r\n" * (MAX_COMMENT // 2)
+    answer = visit("ada").post(url(request) + "/comments", body=lines)
+    assert answer.status_code == 303, "a browser's line ends count once"
+
+
+@pytest.mark.parametrize(("at", "to"), [("", ""), ("#comment", ""), ("?all=1", "#comment"), (None, "#comment")])
+def test_a_comment_by_script_loads_the_page_that_is_open(visit: Open, life: Life, at: str | None, to: str) -> None:
+    request = asked(life)
+    vic = visit("vic")
+    here = {} if at is None else {"HX-Current-URL": f"http://testserver{url(request)}{at}"}
+    data = {FIELD: masked(vic.session), "key": "k", "body": "seen"}
+    answer = vic.client.post(url(request) + "/comments", data=data, headers={"HX-Request": "true", **here})
+    assert answer.headers["HX-Redirect"] == url(request) + to
+    assert "Your comment is there." in vic.page(url(request))
+
+
+def test_a_long_conversation_shows_its_newest_part_first(visit: Open, life: Life) -> None:
+    request = asked(life)
+    for number in range(60):
+        comment_promotion(life.ctx, life.as_("ada"), request.id, f"remark number {number}.")
+    vic = visit("vic")
+    page = vic.page(url(request))
+    assert "remark number 59." in page
+    assert "remark number 3." not in page
+    assert "earlier</a>" in page
+    assert "remark number 3." in vic.page(url(request) + "?all=1")
+
+
+EVIL = [
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"><svg onload=alert(1)>", "'-alert(1)-'",
+    "{{ 7 * 7 }}", "javascript:alert(1)", "</textarea><script>alert(1)</script>", "--><script>alert(1)</script>",
+]  # fmt: skip
+
+
+class Scan(HTMLParser):
+    """Raises AssertionError at anything that a text of a person could have added to a page."""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("img", "iframe", "object"), tag
+        names = dict(attrs)
+        assert tag != "script" or (names.get("src") or "").startswith("/static/"), attrs
+        for name, value in attrs:
+            assert not name.startswith("on"), (tag, name)
+            assert not (
+                name in ("href", "src", "action") and (value or "").lower().startswith(("javascript", "data"))
+            ), attrs
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_no_text_of_a_person_becomes_code(visit: Open, life: Life, evil: str) -> None:
+    version = life.save(make_spec(parameters={"region": {"type": "string", "default": evil}}), message=evil)
+    life.to_qa(version)
+    life.plane.commit("flights_raw.flights")
+    run = life.begin(version, QA)
+    for number, table in enumerate(("flights.daily", "flights.late")):
+        work = {
+            "checks": (CheckResult(node=f"checks{number}", check="some", passed=True, observed=evil),),
+            "inputs": (InputRead(node="raw", name=evil, ref=evil, fingerprint=evil),),
+            "tools": {evil: evil},
+        }
+        life.publish(life.publishing(run, table, QA, number, **work))
+    promote = "/pipelines/flights/versions/1/promote/uat"
+    ada, lea = visit("ada"), visit("lea")
+    pages = [ada.page(promote)]
+    request = life.ask(version, UAT)
+    comment_promotion(life.ctx, life.as_("ada"), request.id, f"{evil} [x]({evil}) ![x]({evil}) **{evil}**")
+    pages.append(lea.page(url(request)))
+    pages.append(lea.said(url(request) + "/approve", plan_digest=evil.replace(" ", "")))
+    reject_promotion(life.ctx, life.as_("lea"), request.id, request.plan_digest, reason=evil)
+    again = life.ask(version, UAT, by="ada")
+    set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, UAT, None, reason=evil)
+    for path in ("", "/status", "/decision", "/activity"):
+        pages += [lea.page(url(request) + path), ada.page(url(again) + path)]
+    pages.append(ada.page(promote))
+    for page in pages:
+        Scan(convert_charrefs=True).feed(page)
+        if "<" in evil:
+            assert evil not in page
+
+
+def test_a_request_that_a_visitor_may_not_see_is_not_shown(visit: Open, life: Life) -> None:
+    request = asked(
+        life,
+    )
+    life.save(make_spec("hotels"))
+    life.add_person("mallory", None)
+    with life.store.write(life.as_("adam"), "grant") as unit:
+        unit.people.add_grant(
+            person_id=life.person("mallory"), team_id=None, role="LeadDataEngineer", scope="pipeline",
+            scope_value="hotels", granted_by=None, revoked_at=None,
+        )  # fmt: skip
+        unit.audit("grant.added", "person:mallory")
+    mallory = visit("mallory")
+    for path in ("", "/status", "/decision", "/activity"):
+        answer = mallory.get(url(request) + path)
+        assert answer.status_code == 403, path
+        assert "flights.daily" not in answer.text
+    for verb in ("approve", "reject", "withdraw", "refresh", "execute", "comments", "review"):
+        fields = {"plan_digest": request.plan_digest, "reason": "r", "body": "b", "verdict": "approve"}
+        assert mallory.post(url(request) + "/" + verb, **fields).status_code in (403, 409), verb
+    assert life.promotion(request.id).state is State.REQUESTED
+    assert mallory.get("/approvals/99").status_code == 404
+
+
+def test_l6_an_approval_that_lapsed_is_said_and_its_seat_is_free_again(visit: Open, life: Life) -> None:
+    """Finding 6; failed on 0.1.0."""
+    set_policy(life.ctx, life.as_("adam"), UAT, None, Policy(quorum="2 LeadDataEngineer"))
+    request = asked(life)
+    life.approve(request, "lea")
+    leo = visit("leo")
+    assert "1 of 2" in leo.page(url(request))
+    disable_person(life.ctx, life.as_("adam"), "lea")
+    page = unescape(leo.page(url(request)))
+    for shown in ("0 of 2", "lapsed", "This approval no longer counts: the account is disabled.", "Approve this plan"):
+        assert shown in page, shown
+    life.approve(request, "leo")
+    page = unescape(leo.page(url(request)))
+    assert "1 of 2" in page
+    assert 'Can still approve: <strong class="break">adam</strong>' in page
+
+
+def test_l3_a_failed_run_after_the_evidence_is_on_the_page_before_anybody_decides(visit: Open, life: Life) -> None:
+    """Finding 5, case F14; failed on 0.1.0."""
+    version, request = asked_for_production(life)
+    lea = visit("lea")
+    assert "since the evidence did not pass" not in lea.page(url(request))
+    run_id = life.begin(version, UAT)
+    finish_run(life.ctx, DAGSTER, run_id, "flights")
+    for path in (url(request), f"{url(request)}/status"):
+        page = unescape(lea.page(path))
+        assert "1 of 1 run in UAT since the evidence did not pass." in page
+        assert f'title="{run_id}"' in page
+    assert "Approve this plan" in lea.page(url(request))
+    plan = visit("ada").page("/pipelines/flights/versions/1/promote/production")
+    assert "1 of 1 run in UAT after this evidence did not pass" in plan
