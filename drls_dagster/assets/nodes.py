@@ -12,8 +12,8 @@ from drls_dagster.assets.limits import left_out, owners_of, tags_of
 from drls_dagster.assets.metadata import check_result, frame_metadata, inputs_metadata, table_metadata
 from drls_dagster.assets.partitions import backfill_policy, partitions_definition
 from drls_dagster.assets.scope import RESOURCES, Scope, parameters_key, scope_of
+from drls_dagster.lakehouse.locating import find
 from drls_dagster.lakehouse.refs import read_head
-from drls_dagster.lakehouse.separate import find
 from drls_dagster.steps.above import check_node
 from drls_dagster.steps.checks import Finding, checks_of
 from drls_dagster.steps.kinds import ui_kinds

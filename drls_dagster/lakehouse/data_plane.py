@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse import refs, releases, separate, sessions, withdrawn
+from drls_dagster.lakehouse import locating, refs, releases, separate, sessions, withdrawn
 from drls_dagster.lakehouse.catalog import CatalogFailed, CatalogFault, catalog_errors, load_catalog
 from drls_dagster.lakehouse.catalog_config import resolve_catalog
 from drls_dagster.lakehouse.commit import CommitConflictError
@@ -42,7 +42,7 @@ class CannotCompare(LifecycleError):
 
 
 class IcebergDataPlane(DataPlane):
-    """Tables are named `namespace.table` as a pipeline names them; where they are is `lakehouse.separate.find`.
+    """Tables are named `namespace.table` as a pipeline names them; where they are is `lakehouse.locating.find`.
 
     Every call opens what it needs and keeps nothing but the catalog's connection, which is opened at the first.
     Raises CatalogFailed (an outage), CatalogFault (something is wrong in the catalog), Conflict (others were faster)
@@ -54,7 +54,7 @@ class IcebergDataPlane(DataPlane):
 
     def table(self, table: str, environment: Environment) -> TableFacts:
         with self._catalog() as catalog:
-            location, found = separate.find(catalog, environment.value, table)
+            location, found = locating.find(catalog, environment.value, table)
             if found is None:
                 return TableFacts(table=table, uuid=None, head=None)
             return TableFacts(
@@ -68,14 +68,14 @@ class IcebergDataPlane(DataPlane):
         self, table: str, environment: Environment, head: int | None, until: int | None
     ) -> Sequence[SnapshotFacts]:
         with self._catalog() as catalog:
-            _, found = separate.find(catalog, environment.value, table)
+            _, found = locating.find(catalog, environment.value, table)
             return () if found is None else snapshots_between(found, head, until)
 
     def is_on_main(self, table: str, snapshot: int) -> bool:
         if is_environments_own(table):
             return False
         with self._catalog() as catalog:
-            found = separate.load_if_exists(catalog, table_location("production", table).identifier)
+            found = locating.load_if_exists(catalog, table_location("production", table).identifier)
             return found is not None and descends_from(found, refs.head(found, MAIN), snapshot)
 
     def metadata_changes(self, spec: str, environment: Environment) -> Mapping[str, Sequence[str]]:
@@ -84,7 +84,7 @@ class IcebergDataPlane(DataPlane):
         changes: dict[str, Sequence[str]] = {}
         with self._catalog() as catalog:
             for sink in _spec(spec).sinks:
-                found = separate.load_if_exists(catalog, table_location("production", sink.table).identifier)
+                found = locating.load_if_exists(catalog, table_location("production", sink.table).identifier)
                 wanted = wanted_changes(found.metadata, sink) if found is not None else ()
                 changes[sink.table] = tuple(format_change(change) for change in wanted if is_listed(change))
         return changes
@@ -119,11 +119,11 @@ class IcebergDataPlane(DataPlane):
 
     def move(self, move: Move, environment: Environment) -> MoveResult:
         with self._catalog() as catalog:
-            return releases.move(catalog, separate.locate(catalog, environment.value, move.table).identifier, move)
+            return releases.move(catalog, locating.locate(catalog, environment.value, move.table).identifier, move)
 
     def undo(self, move: Move, environment: Environment) -> bool:
         with self._catalog() as catalog:
-            return releases.undo(catalog, separate.locate(catalog, environment.value, move.table).identifier, move)
+            return releases.undo(catalog, locating.locate(catalog, environment.value, move.table).identifier, move)
 
     def compare(
         self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch

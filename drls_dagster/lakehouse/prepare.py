@@ -15,10 +15,11 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.commit import commit_with_retry
 from drls_dagster.lakehouse.evolution import SchemaChange, SchemaConflict, compare
 from drls_dagster.lakehouse.layout import parsed_field, partition_text, stage, wanted_changes
+from drls_dagster.lakehouse.locating import load_if_exists
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.rebuild import put_back, replace_columns
 from drls_dagster.lakehouse.refs import RELEASED
-from drls_dagster.lakehouse.separate import go_separate, load_if_exists, why_separate
+from drls_dagster.lakehouse.separate import go_separate, why_separate
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

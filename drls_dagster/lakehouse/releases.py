@@ -12,8 +12,8 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.commit import commit_with_retry
 from drls_dagster.lakehouse.history import descends_from
 from drls_dagster.lakehouse.layout import LayoutChange, parse_change, present, stage
+from drls_dagster.lakehouse.locating import load_if_exists
 from drls_dagster.lakehouse.naming import MAIN
-from drls_dagster.lakehouse.separate import load_if_exists
 from lifecycle.ports import Move, MoveResult
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Where a version's table is in an environment, and QA's and UAT's tables of their own (D10).
+"""QA's and UAT's tables of their own (D10).
 
 Schema, partition spec, sort order and properties belong to all branches of a table, so a QA or UAT run may add
 optional columns to a real table and nothing else. A sink whose result needs more goes into a *separate* table,
@@ -12,12 +12,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.evolution import beyond_additions
 from drls_dagster.lakehouse.layout import PARTITIONS, format_change, is_listed, wanted_changes
-from drls_dagster.lakehouse.naming import TableLocation, separate_location, table_location
+from drls_dagster.lakehouse.locating import load_if_exists
+from drls_dagster.lakehouse.naming import TableLocation, separate_location
 from drls_dagster.lakehouse.positions import RESET
 from drls_dagster.lakehouse.rebuild import REBUILD
 from drls_dagster.lakehouse.refs import RELEASED, RefMoved
@@ -34,29 +35,6 @@ SEPARATE = "drls.separate"  # the property of such a table: why it is one
 
 class GoesSeparate(RefMoved):
     """The sink's table is another one from now on: locate it again, pin again, write there."""
-
-
-def find(catalog: Catalog, environment: str, table: str) -> tuple[TableLocation, Table | None]:
-    """Where `table` (`namespace.table`) is in `environment` now, and the table; None where it is not there yet."""
-    own = separate_location(environment, table)
-    found = load_if_exists(catalog, own.identifier) if own else None
-    if own is not None and found is not None:
-        return own, found
-    real = table_location(environment, table)
-    return real, load_if_exists(catalog, real.identifier)
-
-
-def locate(catalog: Catalog, environment: str, table: str) -> TableLocation:
-    """Where `table` is in `environment`: its separate table where there is one, else as `table_location` says."""
-    return find(catalog, environment, table)[0]
-
-
-def load_if_exists(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
-    """The table; None where the catalog has none of this name."""
-    try:
-        return catalog.load_table(identifier)
-    except (NoSuchTableError, NoSuchNamespaceError):
-        return None
 
 
 def may_reshape(environment: str, location: TableLocation) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse import refs, separate
+from drls_dagster.lakehouse import locating, refs, separate
 from drls_dagster.lakehouse.commit import commit_with_retry
 from drls_dagster.lakehouse.naming import MAIN, separate_location, table_location
 from lifecycle.domain.environment import Environment
@@ -25,9 +25,9 @@ def start_fresh(catalog: Catalog, environment: str, name: str, seen: Seen | None
     The branch goes where main has no snapshot, and the separate table in any case. Branches of runs are left alone.
     Raises RefMoved where somebody writes there at the same time, or has since the table was `seen`.
     """
-    at, found = separate.find(catalog, environment, name)
+    at, found = locating.find(catalog, environment, name)
     location = table_location(environment, name)
-    real = found if at == location else separate.load_if_exists(catalog, location.identifier)
+    real = found if at == location else locating.load_if_exists(catalog, location.identifier)
     own = refs.head(real, location.ref) if real is not None else None
     now = (str(found.metadata.table_uuid), refs.read_head(found, at.ref)) if found is not None else (None, None)
     what = f"session of {name} in {Environment(environment).label}"
@@ -36,7 +36,7 @@ def start_fresh(catalog: Catalog, environment: str, name: str, seen: Seen | None
     separate.remove(catalog, environment, name, now[0])
 
     def attempt() -> int | None:
-        table = separate.load_if_exists(catalog, location.identifier)
+        table = locating.load_if_exists(catalog, location.identifier)
         if table is None:
             return None
         main = refs.head(table, MAIN)
@@ -81,7 +81,7 @@ def unpin(catalog: Catalog, environment: str, name: str, tag: str) -> None:
 def tables_of(catalog: Catalog, environment: str, name: str) -> list[Table]:
     """The real table and the separate one, as far as they exist: a version may have gone from one to the other."""
     locations = (table_location(environment, name), separate_location(environment, name))
-    found = (separate.load_if_exists(catalog, one.identifier) for one in locations if one is not None)
+    found = (locating.load_if_exists(catalog, one.identifier) for one in locations if one is not None)
     return [table for table in found if table is not None]
 
 

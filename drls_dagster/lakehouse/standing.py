@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse import refs, separate
+from drls_dagster.lakehouse import locating, refs
 from drls_dagster.lakehouse.positions import POSITIONS, RESET, PositionLost, find_position, plan_read
 from drls_dagster.lakehouse.tables import snapshot_total
 from drls_dagster.ledger import Ledger
@@ -27,7 +27,7 @@ def standings(
     """
     found: list[PositionPlan] = []
     for sink in spec.sinks:
-        location, table = separate.find(catalog, source, sink.table)
+        location, table = locating.find(catalog, source, sink.table)
         base = refs.read_head(table, location.ref) if table is not None else None
         for name in _incremental(spec, sink):
             read = _readable(catalog, target, name)
@@ -71,7 +71,7 @@ def _incremental(spec: PipelineSpec, sink: SinkNode) -> list[str]:
 def _readable(catalog: Catalog, environment: str, name: str) -> tuple[Table, int] | None:
     """The table that a read in the environment takes, and its head; None where there is nothing to read."""
     for where in (environment, "production"):
-        location, table = separate.find(catalog, where, name)
+        location, table = locating.find(catalog, where, name)
         head = refs.read_head(table, location.ref) if table is not None else None
         if table is not None and head is not None:
             return table, head

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError, UsageError
-from drls_dagster.lakehouse.separate import locate
+from drls_dagster.lakehouse.locating import locate
 from drls_dagster.lakehouse.storage_words import in_words
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pyiceberg.schema import Schema
 
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.commit import commit_with_retry
+from drls_dagster.lakehouse.locating import load_if_exists
 from drls_dagster.lakehouse.naming import MAIN, table_location
-from drls_dagster.lakehouse.separate import load_if_exists
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

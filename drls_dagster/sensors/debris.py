@@ -26,7 +26,7 @@ def clear_debris(settings: Settings, work: Round | None = None) -> list[str]:
         left = [one for one in ledger.branches() if one.is_debris]
         if not left:
             return []
-        from drls_dagster.lakehouse.prepare import load_if_exists
+        from drls_dagster.lakehouse.locating import load_if_exists
 
         for one in left:
             each = work.item(f"branch:{one.table}:{one.branch}", "dropping it") if work else nullcontext()

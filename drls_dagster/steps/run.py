@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drls_dagster.engine.session import EngineSession
+from drls_dagster.lakehouse.locating import find
 from drls_dagster.lakehouse.positions import find_position, plan_read
-from drls_dagster.lakehouse.separate import find
 from drls_dagster.ledger import Ledger
 from drls_dagster.settings import Settings
 from drls_dagster.steps.sources import Pin, Place, pin_source

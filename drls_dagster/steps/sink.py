@@ -19,11 +19,12 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.columns import iceberg_schema
 from drls_dagster.lakehouse.earlier_layout import values_over_earlier_files
 from drls_dagster.lakehouse.evolution import compare
+from drls_dagster.lakehouse.locating import find, load_if_exists
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
 from drls_dagster.lakehouse.prepare import OWNER, prepare_table, refuse_foreign, take_over
 from drls_dagster.lakehouse.rebuild import published_as, put_back_unless_published
-from drls_dagster.lakehouse.separate import find, load_if_exists, may_reshape
+from drls_dagster.lakehouse.separate import may_reshape
 from drls_dagster.ledger import Receipt
 from drls_dagster.steps.above import checks_above
 from drls_dagster.steps.checks import Finding, evaluate, evidence_of

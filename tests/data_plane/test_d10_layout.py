@@ -17,8 +17,9 @@ from drls_dagster.lakehouse.layout import (
     present,
     wanted_changes,
 )
+from drls_dagster.lakehouse.locating import find
 from drls_dagster.lakehouse.prepare import prepare_table
-from drls_dagster.lakehouse.separate import find, may_reshape
+from drls_dagster.lakehouse.separate import may_reshape
 from lifecycle.domain.plan import Carry
 from lifecycle.domain.promotion import State
 from lifecycle.domain.version import Version

@@ -12,9 +12,10 @@ from pyiceberg.types import DoubleType, IcebergType, IntegerType, LongType, Nest
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.evolution import SchemaConflict, beyond_additions
+from drls_dagster.lakehouse.locating import find
 from drls_dagster.lakehouse.positions import reset_property
 from drls_dagster.lakehouse.prepare import Prepared, prepare_table
-from drls_dagster.lakehouse.separate import SEPARATE, GoesSeparate, find, may_reshape
+from drls_dagster.lakehouse.separate import SEPARATE, GoesSeparate, may_reshape
 from drls_dagster.lakehouse.tables import find_table
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import Carry

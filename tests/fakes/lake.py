@@ -16,7 +16,7 @@ from pyiceberg.types import IntegerType
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lakehouse.data_plane import IcebergDataPlane
-from drls_dagster.lakehouse.separate import load_if_exists
+from drls_dagster.lakehouse.locating import load_if_exists
 from drls_dagster.settings import Settings
 from tests.fakes.rows import ROW, Row
 

@@ -15,8 +15,9 @@ import duckdb
 from drls_dagster.gate.publishing import Permitted
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.columns import iceberg_schema
+from drls_dagster.lakehouse.locating import find
 from drls_dagster.lakehouse.prepare import prepare_table
-from drls_dagster.lakehouse.separate import find, may_reshape
+from drls_dagster.lakehouse.separate import may_reshape
 from drls_dagster.ledger import Ledger
 from drls_dagster.steps.checks import Finding, evidence_of
 from drls_dagster.steps.run import PipelineRun, Reads

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pyiceberg.types import TimestampNanoType, TimestamptzNanoType, TimeType
 
 from drls_dagster.lakehouse import refs
+from drls_dagster.lakehouse.locating import find, load_if_exists
 from drls_dagster.lakehouse.naming import table_location
-from drls_dagster.lakehouse.separate import find, load_if_exists
 from drls_dagster.steps.sources.pins import Pin, SourceMissing, SourceUnreadable
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import IcebergSource
