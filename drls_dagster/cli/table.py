@@ -131,12 +131,12 @@ def reset_position(sink: str, source: str, to: str, environment: str | None) -> 
 
     start reads everything again, head only what is appended from now on.
     """
-    from drls_dagster.lakehouse import reset, tables
+    from drls_dagster.lakehouse import position_reset, tables
 
     with _catalog() as catalog:
         reader = tables.find_table(catalog, sink, environment)
         read = tables.find_table(catalog, source, environment)
-        position = reset.reset_position(catalog, reader, read, to)
+        position = position_reset.reset_position(catalog, reader, read, to)
     where = "its start" if position is None else f"snapshot {position}"
     click.echo(f"{reader.name} goes on reading {read.name} from {where}.")
 

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse import locating, refs, releases, separate, sessions, withdrawn
+from drls_dagster.lakehouse import column_removal, locating, refs, releases, separate, sessions
 from drls_dagster.lakehouse.catalog import CatalogFailed, CatalogFault, catalog_errors, load_catalog
 from drls_dagster.lakehouse.catalog_config import resolve_catalog
 from drls_dagster.lakehouse.commit import CommitConflictError
@@ -16,7 +16,7 @@ from drls_dagster.lakehouse.fingerprints import fingerprints
 from drls_dagster.lakehouse.history import descends_from, snapshots_between
 from drls_dagster.lakehouse.layout import format_change, is_listed, wanted_changes
 from drls_dagster.lakehouse.naming import MAIN, is_environments_own, table_location
-from drls_dagster.lakehouse.standing import standings
+from drls_dagster.lakehouse.position_plan import planned_positions
 from drls_dagster.ledger import Ledger
 from drls_dagster.settings import Settings
 from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
@@ -94,11 +94,11 @@ class IcebergDataPlane(DataPlane):
 
     def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
         with self._catalog() as catalog:
-            return standings(catalog, self._ledger, _spec(spec), source.value, target.value)
+            return planned_positions(catalog, self._ledger, _spec(spec), source.value, target.value)
 
     def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
         with self._catalog() as catalog:
-            return withdrawn.drop_columns(catalog, table, columns)
+            return column_removal.drop_columns(catalog, table, columns)
 
     def open_session(
         self, environment: Environment, tables: Sequence[str], seen: Mapping[str, TableFacts] | None = None

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from drls_dagster.lakehouse.position_reset import reset_position
 from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
-from drls_dagster.lakehouse.reset import reset_position
 from drls_dagster.lakehouse.tables import find_table
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.spec import PipelineSpec

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 
-def standings(
+def planned_positions(
     catalog: Catalog, ledger: Ledger, spec: PipelineSpec, source: str, target: str
 ) -> tuple[PositionPlan, ...]:
     """For each sink and incremental source above it: where a run in `target` goes on.
@@ -41,11 +41,11 @@ def standings(
             except PositionLost:
                 found.append(PositionPlan(table=sink.table, source=name, state="lost"))
                 continue
-            found.append(_standing(sink, table, base, upstream, position, end, name))
+            found.append(_planned(sink, table, base, upstream, position, end, name))
     return tuple(found)
 
 
-def _standing(
+def _planned(
     sink: SinkNode, table: Table | None, base: int | None, upstream: Table, position: int | None, end: int, name: str
 ) -> PositionPlan:
     state = "new" if position is None else "continues"
