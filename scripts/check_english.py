@@ -17,7 +17,7 @@ from textwrap import shorten
 from typing import NamedTuple
 
 # Folders and files that are checked; add a folder of code when its text is clean.
-ROOTS = ("*.md", "docs")
+ROOTS = ("*.md", "docs", ".github")
 ALLOW = "english: ok"
 
 
