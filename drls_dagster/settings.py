@@ -1,6 +1,6 @@
-"""Where DRLS keeps its things and how it is configured.
+"""Where DRLS keeps its files, and its settings.
 
-One file, `DRLS_HOME/drls.toml`; an environment variable wins over it (`DRLS_ENGINE__CORES=4`).
+One file, `DRLS_HOME/drls.toml`; environment variables override it (`DRLS_ENGINE__CORES=4`).
 Secrets come only from environment variables or files that the settings name.
 """
 
@@ -32,36 +32,51 @@ class _Section(BaseModel):
 
 
 class CatalogSettings(_Section):
-    """The Iceberg catalog, once for PyIceberg and for Spark."""
+    """The Iceberg catalog, for PyIceberg and Spark."""
 
-    name: str = Field(default="lake", pattern=r"^[a-z][a-z0-9_]*$")
-    type: CatalogType = "sql"
-    uri: str | None = Field(default=None, repr=False, description="Default: SQLite at DRLS_HOME/catalog.db")
-    warehouse: str | None = Field(default=None, description="Default: DRLS_HOME/warehouse")
-    properties: dict[str, str] = Field(default_factory=dict, repr=False)
+    name: str = Field(default="lake", pattern=r"^[a-z][a-z0-9_]*$", description="The catalog's name in Spark SQL")
+    type: CatalogType = Field(default="sql", description="Kind of catalog")
+    uri: str | None = Field(
+        default=None, repr=False, description="Address of the catalog; default: SQLite at DRLS_HOME/catalog.db"
+    )
+    warehouse: str | None = Field(
+        default=None,
+        description="Folder or bucket of the tables, or the catalog's own name; default: DRLS_HOME/warehouse",
+    )
+    properties: dict[str, str] = Field(
+        default_factory=dict, repr=False, description="Further properties, with PyIceberg's names; no credentials"
+    )
     secrets: dict[str, str] = Field(
         default_factory=dict,
-        description="Property name -> `env:NAME` or `file:/path`: where to read a credential from",
+        description="Where to read each credential from: property name -> `env:NAME` or `file:/path`",
     )
 
 
 class EngineSettings(_Section):
     """Spark on Ray. The default fits 2 cores and 4 GB."""
 
-    executors: int = Field(default=1, ge=1)
+    executors: int = Field(default=1, ge=1, description="Number of Spark executors")
     cores: int = Field(default=2, ge=1, description="Cores of one executor")
     memory: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$", description="Heap of one executor")
-    driver_memory: str = Field(default="768m", pattern=r"^[1-9][0-9]*[mg]$")
-    object_store_memory: str = Field(default="512m", pattern=r"^[1-9][0-9]*[mg]$")
-    ray_address: str | None = Field(default=None, description="An existing Ray cluster; RAY_ADDRESS says the same")
-    spark_connect: str | None = Field(
-        default=None, description="An existing Spark Connect endpoint, sc://…", repr=False
+    driver_memory: str = Field(default="768m", pattern=r"^[1-9][0-9]*[mg]$", description="Heap of the Spark driver")
+    object_store_memory: str = Field(
+        default="512m", pattern=r"^[1-9][0-9]*[mg]$", description="Size of Ray's object store"
     )
-    idle_minutes: float = Field(default=30, gt=0, description="The engine stops after so long without a user")
-    start_seconds: float = Field(default=300, gt=0, description="How long a cold start may take")
-    maven_mirror: str | None = Field(default=None, description="Where jars come from instead of Maven Central")
-    staging: str | None = Field(default=None, description="Storage that Spark and Ray share; default DRLS_HOME/staging")
-    spark_conf: dict[str, str] = Field(default_factory=dict, description="Further Spark settings, on top")
+    ray_address: str | None = Field(
+        default=None, description="Address of an existing Ray cluster; `RAY_ADDRESS` does the same"
+    )
+    spark_connect: str | None = Field(
+        default=None, description="An existing Spark Connect endpoint to use instead, `sc://…`", repr=False
+    )
+    idle_minutes: float = Field(default=30, gt=0, description="Minutes without use after which the engine stops")
+    start_seconds: float = Field(default=300, gt=0, description="Seconds that a cold start may take")
+    maven_mirror: str | None = Field(default=None, description="Where to download jars from, instead of Maven Central")
+    staging: str | None = Field(
+        default=None, description="Storage that Spark and Ray share; default: DRLS_HOME/staging"
+    )
+    spark_conf: dict[str, str] = Field(
+        default_factory=dict, description="Further Spark settings; they override those of DRLS"
+    )
 
 
 def memory_bytes(text: str) -> int:
@@ -70,49 +85,55 @@ def memory_bytes(text: str) -> int:
 
 
 class LifecycleSettings(_Section):
-    """Where versions, approvals and the audit log are kept."""
+    """The store of versions, approvals and the audit log."""
 
     url: str | None = Field(
-        default=None, repr=False, description="SQLAlchemy URL; default: SQLite at DRLS_HOME/lifecycle.db"
+        default=None, repr=False, description="SQLAlchemy URL of the store; default: SQLite at DRLS_HOME/lifecycle.db"
     )
 
 
 class OidcSettings(_Section):
-    """Signing in to `drls serve` at an OpenID Connect provider; beside local accounts, not instead of them."""
+    """Sign-in to `drls serve` at an OpenID Connect provider, in addition to local accounts."""
 
-    issuer: str = Field(description="As the provider writes it in its discovery document")
-    client_id: str
+    issuer: str = Field(description="The provider, exactly as in its discovery document")
+    client_id: str = Field(description="Client ID that the provider gave to DRLS")
     client_secret: str | None = Field(
-        default=None, repr=False, description="`env:NAME` or `file:/path`; none for a public client"
+        default=None, repr=False, description="Client secret, `env:NAME` or `file:/path`; empty for a public client"
     )
-    public_url: str = Field(description="As browsers reach this server, https://…")
+    public_url: str = Field(description="Address of this server for browsers, `https://…`")
     accounts: Literal["known", "link", "create"] = Field(
         default="known",
-        description="Who may come in: linked accounts, also those with the same verified address, also new ones",
+        description="Who may sign in: linked accounts; also those with the same verified address; also new people",
     )
 
 
 class NotifySettings(_Section):
-    """How notifications are sent; to whom, `PUT /api/config` says."""
+    """How notifications are sent. The settings page and `PUT /api/config` say to whom."""
 
     webhook_secret: str | None = Field(
-        default=None, repr=False, description="`env:NAME` or `file:/path`; default: DRLS_HOME/webhook-secret, made once"
+        default=None,
+        repr=False,
+        description="Secret that signs webhooks, `env:NAME` or `file:/path`; default: DRLS_HOME/webhook-secret",
     )
-    smtp_host: str | None = Field(default=None, description="Without it, no e-mail is sent")
-    smtp_port: int = Field(default=587, ge=1, le=65_535)
-    smtp_sender: str = "drls@localhost"
-    smtp_user: str | None = None
-    smtp_password: str | None = Field(default=None, repr=False, description="`env:NAME` or `file:/path`")
-    smtp_starttls: bool = True
+    smtp_host: str | None = Field(default=None, description="Mail server; without it, DRLS sends no e-mail")
+    smtp_port: int = Field(default=587, ge=1, le=65_535, description="Port of the mail server")
+    smtp_sender: str = Field(default="drls@localhost", description="Sender of e-mails")
+    smtp_user: str | None = Field(default=None, description="User at the mail server")
+    smtp_password: str | None = Field(
+        default=None, repr=False, description="Password at the mail server, `env:NAME` or `file:/path`"
+    )
+    smtp_starttls: bool = Field(default=True, description="Whether to encrypt the connection with STARTTLS")
 
 
 class DataDiffSettings(_Section):
-    """What comparing the data of two snapshots may cost the server; above the limits of a side, rows are sampled."""
+    """Limits for comparing the data of two snapshots. Above those of a side, rows are sampled."""
 
-    rows: int = Field(default=2_000_000, ge=1_000, description="Rows of a side that are compared")
-    megabytes: int = Field(default=500, ge=1, description="Data files of a side that are compared")
-    seconds: float = Field(default=600, gt=0, description="A comparison that takes longer is ended")
-    memory: str = Field(default="1GB", pattern=r"^[1-9][0-9]*[MG]B$", description="Of DuckDB; more goes to disk")
+    rows: int = Field(default=2_000_000, ge=1_000, description="Most rows to compare on one side")
+    megabytes: int = Field(default=500, ge=1, description="Most megabytes of data files to compare on one side")
+    seconds: float = Field(default=600, gt=0, description="Seconds after which a comparison is stopped")
+    memory: str = Field(
+        default="1GB", pattern=r"^[1-9][0-9]*[MG]B$", description="Memory of DuckDB; it spills to disk above that"
+    )
 
     @property
     def limits(self) -> DiffLimits:
@@ -122,30 +143,31 @@ class DataDiffSettings(_Section):
 
 
 class EnvironmentSettings(_Section):
-    """What differs from one environment to the next."""
+    """Settings of one environment."""
 
-    landing: str | None = Field(default=None, description="What relative file paths of sources start from")
+    landing: str | None = Field(
+        default=None, description="Folder or bucket of relative source paths in this environment"
+    )
 
 
 class WebSettings(_Section):
-    """How `drls up` and `drls serve` are reached. Both speak HTTP; `drls up` listens on 127.0.0.1 only."""
+    """The web server of `drls up` and `drls serve`. Both speak HTTP; `drls up` listens on 127.0.0.1 only."""
 
-    port: int = Field(default=3000, ge=1, le=65_535, description="Of drls up; drls serve has --port")
+    port: int = Field(default=3000, ge=1, le=65_535, description="Port of `drls up`; `drls serve` has --port")
     hosts: tuple[str, ...] = Field(
-        default=(), description="Further names they answer to, such as that of a proxy in front that speaks TLS"
+        default=(), description="Further host names to answer to, such as that of a TLS proxy in front"
     )
     trusted_proxies: tuple[str, ...] = Field(
         default=(),
-        description="Addresses or networks of proxies in front: only their headers say who the client is",
+        description="Addresses or networks of proxies in front; only their headers say who the client is",
     )
     forwarded: Literal["x-forwarded", "forwarded"] = Field(
         default="x-forwarded",
-        description="Which headers these proxies set: X-Forwarded-For and X-Forwarded-Proto, or Forwarded (RFC 7239)",
+        description="Headers that these proxies set: X-Forwarded-For and X-Forwarded-Proto, or Forwarded (RFC 7239)",
     )
-
     dagster_for_all: bool = Field(
         default=False,
-        description="Whether a role on one pipeline is enough to see the code, runs and logs of all of them in Dagster",
+        description="Whether a role on one pipeline opens the code, runs and logs of all pipelines in Dagster",
     )
 
     @field_validator("trusted_proxies")
@@ -170,19 +192,25 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    home: Path
+    home: Path = Field(description="Folder for everything that DRLS keeps; default: ~/.drls")
     url: str | None = Field(
-        default=None, pattern=r"^https?://[^/\s@]+(/[^\s@]*)?$", description="A DRLS server, instead of the store here"
+        default=None,
+        pattern=r"^https?://[^/\s@]+(/[^\s@]*)?$",
+        description="A DRLS server to send commands to, instead of the local store",
     )
     app_url: str = Field(
-        default="http://127.0.0.1:3000", pattern=r"^https?://[^/\s@]+(/[^\s@]*)?$", description="Where people open DRLS"
+        default="http://127.0.0.1:3000",
+        pattern=r"^https?://[^/\s@]+(/[^\s@]*)?$",
+        description="Address at which people open DRLS, for links",
     )
     insecure_http: bool = Field(
         default=False,
-        description="Whether DRLS_URL may be http:// to another machine, which shows the token to the network",
+        description="Whether `url` may be http:// to another machine, which exposes the token to the network",
     )
-    pipelines: Path | None = Field(default=None, description="Folder of pipeline files; default DRLS_HOME/pipelines")
-    landing: str | None = Field(default=None, description="Default: DRLS_HOME/landing")
+    pipelines: Path | None = Field(default=None, description="Folder of pipeline files; default: DRLS_HOME/pipelines")
+    landing: str | None = Field(
+        default=None, description="Folder or bucket of relative source paths; default: DRLS_HOME/landing"
+    )
     catalog: CatalogSettings = CatalogSettings()
     engine: EngineSettings = EngineSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
