@@ -1,10 +1,13 @@
-"""What lists show to whom."""
+"""What lists show to whom, and who may look at one thing."""
 
 from __future__ import annotations
 
+from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, ScopeKind
+from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.version import Pipeline
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import pipelines_reached, target_of
+from lifecycle.usecases.access import pipelines_reached, require, target_of
 from lifecycle.usecases.rounds import Trouble, troubles
 
 
@@ -37,3 +40,19 @@ def visible_ids(view: View, actor: Actor) -> frozenset[int] | None:
     if any(grant.scope is ScopeKind.EVERYTHING for grant in grants):
         return None
     return pipelines_reached(view, grants)
+
+
+def visible_pipeline(view: View, actor: Actor, name: str) -> Pipeline:
+    """The pipeline of this name. Raises NotFound, or Forbidden for who may not look at it."""
+    pipeline = view.pipelines.named(name)
+    require(view, actor, Role.VIEWER, target_of(view, pipeline), "reading a pipeline")
+    return pipeline
+
+
+def visible_request(
+    view: View, actor: Actor, promotion_id: int, role: Role = Role.VIEWER, doing: str = "reading a request"
+) -> Promotion:
+    """A request to promote. Raises NotFound, or Forbidden for who has not `role` on its pipeline."""
+    promotion = view.promotions.get(promotion_id)
+    require(view, actor, role, target_of(view, view.pipelines.get(promotion.pipeline_id)), doing)
+    return promotion

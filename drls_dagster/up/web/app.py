@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from drls_dagster.serving.hosts import is_known_host
 from drls_dagster.up.web.guard import DagsterGuard
 from drls_dagster.up.web.judging import Judge
-from drls_dagster.up.web.origin import is_known_host
 from drls_dagster.up.web.reloads import Reloads
 from drls_dagster.up.web.visitor import visitor_of
 from drls_dagster.up.web.workspace import PREFIX, DagsterUI

@@ -27,12 +27,12 @@ from drls_dagster.up.web.operations import (
     read_operation,
     read_sent,
 )
-from drls_dagster.up.web.origin import is_own_page
 from drls_dagster.up.web.pages import not_for_you
 from drls_dagster.up.web.paths import Kind, NotCanonical, canonical_path, kind_of, with_path
 from drls_dagster.up.web.subscriptions import Subscriptions
 from drls_dagster.up.web.touched import Finder
 from drls_dagster.up.web.visitor import Visitor
+from lifecycle.app.kit.origin import is_own_page
 from lifecycle.errors import Forbidden, LifecycleError, Unauthorized
 
 MAX_BODY = 4 * 1024 * 1024

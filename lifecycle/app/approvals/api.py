@@ -23,11 +23,8 @@ from lifecycle.app.kit.rest.models import (
     Withdraw,
 )
 from lifecycle.domain.environment import Environment, Role
-from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Answered, Comment, Promotion, State
 from lifecycle.errors import Invalid
-from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.compare_data import DataComparison, compare_data
@@ -40,7 +37,7 @@ from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.review_release import review_release
 from lifecycle.usecases.unreviewed import unreviewed_releases
-from lifecycle.usecases.visible import sees_everything
+from lifecycle.usecases.visible import sees, sees_everything, visible_request
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 
 router = APIRouter(prefix="/api", tags=["approvals"])
@@ -67,7 +64,7 @@ def list_approvals(
             limit=limit,
         )
         everything = sees_everything(view, who)
-        found = [one for one in every if everything or _sees(view, who, one)]
+        found = [one for one in every if everything or sees(view, who, one.pipeline_id)]
     return Page(items=found, next=str(every[-1].id) if len(every) == limit else None)
 
 
@@ -89,7 +86,7 @@ def pending_reviews(ctx: Ctx, who: Who) -> Page[Promotion]:
 def get_approval(ctx: Ctx, who: Who, promotion_id: Id, response: Response) -> ApprovalDetail:
     """A request with its plan, decisions and comments; the ETag is its revision."""
     with ctx.store.read() as view:
-        promotion = _visible(view, who, promotion_id)
+        promotion = visible_request(view, who, promotion_id)
         detail = ApprovalDetail(
             request=promotion,
             decisions=list(said(view, promotion)),
@@ -105,7 +102,7 @@ def get_approval(ctx: Ctx, who: Who, promotion_id: Id, response: Response) -> Ap
 def get_comparison(ctx: Ctx, who: Who, promotion_id: Id) -> Comparison:
     """What moved since an open request was made: empty when execution would find everything as approved."""
     with ctx.store.read() as view:
-        promotion = _visible(view, who, promotion_id)
+        promotion = visible_request(view, who, promotion_id)
     return compare_plan(ctx, promotion) if promotion.state.is_open else Comparison()
 
 
@@ -175,7 +172,7 @@ def refresh(ctx: Ctx, who: Who, promotion_id: Id, idempotency_key: IdempotencyKe
 def execute(ctx: Ctx, who: Who, promotion_id: Id) -> Execution:
     """Executes or resumes an approved request, as far as it goes now."""
     with ctx.store.read() as view:
-        _visible(view, who, promotion_id, Role.DATA_ENGINEER)
+        visible_request(view, who, promotion_id, Role.DATA_ENGINEER, "executing")
     return execute_promotion(ctx, who, promotion_id)
 
 
@@ -198,7 +195,7 @@ def get_data(
 def list_comments(ctx: Ctx, who: Who, promotion_id: Id) -> Page[Comment]:
     """Remarks, oldest first."""
     with ctx.store.read() as view:
-        _visible(view, who, promotion_id)
+        visible_request(view, who, promotion_id)
         return Page(items=list(view.promotions.comments(promotion_id)))
 
 
@@ -215,22 +212,3 @@ def _revision(if_match: str | None) -> int | None:
         return int(if_match.strip('"'))
     except ValueError:
         raise Invalid('If-Match is the ETag of the request that you looked at, for example "3"') from None
-
-
-def _visible(view: View, who: Actor, promotion_id: int, role: Role = Role.VIEWER) -> Promotion:
-    promotion = view.promotions.get(promotion_id)
-    pipeline = view.pipelines.get(promotion.pipeline_id)
-    require(
-        view,
-        who,
-        role,
-        target_of(view, pipeline),
-        "reading a request" if role is Role.VIEWER else "executing",
-    )
-    return promotion
-
-
-def _sees(view: View, who: Actor, promotion: Promotion) -> bool:
-    person = view.people.get(who.person or 0)
-    target = target_of(view, view.pipelines.get(promotion.pipeline_id))
-    return view.people.standing(person, target).role is not None

@@ -24,7 +24,6 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.promotion import Promotion, State, Verdict
 from lifecycle.errors import NotFound
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.comment_promotion import MAX_COMMENT, comment_promotion
 from lifecycle.usecases.context import Context
@@ -34,6 +33,7 @@ from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.review_release import review_release
 from lifecycle.usecases.specs import spec_of
 from lifecycle.usecases.version_code import code_texts
+from lifecycle.usecases.visible import visible_request
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 
 router = APIRouter()
@@ -96,7 +96,7 @@ def decision_part(ctx: Ctx, request: Request, who: Who, promotion_id: Id) -> Res
 def activity_part(ctx: Ctx, request: Request, who: Who, promotion_id: Id, everything: Everything = False) -> Response:
     """What happened and what was said."""
     with ctx.store.read() as view:
-        promotion = _visible(view, who, promotion_id)
+        promotion = visible_request(view, who.actor, promotion_id)
         told = activity(view, promotion, all_of_it=everything)
     return render(request, "approvals/activity.html", promotion=promotion, activity=told, everything=everything)
 
@@ -138,7 +138,7 @@ def refresh(ctx: Ctx, request: Request, who: Who, promotion_id: Id, key: FormKey
 def execute(ctx: Ctx, request: Request, who: Who, promotion_id: Id, key: FormKey) -> Response:
     """Executes, or resumes, as far as it goes now; safe to repeat, so `key` is not needed."""
     with ctx.store.read() as view:
-        _visible(view, who, promotion_id, Role.DATA_ENGINEER)
+        visible_request(view, who.actor, promotion_id, Role.DATA_ENGINEER, "executing")
     execution = execute_promotion(ctx, who.actor, promotion_id)
     said = f"Not yet: {execution.waiting.why}." if execution.waiting else _stands(execution.promotion)
     kind = "warn" if execution.waiting else _kind(execution.promotion)
@@ -179,19 +179,11 @@ def comment(
 def _look(ctx: Context, request: Request, who: Visitor, promotion_id: int, wait: float) -> tuple[Promotion, Present]:
     """The request, and how it stands to the present while it is open."""
     with ctx.store.read() as view:
-        promotion = _visible(view, who, promotion_id)
+        promotion = visible_request(view, who.actor, promotion_id)
         head = view.log.head().sequence
     if not promotion.state.is_open:
         return promotion, Present()
     return promotion, cast("Comparisons", request.app.state.comparisons).look(ctx, promotion, head, wait=wait)
-
-
-def _visible(view: View, who: Visitor, promotion_id: int, role: Role = Role.VIEWER) -> Promotion:
-    promotion = view.promotions.get(promotion_id)
-    pipeline = view.pipelines.get(promotion.pipeline_id)
-    doing = "reading a request" if role is Role.VIEWER else "executing"
-    require(view, who.actor, role, target_of(view, pipeline), doing)
-    return promotion
 
 
 def _spec_diff(view: View, promotion: Promotion) -> SpecDiffView | None:

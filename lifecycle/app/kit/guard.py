@@ -11,7 +11,8 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 
 from lifecycle.app.kit.csrf import FIELD, is_own
-from lifecycle.app.kit.request import COOKIE, Ctx, check_origin, host_of
+from lifecycle.app.kit.origin import SAFE, check_origin
+from lifecycle.app.kit.request import COOKIE, Ctx, host_of
 from lifecycle.app.kit.table import PAGES
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
@@ -20,7 +21,6 @@ from lifecycle.errors import Forbidden, Invalid, NotFound, Unauthorized
 from lifecycle.usecases.authenticate import authenticate
 from lifecycle.usecases.context import Context
 
-_SAFE = {"GET", "HEAD"}
 MAX_FIELDS = 200
 MAX_FILES = 1
 
@@ -50,7 +50,7 @@ class CrossSite(Exception):
 
 async def form_of(request: Request) -> FormData | None:
     """The form of a request that changes something, read once."""
-    if request.method in _SAFE:
+    if request.method in SAFE:
         return None
     return await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS)
 
@@ -132,7 +132,7 @@ def sign_in_url(request: Request) -> str:
     shown = urlsplit(request.headers.get("hx-current-url", ""))
     back = shown.path or request.url.path
     query = shown.query if shown.path else request.url.query
-    if request.method not in _SAFE and not shown.path:
+    if request.method not in SAFE and not shown.path:
         back, query = "/", ""
     return "/sign-in?back=" + quote(back + (f"?{query}" if query else ""), safe="")
 

@@ -7,11 +7,9 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from lifecycle.errors import Forbidden
 from lifecycle.usecases.context import Context
 
 COOKIE = "drls_session"
-SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
 # Async, though they wait for nothing: FastAPI sends everything else to another thread and back.
@@ -28,15 +26,6 @@ def csrf_of(secret: str) -> str:
 def host_of(request: Request) -> str:
     """Where a request comes from, for the audit log and rate limits."""
     return request.client.host if request.client else ""
-
-
-def check_origin(request: Request) -> None:
-    """A foreign page may not change anything, whatever it sends along."""
-    origin = request.headers.get("origin")
-    if request.method in SAFE or origin is None:
-        return
-    if origin.split("://", 1)[-1] != request.headers.get("host", ""):
-        raise Forbidden("this request comes from another site's page")
 
 
 def context_in(request: Request) -> Context:

@@ -13,12 +13,12 @@ from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.pipelines.pages import Key, Message, to_saved
 from lifecycle.app.pipelines.pipeline import Name, Number
-from lifecycle.app.pipelines.pipeline_view import visible_pipeline
 from lifecycle.app.pipelines.uploads import Upload, save_sent, sent
 from lifecycle.domain.checklist import fulfilled
 from lifecycle.errors import Invalid
 from lifecycle.usecases.clone_pipeline import clone_pipeline
 from lifecycle.usecases.delete_pipeline import delete_pipeline, plan_deletion
+from lifecycle.usecases.visible import visible_pipeline
 
 router = APIRouter()
 
@@ -44,7 +44,7 @@ def upload(
 def clone_form(ctx: Ctx, request: Request, who: Who, name: Name, number: Number) -> Response:
     """Again as the newest, or under another name."""
     with ctx.store.read() as view:
-        pipeline = visible_pipeline(view, who, name)
+        pipeline = visible_pipeline(view, who.actor, name)
         version = view.pipelines.numbered(pipeline, number)
         newest = view.pipelines.newest(pipeline.id)
         tables = view.pipelines.tables(version.id)

@@ -33,15 +33,13 @@ from lifecycle.app.kit.rest.models import (
 )
 from lifecycle.bundle.envelope import MAX_BYTES
 from lifecycle.domain.draft import Draft
-from lifecycle.domain.environment import Environment, Role, stage_of
-from lifecycle.domain.people import Actor
+from lifecycle.domain.environment import Environment, stage_of
 from lifecycle.domain.promotion import Answered
 from lifecycle.domain.spec_diff import SpecDiff, diff_specs
 from lifecycle.domain.version import Deployment, Pipeline, Version
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.spec import PipelineSpec, parse_pipeline
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.clone_pipeline import clone_pipeline
 from lifecycle.usecases.delete_pipeline import delete_pipeline
@@ -55,7 +53,7 @@ from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.save_version import save_version
 from lifecycle.usecases.specs import spec_of
 from lifecycle.usecases.version_code import code_texts
-from lifecycle.usecases.visible import sees, sees_everything
+from lifecycle.usecases.visible import sees, sees_everything, visible_pipeline
 
 router = APIRouter(prefix="/api/pipeline-defs", tags=["pipelines"])
 
@@ -112,7 +110,7 @@ async def import_bundle(
 def get_pipeline(ctx: Ctx, who: Who, name: Name, response: Response) -> VersionDetail:
     """The newest version; the ETag is its digest."""
     with ctx.store.read() as view:
-        pipeline = _visible(view, who, name)
+        pipeline = visible_pipeline(view, who, name)
         version = view.pipelines.newest(pipeline.id)
         assert version is not None  # noqa: S101 (a pipeline begins with a version)
         return _detail(view, pipeline, version, response)
@@ -157,7 +155,7 @@ def remove_pipeline(ctx: Ctx, who: Who, name: Name, idempotency_key: Idempotency
 def list_versions(ctx: Ctx, who: Who, name: Name, before: Cursor = None, limit: Limit = 100) -> Page[VersionHead]:
     """Versions, newest first."""
     with ctx.store.read() as view:
-        pipeline = _visible(view, who, name)
+        pipeline = visible_pipeline(view, who, name)
         found = view.pipelines.versions(pipeline.id, before, limit)
         heads = _heads(view, pipeline, found)
     return Page(items=heads, next=str(found[-1].number) if len(found) == limit else None)
@@ -188,7 +186,7 @@ def add_version(
 def get_version(ctx: Ctx, who: Who, name: Name, number: Number, response: Response) -> VersionDetail:
     """One version; it never changes, its stage does."""
     with ctx.store.read() as view:
-        pipeline = _visible(view, who, name)
+        pipeline = visible_pipeline(view, who, name)
         return _detail(view, pipeline, view.pipelines.numbered(pipeline, number), response)
 
 
@@ -264,7 +262,7 @@ def export(ctx: Ctx, who: Who, name: Name, number: Number) -> Response:
 def diff(ctx: Ctx, who: Who, name: Name, number: Number, other: Number) -> SpecDiff:
     """What changed from `number` to `other`."""
     with ctx.store.read() as view:
-        pipeline = _visible(view, who, name)
+        pipeline = visible_pipeline(view, who, name)
         before, after = (spec_of(view.pipelines.numbered(pipeline, one)) for one in (number, other))
         code = code_texts(view, before), code_texts(view, after)
     return diff_specs(before, after, code)
@@ -279,12 +277,6 @@ def _target(target: Environment) -> Environment:
     if target.before is None:
         raise Invalid("promote to QA, UAT or production; development is where versions are saved")
     return target
-
-
-def _visible(view: View, who: Actor, name: str) -> Pipeline:
-    pipeline = view.pipelines.named(name)
-    require(view, who, Role.VIEWER, target_of(view, pipeline), "reading a pipeline")
-    return pipeline
 
 
 def _heads(view: View, pipeline: Pipeline, versions: tuple[Version, ...]) -> list[VersionHead]:

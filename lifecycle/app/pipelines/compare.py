@@ -13,9 +13,9 @@ from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.spec.spec_diff_view import spec_diff_view
 from lifecycle.app.pipelines.pipeline import Name, Number
-from lifecycle.app.pipelines.pipeline_view import visible_pipeline
 from lifecycle.usecases.specs import spec_of
 from lifecycle.usecases.version_code import code_texts
+from lifecycle.usecases.visible import visible_pipeline
 
 router = APIRouter()
 Chosen = Annotated[int, Query(ge=1, le=2**31 - 1)]
@@ -25,7 +25,7 @@ Chosen = Annotated[int, Query(ge=1, le=2**31 - 1)]
 def choose(ctx: Ctx, who: Who, name: Name, before: Chosen, after: Chosen) -> Response:
     """Leads to the comparison of the chosen versions, whose address can be sent to others."""
     with ctx.store.read() as view:
-        visible_pipeline(view, who, name)
+        visible_pipeline(view, who.actor, name)
     return RedirectResponse(links.compare(name, before, after), 303)
 
 
@@ -33,7 +33,7 @@ def choose(ctx: Ctx, who: Who, name: Name, before: Chosen, after: Chosen) -> Res
 def compare(ctx: Ctx, request: Request, who: Who, name: Name, before: Number, after: Number) -> Response:
     """What changed from version `before` to version `after`."""
     with ctx.store.read() as view:
-        pipeline = visible_pipeline(view, who, name)
+        pipeline = visible_pipeline(view, who.actor, name)
         versions = tuple(view.pipelines.numbered(pipeline, number) for number in (before, after))
         names = {person.id: person.name for person in view.people.all()}
         newest = view.pipelines.newest(pipeline.id)

@@ -11,8 +11,9 @@ from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.paging import QueryText
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.app.pipelines.pipeline_view import pipeline_view, state_of, visible_pipeline
+from lifecycle.app.pipelines.pipeline_view import pipeline_view, state_of
 from lifecycle.usecases.specs import spec_of
+from lifecycle.usecases.visible import visible_pipeline
 
 router = APIRouter()
 Name = Annotated[str, Path(min_length=1, max_length=63, pattern=r"^[a-z][a-z0-9_]*$")]
@@ -38,7 +39,7 @@ def numbered(
 def state_part(ctx: Ctx, request: Request, who: Who, name: Name) -> Response:
     """Where it is active, its requests and runs, again."""
     with ctx.store.read() as view:
-        shown = state_of(view, visible_pipeline(view, who, name), kit_of(request).dagster)
+        shown = state_of(view, visible_pipeline(view, who.actor, name), kit_of(request).dagster)
     return render(request, "pipelines/state.html", state=shown)
 
 
@@ -46,7 +47,7 @@ def state_part(ctx: Ctx, request: Request, who: Who, name: Name) -> Response:
 def definition(ctx: Ctx, who: Who, name: Name, number: Number) -> Response:
     """The definition as a file that can be changed and saved on top of this version."""
     with ctx.store.read() as view:
-        version = view.pipelines.numbered(visible_pipeline(view, who, name), number)
+        version = view.pipelines.numbered(visible_pipeline(view, who.actor, name), number)
     headers = {"Content-Disposition": f'attachment; filename="{name}-v{number}.yaml"'}
     return Response(spec_of(version).dump_yaml(), media_type="application/yaml; charset=utf-8", headers=headers)
 
@@ -55,7 +56,7 @@ def _page(
     ctx: Ctx, request: Request, who: Who, name: str, number: int | None, below: int | None, around: str
 ) -> Response:
     with ctx.store.read() as view:
-        pipeline = visible_pipeline(view, who, name)
+        pipeline = visible_pipeline(view, who.actor, name)
         version = view.pipelines.newest(pipeline.id) if number is None else view.pipelines.numbered(pipeline, number)
         assert version is not None  # noqa: S101 (a pipeline begins with a version)
         shown = pipeline_view(view, who, pipeline, version, below=below, around=around, dagster=kit_of(request).dagster)

@@ -22,7 +22,7 @@ from lifecycle.domain.version import Deployment, Label, Pipeline, Version
 from lifecycle.spec import PipelineSpec
 from lifecycle.store.repositories.overview import Head
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.access import target_of
 from lifecycle.usecases.specs import next_run, spec_of
 
 SHOWN = 20
@@ -110,13 +110,6 @@ class PipelineView:
     may_write: bool
     may_delete: bool
     state: State
-
-
-def visible_pipeline(view: View, who: Visitor, name: str) -> Pipeline:
-    """Raises NotFound, or Forbidden where the visitor has no role."""
-    pipeline = view.pipelines.named(name)
-    require(view, who.actor, Role.VIEWER, target_of(view, pipeline), "reading a pipeline")
-    return pipeline
 
 
 def pipeline_view(

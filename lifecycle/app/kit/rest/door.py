@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lifecycle.app.kit.bodies import SECONDS, SMALL, BodyRefused, answer_unread, has_body, within
-from lifecycle.app.kit.request import check_origin
+from lifecycle.app.kit.origin import check_origin
 from lifecycle.app.kit.rest.guard import identify
 from lifecycle.app.kit.rest.problems import problem
 from lifecycle.app.kit.rest.table import TABLE, Need

@@ -8,7 +8,8 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 
-from lifecycle.app.kit.request import COOKIE, SAFE, check_origin, context_in, csrf_of, host_of
+from lifecycle.app.kit.origin import SAFE, check_origin
+from lifecycle.app.kit.request import COOKIE, context_in, csrf_of, host_of
 from lifecycle.app.kit.rest.table import TABLE
 from lifecycle.domain.credentials import TokenKind
 from lifecycle.domain.environment import Role
