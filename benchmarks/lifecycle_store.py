@@ -33,9 +33,9 @@ from lifecycle.spec import PipelineSpec, canonical_json
 from lifecycle.store import tables as rows
 from lifecycle.store.store import Store
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.request_promotion import request_promotion
 from lifecycle.usecases.set_policy import write_default_policies
-from lifecycle.usecases.signed_tokens import rotate_secret
 from lifecycle.usecases.tokens import issue
 
 DEVELOPMENT, QA, UAT, PRODUCTION = Environment

@@ -19,7 +19,7 @@ from drls_dagster.settings import Settings
 from lifecycle.domain.people import Actor, WayIn
 from lifecycle.errors import LifecycleError
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.signed_tokens import seal, unseal
+from lifecycle.usecases.parts.signed_tokens import seal, unseal
 
 if TYPE_CHECKING:
     from dagster import DagsterRun

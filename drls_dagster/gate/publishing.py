@@ -22,9 +22,9 @@ from lifecycle.spec import IcebergSource, PipelineSpec, SourceNode, canonical_js
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.grant_permit import Leave, Publish, grant_permit, record_receipt, release_permit
 from lifecycle.usecases.may import may
+from lifecycle.usecases.parts.trial_columns import note_trial
 from lifecycle.usecases.settle_permits import settle_permits
 from lifecycle.usecases.start_run import finish_run
-from lifecycle.usecases.trial_columns import note_trial
 
 # A promotion that is moving this pipeline's refs goes first, and so does another permit within its lease.
 WAIT_SECONDS = 180.0

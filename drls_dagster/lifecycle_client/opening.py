@@ -23,9 +23,9 @@ from lifecycle.store.engine import open_engine
 from lifecycle.store.schema import SchemaState, describe, schema_state
 from lifecycle.store.store import Store
 from lifecycle.store.tables_people import PersonRow
-from lifecycle.usecases.comparisons import Comparisons
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.first_start import FirstStart, first_start
+from lifecycle.usecases.parts.comparisons import Comparisons
 
 
 class NoLifecycleYet(StoreError):

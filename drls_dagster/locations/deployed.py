@@ -21,7 +21,7 @@ from lifecycle.spec import PipelineSpec, digest
 from lifecycle.store.unit import View
 from lifecycle.usecases.automation import policies_of, runs_by_itself
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.specs import has_digest
+from lifecycle.usecases.parts.specs import has_digest
 
 
 def load_environment(environment: str, settings: Settings) -> dg.Definitions:

@@ -11,7 +11,7 @@ from drls_dagster.lakehouse.catalog_config import resolve_catalog
 from drls_dagster.lakehouse.naming import split_table_name
 from drls_dagster.ledger import Ledger
 from drls_dagster.settings import Settings
-from lifecycle.usecases.rounds import Round
+from lifecycle.usecases.parts.rounds import Round
 
 
 def clear_debris(settings: Settings, work: Round | None = None) -> list[str]:

@@ -14,9 +14,9 @@ from lifecycle.domain.environment import Environment
 from lifecycle.store.unit import View
 from lifecycle.usecases.automation import deployed_digests, starting_schedules
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.following import reload
 from lifecycle.usecases.loaded import DRAFT, loaded_digests, record_loaded, stuck_pipelines
-from lifecycle.usecases.telling import tell
+from lifecycle.usecases.parts.following import reload
+from lifecycle.usecases.parts.outbox import tell
 
 SECONDS = 10
 # After so many reloads that changed nothing it is no delay any more.

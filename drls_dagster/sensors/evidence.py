@@ -15,7 +15,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.automation import policies_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import may
-from lifecycle.usecases.rounds import Round
+from lifecycle.usecases.parts.rounds import Round
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from drls_dagster.lakehouse.naming import table_location
 from lifecycle.domain.environment import Environment
 from lifecycle.ports import DataPlane
-from lifecycle.usecases.rounds import Round
+from lifecycle.usecases.parts.rounds import Round
 
 # How long one look may take; tables that it does not come to are looked at by the next one.
 BUDGET_SECONDS = 20.0

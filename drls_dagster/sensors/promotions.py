@@ -16,7 +16,7 @@ from drls_dagster.settings import Settings
 from lifecycle.ports import Notifier
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deliver import Delivered, deliver
-from lifecycle.usecases.rounds import Round
+from lifecycle.usecases.parts.rounds import Round
 from lifecycle.usecases.tick import expire, remind, tick
 
 SECONDS = 10

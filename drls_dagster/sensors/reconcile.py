@@ -9,8 +9,8 @@ from drls_dagster.sensors.debris import clear_debris
 from drls_dagster.sensors.steady import Background, Evaluation, Gateway, steady, told_of
 from drls_dagster.settings import Settings
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.rounds import Round
 from lifecycle.usecases.reconcile import reconcile
-from lifecycle.usecases.rounds import Round
 
 SECONDS = 60
 

@@ -25,7 +25,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.automation import policies_of, runs_by_itself
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import may
-from lifecycle.usecases.rounds import Round, shown
+from lifecycle.usecases.parts.rounds import Round, shown
 
 SECONDS = 30
 

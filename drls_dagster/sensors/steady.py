@@ -10,7 +10,7 @@ import dagster as dg
 from lifecycle.errors import DrlsError, Invalid, is_refusal, one_line
 from lifecycle.outages import is_outage
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.rounds import Trouble, shown, troubles
+from lifecycle.usecases.parts.rounds import Trouble, shown, troubles
 
 Gateway = Callable[[], Context]
 Evaluation = dg.SensorResult | dg.SkipReason

@@ -16,9 +16,9 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target
 from lifecycle.errors import Conflict, Forbidden, Invalid
 from lifecycle.store.unit import Unit, View
-from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.counting import recount_all
+from lifecycle.usecases.parts.access import require
+from lifecycle.usecases.parts.counting import recount_all
 
 MIN_PASSWORD = 12
 # Names stand in addresses of pages, so neither "." nor ".." is one.

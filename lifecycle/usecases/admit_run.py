@@ -13,10 +13,10 @@ from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Refused
 from lifecycle.spec import Parameter
 from lifecycle.store.unit import Unit
-from lifecycle.usecases.access import role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask
-from lifecycle.usecases.specs import spec_of
+from lifecycle.usecases.parts.access import role_check, target_of
+from lifecycle.usecases.parts.specs import spec_of
 
 
 def admit_run(

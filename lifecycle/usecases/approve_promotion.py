@@ -7,9 +7,9 @@ from lifecycle.domain.promotion import Answered, Promotion, State, Verdict
 from lifecycle.errors import Conflict
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.counting import approve_if_met
-from lifecycle.usecases.deciding import check_fresh, check_waiting, record_decision, require_voice
 from lifecycle.usecases.execute_promotion import Begun, answer, as_executor, begin, carry_on, go_on
+from lifecycle.usecases.parts.counting import approve_if_met
+from lifecycle.usecases.parts.deciding import check_fresh, check_waiting, record_decision, require_voice
 
 
 def approve_promotion(

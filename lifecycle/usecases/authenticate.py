@@ -10,7 +10,7 @@ from lifecycle.domain.people import Actor, Grant, Person, WayIn
 from lifecycle.errors import NotFound, Unauthorized
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.signed_tokens import read_token
+from lifecycle.usecases.parts.signed_tokens import read_token
 from lifecycle.usecases.tokens import PREFIX, hash_of
 
 

@@ -14,12 +14,12 @@ from lifecycle.domain.promotion import Answered, Promotion, State
 from lifecycle.domain.version import Deployment, Pipeline, Version
 from lifecycle.errors import Conflict, Forbidden, Invalid
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import human_check, require, role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import carry_on
-from lifecycle.usecases.one_writer import writer_check
-from lifecycle.usecases.switch import Ending, execution_check, superseding
-from lifecycle.usecases.telling import tell
+from lifecycle.usecases.parts.access import human_check, require, role_check, target_of
+from lifecycle.usecases.parts.activation import Ending, execution_check, superseding
+from lifecycle.usecases.parts.one_writer import writer_check
+from lifecycle.usecases.parts.outbox import tell
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
 from lifecycle.store.repositories.overview import Head
 from lifecycle.store.unit import View
-from lifecycle.usecases.visible import visible_ids
+from lifecycle.usecases.parts.visible import visible_ids
 
 
 @dataclass(frozen=True, slots=True)

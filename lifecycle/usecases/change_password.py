@@ -8,7 +8,7 @@ from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.store.unit import View
 from lifecycle.usecases.accounts import end_sessions, hash_password
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.guessing import prove
+from lifecycle.usecases.parts.guessing import prove
 from lifecycle.usecases.sign_in import open_session
 from lifecycle.usecases.tokens import Issued, living
 

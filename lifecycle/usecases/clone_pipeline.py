@@ -6,10 +6,10 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor
 from lifecycle.domain.version import Version
 from lifecycle.spec import PipelineSpec
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.specs import spec_of
 from lifecycle.usecases.save_version import save_version
-from lifecycle.usecases.specs import spec_of
 
 
 def clone_pipeline(

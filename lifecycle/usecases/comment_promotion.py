@@ -6,8 +6,8 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Comment
 from lifecycle.errors import Invalid
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.access import require, target_of
 
 MAX_COMMENT = 10_000
 

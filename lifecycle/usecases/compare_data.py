@@ -13,11 +13,11 @@ from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.run import Receipt
 from lifecycle.domain.version import Version
 from lifecycle.errors import NotFound
-from lifecycle.usecases.access import require, target_of
-from lifecycle.usecases.comparisons import Asked
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.row_keys import row_keys
-from lifecycle.usecases.specs import spec_of
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.comparisons import Asked
+from lifecycle.usecases.parts.row_keys import row_keys
+from lifecycle.usecases.parts.specs import spec_of
 
 
 class Meaning(StrEnum):

@@ -10,10 +10,10 @@ from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.readiness import Waiting, waits_for
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.deciding import policy_of
-from lifecycle.usecases.one_writer import other_writers
-from lifecycle.usecases.planning import data_facts, store_facts
-from lifecycle.usecases.specs import is_intact
+from lifecycle.usecases.parts.deciding import policy_of
+from lifecycle.usecases.parts.one_writer import other_writers
+from lifecycle.usecases.parts.planning import data_facts, store_facts
+from lifecycle.usecases.parts.specs import is_intact
 
 
 class Comparison(Frozen):

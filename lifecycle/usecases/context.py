@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 
 from lifecycle.ports import Clock, DataPlane, Orchestrator
 from lifecycle.store.store import Store
-from lifecycle.usecases.comparisons import Comparisons
+from lifecycle.usecases.parts.comparisons import Comparisons
 
 
 @dataclass(frozen=True, slots=True)

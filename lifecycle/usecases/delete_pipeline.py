@@ -9,9 +9,9 @@ from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor
 from lifecycle.domain.version import Deployment, Pipeline
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.switch import Ending, deactivate, ending, execution_check
+from lifecycle.usecases.parts.access import require, role_check, target_of
+from lifecycle.usecases.parts.activation import Ending, deactivate, ending, execution_check
 
 
 @dataclass(frozen=True, slots=True)

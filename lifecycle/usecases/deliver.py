@@ -10,7 +10,7 @@ from lifecycle.outages import is_defect
 from lifecycle.ports import Message, Notifier
 from lifecycle.store.repositories.keeping import Pending
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.rounds import Round
+from lifecycle.usecases.parts.rounds import Round
 
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=6)

@@ -10,11 +10,11 @@ from lifecycle.domain.people import Actor
 from lifecycle.domain.version import Deployment, Label, Pipeline, Version
 from lifecycle.errors import Invalid
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.following import reload
 from lifecycle.usecases.holding import freeze_check
-from lifecycle.usecases.switch import Ending, activate, active_check, deactivate, ending, execution_check
+from lifecycle.usecases.parts.access import require, role_check, target_of
+from lifecycle.usecases.parts.activation import Ending, activate, active_check, deactivate, ending, execution_check
+from lifecycle.usecases.parts.following import reload
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from lifecycle.bundle import Bundle, write_bundle
 from lifecycle.bundle.content import Approval
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.specs import spec_of
-from lifecycle.usecases.version_code import code_of
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.specs import spec_of
+from lifecycle.usecases.parts.version_code import code_of
 
 
 def export_version(ctx: Context, actor: Actor, name: str, number: int) -> bytes:

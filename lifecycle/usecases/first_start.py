@@ -10,8 +10,8 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import system_actor
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.set_policy import write_default_policies
-from lifecycle.usecases.signed_tokens import rotate_secret
 from lifecycle.usecases.tokens import MAX_LIFE, Issued, issue
 
 LINK_LIFE = timedelta(hours=1)

@@ -14,10 +14,10 @@ from lifecycle.errors import Conflict, NotFound, Refused
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask
-from lifecycle.usecases.receipts import write_receipt
+from lifecycle.usecases.parts.activation import require_no_execution
+from lifecycle.usecases.parts.receipts import write_receipt
+from lifecycle.usecases.parts.specs import asked_of, spec_of
 from lifecycle.usecases.settle_permits import is_published
-from lifecycle.usecases.specs import asked_of, spec_of
-from lifecycle.usecases.switch import require_no_execution
 
 LEASE = timedelta(minutes=2)
 

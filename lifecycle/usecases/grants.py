@@ -6,10 +6,10 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Grant, ScopeKind, Target, Team
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.unit import Unit
-from lifecycle.usecases.access import require
 from lifecycle.usecases.accounts import NAME, refuse_without_admin
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.counting import recount_all
+from lifecycle.usecases.parts.access import require
+from lifecycle.usecases.parts.counting import recount_all
 
 
 def add_team(ctx: Context, actor: Actor, name: str, *, key: str | None = None) -> Team:

@@ -12,10 +12,10 @@ from lifecycle.domain.promotion import Promotion, State
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Invalid
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.switch import Revocation, revocation, revoke
-from lifecycle.usecases.visible import visible_ids
+from lifecycle.usecases.parts.access import require, role_check, target_of
+from lifecycle.usecases.parts.activation import Revocation, revocation, revoke
+from lifecycle.usecases.parts.visible import visible_ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, PersonKind, Target
 from lifecycle.errors import Conflict, Forbidden
-from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.access import require
 from lifecycle.usecases.tokens import Issued, TokenView, issue
 
 LIFE = timedelta(days=1)

@@ -6,7 +6,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action, Answer, decide
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.specs import has_digest
+from lifecycle.usecases.parts.specs import has_digest
 
 
 def may(

@@ -8,7 +8,7 @@ from datetime import timedelta
 from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Admission, Outcome
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.rounds import Round
+from lifecycle.usecases.parts.rounds import Round
 
 ASKED_FOR = timedelta(days=1)
 """So long after the end of a run the orchestrator is asked; one that has forgotten it by then never knew."""

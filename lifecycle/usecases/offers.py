@@ -10,8 +10,8 @@ from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion, Started, Verdict, apply
 from lifecycle.errors import LifecycleError, is_refusal
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
-from lifecycle.usecases.deciding import check_open, check_waiting, require_voice
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.deciding import check_open, check_waiting, require_voice
 from lifecycle.usecases.refresh_promotion import check_refreshable
 from lifecycle.usecases.review_release import require_reviewer
 from lifecycle.usecases.withdraw_promotion import require_withdrawer

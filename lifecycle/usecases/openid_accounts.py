@@ -11,10 +11,10 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target, WayIn, system_actor
 from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
 from lifecycle.store.unit import Unit
-from lifecycle.usecases.access import require
 from lifecycle.usecases.accounts import PersonView, shown
 from lifecycle.usecases.change_password import require_session
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.access import require
 from lifecycle.usecases.sign_in import open_session
 from lifecycle.usecases.tokens import Issued
 

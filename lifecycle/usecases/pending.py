@@ -9,9 +9,9 @@ from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Promotion, State, Waits
 from lifecycle.domain.quorum import Standing
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import roles_on, target_of
-from lifecycle.usecases.contributors import contributors, own_work
-from lifecycle.usecases.deciding import policy_of
+from lifecycle.usecases.parts.access import roles_on, target_of
+from lifecycle.usecases.parts.contributors import contributors, own_work
+from lifecycle.usecases.parts.deciding import policy_of
 from lifecycle.usecases.unreviewed import unreviewed
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from lifecycle.domain.draft import Draft, draft
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.planning import data_facts, store_facts
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.planning import data_facts, store_facts
 
 
 def plan_promotion(ctx: Context, actor: Actor, name: str, number: int, target: Environment) -> Draft:

@@ -12,14 +12,14 @@ from lifecycle.domain.version import Deployment
 from lifecycle.ports import RunState
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.expected_head import expected_head
 from lifecycle.usecases.note_outcomes import note_outcomes
-from lifecycle.usecases.revert_drift import resume_reverts
-from lifecycle.usecases.rounds import Round, Trouble
+from lifecycle.usecases.parts.expected_head import expected_head
+from lifecycle.usecases.parts.outbox import tell
+from lifecycle.usecases.parts.revert_drift import resume_reverts
+from lifecycle.usecases.parts.rounds import Round, Trouble
+from lifecycle.usecases.parts.trial_columns import remove_withdrawn
 from lifecycle.usecases.settle_permits import settle_permits
 from lifecycle.usecases.start_run import finish_admission
-from lifecycle.usecases.telling import tell
-from lifecycle.usecases.trial_columns import remove_withdrawn
 
 _LOOKS = 5
 

@@ -11,12 +11,12 @@ from lifecycle.domain.promotion import Ended, Promotion, State
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Conflict, Invalid, Refused
 from lifecycle.store.unit import Unit
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.following import follow
-from lifecycle.usecases.pinning import pin_candidates
-from lifecycle.usecases.planning import data_facts, store_facts
-from lifecycle.usecases.telling import tell
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.following import follow
+from lifecycle.usecases.parts.outbox import tell
+from lifecycle.usecases.parts.pinning import pin_candidates
+from lifecycle.usecases.parts.planning import data_facts, store_facts
 
 _WITHOUT_POLICY = timedelta(days=1)
 

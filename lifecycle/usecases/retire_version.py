@@ -11,12 +11,12 @@ from lifecycle.domain.version import Deployment, Pipeline, Version
 from lifecycle.errors import Invalid
 from lifecycle.spec import IcebergSource
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.following import reload
 from lifecycle.usecases.holding import freeze_check
-from lifecycle.usecases.specs import spec_of
-from lifecycle.usecases.switch import Ending, active_check, deactivate, ending, execution_check
+from lifecycle.usecases.parts.access import require, role_check, target_of
+from lifecycle.usecases.parts.activation import Ending, active_check, deactivate, ending, execution_check
+from lifecycle.usecases.parts.following import reload
+from lifecycle.usecases.parts.specs import spec_of
 
 
 @dataclass(frozen=True, slots=True)

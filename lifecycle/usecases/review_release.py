@@ -7,7 +7,7 @@ from lifecycle.domain.promotion import Promotion, State, Verdict
 from lifecycle.errors import Conflict, Forbidden, Invalid
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.deciding import check_fresh, record_decision, require_voice
+from lifecycle.usecases.parts.deciding import check_fresh, record_decision, require_voice
 from lifecycle.usecases.unreviewed import REVIEWED
 
 

@@ -16,14 +16,14 @@ from lifecycle.domain.version import Deployment, Pipeline, Version
 from lifecycle.errors import Conflict, Invalid, Refused
 from lifecycle.ports import DataPlane
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.data_back import UndonePublish, Written, snapshot_checks, tables_back, written_since
 from lifecycle.usecases.execute_promotion import carry_on
 from lifecycle.usecases.holding import freeze_check
-from lifecycle.usecases.one_writer import writer_check
+from lifecycle.usecases.parts.access import require, role_check, target_of
+from lifecycle.usecases.parts.activation import Ending, execution_check, superseding
+from lifecycle.usecases.parts.data_back import UndonePublish, Written, snapshot_checks, tables_back, written_since
+from lifecycle.usecases.parts.one_writer import writer_check
 from lifecycle.usecases.retire_version import consumers
-from lifecycle.usecases.switch import Ending, execution_check, superseding
 
 _TIME_TO_EXECUTE = timedelta(hours=1)
 

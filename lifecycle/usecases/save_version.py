@@ -11,11 +11,11 @@ from lifecycle.domain.version import Contribution, Label, Pipeline, Version
 from lifecycle.errors import Conflict, Refused
 from lifecycle.spec import PipelineSpec, canonical_json, digest, lock_with_code
 from lifecycle.store.unit import Unit
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.following import reload
-from lifecycle.usecases.switch import activate
-from lifecycle.usecases.version_code import checked_code, sent_files
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.activation import activate
+from lifecycle.usecases.parts.following import reload
+from lifecycle.usecases.parts.version_code import checked_code, sent_files
 
 
 def save_version(

@@ -7,9 +7,9 @@ from lifecycle.domain.people import Actor, Target
 from lifecycle.domain.policy import DEFAULT_POLICIES, Policy, PolicyRevision, says_the_same
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.unit import Unit
-from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.following import reload
+from lifecycle.usecases.parts.access import require
+from lifecycle.usecases.parts.following import reload
 
 _READ_IN_QA = ("schedules", "on_promote")
 

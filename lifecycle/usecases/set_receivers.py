@@ -13,9 +13,9 @@ from lifecycle.domain.people import Actor, Target
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.repositories.keeping import Setting
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.telling import EVENTS, RECEIVERS
+from lifecycle.usecases.parts.access import require
+from lifecycle.usecases.parts.outbox import EVENTS, RECEIVERS
 
 MOST = 50
 

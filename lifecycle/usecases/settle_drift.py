@@ -13,10 +13,10 @@ from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.ports import SnapshotFacts
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.expected_head import Expected, expected_head
-from lifecycle.usecases.revert_drift import Command, chain_of, is_below, lease_check, revert, revert_checks
+from lifecycle.usecases.parts.access import require, role_check, target_of
+from lifecycle.usecases.parts.expected_head import Expected, expected_head
+from lifecycle.usecases.parts.revert_drift import Command, chain_of, is_below, lease_check, revert, revert_checks
 
 How = Literal["adopt", "revert"]
 

@@ -9,8 +9,8 @@ from lifecycle.domain.people import Actor
 from lifecycle.domain.readiness import Waiting
 from lifecycle.domain.run import Permit, PermitState
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.receipts import write_receipt
-from lifecycle.usecases.rounds import Round
+from lifecycle.usecases.parts.receipts import write_receipt
+from lifecycle.usecases.parts.rounds import Round
 
 
 def settle_permits(

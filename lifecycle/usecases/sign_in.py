@@ -9,7 +9,7 @@ from lifecycle.domain.people import Person, WayIn, system_actor
 from lifecycle.errors import Unauthorized
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.guessing import client_of, prove
+from lifecycle.usecases.parts.guessing import client_of, prove
 from lifecycle.usecases.tokens import Issued, hash_of, issue
 
 SESSION_LIFE = timedelta(hours=12)

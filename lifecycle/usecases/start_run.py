@@ -16,9 +16,9 @@ from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Refused
 from lifecycle.ports import TableFacts
 from lifecycle.store.unit import Unit, View
-from lifecycle.usecases.access import require, role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask
+from lifecycle.usecases.parts.access import require, role_check, target_of
 
 
 class Start(Frozen):

@@ -11,12 +11,12 @@ from lifecycle.domain.promotion import Ended, Promotion, State
 from lifecycle.errors import Conflict
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.counting import needs_recount, recount, with_approvals
-from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.execute_promotion import execute_promotion
-from lifecycle.usecases.pinning import pin_candidates, unpin_candidates
-from lifecycle.usecases.rounds import Round, Trouble
-from lifecycle.usecases.telling import tell
+from lifecycle.usecases.parts.counting import needs_recount, recount, with_approvals
+from lifecycle.usecases.parts.deciding import policy_of
+from lifecycle.usecases.parts.outbox import tell
+from lifecycle.usecases.parts.pinning import pin_candidates, unpin_candidates
+from lifecycle.usecases.parts.rounds import Round, Trouble
 
 
 class Ticked(Frozen):

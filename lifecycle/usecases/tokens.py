@@ -14,8 +14,8 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target
 from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
 from lifecycle.store.unit import Unit, View
-from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.access import require
 
 MAX_LIFE = timedelta(days=366)
 PREFIX = "drls_"

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, ScopeKind, Target, role_on
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
-from lifecycle.usecases.visible import sees
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.visible import sees
 
 
 def require_on(view: View, actor: Actor, role: Role, pipelines: Iterable[str], doing: str) -> None:

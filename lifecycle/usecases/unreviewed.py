@@ -5,7 +5,7 @@ from __future__ import annotations
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion, Waits
 from lifecycle.store.unit import View
-from lifecycle.usecases.visible import visible_ids
+from lifecycle.usecases.parts.visible import visible_ids
 
 REVIEWED = "release.reviewed"
 

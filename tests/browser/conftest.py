@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from lifecycle.app.site import create_site
 from lifecycle.audit.keys import SigningKey
 from lifecycle.store.store import Store
-from lifecycle.usecases.signed_tokens import rotate_secret
+from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from tests.fakes.clock import FakeClock
 from tests.fakes.plane import FakePlane
 from tests.lifecycle.life import SETUP, Life

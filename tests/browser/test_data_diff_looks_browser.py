@@ -22,7 +22,7 @@ from lifecycle.domain.data_diff import (
     Statistics,
 )
 from lifecycle.store.store import Store
-from lifecycle.usecases.signed_tokens import rotate_secret
+from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from tests.browser.conftest import accessible, fits, in_every_look, picture
 from tests.fakes.clock import FakeClock
 from tests.lifecycle.app.approvals.given_diff import GivenPlane, T, made

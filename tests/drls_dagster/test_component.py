@@ -30,7 +30,7 @@ from lifecycle.domain.version import Label
 from lifecycle.ports import SystemClock
 from lifecycle.spec.writing import dump_yaml
 from lifecycle.store.store import Store
-from lifecycle.usecases.switch import activate
+from lifecycle.usecases.parts.activation import activate
 from tests.lifecycle.life import SETUP, Life, make_spec
 
 _numbers = count()

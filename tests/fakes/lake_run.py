@@ -27,7 +27,7 @@ from lifecycle.domain.run import Admission
 from lifecycle.domain.version import Version
 from lifecycle.spec import RowCount, SinkNode, SparkTransform
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.specs import spec_of
+from lifecycle.usecases.parts.specs import spec_of
 from lifecycle.usecases.start_run import finish_run
 from tests.fakes.lake import LakePlane
 from tests.fakes.rows import Row

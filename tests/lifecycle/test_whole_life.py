@@ -24,6 +24,7 @@ from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.demote_version import demote_version
 from lifecycle.usecases.grant_permit import Publish, grant_permit, record_receipt
 from lifecycle.usecases.holding import lift_hold, set_hold
+from lifecycle.usecases.parts.specs import is_intact
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
@@ -31,7 +32,6 @@ from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.rollback_release import plan_rollback, rollback_release
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.settle_drift import settle_drift
-from lifecycle.usecases.specs import is_intact
 from lifecycle.usecases.start_run import finish_run
 from lifecycle.usecases.tick import tick
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion

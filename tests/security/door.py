@@ -29,8 +29,8 @@ from lifecycle.domain.version import Label
 from lifecycle.ports import SystemClock
 from lifecycle.spec import canonical_json
 from lifecycle.store.store import Store
-from lifecycle.usecases.signed_tokens import rotate_secret
-from lifecycle.usecases.switch import activate
+from lifecycle.usecases.parts.activation import activate
+from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.tokens import issue
 from tests.drls_dagster.gate.town import make_spec
 from tests.lifecycle.life import SETUP, Life

@@ -22,7 +22,7 @@ from drls_dagster.gate.launched_by import LAUNCHED_BY_TAG, run_subject
 from drls_dagster.lifecycle_client.opening import os_user
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Role
-from lifecycle.usecases.signed_tokens import seal
+from lifecycle.usecases.parts.signed_tokens import seal
 from tests.drls_dagster.gate.ways import LOG
 from tests.security.door import GRAPHQL, LAUNCH, LOCATION, MINE, THEIRS, Door, open_door, params
 

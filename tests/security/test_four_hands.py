@@ -23,10 +23,10 @@ from lifecycle.spec import PipelineSpec
 from lifecycle.usecases.accounts import add_person, set_password
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.authenticate import authenticate
-from lifecycle.usecases.counting import said
 from lifecycle.usecases.grants import add_grant
 from lifecycle.usecases.issue_link import issue_link
 from lifecycle.usecases.openid_accounts import link_person
+from lifecycle.usecases.parts.counting import said
 from lifecycle.usecases.pending import may_decide, pending_ids
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.request_promotion import request_promotion

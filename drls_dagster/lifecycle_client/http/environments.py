@@ -25,8 +25,8 @@ from lifecycle.domain.promotion import Answered
 from lifecycle.domain.releases import TableThen
 from lifecycle.domain.run import Drift, Session
 from lifecycle.domain.version import Deployment
+from lifecycle.usecases.parts.rounds import Trouble
 from lifecycle.usecases.rollback_release import RollbackPlan
-from lifecycle.usecases.rounds import Trouble
 
 _PRODUCTION = "/api/environments/production"
 

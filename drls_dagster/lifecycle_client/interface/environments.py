@@ -10,8 +10,8 @@ from typing import Literal
 from drls_dagster.lifecycle_client.results import Active, DriftInfo, HoldInfo, PolicyInfo, Request, SessionInfo
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import HoldKind, Policy
+from lifecycle.usecases.parts.rounds import Trouble
 from lifecycle.usecases.rollback_release import RollbackPlan
-from lifecycle.usecases.rounds import Trouble
 
 
 class Environments(ABC):

@@ -23,18 +23,18 @@ from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
 from lifecycle.domain.version import Deployment
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.demote_version import demote_version
 from lifecycle.usecases.holding import lift_hold, set_hold
 from lifecycle.usecases.loaded import loaded_digests
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.rounds import Trouble
+from lifecycle.usecases.parts.visible import sees, visible_troubles
 from lifecycle.usecases.releases_then import approvers_of, tables_then
 from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release
-from lifecycle.usecases.rounds import Trouble
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.settle_drift import settle_drift
 from lifecycle.usecases.start_run import new_session
-from lifecycle.usecases.visible import sees, visible_troubles
 
 
 class LocalEnvironments(Environments):

@@ -16,13 +16,13 @@ from lifecycle.domain.version import Pipeline, Summary, Version
 from lifecycle.errors import NotFound
 from lifecycle.spec import PipelineSpec
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.clone_pipeline import clone_pipeline
 from lifecycle.usecases.delete_pipeline import delete_pipeline
 from lifecycle.usecases.export_version import export_version
 from lifecycle.usecases.import_version import import_version
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.visible import sees
 from lifecycle.usecases.save_version import save_version
-from lifecycle.usecases.visible import sees
 
 _PAGE = 500
 

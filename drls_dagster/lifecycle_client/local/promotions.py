@@ -14,16 +14,17 @@ from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Answered, Promotion, State, Verdict
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.compare_data import DataComparison, compare_data
 from lifecycle.usecases.compare_plan import Comparison, compare_plan
-from lifecycle.usecases.counting import said
-from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.newer_runs import runs_since
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.counting import said
+from lifecycle.usecases.parts.deciding import policy_of
+from lifecycle.usecases.parts.visible import sees
 from lifecycle.usecases.pending import may_decide
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.refresh_promotion import refresh_promotion
@@ -31,7 +32,6 @@ from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.request_promotion import request_promotion
 from lifecycle.usecases.review_release import review_release
 from lifecycle.usecases.unreviewed import unreviewed_releases
-from lifecycle.usecases.visible import sees
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 
 

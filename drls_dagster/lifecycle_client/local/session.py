@@ -7,9 +7,9 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Target, WayIn
 from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require
 from lifecycle.usecases.authenticate import Identity, authenticate
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.access import require
 
 
 class Session:

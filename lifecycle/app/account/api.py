@@ -19,9 +19,9 @@ from lifecycle.app.kit.rest.models import (
 )
 from lifecycle.usecases.change_password import change_password
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.guessing import BROWSER_LIFE, known_browser
+from lifecycle.usecases.parts.guessing import BROWSER_LIFE, known_browser
+from lifecycle.usecases.parts.signed_tokens import sign_token
 from lifecycle.usecases.sign_in import SESSION_LIFE, sign_in, sign_out, use_link
-from lifecycle.usecases.signed_tokens import sign_token
 from lifecycle.usecases.tokens import Issued, TokenView, issue_token, list_tokens, revoke_token
 
 router = APIRouter(prefix="/api", tags=["session"])

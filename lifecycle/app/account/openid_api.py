@@ -21,7 +21,7 @@ from lifecycle.app.kit.request import Ctx, host_of
 from lifecycle.errors import DrlsError, Invalid, NotFound, Unauthorized
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.openid_accounts import sign_in_with_openid
-from lifecycle.usecases.signed_tokens import seal, unseal
+from lifecycle.usecases.parts.signed_tokens import seal, unseal
 
 
 class _ForBrowsers(APIRoute):

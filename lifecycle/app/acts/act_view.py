@@ -16,9 +16,9 @@ from lifecycle.domain.people import Target
 from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.run import Admission, Permit
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import people_with, target_of
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.switch import Ending, Revocation
+from lifecycle.usecases.parts.access import people_with, target_of
+from lifecycle.usecases.parts.activation import Ending, Revocation
 
 # An empty reason is the verb's to refuse: it says what a good one is.
 Reason = Annotated[str, Form(max_length=2_000, pattern=r"^[^\x00]*$")]

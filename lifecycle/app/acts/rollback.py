@@ -31,7 +31,7 @@ from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.promotion import Answered, State
 from lifecycle.domain.version import Label
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.data_back import UndonePublish
+from lifecycle.usecases.parts.data_back import UndonePublish
 from lifecycle.usecases.rollback_release import Rollback, RollbackPlan, preview_rollback, rollback_release
 
 router = APIRouter()

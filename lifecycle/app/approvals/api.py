@@ -29,15 +29,15 @@ from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.compare_data import DataComparison, compare_data
 from lifecycle.usecases.compare_plan import Comparison, compare_plan
-from lifecycle.usecases.counting import said
 from lifecycle.usecases.execute_promotion import Execution, execute_promotion
 from lifecycle.usecases.newer_runs import runs_since
+from lifecycle.usecases.parts.counting import said
+from lifecycle.usecases.parts.visible import sees, sees_everything, visible_request
 from lifecycle.usecases.pending import may_decide, pending_for
 from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.review_release import review_release
 from lifecycle.usecases.unreviewed import unreviewed_releases
-from lifecycle.usecases.visible import sees, sees_everything, visible_request
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 
 router = APIRouter(prefix="/api", tags=["approvals"])

@@ -12,7 +12,7 @@ from lifecycle.domain.plan import Carry, FieldChange, Plan
 from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.run import Receipt
 from lifecycle.store.unit import View
-from lifecycle.usecases.switch import Ending, superseding
+from lifecycle.usecases.parts.activation import Ending, superseding
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.plan import Plan, plan_changes
 from lifecycle.domain.promotion import State
 from lifecycle.errors import Conflict, NotFound
-from lifecycle.usecases.access import role_check, target_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import carry_on
+from lifecycle.usecases.parts.access import role_check, target_of
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.request_promotion import request_promotion
 

@@ -28,12 +28,12 @@ from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.comment_promotion import MAX_COMMENT, comment_promotion
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.parts.specs import spec_of
+from lifecycle.usecases.parts.version_code import code_texts
+from lifecycle.usecases.parts.visible import visible_request
 from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.review_release import review_release
-from lifecycle.usecases.specs import spec_of
-from lifecycle.usecases.version_code import code_texts
-from lifecycle.usecases.visible import visible_request
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 
 router = APIRouter()

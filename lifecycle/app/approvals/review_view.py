@@ -18,14 +18,14 @@ from lifecycle.domain.readiness import Waiting
 from lifecycle.domain.version import Label
 from lifecycle.store.unit import View
 from lifecycle.usecases.compare_plan import waiting_of
-from lifecycle.usecases.contributors import Release, work_of
-from lifecycle.usecases.counting import approvals, counted
-from lifecycle.usecases.counting import said as said_to
-from lifecycle.usecases.deciding import policy_of
 from lifecycle.usecases.newer_runs import runs_since
 from lifecycle.usecases.offers import Offers, offers
+from lifecycle.usecases.parts.contributors import Release, work_of
+from lifecycle.usecases.parts.counting import approvals, counted
+from lifecycle.usecases.parts.counting import said as said_to
+from lifecycle.usecases.parts.deciding import policy_of
+from lifecycle.usecases.parts.planning import who_may_approve
 from lifecycle.usecases.pending import may_decide, pending_ids
-from lifecycle.usecases.planning import who_may_approve
 from lifecycle.usecases.unreviewed import REVIEWED
 
 _PROCEEDS = (State.EXECUTING, State.FAILED, State.DONE)

@@ -18,8 +18,8 @@ from lifecycle.domain.people import Actor
 from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
 from lifecycle.store.rows import RowCheck
 from lifecycle.store.store import Store
+from lifecycle.usecases.parts.visible import sees_everything
 from lifecycle.usecases.set_receivers import receivers_of, set_receivers
-from lifecycle.usecases.visible import sees_everything
 
 router = APIRouter(prefix="/api", tags=["installation"])
 _LOOK_EVERY = 1.0

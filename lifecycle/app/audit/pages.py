@@ -24,7 +24,7 @@ from lifecycle.domain.people import Target, WayIn
 from lifecycle.errors import Invalid
 from lifecycle.store.store import Store
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require
+from lifecycle.usecases.parts.access import require
 
 router = APIRouter()
 PAGE = 100

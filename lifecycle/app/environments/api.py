@@ -36,13 +36,13 @@ from lifecycle.errors import Conflict, Invalid, NotFound
 from lifecycle.store.unit import View
 from lifecycle.usecases.holding import lift_hold, set_hold
 from lifecycle.usecases.may import may
+from lifecycle.usecases.parts.rounds import Trouble
+from lifecycle.usecases.parts.visible import sees, visible_troubles
 from lifecycle.usecases.releases_then import approvers_of, tables_then
 from lifecycle.usecases.rollback_release import RollbackPlan, plan_rollback, rollback_release
-from lifecycle.usecases.rounds import Trouble
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.settle_drift import settle_drift
 from lifecycle.usecases.start_run import new_session
-from lifecycle.usecases.visible import sees, visible_troubles
 
 router = APIRouter(prefix="/api", tags=["environments"])
 Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]

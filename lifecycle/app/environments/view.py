@@ -15,8 +15,8 @@ from lifecycle.domain.version import Label
 from lifecycle.domain.windows import Window
 from lifecycle.errors import Invalid
 from lifecycle.store.unit import View
+from lifecycle.usecases.parts.visible import visible_ids
 from lifecycle.usecases.releases_then import approvers_of, tables_of
-from lifecycle.usecases.visible import visible_ids
 
 PAGE = 50
 MOST_SHOWN = 20

@@ -16,8 +16,8 @@ from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.store.unit import View
 from lifecycle.usecases.catalog import Search
-from lifecycle.usecases.rounds import shown as troubles_shown
-from lifecycle.usecases.visible import visible_troubles
+from lifecycle.usecases.parts.rounds import shown as troubles_shown
+from lifecycle.usecases.parts.visible import visible_troubles
 
 router = APIRouter()
 

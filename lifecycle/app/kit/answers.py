@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from lifecycle.errors import Unauthorized
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.signed_tokens import seal, unseal
+from lifecycle.usecases.parts.signed_tokens import seal, unseal
 
 NOTICE = "drls_notice"
 _AUDIENCE = "drls-notice"

@@ -18,7 +18,7 @@ from lifecycle.domain.checklist import fulfilled
 from lifecycle.errors import Invalid
 from lifecycle.usecases.clone_pipeline import clone_pipeline
 from lifecycle.usecases.delete_pipeline import delete_pipeline, plan_deletion
-from lifecycle.usecases.visible import visible_pipeline
+from lifecycle.usecases.parts.visible import visible_pipeline
 
 router = APIRouter()
 

@@ -47,13 +47,13 @@ from lifecycle.usecases.demote_version import demote_version
 from lifecycle.usecases.execute_promotion import carry_on
 from lifecycle.usecases.export_version import export_version
 from lifecycle.usecases.import_version import import_version
+from lifecycle.usecases.parts.specs import spec_of
+from lifecycle.usecases.parts.version_code import code_texts
+from lifecycle.usecases.parts.visible import sees, sees_everything, visible_pipeline
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.request_promotion import request_promotion
 from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.save_version import save_version
-from lifecycle.usecases.specs import spec_of
-from lifecycle.usecases.version_code import code_texts
-from lifecycle.usecases.visible import sees, sees_everything, visible_pipeline
 
 router = APIRouter(prefix="/api/pipeline-defs", tags=["pipelines"])
 

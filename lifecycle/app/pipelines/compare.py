@@ -13,9 +13,9 @@ from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.spec.spec_diff_view import spec_diff_view
 from lifecycle.app.pipelines.pipeline import Name, Number
-from lifecycle.usecases.specs import spec_of
-from lifecycle.usecases.version_code import code_texts
-from lifecycle.usecases.visible import visible_pipeline
+from lifecycle.usecases.parts.specs import spec_of
+from lifecycle.usecases.parts.version_code import code_texts
+from lifecycle.usecases.parts.visible import visible_pipeline
 
 router = APIRouter()
 Chosen = Annotated[int, Query(ge=1, le=2**31 - 1)]

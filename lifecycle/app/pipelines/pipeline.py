@@ -12,8 +12,8 @@ from lifecycle.app.kit.paging import QueryText
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.pipelines.pipeline_view import pipeline_view, state_of
-from lifecycle.usecases.specs import spec_of
-from lifecycle.usecases.visible import visible_pipeline
+from lifecycle.usecases.parts.specs import spec_of
+from lifecycle.usecases.parts.visible import visible_pipeline
 
 router = APIRouter()
 Name = Annotated[str, Path(min_length=1, max_length=63, pattern=r"^[a-z][a-z0-9_]*$")]

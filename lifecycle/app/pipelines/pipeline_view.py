@@ -22,8 +22,8 @@ from lifecycle.domain.version import Deployment, Label, Pipeline, Version
 from lifecycle.spec import PipelineSpec
 from lifecycle.store.repositories.overview import Head
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import target_of
-from lifecycle.usecases.specs import next_run, spec_of
+from lifecycle.usecases.parts.access import target_of
+from lifecycle.usecases.parts.specs import next_run, spec_of
 
 SHOWN = 20
 RUNS = 10

@@ -22,11 +22,11 @@ from lifecycle.domain.people import Target
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.repositories.keeping import Pending
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deliver import MAX_ATTEMPTS
+from lifecycle.usecases.parts.access import require
+from lifecycle.usecases.parts.outbox import EVENTS
 from lifecycle.usecases.set_receivers import MOST, Receiver, receivers_of, send_test, set_receivers
-from lifecycle.usecases.telling import EVENTS
 
 router = APIRouter()
 Revision = Annotated[int, Form(ge=0, le=2**53)]

@@ -27,11 +27,11 @@ from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import PersonKind, ScopeKind, Target
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require
 from lifecycle.usecases.accounts import MIN_PASSWORD, add_person, disable_person, set_password
 from lifecycle.usecases.grants import add_grant, add_team, revoke_grant, set_member
 from lifecycle.usecases.issue_link import issue_link
 from lifecycle.usecases.openid_accounts import link_person
+from lifecycle.usecases.parts.access import require
 from lifecycle.usecases.tokens import issue_token, revoke_token
 
 router = APIRouter()

@@ -22,9 +22,9 @@ from lifecycle.domain.policy import Policy
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import NotFound
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import require, target_of
+from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.visible import sees
 from lifecycle.usecases.set_policy import set_policy
-from lifecycle.usecases.visible import sees
 
 router = APIRouter()
 Key = Annotated[str, Form(max_length=100)]

@@ -16,8 +16,8 @@ from lifecycle.domain.promotion import Promotion, State
 from lifecycle.domain.version import Pipeline
 from lifecycle.domain.windows import Window, closed_now
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import target_of
-from lifecycle.usecases.visible import sees, sees_everything
+from lifecycle.usecases.parts.access import target_of
+from lifecycle.usecases.parts.visible import sees, sees_everything
 
 AHEAD = timedelta(days=14)
 NOTHING = ("No policy: nothing may go there until an Admin sets one.",)

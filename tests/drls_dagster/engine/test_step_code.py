@@ -28,8 +28,8 @@ from drls_dagster.settings import load_settings
 from drls_dagster.steps.version_code import locked_digest, sent_code
 from lifecycle.domain.people import Actor, WayIn
 from lifecycle.spec import PipelineSpec, digest, local_code, package_digest, parse_pipeline, resolve_lock
+from lifecycle.usecases.parts.specs import spec_of
 from lifecycle.usecases.save_version import save_version
-from lifecycle.usecases.specs import spec_of
 
 PIPELINE = """
 format_version: 1

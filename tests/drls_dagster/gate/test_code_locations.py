@@ -30,8 +30,8 @@ from lifecycle.ports import SystemClock
 from lifecycle.spec import PipelineSpec, canonical_json, digest
 from lifecycle.spec.writing import dump_yaml
 from lifecycle.store.store import Store
+from lifecycle.usecases.parts.activation import activate
 from lifecycle.usecases.set_policy import set_policy
-from lifecycle.usecases.switch import activate
 from tests.lifecycle.life import DEVELOPMENT, PRODUCTION, QA, SETUP, UAT, Life, make_spec
 
 DAILY = {"schedule": {"cron": "0 6 * * *", "timezone": "UTC"}}

@@ -20,9 +20,9 @@ from lifecycle.spec import PipelineSpec, canonical_json
 from lifecycle.store.store import Store
 from lifecycle.usecases.demote_version import demote_version
 from lifecycle.usecases.holding import lift_hold, set_hold
+from lifecycle.usecases.parts.activation import activate
 from lifecycle.usecases.retire_version import retire_version
 from lifecycle.usecases.set_policy import set_policy
-from lifecycle.usecases.switch import activate
 from tests.lifecycle.life import SETUP, Life
 
 STATES = (

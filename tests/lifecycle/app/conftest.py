@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from lifecycle.usecases.signed_tokens import rotate_secret
+from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import SETUP, Life
 

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from lifecycle.app import create_app
 from lifecycle.app.kit.rest.table import TABLE
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.usecases.signed_tokens import rotate_secret
+from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.tokens import issue
 from tests.lifecycle.life import QA, SETUP, UAT, Life
 

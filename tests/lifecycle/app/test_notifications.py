@@ -17,8 +17,8 @@ from lifecycle.domain.promotion import State
 from lifecycle.errors import Invalid
 from lifecycle.ports import Message
 from lifecycle.usecases.deliver import MAX_ATTEMPTS, deliver
+from lifecycle.usecases.parts.outbox import RECEIVERS
 from lifecycle.usecases.set_receivers import Receiver, set_receivers
-from lifecycle.usecases.telling import RECEIVERS
 from lifecycle.usecases.tick import remind
 from tests.lifecycle.life import QA, SETUP, UAT, Life
 

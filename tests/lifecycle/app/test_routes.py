@@ -20,7 +20,7 @@ from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor
 from lifecycle.store.store import Store
-from lifecycle.usecases.signed_tokens import rotate_secret
+from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from tests.lifecycle.life import QA, SETUP, UAT, Life
 
 PASSWORD = "a long enough password"

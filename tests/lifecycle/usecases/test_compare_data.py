@@ -16,7 +16,7 @@ from lifecycle.errors import DrlsError, Forbidden, NotFound, TooMany, Unavailabl
 from lifecycle.spec import PipelineSpec
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.compare_data import DataComparison, Meaning, compare_data
-from lifecycle.usecases.comparisons import Asked, Comparisons, Standing
+from lifecycle.usecases.parts.comparisons import Asked, Comparisons, Standing
 from tests.fakes.plane import FakePlane
 from tests.lifecycle.life import PRODUCTION, QA, UAT, Life, make_spec
 

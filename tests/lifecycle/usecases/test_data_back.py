@@ -7,7 +7,7 @@ import pytest
 from lifecycle.domain.promotion import State
 from lifecycle.errors import Refused
 from lifecycle.usecases.break_glass import break_glass
-from lifecycle.usecases.data_back import UndonePublish
+from lifecycle.usecases.parts.data_back import UndonePublish
 from lifecycle.usecases.rollback_release import plan_rollback, preview_rollback, rollback_release
 from tests.lifecycle.life import PRODUCTION, Life, make_spec
 

@@ -16,11 +16,11 @@ from lifecycle.errors import Forbidden
 from lifecycle.ports import Move, MoveResult
 from lifecycle.store.store import Store
 from lifecycle.usecases.accounts import disable_person
-from lifecycle.usecases.counting import said
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.grant_permit import grant_permit
 from lifecycle.usecases.grants import add_grant, add_team, revoke_grant, set_member
 from lifecycle.usecases.holding import lift_hold, set_hold
+from lifecycle.usecases.parts.counting import said
 from lifecycle.usecases.pending import may_decide
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.tick import tick

@@ -16,9 +16,9 @@ from lifecycle.errors import Refused
 from lifecycle.spec import PipelineSpec, SpecError, package_digest
 from lifecycle.usecases.clone_pipeline import clone_pipeline
 from lifecycle.usecases.may import may
+from lifecycle.usecases.parts.specs import spec_of
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.save_version import save_version
-from lifecycle.usecases.specs import spec_of
 from tests.lifecycle.life import DEVELOPMENT, PRODUCTION, QA, UAT, Life, make_spec
 
 IMAGE = f"registry.example.org/score@sha256:{'0' * 64}"

@@ -15,11 +15,11 @@ from lifecycle.usecases import tick as ticking
 from lifecycle.usecases.deliver import deliver
 from lifecycle.usecases.grant_permit import grant_permit
 from lifecycle.usecases.holding import lift_hold, set_hold
+from lifecycle.usecases.parts.rounds import Trouble, troubles
+from lifecycle.usecases.parts.trial_columns import note_trial
 from lifecycle.usecases.reconcile import reconcile
-from lifecycle.usecases.rounds import Trouble, troubles
 from lifecycle.usecases.start_run import finish_run
 from lifecycle.usecases.tick import remind, tick
-from lifecycle.usecases.trial_columns import note_trial
 from tests.lifecycle.app.test_notifications import tell_to
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, Life, make_spec
 

@@ -20,17 +20,17 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, ScopeKind, WayIn
 from lifecycle.errors import Conflict, Forbidden, Invalid, TooMany, Unauthorized
 from lifecycle.store.store import Store
-from lifecycle.usecases import guessing
 from lifecycle.usecases.accounts import add_person, disable_person, set_password
 from lifecycle.usecases.authenticate import authenticate
 from lifecycle.usecases.change_password import change_password
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.first_start import FirstStart, first_start
 from lifecycle.usecases.grants import add_grant, add_team, revoke_grant, set_member
-from lifecycle.usecases.guessing import MANY, QUICK, known_browser
 from lifecycle.usecases.openid_accounts import link_person
+from lifecycle.usecases.parts import guessing
+from lifecycle.usecases.parts.guessing import MANY, QUICK, known_browser
+from lifecycle.usecases.parts.signed_tokens import rotate_secret, sign_token
 from lifecycle.usecases.sign_in import sign_in, sign_out, use_link
-from lifecycle.usecases.signed_tokens import rotate_secret, sign_token
 from lifecycle.usecases.tokens import issue_token, list_tokens, revoke_token
 from tests.fakes.clock import FakeClock
 from tests.fakes.orchestrator import FakeOrchestrator

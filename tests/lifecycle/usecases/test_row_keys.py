@@ -6,7 +6,7 @@ from typing import Any
 
 from lifecycle.domain.data_diff import RowKey
 from lifecycle.spec import PipelineSpec
-from lifecycle.usecases.row_keys import row_keys
+from lifecycle.usecases.parts.row_keys import row_keys
 
 T = "flights.daily"
 

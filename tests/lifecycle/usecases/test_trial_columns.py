@@ -7,9 +7,9 @@ import pytest
 from lifecycle.domain.version import Version
 from lifecycle.errors import Refused
 from lifecycle.usecases.demote_version import demote_version
+from lifecycle.usecases.parts.trial_columns import note_trial, trial_columns
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.start_run import finish_run
-from lifecycle.usecases.trial_columns import note_trial, trial_columns
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, Life, make_spec
 
 TABLE = "flights.daily"

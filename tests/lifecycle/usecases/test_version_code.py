@@ -26,9 +26,9 @@ from lifecycle.store.store import Store
 from lifecycle.usecases.clone_pipeline import clone_pipeline
 from lifecycle.usecases.export_version import export_version
 from lifecycle.usecases.import_version import import_version
+from lifecycle.usecases.parts.specs import spec_of
+from lifecycle.usecases.parts.version_code import code_of, code_texts
 from lifecycle.usecases.save_version import save_version
-from lifecycle.usecases.specs import spec_of
-from lifecycle.usecases.version_code import code_of, code_texts
 from tests.fakes.clock import FakeClock
 from tests.lifecycle.life import Life, make_spec
 

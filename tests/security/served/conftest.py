@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from lifecycle.usecases.signed_tokens import rotate_secret
+from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from tests.lifecycle.life import SETUP, Life
 from tests.security.served.server import PASSWORD, Web, served
 

@@ -9,7 +9,7 @@ import pytest
 
 from drls_dagster.errors import UsageError
 from drls_dagster.settings import load_settings
-from lifecycle.usecases.guessing import QUICK
+from lifecycle.usecases.parts.guessing import QUICK
 from tests.lifecycle.life import Life
 from tests.security.served.server import PASSWORD, Web, served
 

@@ -12,8 +12,8 @@ from lifecycle.domain.environment import Environment
 from lifecycle.errors import NotFound
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.loaded import setting_name
+from lifecycle.usecases.parts.rounds import Round
 from lifecycle.usecases.reconcile import reconcile
-from lifecycle.usecases.rounds import Round
 from tests.drls_dagster.cli.lifecycle.shell import Shell
 from tests.lifecycle.life import SETUP
 

@@ -18,7 +18,7 @@ from lifecycle.domain.environment import Role
 from lifecycle.errors import Unauthorized
 from lifecycle.usecases.accounts import disable_person
 from lifecycle.usecases.openid_accounts import AccountRule, link_person
-from lifecycle.usecases.signed_tokens import rotate_secret
+from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from tests.fakes.openid_provider import CLIENT_ID, CLIENT_SECRET, FakeProvider, running_provider
 from tests.lifecycle.app.sites import site_of
 from tests.lifecycle.life import SETUP, Life

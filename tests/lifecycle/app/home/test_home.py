@@ -17,8 +17,8 @@ from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.catalog import Search, catalog
 from lifecycle.usecases.delete_pipeline import delete_pipeline
 from lifecycle.usecases.holding import set_hold
+from lifecycle.usecases.parts.rounds import Round
 from lifecycle.usecases.reconcile import reconcile
-from lifecycle.usecases.rounds import Round
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.start_run import finish_run
 from tests.lifecycle.app.visit import Visit

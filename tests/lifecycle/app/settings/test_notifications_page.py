@@ -15,8 +15,8 @@ from lifecycle.domain.people import system_actor
 from lifecycle.errors import Invalid
 from lifecycle.ports import Message, Notifier
 from lifecycle.usecases.deliver import deliver
+from lifecycle.usecases.parts.outbox import EVENTS, tell
 from lifecycle.usecases.set_receivers import Receiver, receivers_of, set_receivers
-from lifecycle.usecases.telling import EVENTS, tell
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import SETUP, Life
 

@@ -21,7 +21,7 @@ from lifecycle.errors import TooMany, Unauthorized
 from lifecycle.store.unit import View
 from lifecycle.usecases.accounts import is_password
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.signed_tokens import seal, unseal
+from lifecycle.usecases.parts.signed_tokens import seal, unseal
 from lifecycle.usecases.tokens import Issued
 
 WINDOW = timedelta(minutes=15)

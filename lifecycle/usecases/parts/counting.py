@@ -11,10 +11,10 @@ from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Approved, Decision, Promotion, Reopened, Said, State, Verdict
 from lifecycle.domain.quorum import Standing
 from lifecycle.store.unit import Unit, View
-from lifecycle.usecases.access import target_of
-from lifecycle.usecases.contributors import contributors
-from lifecycle.usecases.deciding import policy_of
-from lifecycle.usecases.telling import tell
+from lifecycle.usecases.parts.access import target_of
+from lifecycle.usecases.parts.contributors import contributors
+from lifecycle.usecases.parts.deciding import policy_of
+from lifecycle.usecases.parts.outbox import tell
 
 _AT_ONCE = 1_000
 

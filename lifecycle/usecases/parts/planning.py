@@ -12,11 +12,11 @@ from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.ports import DataPlane, SnapshotFacts
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import target_of
-from lifecycle.usecases.contributors import contributors
 from lifecycle.usecases.loaded import loaded_digests, stuck_pipelines
 from lifecycle.usecases.newer_runs import runs_of
-from lifecycle.usecases.specs import asked_of, local_commands, next_run, spec_of
+from lifecycle.usecases.parts.access import target_of
+from lifecycle.usecases.parts.contributors import contributors
+from lifecycle.usecases.parts.specs import asked_of, local_commands, next_run, spec_of
 
 
 def store_facts(

@@ -11,7 +11,7 @@ from lifecycle.domain.run import Admission, AdmissionState, Permit, PermitState
 from lifecycle.domain.version import Deployment, Label, Pipeline, Version
 from lifecycle.errors import Conflict
 from lifecycle.store.unit import Unit, View
-from lifecycle.usecases.telling import tell
+from lifecycle.usecases.parts.outbox import tell
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, Target
 from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.store.unit import Unit, View
-from lifecycle.usecases.access import require
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.access import require
 
 AUDIENCE = "drls"
 LIFE = timedelta(minutes=15)

@@ -7,8 +7,8 @@ from lifecycle.domain.people import Actor, ScopeKind
 from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.version import Pipeline
 from lifecycle.store.unit import View
-from lifecycle.usecases.access import pipelines_reached, require, target_of
-from lifecycle.usecases.rounds import Trouble, troubles
+from lifecycle.usecases.parts.access import pipelines_reached, require, target_of
+from lifecycle.usecases.parts.rounds import Trouble, troubles
 
 
 def sees_everything(view: View, actor: Actor) -> bool:

@@ -12,7 +12,7 @@ from lifecycle.domain.people import Actor, Grant, Person, PersonKind, ScopeKind,
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.store.unit import View
-from lifecycle.usecases.specs import spec_of
+from lifecycle.usecases.parts.specs import spec_of
 
 
 def target_of(view: View, pipeline: Pipeline, version: Version | None = None) -> Target:

@@ -20,8 +20,8 @@ from lifecycle.outages import is_outage, kind_of, told
 from lifecycle.ports import DataPlane, Move, MoveResult
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.expected_head import Expected, expected_head
-from lifecycle.usecases.rounds import Round
+from lifecycle.usecases.parts.expected_head import Expected, expected_head
+from lifecycle.usecases.parts.rounds import Round
 
 _LOG = logging.getLogger(__name__)
 _VERB = "settle_drift"

@@ -13,7 +13,7 @@ from lifecycle.domain.people import Actor
 from lifecycle.errors import Refused
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.rounds import Round
+from lifecycle.usecases.parts.rounds import Round
 
 _SETTING = "trial_columns"
 # By table and column (lower case): the ids of the versions that write it in QA or UAT.

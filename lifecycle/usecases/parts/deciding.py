@@ -13,8 +13,8 @@ from lifecycle.domain.quorum import Standing
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Conflict, Forbidden
 from lifecycle.store.unit import Unit, View
-from lifecycle.usecases.access import require, require_human, target_of
-from lifecycle.usecases.contributors import contributors
+from lifecycle.usecases.parts.access import require, require_human, target_of
+from lifecycle.usecases.parts.contributors import contributors
 
 
 def policy_of(view: View, promotion: Promotion) -> Policy:
