@@ -24,6 +24,7 @@ from lifecycle.ports import (
     Move,
     MoveResult,
     Orchestrator,
+    ReleaseFacts,
     RunState,
     SnapshotFacts,
     SystemClock,
@@ -111,7 +112,9 @@ class Nobody(Orchestrator):
     def launch(self, environment: Environment, pipeline: str, reason: str) -> None:
         return
 
-    def released(self, environment: Environment, pipeline: str, tables: Mapping[str, int]) -> None:
+    def released(
+        self, environment: Environment, pipeline: str, tables: Mapping[str, int], release: ReleaseFacts
+    ) -> None:
         return
 
 
