@@ -16,12 +16,11 @@ from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
 from drls_dagster.resources.spark_on_ray import SparkOnRay
 from drls_dagster.settings import Settings
-from drls_dagster.steps.kinds import unsupported
+from drls_dagster.steps import kinds as steps
+from drls_dagster.steps.sources import kinds as sources
 from drls_dagster.tags import DRAFT, ENVIRONMENT_TAG, PIPELINE_TAG, RELEASE_TAG, VERSION_TAG
 from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, digest
-
-_NOT_YET_SOURCES = ("jdbc", "kafka")
 
 
 class CannotBuild(UsageError):
@@ -30,13 +29,7 @@ class CannotBuild(UsageError):
 
 def refuse_unsupported(spec: PipelineSpec) -> None:
     """Raises CannotBuild naming the node that this release does not run."""
-    for source in spec.sources:
-        if source.source.kind in _NOT_YET_SOURCES:
-            raise CannotBuild(
-                f"pipeline '{spec.name}', node '{source.id}': this release does not run sources of kind "
-                f"{source.source.kind}; use iceberg, files or rate"
-            )
-    for node, problem in unsupported(spec):
+    for node, problem in (*sources.unsupported(spec), *steps.unsupported(spec)):
         raise CannotBuild(f"pipeline '{spec.name}', node '{node}': {problem}")
 
 

@@ -12,7 +12,6 @@ from drls_dagster.lakehouse.refs import summary_int
 from drls_dagster.settings import Settings
 from drls_dagster.steps.checks import Finding
 from drls_dagster.steps.sink import Published
-from drls_dagster.steps.sources import describe_pin
 from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, SparkTransform, column_lineage
 
@@ -95,7 +94,7 @@ def inputs_metadata(reads: Reads) -> dg.JsonMetadataValue:
     """What each source was pinned to, and from where an incremental one was read."""
     return dg.MetadataValue.json(
         {
-            name: {"read": describe_pin(read.pin), **({"after": str(read.start)} if read.start is not None else {})}
+            name: {"read": str(read.pin), **({"after": str(read.start)} if read.start is not None else {})}
             for name, read in reads.items()
         }
     )

@@ -19,6 +19,7 @@ from drls_dagster.steps.checks import Finding, checks_of
 from drls_dagster.steps.kinds import ui_kinds
 from drls_dagster.steps.run import Reads
 from drls_dagster.steps.sink import NotPublished, run_sink
+from drls_dagster.steps.sources.kinds import kind_of
 from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from lifecycle.spec import AnyTransform, PipelineSpec, SinkNode, SourceNode, digest, subtree_digest
 from lifecycle.spec.pipeline import sql_texts
@@ -93,11 +94,10 @@ def sql_of(spec: PipelineSpec, node_id: str) -> dict[str, str]:
 
 def source_spec(to: Compiling, node: SourceNode) -> dg.AssetSpec:
     """The external asset of a source."""
-    kind = node.source.kind if node.source.kind != "files" else getattr(node.source, "format", "files")
     return dg.AssetSpec(
         to.key(node.id),
         group_name=to.spec.name,
-        kinds={kind},
+        kinds=kind_of(node).ui_kinds(node.source),
         description=f"source {node.id} of pipeline {to.spec.name}",
         metadata={"drls/source": node.source.model_dump_json(by_alias=True, exclude_defaults=True)},
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 
 from drls_dagster.gate.refusal import GateRefused, refusal
@@ -14,11 +14,12 @@ from drls_dagster.lakehouse.refs import RefMoved
 from drls_dagster.lifecycle_client.gateway import gateway_actor, open_gateway
 from drls_dagster.settings import Settings
 from drls_dagster.steps.run import Publication, Reads
+from drls_dagster.steps.sources.kinds import kind_of
 from lifecycle.domain.gate import Action
 from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Admission, InputRead, Work
 from lifecycle.errors import Conflict, LifecycleError
-from lifecycle.spec import IcebergSource, PipelineSpec, SourceNode, canonical_json, digest
+from lifecycle.spec import PipelineSpec, SourceNode, canonical_json, digest
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.grant_permit import Leave, Publish, grant_permit, record_receipt, release_permit
 from lifecycle.usecases.may import may
@@ -157,27 +158,9 @@ class Permitted:
         found: list[InputRead] = []
         for name, read in sorted(reads.items()):
             node = self.spec.node(name)
-            if isinstance(node, SourceNode) and isinstance(node.source, IcebergSource):
-                found.append(
-                    InputRead(
-                        node=name,
-                        name=node.source.table,
-                        table_uuid=read.pin["uuid"],
-                        ref=read.pin["ref"],
-                        snapshot=read.end,
-                    )
-                )
-            else:
-                files = read.pin.get("files")
-                found.append(
-                    InputRead(
-                        node=name,
-                        name=name,
-                        fingerprint=self._fingerprint(name),
-                        files=None if files is None else len(files),
-                        bytes=None if files is None else sum(size for _, size, _ in files),
-                    )
-                )
+            if isinstance(node, SourceNode):
+                kind, ask = kind_of(node), partial(self._fingerprint, name)
+                found.append(kind.receipt(name, node.source, read.pin, read.end, ask))
         return tuple(found)
 
     def _fingerprint(self, node: str) -> str | None:

@@ -1,10 +1,11 @@
-"""*sources*: starts pipelines with `automation: on_new_data` when a source table has a new snapshot."""
+"""*sources*: starts pipelines with `automation: on_new_data` when one of their sources has new data."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -16,11 +17,13 @@ from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.sensors.evidence import TRIES
 from drls_dagster.sensors.heads import Heads, Locations
 from drls_dagster.sensors.steady import Evaluation, Gateway, steady
+from drls_dagster.steps.sources.kind import Mark, SourceKind
+from drls_dagster.steps.sources.kinds import find_kind
 from drls_dagster.tags import REASON_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
 from lifecycle.ports import DataPlane
-from lifecycle.spec import IcebergSource, PipelineSpec, digest
+from lifecycle.spec import PipelineSpec, digest
 from lifecycle.store.unit import View
 from lifecycle.usecases.automation import policies_of, runs_by_itself
 from lifecycle.usecases.context import Context
@@ -35,7 +38,7 @@ def sources_sensor(
 ) -> dg.SensorDefinition | None:
     """One sensor for all pipelines of the location that start on new data; None when there is none."""
     automatic = tuple(Watched.of(spec) for spec in specs if spec.automation == "on_new_data")
-    watched = tuple(one for one in automatic if one.tables)
+    watched = tuple(one for one in automatic if one.sources)
     if not watched:
         return None
     watch = _Watch(Environment(environment), watched, gateway, locations)
@@ -50,25 +53,46 @@ def sources_sensor(
 
 @dataclass(frozen=True)
 class Watched:
-    """A pipeline and the tables whose news start it: not those that it writes, and not points in the past."""
+    """A pipeline and the sources whose new data start it, by name, but for tables that it writes itself."""
 
     spec: PipelineSpec
     digest: str
-    tables: tuple[str, ...]
+    sources: Mapping[str, SourceKind[Any, Any]]
 
     @classmethod
     def of(cls, spec: PipelineSpec) -> Watched:
         own = {sink.table for sink in spec.sinks}
-        read = {
-            node.source.table
-            for node in spec.sources
-            if isinstance(node.source, IcebergSource) and node.source.read != "as_of"
-        }
-        return cls(spec, digest(spec), tuple(sorted(read - own)))
+        found: dict[str, SourceKind[Any, Any]] = {}
+        for node in spec.sources:
+            kind = find_kind(node)
+            name = None if kind is None else kind.watched(node.source)
+            if kind is not None and name is not None and name not in own:
+                found[name] = kind
+        return cls(spec, digest(spec), dict(sorted(found.items())))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One look at the sources, in one round."""
+
+    environment: Environment
+    plane: DataPlane
+    known: Heads
+    work: Round
+
+    def heads(self, tables: Iterable[str]) -> Mapping[str, int | None]:
+        return self.known.of(self.plane, tables, self.work)
+
+    def marks(self, watched: Iterable[Watched]) -> dict[str, Mark]:
+        """Where all their sources are now, without those that nobody could look at."""
+        names: dict[SourceKind[Any, Any], set[str]] = defaultdict(set)
+        for name, kind in (item for one in watched for item in one.sources.items()):
+            names[kind].add(name)
+        return {name: mark for kind, some in names.items() for name, mark in kind.marks(sorted(some), self).items()}
 
 
 class _Watch:
-    """The cursor holds, by pipeline, the snapshots that it has seen, and the key of a run that is not admitted yet."""
+    """The cursor holds, by pipeline, the marks that it has seen, and the key of a run that is not admitted yet."""
 
     def __init__(
         self, environment: Environment, watched: tuple[Watched, ...], gateway: Gateway, locations: Locations
@@ -83,7 +107,8 @@ class _Watch:
         with ctx.store.read() as view:
             active = self._automatic(view)
         work = Round(ctx, gateway_actor("sources sensor"), f"new data in {self._environment.value}")
-        heads = self._heads.of(ctx.plane, (table for one in active for table in one.tables), work)
+        look = _Look(self._environment, ctx.plane, self._heads, work)
+        marks = look.marks(active)
         cursor: dict[str, Mapping[str, Any]] = json.loads(context.cursor) if context.cursor else {}
         names = {one.spec.name for one in active}
         after = {name: seen for name, seen in cursor.items() if name in names}
@@ -91,16 +116,16 @@ class _Watch:
         refused: list[str] = []
         for one in active:
             name = one.spec.name
-            if any(table not in heads for table in one.tables):
+            if any(source not in marks for source in one.sources):
                 continue
-            now = {table: heads[table] for table in one.tables}
+            now = {source: marks[source] for source in one.sources}
             seen = after.get(name)
             if seen is None:
                 # What was there before anybody watched is no news.
                 after[name] = {"heads": now}
                 continue
             with work.item(f"pipeline:{name}", "looking for new data", name):
-                attempt, seen = self._attempt(ctx.plane, seen, now, _fate(context.instance, ctx, name, seen))
+                attempt, seen = _attempt(one, look, seen, now, _fate(context.instance, ctx, name, seen))
                 if attempt is None:
                     after[name] = seen
                     continue
@@ -129,26 +154,24 @@ class _Watch:
             if one.spec.name in ids and runs_by_itself(policy_of(ids[one.spec.name]), self._environment)
         ]
 
-    def _attempt(
-        self, plane: DataPlane, seen: Mapping[str, Any], now: Mapping[str, int | None], fate: Fate
-    ) -> tuple[int | None, Mapping[str, Any]]:
-        """Which try a run for `now` would be, None when there is nothing to run for; and what to remember then."""
-        before = seen["heads"]
-        if any(table in before and self._is_news(plane, table, before[table], head) for table, head in now.items()):
-            return 0, seen
-        if fate is Fate.LOST:
-            return seen["attempt"], seen
-        if fate is Fate.REFUSED and seen["attempt"] + 1 < TRIES:
-            return seen["attempt"] + 1, seen
-        asked = {"key": seen["key"], "attempt": seen["attempt"]} if fate is Fate.WAITING else {}
-        return None, {"heads": now, **asked}
 
-    def _is_news(self, plane: DataPlane, table: str, before: int | None, head: int | None) -> bool:
-        if head == before or head is None:
-            return False
-        # Compaction rewrites what was there and brings nothing.
-        since = plane.snapshots(table, self._environment, head, before)
-        return any(one.operation != "replace" for one in since)
+def _attempt(
+    one: Watched, look: _Look, seen: Mapping[str, Any], now: Mapping[str, Mark], fate: Fate
+) -> tuple[int | None, Mapping[str, Any]]:
+    """Which try a run for `now` would be, None when there is nothing to run for; and what to remember then."""
+    before = seen["heads"]
+    if any(name in before and _is_news(one, look, name, before[name], mark) for name, mark in now.items()):
+        return 0, seen
+    if fate is Fate.LOST:
+        return seen["attempt"], seen
+    if fate is Fate.REFUSED and seen["attempt"] + 1 < TRIES:
+        return seen["attempt"] + 1, seen
+    asked = {"key": seen["key"], "attempt": seen["attempt"]} if fate is Fate.WAITING else {}
+    return None, {"heads": now, **asked}
+
+
+def _is_news(one: Watched, look: _Look, name: str, before: Mark, now: Mark) -> bool:
+    return now not in (before, None) and one.sources[name].changed(name, before, now, look)
 
 
 class Fate(Enum):
@@ -173,8 +196,8 @@ def _fate(instance: dg.DagsterInstance, ctx: Context, name: str, seen: Mapping[s
     return Fate.REFUSED if runs[0].is_finished else Fate.WAITING
 
 
-def _key(name: str, heads: Mapping[str, int | None], attempt: int) -> str:
-    mark = hashlib.sha256(json.dumps(heads, sort_keys=True).encode()).hexdigest()[:16]
+def _key(name: str, marks: Mapping[str, Mark], attempt: int) -> str:
+    mark = hashlib.sha256(json.dumps(marks, sort_keys=True).encode()).hexdigest()[:16]
     return f"{name}:{mark}" + (f":{attempt}" if attempt else "")
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.positions import Read
 from drls_dagster.steps.run import PipelineRun, Reads
-from drls_dagster.steps.sources import Place, Reader, explained, read_source, refuse_changed
+from drls_dagster.steps.sources.kinds import kind_of
+from drls_dagster.steps.sources.pins import Reader
 from drls_dagster.steps.staging import staging_folder
 from lifecycle.spec import AnyNode, AnyTransform, SourceNode, subtree_digest
 
@@ -60,7 +62,12 @@ class Frames:
     def key(self, node_id: str, reads: Reads) -> str:
         """Names the recipe: the node, and the reads of the sources above it."""
         above = {*self.run.spec.ancestors(node_id), node_id}
-        relevant = {name: [read.pin, read.start, read.end] for name, read in reads.items() if name in above}
+        catalog = self.run.settings.catalog.name
+        relevant = {
+            name: [{**read.pin.stored(), "catalog": catalog}, read.start, read.end]
+            for name, read in reads.items()
+            if name in above
+        }
         window = self.run.window.id if self.run.window else ""
         text = json.dumps([self._recipe(node_id, above), relevant, window], sort_keys=True)
         return f"{node_id}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -99,7 +106,8 @@ class Frames:
         except (PySparkException, DrlsError) as error:
             self._refuse_changed(node_id, reads)
             for source in self._sources(node_id):
-                told = explained(error, source, reads[source.id].pin, self._folder(source.id, reads))
+                pin, folder = reads[source.id].pin, self._folder(source.id, reads)
+                told = kind_of(source).explain(error, source.id, source.source, pin, folder)
                 if told is not None:
                     raise told from None
             raise
@@ -107,7 +115,7 @@ class Frames:
 
     def _refuse_changed(self, node_id: str, reads: Reads) -> None:
         for source in self._sources(node_id):
-            refuse_changed(source, reads[source.id].pin)
+            kind_of(source).refuse_changed(source.id, reads[source.id].pin)
 
     def _sources(self, node_id: str) -> Iterator[SourceNode]:
         """The sources that an action on the node's frame reads."""
@@ -127,9 +135,8 @@ class Frames:
         node = self.run.spec.node(node_id)
         if isinstance(node, SourceNode):
             read = reads[node_id]
-            place = Place(self.run.settings, self.run.environment)
-            reader = Reader(self.run.session.spark, place, self._folder(node_id, reads), self.run.log)
-            return read_source(reader, node, read.pin, read.start, read.end)
+            reader = Reader(self.run.session.spark, self.run.place, self._folder(node_id, reads), self.run.log)
+            return kind_of(node).read(reader, node_id, node.source, read.pin, Read(read.start, read.end))
         builder = self._builder(node)
         if builder is None:
             raise DrlsError(f"node '{node_id}': this release does not run it as a frame")

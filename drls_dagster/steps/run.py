@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drls_dagster.engine.session import EngineSession
+from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.locating import find
-from drls_dagster.lakehouse.positions import find_position, plan_read
-from drls_dagster.ledger import Ledger
+from drls_dagster.ledger import Ledger, Receipt
 from drls_dagster.settings import Settings
-from drls_dagster.steps.sources import Pin, Place, pin_source
+from drls_dagster.steps.sources.kind import Standing
+from drls_dagster.steps.sources.kinds import kind_of
+from drls_dagster.steps.sources.pins import Pin, Place
 from drls_dagster.steps.window import Window
 from lifecycle.domain.run import CheckResult
-from lifecycle.spec import IcebergSource, PipelineSpec, SinkNode, SourceNode, digest
+from lifecycle.spec import PipelineSpec, SinkNode, SourceNode, digest
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -26,7 +28,7 @@ FIRST = "0"
 
 @dataclass(frozen=True)
 class SourceRead:
-    """A source as one sink reads it: its pin, and for Iceberg the snapshots between which it reads."""
+    """A source as one sink reads it: its pin, and the positions between which it reads, where the kind has any."""
 
     pin: Pin
     start: int | None = None
@@ -104,6 +106,11 @@ class PipelineRun:
     def session(self) -> EngineSession:
         return self.open_session()
 
+    @property
+    def place(self) -> Place:
+        """Where the sources of the run are looked for."""
+        return Place(self.settings, self.environment, self.catalog)
+
     def reads_of(
         self, node_id: str, sink: SinkNode | None = None, base: int | None = None, epoch: str = FIRST
     ) -> Reads:
@@ -122,20 +129,20 @@ class PipelineRun:
     def _read(
         self, node: SourceNode, sink: SinkNode | None, table: Table | None, base: int | None, epoch: str
     ) -> SourceRead:
-        place = Place(self.settings, self.environment)
-        pin: Pin = self.ledger.pin(self.run_key, epoch, node.id, lambda: pin_source(node, self.catalog, place))
-        pin = {**pin, "catalog": self.settings.catalog.name}
-        if not isinstance(node.source, IcebergSource):
-            return SourceRead(pin)
-        end = pin["snapshot"]
-        if node.source.read != "incremental" or sink is None:
-            return SourceRead(pin, None, end)
-        source = self.catalog.load_table(tuple(pin["table"].split(".")))
-        receipts = self.ledger.receipts(str(table.metadata.table_uuid)) if table is not None else []
-        position = find_position(table, base, source, sink.mode, receipts)
-        sink_name = ".".join(table.name()) if table is not None else sink.table
-        read = plan_read(source, position, end, sink, sink_name)
+        kind, place = kind_of(node), self.place
+        stored = self.ledger.pin(self.run_key, epoch, node.id, lambda: kind.pin(node.id, node.source, place).stored())
+        try:
+            pin = kind.pinned(stored)
+        except (KeyError, TypeError, ValueError):
+            raise DrlsError(
+                f"node '{node.id}': the run that is resumed read another kind of source there; start a new run"
+            ) from None
+        standing = None if sink is None else Standing(sink, table, base, lambda: self._receipts(table))
+        read = kind.position(node.source, pin, place, standing)
         return SourceRead(pin, read.start, read.end)
+
+    def _receipts(self, table: Table | None) -> list[Receipt]:
+        return [] if table is None else self.ledger.receipts(str(table.metadata.table_uuid))
 
     def _sink_table(self, sink: SinkNode) -> Table | None:
         return find(self.catalog, self.environment, sink.table)[1]

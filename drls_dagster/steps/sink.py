@@ -29,7 +29,8 @@ from drls_dagster.ledger import Receipt
 from drls_dagster.steps.above import checks_above
 from drls_dagster.steps.checks import Finding, evaluate, evidence_of
 from drls_dagster.steps.frames import Frames
-from drls_dagster.steps.run import FIRST, Gate, PipelineRun, Publication, Reads
+from drls_dagster.steps.run import FIRST, Gate, PipelineRun, Publication, Reads, SourceRead
+from drls_dagster.steps.sources.pins import Origin
 from drls_dagster.steps.write import WritePlan, write
 from lifecycle.spec import AnyCheck, SinkNode
 
@@ -322,12 +323,17 @@ def _bytes(table: Table, snapshot_id: int | None) -> float:
 
 
 def _positions(reads: Reads) -> dict[str, int]:
-    return {read.pin["uuid"]: read.end for read in reads.values() if "uuid" in read.pin and read.end is not None}
+    return {origin.id: read.end for origin, read in _followed(reads) if read.end is not None}
+
+
+def _followed(reads: Reads) -> list[tuple[Origin, SourceRead]]:
+    """The sources that a sink keeps a position in."""
+    return [(origin, read) for read in reads.values() if (origin := read.pin.origin) is not None]
 
 
 def _summary(run: PipelineRun, sink: SinkNode, reads: Reads) -> Mapping[str, str]:
     """What the snapshot says of itself: who wrote it, from what, and where it stands in its sources."""
-    tables = {read.pin["table"]: read for read in reads.values() if "table" in read.pin}
+    followed = _followed(reads)
     values: dict[str, Any] = {
         "drls.version": run.version,
         "drls.pipeline": run.spec.name,
@@ -336,8 +342,8 @@ def _summary(run: PipelineRun, sink: SinkNode, reads: Reads) -> Mapping[str, str
         "drls.run": run.run_id,
         "drls.step": sink.id,
         "drls.partitions": run.window.id if run.window else "",
-        "drls.inputs": json.dumps({name: read.end for name, read in tables.items()}),
+        "drls.inputs": json.dumps({origin.name: read.end for origin, read in followed}),
         POSITIONS: json.dumps(_positions(reads)),
-        SOURCES: json.dumps({name: read.pin["uuid"] for name, read in tables.items()}),
+        SOURCES: json.dumps({origin.name: origin.id for origin, _ in followed}),
     }
     return {key: str(value) for key, value in values.items()}

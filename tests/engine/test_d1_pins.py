@@ -7,7 +7,7 @@ import os
 import pytest
 from lab import Lab, files, iceberg, on, ray, sink, sql
 
-from drls_dagster.steps.sources import SourceMissing
+from drls_dagster.steps.sources.pins import SourceMissing
 
 COUNTED = """
 import pyarrow as pa

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from lab import Lab, sink, sql
 
-from drls_dagster.steps.sources import SourceUnreadable
+from drls_dagster.steps.sources.pins import SourceUnreadable
 
 SCHEMA = {"id": "int", "who": "string"}
 PRETTY = json.dumps([{"id": 1, "who": "a"}, {"id": 2, "who": "b"}], indent=2)

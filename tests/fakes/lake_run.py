@@ -6,7 +6,7 @@ permit, the compare-and-set and the receipt.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn, cast
 
@@ -22,6 +22,7 @@ from drls_dagster.ledger import Ledger
 from drls_dagster.steps.checks import Finding, evidence_of
 from drls_dagster.steps.run import PipelineRun, Reads
 from drls_dagster.steps.sink import _publication, _summary
+from drls_dagster.steps.sources.iceberg import IcebergPin
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Admission
 from lifecycle.domain.version import Version
@@ -100,7 +101,7 @@ def _compute(run: PipelineRun, lake: LakePlane, step: str, reads: Reads) -> list
     assert node.sql is not None
     with duckdb.connect() as connection:
         for name, read in reads.items():
-            table = lake.lake_table(cast(Mapping[str, str], read.pin)["table"])
+            table = lake.lake_table(cast(IcebergPin, read.pin).table)
             connection.register(name, table.scan(snapshot_id=read.end).to_arrow())
         return connection.sql(node.sql).to_arrow_table().to_pylist()
 

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.sources.heads import decoder_of, packing, unpacked
-from drls_dagster.steps.sources.pins import Pin, SourceUnreadable
+from drls_dagster.steps.sources.pins import SourceUnreadable
 from drls_dagster.steps.sources.text_files import REPLACED
-from lifecycle.spec import FilesSource, SourceNode
+from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,22 +30,20 @@ _PIECE = 4 * 2**20
 _MOST = 64 * 2**20
 
 
-def explained(error: BaseException, node: SourceNode, pin: Pin, folder: str) -> DrlsError | None:
-    """The error of a pinned file, in words; None where it is about something else."""
-    source = node.source
-    if not isinstance(source, FilesSource):
-        return None
+def explained(
+    error: BaseException, node: str, source: FilesSource, names: Sequence[str], folder: str
+) -> DrlsError | None:
+    """The error of one of the pinned files `names`, in words; None where it is about something else."""
     text = str(error)
-    names: Sequence[str] = [name for name, _, _ in pin["files"]]
     mark = REPLACED.removeprefix("DRLS: ")
-    if mark in text and f"of node '{node.id}'" in text:
+    if mark in text and f"of node '{node}'" in text:
         column = text.partition(mark)[2].partition("' of node")[0].strip("'")
-        return _undecoded(node.id, column, names)
-    if source.format == "parquet" and (told := _TOLD.search(text)) and f"' of node '{node.id}' is, in " in told[1]:
-        return SourceUnreadable(f"node '{node.id}': {told[1].strip()}")
+        return _undecoded(node, column, names)
+    if source.format == "parquet" and (told := _TOLD.search(text)) and f"' of node '{node}' is, in " in told[1]:
+        return SourceUnreadable(f"node '{node}': {told[1].strip()}")
     if source.format == "json" and (same := _SAME.search(text)):
         return SourceUnreadable(
-            f"node '{node.id}': records have '{same[1]}' in upper and in lower case (files such as {names[0]}); "
+            f"node '{node}': records have '{same[1]}' in upper and in lower case (files such as {names[0]}); "
             "give the source a schema that names the one that is meant"
         )
     found = _FILE.search(text)
@@ -57,7 +55,7 @@ def explained(error: BaseException, node: SourceNode, pin: Pin, folder: str) -> 
         return None
     if "MALFORMED_RECORD_IN_PARSING" in text or "CSV header does not conform" in text:
         return SourceUnreadable(
-            f"node '{node.id}': {name} has a record that cannot be read{_what(text, source)}. Correct it, or say in "
+            f"node '{node}': {name} has a record that cannot be read{_what(text, source)}. Correct it, or say in "
             "the source's options `mode: PERMISSIVE` (what cannot be read is null) or `mode: DROPMALFORMED` (such "
             "records are left out)"
         )
@@ -65,7 +63,7 @@ def explained(error: BaseException, node: SourceNode, pin: Pin, folder: str) -> 
     reason = said.partition(": ")[2] or said
     if not reason and source.format == "json":
         reason = "each record must be an object, {…}"
-    return SourceUnreadable(f"node '{node.id}': {name} cannot be read{f' ({reason[:200].strip()})' if reason else ''}")
+    return SourceUnreadable(f"node '{node}': {name} cannot be read{f' ({reason[:200].strip()})' if reason else ''}")
 
 
 def _broken_lines(names: Sequence[str]) -> str:

@@ -8,19 +8,25 @@ spec asks for something else.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.positions import Read
 from drls_dagster.steps.sources.csv_files import read_csv
+from drls_dagster.steps.sources.explaining import explained
 from drls_dagster.steps.sources.framing import Contents
 from drls_dagster.steps.sources.hive import folders_of
 from drls_dagster.steps.sources.json_files import read_json
+from drls_dagster.steps.sources.kind import SourceKind
 from drls_dagster.steps.sources.listing import listed
 from drls_dagster.steps.sources.parquet_files import read_parquet
 from drls_dagster.steps.sources.pins import Pin, Place, Reader, SourceMissing, SourceUnreadable
 from drls_dagster.steps.sources.placing import fetched
 from drls_dagster.steps.sources.storage import Local, reachable, storage_of
-from lifecycle.spec import FilesSource, SourceNode
+from lifecycle.domain.run import InputRead
+from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -43,50 +49,103 @@ _OTHER_FILES = {
 }
 
 
-def pin_files(node: str, source: FilesSource, place: Place) -> Pin:
-    """[path, bytes, modified in nanoseconds] of each file, sorted."""
-    storage, path, _ = storage_of(source.path, place.landing, place.settings)
-    with reachable(f"node '{node}': {path}"):
-        files = listed(storage, path)
-    if not files:
-        raise SourceMissing(f"node '{node}': no file matches {path}; put it there, or correct the path")
-    return {"files": [[entry.name, entry.size, entry.modified] for entry in files]}
+class PinnedFile(NamedTuple):
+    """A file as it was listed; `modified` in nanoseconds since 1970."""
+
+    name: str
+    size: int
+    modified: int
 
 
-def read_files(reader: Reader, node: SourceNode, source: FilesSource, pin: Pin) -> DataFrame:
-    """The rows of the pinned files."""
-    files: list[list[Any]] = pin["files"]
-    options = {name.lower(): value for name, value in source.options.items()}
-    for name, remedy in _OTHER_FILES.items():
-        if name in options and options[name].lower() != "false":
-            raise SourceUnreadable(f"node '{node.id}': the option `{name}` would change which files are read; {remedy}")
-    storage, _, root = storage_of(source.path, reader.place.landing, reader.place.settings)
-    base = _base(options.get("basepath"), root)
-    names = [name for name, _, _ in files]
-    folders = folders_of(node.id, names, base, source.schema_ or {})
-    if isinstance(storage, Local):
-        refuse_changed(node, pin)
-        paths = [(name, name) for name in names]
-    else:
-        paths = list(fetched(reader, node.id, storage, files).items())
-    with reachable(f"node '{node.id}': {names[0]} or another file of the source"):
-        return FORMATS[source.format](reader, node.id, source, Contents(node.id, paths, folders))
+@dataclass(frozen=True)
+class FilesPin(Pin):
+    """The files that a path meant, sorted by name."""
+
+    files: tuple[PinnedFile, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.size for file in self.files)
+
+    def stored(self) -> dict[str, Any]:
+        return {"files": [list(file) for file in self.files]}
+
+    def __str__(self) -> str:
+        return f"{len(self.files)} file(s), {self.bytes:,} bytes"
 
 
-def refuse_changed(node: SourceNode, pin: Pin) -> None:
-    """Raises SourceMissing naming a pinned file of this machine that is not what it was (D1).
+class Files(SourceKind[FilesSource, FilesPin]):
+    """Files of every format, on this machine and in buckets."""
 
-    Of what lies in a bucket a copy is read, which was made when it was still what had been pinned.
-    """
-    for name, size, modified in pin["files"]:
-        if "://" in name:
-            continue
+    def pin(self, node: str, source: FilesSource, place: Place) -> FilesPin:
+        storage, path, _ = storage_of(source.path, place.landing, place.settings)
+        with reachable(f"node '{node}': {path}"):
+            files = listed(storage, path)
+        if not files:
+            raise SourceMissing(f"node '{node}': no file matches {path}; put it there, or correct the path")
+        return FilesPin(tuple(PinnedFile(entry.name, entry.size, entry.modified) for entry in files))
+
+    def pinned(self, stored: Mapping[str, Any]) -> FilesPin:
+        return FilesPin(tuple(PinnedFile(*file) for file in stored["files"]))
+
+    def read(self, reader: Reader, node: str, source: FilesSource, pin: FilesPin, between: Read) -> DataFrame:
+        from pyspark.errors import PySparkException
+
         try:
-            stat = os.stat(name)
-        except FileNotFoundError:
-            raise SourceMissing(f"node '{node.id}': {name} was removed while the run needed it") from None
-        if (stat.st_size, stat.st_mtime_ns) != (size, modified):
-            raise SourceMissing(f"node '{node.id}': {name} changed since the run pinned it; start a new run")
+            return self._frame(reader, node, source, pin)
+        except PySparkException as error:  # where columns are looked for, Spark reads
+            self.refuse_changed(node, pin)
+            told = self.explain(error, node, source, pin, reader.folder)
+            if told is None:
+                raise
+            raise told from None
+
+    def _frame(self, reader: Reader, node: str, source: FilesSource, pin: FilesPin) -> DataFrame:
+        options = {name.lower(): value for name, value in source.options.items()}
+        for name, remedy in _OTHER_FILES.items():
+            if name in options and options[name].lower() != "false":
+                raise SourceUnreadable(
+                    f"node '{node}': the option `{name}` would change which files are read; {remedy}"
+                )
+        storage, _, root = storage_of(source.path, reader.place.landing, reader.place.settings)
+        base = _base(options.get("basepath"), root)
+        names = [file.name for file in pin.files]
+        folders = folders_of(node, names, base, source.schema_ or {})
+        if isinstance(storage, Local):
+            self.refuse_changed(node, pin)
+            paths = [(name, name) for name in names]
+        else:
+            paths = list(fetched(reader, node, storage, pin.files).items())
+        with reachable(f"node '{node}': {names[0]} or another file of the source"):
+            return FORMATS[source.format](reader, node, source, Contents(node, paths, folders))
+
+    def refuse_changed(self, node: str, pin: FilesPin) -> None:
+        """Raises SourceMissing naming a pinned file of this machine that is not what it was (D1).
+
+        Of what lies in a bucket a copy is read, which was made when it was still what had been pinned.
+        """
+        for name, size, modified in pin.files:
+            if "://" in name:
+                continue
+            try:
+                stat = os.stat(name)
+            except FileNotFoundError:
+                raise SourceMissing(f"node '{node}': {name} was removed while the run needed it") from None
+            if (stat.st_size, stat.st_mtime_ns) != (size, modified):
+                raise SourceMissing(f"node '{node}': {name} changed since the run pinned it; start a new run")
+
+    def explain(
+        self, error: BaseException, node: str, source: FilesSource, pin: FilesPin, folder: str
+    ) -> DrlsError | None:
+        return explained(error, node, source, [file.name for file in pin.files], folder)
+
+    def receipt(
+        self, node: str, source: FilesSource, pin: FilesPin, end: int | None, fingerprint: Callable[[], str | None]
+    ) -> InputRead:
+        return InputRead(node=node, name=node, fingerprint=fingerprint(), files=len(pin.files), bytes=pin.bytes)
+
+    def ui_kinds(self, source: FilesSource) -> set[str]:
+        return {source.format}
 
 
 def _base(given: str | None, root: str) -> str:

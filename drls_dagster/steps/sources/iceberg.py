@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 from pyiceberg.types import TimestampNanoType, TimestamptzNanoType, TimeType
 
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.locating import find, load_if_exists
 from drls_dagster.lakehouse.naming import table_location
-from drls_dagster.steps.sources.pins import Pin, SourceMissing, SourceUnreadable
+from drls_dagster.lakehouse.positions import Read, find_position, plan_read
+from drls_dagster.steps.sources.kind import Look, Mark, SourceKind, Standing
+from drls_dagster.steps.sources.pins import Origin, Pin, Place, Reader, SourceMissing, SourceUnreadable
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.run import InputRead
 from lifecycle.spec import IcebergSource
 
 _UNREADABLE = (TimeType, TimestampNanoType, TimestamptzNanoType)
@@ -19,7 +24,6 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyspark.sql import DataFrame
-    from pyspark.sql.connect.session import SparkSession
 
 
 def source_table(catalog: Catalog, environment: str, name: str) -> tuple[Table, str] | None:
@@ -34,33 +38,103 @@ def source_table(catalog: Catalog, environment: str, name: str) -> tuple[Table, 
     return (table, own.ref) if table is not None else None
 
 
-def pin_iceberg(node: str, source: IcebergSource, environment: str, catalog: Catalog) -> Pin:
-    found = source_table(catalog, environment, source.table)
-    if found is None:
-        where = Environment(environment).label
-        raise SourceMissing(
-            f"node '{node}': there is no table {source.table} in {where}; run the pipeline that writes it first"
+@dataclass(frozen=True)
+class IcebergPin(Pin):
+    """A table at a snapshot, None while it has none; `ref` is the branch that was read."""
+
+    table: str
+    uuid: str
+    ref: str
+    snapshot: int | None
+
+    def stored(self) -> dict[str, Any]:
+        return {"table": self.table, "uuid": self.uuid, "ref": self.ref, "snapshot": self.snapshot}
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.table, self.uuid)
+
+    def __str__(self) -> str:
+        return f"{self.table}@{self.snapshot}"
+
+
+class IcebergTables(SourceKind[IcebergSource, IcebergPin]):
+    """Iceberg tables, in full or what was appended behind a sink's position."""
+
+    def pin(self, node: str, source: IcebergSource, place: Place) -> IcebergPin:
+        found = source_table(place.catalog, place.environment, source.table)
+        if found is None:
+            where = Environment(place.environment).label
+            raise SourceMissing(
+                f"node '{node}': there is no table {source.table} in {where}; run the pipeline that writes it first"
+            )
+        table, ref = found
+        snapshot = _snapshot(node, source, table, ref)
+        _refuse_unreadable(node, table, snapshot)
+        return IcebergPin(".".join(table.name()), str(table.metadata.table_uuid), ref, snapshot)
+
+    def pinned(self, stored: Mapping[str, Any]) -> IcebergPin:
+        return IcebergPin(stored["table"], stored["uuid"], stored["ref"], stored["snapshot"])
+
+    def position(self, source: IcebergSource, pin: IcebergPin, place: Place, standing: Standing | None) -> Read:
+        if source.read != "incremental" or standing is None:
+            return Read(None, pin.snapshot)
+        upstream = place.catalog.load_table(tuple(pin.table.split(".")))
+        sink, table = standing.sink, standing.table
+        position = find_position(table, standing.base, upstream, sink.mode, standing.receipts())
+        return plan_read(upstream, position, pin.snapshot, sink, ".".join(table.name()) if table else sink.table)
+
+    def read(self, reader: Reader, node: str, source: IcebergSource, pin: IcebergPin, between: Read) -> DataFrame:
+        """The table at the end, or what was appended between the two snapshots."""
+        start, end = between.start, between.end
+        spark, catalog = reader.spark, reader.place.settings.catalog.name
+        name = ".".join(f"`{part}`" for part in (catalog, *pin.table.split(".")))
+        if end is None or (start is not None and start == end):
+            return spark.sql(f"SELECT * FROM {name} WHERE false")
+        if start is None:
+            return spark.sql(f"SELECT * FROM {name} VERSION AS OF {end}")
+        return (
+            spark.read.format("iceberg")
+            .option("start-snapshot-id", str(start))
+            .option("end-snapshot-id", str(end))
+            .load(name)
         )
-    table, ref = found
-    snapshot = refs.head(table, ref)
+
+    def receipt(
+        self,
+        node: str,
+        source: IcebergSource,
+        pin: IcebergPin,
+        end: int | None,
+        fingerprint: Callable[[], str | None],
+    ) -> InputRead:
+        return InputRead(node=node, name=source.table, table_uuid=pin.uuid, ref=pin.ref, snapshot=end)
+
+    def watched(self, source: IcebergSource) -> str | None:
+        return source.table if source.read != "as_of" else None
+
+    def marks(self, names: Iterable[str], look: Look) -> Mapping[str, Mark]:
+        return look.heads(names)
+
+    def changed(self, name: str, before: Mark, now: Mark, look: Look) -> bool:
+        # Compaction rewrites what was there and brings nothing.
+        since = look.plane.snapshots(name, look.environment, cast(int, now), cast("int | None", before))
+        return any(one.operation != "replace" for one in since)
+
+
+def _snapshot(node: str, source: IcebergSource, table: Table, ref: str) -> int | None:
     if source.snapshot is not None:
         if table.snapshot_by_id(source.snapshot) is None:
             raise SourceMissing(f"node '{node}': {'.'.join(table.name())} has no snapshot {source.snapshot}")
-        snapshot = source.snapshot
-    elif source.timestamp is not None:
-        at = table.snapshot_as_of_timestamp(int(source.timestamp.timestamp() * 1000))
-        if at is None:
-            raise SourceMissing(
-                f"node '{node}': {'.'.join(table.name())} had no snapshot yet at {source.timestamp.isoformat()}"
-            )
-        snapshot = at.snapshot_id
-    _refuse_unreadable(node, table, snapshot)
-    return {
-        "table": ".".join(table.name()),
-        "uuid": str(table.metadata.table_uuid),
-        "ref": ref,
-        "snapshot": snapshot,
-    }
+        return source.snapshot
+    if source.timestamp is None:
+        return refs.head(table, ref)
+    at = table.snapshot_as_of_timestamp(int(source.timestamp.timestamp() * 1000))
+    if at is None:
+        raise SourceMissing(
+            f"node '{node}': {'.'.join(table.name())} had no snapshot yet at {source.timestamp.isoformat()}"
+        )
+    return at.snapshot_id
 
 
 def _refuse_unreadable(node: str, table: Table, snapshot: int | None) -> None:
@@ -75,18 +149,3 @@ def _refuse_unreadable(node: str, table: Table, snapshot: int | None) -> None:
                 f"node '{node}': the column '{name}' of {'.'.join(table.name())} is {kind}, which Spark does not read, "
                 "and so not the table; drop the column there, or have it written as text or as a timestamp"
             )
-
-
-def read_iceberg(spark: SparkSession, pin: Pin, start: int | None, end: int | None) -> DataFrame:
-    """The table at `end`, or what was appended between `start` and `end`."""
-    name = ".".join(f"`{part}`" for part in (pin["catalog"], *pin["table"].split(".")))
-    if end is None or (start is not None and start == end):
-        return spark.sql(f"SELECT * FROM {name} WHERE false")
-    if start is None:
-        return spark.sql(f"SELECT * FROM {name} VERSION AS OF {end}")
-    return (
-        spark.read.format("iceberg")
-        .option("start-snapshot-id", str(start))
-        .option("end-snapshot-id", str(end))
-        .load(name)
-    )

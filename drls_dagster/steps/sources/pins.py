@@ -1,7 +1,8 @@
-"""What a source is pinned to, and the errors of one that is not there or cannot be read."""
+"""What a source is pinned to, what reading it needs, and the errors of one that is missing or unreadable."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from drls_dagster.errors import DrlsError
 
 if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
     from pyspark.sql.connect.session import SparkSession
 
     from drls_dagster.settings import Settings
-
-Pin = dict[str, Any]
 
 
 class SourceMissing(DrlsError):
@@ -25,11 +25,33 @@ class SourceUnreadable(DrlsError):
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a sink's position in a source is kept by: a name for people, an id that outlives renaming."""
+
+    name: str
+    id: str
+
+
+class Pin(ABC):
+    """What a source is in one run, the same for all its steps (D1). `str()` of it is for people."""
+
+    @abstractmethod
+    def stored(self) -> dict[str, Any]:
+        """As JSON, for the ledger. The run that resumes this one may have a later release of DRLS."""
+
+    @property
+    def origin(self) -> Origin | None:
+        """None where no sink keeps a position in the source."""
+        return None
+
+
+@dataclass(frozen=True)
 class Place:
     """Where an environment's sources are looked for."""
 
     settings: Settings
     environment: str
+    catalog: Catalog
 
     @property
     def landing(self) -> str:

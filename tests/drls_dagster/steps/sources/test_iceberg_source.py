@@ -9,8 +9,9 @@ import pytest
 
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.settings import Settings
-from drls_dagster.steps.sources import Place, SourceUnreadable, pin_source
-from lifecycle.spec import IcebergSource, SourceNode
+from drls_dagster.steps.sources.iceberg import IcebergTables
+from drls_dagster.steps.sources.pins import Place, SourceUnreadable
+from lifecycle.spec import IcebergSource
 
 pytestmark = pytest.mark.tables
 
@@ -20,8 +21,8 @@ def test_a_table_with_a_time_of_day_is_refused_by_table_and_column(tmp_path: Pat
     settings = Settings(home=tmp_path / "home")
     catalog = load_catalog(settings)
     catalog.create_namespace("ns__development")
-    node = SourceNode(id="raw", source=IcebergSource(table="ns.t"))
-    place = Place(settings, "development")
+    source = IcebergSource(table="ns.t")
+    place = Place(settings, "development", catalog)
     for name, column in {
         "t": pa.array([1], pa.time64("us")),
         "s": pa.array([{"t": 1}], pa.struct({"t": pa.time64("us")})),
@@ -32,7 +33,7 @@ def test_a_table_with_a_time_of_day_is_refused_by_table_and_column(tmp_path: Pat
         with pytest.raises(
             SourceUnreadable, match=rf"column '{name}.*' of ns__development\.t is time, .*drop the column"
         ):
-            pin_source(node, catalog, place)
+            IcebergTables().pin("raw", source, place)
         catalog.drop_table(("ns__development", "t"))
     plain = catalog.create_table(("ns__development", "t"), pa.schema({"id": pa.int64()}))
-    assert pin_source(node, catalog, place)["uuid"] == str(plain.metadata.table_uuid)
+    assert IcebergTables().pin("raw", source, place).uuid == str(plain.metadata.table_uuid)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pytest
 
+from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.settings import CatalogSettings, Settings
-from drls_dagster.steps.sources.files import pin_files
+from drls_dagster.steps.sources.files import Files
 from drls_dagster.steps.sources.pins import Place, Reader, SourceMissing
 from drls_dagster.steps.sources.placing import fetched
 from drls_dagster.steps.sources.storage import storage_of
@@ -78,7 +79,7 @@ def place(request: pytest.FixtureRequest, server: str, tmp_path: Path, monkeypat
     else:
         landing = f"s3://{KEY}:{SECRET}@lake/landing?endpoint_override={server}&scheme=http&region=us-east-1"
     settings = Settings(home=tmp_path / "home", landing=landing, catalog=catalog)
-    return Place(settings, "development")
+    return Place(settings, "development", load_catalog(settings))
 
 
 def test_d1_a_bucket_is_listed_and_copied_whatever_the_names(server: str, place: Place, tmp_path: Path) -> None:
@@ -87,27 +88,28 @@ def test_d1_a_bucket_is_listed_and_copied_whatever_the_names(server: str, place:
         put(server, f"landing/{name}", name.encode())
     put(server, "landing/deep/er.csv", b"deep")
     source = FilesSource(format="csv", path="*.csv")
-    pin = pin_files("raw", source, place)
-    names = [name for name, _, _ in pin["files"]]
+    pin = Files().pin("raw", source, place)
+    names = [name for name, _, _ in pin.files]
     assert names == sorted(f"s3://lake/landing/{name}" for name in NAMES)
     assert SECRET not in str(pin)
     storage, _, _ = storage_of(source.path, place.landing, place.settings)
     reader = Reader(None, place, str(tmp_path / "stage"))  # pyright: ignore[reportArgumentType]
-    copies = fetched(reader, "raw", storage, pin["files"])
+    copies = fetched(reader, "raw", storage, pin.files)
     assert {name.rpartition("/")[2]: Path(path).read_text() for name, path in copies.items()} == {n: n for n in NAMES}
     put(server, "landing/a.csv", b"another")
-    assert fetched(reader, "raw", storage, pin["files"]) == copies  # what was copied is what this run reads
+    assert fetched(reader, "raw", storage, pin.files) == copies  # what was copied is what this run reads
     again = Reader(None, place, str(tmp_path / "other"))  # pyright: ignore[reportArgumentType]
     with pytest.raises(SourceMissing, match=r"s3://lake/landing/a\.csv changed since the run pinned it"):
-        fetched(again, "raw", storage, pin["files"])
-    assert [entry[0] for entry in pin_files("raw", FilesSource(format="csv", path="[1].csv"), place)["files"]] == [
+        fetched(again, "raw", storage, pin.files)
+    assert [entry[0] for entry in Files().pin("raw", FilesSource(format="csv", path="[1].csv"), place).files] == [
         "s3://lake/landing/[1].csv"
     ]
 
 
 def test_a_bucket_that_cannot_be_read_is_said_without_the_secret(server: str, tmp_path: Path) -> None:
     landing = f"s3://{KEY}:wrong-secret@lake/landing?endpoint_override={server}&scheme=http&region=us-east-1"
-    place = Place(Settings(home=tmp_path / "home", landing=landing), "development")
+    settings = Settings(home=tmp_path / "home", landing=landing)
+    place = Place(settings, "development", load_catalog(settings))
     with pytest.raises(SourceMissing, match=r"node 'raw': s3://lake/landing/a\.csv cannot be read") as refused:
-        pin_files("raw", FilesSource(format="csv", path="a.csv"), place)
+        Files().pin("raw", FilesSource(format="csv", path="a.csv"), place)
     assert "wrong-secret" not in str(refused.value)
