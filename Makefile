@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-browser test-wheel check bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-browser test-wheel check docs bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -46,6 +46,9 @@ check: $(READY) ## Lint, format, types, import layers, lock file, English
 	.venv/bin/lint-imports
 	$(PYTHON) scripts/check_lock.py
 	$(PYTHON) scripts/check_english.py
+
+docs: $(READY) ## Write docs/reference from the code
+	$(PYTHON) scripts/reference
 
 bench: $(READY) java ## Measure every claim of speed
 	$(PYTHON) -m benchmarks

@@ -1,22 +1,55 @@
-"""How it runs: Dagster assets, the Spark-on-Ray engine and Iceberg tables."""
+"""DRLS in Python: `import drls_dagster as drls`.
+
+The names in `__all__` are the public API: typed, documented in docs/reference/python.md, and changed only
+with a line in the changelog. Everything else may change without notice. Each name is imported when it is first used.
+"""
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from drls_dagster.component import PipelineComponent
+    from drls_dagster.errors import DrlsError, UsageError
+    from drls_dagster.lakehouse.catalog import load_catalog
+    from drls_dagster.settings import Settings, load_settings
+    from lifecycle.spec import PipelineSpec, SpecError, json_schema, load_pipeline, parse_pipeline
 
-__all__ = ["PipelineComponent"]
+__all__ = [
+    "DrlsError",
+    "PipelineComponent",
+    "PipelineSpec",
+    "Settings",
+    "SpecError",
+    "UsageError",
+    "json_schema",
+    "load_catalog",
+    "load_pipeline",
+    "load_settings",
+    "parse_pipeline",
+]
+
+# Where each name is; importing Dagster, PyIceberg or the spec here would slow every command down.
+_MODULES = {
+    "DrlsError": "drls_dagster.errors",
+    "PipelineComponent": "drls_dagster.component",
+    "PipelineSpec": "lifecycle.spec",
+    "Settings": "drls_dagster.settings",
+    "SpecError": "lifecycle.spec",
+    "UsageError": "drls_dagster.errors",
+    "json_schema": "lifecycle.spec",
+    "load_catalog": "drls_dagster.lakehouse.catalog",
+    "load_pipeline": "lifecycle.spec",
+    "load_settings": "drls_dagster.settings",
+    "parse_pipeline": "lifecycle.spec",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """What Dagster projects use, imported when they do: it brings Dagster, which takes two seconds."""
-    if name == "PipelineComponent":
-        from drls_dagster.component import PipelineComponent
-
-        return PipelineComponent
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

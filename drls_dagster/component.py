@@ -1,4 +1,4 @@
-"""`drls_dagster.PipelineComponent`: pipelines in a Dagster project of one's own."""
+"""`drls_dagster.PipelineComponent`: pipelines in your own Dagster project."""
 
 from __future__ import annotations
 
@@ -32,36 +32,37 @@ class PipelineScaffolder(dg.Scaffolder):
 
 @dg.scaffold_with(PipelineScaffolder)
 class PipelineComponent(dg.Component, dg.Model, dg.Resolvable):
-    """Pipelines of DRLS as assets, checks, jobs and schedules.
+    """DRLS pipelines as assets, checks, jobs and schedules in your own Dagster project.
 
-    Of pipeline files, or of the versions that are deployed in an environment. The gate is asked either way: above
-    development runs only what is deployed there.
+    Loads pipeline files, or the versions deployed in an environment. The gate is asked either way: above development,
+    only deployed versions run.
     """
 
     path: str | None = Field(
         default=None, description="A pipeline file, or a folder of them, relative to the folder of this defs.yaml"
     )
-    deployed: bool = Field(
-        default=False, description="Instead of a path: the versions that are deployed in the environment"
-    )
+    deployed: bool = Field(default=False, description="Load the versions deployed in the environment, instead of files")
     environment: Literal["development", "qa", "uat", "production"] = Field(
-        default="development", description="Which tables the runs write, and by whose rules"
+        default="development", description="Environment whose tables the runs write, and whose rules apply"
     )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> PipelineComponent:
         if (self.path is None) != self.deployed:
-            raise ValueError("say either path, a pipeline file or a folder of them, or deployed: true")
+            raise ValueError("set either path (a pipeline file, or a folder of them) or deployed: true")
         return self
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
         return dg.ComponentTypeSpec(
-            description="Pipelines of DRLS: Spark and Ray steps on Iceberg tables.", tags=["iceberg", "spark", "ray"]
+            description="DRLS pipelines: Spark and Ray steps on Iceberg tables.", tags=["iceberg", "spark", "ray"]
         )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The definitions. Raises UsageError for a path that is not there, GateRefused where nobody can be asked."""
+        """Build the definitions.
+
+        Raises UsageError if the path does not exist, and GateRefused if the lifecycle cannot answer.
+        """
         from drls_dagster.locations.deployed import load_environment, load_files
         from drls_dagster.settings import load_settings
 

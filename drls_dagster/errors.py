@@ -11,7 +11,7 @@ __all__ = ["DrlsError", "UsageError"]
 
 
 class UsageError(DrlsError):
-    """The caller asked for something that cannot be: wrong use, exit code 2."""
+    """The caller asked for something impossible, such as a name that does not exist. Exit code 2."""
 
     status = 422
     code = "invalid"

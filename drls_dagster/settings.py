@@ -182,7 +182,7 @@ class WebSettings(_Section):
 
 
 class Settings(BaseSettings):
-    """All settings of one DRLS_HOME."""
+    """The settings of one DRLS_HOME. Read them with `load_settings`."""
 
     model_config = SettingsConfigDict(
         env_prefix="DRLS_",
@@ -232,7 +232,7 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     def landing_for(self, environment: str) -> str:
-        """The folder or URI that relative source paths of an environment start from."""
+        """The folder or URI at which relative source paths of an environment start."""
         own = self.environments.get(environment)
         return (own and own.landing) or self.landing or str(self.home / "landing")
 
@@ -291,9 +291,9 @@ def home_folder() -> Path:
 
 
 def load_settings(home: Path | None = None) -> Settings:
-    """The settings of `home` (default: DRLS_HOME).
+    """Read the settings of `home` (default: DRLS_HOME).
 
-    Raises UsageError naming the file and field when a value is wrong.
+    Raises UsageError, which names the file and field, if a value is wrong.
     """
     return _load(home or home_folder())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class DrlsError(Exception):
-    """Something was refused or failed."""
+    """Base class of all errors of DRLS: something was refused or failed."""
 
     status = 500
     code = "error"

@@ -35,11 +35,11 @@ _JAVA_NAMES = {
 
 
 def load_catalog(settings: Settings | None = None) -> Catalog:
-    """The catalog that the settings (default: those of DRLS_HOME) describe, ready for use.
+    """The Iceberg catalog of the settings (default: those of DRLS_HOME), ready for use.
 
-    The default needs no service: SQLite and a warehouse folder, made at first use. The same
-    configuration gives the same object within a process. Raises CatalogFailed when the catalog cannot
-    be reached, CatalogFault when its settings are wrong; no credential is in the text.
+    The default needs no service: SQLite and a warehouse folder, created at first use. Within a process, the same
+    settings give the same object. Raises CatalogFailed if the catalog cannot be reached, and CatalogFault if its
+    settings are wrong; the message contains no credential.
     """
     settings = settings or load_settings()
     config = resolve_catalog(settings)

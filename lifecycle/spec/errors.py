@@ -25,9 +25,9 @@ class Problem:
 
 
 class SpecError(DrlsError, ValueError):
-    """A pipeline cannot be accepted. `problems` is everything that was found, one line each in the text.
+    """A pipeline definition is not valid. `problems` lists all problems; the message has one line for each.
 
-    `file` is the pipeline file that was read, if any; each line of the text then starts with it.
+    `file` is the pipeline file, if any; each line of the message then starts with it.
     """
 
     status = 422

@@ -14,7 +14,7 @@ from lifecycle.spec.reading import MAX_BYTES, read_text
 
 
 def load_pipeline(path: Path) -> PipelineSpec:
-    """The checked spec in a YAML or JSON file. Raises SpecError naming the file."""
+    """Read and check a YAML or JSON file. Raises SpecError, which names the file."""
     try:
         with path.open("rb") as file:
             return parse_pipeline(file.read(MAX_BYTES + 1))
@@ -26,7 +26,7 @@ def load_pipeline(path: Path) -> PipelineSpec:
 
 
 def parse_pipeline(text: str | bytes) -> PipelineSpec:
-    """The checked spec in YAML or JSON. Raises SpecError with every problem that was found."""
+    """Read and check YAML or JSON. Raises SpecError with every problem it found."""
     from lifecycle.spec.rules import validate
 
     spec = _fields(read_text(text))

@@ -74,7 +74,7 @@ class Lock(Frozen):
 
 
 class PipelineSpec(Frozen):
-    """What a version says. `parse_pipeline` reads and checks one; the constructor checks only the fields."""
+    """A pipeline definition. `parse_pipeline` reads and checks one; the constructor checks only the fields."""
 
     format_version: Literal[1]
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]

@@ -8,7 +8,7 @@ from lifecycle.spec.pipeline import PipelineSpec
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema 2020-12 of a pipeline file. It knows the fields, not the rules between them."""
+    """The JSON Schema (2020-12) of a pipeline file. It covers the fields, not the rules between them."""
     schema = PipelineSpec.model_json_schema(by_alias=True, mode="validation")
     for model in schema["$defs"].values():
         fields: dict[str, Any] = model.get("properties", {})

@@ -181,8 +181,8 @@ def test_deployed_true_loads_what_is_deployed_in_the_environment(project: Projec
 @pytest.mark.parametrize(
     ("attributes", "told"),
     [
-        ({}, "say either path"),
-        ({"path": "x.yaml", "deployed": True}, "say either path"),
+        ({}, "set either path"),
+        ({"path": "x.yaml", "deployed": True}, "set either path"),
         ({"path": "nothing.yaml"}, "there is no pipeline file or folder"),
         ({"path": "x.yaml", "environment": "staging"}, "'development', 'qa', 'uat' or 'production'"),
     ],

@@ -1,0 +1,63 @@
+"""docs/reference/python.md, from the names that drls_dagster makes public."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+from pydantic import BaseModel
+from words import MADE, kind, table
+
+import drls_dagster
+
+FIELDS = {
+    "PipelineSpec": "Its fields are those of [the pipeline file](../pipeline-fields.md).",
+    "Settings": "Its fields are [the settings](settings.md).",
+}
+
+
+def python() -> str:
+    text = [
+        "# Python",
+        MADE,
+        f"{inspect.getdoc(drls_dagster)}\n",
+        "```python",
+        "from pathlib import Path",
+        "",
+        "import drls_dagster as drls",
+        "",
+        'spec = drls.load_pipeline(Path("pipelines/orders.yaml"))',
+        'table = drls.load_catalog().load_table("sales.revenue")',
+        "```\n",
+    ]
+    for name in drls_dagster.__all__:
+        found = getattr(drls_dagster, name)
+        text += [f"## {name}\n", *described(name, found)]
+    return "\n".join(text)
+
+
+def described(name: str, found: Any) -> list[str]:
+    doc = inspect.getdoc(found)
+    if not doc:
+        raise SystemExit(f"drls_dagster.{name} has no docstring")
+    if not inspect.isclass(found):
+        return ["```python", f"def {name}{signature(found)}", "```\n", f"{doc}\n"]
+    bases = ", ".join(one.__name__ for one in found.__bases__ if one is not object)
+    text = ["```python", f"class {name}({bases})", "```\n", f"{doc}\n"]
+    if name in FIELDS:
+        text.append(f"{FIELDS[name]}\n")
+    elif issubclass(found, BaseModel):
+        rows = [
+            (f"`{one}`", kind(field.annotation), field.description or "") for one, field in found.model_fields.items()
+        ]
+        text += [*table(("field", "type", "meaning"), rows), ""]
+    for inner, method in vars(found).items():
+        is_public = not inner.startswith("_") and inspect.isfunction(method) and bool(inspect.getdoc(method))
+        if is_public and inner not in ("model_post_init", "build_defs"):
+            text += ["```python", f"{name}.{inner}{signature(method)}", "```\n", f"{inspect.getdoc(method)}\n"]
+    return text
+
+
+def signature(found: Any) -> str:
+    return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Z])", "", str(inspect.signature(found)).replace("'", ""))

@@ -1,0 +1,87 @@
+"""docs/reference/settings.md, from drls_dagster.settings."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from words import MADE, kind, table
+
+from drls_dagster.settings import Settings
+
+INTRODUCTION = """\
+Write settings into `DRLS_HOME/drls.toml`, or set environment variables, which override the file. In a variable, lists
+and tables are JSON: `DRLS_WEB__HOSTS='["drls.example"]'`. An unknown key in a section is an error.
+"""
+# Variables that no field of Settings has.
+VARIABLES = (
+    ("DRLS_HOME", "Folder for everything that DRLS keeps; default: ~/.drls"),
+    ("DRLS_TOKEN", "Token to act with, instead of the kept one"),
+    ("DRLS_DEBUG", "`1` adds the traceback to an error"),
+    ("DAGSTER_HOME", "Dagster's folder; `drls` sets it to DRLS_HOME/dagster for its processes"),
+    ("RAY_ADDRESS", "An existing Ray cluster, unless `engine.ray_address` is set"),
+    ("JAVA_HOME", "The JDK (17 or 21) to start Spark with"),
+    ("PGUSER, PGPASSWORD", "User and password of a PostgreSQL catalog, unless the settings name them"),
+    ("AWS_…", "Credentials and endpoint of S3 and Glue, unless `catalog` has them"),
+)
+
+
+def default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None or value in ({}, ()):
+        return ""
+    return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field of Settings holds: itself, optional, or one for each key."""
+    for one in (annotation, *typing.get_args(annotation)):
+        if inspect.isclass(one) and issubclass(one, BaseModel):
+            return one
+    return None
+
+
+def settings() -> str:
+    text = [
+        "# Settings",
+        MADE,
+        INTRODUCTION,
+        "## Top level\n",
+    ]
+    head = ("key", "variable", "type", "default", "meaning")
+    top, sections = [], []
+    for name, field in Settings.model_fields.items():
+        section = section_of(field.annotation)
+        if section is not None:
+            sections.append((name, section))
+        elif name != "home":
+            top.append((f"`{name}`", f"`DRLS_{name.upper()}`", kind(field.annotation), default(field), meaning(field)))
+    text += table(head, top)
+    for name, section in sections:
+        key = f"{name}.<environment>" if name == "environments" else name
+        text += [f"\n## [{key}]\n", f"{inspect.getdoc(section)}\n"]
+        if name == "oidc":
+            text.append("Without this section, people sign in with local accounts only.\n")
+        rows = []
+        for inner, field in section.model_fields.items():
+            variable = f"DRLS_{name}__{inner}".upper()
+            if name == "environments":
+                variable = f"DRLS_ENVIRONMENTS__<environment>__{inner.upper()}"
+            rows.append((f"`{inner}`", f"`{variable}`", kind(field.annotation), default(field), meaning(field)))
+        text += table(head, rows)
+    text += [
+        "\n## Other environment variables\n",
+        *table(("variable", "meaning"), [(f"`{a}`", b) for a, b in VARIABLES]),
+    ]
+    return "\n".join(text) + "\n"
+
+
+def meaning(field: FieldInfo) -> str:
+    if not field.description:
+        raise SystemExit(f"drls_dagster/settings.py: describe {field}")
+    return field.description
