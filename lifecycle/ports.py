@@ -14,6 +14,7 @@ from typing import Any
 
 from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
@@ -33,28 +34,6 @@ class SystemClock(Clock):
 
     def now(self) -> datetime:
         return datetime.now(UTC)
-
-
-class SnapshotFacts(Frozen):
-    """One snapshot on a ref. `operation` is Iceberg's: append, replace, overwrite, delete."""
-
-    id: SnapshotId
-    parent: SnapshotId | None
-    operation: str
-
-
-class TableFacts(Frozen):
-    """A sink table as one environment sees it.
-
-    `head` is None for a ref without a snapshot, `uuid` None for a table that is not there yet.
-    `separate` says, in words, why this table's data cannot be carried by moving a ref (D10, another
-    catalog); None when it can.
-    """
-
-    table: str
-    uuid: str | None
-    head: SnapshotId | None
-    separate: str | None = None
 
 
 class Move(Frozen):

@@ -21,10 +21,11 @@ from drls_dagster.ledger import Ledger
 from drls_dagster.settings import Settings
 from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.errors import Conflict, LifecycleError, Refused, one_line
 from lifecycle.outages import is_defect, is_outage
-from lifecycle.ports import DataPlane, Move, MoveResult, SnapshotFacts, TableFacts
+from lifecycle.ports import DataPlane, Move, MoveResult
 from lifecycle.spec import PipelineSpec
 
 if TYPE_CHECKING:

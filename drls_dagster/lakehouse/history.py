@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drls_dagster.lakehouse import refs
-from lifecycle.ports import SnapshotFacts
+from lifecycle.domain.facts import SnapshotFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

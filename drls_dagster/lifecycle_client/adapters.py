@@ -10,21 +10,11 @@ from argon2 import PasswordHasher
 
 from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
 from lifecycle.errors import Refused
-from lifecycle.ports import (
-    Clock,
-    DataPlane,
-    Move,
-    MoveResult,
-    Orchestrator,
-    ReleaseFacts,
-    RunState,
-    SnapshotFacts,
-    SystemClock,
-    TableFacts,
-)
+from lifecycle.ports import Clock, DataPlane, Move, MoveResult, Orchestrator, ReleaseFacts, RunState, SystemClock
 
 
 class NoDataPlane(DataPlane):

@@ -15,6 +15,7 @@ from lifecycle.domain.carry import CarryDecision, choose_carry
 from lifecycle.domain.checklist import Check
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.evidence import Asked, Evidence, assess
+from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.four_eyes import Eligibility
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.newer_runs import NewerRuns, VersionRun, newer_runs, newest_run_problem
@@ -23,7 +24,6 @@ from lifecycle.domain.policy import Hold, Policy, PolicyRevision
 from lifecycle.domain.readiness import waits_for
 from lifecycle.domain.run import Drift, InputRead, Receipt, Session
 from lifecycle.domain.version import Deployment, Version
-from lifecycle.ports import SnapshotFacts, TableFacts
 from lifecycle.spec.repeated import repeated
 
 

@@ -47,6 +47,7 @@ from lifecycle.spec.steps import (
     Trigger,
     Watermark,
 )
+from lifecycle.spec.writing import dump_yaml
 
 __all__ = [
     "ENVIRONMENTS", "AcceptedValues", "AnyCheck", "AnyNode", "AnyPartitions", "AnySource",
@@ -56,7 +57,7 @@ __all__ = [
     "RayProcessTransform", "RayResources", "Retries", "RowCount", "RunResources", "Schedule",
     "SinkNode", "SortField", "SourceNode", "SparkStreamTransform", "SparkTransform", "SpecError",
     "SqlCheck", "StaticPartitions", "TimePartitions", "Trigger", "Unique", "Watermark",
-    "canonical_json", "column_lineage", "content_digest", "digest", "json_schema", "load_pipeline",
+    "canonical_json", "column_lineage", "content_digest", "digest", "dump_yaml", "json_schema", "load_pipeline",
     "local_code", "lock_with_code", "package_digest", "parse_pipeline", "resolve_lock", "sql_parameters", "sql_tables",
     "subtree_digest",
 ]  # fmt: skip

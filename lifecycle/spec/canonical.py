@@ -8,12 +8,11 @@ canonical JSON is itself a pipeline file with the same digest.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, cast
+from typing import Any
 
+from lifecycle.spec.normal import canonical_bytes
 from lifecycle.spec.pipeline import PipelineSpec
 from lifecycle.spec.steps import CustomTransform, DbtTransform
-
-_SAFE = 2**53 - 1
 
 
 def canonical_json(spec: PipelineSpec) -> bytes:
@@ -70,36 +69,6 @@ def subtree_digest(spec: PipelineSpec, node_id: str) -> str:
 
 def _deciding(node: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key != "resources"}
-
-
-def normal_form(spec: PipelineSpec) -> dict[str, Any]:
-    """The plain values of a spec in the one form that stands for its meaning."""
-    data = _normal(spec.model_dump(mode="json", by_alias=True))
-    data["nodes"] = sorted(data["nodes"], key=lambda node: node["id"])
-    if "edges" in data:
-        data["edges"] = sorted(data["edges"], key=lambda edge: edge["to"])
-    return data
-
-
-def _normal(value: Any, key: str = "") -> Any:
-    if isinstance(value, dict):
-        items = cast("dict[str, Any]", value)
-        if key in {"schema", "output_schema"}:
-            # JSON objects have no order, and the order of columns counts.
-            return [{"name": name, "type": kind} for name, kind in items.items()]
-        kept = {name: _normal(item, name) for name, item in items.items()}
-        return {name: item for name, item in kept.items() if item not in (None, {}, [])}
-    if isinstance(value, list):
-        return [_normal(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _SAFE:
-        return str(value)
-    return value
-
-
-def canonical_bytes(value: Any) -> bytes:
-    import rfc8785
-
-    return rfc8785.dumps(value)
 
 
 def _sha256(content: bytes) -> str:

@@ -14,6 +14,7 @@ from lifecycle.spec.base import CodePath, Frozen, NodeId, ScalarText, Seconds, W
 from lifecycle.spec.checks import MonitorNode, SqlCheck
 from lifecycle.spec.clock import Schedule
 from lifecycle.spec.errors import FieldError, shorten
+from lifecycle.spec.normal import canonical_bytes, normal_form
 from lifecycle.spec.parameters import Parameter
 from lifecycle.spec.partitions import AnyPartitions
 from lifecycle.spec.sinks import SinkNode
@@ -153,24 +154,14 @@ class PipelineSpec(Frozen):
         named = {name for text in sql_texts(node) for name in sql_parameters(text)}
         return tuple(sorted(named & self.parameters.keys()))
 
-    def dump_yaml(self) -> str:
-        """The pipeline file: what `parse_pipeline` reads as an equal spec, without defaults."""
-        from lifecycle.spec.writing import dump_yaml
-
-        return dump_yaml(self)
-
     @cached_property
     def normal_form(self) -> Mapping[str, Any]:
-        """The plain values that digests are made of; see `lifecycle.spec.canonical`. Not to be changed."""
-        from lifecycle.spec.canonical import normal_form
-
+        """The plain values that digests are made of; see `lifecycle.spec.normal`. Not to be changed."""
         return normal_form(self)
 
     @cached_property
     def canonical_bytes(self) -> bytes:
         """The canonical JSON; a spec is asked for its digest at every step of its way."""
-        from lifecycle.spec.canonical import canonical_bytes
-
         return canonical_bytes(self.normal_form)
 
     @cached_property

@@ -7,11 +7,11 @@ from typing import Literal
 
 from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Role
+from lifecycle.domain.facts import SnapshotFacts
 from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Drift
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Invalid
-from lifecycle.ports import SnapshotFacts
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require, role_check, target_of

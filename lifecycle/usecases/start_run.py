@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.facts import TableFacts
 from lifecycle.domain.gate import Action
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
@@ -14,7 +15,6 @@ from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.run import Admission, AdmissionState, Session, SessionState
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Refused
-from lifecycle.ports import TableFacts
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from lifecycle.domain.data_diff import DataDiff, DiffLimits, DiffStep, Progress, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.errors import Conflict, NotFound
-from lifecycle.ports import DataPlane, Move, MoveResult, SnapshotFacts, TableFacts
+from lifecycle.ports import DataPlane, Move, MoveResult
 from tests.fakes.rows import ROW, Row, fake_diff
 
 _SCHEMA = """

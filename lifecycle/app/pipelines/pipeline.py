@@ -12,6 +12,7 @@ from lifecycle.app.kit.paging import QueryText
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.pipelines.pipeline_view import pipeline_view, state_of
+from lifecycle.spec import dump_yaml
 from lifecycle.usecases.parts.specs import spec_of
 from lifecycle.usecases.parts.visible import visible_pipeline
 
@@ -49,7 +50,7 @@ def definition(ctx: Ctx, who: Who, name: Name, number: Number) -> Response:
     with ctx.store.read() as view:
         version = view.pipelines.numbered(visible_pipeline(view, who.actor, name), number)
     headers = {"Content-Disposition": f'attachment; filename="{name}-v{number}.yaml"'}
-    return Response(spec_of(version).dump_yaml(), media_type="application/yaml; charset=utf-8", headers=headers)
+    return Response(dump_yaml(spec_of(version)), media_type="application/yaml; charset=utf-8", headers=headers)
 
 
 def _page(

@@ -19,7 +19,7 @@ from lifecycle.domain.environment import Environment, Role, Stage, stage_of
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.version import Deployment, Label, Pipeline, Version
-from lifecycle.spec import PipelineSpec
+from lifecycle.spec import PipelineSpec, dump_yaml
 from lifecycle.store.repositories.overview import Head
 from lifecycle.store.unit import View
 from lifecycle.usecases.parts.access import target_of
@@ -138,7 +138,7 @@ def pipeline_view(
         for node in (spec.node(name) for name in spec.topological())
         if len(graph.listed) <= MAX_DRAWN or node.id in drawn
     ]
-    text = spec.dump_yaml()
+    text = dump_yaml(spec)
     timeline = _timeline(view, pipeline, version, history, names, below)
     where = [environment for environment, _ in active]
     return PipelineView(

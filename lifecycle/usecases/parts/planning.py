@@ -6,11 +6,12 @@ from datetime import datetime
 
 from lifecycle.domain.draft import DataFacts, StoreFacts
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.facts import SnapshotFacts
 from lifecycle.domain.four_eyes import Eligibility, eligibility
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
 from lifecycle.domain.version import Pipeline, Version
-from lifecycle.ports import DataPlane, SnapshotFacts
+from lifecycle.ports import DataPlane
 from lifecycle.store.unit import View
 from lifecycle.usecases.loaded import loaded_digests, stuck_pipelines
 from lifecycle.usecases.newer_runs import runs_of

@@ -12,7 +12,7 @@ import pytest
 from lifecycle.app.kit.csrf import FIELD, masked
 from lifecycle.audit.keys import SigningKey
 from lifecycle.domain.promotion import State
-from lifecycle.spec import PipelineSpec
+from lifecycle.spec import PipelineSpec, dump_yaml
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.export_version import export_version
 from tests.lifecycle.app.visit import Visit
@@ -173,7 +173,7 @@ def test_a_definition_can_be_loaded_changed_and_saved_on_top(visit: Open, life: 
     late = send(visit("eve"), "/pipelines/flights/versions", text.replace("5", "6").encode(), **fields)
     assert late.status_code == 409
     assert "is v2 now; look at it" in late.text
-    other = send(ada, "/pipelines/flights/versions", make_spec("sales").dump_yaml().encode(), "s.yaml", **fields)
+    other = send(ada, "/pipelines/flights/versions", dump_yaml(make_spec("sales")).encode(), "s.yaml", **fields)
     assert "s.yaml defines the pipeline sales, not flights" in other.text
 
 
@@ -226,12 +226,12 @@ HOSTILE = {
     "markup": (b"- 1", f"{IMAGE}{SCRIPT}.yaml", 422, "the file is not a mapping"),
     "long": (b"- 1", "x" * 3_000, 422, "xxx…: the file is not a mapping"),
     "longer": (b"- 1", "x" * 50_000, 400, "Invalid multipart data"),
-    "node": (make_spec().dump_yaml().replace("id: raw", f"id: '{SCRIPT}'").encode(), "n.yaml", 422, "n.yaml: "),
-    "name": (make_spec().dump_yaml().replace("name: flights\n", f"name: '{SCRIPT}'\n", 1).encode(), "n.yaml", 422, "n.yaml: name"),
-    "owner": ((make_spec().dump_yaml() + f"owners: ['{SCRIPT}']\n").encode(), "o.yaml", 422, "o.yaml: owners"),
-    "place": (make_spec().dump_yaml().replace("name: flights\n", "name: ../../etc/passwd\n", 1).encode(), "n.yaml", 422, "name"),
-    "table": (make_spec(tables=("a.b",)).dump_yaml().replace("a.b", "../x.b").encode(), "t.yaml", 422, "t.yaml: "),
-    "sql": (make_spec().dump_yaml().replace("FROM raw", f"FROM raw, {SCRIPT}").encode(), "q.yaml", 422, "q.yaml: "),
+    "node": (dump_yaml(make_spec()).replace("id: raw", f"id: '{SCRIPT}'").encode(), "n.yaml", 422, "n.yaml: "),
+    "name": (dump_yaml(make_spec()).replace("name: flights\n", f"name: '{SCRIPT}'\n", 1).encode(), "n.yaml", 422, "n.yaml: name"),
+    "owner": ((dump_yaml(make_spec()) + f"owners: ['{SCRIPT}']\n").encode(), "o.yaml", 422, "o.yaml: owners"),
+    "place": (dump_yaml(make_spec()).replace("name: flights\n", "name: ../../etc/passwd\n", 1).encode(), "n.yaml", 422, "name"),
+    "table": (dump_yaml(make_spec(tables=("a.b",))).replace("a.b", "../x.b").encode(), "t.yaml", 422, "t.yaml: "),
+    "sql": (dump_yaml(make_spec()).replace("FROM raw", f"FROM raw, {SCRIPT}").encode(), "q.yaml", 422, "q.yaml: "),
 }  # fmt: skip
 
 
@@ -320,7 +320,7 @@ def test_l16_deleting_shows_the_consequences_and_wants_the_name(visit: Open, lif
     assert lea.get("/pipelines/flights").status_code == 404
     assert (
         "was deleted and its name stays reserved"
-        in send(visit("ada"), "/pipelines/import", make_spec().dump_yaml().encode()).text
+        in send(visit("ada"), "/pipelines/import", dump_yaml(make_spec()).encode()).text
     )
 
 
