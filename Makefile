@@ -44,6 +44,8 @@ check: $(READY) ## Lint, format, types, import layers, lock file, English
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m pyright
 	.venv/bin/lint-imports
+	$(PYTHON) scripts/check_circles.py
+	$(PYTHON) scripts/draw_layers.py --check
 	$(PYTHON) scripts/check_lock.py
 	$(PYTHON) scripts/check_english.py
 
