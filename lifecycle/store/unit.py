@@ -15,17 +15,19 @@ from lifecycle.audit.chain import Changes, Event
 from lifecycle.domain.people import Actor
 from lifecycle.errors import Conflict
 from lifecycle.store.governed import digest_of
+from lifecycle.store.repositories.audit_log import AuditLog
 from lifecycle.store.repositories.code import Code
 from lifecycle.store.repositories.deployments import Deployments
 from lifecycle.store.repositories.gate import Gate
-from lifecycle.store.repositories.keeping import AuditLog, Outbox, Settings
 from lifecycle.store.repositories.lists import Lists
+from lifecycle.store.repositories.outbox import Outbox
 from lifecycle.store.repositories.overview import Overview
 from lifecycle.store.repositories.people import People
 from lifecycle.store.repositories.pipelines import Pipelines
 from lifecycle.store.repositories.policies import Policies
 from lifecycle.store.repositories.promotions import Promotions
 from lifecycle.store.repositories.runs import Runs
+from lifecycle.store.repositories.settings import Settings
 from lifecycle.store.tables_people import DoneRow
 from lifecycle.store.tx import Tx
 

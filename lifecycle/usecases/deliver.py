@@ -8,7 +8,7 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
 from lifecycle.outages import is_defect
 from lifecycle.ports import Message, Notifier
-from lifecycle.store.repositories.keeping import Pending
+from lifecycle.store.repositories.outbox import Pending
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.rounds import Round
 

@@ -11,7 +11,7 @@ from lifecycle.addresses import refuse_webhook
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Target
 from lifecycle.errors import Conflict, Invalid
-from lifecycle.store.repositories.keeping import Setting
+from lifecycle.store.repositories.settings import Setting
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require

@@ -20,7 +20,7 @@ from lifecycle.app.kit.request import Ctx
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Target
 from lifecycle.errors import Conflict, Invalid
-from lifecycle.store.repositories.keeping import Pending
+from lifecycle.store.repositories.outbox import Pending
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deliver import MAX_ATTEMPTS

@@ -15,7 +15,7 @@ from lifecycle.audit import Entry, Event, Head, chain, verify
 from lifecycle.audit.keys import SigningKey
 from lifecycle.audit.verify import Harm
 from lifecycle.domain.people import Actor, WayIn
-from lifecycle.store.repositories.keeping import AuditLog
+from lifecycle.store.repositories.audit_log import AuditLog
 from lifecycle.store.tables_people import AuditRow
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import SETUP, Life
