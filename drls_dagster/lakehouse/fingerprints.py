@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import rfc8785
 
-from lifecycle.spec import FilesSource, IcebergSource, JdbcSource, KafkaSource, PipelineSpec
+from lifecycle.spec import IcebergSource, PipelineSpec
+from lifecycle.spec.sources import LandingPath, NamedConnection
 
 if TYPE_CHECKING:
     from drls_dagster.settings import Settings
@@ -36,13 +37,15 @@ def fingerprint(node: SourceNode, settings: Settings, environment: str) -> str:
 
 
 def _place(node: SourceNode, settings: Settings, environment: str) -> dict[str, Any]:
-    source = node.source
-    if isinstance(source, FilesSource):
-        return {"kind": source.kind, "at": _resolved(source.path, settings.landing_for(environment))}
-    if isinstance(source, JdbcSource | KafkaSource):
-        # Settings name no connections yet, so nothing shows that two environments mean the same server.
-        return {"kind": source.kind, "connection": source.connection, "environment": environment}
-    return {"kind": source.kind}
+    kind = node.source.kind
+    match node.source.place:
+        case LandingPath(path):
+            return {"kind": kind, "at": _resolved(path, settings.landing_for(environment))}
+        case NamedConnection(name):
+            # Settings name no connections yet, so nothing shows that two environments mean the same server.
+            return {"kind": kind, "connection": name, "environment": environment}
+        case None:
+            return {"kind": kind}
 
 
 def _resolved(path: str, landing: str) -> str:

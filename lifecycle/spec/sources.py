@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
@@ -33,7 +33,43 @@ Timestamp = Annotated[
 ]
 
 
-class IcebergSource(Frozen):
+class LandingPath(NamedTuple):
+    """A path or URI; a relative one begins at the environment's landing folder."""
+
+    path: str
+
+
+class NamedConnection(NamedTuple):
+    """A connection that each environment resolves from its settings."""
+
+    name: str
+
+
+class Source(Frozen):
+    """What sources of every kind say of themselves."""
+
+    @property
+    def label(self) -> str:
+        """The kind of source, for people."""
+        return getattr(self, "kind", "")
+
+    @property
+    def subject(self) -> str:
+        """What is read, for people; empty where there is no more to say than the kind."""
+        return ""
+
+    @property
+    def full(self) -> bool:
+        """Whether each run reads everything again (D5), rather than continuing from a position."""
+        return True
+
+    @property
+    def place(self) -> LandingPath | NamedConnection | None:
+        """What each environment resolves to a place of its own (L4); None where all read the same."""
+        return None
+
+
+class IcebergSource(Source):
     """An Iceberg table, always at a pinned snapshot.
 
     `full` reads the whole table as it is when the run starts, `incremental` what was appended since this
@@ -55,8 +91,20 @@ class IcebergSource(Frozen):
             raise FieldError(f"read: {self.read} takes no snapshot or timestamp", "write read: as_of, or remove it")
         return self
 
+    @property
+    def label(self) -> str:
+        return "Iceberg"
 
-class FilesSource(Frozen):
+    @property
+    def subject(self) -> str:
+        return self.table if self.read == "full" else f"{self.table}, {self.read}"
+
+    @property
+    def full(self) -> bool:
+        return self.read != "incremental"
+
+
+class FilesSource(Source):
     """Files at a path or glob; a relative path starts at the environment's `landing` setting."""
 
     kind: Literal["files"] = "files"
@@ -65,8 +113,20 @@ class FilesSource(Frozen):
     options: dict[str, ScalarText] = Field(default_factory=dict)
     schema_: Schema | None = Field(default=None, validation_alias="schema", serialization_alias="schema")
 
+    @property
+    def label(self) -> str:
+        return "file"
 
-class JdbcSource(Frozen):
+    @property
+    def subject(self) -> str:
+        return self.path
+
+    @property
+    def place(self) -> LandingPath:
+        return LandingPath(self.path)
+
+
+class JdbcSource(Source):
     """A table or query of a database, read in `partitions` parts along `partition_column`."""
 
     kind: Literal["jdbc"] = "jdbc"
@@ -87,8 +147,20 @@ class JdbcSource(Frozen):
             )
         return self
 
+    @property
+    def label(self) -> str:
+        return "JDBC"
 
-class KafkaSource(Frozen):
+    @property
+    def subject(self) -> str:
+        return f"{self.connection}: {self.table or 'query'}"
+
+    @property
+    def place(self) -> NamedConnection:
+        return NamedConnection(self.connection)
+
+
+class KafkaSource(Source):
     """A Kafka topic; json and csv messages are read with `schema`."""
 
     kind: Literal["kafka"] = "kafka"
@@ -98,12 +170,32 @@ class KafkaSource(Frozen):
     schema_: Schema | None = Field(default=None, validation_alias="schema", serialization_alias="schema")
     options: dict[str, ScalarText] = Field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        return "Kafka"
 
-class RateSource(Frozen):
+    @property
+    def subject(self) -> str:
+        return f"{self.connection}: {self.topic}"
+
+    @property
+    def full(self) -> bool:
+        return False
+
+    @property
+    def place(self) -> NamedConnection:
+        return NamedConnection(self.connection)
+
+
+class RateSource(Source):
     """Made-up rows (timestamp, value), for tests and demonstrations."""
 
     kind: Literal["rate"] = "rate"
     rows_per_second: Annotated[Whole, Field(ge=1, le=10_000_000)] = 1
+
+    @property
+    def full(self) -> bool:
+        return False
 
 
 AnySource = Annotated[IcebergSource | FilesSource | JdbcSource | KafkaSource | RateSource, Field(discriminator="kind")]
@@ -115,10 +207,3 @@ class SourceNode(Frozen):
     id: NodeId
     type: Literal["source"] = "source"
     source: AnySource
-
-    @property
-    def full(self) -> bool:
-        """Whether each run reads everything again (D5), rather than going on from a position."""
-        if isinstance(self.source, IcebergSource):
-            return self.source.read != "incremental"
-        return isinstance(self.source, FilesSource | JdbcSource)

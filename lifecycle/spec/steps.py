@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, Strict, model_validator
 
@@ -11,7 +11,23 @@ from lifecycle.spec.columns import Schema
 from lifecycle.spec.errors import FieldError
 
 
-class SparkTransform(Frozen):
+class Step(Frozen):
+    """What steps of every kind say of themselves."""
+
+    one_input: ClassVar[bool] = False
+
+    @property
+    def label(self) -> str:
+        """The kind of step, for people."""
+        return getattr(self, "step", "")
+
+    @property
+    def subject(self) -> str:
+        """What the step runs, for people; empty where its code says it."""
+        return getattr(self, "entrypoint", None) or ""
+
+
+class SparkTransform(Step):
     """Exactly one of `sql` (upstream node ids are its tables), `python` (source that defines
     `transform(spark, <upstream ids>)`) or `entrypoint` (`module:function` of the same shape)."""
 
@@ -28,6 +44,10 @@ class SparkTransform(Frozen):
             raise FieldError("a spark transform has one recipe", "give exactly one of sql, python or entrypoint")
         return self
 
+    @property
+    def label(self) -> str:
+        return f"Spark {'SQL' if self.sql is not None else 'Python'}"
+
 
 class Trigger(Frozen):
     """How often a stream processes what has arrived."""
@@ -42,7 +62,7 @@ class Watermark(Frozen):
     delay: Seconds
 
 
-class SparkStreamTransform(Frozen):
+class SparkStreamTransform(Step):
     """A streaming query; its checkpoint belongs to the version and the schema."""
 
     id: NodeId
@@ -60,6 +80,10 @@ class SparkStreamTransform(Frozen):
             raise FieldError("a sparkStream transform has one recipe", "give exactly one of sql, python or entrypoint")
         return self
 
+    @property
+    def label(self) -> str:
+        return f"Spark stream {'SQL' if self.sql is not None else 'Python'}"
+
 
 class RayResources(Frozen):
     """What each of `concurrency` workers gets; parts of a CPU or GPU are allowed."""
@@ -69,9 +93,10 @@ class RayResources(Frozen):
     concurrency: Annotated[Whole, Field(ge=1, le=10_000)] = 1
 
 
-class RayProcessTransform(Frozen):
+class RayProcessTransform(Step):
     """A function from pyarrow.Table to pyarrow.Table, called for batches of `batch_size` rows."""
 
+    one_input = True
     id: NodeId
     type: Literal["transform"] = "transform"
     step: Literal["rayProcess"] = "rayProcess"
@@ -87,8 +112,12 @@ class RayProcessTransform(Frozen):
             raise FieldError("a rayProcess transform has one recipe", "give exactly one of python or entrypoint")
         return self
 
+    @property
+    def label(self) -> str:
+        return "Ray Python"
 
-class DbtTransform(Frozen):
+
+class DbtTransform(Step):
     """Models of a dbt project (a folder), chosen by dbt's own selection syntax."""
 
     id: NodeId
@@ -97,8 +126,12 @@ class DbtTransform(Frozen):
     project: Path
     select: str = ""
 
+    @property
+    def subject(self) -> str:
+        return f"{self.project} {self.select}".strip()
 
-class CustomTransform(Frozen):
+
+class CustomTransform(Step):
     """A command, an image, or a command inside an image, run through Dagster Pipes."""
 
     id: NodeId
@@ -113,6 +146,14 @@ class CustomTransform(Frozen):
         if not self.command and self.image is None:
             raise FieldError("a custom transform has nothing to run", "give command, image or both")
         return self
+
+    @property
+    def label(self) -> str:
+        return "custom command"
+
+    @property
+    def subject(self) -> str:
+        return self.image or " ".join(self.command)
 
     @property
     def image_digest(self) -> str | None:

@@ -116,8 +116,8 @@ def _inputs(spec: PipelineSpec, node: AnyNode) -> Iterator[Problem]:
         elif node.type == "monitor":
             remedy = "write one monitor for each"
             yield Problem(node.id, "edges", f"the monitor is attached to {len(inputs)} nodes: {listed}", remedy)
-        elif node.type == "transform" and node.step == "rayProcess":
-            message = f"a rayProcess transform has one input, this has {len(inputs)}: {listed}"
+        elif node.type == "transform" and node.one_input:
+            message = f"a {node.step} transform has one input, this has {len(inputs)}: {listed}"
             yield Problem(node.id, "edges", message, "join them in a spark transform before it")
 
 

@@ -75,7 +75,7 @@ def _repeats(spec: PipelineSpec, sink: SinkNode) -> Iterator[Problem]:
     above = [spec.node(name) for name in spec.ancestors(sink.id)]
     sources = [node for node in above if isinstance(node, SourceNode)]
     streams = any(isinstance(node, SparkStreamTransform) for node in above)
-    if sources and all(node.full for node in sources) and not streams:
+    if sources and all(node.source.full for node in sources) and not streams:
         names = ", ".join(f"'{node.id}'" for node in sources)
         message = f"each run would append all rows of {names} again"
         remedy = "use read: incremental, or mode: merge or overwrite, or say repeat: true"

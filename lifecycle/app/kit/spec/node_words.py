@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lifecycle.spec import AnyNode, DbtTransform, RayProcessTransform, SinkNode, SourceNode, SparkStreamTransform
+from lifecycle.spec import AnyNode, RayProcessTransform, SinkNode, SourceNode, SparkStreamTransform
 from lifecycle.spec.checks import MonitorNode
-from lifecycle.spec.sources import FilesSource, IcebergSource, JdbcSource, KafkaSource
+from lifecycle.spec.sources import FilesSource, IcebergSource, KafkaSource
 from lifecycle.spec.steps import CustomTransform, SparkTransform
 
 
 def icon_of(node: AnyNode) -> str:
-    """The icon in icons.svg."""
+    """The icon in icons.svg; kinds that have none of their own share one."""
     match node:
         case SourceNode(source=FilesSource()):
             return "file"
@@ -23,55 +23,37 @@ def icon_of(node: AnyNode) -> str:
             return "spark"
         case RayProcessTransform():
             return "ray"
-        case DbtTransform():
-            return "blocks"
         case CustomTransform():
             return "terminal"
         case SinkNode():
             return "table"
         case MonitorNode():
             return "shield"
+        case _:
+            return "blocks"
 
 
 def kind_of(node: AnyNode) -> str:
     """What sort of node it is: Iceberg source, Spark SQL, merge sink."""
     match node:
         case SourceNode():
-            names = {"iceberg": "Iceberg", "files": "file", "jdbc": "JDBC", "kafka": "Kafka", "rate": "rate"}
-            return f"{names[node.source.kind]} source"
-        case SparkTransform() | SparkStreamTransform():
-            engine = "Spark" if isinstance(node, SparkTransform) else "Spark stream"
-            return f"{engine} {'SQL' if node.sql is not None else 'Python'}"
-        case RayProcessTransform():
-            return "Ray Python"
-        case DbtTransform():
-            return "dbt"
-        case CustomTransform():
-            return "custom command"
+            return f"{node.source.label} source"
         case SinkNode():
             return f"{node.mode.replace('_', ' ')} sink"
         case MonitorNode():
             return "checks"
+        case _:
+            return node.label
 
 
 def subject_of(node: AnyNode) -> str:
     """What it reads, runs or writes: a table, a path, a function; empty where its code says it."""
     match node:
-        case SourceNode(source=IcebergSource() as source):
-            return source.table if source.read == "full" else f"{source.table}, {source.read}"
-        case SourceNode(source=FilesSource() as source):
-            return source.path
-        case SourceNode(source=JdbcSource() as source):
-            return f"{source.connection}: {source.table or 'query'}"
-        case SourceNode(source=KafkaSource() as source):
-            return f"{source.connection}: {source.topic}"
-        case SparkTransform() | SparkStreamTransform() | RayProcessTransform():
-            return node.entrypoint or ""
-        case DbtTransform():
-            return f"{node.project} {node.select}".strip()
-        case CustomTransform():
-            return node.image or " ".join(node.command)
+        case SourceNode():
+            return node.source.subject
         case SinkNode():
             return node.table
-        case _:
+        case MonitorNode():
             return ""
+        case _:
+            return node.subject
