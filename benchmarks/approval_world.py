@@ -13,9 +13,9 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
 
 from benchmarks.lab import CHECKOUT, Lab, run_seconds
+from drls_dagster.dagster_private.automation import InstigatorType
 from drls_dagster.launch.choices import select_nodes
 from drls_dagster.launch.find import find_pipeline
 from drls_dagster.launch.run import launch

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
-from dagster._core.definitions.metadata.metadata_value import CodeLocationReconstructionMetadataValue
-from dagster._core.definitions.repository_definition import RepositoryLoadData
-from dagster._core.execution.api import create_execution_plan
-from dagster._core.snap import snapshot_from_execution_plan
-from dagster._core.snap.execution_plan_snapshot import ExecutionPlanSnapshot
 
 from benchmarks.lab import serve
+from drls_dagster.dagster_private.loading import DefinitionsLoadContext, DefinitionsLoadType, ExecutionPlanSnapshot
+from drls_dagster.dagster_private.tried import (
+    CodeLocationReconstructionMetadataValue,
+    RepositoryLoadData,
+    create_execution_plan,
+    snapshot_from_execution_plan,
+)
 from drls_dagster.lifecycle_client.gateway import open_gateway
 from drls_dagster.locations.deployed import load_deployed, load_environment
 from drls_dagster.sensors import sensors_of

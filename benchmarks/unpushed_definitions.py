@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dagster._core.definitions.sensor_definition import DEFAULT_SENSOR_DAEMON_INTERVAL
-
+from drls_dagster.dagster_private.tried import DEFAULT_SENSOR_DAEMON_INTERVAL
 from drls_dagster.definitions import development, production, qa, uat
 from drls_dagster.sensors import deployments, promotions
 

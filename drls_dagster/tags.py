@@ -11,5 +11,3 @@ LANE_TAG = "drls/lane"
 REFUSED_TAG = "drls/refused"
 # Why a sensor launched a run; it finds its own runs by it.
 REASON_TAG = "drls/reason"
-# Dagster's own.
-PRIORITY_TAG = "dagster/priority"

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeProcessError
-from dagster_shared.error import SerializableErrorInfo
 
+from drls_dagster.dagster_private.errors import DagsterUserCodeProcessError, SerializableErrorInfo
 from drls_dagster.engine.client import EngineError
 from drls_dagster.engine.spark_errors import explain
 from drls_dagster.errors import DrlsError

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 import dagster as dg
-from dagster._core.storage.tags import (
+
+from drls_dagster.dagster_private.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
 )
-
 from drls_dagster.steps.window import Window
 from lifecycle.spec import PipelineSpec, TimePartitions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dagster as dg
-from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster import partition_loading_context
 
 from drls_dagster.assets.partitions import partitions_definition
 from drls_dagster.gate.admission import lifecycle_of

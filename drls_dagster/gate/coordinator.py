@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagster._core.run_coordinator import QueuedRunCoordinator
-from dagster._core.run_coordinator.base import SubmitRunContext
-from dagster._core.storage.dagster_run import DagsterRun
-from dagster._core.workspace.context import BaseWorkspaceRequestContext
+from dagster import DagsterRun, QueuedRunCoordinator, SubmitRunContext
 
+from drls_dagster.dagster_private.tags import PRIORITY_TAG
+from drls_dagster.dagster_private.workspace import BaseWorkspaceRequestContext
 from drls_dagster.gate.launched_by import launcher_of
 from drls_dagster.gate.parts import parts_of
 from drls_dagster.gate.queue import admit_whole, fail, give_back, own_tags, shown_tags
 from drls_dagster.gate.refusal import GateRefused
 from drls_dagster.settings import load_settings
-from drls_dagster.tags import PRIORITY_TAG, REFUSED_TAG
+from drls_dagster.tags import REFUSED_TAG
 
 
 class GatedRunCoordinator(QueuedRunCoordinator):

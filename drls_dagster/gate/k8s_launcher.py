@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dagster._core.launcher import LaunchRunContext
 from dagster_k8s import K8sRunLauncher
 
+from drls_dagster.dagster_private.launching import LaunchRunContext
 from drls_dagster.gate.launcher import may_launch
 
 

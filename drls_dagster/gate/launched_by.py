@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dagster._core.storage.tags import BACKFILL_ID_TAG, HIDDEN_TAG_PREFIX, RETRY_NUMBER_TAG
-
+from drls_dagster.dagster_private.tags import BACKFILL_ID_TAG, HIDDEN_TAG_PREFIX, RETRY_NUMBER_TAG
 from drls_dagster.gate.admission import lifecycle_of
 from drls_dagster.gate.parts import Part
 from drls_dagster.gate.refusal import GateRefused

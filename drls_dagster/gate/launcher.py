@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dagster._core.launcher import DefaultRunLauncher, LaunchRunContext
+from dagster import DefaultRunLauncher
 
+from drls_dagster.dagster_private.launching import LaunchRunContext
 from drls_dagster.gate.queue import fail, give_back, refuse_revoked
 from drls_dagster.gate.refusal import GateRefused
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dagster._core.storage.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG
-
+from drls_dagster.dagster_private.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG
 from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from lifecycle.domain.environment import Environment
 

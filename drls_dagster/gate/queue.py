@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dagster._core.storage.dagster_run import FINISHED_STATUSES
-from dagster._core.storage.tags import USER_TAG
-
+from drls_dagster.dagster_private.tags import USER_TAG
 from drls_dagster.gate.admission import admit, lifecycle_of
 from drls_dagster.gate.parts import Part, parameters_given, parts_of, run_key
 from drls_dagster.gate.refusal import GateRefused, mark_refused, refusal
@@ -111,6 +109,6 @@ def own_tags(parts: Sequence[Part]) -> dict[str, str]:
 def fail(instance: DagsterInstance, run: DagsterRun, message: str) -> None:
     """Ends a refused run with its message. Not by raising: Dagster would log a traceback of itself."""
     fresh = instance.get_run_by_id(run.run_id)
-    if fresh is not None and fresh.status not in FINISHED_STATUSES:
+    if fresh is not None and not fresh.is_finished:
         instance.report_run_failed(fresh, message)
         mark_refused(instance, run.run_id)

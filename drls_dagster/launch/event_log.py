@@ -14,17 +14,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from sqlalchemy.pool import NullPool
+
+from drls_dagster.dagster_private.sqlite import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    INDEX_SHARD_NAME,
+    SQLITE_BUSY_TIMEOUT_SECONDS,
+    DagsterSqliteStorage,
+    SqliteEventLogStorage,
+)
 
 if TYPE_CHECKING:
     from dagster import EventLogEntry
-    from dagster._core.instance.ref import InstanceRef
-    from dagster._serdes import ConfigurableClassData
+
+    from drls_dagster.dagster_private.instance import ConfigurableClassData, InstanceRef
 
 BATCH_SIZE = 1000
 

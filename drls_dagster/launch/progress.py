@@ -63,7 +63,7 @@ class Follower:
             step.state = "skipped"
         elif kind in {"STEP_FAILURE", "STEP_UP_FOR_RETRY"}:
             step.message = _failure_text(event)
-            if step.message == _INTERRUPTED:
+            if step.message == _interrupted():
                 step.message, self.outcome.interrupted = "interrupted", True
             step.state = "failed" if kind == "STEP_FAILURE" else "running"
         elif kind == "ASSET_MATERIALIZATION":
@@ -101,7 +101,11 @@ class Follower:
         )
 
 
-_INTERRUPTED = "dagster._core.errors.DagsterExecutionInterruptedError"
+def _interrupted() -> str:
+    """What Dagster logs of an interrupted step: the full name of the error, which has no text."""
+    from dagster import DagsterExecutionInterruptedError as Error
+
+    return f"{Error.__module__}.{Error.__qualname__}"
 
 
 def _failure_text(event: dg.DagsterEvent) -> str:

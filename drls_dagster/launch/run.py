@@ -33,13 +33,16 @@ def launch(
     import uuid
 
     import dagster as dg
-    from dagster._core.errors import DagsterExecutionInterruptedError
-    from dagster._core.instance.ref import InstanceRef
-    from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, USER_TAG
 
     from drls_dagster.asset_keys import node_key
     from drls_dagster.assets.compile import compile_pipeline
     from drls_dagster.assets.scope import parameters_key
+    from drls_dagster.dagster_private.instance import InstanceRef
+    from drls_dagster.dagster_private.tags import (
+        ASSET_PARTITION_RANGE_END_TAG,
+        ASSET_PARTITION_RANGE_START_TAG,
+        USER_TAG,
+    )
     from drls_dagster.launch.event_log import batching
     from drls_dagster.launch.run_output import showing_output
     from drls_dagster.lifecycle_client.opening import os_user
@@ -83,7 +86,7 @@ def launch(
                     tags=tags,
                     raise_on_error=False,
                 )
-        except DagsterExecutionInterruptedError:
+        except dg.DagsterExecutionInterruptedError:
             raise KeyboardInterrupt from None
     for step in outcome.steps:
         if step.state == "waiting":

@@ -12,16 +12,13 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from dagster._core.execution.compute_logs import redirect_to_file
-from dagster._core.storage.compute_log_manager import CapturedLogContext
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-from dagster._utils import ensure_file, touch_file
+from drls_dagster.dagster_private.compute_logs import CapturedLogContext, LocalComputeLogManager, redirect_to_file
 
 if TYPE_CHECKING:
-    from dagster._core.instance.ref import InstanceRef
-    from dagster._serdes import ConfigurableClassData
+    from drls_dagster.dagster_private.instance import ConfigurableClassData, InstanceRef
 
 _SECONDS = 0.2  # between two looks at what was printed
 _BYTES = 65536
@@ -40,12 +37,13 @@ class ShownOutput(LocalComputeLogManager):
         out, err = (self.get_captured_local_path(log_key, kind) for kind in ("out", "err"))
         with _shown(sys.stdout, out), _shown(sys.stderr, err):
             yield CapturedLogContext(log_key)
-        touch_file(self.complete_artifact_path(log_key))
+        Path(self.complete_artifact_path(log_key)).touch()
 
 
 @contextmanager
 def _shown(stream: IO[str], path: str) -> Iterator[None]:
-    ensure_file(path)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).touch()
     to = os.dup(2)  # where stderr is outside of here
     ended = threading.Event()
     thread = threading.Thread(target=_show, args=(path, os.path.getsize(path), to, ended), daemon=True)

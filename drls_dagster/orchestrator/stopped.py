@@ -40,7 +40,7 @@ def stopped_sensors(settings: Settings) -> tuple[str, ...]:
 
 
 def _stopped(instance: dg.DagsterInstance) -> set[str]:
-    from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType
+    from drls_dagster.dagster_private.automation import InstigatorStatus, InstigatorType
 
     states = instance.all_instigator_state(
         instigator_type=InstigatorType.SENSOR, instigator_statuses={InstigatorStatus.STOPPED}

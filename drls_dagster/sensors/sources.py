@@ -11,8 +11,8 @@ from enum import Enum, auto
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import RUN_KEY_TAG
 
+from drls_dagster.dagster_private.tags import RUN_KEY_TAG
 from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.sensors.evidence import TRIES
 from drls_dagster.sensors.heads import Heads, Locations

@@ -60,7 +60,7 @@ class _Sensor(dg.SensorDefinition):
     """A sensor whose jobs are named: Dagster takes one name, but many only as definitions, which others own."""
 
     def __init__(self, jobs: tuple[str, ...], **values: object) -> None:
-        from dagster._core.definitions.target import AutomationTarget
+        from drls_dagster.dagster_private.automation import AutomationTarget
 
         super().__init__(**values)  # pyright: ignore[reportArgumentType]
         self._targets = [AutomationTarget(resolvable_to_job=job) for job in jobs]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from drls_dagster.dagster_private.daemon import DAEMON
 from drls_dagster.orchestrator.instance import dagster_home, has_storage
 from drls_dagster.orchestrator.running_up import OWN_TOKEN, folder
 from drls_dagster.settings import Settings, private_home
@@ -61,7 +62,7 @@ class Layout:
         web = [*("--fd", str(self._listening)), *("--workspace", str(self.workspace))]
         return [
             *(self._code_server(one) for one in Environment),
-            self._child("daemon", ["dagster._daemon", "run", "--workspace", str(self.workspace)]),
+            self._child("daemon", [DAEMON, "run", "--workspace", str(self.workspace)]),
             self._child("web", ["drls_dagster.up.web.serve", *web], (self._listening,), {OWN_TOKEN: self._token}),
         ]
 

@@ -17,9 +17,9 @@ import yaml
 from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.core.package_entry import DG_PLUGIN_ENTRY_POINT_GROUP, discover_package_objects
 from dagster.components.scaffold.scaffold import NoParams
-from dagster_shared.serdes.objects import EnvRegistryKey
 
 import drls_dagster
+from drls_dagster.dagster_private.tried import EnvRegistryKey
 from drls_dagster.errors import DrlsError
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from drls_dagster.settings import load_settings, make_private

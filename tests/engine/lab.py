@@ -14,17 +14,17 @@ from typing import Any, Self
 
 import dagster as dg
 import pyarrow as pa
-from dagster._core.definitions.reconstruct import build_reconstructable_job
-from dagster._core.storage.tags import (
+from dagster import build_reconstructable_job
+from pyiceberg.table import Table
+
+from drls_dagster.asset_keys import node_key
+from drls_dagster.assets.compile import compile_pipeline
+from drls_dagster.dagster_private.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
     RESUME_RETRY_TAG,
 )
-from pyiceberg.table import Table
-
-from drls_dagster.asset_keys import node_key
-from drls_dagster.assets.compile import compile_pipeline
 from drls_dagster.engine import session as engine_session
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import load_catalog

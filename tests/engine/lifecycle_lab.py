@@ -16,18 +16,18 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pytest
-from dagster._core.definitions.reconstruct import build_reconstructable_job
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    RESUME_RETRY_TAG,
-)
+from dagster import build_reconstructable_job
 from lab import Lab, Node, Ran, files, ran_of
 from lifecycle_job import QUIET, job_of_loaded
 
 from drls_dagster.asset_keys import node_key
 from drls_dagster.assets import nodes
 from drls_dagster.cli.lifecycle import welcome
+from drls_dagster.dagster_private.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    RESUME_RETRY_TAG,
+)
 from drls_dagster.gate.admission import admit
 from drls_dagster.gate.parts import Part
 from drls_dagster.lakehouse import refs

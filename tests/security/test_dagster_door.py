@@ -12,12 +12,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.execution.backfill import BulkActionStatus
-from dagster._core.execution.plan.resume_retry import ReexecutionStrategy
-from dagster._daemon.backfill import execute_backfill_iteration
 from starlette.websockets import WebSocketDisconnect
 
 from drls_dagster import settings
+from drls_dagster.dagster_private.tried import ReexecutionStrategy, execute_backfill_iteration
+from drls_dagster.dagster_private.workspace import BulkActionStatus
 from drls_dagster.gate.launched_by import LAUNCHED_BY_TAG, run_subject
 from drls_dagster.lifecycle_client.opening import os_user
 from lifecycle.domain.credentials import TokenScope

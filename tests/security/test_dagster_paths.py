@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
-from dagster_webserver.webserver import DagsterWebserver
 from graphql import GraphQLSchema
 from starlette.routing import Match, Mount, Route, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 
+from drls_dagster.dagster_private.webserver import DagsterWebserver
 from drls_dagster.up.web.guard import DagsterGuard
 from drls_dagster.up.web.paths import ROUTES, Kind, kind_of
 from drls_dagster.up.web.touched import Finder

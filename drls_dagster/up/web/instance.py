@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.tags import USER_TAG
-from dagster._core.workspace.context import BaseWorkspaceRequestContext
-from dagster._serdes import ConfigurableClassData
 
+from drls_dagster.dagster_private.instance import InstanceRef, open_as
+from drls_dagster.dagster_private.tags import USER_TAG
+from drls_dagster.dagster_private.workspace import BaseWorkspaceRequestContext, BulkActionStatus, PartitionBackfill
 from drls_dagster.gate.launched_by import LAUNCHED_BY_TAG, backfill_subject, run_subject
 from drls_dagster.gate.parts import parts_of
 
@@ -54,11 +52,8 @@ class DoorInstance(dg.DagsterInstance):
 def door_instance(folder: Path) -> dg.DagsterInstance:
     """The instance in `folder` (a DAGSTER_HOME). Other processes open the same one as Dagster's own."""
     ref = InstanceRef.from_dir(str(folder))
-    own = ConfigurableClassData(__name__, DoorInstance.__name__, "{}\n")
-    instance = dg.DagsterInstance.from_ref(ref._replace(custom_instance_class_data=own))
     # Code servers are handed this reference, and launch nothing.
-    instance._ref = ref
-    return instance
+    return open_as(ref, DoorInstance)
 
 
 def _signed(backfill: PartitionBackfill) -> PartitionBackfill:

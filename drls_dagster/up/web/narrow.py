@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dagster._core.remote_representation.code_location import is_implicit_asset_job_name
 from graphql import (
     FieldNode,
     GraphQLSchema,
@@ -22,6 +21,7 @@ from graphql import (
     visit,
 )
 
+from drls_dagster.dagster_private.workspace import is_implicit_asset_job_name
 from drls_dagster.up.web.operations import Operation, OperationType
 from drls_dagster.up.web.touched import EVERYTHING, Arguments, Finder, Touched
 from lifecycle.errors import Forbidden

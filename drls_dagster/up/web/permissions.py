@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dagster._core.workspace.permissions import EDITOR_PERMISSIONS, PermissionResult, Permissions
-
+from drls_dagster.dagster_private.workspace import EDITOR_PERMISSIONS, PermissionResult, Permissions
 from drls_dagster.up.web.visitor import Visitor
 from lifecycle.domain.environment import Role
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dagster import AssetKey
-from dagster._core.execution.backfill import PartitionBackfill
-from dagster._core.remote_representation.code_location import is_implicit_asset_job_name
-from dagster._core.remote_representation.external_data import PARTITION_SET_SNAP_NAME_SUFFIX
 
+from drls_dagster.dagster_private.workspace import (
+    PARTITION_SET_SNAP_NAME_SUFFIX,
+    PartitionBackfill,
+    is_implicit_asset_job_name,
+)
 from drls_dagster.gate.parts import parts_of
 from lifecycle.domain.environment import Environment, Role
 
 if TYPE_CHECKING:
-    from dagster._core.remote_representation.external import RemoteSchedule, RemoteSensor
-    from dagster._core.workspace.context import BaseWorkspaceRequestContext
+    from drls_dagster.dagster_private.workspace import BaseWorkspaceRequestContext, RemoteSchedule, RemoteSensor
 
 Arguments = Mapping[str, Any]
 # Starts pipelines that have new data; every other sensor keeps the installation itself in order.

@@ -9,16 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.tags import REPORTING_USER_TAG
-from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
-from dagster._core.workspace.permissions import LOCATION_SCOPED_PERMISSIONS, PermissionResult
-from dagster_webserver.webserver import DagsterWebserver
 from graphql import GraphQLSchema
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from drls_dagster.dagster_private.tags import REPORTING_USER_TAG
+from drls_dagster.dagster_private.webserver import DagsterWebserver, schema_of
+from drls_dagster.dagster_private.workspace import (
+    LOCATION_SCOPED_PERMISSIONS,
+    PermissionResult,
+    WorkspaceFileTarget,
+    WorkspaceProcessContext,
+    WorkspaceRequestContext,
+)
 from drls_dagster.up.web.guard import VISITOR
 from drls_dagster.up.web.instance import door_instance
 from drls_dagster.up.web.pages import starting
@@ -132,7 +136,7 @@ class DagsterUI:
                 workspace = Workspace(instance, WorkspaceFileTarget([str(self._file)]), version=dg.__version__)
                 server = DagsterWebserver(workspace, PREFIX, _POLL_MILLISECONDS)
                 self._workspace = workspace
-                self._schema = server._graphene_schema.graphql_schema
+                self._schema = schema_of(server)
                 self._app = server.create_asgi_app()
             except Exception:  # noqa: BLE001 (whatever it was, the page that says "starting" must not be the last word)
                 _LOG.exception("Dagster's workspace could not be loaded; trying again")

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from dagster._core.definitions.utils import DISALLOWED_NAMES
 
 from drls_dagster.assets.compile import compile_pipeline
+from drls_dagster.dagster_private.tried import DISALLOWED_NAMES
 from drls_dagster.settings import load_settings
 from lifecycle.spec import PipelineSpec, SpecError, parse_pipeline
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import PythonFileTarget
 
 from drls_dagster import settings
+from drls_dagster.dagster_private.workspace import PythonFileTarget, WorkspaceProcessContext
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from drls_dagster.orchestrator.instance import dagster_home
 from drls_dagster.settings import load_settings, make_private

@@ -12,12 +12,14 @@ from typing import Any
 import dagster as dg
 import pytest
 import sqlalchemy as sa
-from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
-from dagster._core.definitions.metadata.metadata_value import CodeLocationReconstructionMetadataValue
-from dagster._core.definitions.repository_definition import RepositoryLoadData
-from dagster._core.execution.api import create_execution_plan
-from dagster._core.snap import snapshot_from_execution_plan
 
+from drls_dagster.dagster_private.loading import DefinitionsLoadContext, DefinitionsLoadType
+from drls_dagster.dagster_private.tried import (
+    CodeLocationReconstructionMetadataValue,
+    RepositoryLoadData,
+    create_execution_plan,
+    snapshot_from_execution_plan,
+)
 from drls_dagster.gate.pins import pipelines_of_this_run
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from drls_dagster.locations.deployed import load_deployed, load_environment

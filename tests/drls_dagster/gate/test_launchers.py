@@ -7,9 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
-from dagster._core.launcher import LaunchRunContext
 
 from drls_dagster.asset_keys import node_key
+from drls_dagster.dagster_private.launching import LaunchRunContext
 from drls_dagster.gate.launcher import may_launch
 from tests.drls_dagster.gate.test_ways_in import WHY, told_of
 from tests.drls_dagster.gate.town import Town, environment_of

@@ -19,10 +19,10 @@ import dagster as dg
 import httpx
 import pytest
 import yaml
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from drls_dagster.asset_keys import node_key
+from drls_dagster.dagster_private.daemon import DAEMON
+from drls_dagster.dagster_private.workspace import WorkspaceFileTarget, WorkspaceProcessContext
 from drls_dagster.orchestrator.instance import dagster_home
 from tests.drls_dagster.gate.conftest import HAND_MADE
 from tests.drls_dagster.gate.test_ways_in import WHY, told_of
@@ -112,7 +112,7 @@ def real_ways(town: Town) -> Iterator[RealWays]:
     commands = [
         [*code, "--socket", str(at), "--location-name", LOCATION],
         ["dagster_webserver", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)],
-        ["dagster._daemon", "run", "-w", str(workspace)],
+        [DAEMON, "run", "-w", str(workspace)],
     ]
     url = f"http://127.0.0.1:{port}"
     with dg.DagsterInstance.from_config(str(home)) as instance, contextlib.ExitStack() as stack:

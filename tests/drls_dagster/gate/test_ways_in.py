@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
-from dagster._core.launcher import LaunchRunContext
 
 from drls_dagster.asset_keys import node_key
+from drls_dagster.dagster_private.launching import LaunchRunContext
 from drls_dagster.tags import REFUSED_TAG
 from tests.drls_dagster.gate.town import QUEUED, RUNS, STATES, Town, environment_of
 from tests.drls_dagster.gate.ways import LAUNCH, WAYS, Ways

@@ -9,14 +9,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.selector import JobSubsetSelector
-from dagster._core.scheduler.instigation import TickStatus
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._daemon.asset_daemon import AssetDaemon
-from dagster._daemon.backfill import execute_backfill_iteration
-from dagster._daemon.sensor import execute_sensor_iteration
-from dagster._scheduler.scheduler import launch_scheduled_runs
-from dagster_graphql.test.utils import execute_dagster_graphql
+
+from drls_dagster.dagster_private.tried import (
+    AssetDaemon,
+    JobSubsetSelector,
+    TickStatus,
+    execute_backfill_iteration,
+    execute_dagster_graphql,
+    execute_sensor_iteration,
+    launch_scheduled_runs,
+)
+from drls_dagster.dagster_private.workspace import WorkspaceProcessContext
 
 LOCATION = "production"
 LOG = logging.getLogger("ways")

@@ -9,10 +9,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from drls_dagster.dagster_private.instance import InstanceRef
+from drls_dagster.dagster_private.sqlite import SqliteEventLogStorage
+from drls_dagster.dagster_private.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from drls_dagster.dagster_private.tried import ConsolidatedSqliteEventLogStorage
 from drls_dagster.launch.event_log import BatchingEventLog, batching
 
 KEYS = [dg.AssetKey("first"), dg.AssetKey("second")]
@@ -99,9 +100,9 @@ def test_a_batch_that_cannot_be_stored_leaves_nothing_of_itself(tmp_path: Path) 
 
 
 def test_another_storage_than_dagster_s_in_sqlite_stays_what_it_is(tmp_path: Path) -> None:
+    other = ConsolidatedSqliteEventLogStorage
     (tmp_path / "dagster.yaml").write_text(
-        "event_log_storage: {module: dagster._core.storage.event_log, class: ConsolidatedSqliteEventLogStorage, "
-        f"config: {{base_dir: {tmp_path}}}}}\n"
+        f"event_log_storage: {{module: {other.__module__}, class: {other.__name__}, config: {{base_dir: {tmp_path}}}}}\n"
     )
     ref = InstanceRef.from_dir(str(tmp_path))
     assert batching(ref) == ref

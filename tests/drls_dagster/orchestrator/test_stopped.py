@@ -7,16 +7,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from click.testing import CliRunner
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.remote_origin import (
-    GrpcServerCodeLocationOrigin,
-    RemoteInstigatorOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 
 from drls_dagster.cli.doctor_checks import sensors
 from drls_dagster.cli.main import cli
+from drls_dagster.dagster_private.automation import InstigatorStatus, InstigatorType
+from drls_dagster.dagster_private.tried import (
+    GrpcServerCodeLocationOrigin,
+    InstigatorState,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+    SensorInstigatorData,
+)
 from drls_dagster.orchestrator.instance import instance_of, make_storage
 from drls_dagster.orchestrator.stopped import WITHOUT, stopped_sensors
 from drls_dagster.sensors import sensors_of

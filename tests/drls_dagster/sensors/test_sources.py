@@ -7,8 +7,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.storage.tags import RUN_KEY_TAG
 
+from drls_dagster.dagster_private.tags import RUN_KEY_TAG
 from drls_dagster.sensors.sources import sources_sensor
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.version import Version

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from dagster._core.workspace.permissions import Permissions
-from dagster_graphql.schema import create_schema
 from graphql import GraphQLSchema, is_composite_type, parse, validate
 
+from drls_dagster.dagster_private.tried import create_schema
+from drls_dagster.dagster_private.workspace import Permissions
 from drls_dagster.up.web.arguments import audited_arguments
 from drls_dagster.up.web.mutations import MUTATIONS
 from drls_dagster.up.web.narrow import ROOTS
