@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import rfc8785
 
 from lifecycle.spec import IcebergSource, PipelineSpec
-from lifecycle.spec.sources import LandingPath, NamedConnection
+from lifecycle.spec.kind import LandingPath, NamedConnection
 
 if TYPE_CHECKING:
     from drls_dagster.settings import Settings

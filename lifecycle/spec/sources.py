@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from lifecycle.spec.base import Column, Connection, Frozen, NodeId, Path, ScalarText, TableName, Text, Whole
 from lifecycle.spec.columns import Schema
 from lifecycle.spec.errors import FieldError, shorten
+from lifecycle.spec.kind import LandingPath, NamedConnection, Source
 from lifecycle.spec.parameters import parse_timestamp
 
 
@@ -31,42 +32,6 @@ SnapshotId = Annotated[
 Timestamp = Annotated[
     datetime, BeforeValidator(parse_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
-
-
-class LandingPath(NamedTuple):
-    """A path or URI; a relative one begins at the environment's landing folder."""
-
-    path: str
-
-
-class NamedConnection(NamedTuple):
-    """A connection that each environment resolves from its settings."""
-
-    name: str
-
-
-class Source(Frozen):
-    """What sources of every kind say of themselves."""
-
-    @property
-    def label(self) -> str:
-        """The kind of source, for people."""
-        return getattr(self, "kind", "")
-
-    @property
-    def subject(self) -> str:
-        """What is read, for people; empty where there is no more to say than the kind."""
-        return ""
-
-    @property
-    def full(self) -> bool:
-        """Whether each run reads everything again (D5), rather than continuing from a position."""
-        return True
-
-    @property
-    def place(self) -> LandingPath | NamedConnection | None:
-        """What each environment resolves to a place of its own (L4); None where all read the same."""
-        return None
 
 
 class IcebergSource(Source):

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
 from lifecycle.spec.base import Column, Entrypoint, Frozen, NodeId, Path, ScalarText, Seconds, Text, Whole
 from lifecycle.spec.columns import Schema
 from lifecycle.spec.errors import FieldError
-
-
-class Step(Frozen):
-    """What steps of every kind say of themselves."""
-
-    one_input: ClassVar[bool] = False
-
-    @property
-    def label(self) -> str:
-        """The kind of step, for people."""
-        return getattr(self, "step", "")
-
-    @property
-    def subject(self) -> str:
-        """What the step runs, for people; empty where its code says it."""
-        return getattr(self, "entrypoint", None) or ""
+from lifecycle.spec.kind import Step
 
 
 class SparkTransform(Step):

@@ -1,0 +1,89 @@
+"""The worked examples of docs/how-to/extend.md, done in a copy of the packages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from drls_dagster.lakehouse.catalog import load_catalog
+from drls_dagster.settings import Settings
+from tests.docs.worked_examples import CHECKOUT, apply_example, copy_packages
+
+KINDS = ("Add a step kind", "Add a source kind")
+COMPILED = """
+from pathlib import Path
+from drls_dagster.assets.compile import compile_pipeline
+from drls_dagster.settings import Settings
+from lifecycle.spec import parse_pipeline
+from lifecycle.spec.writing import dump_yaml
+for name in ("latest", "days"):
+    spec = parse_pipeline(Path(f"pipelines/{name}.yaml").read_text())
+    assert parse_pipeline(dump_yaml(spec)) == spec
+    made = compile_pipeline(spec, "development", Settings(home=Path("home")))
+    for asset in made.resolve_all_asset_specs():
+        print(asset.key.path[-1], *sorted(asset.kinds))
+"""
+
+
+def python(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+    """What a Python that has the packages of `folder` prints."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def extended(tmp_path: Path) -> Path:
+    folder = copy_packages(tmp_path / "checkout")
+    added = [file for section in KINDS for file in apply_example(section, folder)]
+    config = str(CHECKOUT / "pyproject.toml")
+    for command in (["check"], ["format", "--check"]):
+        files = (str(file) for file in added if file.suffix == ".py")
+        python(folder, "-m", "ruff", *command, "--no-cache", "--config", config, *files)
+    return folder
+
+
+def test_the_kinds_of_the_how_to_register_and_pipelines_with_them_validate_and_compile(extended: Path) -> None:
+    assert set(python(extended, "-c", COMPILED).splitlines()) == {
+        "changes csv",
+        "newest spark",
+        "customers iceberg table",
+        "calendar calendar",
+        "days iceberg table",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.engine
+def test_the_kinds_of_the_how_to_run(extended: Path, engine: Settings) -> None:
+    landing = Path(engine.landing_for("development")) / "customers"
+    landing.mkdir(parents=True, exist_ok=True)
+    (landing / "a.csv").write_text("id,name,changed_at\n1,old,2024-01-01\n1,new,2024-02-01\n2,only,2024-01-15\n")
+    for name in ("latest", "days"):
+        arguments = ("-m", "drls_dagster.cli.main", "run", f"pipelines/{name}.yaml")
+        python(extended, *arguments, environment={"DRLS_HOME": str(engine.home)})
+    catalog = load_catalog(engine)
+    rows = catalog.load_table("extend__development.customers").scan().to_arrow().to_pylist()
+    assert sorted((row["id"], row["name"]) for row in rows) == [(1, "new"), (2, "only")]
+    days = catalog.load_table("extend__development.days").scan().to_arrow()["day"].to_pylist()
+    assert len(days) == len(set(days)) == (max(days) - min(days)).days + 1
+    assert str(min(days)) == "2024-01-01"
+
+
+@pytest.mark.slow
+def test_the_kinds_of_the_how_to_have_the_types_that_the_packages_have(extended: Path) -> None:
+    files = ("lifecycle/spec", "drls_dagster/steps")
+    (extended / "pyproject.toml").write_text((CHECKOUT / "pyproject.toml").read_text())
+    python(extended, "-m", "pyright", "--pythonpath", sys.executable, *files)

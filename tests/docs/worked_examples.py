@@ -1,0 +1,51 @@
+"""Applies the worked examples of docs/how-to/extend.md to a copy of the packages.
+
+A block of code begins with the path that it is for. A block in Python or YAML is a whole new file; a diff holds a place
+that occurs once in a file, and what becomes of it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+PAGE = CHECKOUT / "docs/how-to/extend.md"
+PACKAGES = ("lifecycle", "drls_dagster")
+_BLOCK = re.compile(r"^```(python|yaml|diff)\n# (\S+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def copy_packages(folder: Path) -> Path:
+    """The packages, so that an example can change them; with what Python has compiled of them, which saves seconds."""
+    for name in PACKAGES:
+        shutil.copytree(CHECKOUT / name, folder / name)
+    return folder
+
+
+def apply_example(section: str, folder: Path) -> list[Path]:
+    """Does what the section of the page says; returns the files that it added."""
+    _, found, text = PAGE.read_text().partition(f"\n## {section}\n")
+    assert found, f"{PAGE} has no section '{section}'"
+    added: list[Path] = []
+    blocks = _BLOCK.findall(re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0])
+    assert blocks, f"the section '{section}' has no block of code"
+    for language, path, code in blocks:
+        file = folder / path
+        if language == "diff":
+            _change(file, code)
+            continue
+        assert not file.exists(), f"{path} is there already"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(code)
+        added.append(file)
+    return added
+
+
+def _change(file: Path, diff: str) -> None:
+    lines = diff.splitlines(keepends=True)
+    before = "".join(line[1:] for line in lines if line[0] in " -")
+    after = "".join(line[1:] for line in lines if line[0] in " +")
+    text = file.read_text()
+    assert text.count(before) == 1, f"{file} does not have this once:\n{before}"
+    file.write_text(text.replace(before, after))
