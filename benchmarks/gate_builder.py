@@ -21,7 +21,8 @@ from drls_dagster.dagster_private.tried import (
     snapshot_from_execution_plan,
 )
 from drls_dagster.lifecycle_client.gateway import open_gateway
-from drls_dagster.locations.deployed import load_deployed, load_environment
+from drls_dagster.locations.deployed import load_environment
+from drls_dagster.locations.versions import load_deployed
 from drls_dagster.sensors import sensors_of
 from drls_dagster.settings import load_settings
 from lifecycle.domain.environment import Environment

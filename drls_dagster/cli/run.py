@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from drls_dagster.launch.progress import RunOutcome
+    from drls_dagster.launch.progress import RunOutcome, StepProgress
     from drls_dagster.pipeline_files import Loaded
 
 _NAMED = 5  # partitions of a list that a message names
@@ -48,8 +48,10 @@ def run(
     as_json: bool,
 ) -> None:
     """Run a pipeline: the version deployed in the environment; in development also a file."""
+    from drls_dagster.launch.choices import check_flags
     from drls_dagster.launch.find import find_pipeline
 
+    check_flags(parameters, each=each, keep_going=keep_going)
     settings = load_settings()
     loaded = find_pipeline(pipeline, settings, environment)
     outcomes, not_run = run_pipeline(
@@ -102,26 +104,29 @@ def run_pipeline(
 ) -> tuple[list[RunOutcome], list[str]]:
     """Check what was asked for, start the engine, run: one outcome per run, and the partitions that were not run.
 
+    What is wrong is said before Dagster and the engine are loaded, as far as they need not be asked.
+
     Without `keep_going` the first run that fails is the last one. Raises KeyboardInterrupt behind a run that was
     interrupted.
     """
-    from drls_dagster.assets.compile import refuse_unsupported
     from drls_dagster.launch.choices import read_parameters, read_partitions, select_nodes
-    from drls_dagster.launch.run import launch
 
     spec = loaded.spec
     if spec is None:
         raise UsageError(loaded.problem or "the pipeline cannot be read")
-    refuse_unsupported(spec)
     nodes = select_nodes(spec, select)
     values = read_parameters(spec, parameters)
     windows = read_partitions(spec, partition, each=each)
+    from drls_dagster.assets.compile import refuse_unsupported
+    from drls_dagster.launch.run import launch
+
+    refuse_unsupported(spec)
     start_engine(settings)
-    if keep_going and not each:
-        raise UsageError("--keep-going needs --each: without it there is one run")
     outcomes: list[RunOutcome] = []
     for window in windows:
-        with Display(f"{spec.name} {window or ''}".strip(), show=show) as display:
+        # The first failure is the command's error, which says it once.
+        is_first = all(outcome.success for outcome in outcomes)
+        with Display(f"{spec.name} {window or ''}".strip(), show=show, explain=not is_first) as display:
             outcome = launch(
                 loaded,
                 settings,
@@ -133,7 +138,7 @@ def run_pipeline(
             )
         outcomes.append(outcome)
         if show:
-            show_outcome(outcome)
+            show_outcome(outcome, said=outcome.failure if is_first else "")
         if outcome.interrupted:
             raise KeyboardInterrupt
         if not outcome.success and not keep_going:
@@ -161,9 +166,12 @@ def _import_spark() -> None:
 
 
 class Display:
-    """The steps of a run as they go: a table that moves on a terminal, a line per step elsewhere."""
+    """The steps of a run as they go: a table that moves on a terminal, a line per step elsewhere.
 
-    def __init__(self, title: str, *, show: bool) -> None:
+    `explain`: a failed step's line says why it failed.
+    """
+
+    def __init__(self, title: str, *, show: bool, explain: bool) -> None:
         from rich.live import Live
 
         # As it is now: what is written to stdout itself while a run works is kept as the run's output.
@@ -172,6 +180,7 @@ class Display:
         self.title = title
         self.live = Live(console=self.console, refresh_per_second=8) if show and self.console.is_terminal else None
         self.show = show
+        self.explain = explain
         self.said: set[tuple[str, str]] = set()
 
     def __enter__(self) -> Display:
@@ -193,7 +202,10 @@ class Display:
                 if step.state in {"done", "failed"} and (step.node, step.state) not in self.said:
                     self.said.add((step.node, step.state))
                     took = f"{step.seconds:6.1f} s" if step.seconds is not None else " " * 8
-                    self.console.print(f"{_ICONS[step.state]} {took}  {step.node} {step.message}".rstrip())
+                    self.console.print(f"{_ICONS[step.state]} {took}  {step.node} {self._why(step, outcome)}".rstrip())
+
+    def _why(self, step: StepProgress, outcome: RunOutcome) -> str:
+        return "" if step.state == "failed" and not (self.explain or outcome.interrupted) else step.message
 
     def _table(self, outcome: RunOutcome) -> Table:
         from rich.table import Table
@@ -203,13 +215,13 @@ class Display:
         for step in outcome.steps:
             took = f"{step.seconds:.1f} s" if step.seconds is not None else ""
             style = _STYLES[step.state]
-            message = Text(step.message, style=style, overflow="ellipsis", no_wrap=True)
+            message = Text(self._why(step, outcome), style=style, overflow="ellipsis", no_wrap=True)
             table.add_row(Text(_ICONS[step.state], style=style), step.node, Text(took, justify="right"), message)
         return table
 
 
-def show_outcome(outcome: RunOutcome) -> None:
-    """The tables and checks of a run, for people."""
+def show_outcome(outcome: RunOutcome, *, said: str = "") -> None:
+    """The tables and checks of a run, for people; without what the command's error says as well."""
     console = make_console()
     if outcome.tables:
         print_table(
@@ -228,17 +240,19 @@ def show_outcome(outcome: RunOutcome) -> None:
             right=("rows", "size", "added", "removed"),
         )
     if outcome.checks:
-        show_checks(console, outcome)
+        show_checks(console, outcome, said)
     state = "succeeded" if outcome.success else "failed"
     covers = f" of {outcome.partition}" if outcome.partition else ""
     console.print(f"run {outcome.run_id}{covers} {state} in {outcome.seconds:.1f} s")
 
 
-def show_checks(console: Console, outcome: RunOutcome) -> None:
+def show_checks(console: Console, outcome: RunOutcome, said: str) -> None:
     failed = [check for check in outcome.checks if not check["passed"]]
     console.print(f"{len(outcome.checks) - len(failed)} of {len(outcome.checks)} checks passed")
     for check in failed:
-        console.print(f"  {'✘' if check['severity'] == 'blocking' else '!'} {check['check']}: {check['message']}")
+        message = check["message"] or ""
+        why = f": {message}" if message not in said else ""
+        console.print(f"  {'✘' if check['severity'] == 'blocking' else '!'} {check['check']}{why}")
 
 
 def vars_of(outcome: RunOutcome) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from drls_dagster.dagster_private.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG
 from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from lifecycle.domain.environment import Environment
 
@@ -47,6 +46,8 @@ def run_key(instance: DagsterInstance, run: DagsterRun) -> str:
     Dagster gives every re-execution the same root run, also "re-execute all": that one must not find the old
     commit.
     """
+    from drls_dagster.dagster_private.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG
+
     while run.parent_run_id and "true" in (run.tags.get(RESUME_RETRY_TAG), run.tags.get(ASSET_RESUME_RETRY_TAG)):
         parent = instance.get_run_by_id(run.parent_run_id)
         if parent is None:

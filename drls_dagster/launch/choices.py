@@ -23,13 +23,20 @@ class Partitions:
         return self.first if self.first == self.last else f"{self.first}...{self.last}"
 
 
+def check_flags(parameters: Sequence[str], *, each: bool, keep_going: bool) -> None:
+    """Raises UsageError for what is wrong whatever the pipeline is."""
+    for text in parameters:
+        if "=" not in text:
+            raise UsageError(f"--param {text!r} is not name=value")
+    if keep_going and not each:
+        raise UsageError("--keep-going needs --each: without it there is one run")
+
+
 def read_parameters(spec: PipelineSpec, given: Sequence[str]) -> dict[str, Any]:
-    """`name=value` texts as run configuration values. Raises UsageError naming the parameter."""
+    """`name=value` texts (check_flags) as run configuration values. Raises UsageError naming the parameter."""
     values: dict[str, Any] = {}
     for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--param {text!r} is not name=value")
+        name, _, value = text.partition("=")
         if name not in spec.parameters:
             known = ", ".join(spec.parameters) or "none"
             raise UsageError(f"pipeline '{spec.name}' has no parameter '{name}'; it has: {known}")
@@ -49,13 +56,14 @@ def read_partitions(spec: PipelineSpec, text: str | None, *, each: bool) -> list
 
     A key, `first...last`, or `all`; the beginning of keys (`2024-01` of days) names all of those.
     """
-    from drls_dagster.assets.partitions import partitions_definition
-
-    definition = partitions_definition(spec)
-    if definition is None:
+    if spec.partitions is None:
         if text is not None:
             raise UsageError(f"pipeline '{spec.name}' is not partitioned; leave --partition out")
         return [None]
+    from drls_dagster.assets.partitions import partitions_definition
+
+    definition = partitions_definition(spec)
+    assert definition is not None, "it has partitions"  # noqa: S101
     keys = list(definition.get_partition_keys())
     if not keys:
         raise UsageError(f"pipeline '{spec.name}' has no complete partition yet")
@@ -72,7 +80,7 @@ def read_partitions(spec: PipelineSpec, text: str | None, *, each: bool) -> list
     low, high = keys.index(chosen[0]), keys.index(chosen[1])
     if low > high:
         raise UsageError(f"--partition {text}: {chosen[0]} is after {chosen[1]}")
-    if each or spec.partitions is None or spec.partitions.kind == "static":
+    if each or spec.partitions.kind == "static":
         return [Partitions(key, key) for key in keys[low : high + 1]]
     return [Partitions(keys[low], keys[high])]
 

@@ -20,7 +20,6 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
     In development also that of a file, or an unsaved one of the configured folder. Raises UsageError; NotFound for a
     name that no pipeline has there.
     """
-    from drls_dagster.locations.deployed import load_deployed
     from drls_dagster.pipeline_files import SUFFIXES, load_file
 
     path, label = Path(name), Environment(environment).label
@@ -31,6 +30,8 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
             raise UsageError(f"there is no file {name}")
         loaded = load_file(path)
     else:
+        from drls_dagster.locations.versions import load_deployed
+
         all_loaded = load_deployed(environment, settings)
         found = [one for one in all_loaded if name in (one.name, one.said)]
         if not found:

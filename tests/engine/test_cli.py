@@ -120,6 +120,7 @@ def test_a_failed_blocking_check_is_exit_code_1_one_line_and_no_table_content(la
     assert done.stderr.startswith(f"Error: {lab.ns}__development.out was not published: row_count: 0 row(s), wanted")
     assert done.stderr.count("\n") == 1
     assert "✘" in done.stdout
+    assert "was not published" not in done.stdout
     assert lab.catalog.load_table(f"{lab.ns}__development.out").current_snapshot() is None
 
 

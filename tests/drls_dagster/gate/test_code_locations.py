@@ -22,7 +22,8 @@ from drls_dagster.dagster_private.tried import (
 )
 from drls_dagster.gate.pins import pipelines_of_this_run
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
-from drls_dagster.locations.deployed import load_deployed, load_environment
+from drls_dagster.locations.deployed import load_environment
+from drls_dagster.locations.versions import load_deployed
 from drls_dagster.settings import load_settings, make_private
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.environment import Environment
