@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -10,9 +11,13 @@ import pytest
 
 from drls_dagster.dagster_private.tags import RUN_KEY_TAG
 from drls_dagster.sensors.sources import sources_sensor
+from drls_dagster.steps.sources import kinds
+from drls_dagster.steps.sources.kind import Look, Mark
+from drls_dagster.steps.sources.rate import Rate
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.version import Version
 from lifecycle.errors import StoreError
+from lifecycle.spec import PipelineSpec, RateSource
 from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.holding import lift_hold, set_hold
@@ -40,12 +45,18 @@ def trips() -> None:
 class Ticks:
     """Evaluates the sensor as the daemon does: with the cursor of the tick before."""
 
-    def __init__(self, life: Life, instance: dg.DagsterInstance, environment: str = "production") -> None:
+    def __init__(
+        self,
+        life: Life,
+        instance: dg.DagsterInstance,
+        environment: str = "production",
+        spec: PipelineSpec | None = None,
+    ) -> None:
         self.life = life
         self.instance = instance
         self.cursor: str | None = None
         self.down = False
-        self.spec = make_spec(automation="on_new_data")
+        self.spec = spec or make_spec(automation="on_new_data")
         found = sources_sensor(
             environment, [self.spec, make_spec("trips", automation="on_new_data")], self.ctx, lambda: None
         )
@@ -95,6 +106,38 @@ def test_what_was_there_is_no_news_and_a_new_snapshot_starts_one_run(ticks: Tick
     life.plane.commit(RAW)
     (request,) = ticks()
     assert request.job_name == "flights"
+    ticks.ran(request)
+    assert ticks() == []
+
+
+class Counted(Rate):
+    """A source that can be watched: `mark` is where it is now, None while nobody can look at it."""
+
+    def __init__(self) -> None:
+        self.mark: int | None = 1
+
+    def watched(self, source: RateSource) -> str:
+        return "counted"
+
+    def marks(self, names: Iterable[str], look: Look) -> Mapping[str, Mark]:
+        return {} if self.mark is None else dict.fromkeys(names, self.mark)
+
+
+def test_a_source_of_any_kind_that_can_be_watched_starts_a_run_when_its_mark_changes(
+    life: Life, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted()
+    monkeypatch.setitem(kinds._READ, "rate", counted)
+    said = make_spec(automation="on_new_data").model_dump(by_alias=True, mode="json")
+    said["nodes"][0]["source"] = {"kind": "rate"}
+    spec = PipelineSpec.model_validate(said)
+    life.to_production(life.save(spec))
+    ticks = Ticks(life, instance, spec=spec)
+    assert ticks() == []
+    counted.mark = None
+    assert ticks() == []
+    counted.mark = 2
+    (request,) = ticks()
     ticks.ran(request)
     assert ticks() == []
 
