@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -46,7 +47,7 @@ def sources_sensor(
         f"{environment}_sources",
         watch.evaluate,
         seconds=SECONDS,
-        description="Starts a pipeline when one of its source tables has new data.",
+        description="Starts a pipeline when one of its sources has new data.",
         jobs=tuple(one.spec.name for one in watched),
     )
 
@@ -79,6 +80,9 @@ class _Look:
     plane: DataPlane
     known: Heads
     work: Round
+
+    def item(self, name: str) -> AbstractContextManager[None]:
+        return self.work.item(f"source:{name}", "looking for new data")
 
     def heads(self, tables: Iterable[str]) -> Mapping[str, int | None]:
         return self.known.of(self.plane, tables, self.work)

@@ -24,17 +24,17 @@ from lifecycle.spec import AnyNode, AnyTransform, SourceNode, subtree_digest
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Step = TypeVar("Step", bound=AnyTransform)
+StepT = TypeVar("StepT", bound=AnyTransform)
 
 
 @dataclass(frozen=True)
-class Builder(Generic[Step]):
+class Builder(Generic[StepT]):
     """How the frame of a step is made.
 
     `keeps_output`: the result lies in files of the run, so that its sources may change from then on.
     """
 
-    build: Callable[[Frames, Step, Reads], DataFrame]
+    build: Callable[[Frames, StepT, Reads], DataFrame]
     keeps_output: bool = False
 
 

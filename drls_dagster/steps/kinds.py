@@ -5,7 +5,7 @@ Add a kind: docs/how-to/extend.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -21,19 +21,19 @@ from lifecycle.spec import (
     SparkTransform,
 )
 
-Step = TypeVar("Step", bound=AnyTransform)
+StepT = TypeVar("StepT", bound=AnyTransform)
 
 
 @dataclass(frozen=True)
-class StepKind(Generic[Step]):
+class StepKind(Generic[StepT]):
     """How this release treats the steps of one class; without a `builder` it refuses them.
 
     `needs` names what the work is done by, which Dagster shows as a kind of the asset.
     """
 
-    spec: type[Step]
+    spec: type[StepT]
     needs: str
-    builder: Builder[Step] | None = None
+    builder: Builder[StepT] | None = None
 
     @property
     def name(self) -> str:
@@ -59,8 +59,8 @@ def ui_kinds(node: AnyTransform) -> set[str]:
     return {_NEEDS[node.step], *language}
 
 
-def unsupported(spec: PipelineSpec) -> Iterable[tuple[str, str]]:
-    """The nodes that this release does not run, each with what is wrong and the remedy."""
+def unsupported(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
+    """The steps that this release does not run, each with what is wrong and the remedy."""
     run = " or ".join(BUILDERS)
     for node in spec.transforms:
         if node.step not in BUILDERS:

@@ -1,7 +1,7 @@
 """Applies the worked examples of docs/how-to/extend.md to a copy of the packages.
 
-A block of code begins with the path that it is for. A block in Python or YAML is a whole new file; a diff holds a place
-that occurs once in a file, and what becomes of it.
+A block of code begins with the path that it is for. A block in Python or YAML is a whole new file. A diff has hunks,
+separated by lines of `@@`; each holds lines that occur once in the file, and what becomes of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def apply_example(section: str, folder: Path) -> list[Path]:
     for language, path, code in blocks:
         file = folder / path
         if language == "diff":
-            _change(file, code)
+            for hunk in code.split("@@\n"):
+                _change(file, hunk)
             continue
         assert not file.exists(), f"{path} is there already"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,10 +43,11 @@ def apply_example(section: str, folder: Path) -> list[Path]:
     return added
 
 
-def _change(file: Path, diff: str) -> None:
-    lines = diff.splitlines(keepends=True)
-    before = "".join(line[1:] for line in lines if line[0] in " -")
-    after = "".join(line[1:] for line in lines if line[0] in " +")
+def _change(file: Path, hunk: str) -> None:
+    before, after = (
+        re.sub(rf"^[ {mark}]", "", re.sub(rf"^[{other}].*\n", "", hunk, flags=re.MULTILINE), flags=re.MULTILINE)
+        for mark, other in (("-", "+"), ("+", "-"))
+    )
     text = file.read_text()
     assert text.count(before) == 1, f"{file} does not have this once:\n{before}"
     file.write_text(text.replace(before, after))

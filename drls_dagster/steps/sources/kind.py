@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -44,6 +45,10 @@ class Look(Protocol):
 
     @property
     def plane(self) -> DataPlane: ...
+
+    def item(self, name: str) -> AbstractContextManager[None]:
+        """Around a look at one source: what fails is kept for this source, and the others are still looked at."""
+        ...
 
     def heads(self, tables: Iterable[str]) -> Mapping[str, int | None]:
         """The heads of Iceberg tables, as the runs of the environment read them. A table that fails is left out."""
@@ -91,7 +96,7 @@ class SourceKind(ABC, Generic[SourceT, PinT]):
         return None
 
     def marks(self, names: Iterable[str], look: Look) -> Mapping[str, Mark]:
-        """Where what is watched is now. Runs wait for a name that is left out, as nobody could look at it."""
+        """Where each source is now. A source that could not be looked at is left out, and starts nothing."""
         return {}
 
     def changed(self, name: str, before: Mark, now: Mark, look: Look) -> bool:

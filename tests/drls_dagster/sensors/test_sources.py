@@ -111,7 +111,7 @@ def test_what_was_there_is_no_news_and_a_new_snapshot_starts_one_run(ticks: Tick
 
 
 class Counted(Rate):
-    """A source that can be watched: `mark` is where it is now, None while nobody can look at it."""
+    """A source that can be watched: `mark` is where it is now, None while it does not answer."""
 
     def __init__(self) -> None:
         self.mark: int | None = 1
@@ -120,7 +120,13 @@ class Counted(Rate):
         return "counted"
 
     def marks(self, names: Iterable[str], look: Look) -> Mapping[str, Mark]:
-        return {} if self.mark is None else dict.fromkeys(names, self.mark)
+        found: dict[str, Mark] = {}
+        for name in names:
+            with look.item(name):
+                if self.mark is None:
+                    raise ConnectionError("the counter does not answer")
+                found[name] = self.mark
+        return found
 
 
 def test_a_source_of_any_kind_that_can_be_watched_starts_a_run_when_its_mark_changes(
@@ -136,6 +142,7 @@ def test_a_source_of_any_kind_that_can_be_watched_starts_a_run_when_its_mark_cha
     assert ticks() == []
     counted.mark = None
     assert ticks() == []
+    assert "source counted: looking for new data failed: the counter does not answer" in ticks.skipped
     counted.mark = 2
     (request,) = ticks()
     ticks.ran(request)
