@@ -23,7 +23,6 @@ from drls_dagster.lifecycle_client.gateway import connected_adapters
 from drls_dagster.lifecycle_client.http import HttpLifecycle
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.lifecycle_client.opening import open_context
-from drls_dagster.lifecycle_client.results import Request
 from drls_dagster.orchestrator.instance import instance_of
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Environment
@@ -32,6 +31,7 @@ from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import State
 from lifecycle.spec import PipelineSpec
 from lifecycle.usecases.tokens import issue
+from lifecycle.verbs.answers import Request
 
 READY_SECONDS, RUN_SECONDS = 120.0, 180.0
 QA, UAT = Environment.QA, Environment.UAT

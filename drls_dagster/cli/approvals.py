@@ -21,8 +21,8 @@ from drls_dagster.cli.requests import print_detail, print_requests, report
 from drls_dagster.errors import DrlsError, UsageError
 
 if TYPE_CHECKING:
-    from drls_dagster.lifecycle_client.results import Request
     from lifecycle.domain.environment import Environment
+    from lifecycle.verbs.answers import Request
 
 request_argument = click.argument("request", type=number_type)
 

@@ -11,7 +11,7 @@ from drls_dagster.cli.options import key_option, number_type, print_model, print
 from drls_dagster.cli.output import json_option, print_table
 
 if TYPE_CHECKING:
-    from drls_dagster.lifecycle_client.results import DriftInfo
+    from lifecycle.verbs.answers import DriftInfo
 
 drift_argument = click.argument("drift_id", metavar="DRIFT", type=number_type)
 

@@ -23,9 +23,9 @@ from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Lifecycle
-    from drls_dagster.lifecycle_client.results import HoldInfo
     from lifecycle.domain.policy import HoldKind
     from lifecycle.domain.releases import TableThen
+    from lifecycle.verbs.answers import HoldInfo
 
 lift_option = click.option("--lift", is_flag=True, help="End it.")
 hold_reason_option = click.option("--reason", default="", help="Why; people see it as long as it holds.")
@@ -117,7 +117,7 @@ def refresh(pipeline: str, environment: Environment, as_json: bool) -> None:
     What ran there before is no evidence any more. Asking again before that run changes nothing.
     """
     with lifecycle() as client:
-        asked = client.environments.refresh(pipeline, environment)
+        asked = client.environments.new_session(pipeline, environment)
     if as_json:
         print_model(asked)
         return

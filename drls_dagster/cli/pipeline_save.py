@@ -17,9 +17,9 @@ from drls_dagster.errors import DrlsError, UsageError
 
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Lifecycle
-    from drls_dagster.lifecycle_client.results import VersionInfo
     from drls_dagster.pipeline_files import Loaded
     from lifecycle.domain.environment import Environment
+    from lifecycle.verbs.answers import VersionInfo
 
 
 @click.command()

@@ -86,7 +86,7 @@ def import_bundle(file: Path, trusted: tuple[str, ...], key: str | None, as_json
     It must be signed by this installation or by a key given with --trust.
     """
     with lifecycle() as client:
-        saved = client.pipelines.import_bundle(file.read_bytes(), trusted=checked_keys(trusted), key=key)
+        saved = client.pipelines.import_bundle(file.read_bytes(), trusted=tuple(checked_keys(trusted)), key=key)
     print_version(saved, as_json)
 
 

@@ -13,9 +13,9 @@ from drls_dagster.cli.output import cell, json_option, print_json, print_table
 from drls_dagster.errors import DrlsError, UsageError
 
 if TYPE_CHECKING:
-    from drls_dagster.lifecycle_client.results import PolicyInfo
     from lifecycle.domain.environment import Environment
     from lifecycle.domain.policy import Policy
+    from lifecycle.verbs.answers import PolicyInfo
 
 scope_argument = click.argument("pipeline", required=False)
 environment_argument = click.argument("environment", type=environment_type)

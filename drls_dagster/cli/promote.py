@@ -15,9 +15,9 @@ from drls_dagster.errors import DrlsError, UsageError
 
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Lifecycle
-    from drls_dagster.lifecycle_client.results import Request
     from lifecycle.domain.draft import Draft
     from lifecycle.domain.environment import Environment
+    from lifecycle.verbs.answers import Request
 
 _POLL_SECONDS = 2.0
 

@@ -14,8 +14,8 @@ from drls_dagster.errors import UsageError
 from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
-    from drls_dagster.lifecycle_client.results import Active
     from lifecycle.usecases.rollback_release import RollbackPlan
+    from lifecycle.verbs.answers import Active
 
 
 @click.command()

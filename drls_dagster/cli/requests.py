@@ -12,8 +12,8 @@ from drls_dagster.cli.output import cell, make_console, print_table
 from drls_dagster.errors import DrlsError
 
 if TYPE_CHECKING:
-    from drls_dagster.lifecycle_client.results import Request, RequestDetail
     from lifecycle.domain.plan import Plan
+    from lifecycle.verbs.answers import Request, RequestDetail
 
 
 def print_requests(requests: Sequence[Request]) -> None:

@@ -14,8 +14,8 @@ from lifecycle.domain.environment import Environment
 from lifecycle.usecases.loaded import DRAFT
 
 if TYPE_CHECKING:
-    from drls_dagster.lifecycle_client.results import Active, DriftInfo
     from drls_dagster.orchestrator.last_runs import LastRun
+    from lifecycle.verbs.answers import Active, DriftInfo
 
 
 @click.command()

@@ -9,10 +9,10 @@ import click
 from drls_dagster.cli.lifecycle import lifecycle
 from drls_dagster.cli.options import key_option, print_model, print_models
 from drls_dagster.cli.output import json_option, print_table
-from drls_dagster.cli.user import describe_grant, grant_role, on_option, role_argument
+from drls_dagster.cli.user import describe_grants, grant_role, on_option, role_argument
 
 if TYPE_CHECKING:
-    from drls_dagster.lifecycle_client.results import TeamInfo
+    from lifecycle.verbs.answers import TeamInfo
 
 
 @click.group()
@@ -31,7 +31,7 @@ def list_teams(as_json: bool) -> None:
         return
     print_table(
         ["name", "members", "grants"],
-        [(one.name, " ".join(one.members), ", ".join(map(describe_grant, one.grants))) for one in found],
+        [(one.name, " ".join(one.members), describe_grants(one.grants)) for one in found],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,7 @@ from drls_dagster.errors import UsageError
 from lifecycle.domain.environment import Role
 
 if TYPE_CHECKING:
-    from drls_dagster.lifecycle_client.results import GrantInfo, PersonInfo
+    from lifecycle.verbs.answers import GrantInfo, PersonInfo
 
 role_argument = click.argument("role", type=click.Choice([role.value for role in Role]))
 on_option = click.option(
@@ -44,7 +45,7 @@ def list_users(as_json: bool) -> None:
                 one.email,
                 one.acts_for,
                 " ".join(one.teams),
-                ", ".join(map(describe_grant, one.grants)),
+                describe_grants(one.grants),
                 "disabled" if one.disabled_at else "",
             )
             for one in found
@@ -157,7 +158,7 @@ def grant_role(
         holders = client.people.list() if person else client.people.teams()
         held = next((one.grants for one in holders if one.name == (person or team)), ())
         wanted = (Role(role), scope, on or "", None if person else team)
-        known = next((one for one in held if (one.role, one.scope, one.scope_value, one.team) == wanted), None)
+        known = next((one for one in held or () if (one.role, one.scope, one.scope_value, one.team) == wanted), None)
         added = known or client.people.grant(
             Role(role), person=person, team=team, scope=scope, scope_value=on or "", key=key
         )
@@ -172,6 +173,11 @@ def describe_grant(grant: GrantInfo) -> str:
     on = "" if not grant.scope_value else f" on {grant.scope_value}"
     through = f" (team {grant.team})" if grant.team else ""
     return f"{grant.id}: {grant.role.value}{on}{through}"
+
+
+def describe_grants(grants: Sequence[GrantInfo] | None) -> str:
+    """Grants in one line, or that they are not for everybody to see."""
+    return "for Admins only" if grants is None else ", ".join(map(describe_grant, grants))
 
 
 def _print_person(person: PersonInfo, as_json: bool) -> None:

@@ -15,9 +15,9 @@ from lifecycle.domain.environment import Role
 from lifecycle.domain.people import ScopeKind
 
 if TYPE_CHECKING:
-    from drls_dagster.lifecycle_client.results import PersonInfo
     from lifecycle.usecases.context import Context
     from lifecycle.usecases.tokens import Issued
+    from lifecycle.verbs.answers import PersonInfo
 
 # Marks the accounts that are the demo's own: others of the same name are left alone.
 _DISPLAY = {"ada": "Ada, of drls demo", "grace": "Grace, of drls demo"}

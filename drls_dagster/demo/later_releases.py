@@ -12,7 +12,7 @@ from drls_dagster.demo.telling import Astray, Telling
 from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
-    from drls_dagster.lifecycle_client.results import RequestDetail
+    from lifecycle.verbs.answers import RequestDetail
 
 
 def stop_the_second(stage: Stage, tell: Telling, example: Path) -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
     from drls_dagster.demo.cast import Cast
-    from drls_dagster.lifecycle_client.results import Request, RequestDetail
     from drls_dagster.settings import Settings
+    from lifecycle.verbs.answers import Request, RequestDetail
 
 JUNE = "2013-06-01"
 SUMMER = "2013-06-01...2013-08-01"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drls_dagster.lifecycle_client.adapters import Adapters
-from drls_dagster.lifecycle_client.interface import Lifecycle
+from drls_dagster.lifecycle_client.calls import Lifecycle
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 
 __all__ = ["Adapters", "Lifecycle", "LocalLifecycle"]

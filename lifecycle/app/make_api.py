@@ -9,18 +9,17 @@ from fastapi import Depends, FastAPI
 from lifecycle.app.account import api as sessions
 from lifecycle.app.account import openid_api as oidc
 from lifecycle.app.account.openid import OpenIdProvider, OpenIdSettings
-from lifecycle.app.approvals import api as approvals
-from lifecycle.app.audit import api as installation
-from lifecycle.app.environments import api as environments
+from lifecycle.app.audit import api as live
 from lifecycle.app.kit.listed import check_listed
 from lifecycle.app.kit.rest.guard import guard
 from lifecycle.app.kit.rest.problems import PROBLEMS, Problem, add_handlers
+from lifecycle.app.kit.rest.routes import router_of
 from lifecycle.app.kit.rest.table import TABLE
-from lifecycle.app.pipelines import api as pipelines
-from lifecycle.app.settings import api as people
 from lifecycle.usecases.context import Context
+from lifecycle.verbs.table import ROWS
 
-MODULES = (pipelines, approvals, environments, sessions, oidc, people, installation)
+# What is no verb: it is about a browser's session, or goes on for as long as somebody listens.
+MODULES = (sessions, oidc, live)
 
 
 def create_app(context: Context, openid: OpenIdSettings | None = None) -> FastAPI:
@@ -39,10 +38,11 @@ def create_app(context: Context, openid: OpenIdSettings | None = None) -> FastAP
     )
     app.state.context = context
     app.state.openid = OpenIdProvider(openid) if openid else None
-    for module in MODULES:
-        app.include_router(module.router)
+    routers = [router_of(ROWS), *(module.router for module in MODULES)]
+    for router in routers:
+        app.include_router(router)
     add_handlers(app)
-    check_listed([app.router, *(module.router for module in MODULES)], TABLE, "lifecycle.app.kit.rest.table")
+    check_listed([app.router, *routers], TABLE, "lifecycle.app.kit.rest.table")
     # Made when somebody asks for it: it takes longer than everything else here.
     app.openapi = lambda: _describe(app)
     return app

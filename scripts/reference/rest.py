@@ -36,8 +36,8 @@ def rest() -> str:
             groups[operation.get("tags", ["other"])[0]].append(
                 (
                     f"`{method.upper()} {path}`",
-                    need.role.value if need.role else "none",
-                    need.scope.value if need.role else "",
+                    need.role.value if need.role else "any account" if need.signed_in else "none",
+                    need.scope.value if need.signed_in else "",
                     model(operation.get("requestBody", {})),
                     model(
                         next(

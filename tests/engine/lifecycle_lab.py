@@ -35,7 +35,6 @@ from drls_dagster.launch.find import find_pipeline
 from drls_dagster.lifecycle_client.gateway import connected_adapters, open_gateway
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.lifecycle_client.opening import make_store, signing_key_file, store_url
-from drls_dagster.lifecycle_client.results import Request
 from drls_dagster.locations.building import Loaded
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import Settings
@@ -53,6 +52,7 @@ from lifecycle.store.store import Store
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.reconcile import Reconciled, reconcile
 from lifecycle.usecases.tokens import issue
+from lifecycle.verbs.answers import Request
 
 QA, UAT, PRODUCTION = Environment.QA, Environment.UAT, Environment.PRODUCTION
 SETUP = system_actor("setup")

@@ -73,7 +73,7 @@ def test_l3_a_run_in_production_makes_a_carried_plan_stale_and_compaction_does_n
     assert rows == [(1, "v1"), (2, "v1"), (3, "v1")]
 
     life.append("feed", (4,))
-    life.ada.environments.refresh(life.name, UAT)
+    life.ada.environments.new_session(life.name, UAT)
     life.works(UAT)
     hold = life.lea.environments.set_hold(HoldKind.FREEZE, PRODUCTION, life.name, reason="not now")
     asked = life.ask(two, PRODUCTION)

@@ -35,7 +35,7 @@ def test_d9_d12_l14_runs_of_a_session_stack_a_foreign_write_voids_it_and_the_fir
     theirs = life.foreign("out", "uat", id=99)
     with pytest.raises(Refused, match=f"snapshot {theirs} was not written by this version.*refresh the session"):
         life.ask(one, PRODUCTION)
-    life.ada.environments.refresh(life.name, UAT)
+    life.ada.environments.new_session(life.name, UAT)
     life.works(UAT)
     asked = life.ask(one, PRODUCTION)
     plan = life.lea.promotions.show(asked.id).plan

@@ -1,31 +1,49 @@
-"""Signing in and out, and what a person does for themselves."""
+"""Signing in and out, and changing one's own password: in a session, so no verb."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Annotated
+
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, StringConstraints
 
 from lifecycle.app.kit.request import COOKIE, Ctx, csrf_of, host_of
 from lifecycle.app.kit.rest.guard import Who
-from lifecycle.app.kit.rest.models import (
-    ChangedPassword,
-    Id,
-    Me,
-    NewToken,
-    Page,
-    SignedIn,
-    SignedToken,
-    SignIn,
-    UseLink,
-)
 from lifecycle.usecases.change_password import change_password
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.guessing import BROWSER_LIFE, known_browser
-from lifecycle.usecases.parts.signed_tokens import sign_token
 from lifecycle.usecases.sign_in import SESSION_LIFE, sign_in, sign_out, use_link
-from lifecycle.usecases.tokens import Issued, TokenView, issue_token, list_tokens, revoke_token
+from lifecycle.usecases.tokens import Issued
+from lifecycle.verbs.inputs import AccountName, Password
+from lifecycle.verbs.verb import Input
 
 router = APIRouter(prefix="/api", tags=["session"])
 BROWSER = "drls_browser"
+_Secret = Annotated[str, StringConstraints(max_length=1_000, pattern=r"^[^\x00]*$")]
+
+
+class SignIn(Input):
+    account: AccountName
+    password: _Secret
+
+
+class UseLink(Input):
+    secret: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class SignedIn(BaseModel):
+    """`csrf` goes back in the header X-CSRF-Token with every change."""
+
+    csrf: str
+    expires_at: datetime
+
+
+class ChangedPassword(Input):
+    """`old` is the current password; only an account without one does without."""
+
+    password: Password
+    old: _Secret | None = None
 
 
 @router.post("/session")
@@ -50,53 +68,12 @@ def end_session(ctx: Ctx, request: Request, response: Response) -> None:
     response.delete_cookie(COOKIE)
 
 
-@router.get("/me")
-def me(ctx: Ctx, who: Who, request: Request) -> Me:
-    """Who the caller is."""
-    with ctx.store.read() as view:
-        grants = view.people.grants(who.person or 0)
-        teams = view.people.team_names(who.person or 0)
-        has_password = view.people.get(who.person or 0).password_hash is not None
-    roles = sorted({f"{one.role.value} on {one.scope_value or 'everything'}" for one in grants})
-    return Me(
-        name=who.name, scopes=sorted(request.state.scopes), roles=roles, teams=list(teams), has_password=has_password
-    )
-
-
-@router.post("/me/signed-token", status_code=201)
-def signed_token(ctx: Ctx, who: Who, request: Request) -> SignedToken:
-    """A JSON Web Token for 15 minutes, with the scopes of what the caller showed: a token or a session.
-
-    It ends with what it was made with, and makes no other token.
-    """
-    signed = sign_token(ctx, who, tuple(sorted(request.state.scopes)))
-    return SignedToken(token=signed.text, expires_in=signed.seconds)
-
-
 @router.put("/me/password", status_code=204)
 def put_own_password(ctx: Ctx, who: Who, request: Request, body: ChangedPassword, response: Response) -> None:
     """Sets the caller's password; all their sessions and tokens end. It takes a session and the current one."""
     session = change_password(ctx, who, body.old, body.password)
     sign_out(ctx, session.secret, host_of(request))
     response.delete_cookie(COOKIE)
-
-
-@router.get("/me/tokens")
-def my_tokens(ctx: Ctx, who: Who) -> Page[TokenView]:
-    """The caller's living tokens."""
-    return Page(items=list(list_tokens(ctx, who)))
-
-
-@router.post("/me/tokens", status_code=201)
-def new_token(ctx: Ctx, who: Who, request: Request, body: NewToken) -> Issued:
-    """A personal token; its secret is shown this once. It reaches no further than what the caller showed."""
-    return issue_token(ctx, who, body.name, scopes=body.scopes, life=body.life, within=request.state.scopes)
-
-
-@router.delete("/me/tokens/{token_id}")
-def drop_token(ctx: Ctx, who: Who, token_id: Id) -> TokenView:
-    """Revokes a token."""
-    return revoke_token(ctx, who, token_id)
 
 
 def _signed_in(ctx: Context, request: Request, response: Response, session: Issued) -> SignedIn:

@@ -15,13 +15,13 @@ from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.app.kit.rest.models import Id
 from lifecycle.app.kit.secrets_once import shown_once
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.errors import Forbidden, Invalid, NotFound, Unauthorized
 from lifecycle.usecases.accounts import MIN_PASSWORD
 from lifecycle.usecases.change_password import change_password
 from lifecycle.usecases.tokens import issue_token, list_tokens, revoke_token
+from lifecycle.verbs.inputs import Id
 
 router = APIRouter()
 Key = Annotated[str, Form(max_length=100)]

@@ -25,10 +25,10 @@ from lifecycle.app.kit import links
 from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.app.kit.rest.models import Name, Number
 from lifecycle.app.kit.words import NAMES, exact
 from lifecycle.domain.environment import Environment
 from lifecycle.usecases.break_glass import Emergency, break_glass, plan_break_glass
+from lifecycle.verbs.inputs import Name, Number
 
 router = APIRouter()
 GOVERNED = tuple(environment for environment in Environment if environment.governed)

@@ -19,11 +19,11 @@ from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.app.kit.rest.models import Name
 from lifecycle.app.kit.words import NAMES, exact
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.run import SessionState
 from lifecycle.usecases.start_run import Renewal, new_session, plan_session
+from lifecycle.verbs.inputs import Name
 
 router = APIRouter()
 

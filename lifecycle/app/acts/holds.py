@@ -25,12 +25,12 @@ from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Visitor, Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.app.kit.rest.models import Id
 from lifecycle.app.kit.words import NAMES, exact
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.policy import Hold, HoldKind
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.holding import Holding, lift_hold, plan_hold, set_hold
+from lifecycle.verbs.inputs import Id
 
 router = APIRouter()
 _Scope = Annotated[str, Query(max_length=63, pattern=r"^[^\x00]*$")]

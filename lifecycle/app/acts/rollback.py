@@ -25,7 +25,6 @@ from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.app.kit.rest.models import Name
 from lifecycle.app.kit.words import NAMES, short
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.promotion import Answered, State
@@ -33,6 +32,7 @@ from lifecycle.domain.version import Label
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.data_back import UndonePublish
 from lifecycle.usecases.rollback_release import Rollback, RollbackPlan, preview_rollback, rollback_release
+from lifecycle.verbs.inputs import Name
 
 router = APIRouter()
 _MOST = 200

@@ -13,11 +13,11 @@ from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.paging import PageNumber, address
 from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.app.kit.rest.models import Cursor
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import State
 from lifecycle.usecases.parts.visible import visible_ids
 from lifecycle.usecases.pending import pending_ids
+from lifecycle.verbs.inputs import Cursor
 
 router = APIRouter()
 # A form without scripts sends a filter that is not set as an empty text.

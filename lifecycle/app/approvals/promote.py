@@ -14,7 +14,6 @@ from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Visitor, Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.app.kit.rest.models import Name, Number
 from lifecycle.domain.checklist import Check, fulfilled
 from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment, Role
@@ -26,6 +25,7 @@ from lifecycle.usecases.execute_promotion import carry_on
 from lifecycle.usecases.parts.access import role_check, target_of
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.request_promotion import request_promotion
+from lifecycle.verbs.inputs import Name, Number
 
 router = APIRouter()
 _PATH = "/pipelines/{name}/versions/{number}/promote/{target}"

@@ -17,7 +17,6 @@ from lifecycle.app.kit.answers import Kind, done
 from lifecycle.app.kit.guard import Visitor, Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.app.kit.rest.models import Id
 from lifecycle.app.kit.spec.spec_diff_view import SpecDiffView, spec_diff_view
 from lifecycle.app.kit.words import NAMES
 from lifecycle.domain.environment import Role
@@ -35,6 +34,7 @@ from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.review_release import review_release
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
+from lifecycle.verbs.inputs import Id
 
 router = APIRouter()
 _PATH = "/approvals/{promotion_id}"

@@ -1,4 +1,4 @@
-"""Health, settings, the audit log, and the stream of changes."""
+"""Health, and the stream of changes."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import anyio
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
 
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.rest.guard import Who, guard
-from lifecycle.app.kit.rest.models import AuditKey, Config, Health, IfMatch, Limit, Page
-from lifecycle.audit.chain import Entry, Head
+from lifecycle.audit.chain import Entry
 from lifecycle.domain.people import Actor
-from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
-from lifecycle.store.rows import RowCheck
+from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.store.store import Store
 from lifecycle.usecases.parts.visible import sees_everything
-from lifecycle.usecases.set_receivers import receivers_of, set_receivers
 
 router = APIRouter(prefix="/api", tags=["installation"])
 _LOOK_EVERY = 1.0
 _BEAT_EVERY = 15.0
+
+
+class Health(BaseModel):
+    """`sequence` is that of the newest entry of the audit log."""
+
+    status: str
+    sequence: int
 
 
 @router.get("/health")
@@ -31,63 +36,6 @@ def health(ctx: Ctx) -> Health:
     """Whether the store answers, and how far its audit log is."""
     with ctx.store.read() as view:
         return Health(status="ok", sequence=view.log.head().sequence)
-
-
-@router.get("/config")
-def get_config(ctx: Ctx, who: Who, response: Response) -> Config:
-    """What is set for the installation; the ETag is its revision."""
-    with ctx.store.read() as view:
-        receivers, revision = receivers_of(view)
-    response.headers["ETag"] = f'"{revision}"'
-    return Config(receivers=receivers)
-
-
-@router.put("/config")
-def put_config(ctx: Ctx, who: Who, body: Config, response: Response, if_match: IfMatch = None) -> Config:
-    """Replaces the settings when If-Match is their ETag."""
-    text = (if_match or "").strip('"')
-    if if_match is None:
-        raise Conflict("send If-Match with the ETag of the settings that you changed")
-    if not text.isdecimal():
-        raise Invalid('If-Match is the ETag of the settings, for example "3"')
-    setting = set_receivers(ctx, who, body.receivers, expected=int(text))
-    response.headers["ETag"] = f'"{setting.revision}"'
-    return body
-
-
-@router.get("/audit")
-def audit(
-    ctx: Ctx,
-    who: Who,
-    subject: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
-    verb: Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")] = None,
-    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
-    limit: Limit = 100,
-) -> Page[Entry]:
-    """Audit entries, newest first."""
-    with ctx.store.read() as view:
-        found = view.log.search(subject=subject, verb=verb, before=before, limit=limit)
-    return Page(items=list(found), next=str(found[-1].sequence) if len(found) == limit else None)
-
-
-@router.get("/audit/head")
-def audit_head(ctx: Ctx, who: Who) -> Head:
-    """The signed head: keep it elsewhere as an anchor."""
-    with ctx.store.read() as view:
-        return view.log.head()
-
-
-@router.get("/audit/rows")
-def audit_rows(ctx: Ctx, who: Who) -> RowCheck:
-    """Whether every row of the database is as the audit log left it; reads the whole log and every row."""
-    with ctx.store.read() as view:
-        return view.log.check_rows()
-
-
-@router.get("/audit/key")
-def audit_key(ctx: Ctx, who: Who) -> AuditKey:
-    """What the head's signature is checked with; keep it where this server cannot write."""
-    return AuditKey(key=ctx.store.signing_key.public)
 
 
 @router.get(

@@ -14,7 +14,6 @@ from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.app.kit.rest.models import Id, PersonName
 from lifecycle.app.kit.secrets_once import shown_once
 from lifecycle.app.settings.people_view import (
     disable_checks,
@@ -33,6 +32,7 @@ from lifecycle.usecases.issue_link import issue_link
 from lifecycle.usecases.openid_accounts import link_person
 from lifecycle.usecases.parts.access import require
 from lifecycle.usecases.tokens import issue_token, revoke_token
+from lifecycle.verbs.inputs import Id, PersonName
 
 router = APIRouter()
 PAGE = 100

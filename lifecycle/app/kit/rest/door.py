@@ -14,10 +14,11 @@ from lifecycle.app.kit.bodies import SECONDS, SMALL, BodyRefused, answer_unread,
 from lifecycle.app.kit.origin import check_origin
 from lifecycle.app.kit.rest.guard import identify
 from lifecycle.app.kit.rest.problems import problem
-from lifecycle.app.kit.rest.table import TABLE, Need
+from lifecycle.app.kit.rest.table import TABLE
 from lifecycle.bundle.envelope import MAX_BYTES as MAX_BUNDLE
 from lifecycle.errors import LifecycleError
 from lifecycle.spec.reading import MAX_BYTES as MAX_DEFINITION
+from lifecycle.verbs.table import Need
 
 # A definition is text inside JSON, which escapes some of it.
 _DEFINITION = 2 * MAX_DEFINITION
@@ -52,7 +53,7 @@ class Door:
         scope["app"] = self._app
         path, need = _route(scope["method"], scope["path"])
         try:
-            if need is not None and need.role is not None:
+            if need is not None and need.signed_in:
                 await run_in_threadpool(_known, Request(scope))
             most = LARGE.get((scope["method"], path), SMALL)
             receive = await within(scope, receive, most, LARGE_SECONDS if most > SMALL else SECONDS)

@@ -12,13 +12,14 @@ from lifecycle.app.kit.origin import SAFE, check_origin
 from lifecycle.app.kit.request import COOKIE, context_in, csrf_of, host_of
 from lifecycle.app.kit.rest.table import TABLE
 from lifecycle.domain.credentials import TokenKind
-from lifecycle.domain.environment import Role
-from lifecycle.domain.people import Actor, Grant, WayIn
+from lifecycle.domain.people import Actor, WayIn
 from lifecycle.errors import Forbidden, Invalid, Unauthorized
 from lifecycle.spec.repeated import repeated
 from lifecycle.usecases.authenticate import Identity, authenticate
+from lifecycle.verbs.carrying import Place, places
+from lifecycle.verbs.table import ROWS
 
-_LISTS = {"trust"}
+_LISTS = {one.name for row in ROWS for one in places(row).values() if one.place is Place.QUERY and one.is_list}
 
 
 def guard(request: Request) -> None:
@@ -29,13 +30,10 @@ def guard(request: Request) -> None:
         raise Forbidden(f"nobody may call {request.method} {route.path}")
     check_origin(request)
     check_query(request)
-    if need.role is None:
+    if not need.signed_in:
         return
     identity = identify(request)
-    if need.scope not in identity.scopes:
-        raise Forbidden(f"this token is not for that; issue one with the scope {need.scope.value}")
-    if not _has(identity.grants, need.role):
-        raise Forbidden(f"this needs the role {need.role.value}; ask an Admin for a grant")
+    need.admit(identity)
     request.state.actor = identity.actor
     request.state.scopes = identity.scopes
 
@@ -70,10 +68,6 @@ def identify(request: Request) -> Identity:
         if not hmac.compare_digest(sent.encode(), csrf_of(secret).encode()):
             raise Forbidden("the page is outdated or foreign (CSRF token); load it again")
     return identity
-
-
-def _has(grants: tuple[Grant, ...], role: Role) -> bool:
-    return any(grant.role.includes(role) for grant in grants)
 
 
 Who = Annotated[Actor, Depends(actor_of)]

@@ -255,7 +255,7 @@ def test_somebody_new_gets_an_account_that_may_do_nothing(life: Life, provider: 
     with life.store.read() as view:
         person = view.people.named("ada-2")
         assert (person.display_name, person.email_verified, view.people.grants(person.id)) == ("Another Ada", True, ())
-    assert browser.client.get("/api/me").status_code == 403
+    assert browser.client.get("/api/pipeline-defs").status_code == 403
     assert browser.sign_in().status_code == 200
     with life.store.read() as view:
         assert view.people.find("ada-3") is None

@@ -1,0 +1,184 @@
+"""Every verb, who may call it, and where REST has it: the only place that says so.
+
+`need.role` is the least that a caller has anywhere; whether they have it on this pipeline is asked again by the verb,
+inside its transaction. `need.scope` is what the token must be good for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.environment import Role
+from lifecycle.domain.model import Frozen
+from lifecycle.errors import Forbidden
+from lifecycle.usecases.authenticate import Identity
+from lifecycle.verbs import audit, environments, installation, people, pipelines, promotions
+from lifecycle.verbs.verb import Verb
+
+
+class Kind(StrEnum):
+    """READ changes nothing; ASK is for others to decide about; ACT changes what counts or what runs."""
+
+    READ = "read"
+    ASK = "ask"
+    ACT = "act"
+
+
+class Need(Frozen):
+    """What is asked of a caller; `role` None: none, but as a rule that they are signed in."""
+
+    role: Role | None
+    scope: TokenScope = TokenScope.READ
+    signed_in: bool = True
+
+    def admit(self, identity: Identity) -> None:
+        """Raises Forbidden for whoever shows too narrow a token, or has the role nowhere."""
+        if self.scope not in identity.scopes:
+            has = ", ".join(sorted(identity.scopes)) or "nothing"
+            raise Forbidden(
+                f"this token is for {has}, not for {self.scope.value}; issue one with the scope {self.scope.value}, "
+                "or sign in again: drls login"
+            )
+        if self.role is not None and not any(grant.role.includes(self.role) for grant in identity.grants):
+            raise Forbidden(f"this needs the role {self.role.value}; ask an Admin for a grant")
+
+
+OPEN = Need(role=None, signed_in=False)
+# What is somebody's own asks for no role: whoever lost theirs can still look, and end what they have.
+OWN = Need(role=None)
+OWN_WRITE = Need(role=None, scope=TokenScope.WRITE)
+READ = Need(role=Role.VIEWER)
+SELF = Need(role=Role.VIEWER, scope=TokenScope.WRITE)
+WRITE = Need(role=Role.DATA_ENGINEER, scope=TokenScope.WRITE)
+LEAD = Need(role=Role.LEAD, scope=TokenScope.WRITE)
+DECIDE = Need(role=Role.VIEWER, scope=TokenScope.APPROVE)
+ADMIN_READ = Need(role=Role.ADMIN, scope=TokenScope.READ)
+ADMIN = Need(role=Role.ADMIN, scope=TokenScope.ADMIN)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A verb, what is asked of its caller, what kind it is, and how REST answers it.
+
+    `etag` is the field of the answer that its ETag holds; `pending` the one that is set as long as there is more to
+    come; `file` the name of an answer that is a file. `agents`: whether an agent may ever call it.
+    """
+
+    method: str
+    path: str
+    verb: Verb[..., Any]
+    need: Need
+    kind: Kind
+    status: int = 200
+    etag: str | None = None
+    pending: str | None = None
+    file: str | None = None
+    agents: bool = True
+
+
+def _read(path: str, verb: Verb[..., Any], need: Need = READ, *, method: str = "GET", **how: Any) -> Row:
+    return Row(method, f"/api{path}", verb, need, Kind.READ, **how)
+
+
+def _ask(path: str, verb: Verb[..., Any], need: Need, **how: Any) -> Row:
+    return Row("POST", f"/api{path}", verb, need, Kind.ASK, **how)
+
+
+def _act(route: str, verb: Verb[..., Any], need: Need, **how: Any) -> Row:
+    method, _, path = route.partition(" ")
+    return Row(method, f"/api{path}", verb, need, Kind.ACT, **how)
+
+
+_DEFS = "/pipeline-defs"
+_DEF = _DEFS + "/{name}"
+_VERSION = _DEF + "/versions/{number}"
+_APPROVAL = "/approvals/{promotion_id}"
+_ENVIRONMENT = "/environments/{environment}"
+_PERSON = "/people/{person}"
+_MEMBER = "/teams/{team}/members/{person}"
+
+ROWS: tuple[Row, ...] = (
+    _read(_DEFS, pipelines.list_pipelines),
+    _act("POST " + _DEFS, pipelines.save, WRITE, status=201, etag="digest"),
+    _act("POST " + _DEFS + "/import", pipelines.import_bundle, WRITE, status=201, etag="digest"),
+    _read(_DEF, pipelines.newest, etag="digest"),
+    _act("PUT " + _DEF, pipelines.save_over, WRITE, etag="digest"),
+    _act("DELETE " + _DEF, pipelines.delete, LEAD),
+    _read(_DEF + "/versions", pipelines.versions),
+    _act("POST " + _DEF + "/versions", pipelines.add_version, WRITE, status=201, etag="digest"),
+    _read(_VERSION, pipelines.version, etag="digest"),
+    _act("POST " + _VERSION + "/clone", pipelines.clone, WRITE, status=201, etag="digest"),
+    _read(_VERSION + "/export", pipelines.export, file="{name}-v{number}.json"),
+    _read(_VERSION + "/diff/{other}", pipelines.diff),
+    _read(_VERSION + "/plan", promotions.plan, method="POST"),
+    _ask(_VERSION + "/promote", promotions.request, WRITE, status=201),
+    _act("POST " + _VERSION + "/break-glass", promotions.break_glass, LEAD, status=201, agents=False),
+    _act("POST " + _VERSION + "/demote", environments.demote, LEAD),
+    _act("POST " + _VERSION + "/retire", environments.retire, LEAD),
+    _read("/approvals", promotions.list_requests),
+    _read("/notifications/pending-approvals", promotions.pending),
+    _read("/reviews", promotions.unreviewed),
+    _read(_APPROVAL, promotions.show, etag="request.revision"),
+    _read(_APPROVAL + "/comparison", promotions.comparison),
+    _read(_APPROVAL + "/data/{table}", promotions.data, pending="progress"),
+    _read(_APPROVAL + "/comments", promotions.comments),
+    _ask(_APPROVAL + "/comments", promotions.comment, SELF, status=201),
+    _act("POST " + _APPROVAL + "/approve", promotions.approve, DECIDE, agents=False),
+    _act("POST " + _APPROVAL + "/reject", promotions.reject, DECIDE, agents=False),
+    _act("POST " + _APPROVAL + "/review", promotions.review, DECIDE, agents=False),
+    _ask(_APPROVAL + "/withdraw", promotions.withdraw, WRITE),
+    _ask(_APPROVAL + "/refresh", promotions.refresh, WRITE, status=201),
+    _act("POST " + _APPROVAL + "/execute", promotions.execute, WRITE),
+    _read("/environments", environments.active),
+    _read(_ENVIRONMENT + "/may", environments.may),
+    _read(_ENVIRONMENT + "/loaded", environments.loaded),
+    _read(_ENVIRONMENT + "/rollback/plan", environments.plan_rollback, method="POST"),
+    _act("POST " + _ENVIRONMENT + "/rollback", environments.rollback, LEAD, status=201),
+    _act("POST " + _ENVIRONMENT + "/refresh", environments.new_session, WRITE, status=201),
+    _act("POST " + _ENVIRONMENT + "/freeze", environments.freeze, LEAD, status=201),
+    _act("POST " + _ENVIRONMENT + "/stop", environments.stop, LEAD, status=201),
+    _read("/holds", environments.holds),
+    _act("DELETE /holds/{hold_id}", environments.lift, LEAD),
+    _read("/troubles", environments.troubles),
+    _read("/drift", environments.drifts),
+    _act("POST /drift/{drift_id}/adopt", environments.adopt, LEAD),
+    _act("POST /drift/{drift_id}/revert", environments.revert, LEAD),
+    _read("/policies", environments.policies),
+    _read(_ENVIRONMENT + "/policy", environments.policy_in_force, etag="id"),
+    _act("PUT " + _ENVIRONMENT + "/policy", environments.set_policy, ADMIN),
+    _act("DELETE " + _ENVIRONMENT + "/policy", environments.remove_policy, ADMIN),
+    _read("/me", people.me, OWN),
+    _act("POST /me/signed-token", people.signed_token, READ, status=201, agents=False),
+    _read("/me/tokens", people.list_tokens, OWN),
+    _act("POST /me/tokens", people.issue_token, OWN_WRITE, status=201, agents=False),
+    _act("DELETE /me/tokens/{token_id}", people.revoke_token, OWN_WRITE, agents=False),
+    _read("/people", people.list_people),
+    _act("POST /people", people.add, ADMIN, status=201, agents=False),
+    _act("DELETE " + _PERSON, people.disable, ADMIN, agents=False),
+    _act("PUT " + _PERSON + "/password", people.set_password, ADMIN, status=204, agents=False),
+    _act("PUT " + _PERSON + "/subject", people.link, ADMIN, agents=False),
+    _act("POST " + _PERSON + "/tokens", people.issue_service_token, ADMIN, status=201, agents=False),
+    _read("/teams", people.list_teams),
+    _act("POST /teams", people.add_team, ADMIN, status=201, agents=False),
+    _act("PUT " + _MEMBER, people.join, ADMIN, agents=False),
+    _act("DELETE " + _MEMBER, people.leave, ADMIN, agents=False),
+    _read("/grants", people.list_grants, ADMIN_READ),
+    _act("POST /grants", people.grant, ADMIN, status=201, agents=False),
+    _act("DELETE /grants/{grant_id}", people.revoke_grant, ADMIN, agents=False),
+    _read("/config", installation.config, ADMIN_READ, etag="revision"),
+    _act("PUT /config", installation.set_config, ADMIN, etag="revision", agents=False),
+    _read("/audit", audit.search, ADMIN_READ),
+    _read("/audit/head", audit.head),
+    _read("/audit/rows", audit.rows, ADMIN_READ),
+    _read("/audit/key", audit.key),
+)
+
+_OF = {row.verb: row for row in ROWS}
+
+
+def row_of(verb: Verb[..., Any]) -> Row:
+    """The row of a verb."""
+    return _OF[verb]
