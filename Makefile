@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-browser test-wheel check docs bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-browser test-wheel check docs pictures bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -51,6 +51,10 @@ check: $(READY) ## Lint, format, types, import layers, lock file, English
 
 docs: $(READY) ## Write docs/reference from the code
 	$(PYTHON) scripts/reference
+
+pictures: $(READY) java ## Take the pictures of the documentation again, from drls up --seed-demo
+	@scripts/chromium.sh
+	PICTURES=docs/pictures $(PYTHON) -m pytest tests/drls_dagster/up/test_first_look.py
 
 bench: $(READY) java ## Measure every claim of speed
 	$(PYTHON) -m benchmarks

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, FloatRect, Page, ViewportSize, expect
 
 from lifecycle.app.site import create_site
 from lifecycle.audit.keys import SigningKey
@@ -145,8 +145,9 @@ def in_every_look(page: Page, name: str) -> None:
         picture(page, f"{name}-{look}")
 
 
-def picture(page: Page, name: str) -> None:
-    """Keeps a screenshot in the folder PICTURES, when it is set: docs/pictures is made with it."""
+def picture(page: Page, name: str, *, clip: FloatRect | None = None, whole: bool = True) -> None:
+    """Keeps a screenshot in the folder PICTURES, if it is set: of the `whole` page, the window, or the `clip`."""
     folder = os.environ.get("PICTURES")
     if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+        path = Path(folder) / f"{name}.png"
+        page.screenshot(path=path, full_page=whole and clip is None, clip=clip, animations="disabled")

@@ -49,6 +49,17 @@ def test_links_to_other_pages_lead_somewhere(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_every_picture_is_shown_by_a_page_and_there_is_one_folder_of_them() -> None:
+    shown = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"!\[[^\]]*\]\(([^)#:]+)\)", page.read_text())
+    }
+    kept = {*(CHECKOUT / "docs").rglob("*.png"), *(CHECKOUT / "docs").rglob("*.svg")}
+    assert {path.resolve() for path in kept} == shown
+    assert {path.parent.name for path in kept} == {"pictures"}
+
+
 @pytest.mark.parametrize("text", CATALOGS, ids=lambda text: text.splitlines()[1])
 def test_the_catalogs_of_the_how_to_can_be_configured(
     text: str, drls_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
