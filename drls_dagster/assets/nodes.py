@@ -12,8 +12,7 @@ from drls_dagster.assets.limits import left_out, owners_of, tags_of
 from drls_dagster.assets.metadata import check_result, frame_metadata, inputs_metadata, table_metadata
 from drls_dagster.assets.partitions import backfill_policy, partitions_definition
 from drls_dagster.assets.scope import RESOURCES, Scope, parameters_key, scope_of
-from drls_dagster.lakehouse.locating import find
-from drls_dagster.lakehouse.refs import read_head
+from drls_dagster.lakehouse.locating import look_at
 from drls_dagster.steps.above import check_node
 from drls_dagster.steps.checks import Finding, checks_of
 from drls_dagster.steps.kinds import ui_kinds
@@ -189,9 +188,8 @@ def recipes_of(scope: Scope, spec: PipelineSpec, node_id: str) -> list[Reads]:
     found: list[Reads] = []
     for sink in spec.sinks:
         if node_id in spec.ancestors(sink.id):
-            location, table = find(scope.run.catalog, scope.run.environment, sink.table)
-            base = None if table is None else read_head(table, location.ref)
-            reads = scope.run.reads_of(node_id, sink, base)
+            look = look_at(scope.run.catalog, scope.run.environment, sink.table)
+            reads = scope.run.reads_of(node_id, sink, look)
             if reads not in found:
                 found.append(reads)
     return found or [scope.run.reads_of(node_id)]

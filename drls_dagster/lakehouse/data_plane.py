@@ -55,14 +55,14 @@ class IcebergDataPlane(DataPlane):
 
     def table(self, table: str, environment: Environment) -> TableFacts:
         with self._catalog() as catalog:
-            location, found = locating.find(catalog, environment.value, table)
-            if found is None:
+            look = locating.look_at(catalog, environment.value, table)
+            if look.table is None:
                 return TableFacts(table=table, uuid=None, head=None)
             return TableFacts(
                 table=table,
-                uuid=str(found.metadata.table_uuid),
-                head=refs.read_head(found, location.ref),
-                separate=found.properties.get(separate.SEPARATE),
+                uuid=str(look.table.metadata.table_uuid),
+                head=look.read,
+                separate=look.table.properties.get(separate.SEPARATE),
             )
 
     def snapshots(

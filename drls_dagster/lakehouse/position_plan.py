@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse import locating, refs
+from drls_dagster.lakehouse import refs
+from drls_dagster.lakehouse.locating import look_at
 from drls_dagster.lakehouse.positions import POSITIONS, RESET, PositionLost, find_position, plan_read
 from drls_dagster.lakehouse.tables import snapshot_total
 from drls_dagster.ledger import Ledger
@@ -27,8 +28,8 @@ def planned_positions(
     """
     found: list[PositionPlan] = []
     for sink in spec.sinks:
-        location, table = locating.find(catalog, source, sink.table)
-        base = refs.read_head(table, location.ref) if table is not None else None
+        look = look_at(catalog, source, sink.table)
+        table, base = look.table, look.read
         for name in _incremental(spec, sink):
             read = _readable(catalog, target, name)
             known = ledger.receipts(str(table.metadata.table_uuid)) if table is not None else []
@@ -71,10 +72,9 @@ def _incremental(spec: PipelineSpec, sink: SinkNode) -> list[str]:
 def _readable(catalog: Catalog, environment: str, name: str) -> tuple[Table, int] | None:
     """The table that a read in the environment takes, and its head; None where there is nothing to read."""
     for where in (environment, "production"):
-        location, table = locating.find(catalog, where, name)
-        head = refs.read_head(table, location.ref) if table is not None else None
-        if table is not None and head is not None:
-            return table, head
+        look = look_at(catalog, where, name)
+        if look.table is not None and look.read is not None:
+            return look.table, look.read
     return None
 
 

@@ -15,10 +15,11 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.commit import commit_with_retry
 from drls_dagster.lakehouse.evolution import SchemaChange, SchemaConflict, compare
 from drls_dagster.lakehouse.layout import parsed_field, partition_text, stage, wanted_changes
-from drls_dagster.lakehouse.locating import load_if_exists
+from drls_dagster.lakehouse.locating import TableLook
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.rebuild import put_back, replace_columns
 from drls_dagster.lakehouse.refs import RELEASED
+from drls_dagster.lakehouse.reread import Reread, load_again
 from drls_dagster.lakehouse.separate import go_separate, why_separate
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def take_over(catalog: Catalog, table: Table, pipeline: str) -> Table:
     """The table with `pipeline` as its owner, once the one before has given it up (D11)."""
 
     def attempt() -> Table:
-        fresh = catalog.load_table(table.name())
+        fresh = load_again(catalog, table, Reread.OWNER)
         with fresh.transaction() as change:
             change.set_properties({OWNER: pipeline})
         return fresh
@@ -66,24 +67,25 @@ def take_over(catalog: Catalog, table: Table, pipeline: str) -> Table:
 
 
 def prepare_table(
-    catalog: Catalog, location: TableLocation, sink: SinkNode, frame: Schema, pipeline: str, *, free: bool
+    catalog: Catalog, look: TableLook, sink: SinkNode, frame: Schema, pipeline: str, *, free: bool
 ) -> Prepared:
-    """The sink's table, able to hold `frame`.
+    """The sink's table, able to hold `frame`. `look` was taken just now: it is compared with and changed from there.
 
     `free` is what `separate.may_reshape` says of the environment and location. Without it new optional columns are
     added to the real table; where these are not enough, the environment gets a table of its own, and GoesSeparate
     asks the sink to begin again there. Raises SchemaConflict or ForeignTable.
     """
-    table = load_if_exists(catalog, location.identifier)
+    location, table = look.location, look.table
     if table is None:
         return Prepared(_create(catalog, location, sink, frame, pipeline))
     refuse_foreign(table, pipeline)
     if free:
         table = put_back(catalog, table)
     rebuilt = _refuse_or_rebuild(compare(table.schema(), frame), sink, location)
+    looks = iter((table,))
 
     def attempt() -> Table:
-        fresh = catalog.load_table(location.identifier)
+        fresh = next(looks, None) or load_again(catalog, table, Reread.CONFLICT)
         why = "" if free else why_separate(fresh, sink, frame)
         if why:
             raise go_separate(catalog, fresh, location, why)

@@ -24,6 +24,7 @@ from pyiceberg.table.update import (
 
 from drls_dagster.lakehouse.commit import commit_with_retry
 from drls_dagster.lakehouse.layout import PARTITIONS, SORT_ORDER, LayoutChange, parsed_field, present, stage
+from drls_dagster.lakehouse.reread import Reread, load_again
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -67,7 +68,7 @@ def put_back(catalog: Catalog, table: Table) -> Table:
         return table
 
     def attempt() -> Table:
-        fresh = catalog.load_table(table.name())
+        fresh = load_again(catalog, table, Reread.PUT_BACK)
         if REBUILD in fresh.properties:
             schema, spec, order = json.loads(fresh.properties[REBUILD])
             updates: tuple[TableUpdate, ...] = (
@@ -77,7 +78,7 @@ def put_back(catalog: Catalog, table: Table) -> Table:
                 RemovePropertiesUpdate(removals=[REBUILD]),
             )
             catalog.commit_table(fresh, (_schema_is(fresh),), updates)
-            fresh = catalog.load_table(table.name())
+            fresh = load_again(catalog, table, Reread.PUT_BACK)
         return fresh
 
     return commit_with_retry(attempt, what=f"schema of {'.'.join(table.name())}")

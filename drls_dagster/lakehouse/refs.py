@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.commit import commit_with_retry
+from drls_dagster.lakehouse.reread import Reread, load_again
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -99,18 +102,22 @@ def summary_int(snapshot: Snapshot, key: str) -> int:
 
 
 def create_branch(catalog: Catalog, table: Table, branch: str, snapshot_id: int) -> None:
-    """A branch at `snapshot_id`. Raises RefMoved when it exists already."""
-    _commit(catalog, table, (ref_is(branch, None),), (set_branch(table, branch, snapshot_id),), branch)
+    """A branch at `snapshot_id`. Raises RefMoved when it exists already.
+
+    The catalog itself compares: nobody else makes a branch of this name, so it is not looked for first.
+    """
+    _commit(catalog, table, (ref_is(branch, None),), (set_branch(table, branch, snapshot_id),), branch, newest=True)
 
 
 def drop_branch(catalog: Catalog, table: Table, branch: str) -> None:
     """Remove a branch; without effect when it is not there."""
     from pyiceberg.table.update import AssertTableUUID
 
-    if branch not in catalog.load_table(table.name()).metadata.refs:
+    now = load_again(catalog, table, Reread.DROP)
+    if branch not in now.metadata.refs:
         return
     requirement = AssertTableUUID(uuid=table.metadata.table_uuid)
-    _commit(catalog, table, (requirement,), (remove_ref(branch),), branch)
+    _commit(catalog, now, (requirement,), (remove_ref(branch),), branch, newest=True)
 
 
 def publish(
@@ -121,11 +128,11 @@ def publish(
     candidate: int,
     branch: str,
     also: tuple[TableRequirement, TableUpdate] | None = None,
-) -> None:
+) -> Table:
     """Move `ref` from `base` to `candidate` and remove the run's branch, in one commit; and what `also` says.
 
-    One metadata file is written and no data. Raises RefMoved when `ref` is not at `base`, or the branch not
-    at `candidate`, any more, or what `also` requires does not hold.
+    Returns the table as that commit left it: one metadata file is written and no data. Raises RefMoved when `ref` is
+    not at `base`, or the branch not at `candidate`, any more, or what `also` requires does not hold.
     """
     from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate
 
@@ -141,7 +148,7 @@ def publish(
         *((SetPropertiesUpdate(updates={RELEASED: "true"}),) if base is None and ref == "main" else ()),
         *(also[1:] if also else ()),
     )
-    _commit(catalog, table, requirements, updates, ref)
+    return _commit(catalog, table, requirements, updates, ref)
 
 
 def ref_is(ref: str, snapshot_id: int | None) -> TableRequirement:
@@ -182,21 +189,28 @@ def _commit(
     requirements: tuple[TableRequirement, ...],
     updates: tuple[TableUpdate, ...],
     ref: str,
-) -> None:
-    """Commit with bounded retries: another ref of the table may move at the same time, this one may not (D14)."""
+    *,
+    newest: bool = False,
+) -> Table:
+    """Commit with bounded retries: another ref of the table may move at the same time, this one may not (D14).
+
+    `newest`: `table` is what the first attempt begins from; otherwise each one compares with the newest state.
+    """
     from pyiceberg.exceptions import CommitFailedException
 
-    from drls_dagster.lakehouse.commit import commit_with_retry
-
     name = ".".join(table.name())
+    looks = iter((table,) if newest else ())
 
-    def attempt() -> None:
-        fresh = catalog.load_table(table.name())
+    def attempt() -> Table:
+        fresh = next(looks, None) or load_again(catalog, table, Reread.SWAP)
         for requirement in requirements:
             try:
                 requirement.validate(fresh.metadata)
             except CommitFailedException as error:
                 raise RefMoved(f"'{ref}' of {name} moved meanwhile: {error}") from None
-        catalog.commit_table(fresh, requirements, updates)
+        done = catalog.commit_table(fresh, requirements, updates)
+        after = copy(fresh)
+        after.metadata, after.metadata_location = done.metadata, done.metadata_location
+        return after
 
-    commit_with_retry(attempt, what=f"'{ref}' of {name}")
+    return commit_with_retry(attempt, what=f"'{ref}' of {name}")

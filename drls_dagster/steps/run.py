@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from drls_dagster.engine.session import EngineSession
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse.locating import find
+from drls_dagster.lakehouse.locating import TableLook
 from drls_dagster.ledger import Ledger, Receipt
 from drls_dagster.settings import Settings
 from drls_dagster.steps.sources.kind import Standing
@@ -112,23 +112,20 @@ class PipelineRun:
         return Place(self.settings, self.environment, self.catalog)
 
     def reads_of(
-        self, node_id: str, sink: SinkNode | None = None, base: int | None = None, epoch: str = FIRST
+        self, node_id: str, sink: SinkNode | None = None, look: TableLook | None = None, epoch: str = FIRST
     ) -> Reads:
-        """How every source above `node_id` is read for `sink`, whose table is at `base`.
+        """How every source above `node_id` is read for `sink`, whose table is as `look` found it.
 
         `epoch` tells a second try, which pins anew because the sink's table moved, from the first.
         """
-        table = None if sink is None else self._sink_table(sink)
         found: dict[str, SourceRead] = {}
         for source_id in (*self.spec.ancestors(node_id), node_id):
             node = self.spec.node(source_id)
             if isinstance(node, SourceNode):
-                found[source_id] = self._read(node, sink, table, base, epoch)
+                found[source_id] = self._read(node, sink, look, epoch)
         return found
 
-    def _read(
-        self, node: SourceNode, sink: SinkNode | None, table: Table | None, base: int | None, epoch: str
-    ) -> SourceRead:
+    def _read(self, node: SourceNode, sink: SinkNode | None, look: TableLook | None, epoch: str) -> SourceRead:
         kind, place = kind_of(node), self.place
         stored = self.ledger.pin(self.run_key, epoch, node.id, lambda: kind.pin(node.id, node.source, place).stored())
         try:
@@ -137,12 +134,10 @@ class PipelineRun:
             raise DrlsError(
                 f"node '{node.id}': the run that is resumed read another kind of source there; start a new run"
             ) from None
+        table, base = (look.table, look.read) if look is not None else (None, None)
         standing = None if sink is None else Standing(sink, table, base, lambda: self._receipts(table))
         read = kind.position(node.source, pin, place, standing)
         return SourceRead(pin, read.start, read.end)
 
     def _receipts(self, table: Table | None) -> list[Receipt]:
         return [] if table is None else self.ledger.receipts(str(table.metadata.table_uuid))
-
-    def _sink_table(self, sink: SinkNode) -> Table | None:
-        return find(self.catalog, self.environment, sink.table)[1]

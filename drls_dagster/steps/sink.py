@@ -19,23 +19,23 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.columns import iceberg_schema
 from drls_dagster.lakehouse.earlier_layout import values_over_earlier_files
 from drls_dagster.lakehouse.evolution import compare
-from drls_dagster.lakehouse.locating import find, load_if_exists
+from drls_dagster.lakehouse.locating import TableLook, look_at
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
 from drls_dagster.lakehouse.prepare import OWNER, prepare_table, refuse_foreign, take_over
 from drls_dagster.lakehouse.rebuild import published_as, put_back_unless_published
+from drls_dagster.lakehouse.reread import Reread, load_again
 from drls_dagster.lakehouse.separate import may_reshape
 from drls_dagster.ledger import Receipt
 from drls_dagster.steps.above import checks_above
 from drls_dagster.steps.checks import Finding, evaluate, evidence_of
 from drls_dagster.steps.frames import Frames
-from drls_dagster.steps.run import FIRST, Gate, PipelineRun, Publication, Reads, SourceRead
+from drls_dagster.steps.run import FIRST, PipelineRun, Publication, Reads, SourceRead
 from drls_dagster.steps.sources.pins import Origin
 from drls_dagster.steps.write import WritePlan, write
 from lifecycle.spec import AnyCheck, SinkNode
 
 if TYPE_CHECKING:
-    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
     from pyspark.sql import DataFrame
@@ -79,28 +79,26 @@ def run_sink(
     DrlsError where the table's ref moved under every try.
     """
     (upstream,) = run.spec.upstream(sink.id)
-    location, table = find(run.catalog, run.environment, sink.table)
-    clear_debris(run, location)
+    look = look_at(run.catalog, run.environment, sink.table)
+    if clear_debris(run, look):
+        look = look.again(run.catalog, Reread.DEBRIS)
     for number in range(TRIES):
-        location, table = find(run.catalog, run.environment, sink.table)
-        if table is not None:
-            table = _owned(run, sink, table)
-        base = refs.read_head(table, location.ref) if table is not None else None
-        own = refs.head(table, location.ref) if table is not None else None
+        look = _owned(run, sink, look)
         epoch = FIRST if number == 0 else f"{sink.id}.{number}"
-        reads = run.reads_of(upstream, sink, base, epoch)
-        done = _published_before(run, sink, table, own)
-        if table is not None and done is not None:
+        reads = run.reads_of(upstream, sink, look, epoch)
+        done = _published_before(run, sink, look)
+        if look.table is not None and done is not None:
             if run.gate is not None:
-                run.gate.confirm(_publication(run, sink, table, done.parent_snapshot_id, done, reads))
-            return Published(table, location, done, (), reads, repeated=True)
+                run.gate.confirm(_publication(run, sink, look.table, done.parent_snapshot_id, done, reads))
+            return Published(look.table, look.location, done, (), reads, repeated=True)
         try:
-            return _once(run, frames, sink, checks, location, reads, at)
+            return _once(run, frames, sink, checks, look, reads, at)
         except refs.RefMoved as moved:
             run.log(f"sink '{sink.id}': {moved}; it is run again from the new head")
+            look = look_at(run.catalog, run.environment, sink.table)
     raise DrlsError(
-        f"sink '{sink.id}' was not published: '{location.ref}' of {location.name} moved during each of {TRIES} tries; "
-        "find out what else writes this table"
+        f"sink '{sink.id}' was not published: '{look.location.ref}' of {look.location.name} moved during each of "
+        f"{TRIES} tries; find out what else writes this table"
     )
 
 
@@ -109,19 +107,21 @@ def _once(
     frames: Frames,
     sink: SinkNode,
     checks: Sequence[tuple[str, AnyCheck]],
-    location: TableLocation,
+    look: TableLook,
     reads: Reads,
     at: Hook,
 ) -> Published:
-    spark = run.session.spark
+    spark, location = run.session.spark, look.location
     (upstream,) = run.spec.upstream(sink.id)
     above = checks_above(frames, sink, reads)
     frame = frames.frame(upstream, reads)
     schema = iceberg_schema(frame.schema.jsonValue())
     free = may_reshape(run.environment, location)
-    if not free and run.gate is not None:
-        _note_columns(run, run.gate, sink, location, schema)
-    prepared = prepare_table(run.catalog, location, sink, schema, run.spec.name, free=free)
+    look = _unmoved(run, look)
+    if not free and run.gate is not None and look.table is not None:
+        # Before the table gets them: the columns that this environment adds to it (D10).
+        run.gate.tries(sink.table, compare(look.table.schema(), schema).added, schema.column_names)
+    prepared = prepare_table(run.catalog, look, sink, schema, run.spec.name, free=free)
     table = prepared.table
     with put_back_unless_published(run.catalog, table, rebuilt=prepared.rebuilt):
         if prepared.rebuilt and run.window and not run.window.whole:
@@ -130,10 +130,8 @@ def _once(
             reads = {name: replace(read, start=None) for name, read in reads.items()}
             above = checks_above(frames, sink, reads)
             frame = frames.frame(upstream, reads)
-        base = refs.head(table, location.ref)
-        start = refs.read_head(table, location.ref)
         began = time.monotonic()
-        with _run_branch(run, table, location, start) as branch:
+        with _run_branch(run, table, look) as branch:
             at("branched")
             plan = WritePlan(
                 catalog=run.settings.catalog.name,
@@ -145,14 +143,14 @@ def _once(
                 window=run.window,
                 whole=prepared.rebuilt,
                 summary=_summary(run, sink, reads),
-                target_bytes=_bytes(table, start),
-                over_earlier=values_over_earlier_files(table, start) if sink.mode == "overwrite_partitions" else (),
+                target_bytes=_bytes(table, look.read),
+                over_earlier=values_over_earlier_files(table, look.read) if sink.mode == "overwrite_partitions" else (),
             )
             _tell_repeated_hours(run, frame)
             with frames.reading(upstream, reads):
                 write(spark, frame, plan)
             at("written")
-            written = run.catalog.load_table(location.identifier)
+            written = load_again(run.catalog, table, Reread.WRITTEN)
             candidate = refs.head(written, branch)
             if candidate is None:
                 raise refs.RefMoved(f"branch '{branch}' of {location.name} is gone")
@@ -170,13 +168,13 @@ def _once(
                     results,
                 )
             publication = replace(
-                _publication(run, sink, written, base, made, reads),
+                _publication(run, sink, written, look.own, made, reads),
                 checks=(*above, *evidence_of(run.spec, sink.id, results)),
                 seconds=time.monotonic() - began,
             )
             with run.gate.publishing(publication) if run.gate is not None else nullcontext():
                 also = published_as(table) if prepared.rebuilt else None
-                refs.publish(run.catalog, written, location.ref, base, candidate, branch, also)
+                final = refs.publish(run.catalog, written, location.ref, look.own, candidate, branch, also)
             run.ledger.close_branch(location.name, branch)
             at("published")
     run.ledger.record(
@@ -190,10 +188,7 @@ def _once(
             positions=_positions(reads),
         )
     )
-    final = run.catalog.load_table(location.identifier)
-    snapshot = final.snapshot_by_id(candidate)
-    assert snapshot is not None, "the published snapshot is the head of a ref"  # noqa: S101
-    return Published(final, location, snapshot, tuple(results), reads)
+    return Published(final, location, made, tuple(results), reads)
 
 
 def _tell_repeated_hours(run: PipelineRun, frame: DataFrame) -> None:
@@ -222,8 +217,9 @@ def _publication(
 
 
 @contextmanager
-def _run_branch(run: PipelineRun, table: Table, location: TableLocation, start: int | None) -> Iterator[str]:
-    """A branch at `start` that is gone afterwards, unless its run died (then the next one clears it)."""
+def _run_branch(run: PipelineRun, table: Table, look: TableLook) -> Iterator[str]:
+    """A branch at what is read in `look`, gone afterwards unless its run died (then the next one clears it)."""
+    location, start = look.location, look.read
     branch = f"drls_run_{run.run_id[:8]}_{uuid.uuid4().hex[:8]}"
     session = run.session
     run.ledger.open_branch(location.name, branch, run.run_key, session.session_id, session.engine_id)
@@ -250,50 +246,62 @@ def _run_branch(run: PipelineRun, table: Table, location: TableLocation, start: 
         raise
 
 
-def clear_debris(run: PipelineRun, location: TableLocation) -> None:
-    """Drop the branches of dead runs, and of failed checks after their time; the ledger's list says which (D13)."""
+def clear_debris(run: PipelineRun, look: TableLook) -> bool:
+    """Drop the branches of dead runs, and of failed checks after their time; the ledger's list says which (D13).
+
+    Returns whether there were any.
+    """
+    location, found = look.location, False
     for left in run.ledger.branches(location.name):
         if not left.is_debris:
             continue
+        found = True
         ended = interrupt(run.settings, left.session_id, left.engine_id) or left.is_forgotten
-        table = load_if_exists(run.catalog, location.identifier)
-        if table is not None:
-            refs.drop_branch(run.catalog, table, left.branch)
+        if look.table is not None:
+            refs.drop_branch(run.catalog, look.table, left.branch)
         run.log(f"dropped branch {left.branch} of {location.name}, left by run {left.run_key}")
         if ended:
             run.ledger.close_branch(location.name, left.branch)
         else:
             run.log(f"Spark did not confirm that run {left.run_key} has ended; the next run looks at its branch again")
+    return found
 
 
-def _owned(run: PipelineRun, sink: SinkNode, table: Table) -> Table:
+def _owned(run: PipelineRun, sink: SinkNode, look: TableLook) -> TableLook:
     """The table as this pipeline's own, taken over from one that has given it up. Raises ForeignTable (D11)."""
+    table = look.table
+    if table is None:
+        return look
     owner = table.properties.get(OWNER)
     given_up = owner not in (None, run.spec.name) and run.gate is not None and run.gate.gave_up(owner, sink.table)
     if given_up:
         run.log(f"sink '{sink.id}' takes {'.'.join(table.name())} over from pipeline '{owner}'")
-        return take_over(run.catalog, table, run.spec.name)
+        return TableLook.of(look.location, take_over(run.catalog, table, run.spec.name))
     refuse_foreign(table, run.spec.name)
-    return table
+    return look
 
 
-def _published_before(run: PipelineRun, sink: SinkNode, table: Table | None, head: int | None) -> Snapshot | None:
+def _unmoved(run: PipelineRun, look: TableLook) -> TableLook:
+    """A new look at the table, which is to be written as it is now and was read as `look` found it (D3).
+
+    Raises RefMoved where these are not the same.
+    """
+    now = look.again(run.catalog, Reread.SCHEMA)
+    if now.has_moved(look):
+        raise refs.RefMoved(f"'{look.location.ref}' of {look.location.name} moved before it was written")
+    return now
+
+
+def _published_before(run: PipelineRun, sink: SinkNode, look: TableLook) -> Snapshot | None:
     """The snapshot that an earlier try of this run, step and window has published (D7)."""
-    if table is None:
+    if look.table is None:
         return None
     key = (run.run_key, sink.id, run.window.id if run.window else "")
-    for snapshot in refs.ancestors(table, head):
+    for snapshot in refs.ancestors(look.table, look.own):
         told = refs.summary(snapshot)
         if (told.get("drls.root_run"), told.get("drls.step"), told.get("drls.partitions")) == key:
             return snapshot
     return None
-
-
-def _note_columns(run: PipelineRun, gate: Gate, sink: SinkNode, location: TableLocation, frame: Schema) -> None:
-    """Tells the lifecycle, before the table gets them, which columns this environment adds to it (D10)."""
-    table = load_if_exists(run.catalog, location.identifier)
-    if table is not None:
-        gate.tries(sink.table, compare(table.schema(), frame).added, frame.column_names)
 
 
 def _audit(

@@ -17,7 +17,7 @@ from drls_dagster.lakehouse.layout import (
     present,
     wanted_changes,
 )
-from drls_dagster.lakehouse.locating import find
+from drls_dagster.lakehouse.locating import look_at
 from drls_dagster.lakehouse.prepare import prepare_table
 from drls_dagster.lakehouse.separate import may_reshape
 from lifecycle.domain.plan import Carry
@@ -58,10 +58,10 @@ def prepared(life: Life, environment: str, version: Version) -> None:
     """What the sink of a run does before it writes."""
     spec = PipelineSpec.model_validate_json(version.spec, by_alias=True, by_name=False)
     catalog = lake_of(life).catalog
-    location, table = find(catalog, environment, DAILY)
-    assert table is not None
-    free = may_reshape(environment, location)
-    prepare_table(catalog, location, spec.sinks[0], table.schema(), spec.name, free=free)
+    look = look_at(catalog, environment, DAILY)
+    assert look.table is not None
+    free = may_reshape(environment, look.location)
+    prepare_table(catalog, look, spec.sinks[0], look.table.schema(), spec.name, free=free)
 
 
 def layout_of(life: Life) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from pyiceberg.types import DoubleType, IcebergType, IntegerType, LongType, Nest
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.evolution import SchemaConflict, beyond_additions
-from drls_dagster.lakehouse.locating import find
+from drls_dagster.lakehouse.locating import find, look_at
 from drls_dagster.lakehouse.positions import reset_property
 from drls_dagster.lakehouse.prepare import Prepared, prepare_table
 from drls_dagster.lakehouse.separate import SEPARATE, GoesSeparate, may_reshape
@@ -40,9 +40,9 @@ def frame(columns: dict[str, IcebergType]) -> Schema:
 def prepare(lake: LakePlane, environment: str, columns: dict[str, IcebergType], **sink: Any) -> Prepared:
     """What the sink of a run in `environment` does before it writes a result with these columns."""
     node = SinkNode.model_validate({"id": "sink0", "table": DAILY, "mode": "append", **sink})
-    location, _ = find(lake.catalog, environment, DAILY)
-    free = may_reshape(environment, location)
-    return prepare_table(lake.catalog, location, node, frame(columns), "flights", free=free)
+    look = look_at(lake.catalog, environment, DAILY)
+    free = may_reshape(environment, look.location)
+    return prepare_table(lake.catalog, look, node, frame(columns), "flights", free=free)
 
 
 def kinds(lake: LakePlane, name: str = DAILY) -> dict[str, str]:

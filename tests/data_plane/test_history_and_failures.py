@@ -99,7 +99,7 @@ def test_what_the_rules_refuse_is_no_outage(lake: LakePlane) -> None:
 def test_a_defect_shows_as_one(lake: LakePlane, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """Finding 18; on 0.1.0 a wrong line of code looked like a catalog that is down."""
     lake.commit(T)
-    monkeypatch.setattr(locating, "find", lambda *_: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(locating, "look_at", lambda *_: (_ for _ in ()).throw(error))
     with pytest.raises(type(error)):
         lake.table(T, QA)
 

@@ -10,6 +10,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.types import LongType, NestedField, StringType
 
 from drls_dagster.lakehouse.evolution import SchemaConflict
+from drls_dagster.lakehouse.locating import TableLook
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.prepare import prepare_table
 from drls_dagster.lakehouse.rebuild import put_back
@@ -134,11 +135,12 @@ def test_d10_a_rebuild_that_is_not_published_leaves_the_table_as_it_was_and_the_
     before = lab.table("out").metadata
     lab.append("src", [3])
     if end == "killed":
-        location, text = TableLocation(lab.identifier("out"), "main"), step("CAST(id AS STRING)")
+        text = step("CAST(id AS STRING)")
+        look = TableLook.of(TableLocation(lab.identifier("out"), "main"), lab.table("out"))
         frame = Schema(
             NestedField(1, "id", LongType(), required=False), NestedField(2, "n", StringType(), required=False)
         )
-        prepare_table(lab.catalog, location, text.run.spec.sinks[0], frame, lab.name, free=True)
+        prepare_table(lab.catalog, look, text.run.spec.sinks[0], frame, lab.name, free=True)
     else:
         with pytest.raises(NotPublished):
             step("CAST(id AS STRING)", enough=100).sink("out")

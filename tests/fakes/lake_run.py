@@ -15,7 +15,7 @@ import duckdb
 from drls_dagster.gate.publishing import Permitted
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.columns import iceberg_schema
-from drls_dagster.lakehouse.locating import find
+from drls_dagster.lakehouse.locating import look_at
 from drls_dagster.lakehouse.prepare import prepare_table
 from drls_dagster.lakehouse.separate import may_reshape
 from drls_dagster.ledger import Ledger
@@ -71,13 +71,13 @@ def _publish(run: PipelineRun, lake: LakePlane, sink: SinkNode) -> int:
     """One sink: write aside, audit, publish by compare-and-set under a permit."""
     assert run.gate is not None
     (upstream,) = run.spec.upstream(sink.id)
-    location, _ = find(run.catalog, run.environment, sink.table)
+    look = look_at(run.catalog, run.environment, sink.table)
+    location = look.location
     schema = iceberg_schema({"fields": [{"name": name, "type": kind} for name, kind in _SPARK.items()]})
     free = may_reshape(run.environment, location)
-    table = prepare_table(run.catalog, location, sink, schema, run.spec.name, free=free).table
-    base = refs.head(table, location.ref)
-    reads = run.reads_of(upstream, sink, base)
-    start = refs.read_head(table, location.ref)
+    table = prepare_table(run.catalog, look, sink, schema, run.spec.name, free=free).table
+    reads = run.reads_of(upstream, sink, look)
+    base, start = look.own, look.read
     rows = _compute(run, lake, upstream, reads)
     if sink.mode == "merge" and start is not None:
         rows = _merge(table.scan(snapshot_id=start).to_arrow().to_pylist(), rows, sink.keys or ())

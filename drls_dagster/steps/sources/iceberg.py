@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from pyiceberg.types import TimestampNanoType, TimestamptzNanoType, TimeType
 
 from drls_dagster.lakehouse import refs
-from drls_dagster.lakehouse.locating import find, load_if_exists
-from drls_dagster.lakehouse.naming import table_location
+from drls_dagster.lakehouse.locating import load_if_exists, look_at
+from drls_dagster.lakehouse.naming import MAIN, table_location
 from drls_dagster.lakehouse.positions import Read, find_position, plan_read
 from drls_dagster.steps.sources.kind import Look, Mark, SourceKind, Standing
 from drls_dagster.steps.sources.pins import Origin, Pin, Place, Reader, SourceMissing, SourceUnreadable
@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 
 def source_table(catalog: Catalog, environment: str, name: str) -> tuple[Table, str] | None:
     """The table that a read in `environment` takes, and the ref: the environment's own, else the real `main`."""
-    own, table = find(catalog, environment, name)
-    if table is not None and refs.read_head(table, own.ref) is not None:
-        return table, own.ref if refs.head(table, own.ref) is not None else "main"
+    look = look_at(catalog, environment, name)
+    if look.table is not None and look.read is not None:
+        return look.table, look.location.ref if look.own is not None else MAIN
     real = table_location("production", name)
-    found = load_if_exists(catalog, real.identifier)
+    is_real = look.location.identifier == real.identifier
+    found = look.table if is_real else load_if_exists(catalog, real.identifier)
     if found is not None:
-        return found, "main"
-    return (table, own.ref) if table is not None else None
+        return found, MAIN
+    return (look.table, look.location.ref) if look.table is not None else None
 
 
 @dataclass(frozen=True)

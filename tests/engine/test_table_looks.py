@@ -1,0 +1,102 @@
+"""How often a sink loads its own table, and what for; and that what it reads and what it writes are of one look."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from lab import Lab, Step, iceberg, monitor, sink, sql
+from pyiceberg.catalog import Catalog
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.table import Table
+
+from drls_dagster.lakehouse import reread
+from drls_dagster.steps.frames import Frames
+from drls_dagster.steps.kinds import BUILDERS
+from drls_dagster.steps.run import Reads
+
+SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
+
+
+class CountingCatalog(SqlCatalog):
+    """The home's catalog. It counts, by table, what DRLS loads and what PyIceberg loads inside of a commit."""
+
+    def __init__(self, to: Catalog) -> None:
+        super().__init__(to.name, **to.properties)
+        self.loads: Counter[str] = Counter()
+        self.in_commits: Counter[str] = Counter()
+        self._committing = False
+
+    def load_table(self, identifier: Any) -> Table:
+        found = super().load_table(identifier)
+        (self.in_commits if self._committing else self.loads)[found.name()[-1]] += 1
+        return found
+
+    def commit_table(self, *given: Any) -> Any:
+        self._committing = True
+        try:
+            return super().commit_table(*given)
+        finally:
+            self._committing = False
+
+
+@pytest.mark.parametrize("environment", ["production", "qa"])
+def test_a_sink_loads_its_table_four_times_and_says_what_for(
+    lab: Lab, environment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was nine times; and twice in PyIceberg's own commits, as now."""
+    lab.catalog.create_namespace_if_not_exists((lab.ns,))
+    for table in ("src", "out"):
+        made = lab.catalog.create_table((lab.ns, table), SCHEMA)
+        made.append(pa.table({"id": [1], "name": ["a"]}, SCHEMA))
+    text = lab.pipeline(
+        iceberg("raw", lab.named("src")),
+        sql("clean", "SELECT * FROM raw"),
+        sink("out", lab.named("out"), "overwrite"),
+        monitor("checks", {"kind": "row_count", "min": 1}),
+        flow="raw>clean>out>checks",
+    )
+    catalog = CountingCatalog(lab.catalog)
+    step = Step(replace(lab.prepare(text).run, environment=environment, catalog=catalog))
+    caplog.set_level(logging.DEBUG, reread.__name__)
+    done = step.sink("out")
+    catalog.close()
+
+    assert (done.location.ref, done.repeated) == ("main" if environment == "production" else "qa", False)
+    assert done.table.metadata == lab.catalog.load_table((lab.ns, "out")).metadata
+    again = [record.__dict__["reread"] for record in caplog.records if record.name == reread.__name__]
+    assert again == ["SCHEMA", "WRITTEN", "SWAP"], "each for safety, after the first look"
+    assert catalog.loads == {"out": 1 + len(again), "src": 1}
+    assert catalog.in_commits == {"out": 2}, "the run's branch is made, and published"
+
+
+class Moving(Frames):
+    """Frames that are built while somebody else writes."""
+
+    def __init__(self, step: Step, act: Callable[[], object]) -> None:
+        super().__init__(step.run, BUILDERS)
+        self._acts = [act]
+
+    def frame(self, node_id: str, reads: Reads) -> Any:
+        while self._acts:
+            self._acts.pop()()
+        return super().frame(node_id, reads)
+
+
+def test_d3_a_ref_that_moves_between_reading_and_writing_makes_the_sink_read_again(lab: Lab) -> None:
+    """Two runs of one draft at once: rows that one has appended were appended again by the other."""
+    lab.create("src", id="long", name="string")
+    lab.append("src", (1, "a"))
+    text = lab.pipeline(iceberg("raw", lab.named("src"), "incremental"), sink("out", lab.named("out")), flow="raw>out")
+    lab.prepare(text).sink("out")
+    lab.append("src", (2, "b"))
+
+    step, other = lab.prepare(text), lab.prepare(text)
+    step.frames = Moving(step, lambda: other.sink("out"))
+    step.sink("out")
+    assert lab.rows("out") == [(1, "a"), (2, "b")]
