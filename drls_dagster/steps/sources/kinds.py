@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.steps.sources.files import Files
+from drls_dagster.steps.sources.files.source import Files
 from drls_dagster.steps.sources.iceberg import IcebergTables
 from drls_dagster.steps.sources.kind import SourceKind
 from drls_dagster.steps.sources.rate import Rate

@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pytest
 
-from drls_dagster.steps.sources.listing import listed
+from drls_dagster.steps.sources.files.listing import listed
+from drls_dagster.steps.sources.files.storage import Local, Remote, Storage
 from drls_dagster.steps.sources.pins import SourceUnreadable
-from drls_dagster.steps.sources.storage import Local, Remote, Storage
 
 NAMES = [
     "a.csv", "o1.csv", "o[1].csv", "b\\c.csv", "2024-01-01T10:00.csv", "p%20.csv", "ü.csv", "_x.csv", ".y.csv", "q*.csv",

@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from drls_dagster.steps.sources.csv_header import Dialect, continued, header_of
-from drls_dagster.steps.sources.heads import Head, heads_of
-from drls_dagster.steps.sources.hive import folders_of
-from drls_dagster.steps.sources.json_files import _is_laid_out, _records
+from drls_dagster.steps.sources.files.csv_header import Dialect, continued, header_of
+from drls_dagster.steps.sources.files.heads import Head, heads_of
+from drls_dagster.steps.sources.files.hive import folders_of
+from drls_dagster.steps.sources.files.json_files import _is_laid_out, _records
 from drls_dagster.steps.sources.pins import SourceUnreadable
 
 TEXT = "id,who\n1,größe\n"

@@ -14,10 +14,10 @@ import pytest
 
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.settings import CatalogSettings, Settings
-from drls_dagster.steps.sources.files import Files
+from drls_dagster.steps.sources.files.placing import fetched
+from drls_dagster.steps.sources.files.source import Files
+from drls_dagster.steps.sources.files.storage import storage_of
 from drls_dagster.steps.sources.pins import Place, Reader, SourceMissing
-from drls_dagster.steps.sources.placing import fetched
-from drls_dagster.steps.sources.storage import storage_of
 from lifecycle.spec import FilesSource
 
 pytestmark = pytest.mark.s3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from drls_dagster.steps.sources.heads import Head
-from drls_dagster.steps.sources.placing import Item, as_utf8
+from drls_dagster.steps.sources.files.heads import Head
+from drls_dagster.steps.sources.files.placing import Item, as_utf8
 from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:

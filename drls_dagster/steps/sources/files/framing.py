@@ -8,9 +8,9 @@ from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.lakehouse.columns import spark_ddl_of_spec
-from drls_dagster.steps.sources.hive import Folders
+from drls_dagster.steps.sources.files.hive import Folders
+from drls_dagster.steps.sources.files.placing import Placed
 from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
-from drls_dagster.steps.sources.placing import Placed
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

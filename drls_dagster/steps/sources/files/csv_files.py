@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drls_dagster.steps.sources.csv_header import Dialect, continued, header_of
-from drls_dagster.steps.sources.framing import Contents, ddl, empty, union
-from drls_dagster.steps.sources.heads import Head, heads_of
-from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
-from drls_dagster.steps.sources.placing import Placed, place
-from drls_dagster.steps.sources.text_files import (
+from drls_dagster.steps.sources.files.csv_header import Dialect, continued, header_of
+from drls_dagster.steps.sources.files.framing import Contents, ddl, empty, union
+from drls_dagster.steps.sources.files.heads import Head, heads_of
+from drls_dagster.steps.sources.files.placing import Placed, place
+from drls_dagster.steps.sources.files.text_files import (
     broken_column,
     encoding_of,
     refuse_replaced,
@@ -25,6 +24,7 @@ from drls_dagster.steps.sources.text_files import (
     text_options,
     wider,
 )
+from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
 from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import fnmatch
 import re
 from collections.abc import Iterator, Sequence
 
-from drls_dagster.steps.sources.hive import folder_column
+from drls_dagster.steps.sources.files.hive import folder_column
+from drls_dagster.steps.sources.files.storage import Entry, Storage
 from drls_dagster.steps.sources.pins import SourceUnreadable
-from drls_dagster.steps.sources.storage import Entry, Storage
 
 _WILD = re.compile(r"[*?\[]")
 _DATA = re.compile(

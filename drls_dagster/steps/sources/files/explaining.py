@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.steps.sources.heads import decoder_of, packing, unpacked
+from drls_dagster.steps.sources.files.heads import decoder_of, packing, unpacked
+from drls_dagster.steps.sources.files.text_files import REPLACED
 from drls_dagster.steps.sources.pins import SourceUnreadable
-from drls_dagster.steps.sources.text_files import REPLACED
 from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from drls_dagster.steps.sources.heads import Head
+from drls_dagster.steps.sources.files.heads import Head
 
 _PARTS: re.Pattern[str] = re.compile(r"\\.|.", re.S)
 _ESCAPES: dict[str, str] = {

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from drls_dagster.steps.sources import parquet_types as types
-from drls_dagster.steps.sources.framing import Contents, union
-from drls_dagster.steps.sources.heads import packing, refuse_other_formats
-from drls_dagster.steps.sources.parquet_types import Clash, Kind, Leaf
+from drls_dagster.steps.sources.files import parquet_types as types
+from drls_dagster.steps.sources.files.framing import Contents, union
+from drls_dagster.steps.sources.files.heads import packing, refuse_other_formats
+from drls_dagster.steps.sources.files.parquet_types import Clash, Kind, Leaf
+from drls_dagster.steps.sources.files.placing import Item, Placed, place
+from drls_dagster.steps.sources.files.storage import in_parallel, storage_of_place
 from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
-from drls_dagster.steps.sources.placing import Item, Placed, place
-from drls_dagster.steps.sources.storage import in_parallel, storage_of_place
 from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:

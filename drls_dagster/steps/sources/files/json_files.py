@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from drls_dagster.steps.sources.framing import Contents, ddl, empty, union
-from drls_dagster.steps.sources.heads import Head, heads_of, text_of
-from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
-from drls_dagster.steps.sources.placing import Convert, Item, place
-from drls_dagster.steps.sources.text_files import (
+from drls_dagster.steps.sources.files.framing import Contents, ddl, empty, union
+from drls_dagster.steps.sources.files.heads import Head, heads_of, text_of
+from drls_dagster.steps.sources.files.placing import Convert, Item, place
+from drls_dagster.steps.sources.files.text_files import (
     broken_column,
     encoding_of,
     refuse_replaced,
@@ -20,6 +19,7 @@ from drls_dagster.steps.sources.text_files import (
     text_options,
     wider,
 )
+from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
 from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:

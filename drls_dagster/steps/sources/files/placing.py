@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from drls_dagster.steps.sources.hive import Folders, folder_column
+from drls_dagster.steps.sources.files.hive import Folders, folder_column
+from drls_dagster.steps.sources.files.storage import Storage, in_parallel, reachable, storage_of_place
 from drls_dagster.steps.sources.pins import Reader, SourceMissing, SourceUnreadable
-from drls_dagster.steps.sources.storage import Storage, in_parallel, reachable, storage_of_place
 
 if TYPE_CHECKING:
-    from drls_dagster.steps.sources.heads import Head
+    from drls_dagster.steps.sources.files.heads import Head
 
 _PLAIN = re.compile(r"(/[^/\x00-\x1f\x7f*?\[\]{}\\:]+)+")
 _PIECE = 4 * 2**20
@@ -120,7 +120,7 @@ def place(reader: Reader, node: str, items: Sequence[Item], folders: Folders) ->
 
 def as_utf8(node: str, head: Head) -> Convert:
     """Unpacks and decodes a file of text, strictly, and writes it as UTF-8 without a mark."""
-    from drls_dagster.steps.sources.heads import text_of
+    from drls_dagster.steps.sources.files.heads import text_of
 
     def convert(source: IO[bytes], out: IO[bytes]) -> None:
         for text in text_of(node, head, source):

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
+from drls_dagster.steps.sources.files.storage import Storage, in_parallel, storage_of_place
 from drls_dagster.steps.sources.pins import SourceUnreadable
-from drls_dagster.steps.sources.storage import Storage, in_parallel, storage_of_place
 
 HEAD = 64 * 1024
 _PIECE = 4 * 2**20

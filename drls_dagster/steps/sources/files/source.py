@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.positions import Read
-from drls_dagster.steps.sources.csv_files import read_csv
-from drls_dagster.steps.sources.explaining import explained
-from drls_dagster.steps.sources.framing import Contents
-from drls_dagster.steps.sources.hive import folders_of
-from drls_dagster.steps.sources.json_files import read_json
+from drls_dagster.steps.sources.files.csv_files import read_csv
+from drls_dagster.steps.sources.files.explaining import explained
+from drls_dagster.steps.sources.files.framing import Contents
+from drls_dagster.steps.sources.files.hive import folders_of
+from drls_dagster.steps.sources.files.json_files import read_json
+from drls_dagster.steps.sources.files.listing import listed
+from drls_dagster.steps.sources.files.parquet_files import read_parquet
+from drls_dagster.steps.sources.files.placing import fetched
+from drls_dagster.steps.sources.files.storage import Local, reachable, storage_of
 from drls_dagster.steps.sources.kind import SourceKind
-from drls_dagster.steps.sources.listing import listed
-from drls_dagster.steps.sources.parquet_files import read_parquet
 from drls_dagster.steps.sources.pins import Pin, Place, Reader, SourceMissing, SourceUnreadable
-from drls_dagster.steps.sources.placing import fetched
-from drls_dagster.steps.sources.storage import Local, reachable, storage_of
 from lifecycle.domain.run import InputRead
 from lifecycle.spec import FilesSource
 

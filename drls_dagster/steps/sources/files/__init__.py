@@ -1,0 +1,1 @@
+"""File sources: which files a path means, what is in them, and how Spark reads them."""
