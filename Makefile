@@ -1,4 +1,4 @@
-# The commands to remember. Whichever runs first makes .venv by itself, from requirements.lock.
+# The commands to remember. The first one creates .venv from requirements.lock.
 
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
@@ -19,16 +19,16 @@ up: $(READY) java ## Start Dagster and the approvals app on this machine, until 
 test: $(READY) java ## Run the tests that need no server, browser or Kubernetes
 	@scripts/test.sh "not slow"
 
-test-slow: $(READY) java ## Run those of them that take long and only widen the coverage
+test-slow: $(READY) java ## Run the slow ones, which widen the coverage
 	@scripts/test.sh slow
 
 test-all: test test-slow ## Run both
 
-test-postgres: $(READY) ## Run the tests that need a PostgreSQL server, which they start themselves
+test-postgres: $(READY) ## Start a PostgreSQL server and run the tests that need it
 	@scripts/postgres.sh
 	$(PYTHON) -m pytest -m postgres
 
-test-s3: $(READY) ## Run the tests that need an S3 server, which they start themselves
+test-s3: $(READY) ## Start an S3 server and run the tests that need it
 	@scripts/versitygw.sh >/dev/null
 	$(PYTHON) -m pytest -m s3
 
@@ -36,7 +36,7 @@ test-browser: $(READY) java ## Run the tests that open pages in Chromium
 	@scripts/chromium.sh
 	$(PYTHON) -m pytest -m browser
 
-test-wheel: $(READY) java ## Install the wheel into clean environments outside of the checkout, and run the demo there
+test-wheel: $(READY) java ## Install the wheel into clean environments outside the checkout, and run the demo there
 	@scripts/wheel.sh
 
 check: $(READY) ## Lint, format, types, import layers, lock file, English
@@ -59,7 +59,7 @@ pictures: $(READY) java ## Take the pictures of the documentation again, from dr
 bench: $(READY) java ## Measure every claim of speed
 	$(PYTHON) -m benchmarks
 
-java: $(READY) ## Find a JDK 17 or 21, or install one where that is possible
+java: $(READY) ## Find a JDK 17 or 21, or install one if possible
 	@scripts/java.sh
 
 lock: ## Resolve requirements.lock again from pyproject.toml
@@ -67,7 +67,7 @@ lock: ## Resolve requirements.lock again from pyproject.toml
 		--prerelease=if-necessary-or-explicit --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 
-clean: ## Remove .venv and everything else that was made here; DRLS_HOME stays
+clean: ## Remove .venv and everything else that make created; DRLS_HOME stays
 	rm -rf .venv .uv dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -85,7 +85,7 @@ class Approvals:
 
     @contextlib.contextmanager
     def up(self, *command: str) -> Iterator[Clicks]:
-        """`command` and a port start it; it is gone afterwards, the engine is not."""
+        """`command` and a port start it; later it is gone, but the engine is not."""
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = str(probe.getsockname()[1])
         log = self._lab.folder / f"up-{port}.log"

@@ -61,7 +61,7 @@ def run(lab: Lab) -> list[Line]:
 
 
 def _ours(lab: Lab, source: Path) -> list[dict[str, Any]]:
-    """All answers of a new engine, which ends afterwards."""
+    """All answers of a new engine, which then ends."""
     lab.engine()
     worker = lab.worker("exchange_ours", source, lab.folder)
     answers = [worker.ask() for _ in range(WARM_UP + lab.times(*COUNTED))]
@@ -71,7 +71,7 @@ def _ours(lab: Lab, source: Path) -> list[dict[str, Any]]:
 
 
 def _theirs(lab: Lab, source: Path) -> list[dict[str, Any]]:
-    """All answers of a new RayDP driver, which ends afterwards."""
+    """All answers of a new RayDP driver, which then ends."""
     worker = lab.worker("exchange_raydp", source)
     answers = [worker.ask() for _ in range(WARM_UP + lab.times(*COUNTED))]
     worker.close()

@@ -125,7 +125,7 @@ def _gate(large: Filled) -> Line:
 
 
 def _writers(lab: Lab, large: Filled) -> list[Line]:
-    """Four processes save at once; everything they were told is saved must be there."""
+    """Four processes save at once; every acknowledged save must be there."""
     count = lab.times(150, 40)
     writers = [lab.worker("lifecycle_writer", large.folder, number) for number in range(WRITERS)]
 

@@ -17,7 +17,7 @@ from benchmarks.report import Line, Side, at_most
 from lifecycle.app.kit.request import COOKIE
 
 PIPELINES, VERSIONS, APPROVALS = 1_000, 5, 5_000
-WAITING, MANY_WAITING = 200, 4_000  # of the approvals: on an ordinary day, and when nobody decides any more
+WAITING, MANY_WAITING = 200, 4_000  # of the approvals: on an ordinary day, and when nobody decides
 SERVER, PAINT, WEIGHT = 100.0, 500.0, 150_000  # milliseconds (p95), milliseconds, bytes
 _PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
 
@@ -118,7 +118,7 @@ def _look(chromium: Browser, url: str, session: str, path: str) -> tuple[float, 
     context = chromium.new_context(base_url=url)
     context.add_cookies([{"name": COOKIE, "value": session, "url": url}])
     page = context.new_page()
-    # Their sizes are asked for afterwards: a page that closes meanwhile would answer for some of them only.
+    # Ask for their sizes later: a page that closes meanwhile would give only some of them.
     finished: list[Request] = []
     page.on("requestfinished", lambda request: finished.append(request))  # noqa: PLW0108  Playwright takes no builtin
     try:

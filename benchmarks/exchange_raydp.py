@@ -1,6 +1,6 @@
 """Spark → Ray as RayDP does it: `ray.data.from_spark` in a RayDP driver of its own. A worker.
 
-RayDP's conversions need the driver: over Spark Connect there is none. Spark is configured like the engine's,
+RayDP's conversions need the driver, which Spark Connect does not have. Spark is configured like the engine's,
 and has scanned the data once before the first conversion.
 """
 

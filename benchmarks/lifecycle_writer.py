@@ -1,4 +1,4 @@
-"""Saves versions as fast as it can, beside others that do the same; answers with the digests it was told are saved."""
+"""Saves versions as fast as it can, next to others that do the same, and prints the acknowledged digests."""
 
 from __future__ import annotations
 

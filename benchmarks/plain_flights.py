@@ -81,7 +81,7 @@ def job(spark: SparkSession, spec: PipelineSpec, landing: Path) -> dict[str, flo
     scored = _scored(spark.table("departures"), spec).persist()
     scored.createOrReplaceTempView("scored")
     daily = spark.sql(_sql(spec, "per_day"), args={"min_flights": 10})
-    # Cached, too: without, Spark 4.1 cannot plan the merge (INTERNAL_ERROR_ATTRIBUTE_NOT_FOUND: month).
+    # Also cached: otherwise, Spark 4.1 cannot plan the merge (INTERNAL_ERROR_ATTRIBUTE_NOT_FOUND: month).
     aircraft = spark.sql(_sql(spec, "per_aircraft")).persist()
     _make_tables(spark, daily, aircraft)
     daily.writeTo(DAILY).overwritePartitions()

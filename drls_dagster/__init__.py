@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from drls_dagster.errors import DrlsError, UsageError
     from drls_dagster.lakehouse.catalog import load_catalog
     from drls_dagster.settings import Settings, load_settings
-    from lifecycle.spec import PipelineSpec, SpecError, json_schema, load_pipeline, parse_pipeline
+    from lifecycle.spec import PipelineSpec, SpecError, dump_yaml, json_schema, load_pipeline, parse_pipeline
 
 __all__ = [
     "DrlsError",
@@ -23,6 +23,7 @@ __all__ = [
     "Settings",
     "SpecError",
     "UsageError",
+    "dump_yaml",
     "json_schema",
     "load_catalog",
     "load_pipeline",
@@ -38,6 +39,7 @@ _MODULES = {
     "Settings": "drls_dagster.settings",
     "SpecError": "lifecycle.spec",
     "UsageError": "drls_dagster.errors",
+    "dump_yaml": "lifecycle.spec",
     "json_schema": "lifecycle.spec",
     "load_catalog": "drls_dagster.lakehouse.catalog",
     "load_pipeline": "lifecycle.spec",

@@ -1,4 +1,4 @@
-"""Fail when modules of this repository import each other in a circle; imports inside of functions count.
+"""Fail when modules of this repository import each other in a circle; imports inside functions count.
 
 Imports for type checkers alone (`if TYPE_CHECKING:`) never run and are left out.
 """
@@ -25,7 +25,7 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def imports(path: Path, module: str) -> Iterator[str]:
-    """The dotted names that a module imports, at its top and inside of functions."""
+    """The dotted names that a module imports, at its top and inside functions."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     todo: list[ast.AST] = [ast.parse(path.read_text())]
     while todo:

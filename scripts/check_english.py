@@ -11,13 +11,13 @@ import io
 import re
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import shorten
 from typing import NamedTuple
 
 # Folders and files that are checked; add a folder of code when its text is clean.
-ROOTS = ("*.md", "docs", ".github")
+ROOTS = ("*.md", "docs", ".github", "Makefile", "pyproject.toml", "scripts", "examples", "benchmarks")
 ALLOW = "english: ok"
 ELSEWHERE = {"vendor", "reference"}  # of others, and made from code that is checked itself
 
@@ -125,7 +125,18 @@ def of_template(source: str) -> Iterator[Text]:
         yield from (Text(first + text.line, text.words) for text in quoted(match.group()))
 
 
-READERS = {".md": of_markdown, ".py": of_python, ".html": of_template, ".js": quoted, ".txt": of_template}
+def of_comments(source: str) -> Iterator[Text]:
+    """Comments and help of shell scripts, YAML, TOML and the Makefile."""
+    for number, line in enumerate(source.splitlines(), start=1):
+        comment = re.search(r"(?:^|\s)#+ (.*)", line)
+        if comment:
+            yield Text(number, comment.group(1))
+
+
+READERS: dict[str, Callable[[str], Iterator[Text]]] = {
+    ".md": of_markdown, ".py": of_python, ".html": of_template, ".js": quoted, ".txt": of_template,
+    ".sh": of_comments, ".yaml": of_comments, ".yml": of_comments, ".toml": of_comments, "": of_comments,
+}  # fmt: skip
 
 
 def files() -> Iterator[Path]:
@@ -133,7 +144,8 @@ def files() -> Iterator[Path]:
     for root in ROOTS:
         for path in sorted(Path().glob(root)):
             inside = [path] if path.is_file() else sorted(path.rglob("*"))
-            yield from (one for one in inside if one.suffix in READERS and not ELSEWHERE & {*one.parts})
+            known = (one for one in inside if one.is_file() and one.suffix in READERS)
+            yield from (one for one in known if not ELSEWHERE & {*one.parts})
 
 
 def findings(path: Path) -> Iterator[tuple[int, str, str, bool]]:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test.sh "not slow" | slow: runs the tests that need no server, browser or Kubernetes.
 # Three parts at the same time, as each waits for other processes now and then: the tests that need the engine; those of
-# the lifecycle layer and of tables; all others. What a part said is shown when it is done. Exit code 1 when one failed.
+# the lifecycle layer and of tables; all others. The output of a part is shown when it is done. Exit code 1 when one failed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

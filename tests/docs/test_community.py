@@ -15,9 +15,10 @@ def test_the_hooks_before_a_commit_run_what_make_check_runs() -> None:
     checked = [line.strip().replace("$(PYTHON)", ".venv/bin/python") for line in recipe[0].splitlines()]
     (local,) = yaml.safe_load((CHECKOUT / ".pre-commit-config.yaml").read_text())["repos"]
     assert local["repo"] == "local"
-    quick = [hook["entry"] for hook in local["hooks"] if "pre-push" not in hook.get("stages", [])]
-    assert set(quick) <= set(checked)
-    assert [hook["entry"] for hook in local["hooks"] if hook["entry"] not in quick] == ["make check"]
+    at = {hook["entry"]: hook.get("stages", ["pre-commit"]) for hook in local["hooks"]}
+    assert {entry for entry, stages in at.items() if stages == ["pre-commit"]} <= set(checked)
+    assert [entry for entry, stages in at.items() if stages == ["pre-push"]] == ["make check"]
+    assert all((CHECKOUT / entry.split()[1]).is_file() for entry in at if "scripts/" in entry)
 
 
 def test_issue_templates_have_a_name_and_a_description() -> None:

@@ -39,6 +39,8 @@ def check(folder: Path, name: str, text: str) -> subprocess.CompletedProcess[str
         ("a.html", '<a title="It goes on">x</a>\n', "a.html:1: 'goes on'"),
         ("a.html", '{{ note("Executes by itself") }}\n', "a.html:1: 'by itself'"),
         ("a.js", "say(`${name} is taken away`)\n", "a.js:1: 'taken away'"),
+        ("a.sh", "x=1\n# It goes on.\n", "a.sh:2: 'goes on'"),
+        ("Makefile", "up: ## Start, and go on\n", "Makefile:1: 'go on'"),
     ],
 )
 def test_a_phrase_is_named_with_its_place_and_what_to_say(tmp_path: Path, name: str, text: str, said: str) -> None:
@@ -59,6 +61,7 @@ def test_a_phrase_is_named_with_its_place_and_what_to_say(tmp_path: Path, name: 
         ("a.html", '<div class="told stale">{% if one is none %}{{ told("bad", text) }}{% endif %}</div>\n'),
         ("a.js", 'const told = document.getElementById("told");\n'),
         ("vendor.css", "a { content: 'goes on' }\n"),
+        ("a.sh", "goes on; stands\n"),
     ],
 )
 def test_code_names_and_questions_are_left_alone(tmp_path: Path, name: str, text: str) -> None:
