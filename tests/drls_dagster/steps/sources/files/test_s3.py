@@ -21,7 +21,7 @@ from drls_dagster.steps.sources.pins import Place, Reader, SourceMissing
 from lifecycle.spec import FilesSource
 
 pytestmark = pytest.mark.s3
-CHECKOUT = Path(__file__).parents[4]
+CHECKOUT = Path(__file__).parents[5]
 KEY, SECRET = "drls", "not-so-secret"
 NAMES = ["a.csv", "[1].csv", "a b.csv", "2024-01-01T10:00.csv", "p%20.csv", "ü.csv", "_x.csv", "q?.csv"]
 
