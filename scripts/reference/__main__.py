@@ -1,4 +1,7 @@
-"""Write docs/reference from the code: settings, commands, REST and the Python API. `--check` only compares."""
+"""Write docs/reference from the code (settings, commands, REST, Python), and the list of decisions.
+
+`--check` only compares.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,26 @@ import sys
 from pathlib import Path
 
 from commands import commands
+from decisions import decisions
 from python import python
 from rest import rest
 from settings import settings
 
-FOLDER = Path(__file__).parents[2] / "docs" / "reference"
-PAGES = {"settings.md": settings, "commands.md": commands, "rest.md": rest, "python.md": python}
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = {
+    "reference/settings.md": settings,
+    "reference/commands.md": commands,
+    "reference/rest.md": rest,
+    "reference/python.md": python,
+    "adr/README.md": decisions,
+}
 
 
 def main(arguments: list[str]) -> int:
     check = "--check" in arguments
     old = []
     for name, make in PAGES.items():
-        path = FOLDER / name
+        path = DOCS / name
         made = make().rstrip("\n") + "\n"
         if path.is_file() and path.read_text() == made:
             continue
@@ -27,7 +37,7 @@ def main(arguments: list[str]) -> int:
             path.parent.mkdir(exist_ok=True)
             path.write_text(made)
     verb = "differs from the code" if check else "written"
-    print("\n".join(f"docs/reference/{name}: {verb}" for name in old) or "docs/reference fits the code")
+    print("\n".join(f"docs/{name}: {verb}" for name in old) or "The reference fits the code")
     if old and check:
         sys.stderr.write("Run: make docs\n")
         return 1

@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 from typing import Any, Literal
 
-MADE = "<!-- Made by `make docs` from the code. Do not edit. -->\n"
+MADE = "\n<!-- Made by `make docs` from the code. Do not edit. -->\n"
 
 
 def cell(text: str) -> str:
