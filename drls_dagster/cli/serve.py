@@ -43,7 +43,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
 
     def work(channel: socket.socket) -> None:
         context = open_context(settings, given, lambda started: welcome(settings, started))
-        site = create_site(context, provider)
+        site = create_site(context, connected=(provider,))
         spare_the_collector()
         app = Forwarded(KnownHosts(site, hosts), proxies, settings.web.forwarded)
         serve_connections(app, channel, proxies)

@@ -1,4 +1,4 @@
-"""docs/reference/rest.md, from FastAPI's description and the table of permissions."""
+"""docs/reference/rest.md, from FastAPI's description and the access tables of the sections."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 from words import MADE, table
 
-from lifecycle.app.kit.rest.table import TABLE
-from lifecycle.app.make_api import create_app
+from lifecycle.app.kit.parts import Parts
+from lifecycle.app.kit.rest.make_api import make_api
+from lifecycle.app.kit.section import load_sections
+from lifecycle.app.sections import SECTIONS
 
 INTRODUCTION = """\
 `drls up` and `drls serve` answer under `/api`. Send a token as `Authorization: Bearer …`, or a session's cookie. The
@@ -21,8 +23,9 @@ scope that a token needs.
 
 
 def rest() -> str:
-    app = create_app(None)  # type: ignore[arg-type]
-    document = app.openapi()
+    sections = load_sections(SECTIONS)
+    document = make_api(None, sections, Parts()).openapi()  # type: ignore[arg-type]
+    access = {route: need for section in sections for route, need in section.api.access.items()}
     text = [
         "# REST",
         MADE,
@@ -31,7 +34,7 @@ def rest() -> str:
     groups: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            need = TABLE[method.upper(), path]
+            need = access[method.upper(), path]
             said = (operation.get("description") or operation["summary"]).split("\n\n")[0]
             groups[operation.get("tags", ["other"])[0]].append(
                 (

@@ -16,9 +16,11 @@ from drls_dagster.serving.hosts import is_known_host
 from drls_dagster.up.web.guard import DagsterGuard
 from drls_dagster.up.web.judging import Judge
 from drls_dagster.up.web.reloads import Reloads
+from drls_dagster.up.web.sections import SECTIONS
 from drls_dagster.up.web.visitor import visitor_of
 from drls_dagster.up.web.workspace import PREFIX, DagsterUI
 from lifecycle.app.account.openid import OpenIdSettings
+from lifecycle.app.kit.parts import DagsterAt
 from lifecycle.app.site import create_site
 from lifecycle.domain.environment import Environment
 from lifecycle.usecases.automation import deployed_digests
@@ -46,7 +48,7 @@ def make_app(
     guarded = DagsterGuard(
         dagster, PREFIX, lambda one: visitor_of(ctx, token, one), Judge(ctx), open_to_all=dagster_for_all
     )
-    site = create_site(ctx, openid, dagster=PREFIX)
+    site = create_site(ctx, SECTIONS, connected=(DagsterAt(PREFIX), openid))
     return _Door(site, guarded, _pushes(token, dagster, reloads), dagster, reloads, hosts)
 
 

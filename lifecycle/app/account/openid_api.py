@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from lifecycle.app.account.api import set_session
 from lifecycle.app.account.openid import CALLBACK, Attempt, OpenIdProvider
 from lifecycle.app.kit.answers import leave_notice
+from lifecycle.app.kit.parts import parts_in
 from lifecycle.app.kit.request import Ctx, host_of
 from lifecycle.errors import DrlsError, Invalid, NotFound, Unauthorized
 from lifecycle.usecases.context import Context
@@ -118,7 +119,7 @@ def _context(request: Request) -> Context:
 
 
 def _provider(request: Request) -> OpenIdProvider:
-    provider: OpenIdProvider | None = request.app.state.openid
+    provider = parts_in(request).find(OpenIdProvider)
     if provider is None:
         raise NotFound("no OpenID Connect provider is configured here; sign in with a password")
     return provider

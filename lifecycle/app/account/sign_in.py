@@ -10,7 +10,8 @@ from starlette.responses import RedirectResponse, Response
 from lifecycle.app.account.api import BROWSER, set_session
 from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Who, safe_back
-from lifecycle.app.kit.render import kit_of, render
+from lifecycle.app.kit.parts import IdentityProvider, parts_in
+from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import COOKIE, Ctx, host_of
 from lifecycle.errors import TooMany, Unauthorized
 from lifecycle.usecases.context import Context
@@ -82,7 +83,7 @@ def _form(request: Request, back: str, *, told: str = "", account: str = "", sta
         back=safe_back(back),
         told=told,
         account=account,
-        openid=kit_of(request).openid,
+        openid=parts_in(request).has(IdentityProvider),
     )
 
 

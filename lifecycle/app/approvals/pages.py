@@ -75,3 +75,9 @@ def pending_part(ctx: Ctx, request: Request, who: Who, chosen: Chosen, page: Pag
         open_ones = under_way(view, chosen, page, pending_ids(view, who.actor), visible_ids(view, who.actor))
     here = address("/approvals/pending", chosen.asked, page)
     return render(request, "approvals/pending.html", filters=chosen, waiting=open_ones, here=here)
+
+
+@router.get("/badge")
+def badge(request: Request) -> Response:
+    """How many requests wait for the visitor: the same query as the list."""
+    return render(request, "approvals/badge.html")

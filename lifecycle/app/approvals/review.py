@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
@@ -15,6 +15,7 @@ from lifecycle.app.approvals.review_view import Review, review
 from lifecycle.app.kit import links
 from lifecycle.app.kit.answers import Kind, done
 from lifecycle.app.kit.guard import Visitor, Who
+from lifecycle.app.kit.parts import parts_in
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.spec.spec_diff_view import SpecDiffView, spec_diff_view
@@ -183,7 +184,7 @@ def _look(ctx: Context, request: Request, who: Visitor, promotion_id: int, wait:
         head = view.log.head().sequence
     if not promotion.state.is_open:
         return promotion, Present()
-    return promotion, cast("Comparisons", request.app.state.comparisons).look(ctx, promotion, head, wait=wait)
+    return promotion, parts_in(request).of(Comparisons).look(ctx, promotion, head, wait=wait)
 
 
 def _spec_diff(view: View, promotion: Promotion) -> SpecDiffView | None:

@@ -16,6 +16,7 @@ from lifecycle.app.audit.chain_state import ChainWatch
 from lifecycle.app.kit import links
 from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Who
+from lifecycle.app.kit.parts import parts_in
 from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.audit import Entry, Head, anchor_line, export_lines
@@ -189,7 +190,7 @@ def anchor(ctx: Ctx, who: Who) -> Response:
 
 
 def chain_of(request: Request) -> ChainWatch:
-    return cast("ChainWatch", request.app.state.chain)
+    return parts_in(request).of(ChainWatch)
 
 
 def _require(view: View, who: Who) -> None:

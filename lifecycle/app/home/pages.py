@@ -79,12 +79,6 @@ def board_part(ctx: Ctx, request: Request, who: Who, here: Here) -> Response:
     return render(request, "home/board.html", board=shown, here=here, q=here.q)
 
 
-@router.get("/badge")
-def badge(request: Request) -> Response:
-    """How many requests wait for the visitor: the same query as the list."""
-    return render(request, "parts/badge.html")
-
-
 def _mine(view: View, who: Visitor, here: Place) -> Waiting:
     asked = {"q": here.q, "page": str(here.page) if here.page > 1 else ""}
     return waiting(view, who.actor, here.waiting, asked)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import PurePosixPath
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,15 +32,16 @@ class Asset:
 
 
 class Assets:
-    """Every file of `static`, read once. There is no path to walk: a name is a key here or nothing."""
+    """Every file of these folders, read once. There is no path to walk: a name is a key here or nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, folders: Iterable[Path]) -> None:
         self._assets: dict[str, Asset] = {}
-        rooms = (files(f"lifecycle.app.{room}").joinpath("static") for room in ("kit", "pipelines", "approvals"))
-        for file in (file for room in rooms for file in room.iterdir()):
-            kind = _TYPES.get(PurePosixPath(file.name).suffix)
+        for file in (file for folder in folders for file in sorted(folder.iterdir())):
+            kind = _TYPES.get(file.suffix)
             if kind is None:
                 continue
+            if file.name in self._assets:
+                raise RuntimeError(f"two sections have a static file {file.name}; rename one: {file}")
             content = file.read_bytes()
             self._assets[file.name] = Asset(content, gzip.compress(content, 9, mtime=0), kind)
         # One digest for all of them: scripts import each other by relative addresses.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, cast
 from urllib.parse import quote, urlsplit
@@ -11,9 +12,9 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 
 from lifecycle.app.kit.csrf import FIELD, is_own
+from lifecycle.app.kit.needs import PageNeed
 from lifecycle.app.kit.origin import SAFE, check_origin
 from lifecycle.app.kit.request import COOKIE, Ctx, host_of
-from lifecycle.app.kit.table import PAGES
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Grant, Person, WayIn
@@ -66,7 +67,8 @@ def page_guard(ctx: Ctx, request: Request, form: Annotated[FormData | None, Depe
 
 def _let_in(ctx: Context, request: Request, form: FormData | None) -> None:
     route = cast("APIRoute", request.scope["route"])
-    need = PAGES.get((request.method, route.path))
+    access = cast("Mapping[tuple[str, str], PageNeed]", request.app.state.access)
+    need = access.get((request.method, route.path))
     if need is None:
         raise NotFound("there is no such page")
     check_origin(request)

@@ -6,10 +6,11 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 from fastapi import Request
-from jinja2 import ChoiceLoader, PackageLoader, PrefixLoader, StrictUndefined
+from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined
 from jinja2 import Environment as Jinja
 from starlette.responses import HTMLResponse, Response
 
@@ -18,12 +19,13 @@ from lifecycle.app.kit.answers import take_notice
 from lifecycle.app.kit.assets import Assets
 from lifecycle.app.kit.csrf import masked
 from lifecycle.app.kit.guard import Visitor
+from lifecycle.app.kit.section import NavLink, Section
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.pending import pending_ids
 
 THEMES = {"light", "dark"}
-ROOMS = ("home", "pipelines", "approvals", "acts", "environments", "settings", "audit", "account")
+HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +34,17 @@ class Kit:
 
     templates: Jinja
     assets: Assets
+    nav: tuple[NavLink, ...]
     dagster: str | None
-    openid: bool
 
 
 @cache
-def make_kit(*, dagster: str | None, openid: bool) -> Kit:
+def make_kit(sections: tuple[Section, ...], *, dagster: str | None = None) -> Kit:
     """Templates escape everything, and a name that is not there is an error. Compiled once per process."""
-    assets = Assets()
+    assets = Assets((HERE / "static", *(one.static for one in sections if one.static is not None)))
+    folders = {one.name: FileSystemLoader(one.templates) for one in sections if one.templates is not None}
     templates = Jinja(
-        loader=ChoiceLoader(
-            [
-                PackageLoader("lifecycle.app.kit"),
-                PrefixLoader({room: PackageLoader(f"lifecycle.app.{room}") for room in ROOMS}),
-            ]
-        ),
+        loader=ChoiceLoader([FileSystemLoader(HERE / "templates"), PrefixLoader(folders)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -56,7 +54,7 @@ def make_kit(*, dagster: str | None, openid: bool) -> Kit:
     filters.update(words.FILTERS)
     shown = cast("dict[str, Any]", templates.globals)  # pyright: ignore[reportUnknownMemberType]
     shown.update(asset=assets.url, links=links, environments=tuple(Environment), Role=Role)
-    return Kit(templates, assets, dagster, openid)
+    return Kit(templates, assets, tuple(link for one in sections for link in one.nav), dagster)
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
@@ -71,6 +69,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         "pending": _Once(lambda: _pending(context, visitor)),
         "theme": _theme(request),
         "path": request.url.path,
+        "nav": kit.nav,
         "dagster": kit.dagster,
         "now": context.clock.now(),
         "notice": None,

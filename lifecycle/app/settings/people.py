@@ -12,7 +12,8 @@ from lifecycle.app.kit import links
 from lifecycle.app.kit.access_words import ROLE_MEANS, SCOPE_MEANS, grant_lines
 from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Who
-from lifecycle.app.kit.render import kit_of, render
+from lifecycle.app.kit.parts import IdentityProvider, parts_in
+from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.secrets_once import shown_once
 from lifecycle.app.settings.people_view import (
@@ -121,7 +122,7 @@ def one_person(ctx: Ctx, request: Request, who: Who, person: PersonName) -> Resp
         roles=ROLE_MEANS,
         scopes={scope: means for scope, means in SCOPE_MEANS.items() if scope is not TokenScope.APPROVE},
         least=MIN_PASSWORD,
-        openid=kit_of(request).openid,
+        openid=parts_in(request).has(IdentityProvider),
     )
 
 

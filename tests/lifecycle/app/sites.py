@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from lifecycle.app.account.openid import OpenIdProvider, OpenIdSettings
-from lifecycle.app.approvals.present import Comparisons
-from lifecycle.app.audit.chain_state import ChainWatch
+from lifecycle.app.account.openid import OpenIdSettings
+from lifecycle.app.kit.needs import PageNeed
+from lifecycle.app.kit.parts import DagsterAt, Parts
+from lifecycle.app.kit.section import load_sections, parts_of
+from lifecycle.app.kit.static_files import STATIC
+from lifecycle.app.sections import SECTIONS
 from lifecycle.app.site import Site, create_site
 from lifecycle.usecases.context import Context
+from lifecycle.verbs.table import Need
 
 _KEPT: dict[tuple[str | None, bool], Site] = {}
+
+# Who may open each page, and who may call each REST route.
+PAGES: dict[tuple[str, str], PageNeed] = {}
+TABLE: dict[tuple[str, str], Need] = {}
+for _section in (STATIC, *load_sections(SECTIONS)):
+    PAGES |= _section.pages.access
+    TABLE |= _section.api.access
 
 
 def site_of(context: Context, openid: OpenIdSettings | None = None, *, dagster: str | None = None) -> Site:
@@ -17,12 +28,11 @@ def site_of(context: Context, openid: OpenIdSettings | None = None, *, dagster: 
     FastAPI works out what each route depends on at an app's first request, which takes longer than most tests.
     """
     kind = (dagster, openid is not None)
+    connected = Parts((dagster and DagsterAt(dagster), openid))
     if kind not in _KEPT:
-        _KEPT[kind] = create_site(context, openid, dagster=dagster)
+        _KEPT[kind] = create_site(context, connected=connected.things)
     site = _KEPT[kind]
+    parts = parts_of(context, site.sections, connected)
     for app in (site.api, site.pages):
-        app.state.context = context
-    site.api.state.openid = OpenIdProvider(openid) if openid else None
-    site.pages.state.chain = ChainWatch(context.store)
-    site.pages.state.comparisons = Comparisons()
+        app.state.context, app.state.parts = context, parts
     return site

@@ -20,11 +20,11 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from lifecycle.app import create_app
-from lifecycle.app.kit.rest.table import TABLE
+from lifecycle.app.site import create_site
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.tokens import issue
+from tests.lifecycle.app.sites import TABLE
 from tests.lifecycle.life import QA, SETUP, UAT, Life
 
 CHECKS = [
@@ -51,7 +51,7 @@ def served(life: Life) -> tuple[FastAPI, str]:
     life.to_qa(version)
     life.run(version, QA)
     life.ask(version, UAT)
-    return create_app(life.ctx), secret
+    return create_site(life.ctx).api, secret
 
 
 @pytest.mark.slow

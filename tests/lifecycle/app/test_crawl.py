@@ -11,9 +11,9 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from starlette.routing import compile_path
 
-from lifecycle.app.kit.table import PAGES
 from lifecycle.domain.environment import Role
 from tests.lifecycle.app.everything import fill
+from tests.lifecycle.app.sites import PAGES
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import Life
 

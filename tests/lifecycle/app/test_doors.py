@@ -12,10 +12,10 @@ from lifecycle.app.kit.csrf import FIELD, is_own, masked
 from lifecycle.app.kit.guard import safe_back
 from lifecycle.app.kit.listed import check_listed
 from lifecycle.app.kit.request import COOKIE
-from lifecycle.app.kit.table import PAGES
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Role
 from lifecycle.usecases.tokens import issue
+from tests.lifecycle.app.sites import PAGES
 from tests.lifecycle.app.visit import PASSWORD, Visit
 from tests.lifecycle.life import SETUP, Life
 
@@ -211,7 +211,7 @@ def test_a_page_that_the_table_does_not_name_stops_the_start() -> None:
     router = APIRouter()
     router.add_api_route("/secret", lambda: None)
     with pytest.raises(RuntimeError, match="/secret"):
-        check_listed([router], PAGES, "lifecycle.app.kit.table")
+        check_listed([router], PAGES, "new")
 
 
 def test_a_body_that_is_too_large_is_refused(visit: Open) -> None:

@@ -10,7 +10,8 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from lifecycle.app.kit.csrf import FIELD, masked
-from lifecycle.app.make_pages import MODULES
+from lifecycle.app.kit.section import load_sections
+from lifecycle.app.sections import SECTIONS
 from tests.lifecycle.app.everything import fill
 from tests.lifecycle.app.test_doors import VALUES
 from tests.lifecycle.app.visit import Visit
@@ -20,9 +21,10 @@ EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
 RAW = re.compile(r"""<script>alert|<img src=x|"'>""")
 ROUTES = [
     route
-    for module in MODULES
-    for route in module.router.routes
-    if isinstance(route, APIRoute) and route.path not in ("/sign-out", "/static/{digest}/{name}")
+    for section in load_sections(SECTIONS)
+    for router in section.pages.routers
+    for route in router.routes
+    if isinstance(route, APIRoute) and route.path != "/sign-out"
 ]
 
 

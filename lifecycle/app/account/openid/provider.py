@@ -27,6 +27,7 @@ from joserfc.jws import JWSRegistry
 
 from lifecycle.addresses import is_protected
 from lifecycle.app.account.openid.settings import OpenIdSettings
+from lifecycle.app.kit.parts import IdentityProvider
 from lifecycle.domain.model import Frozen
 from lifecycle.errors import Unauthorized, Unavailable
 from lifecycle.usecases.openid_accounts import OpenIdUser
@@ -46,7 +47,7 @@ class Attempt(Frozen):
     back: str
 
 
-class OpenIdProvider:
+class OpenIdProvider(IdentityProvider):
     """One provider. What it says about itself and its keys is asked once and kept."""
 
     def __init__(self, settings: OpenIdSettings) -> None:

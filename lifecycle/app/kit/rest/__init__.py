@@ -1,1 +1,1 @@
-"""What the REST routes share: the door, the guard and its table, problems, models."""
+"""REST: the routes of the verbs, and what all routes share: the door, the guard, problems."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import cast
 
 from fastapi import FastAPI, Request
@@ -14,33 +15,24 @@ from lifecycle.app.kit.bodies import SECONDS, SMALL, BodyRefused, answer_unread,
 from lifecycle.app.kit.origin import check_origin
 from lifecycle.app.kit.rest.guard import identify
 from lifecycle.app.kit.rest.problems import problem
-from lifecycle.app.kit.rest.table import TABLE
-from lifecycle.bundle.envelope import MAX_BYTES as MAX_BUNDLE
 from lifecycle.errors import LifecycleError
-from lifecycle.spec.reading import MAX_BYTES as MAX_DEFINITION
 from lifecycle.verbs.table import Need
 
-# A definition is text inside JSON, which escapes some of it.
-_DEFINITION = 2 * MAX_DEFINITION
-LARGE = {
-    ("POST", "/api/pipeline-defs"): _DEFINITION,
-    ("PUT", "/api/pipeline-defs/{name}"): _DEFINITION,
-    ("POST", "/api/pipeline-defs/{name}/versions"): _DEFINITION,
-    ("POST", "/api/pipeline-defs/import"): MAX_BUNDLE + SMALL,
-}
 LARGE_SECONDS = 120.0
 _TOLD = {
     413: ("too_large", "the request is larger than this route takes"),
     408: ("too_slow", "the request did not arrive in time; send it again"),
 }
-_ROUTES = [(re.compile(re.sub(r"{\w+}", "[^/]+", path)), method, path) for method, path in sorted(TABLE)]
 
 
 class Door:
     """Lets through what its route's limits allow; the app's own guard asks everything else."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
+    def __init__(
+        self, app: FastAPI, access: Mapping[tuple[str, str], Need], large: Mapping[tuple[str, str], int]
+    ) -> None:
+        self._app, self._access, self._large = app, access, large
+        self._routes = [(re.compile(re.sub(r"{\w+}", "[^/]+", path)), method, path) for method, path in sorted(access)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,11 +43,11 @@ class Door:
             await self._app(scope, receive, keep_out)
             return
         scope["app"] = self._app
-        path, need = _route(scope["method"], scope["path"])
+        path, need = self._route(scope["method"], scope["path"])
         try:
             if need is not None and need.signed_in:
                 await run_in_threadpool(_known, Request(scope))
-            most = LARGE.get((scope["method"], path), SMALL)
+            most = self._large.get((scope["method"], path), SMALL)
             receive = await within(scope, receive, most, LARGE_SECONDS if most > SMALL else SECONDS)
         except LifecycleError as error:
             await answer_unread(problem(error.status, error.code, error.message), scope, receive, keep_out)
@@ -65,18 +57,17 @@ class Door:
         else:
             await cast("ASGIApp", self._app)(scope, receive, keep_out)
 
+    def _route(self, method: str, path: str) -> tuple[str, Need | None]:
+        for pattern, of, template in self._routes:
+            if of == method and pattern.fullmatch(path):
+                return template, self._access[of, template]
+        return path, None
+
 
 def _known(request: Request) -> None:
     """Raises Unauthorized or Forbidden for who is not even listened to."""
     check_origin(request)
     identify(request)
-
-
-def _route(method: str, path: str) -> tuple[str, Need | None]:
-    for pattern, of, template in _ROUTES:
-        if of == method and pattern.fullmatch(path):
-            return template, TABLE[of, template]
-    return path, None
 
 
 def _no_store(send: Send) -> Send:

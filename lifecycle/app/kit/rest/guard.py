@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -10,14 +11,13 @@ from fastapi.routing import APIRoute
 
 from lifecycle.app.kit.origin import SAFE, check_origin
 from lifecycle.app.kit.request import COOKIE, context_in, csrf_of, host_of
-from lifecycle.app.kit.rest.table import TABLE
 from lifecycle.domain.credentials import TokenKind
 from lifecycle.domain.people import Actor, WayIn
 from lifecycle.errors import Forbidden, Invalid, Unauthorized
 from lifecycle.spec.repeated import repeated
 from lifecycle.usecases.authenticate import Identity, authenticate
 from lifecycle.verbs.carrying import Place, places
-from lifecycle.verbs.table import ROWS
+from lifecycle.verbs.table import ROWS, Need
 
 _LISTS = {one.name for row in ROWS for one in places(row).values() if one.place is Place.QUERY and one.is_list}
 
@@ -25,7 +25,8 @@ _LISTS = {one.name for row in ROWS for one in places(row).values() if one.place 
 def guard(request: Request) -> None:
     """Lets the request in or raises Unauthorized or Forbidden."""
     route = cast("APIRoute", request.scope["route"])
-    need = TABLE.get((request.method, route.path))
+    access = cast("Mapping[tuple[str, str], Need]", request.app.state.access)
+    need = access.get((request.method, route.path))
     if need is None:
         raise Forbidden(f"nobody may call {request.method} {route.path}")
     check_origin(request)

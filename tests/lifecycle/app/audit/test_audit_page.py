@@ -45,7 +45,7 @@ def tamper(life: Life, statement: str) -> None:
 
 
 def watch_of(admin: Visit) -> ChainWatch:
-    watch: ChainWatch = admin.client.app.pages.state.chain  # type: ignore[attr-defined]
+    watch: ChainWatch = admin.client.app.pages.state.parts.of(ChainWatch)  # type: ignore[attr-defined]
     return watch
 
 

@@ -21,7 +21,7 @@ SHOW = '{% from "parts/spec_diff.html" import spec_diff %}{{ spec_diff(view) }}'
 
 
 def shown(before: PipelineSpec | None, after: PipelineSpec) -> str:
-    kit = make_kit(dagster=None, openid=False)
+    kit = make_kit(())
     return kit.templates.from_string(SHOW).render(view=spec_diff_view(before, after))
 
 

@@ -1,4 +1,4 @@
-"""Making the app."""
+"""The REST routes of a site's sections as one app."""
 
 from __future__ import annotations
 
@@ -6,27 +6,15 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 
-from lifecycle.app.account import api as sessions
-from lifecycle.app.account import openid_api as oidc
-from lifecycle.app.account.openid import OpenIdProvider, OpenIdSettings
-from lifecycle.app.audit import api as live
-from lifecycle.app.kit.listed import check_listed
+from lifecycle.app.kit.parts import Parts
 from lifecycle.app.kit.rest.guard import guard
 from lifecycle.app.kit.rest.problems import PROBLEMS, Problem, add_handlers
-from lifecycle.app.kit.rest.routes import router_of
-from lifecycle.app.kit.rest.table import TABLE
+from lifecycle.app.kit.section import Section
 from lifecycle.usecases.context import Context
-from lifecycle.verbs.table import ROWS
-
-# What is no verb: it is about a browser's session, or goes on for as long as somebody listens.
-MODULES = (sessions, oidc, live)
 
 
-def create_app(context: Context, openid: OpenIdSettings | None = None) -> FastAPI:
-    """The approvals app on a store and its ports; with `openid` people may sign in at that provider, too.
-
-    Raises RuntimeError when a route has no entry in the table of permissions.
-    """
+def make_api(context: Context, sections: tuple[Section, ...], parts: Parts) -> FastAPI:
+    """The REST routes on a store; the sections were looked at by `check_sections`."""
     app = FastAPI(
         title="DRLS lifecycle",
         version="1",
@@ -37,12 +25,11 @@ def create_app(context: Context, openid: OpenIdSettings | None = None) -> FastAP
         responses=PROBLEMS,
     )
     app.state.context = context
-    app.state.openid = OpenIdProvider(openid) if openid else None
-    routers = [router_of(ROWS), *(module.router for module in MODULES)]
-    for router in routers:
+    app.state.parts = parts
+    app.state.access = {route: need for section in sections for route, need in section.api.access.items()}
+    for router in (router for section in sections for router in section.api.routers):
         app.include_router(router)
     add_handlers(app)
-    check_listed([app.router, *routers], TABLE, "lifecycle.app.kit.rest.table")
     # Made when somebody asks for it: it takes longer than everything else here.
     app.openapi = lambda: _describe(app)
     return app
