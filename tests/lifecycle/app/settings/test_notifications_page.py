@@ -65,7 +65,7 @@ def _sent_by(folder: Path) -> Iterator[str]:
                 case ast.Call(func=ast.Name("tell") | ast.Attribute(attr="tell")) if file.name != "logs.py":
                     raise AssertionError(f"{file}:{call.lineno} sends an event that is not written out there")
                 case ast.Call(func=ast.Attribute(attr="add", value=ast.Attribute(attr="outbox"))):
-                    assert file.name in {"telling.py", "set_receivers.py"}, f"{file}:{call.lineno} goes past tell()"
+                    assert file.name in {"outbox.py", "set_receivers.py"}, f"{file}:{call.lineno} goes past tell()"
                 case _:
                     pass
 
