@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from drls_dagster.errors import UsageError
@@ -90,6 +90,21 @@ class LifecycleSettings(_Section):
     url: str | None = Field(
         default=None, repr=False, description="SQLAlchemy URL of the store; default: SQLite at DRLS_HOME/lifecycle.db"
     )
+
+
+class LedgerSettings(_Section):
+    """How machines that share a ledger learn that a run's process is gone; in its own home the process list says it."""
+
+    heartbeat_seconds: float = Field(default=10, gt=0, description="How often a run's process says that it lives")
+    dead_seconds: float = Field(
+        default=300, gt=0, description="How long after its last heartbeat others take it for dead"
+    )
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> LedgerSettings:
+        if self.dead_seconds < 3 * self.heartbeat_seconds:
+            raise ValueError("dead_seconds must be at least three times heartbeat_seconds")
+        return self
 
 
 class OidcSettings(_Section):
@@ -214,6 +229,7 @@ class Settings(BaseSettings):
     catalog: CatalogSettings = CatalogSettings()
     engine: EngineSettings = EngineSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+    ledger: LedgerSettings = LedgerSettings()
     web: WebSettings = WebSettings()
     notify: NotifySettings = NotifySettings()
     data_diff: DataDiffSettings = DataDiffSettings()

@@ -11,7 +11,7 @@ from drls_dagster.assets.failures import as_failure
 from drls_dagster.assets.partitions import window_of
 from drls_dagster.gate.parts import run_key
 from drls_dagster.gate.refusal import GateRefused, mark_refused
-from drls_dagster.ledger import Ledger
+from drls_dagster.ledger import open_ledger
 from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
 from drls_dagster.resources.spark_on_ray import SparkOnRay
@@ -57,7 +57,7 @@ def scope_of(
                 spec,
                 environment,
                 context.run.run_id,
-                root_run_id=key,
+                run_key=key,
                 parameters=parameters,
                 log=context.log.info,
             )
@@ -72,7 +72,7 @@ def scope_of(
             environment=environment,
             settings=settings,
             catalog=iceberg.catalog(),
-            ledger=Ledger(settings),
+            ledger=open_ledger(settings),
             open_session=spark.session,
             run_id=context.run.run_id,
             run_key=key,

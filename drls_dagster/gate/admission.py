@@ -42,7 +42,7 @@ def admit(
     part: Part,
     run_id: str,
     *,
-    root_run_id: str,
+    run_key: str,
     parameters: Mapping[str, Any],
     launched_by: Actor | None = None,
 ) -> Admission | None:
@@ -69,7 +69,7 @@ def admit(
             name=part.pipeline,
             digest=part.digest,
             environment=part.environment,
-            root_run_id=root_run_id,
+            root_run_id=run_key,
             parameters=dict(parameters),
         )
     except LifecycleError as error:

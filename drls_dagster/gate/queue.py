@@ -31,14 +31,14 @@ def admit_whole(
     Raises GateRefused.
     """
     settings = load_settings()
-    root = run_key(instance, run)
+    key = run_key(instance, run)
     try:
         return [
             admit(
                 settings,
                 part,
                 run.run_id,
-                root_run_id=root,
+                run_key=key,
                 parameters=parameters_given(run, part.pipeline),
                 launched_by=launched_by,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
@@ -17,7 +17,7 @@ from drls_dagster.lakehouse.history import descends_from, snapshots_between
 from drls_dagster.lakehouse.layout import format_change, is_listed, wanted_changes
 from drls_dagster.lakehouse.naming import MAIN, is_environments_own, table_location
 from drls_dagster.lakehouse.position_plan import planned_positions
-from drls_dagster.ledger import Ledger
+from drls_dagster.ledger import open_ledger
 from drls_dagster.settings import Settings
 from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
@@ -95,7 +95,7 @@ class IcebergDataPlane(DataPlane):
 
     def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
         with self._catalog() as catalog:
-            return planned_positions(catalog, self._ledger, _spec(spec), source.value, target.value)
+            return planned_positions(catalog, open_ledger(self._settings), _spec(spec), source.value, target.value)
 
     def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
         with self._catalog() as catalog:
@@ -157,10 +157,6 @@ class IcebergDataPlane(DataPlane):
             raise Conflict(error.message) from error.__cause__
         except DrlsError as error:
             raise Refused(error.message) from error.__cause__
-
-    @cached_property
-    def _ledger(self) -> Ledger:
-        return Ledger(self._settings)
 
 
 @lru_cache(maxsize=64)

@@ -32,7 +32,7 @@ def planned_positions(
         table, base = look.table, look.read
         for name in _incremental(spec, sink):
             read = _readable(catalog, target, name)
-            known = ledger.receipts(str(table.metadata.table_uuid)) if table is not None else []
+            known = ledger.publishes(str(table.metadata.table_uuid)) if table is not None else []
             if read is None:
                 found.append(PositionPlan(table=sink.table, source=name, state="new"))
                 continue

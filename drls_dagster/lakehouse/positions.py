@@ -1,7 +1,7 @@
 """Incremental positions: where a sink stands in each of its sources, and what to read from there (D4, D5).
 
 A position belongs to (sink table, source table uuid). It is in the summary of the snapshot that the sink
-published, and is looked for along that snapshot's ancestry; the receipts of the runs are the second source.
+published, and is looked for along that snapshot's ancestry; the ledger's publish records are the second source.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-    from drls_dagster.ledger import Receipt
+    from drls_dagster.ledger import PublishRecord
     from lifecycle.spec import SinkNode
 
 POSITIONS = "drls.positions"  # source table uuid -> snapshot id, as JSON
@@ -53,7 +53,7 @@ class Read:
 
 
 def find_position(
-    sink: Table | None, base: int | None, source: Table, mode: Mode, receipts: Sequence[Receipt]
+    sink: Table | None, base: int | None, source: Table, mode: Mode, published: Sequence[PublishRecord]
 ) -> int | None:
     """The snapshot of `source` up to which `sink`, at `base`, has read; None when it has read nothing.
 
@@ -67,7 +67,7 @@ def find_position(
     after = json.loads(reset) if reset else None
     if base is None:
         return after["position"] if after else None
-    told = [receipt for receipt in receipts if uuid in receipt.positions]
+    told = [record for record in published if uuid in record.positions]
     found = _in_summaries(refs.ancestors(sink, base), sink, name, uuid, mode, after)
     if found.known or (found.written_by_drls and not told):
         return found.position  # told, or a source that the sink did not read yet
@@ -75,9 +75,9 @@ def find_position(
     found = _in_summaries(lineage.snapshots, sink, name, uuid, mode, after)
     if found.known:
         return found.position
-    for receipt in told:
-        if receipt.snapshot_id in lineage.ids:
-            return int(receipt.positions[uuid])
+    for record in told:
+        if record.snapshot_id in lineage.ids:
+            return int(record.positions[uuid])
     if told or not (lineage.complete or found.written_by_drls):
         raise PositionLost(
             f"{'.'.join(sink.name())} does not say any more up to where it has read {name} "

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from drls_dagster.ledger import Ledger
+from drls_dagster.ledger import Life, open_ledger
 from drls_dagster.orchestrator.graphql import ask_reload, launch_run
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.released import report_release
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 _LOG = logging.getLogger(__name__)
+_STATES = {Life.ALIVE: RunState.ACTIVE, Life.DEAD: RunState.ENDED, Life.UNKNOWN: RunState.UNKNOWN}
 _OUTCOMES = {"SUCCESS": Outcome.SUCCEEDED, "FAILURE": Outcome.FAILED, "CANCELED": Outcome.CANCELLED}
 
 
@@ -36,12 +37,19 @@ class DagsterOrchestrator(Orchestrator):
         return instance_of(self._settings)
 
     def run_state(self, run_id: str) -> RunState:
-        run = self._instance.get_run_by_id(run_id)
+        """A run that is over, by Dagster's word or because its process died, publishes nothing from then on."""
+        run, ledger = self._instance.get_run_by_id(run_id), open_ledger(self._settings)
         if run is None:
-            return RunState.UNKNOWN
+            # The Dagster of another home may know it.
+            return _STATES[ledger.life(run_id)]
+        if run.is_finished:
+            ledger.declare_dead(run_id)
+            return RunState.ENDED
         # Dagster believes in a run whose process was killed for ever.
-        ended = run.is_finished or Ledger(self._settings).is_dead(run_id)
-        return RunState.ENDED if ended else RunState.ACTIVE
+        if ledger.is_dead(run_id):
+            return RunState.ENDED
+        ledger.vouch(run_id)
+        return RunState.ACTIVE
 
     def run_outcome(self, run_id: str) -> Outcome | None:
         run = self._instance.get_run_by_id(run_id)
@@ -49,7 +57,7 @@ class DagsterOrchestrator(Orchestrator):
             return None
         said = _OUTCOMES.get(run.status.value)
         # A process that was killed says nothing any more, and Dagster has not noticed.
-        return Outcome.FAILED if said is None and Ledger(self._settings).is_dead(run_id) else said
+        return Outcome.FAILED if said is None and open_ledger(self._settings).is_dead(run_id) else said
 
     def deployments_changed(self, environment: Environment) -> None:
         """Takes milliseconds, two seconds at most. Never raises: the deployments sensor catches what this missed."""

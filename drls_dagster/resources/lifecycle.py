@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr
 from drls_dagster.gate.admission import admit, begin
 from drls_dagster.gate.parts import Part
 from drls_dagster.gate.publishing import Permitted
-from drls_dagster.ledger import Ledger
+from drls_dagster.ledger import open_ledger
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import PipelineSpec, digest
@@ -27,6 +27,7 @@ class Lifecycle(dg.ConfigurableResource):
     home: str | None = Field(default=None, description="The DRLS_HOME to read; default: that of the process")
 
     _gates: list[Permitted] = PrivateAttr(default_factory=list)
+    _runs: set[str] = PrivateAttr(default_factory=set)
 
     @property
     def settings(self) -> Settings:
@@ -38,7 +39,7 @@ class Lifecycle(dg.ConfigurableResource):
         environment: str,
         run_id: str,
         *,
-        root_run_id: str,
+        run_key: str,
         parameters: Mapping[str, Any],
         log: Callable[[str], None],
     ) -> Permitted | None:
@@ -48,10 +49,9 @@ class Lifecycle(dg.ConfigurableResource):
         """
         settings = self.settings
         part = Part(spec.name, digest(spec), Environment(environment))
-        ledger = Ledger(settings)
-        ledger.record_process(run_id)
-        ledger.close()
-        admission = admit(settings, part, run_id, root_run_id=root_run_id, parameters=parameters)
+        open_ledger(settings).execute(run_id, run_key)
+        self._runs.add(run_id)
+        admission = admit(settings, part, run_id, run_key=run_key, parameters=parameters)
         if admission is None:
             return None
         gate = Permitted(settings, spec, begin(settings, admission, spec.name, log), log)
@@ -61,3 +61,5 @@ class Lifecycle(dg.ConfigurableResource):
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         while self._gates:
             self._gates.pop().finish()
+        while self._runs:
+            open_ledger(self.settings).leave(self._runs.pop())

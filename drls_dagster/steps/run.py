@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from drls_dagster.engine.session import EngineSession
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.locating import TableLook
-from drls_dagster.ledger import Ledger, Receipt
+from drls_dagster.ledger import Ledger, PublishRecord
 from drls_dagster.settings import Settings
 from drls_dagster.steps.sources.kind import Standing
 from drls_dagster.steps.sources.kinds import kind_of
@@ -135,9 +135,9 @@ class PipelineRun:
                 f"node '{node.id}': the run that is resumed read another kind of source there; start a new run"
             ) from None
         table, base = (look.table, look.read) if look is not None else (None, None)
-        standing = None if sink is None else Standing(sink, table, base, lambda: self._receipts(table))
+        standing = None if sink is None else Standing(sink, table, base, lambda: self._published(table))
         read = kind.position(node.source, pin, place, standing)
         return SourceRead(pin, read.start, read.end)
 
-    def _receipts(self, table: Table | None) -> list[Receipt]:
-        return [] if table is None else self.ledger.receipts(str(table.metadata.table_uuid))
+    def _published(self, table: Table | None) -> list[PublishRecord]:
+        return [] if table is None else self.ledger.publishes(str(table.metadata.table_uuid))

@@ -26,9 +26,10 @@ from drls_dagster.lakehouse.prepare import OWNER, prepare_table, refuse_foreign,
 from drls_dagster.lakehouse.rebuild import published_as, put_back_unless_published
 from drls_dagster.lakehouse.reread import Reread, load_again
 from drls_dagster.lakehouse.separate import may_reshape
-from drls_dagster.ledger import Receipt
+from drls_dagster.ledger import PublishRecord
 from drls_dagster.steps.above import checks_above
 from drls_dagster.steps.checks import Finding, evaluate, evidence_of
+from drls_dagster.steps.debris import has_ended
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.run import FIRST, PipelineRun, Publication, Reads, SourceRead
 from drls_dagster.steps.sources.pins import Origin
@@ -172,13 +173,14 @@ def _once(
                 checks=(*above, *evidence_of(run.spec, sink.id, results)),
                 seconds=time.monotonic() - began,
             )
+            run.ledger.require_alive(run.run_id)
             with run.gate.publishing(publication) if run.gate is not None else nullcontext():
                 also = published_as(table) if prepared.rebuilt else None
                 final = refs.publish(run.catalog, written, location.ref, look.own, candidate, branch, also)
             run.ledger.close_branch(location.name, branch)
             at("published")
-    run.ledger.record(
-        Receipt(
+    run.ledger.record_publish(
+        PublishRecord(
             table_uuid=str(table.metadata.table_uuid),
             ref=location.ref,
             snapshot_id=candidate,
@@ -222,7 +224,9 @@ def _run_branch(run: PipelineRun, table: Table, look: TableLook) -> Iterator[str
     location, start = look.location, look.read
     branch = f"drls_run_{run.run_id[:8]}_{uuid.uuid4().hex[:8]}"
     session = run.session
-    run.ledger.open_branch(location.name, branch, run.run_key, session.session_id, session.engine_id)
+    run.ledger.open_branch(
+        location.name, branch, run.run_key, session.session_id, session.engine_id, run_id=run.run_id
+    )
     made = False
     try:
         if start is not None:
@@ -252,11 +256,9 @@ def clear_debris(run: PipelineRun, look: TableLook) -> bool:
     Returns whether there were any.
     """
     location, found = look.location, False
-    for left in run.ledger.branches(location.name):
-        if not left.is_debris:
-            continue
+    for left in run.ledger.debris(location.name):
         found = True
-        ended = interrupt(run.settings, left.session_id, left.engine_id) or left.is_forgotten
+        ended = has_ended(run.settings, left)
         if look.table is not None:
             refs.drop_branch(run.catalog, look.table, left.branch)
         run.log(f"dropped branch {left.branch} of {location.name}, left by run {left.run_key}")

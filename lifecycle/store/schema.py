@@ -6,51 +6,23 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
-from enum import StrEnum
-from functools import cache
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy import Connection, Engine, make_url
 
 from lifecycle.errors import StoreError
 from lifecycle.private_files import new_private
 from lifecycle.store.engine import is_sqlite
+from lifecycle.store.migrating import Migrations, SchemaState
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
-# Any number does, as long as every DRLS takes the same one.
-_MIGRATION_LOCK = 7_236_151
+__all__ = ["SchemaState", "backup", "check_schema", "describe", "schema_state", "upgrade"]
 
-
-class SchemaState(StrEnum):
-    """How a database stands to this DRLS."""
-
-    EMPTY = "empty"
-    OLDER = "older"
-    CURRENT = "current"
-    NEWER = "newer"
+_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", lock=7_236_151)
 
 
 def schema_state(engine: Engine) -> SchemaState:
     """Compares the database's revision with the migrations that this DRLS brings."""
-    with engine.connect() as connection:
-        revision = MigrationContext.configure(connection).get_current_revision()
-    head, known = _revisions()
-    if revision is None:
-        return SchemaState.EMPTY
-    if revision == head:
-        return SchemaState.CURRENT
-    return SchemaState.OLDER if revision in known else SchemaState.NEWER
-
-
-@cache
-def _revisions() -> tuple[str | None, frozenset[str]]:
-    """The newest migration and all of them; they do not change while this process runs."""
-    script = ScriptDirectory(str(_MIGRATIONS))
-    return script.get_current_head(), frozenset(migration.revision for migration in script.walk_revisions())
+    return _MIGRATIONS.state(engine)
 
 
 def check_schema(engine: Engine) -> None:
@@ -75,18 +47,7 @@ def upgrade(engine: Engine, around: Callable[[Connection], Callable[[str], None]
     """
     if schema_state(engine) is SchemaState.NEWER:
         check_schema(engine)
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.connect().execution_options(drls_writes=True) as connection, connection.begin():
-        if not is_sqlite(engine):
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        config.attributes["connection"] = connection
-        head, _ = _revisions()
-        before = MigrationContext.configure(connection).get_current_revision()
-        finish = around(connection) if around and before not in (None, head) else None
-        command.upgrade(config, "head")
-        if finish:
-            finish(head or "")
+    _MIGRATIONS.upgrade(engine, around)
 
 
 def backup(engine: Engine, file: Path) -> None:

@@ -15,15 +15,15 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, text
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
 from lifecycle.audit.chain import UNKNOWN_HEAD, Event, Head, chain, genesis
 from lifecycle.audit.keys import SigningKey
 from lifecycle.domain.people import Actor, system_actor
 from lifecycle.errors import StoreError
-from lifecycle.outages import is_outage
 from lifecycle.ports import Clock
 from lifecycle.store.baseline import Before
+from lifecycle.store.down import outages_of
 from lifecycle.store.engine import BUSY_SECONDS, is_sqlite, open_engine
 from lifecycle.store.schema import check_schema, describe, upgrade
 from lifecycle.store.tables_people import AuditHeadRow, AuditRow
@@ -89,7 +89,7 @@ class Store:
     @contextmanager
     def read(self) -> Generator[View]:
         """A consistent picture."""
-        with self._outages(), reading(self.engine, self._clock) as view:
+        with outages_of(self.engine), reading(self.engine, self._clock) as view:
             yield view
 
     @contextmanager
@@ -114,23 +114,10 @@ class Store:
 
     @contextmanager
     def _begin(self) -> Generator[Connection]:
-        with self._outages(), self.engine.connect() as plain:
+        with outages_of(self.engine), self.engine.connect() as plain:
             connection = plain.execution_options(drls_writes=True)
             with connection.begin():
                 yield connection
-
-    @contextmanager
-    def _outages(self) -> Generator[None]:
-        """Says as StoreError that the database is busy or down; what is wrong with a statement stays a defect."""
-        try:
-            yield
-        except SQLAlchemyError as error:
-            if not is_outage(error):
-                raise
-            why = str(error.orig if isinstance(error, DBAPIError) else error)
-            if "locked" in why or "lock timeout" in why:
-                raise StoreError(f"{describe(self.engine)} was busy for {BUSY_SECONDS} s; try again") from error
-            raise StoreError(f"cannot use {describe(self.engine)}: {' '.join(why.split())}") from error
 
     def _lock_everything(self, connection: Connection) -> None:
         if not is_sqlite(self.engine):

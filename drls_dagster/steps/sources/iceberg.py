@@ -82,7 +82,7 @@ class IcebergTables(SourceKind[IcebergSource, IcebergPin]):
             return Read(None, pin.snapshot)
         upstream = place.catalog.load_table(tuple(pin.table.split(".")))
         sink, table = standing.sink, standing.table
-        position = find_position(table, standing.base, upstream, sink.mode, standing.receipts())
+        position = find_position(table, standing.base, upstream, sink.mode, standing.published())
         return plan_read(upstream, position, pin.snapshot, sink, ".".join(table.name()) if table else sink.table)
 
     def read(self, reader: Reader, node: str, source: IcebergSource, pin: IcebergPin, between: Read) -> DataFrame:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyspark.sql import DataFrame
 
-    from drls_dagster.ledger import Receipt
+    from drls_dagster.ledger import PublishRecord
 
 SourceT = TypeVar("SourceT")
 PinT = TypeVar("PinT", bound=Pin)
@@ -34,7 +34,7 @@ class Standing:
     sink: SinkNode
     table: Table | None
     base: int | None
-    receipts: Callable[[], Sequence[Receipt]]
+    published: Callable[[], Sequence[PublishRecord]]
 
 
 class Look(Protocol):

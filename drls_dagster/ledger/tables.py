@@ -1,0 +1,81 @@
+"""The ledger's tables, as its migrations leave them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+
+PINS = sa.Table(
+    "pins",
+    METADATA,
+    sa.Column("run_key", sa.String, primary_key=True),
+    sa.Column("epoch", sa.String, primary_key=True),
+    sa.Column("node", sa.String, primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+)
+
+# One process that executes one run. A run that is started again somewhere else has two.
+EXECUTIONS = sa.Table(
+    "executions",
+    METADATA,
+    sa.Column("execution", sa.String, primary_key=True),
+    sa.Column("run_id", sa.String, nullable=False, index=True),
+    sa.Column("run_key", sa.String, nullable=False, index=True),
+    sa.Column("place", sa.String),  # where `pid` means something; null: noted by DRLS 0.1.0, see `host`
+    sa.Column("host", sa.String, nullable=False),  # for people
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("until", sa.Float),  # by the database's clock; null: it sends no heartbeat
+    sa.Column("dead", sa.Float),  # when it was taken for dead: it publishes nothing from then on
+)
+
+BRANCHES = sa.Table(
+    "branches",
+    METADATA,
+    sa.Column("branch", sa.String, primary_key=True),
+    sa.Column("table_name", sa.String, primary_key=True),
+    sa.Column("run_key", sa.String, nullable=False),
+    sa.Column("session_id", sa.String, nullable=False),
+    sa.Column("engine_id", sa.String, nullable=False),
+    sa.Column("host", sa.String, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("state", sa.String, nullable=False),  # open | failed_check
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("execution", sa.String),  # null: noted by DRLS 0.1.0
+)
+
+# Stored as `receipts`, which is the lifecycle's word for another thing.
+PUBLISHES = sa.Table(
+    "receipts",
+    METADATA,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("table_uuid", sa.String, nullable=False, index=True),
+    sa.Column("ref", sa.String, nullable=False),
+    sa.Column("snapshot_id", sa.BigInteger, nullable=False),
+    sa.Column("run_key", sa.String, nullable=False),
+    sa.Column("step", sa.String, nullable=False),
+    sa.Column("partitions", sa.String, nullable=False),
+    sa.Column("positions", sa.JSON, nullable=False),  # source table uuid -> snapshot id
+    sa.Column("at", sa.Float, nullable=False),
+)
+
+OUTPUTS = sa.Table(
+    "outputs",
+    METADATA,
+    sa.Column("run_key", sa.String, primary_key=True),
+    sa.Column("node", sa.String, primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("files", sa.JSON, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
+
+CHECK_RESULTS = sa.Table(
+    "check_results",
+    METADATA,
+    sa.Column("run_key", sa.String, primary_key=True),
+    sa.Column("node", sa.String, primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),  # the recipe that they looked at
+    sa.Column("results", sa.JSON, nullable=False),
+)
