@@ -19,6 +19,7 @@ from drls_dagster import settings
 from drls_dagster.engine import client
 from drls_dagster.engine.processes import processes_of
 from drls_dagster.engine.state import read_state
+from drls_dagster.ledger import close_ledgers
 from lifecycle.store import engine as store_engine
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ ONCE = "-XX:TieredStopAtLevel=1"
 
 
 @pytest.fixture(autouse=True)
-def drls_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def drls_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """DRLS_HOME in a temporary folder, not made yet; no DRLS setting of who runs the tests."""
     for name in [name for name in os.environ if name.startswith("DRLS_")]:
         monkeypatch.delenv(name)
@@ -42,7 +43,8 @@ def drls_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DRLS_HOME", str(home))
     # Settings are read once per home and process; a test may change its environment.
     settings._load.cache_clear()
-    return home
+    yield home
+    close_ledgers()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -41,9 +41,7 @@ class Database:
         self._engine = open_engine(url)
         self._is_sqlite = is_sqlite(self._engine)
         self._named = (
-            self._engine
-            if self._is_sqlite
-            else self._engine.execution_options(schema_translate_map={None: NAMESPACE})
+            self._engine if self._is_sqlite else self._engine.execution_options(schema_translate_map={None: NAMESPACE})
         )
 
     def __str__(self) -> str:
@@ -56,7 +54,7 @@ class Database:
             return MIGRATIONS.state(self._engine)
 
     def check(self) -> SchemaState:
-        """Raises StoreError, with what to do, where this DRLS must not use it. Missing and, here, older ones are made."""
+        """Raises StoreError where this DRLS must not use or change it; otherwise `upgrade` may."""
         found = self.state()
         if found is SchemaState.NEWER:
             raise StoreError(f"{self} was written by a newer DRLS; install that version, this one would harm it")
@@ -89,7 +87,7 @@ class Database:
             yield connection
 
     @property
-    def now(self) -> sa.ColumnElement[float]:
+    def now(self) -> sa.ColumnElement[Any]:
         """The database's clock, in seconds: the same for all machines."""
         return _SQLITE_NOW if self._is_sqlite else _POSTGRES_NOW
 

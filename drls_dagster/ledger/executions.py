@@ -151,15 +151,15 @@ class Executions(Topic):
         row = connection.execute(query.with_for_update()).one()
         if row.dead is not None:
             raise RunTakenForDead(
-                f"run {row.run_id} was taken for dead: it was resumed elsewhere, ended in Dagster, or sent no heartbeat "
-                f"for {self._seconds:g} s; it publishes nothing any more, re-execute it from failure"
+                f"run {row.run_id} was declared dead: it was resumed elsewhere, ended in Dagster, or sent no heartbeat "
+                f"for {self._seconds:g} s; nothing more of it is published, re-execute it from failure"
             )
 
     def _judge(self, found: list[Execution]) -> Life:
         if not found:
             return Life.UNKNOWN
-        # All of them, so that each one that is dead is declared.
-        return Life.DEAD if all([self._bury(one) for one in found]) else Life.ALIVE
+        dead = [self._bury(one) for one in found]  # all of them, so that each one that is dead is declared
+        return Life.DEAD if all(dead) else Life.ALIVE
 
     def _bury(self, one: Execution) -> bool:
         """Declares a dead one dead; False for one that lives, or sends a heartbeat again."""
@@ -191,7 +191,9 @@ class Executions(Topic):
         until, fresh = EXECUTIONS.c.until, self._database.now + self._seconds
         where = EXECUTIONS.c.execution.in_(list(self._mine.values())) & EXECUTIONS.c.dead.is_(None)
         with self._database.write() as connection:
-            connection.execute(EXECUTIONS.update().where(where).values(until=sa.case((until > fresh, until), else_=fresh)))
+            connection.execute(
+                EXECUTIONS.update().where(where).values(until=sa.case((until > fresh, until), else_=fresh))
+            )
 
 
 def _execution(row: dict[str, Any]) -> Execution:

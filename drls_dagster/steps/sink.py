@@ -224,9 +224,7 @@ def _run_branch(run: PipelineRun, table: Table, look: TableLook) -> Iterator[str
     location, start = look.location, look.read
     branch = f"drls_run_{run.run_id[:8]}_{uuid.uuid4().hex[:8]}"
     session = run.session
-    run.ledger.open_branch(
-        location.name, branch, run.run_key, session.session_id, session.engine_id, run_id=run.run_id
-    )
+    run.ledger.open_branch(location.name, branch, run.run_key, session.session_id, session.engine_id, run_id=run.run_id)
     made = False
     try:
         if start is not None:

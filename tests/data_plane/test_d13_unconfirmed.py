@@ -15,7 +15,7 @@ from drls_dagster.engine import state as st
 from drls_dagster.engine.driver import free_port
 from drls_dagster.engine.processes import MARK
 from drls_dagster.lakehouse import refs
-from drls_dagster.ledger import FAILED_CHECK_DAYS, Ledger
+from drls_dagster.ledger import FAILED_CHECK_DAYS, open_ledger
 from drls_dagster.sensors.debris import clear_debris
 from drls_dagster.settings import EngineSettings, Settings
 from tests.fakes.lake import LakePlane
@@ -29,14 +29,14 @@ def left_behind(lake: LakePlane, engine_id: str) -> None:
     head = lake.commit(TABLE)
     refs.create_branch(lake.catalog, lake.lake_table(TABLE), BRANCH, head)
     code = (
-        "from drls_dagster.ledger import Ledger; from drls_dagster.settings import load_settings; "
-        f"Ledger(load_settings()).open_branch({TABLE!r}, {BRANCH!r}, 'run', {SESSION!r}, {engine_id!r})"
+        "from drls_dagster.ledger import open_ledger; from drls_dagster.settings import load_settings; "
+        f"open_ledger(load_settings()).open_branch({TABLE!r}, {BRANCH!r}, 'run', {SESSION!r}, {engine_id!r})"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "DRLS_HOME": str(lake.settings.home)})
 
 
 def rows(settings: Settings) -> list[str]:
-    return [one.branch for one in Ledger(settings).branches(TABLE)]
+    return [one.branch for one in open_ledger(settings).branches(TABLE)]
 
 
 def engine_that_does_not_answer(settings: Settings, engine_id: str) -> st.EngineState:

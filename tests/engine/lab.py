@@ -29,7 +29,7 @@ from drls_dagster.engine import session as engine_session
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lakehouse.columns import arrow_schema
-from drls_dagster.ledger import Ledger
+from drls_dagster.ledger import open_ledger
 from drls_dagster.settings import Settings, load_settings
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
@@ -115,7 +115,7 @@ class Lab:
         self.ns = f"n{uuid.uuid4().hex[:10]}"
         self.landing = Path(settings.landing_for(ENVIRONMENT)) / self.ns
         self.catalog = load_catalog(settings)
-        self.ledger = Ledger(settings)
+        self.ledger = open_ledger(settings)
         self._stack = ExitStack()
         self._instance: dg.DagsterInstance | None = None
         self._session: engine_session.EngineSession | None = None

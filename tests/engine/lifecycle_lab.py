@@ -144,7 +144,7 @@ class LifecycleLab(Lab):
         assert loaded.spec is not None
         run_id = str(uuid.uuid4())
         part = Part(self.name, digest(loaded.spec), environment)
-        admission = admit(self.settings, part, run_id, root_run_id=run_id, parameters={})
+        admission = admit(self.settings, part, run_id, run_key=run_id, parameters={})
         assert admission is not None
         return loaded, admission
 

@@ -69,8 +69,8 @@ def test_d4_the_position_is_in_the_summary_and_survives_compaction_and_a_foreign
     lab.prepare(text).sink("out")
     uuid = str(lab.table("src").metadata.table_uuid)
     assert json.loads(lab.summary("out")[POSITIONS]) == {uuid: read_to}
-    (receipt,) = lab.ledger.receipts(str(lab.table("out").metadata.table_uuid))
-    assert (receipt.positions, receipt.step) == ({uuid: read_to}, "out")
+    (record,) = lab.ledger.publishes(str(lab.table("out").metadata.table_uuid))
+    assert (record.positions, record.step) == ({uuid: read_to}, "out")
 
     lab.append("out", OTHER)
     compact(lab, "out")
@@ -82,7 +82,7 @@ def test_d4_the_position_is_in_the_summary_and_survives_compaction_and_a_foreign
 
 
 @pytest.mark.parametrize("expiry", ["pyiceberg", "spark"])
-def test_d4_after_expiry_receipts_and_older_metadata_tell_the_position(lab: Lab, expiry: str) -> None:
+def test_d4_after_expiry_publish_records_and_older_metadata_tell_the_position(lab: Lab, expiry: str) -> None:
     read_to = source(lab, A)
     text = incremental(lab)
     lab.prepare(text).sink("out")
@@ -104,7 +104,7 @@ def test_d4_a_position_that_nothing_tells_any_more_fails_with_the_remedy_until_i
     lab.prepare(text).sink("out")
     lab.append("out", OTHER)
     compact(lab, "out")
-    forget_history(lab, "out")  # the snapshot that the receipt names is no known ancestor any more
+    forget_history(lab, "out")  # the snapshot that the record names is no known ancestor any more
     lab.append("src", B)
     out, src = (".".join(lab.identifier(name)) for name in ("out", "src"))
 
@@ -132,14 +132,14 @@ def test_d4_a_table_of_another_home_whose_history_was_expired_is_not_read_in_ful
     expire_all_but_head(lab, "out")
     lab.append("src", B)
     step = lab.prepare(text)
-    step.run.ledger = NoReceipts(lab.settings)
+    step.run.ledger = NoPublishes(lab.settings)
     step.sink("out")
     assert lab.rows("out") == [A, B]  # older metadata files still have the summary
 
     compact(lab, "out")
     forget_history(lab, "out")
     step = lab.prepare(text)
-    step.run.ledger = NoReceipts(lab.settings)
+    step.run.ledger = NoPublishes(lab.settings)
     with pytest.raises(PositionLost, match="reset-position"):
         step.sink("out")
     step.run.ledger.close()
@@ -183,15 +183,15 @@ def test_d4_no_new_rows_is_a_run_that_adds_nothing_and_keeps_the_position(lab: L
     assert lab.rows("out") == [A, B]
 
 
-class NoReceipts:
+class NoPublishes:
     """The ledger of a home that has not run this pipeline before."""
 
     def __init__(self, settings: object) -> None:
-        from drls_dagster.ledger import Ledger
+        from drls_dagster.ledger import open_ledger
 
-        self._real = Ledger(settings)  # pyright: ignore[reportArgumentType]
+        self._real = open_ledger(settings)  # pyright: ignore[reportArgumentType]
 
-    def receipts(self, table_uuid: str) -> list[object]:
+    def publishes(self, table_uuid: str) -> list[object]:
         return []
 
     def __getattr__(self, name: str) -> object:

@@ -6,7 +6,7 @@ import pytest
 from lab import Lab, files, python, sink
 
 from drls_dagster.engine.client import EngineError
-from drls_dagster.ledger import Ledger, Receipt
+from drls_dagster.ledger import Ledger, PublishRecord
 
 MAY_FAIL = """
 def transform(spark, raw):
@@ -80,15 +80,15 @@ def test_d7_a_step_that_fails_behind_its_publish_is_retried_and_publishes_once(
         flow="raw>one",
         run={"retries": {"attempts": 2, "delay": "0s"}},
     )
-    record = Ledger.record
-    lost = ["the receipt"]
+    record = Ledger.record_publish
+    lost = ["the record"]
 
-    def fails_once(ledger: Ledger, receipt: Receipt) -> None:
+    def fails_once(ledger: Ledger, record_: PublishRecord) -> None:
         if lost:
             raise EngineError(f"{lost.pop()} was lost")
-        record(ledger, receipt)
+        record(ledger, record_)
 
-    monkeypatch.setattr(Ledger, "record", fails_once)
+    monkeypatch.setattr(Ledger, "record_publish", fails_once)
     ran = lab.run(text)
     assert ran.success, ran.failures
     assert ran.retried == ["one"]

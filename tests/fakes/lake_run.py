@@ -18,7 +18,7 @@ from drls_dagster.lakehouse.columns import iceberg_schema
 from drls_dagster.lakehouse.locating import look_at
 from drls_dagster.lakehouse.prepare import prepare_table
 from drls_dagster.lakehouse.separate import may_reshape
-from drls_dagster.ledger import Ledger
+from drls_dagster.ledger import open_ledger
 from drls_dagster.steps.checks import Finding, evidence_of
 from drls_dagster.steps.run import PipelineRun, Reads
 from drls_dagster.steps.sink import _publication, _summary
@@ -59,7 +59,7 @@ def run_on_tables(life: Life, version: Version, environment: Environment) -> dic
     admission = _admission(life, run_id, version)
     gate = _Gate(lake.settings, spec, admission, print, ctx=life.ctx)
     run = PipelineRun(
-        spec, environment.value, lake.settings, lake.catalog, Ledger(lake.settings), _no_engine,
+        spec, environment.value, lake.settings, lake.catalog, open_ledger(lake.settings), _no_engine,
         run_id=run_id, run_key=run_id, parameters={}, gate=gate,
     )  # fmt: skip
     published = {sink.table: _publish(run, lake, sink) for sink in spec.sinks}

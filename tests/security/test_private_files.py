@@ -19,7 +19,7 @@ import pytest
 from drls_dagster.cli.main import run
 from drls_dagster.errors import UsageError
 from drls_dagster.lakehouse.catalog import load_catalog
-from drls_dagster.ledger import Ledger
+from drls_dagster.ledger import open_ledger
 from drls_dagster.lifecycle_client.notifying import sender_of
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.audit.keys import SigningKey
@@ -56,7 +56,7 @@ def modes(folder: Path) -> dict[str, int]:
 def test_databases_and_secrets_are_0600_in_an_open_home_with_umask_0(open_home: Settings) -> None:
     """Failed on 0.1.0: lifecycle.db, runs.db and catalog.db were 0666, and so were their -wal and -shm."""
     assert run(["whoami"]) == 0
-    ledger = Ledger(open_home)
+    ledger = open_ledger(open_home)
     load_catalog(open_home).create_namespace("sales")
     # While somebody reads, SQLite keeps -wal and -shm.
     with closing(sqlite3.connect(open_home.home / "lifecycle.db")) as reader:
@@ -73,7 +73,7 @@ def test_databases_of_an_older_drls_are_closed_at_the_next_use(open_home: Settin
     """Failed on 0.1.0."""
     assert run(["whoami"]) == 0
     load_catalog(open_home)
-    Ledger(open_home).close()
+    open_ledger(open_home).close()
     for name in ("lifecycle.db", "runs.db", "catalog.db"):
         (open_home.home / name).chmod(0o644)
     with closing(sqlite3.connect(open_home.home / "lifecycle.db")) as reader:
@@ -81,7 +81,7 @@ def test_databases_of_an_older_drls_are_closed_at_the_next_use(open_home: Settin
         for companion in ("-wal", "-shm"):
             (open_home.home / f"lifecycle.db{companion}").chmod(0o644)
         assert run(["whoami"]) == 0
-        Ledger(open_home).close()
+        open_ledger(open_home).close()
         load_catalog.__globals__["_load"].cache_clear()
         load_catalog(open_home)
         assert {name for name, mode in modes(open_home.home).items() if name[-4:] != "lock" and mode & 0o077} == set()
@@ -105,7 +105,7 @@ def test_every_way_into_the_home_closes_it(open_home: Settings, use: str, monkey
     monkeypatch.setenv("DAGSTER_HOME", "")
     match use:
         case "ledger":
-            Ledger(open_home).close()
+            open_ledger(open_home).close()
         case "catalog":
             load_catalog(open_home)
         case "engine":
@@ -126,7 +126,7 @@ def test_an_open_home_of_somebody_else_is_refused(
     assert run(["whoami"]) == 2
     assert f"its owner runs: chmod 700 {open_home.home}" in capsys.readouterr().err
     with pytest.raises(UsageError, match="belongs to another user"):
-        Ledger(open_home)
+        open_ledger(open_home)
     assert list(open_home.home.iterdir()) == []
 
 
@@ -136,7 +136,7 @@ def test_another_user_reads_nothing_of_it(open_home: Settings, tmp_path: Path) -
     assert run(["whoami"]) == 0
     copy = open_home.home / "copy.db"
     assert run(["db", "backup", str(copy)]) == 0
-    Ledger(open_home).close()
+    open_ledger(open_home).close()
     load_catalog(open_home)
     names = ["lifecycle.db", "runs.db", "catalog.db", "copy.db", "secret", "signing-key.pem"]
     # Whoever opens the folder again later has still closed files.

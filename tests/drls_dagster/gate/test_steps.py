@@ -61,7 +61,7 @@ def test_execute_in_process_asks_in_the_step(
     environment = environment_of(state)
     if state in QUEUED:
         part = Part(state, town.versions[state].digest, environment)
-        admit(town.settings, part, run_id, root_run_id=run_id, parameters={})
+        admit(town.settings, part, run_id, run_key=run_id, parameters={})
         town.change_while_queued(state)
     key = ["production" if state != "demoted" else "uat", state, step]
     if step == "kept":
@@ -154,13 +154,13 @@ def test_commands_that_launch_are_refused(town: Town, ways: Ways, command: Seque
 def test_l10_one_run_at_a_time(town: Town, ways: Ways, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second run waits until the first is over; that the first died without a word is found out."""
     part = Part("approved", town.versions["approved"].digest, environment_of("approved"))
-    admission = admit(town.settings, part, "first", root_run_id="first", parameters={})
+    admission = admit(town.settings, part, "first", run_key="first", parameters={})
     assert admission is not None
     from drls_dagster.gate import admission as waiting
 
     said: list[str] = []
     begun = waiting.begin(town.settings, admission, "approved", said.append)
-    second = admit(town.settings, part, "second", root_run_id="second", parameters={})
+    second = admit(town.settings, part, "second", run_key="second", parameters={})
     assert second is not None
 
     def finish(_: float) -> None:

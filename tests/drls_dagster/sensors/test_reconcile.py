@@ -11,7 +11,7 @@ import pytest
 
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import catalog_locations, load_catalog
-from drls_dagster.ledger import Ledger
+from drls_dagster.ledger import open_ledger
 from drls_dagster.sensors.debris import clear_debris
 from drls_dagster.sensors.heads import Heads
 from drls_dagster.sensors.reconcile import put_right
@@ -47,7 +47,7 @@ def test_d13_branches_of_dead_runs_go_and_those_of_living_ones_stay(settings: Se
     table.append(pa.table({"a": [1]}))
     base = refs.head(table, "main")
     assert base is not None
-    kept = Ledger(settings)
+    kept = open_ledger(settings)
     for name in ("dead", "living", "unlisted", "inspected"):
         refs.create_branch(catalog, table, name, base)
     for name in ("living", "inspected"):
@@ -67,8 +67,8 @@ def test_d13_branches_of_dead_runs_go_and_those_of_living_ones_stay(settings: Se
 def _die_with_a_branch(name: str) -> None:
     """A process that opens a branch and is gone."""
     script = (
-        "from drls_dagster.ledger import Ledger; from drls_dagster.settings import load_settings; "
-        f"Ledger(load_settings()).open_branch('shop.sales', {name!r}, 'run', 'session', 'no engine')"
+        "from drls_dagster.ledger import open_ledger; from drls_dagster.settings import load_settings; "
+        f"open_ledger(load_settings()).open_branch('shop.sales', {name!r}, 'run', 'session', 'no engine')"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

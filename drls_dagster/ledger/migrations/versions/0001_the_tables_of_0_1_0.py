@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -32,14 +34,14 @@ def _tables() -> list[sa.Table]:
     made = sa.MetaData()
     number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-    def table(name: str, *columns: sa.Column) -> None:
+    def table(name: str, *columns: sa.Column[Any]) -> None:
         sa.Table(name, made, *columns)
 
-    def key(name: str) -> sa.Column:
+    def key(name: str) -> sa.Column[Any]:
         return sa.Column(name, sa.String(), primary_key=True)
 
-    def column(name: str, kind: sa.types.TypeEngine, **more: bool) -> sa.Column:
-        return sa.Column(name, kind, nullable=False, **more)
+    def column(name: str, kind: Any, *, index: bool = False) -> sa.Column[Any]:
+        return sa.Column(name, kind, nullable=False, index=index)
 
     text, real, json = sa.String(), sa.Float(), sa.JSON()
     table("pins", key("run_key"), key("epoch"), key("node"), column("value", json))
