@@ -1,4 +1,4 @@
-"""`drls db`: the lifecycle's database. Whoever owns its files, or its password, needs no token for this."""
+"""`drls db`: the database of the lifecycle and of runs. Whoever owns its files, or its password, needs no token here."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def db() -> None:
-    """Migrate, check and back up the lifecycle's database."""
+    """Migrate, check and back up the database of the lifecycle and of runs."""
 
 
 @db.command()
 @json_option
 def upgrade(as_json: bool) -> None:
     """Bring the database to this DRLS's schema; where there is none, make it. Safe to repeat."""
+    from drls_dagster.ledger import upgrade_ledger
     from drls_dagster.lifecycle_client.opening import make_store
     from lifecycle.store.schema import describe, schema_state
 
@@ -38,11 +39,15 @@ def upgrade(as_json: bool) -> None:
         before = schema_state(engine)
         make_store(settings, adapters(), lambda started: welcome(settings, started))
         where = describe(engine)
+    ledger, ledger_before = upgrade_ledger(settings)
     if as_json:
-        print_json({"store": where, "before": before.value, "now": "current"})
+        runs = {"store": ledger, "before": ledger_before.value, "now": "current"}
+        print_json({"store": where, "before": before.value, "now": "current", "runs": runs})
         return
-    done = {"current": "was current already", "empty": "is made", "older": "is migrated"}[before.value]
-    click.echo(f"{where} {done}.")
+    done = {"current": "was current already", "empty": "is made", "older": "is migrated"}
+    click.echo(f"{where} {done[before.value]}.")
+    if ledger_before.value != "current":
+        click.echo(f"What runs remember, {ledger}, {done[ledger_before.value]}.")
 
 
 @db.command()
@@ -53,6 +58,7 @@ def check(keys: tuple[str, ...], as_json: bool) -> None:
 
     Ends with 1 when it is not, and names every row that was changed outside of DRLS.
     """
+    from drls_dagster.ledger import check_ledger
     from lifecycle.store.engine import is_sqlite
     from lifecycle.store.schema import check_schema, describe
 
@@ -63,8 +69,10 @@ def check(keys: tuple[str, ...], as_json: bool) -> None:
             _check_pages(engine)
         _check_code(engine)
         verdict = _check_rows(engine, keys)
+    ledger, state = check_ledger(load_settings())
     if as_json:
-        print_json({"store": where, "schema": "current", "entries": verdict.entries, "rows": verdict.rows})
+        checked = {"store": where, "schema": "current", "entries": verdict.entries, "rows": verdict.rows}
+        print_json({**checked, "runs": {"store": ledger, "schema": state.value}})
         return
     as_left = f"its {verdict.rows} rows are as the {verdict.entries} entries of its audit log left them"
     click.echo(f"{where} is sound, its schema is current, and {as_left}.")

@@ -210,6 +210,16 @@ def lifecycle(settings: Settings) -> Finding:
             return Finding("lifecycle", "warn", f"{where} is {state.value}", "Run `drls db upgrade`.")
 
 
+def ledger(settings: Settings) -> Finding:
+    from drls_dagster.ledger import check_ledger
+    from lifecycle.store.migrating import SchemaState
+
+    where, state = check_ledger(settings)
+    if state is SchemaState.CURRENT:
+        return Finding("ledger", "ok", f"{where}; what runs remember")
+    return Finding("ledger", "ok", f"{where} is {'made' if state is SchemaState.EMPTY else 'migrated'} by the next run")
+
+
 # Each takes the settings; a DrlsError that it raises is a failure, its message the detail.
 CHECKS: list[Callable[[Settings], Finding]] = [
     settings_file,
@@ -221,6 +231,7 @@ CHECKS: list[Callable[[Settings], Finding]] = [
     jars,
     engine,
     lifecycle,
+    ledger,
     gate,
     sensors,
 ]

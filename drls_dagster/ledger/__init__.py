@@ -9,6 +9,7 @@ from drls_dagster.ledger.branches import FAILED_CHECK_DAYS, RunBranch
 from drls_dagster.ledger.executions import Life, RunTakenForDead
 from drls_dagster.ledger.ledger import Ledger, close_ledgers, open_ledger
 from drls_dagster.ledger.publishes import PublishRecord
+from drls_dagster.ledger.upkeep import check_ledger, upgrade_ledger
 
 __all__ = [
     "FAILED_CHECK_DAYS",
@@ -17,6 +18,8 @@ __all__ = [
     "PublishRecord",
     "RunBranch",
     "RunTakenForDead",
+    "check_ledger",
     "close_ledgers",
     "open_ledger",
+    "upgrade_ledger",
 ]

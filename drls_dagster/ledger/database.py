@@ -48,10 +48,18 @@ class Database:
         """In words, without a password."""
         return describe(self._engine) if self._is_sqlite else f"schema {NAMESPACE} of {describe(self._engine)}"
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no runs.db yet; asking SQLite would make it."""
+        return self._is_sqlite and not Path(self._engine.url.database or "").exists()
+
     def state(self) -> SchemaState:
-        """How the database stands to this DRLS. A runs.db of DRLS 0.1.0, which had no migrations, is empty here."""
+        """How the database stands to this DRLS."""
         with outages_of(self._engine):
-            return MIGRATIONS.state(self._engine)
+            found = MIGRATIONS.state(self._engine)
+            # DRLS 0.1.0 had no migrations.
+            of_0_1_0 = found is SchemaState.EMPTY and self._is_sqlite and sa.inspect(self._engine).has_table("pins")
+            return SchemaState.OLDER if of_0_1_0 else found
 
     def check(self) -> SchemaState:
         """Raises StoreError where this DRLS must not use or change it; otherwise `upgrade` may."""

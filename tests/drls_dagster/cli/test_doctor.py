@@ -32,7 +32,20 @@ def findings(capsys: pytest.CaptureFixture[str], exit_code: int) -> dict[str, Fi
 def test_a_fresh_home_is_well_and_stays_unmade(drls_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = findings(capsys, 0)
     assert list(found) == [
-        *("python", "java", "settings", "home", "disk", "memory", "ports", "catalog", "jars", "engine", "lifecycle"),
+        *(
+            "python",
+            "java",
+            "settings",
+            "home",
+            "disk",
+            "memory",
+            "ports",
+            "catalog",
+            "jars",
+            "engine",
+            "lifecycle",
+            "ledger",
+        ),
         *("gate", "sensors"),
     ]
     assert found["home"].state == found["catalog"].state == found["engine"].state == "ok"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -13,7 +14,9 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from drls_dagster.ledger import Life, PublishRecord, open_ledger
+from drls_dagster.cli.doctor_checks import run_checks
+from drls_dagster.cli.main import run
+from drls_dagster.ledger import Life, PublishRecord, close_ledgers, open_ledger
 from drls_dagster.ledger.database import Database
 from drls_dagster.settings import LifecycleSettings, Settings, load_settings
 from lifecycle.errors import StoreError
@@ -122,6 +125,42 @@ def test_on_postgresql_an_older_one_waits_for_drls_db_upgrade(drls_home: Path, p
     open_ledger(settings).close()
     with pytest.raises(StoreError, match=r"schema drls_runs of .* is of an older DRLS; .* drls db upgrade"):
         open_ledger(settings)
+
+
+@pytest.mark.postgres
+def test_drls_db_brings_lifecycle_and_ledger_up_to_date(
+    drls_home: Path,
+    postgres: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url = postgres.fresh_database()
+    monkeypatch.setenv("DRLS_LIFECYCLE__URL", url)
+    assert run(["db", "upgrade", "--json"]) == 0
+    where = f"schema drls_runs of {sa.make_url(url).render_as_string()}"
+    assert json.loads(capsys.readouterr().out)["runs"] == {"store": where, "before": "empty", "now": "current"}
+
+    database = open_ledger(load_settings(drls_home))._database
+    with database.write() as connection:
+        connection.execute(sa.text("DROP TABLE drls_runs.executions"))
+        connection.execute(sa.text("ALTER TABLE drls_runs.branches DROP COLUMN execution"))
+        connection.execute(sa.text("CREATE TABLE drls_runs.processes (run_id text, host text, pid int, created float)"))
+        connection.execute(sa.text("UPDATE drls_runs.ledger_version SET version_num = '0001'"))
+    close_ledgers()
+    assert run(["db", "check"]) == 1
+    assert "is of an older DRLS; back it up and run: drls db upgrade" in capsys.readouterr().err
+    assert [one.state for one in run_checks() if one.check == "ledger"] == ["fail"]
+    assert run(["db", "upgrade"]) == 0
+    assert f"What runs remember, {where}, is migrated." in capsys.readouterr().out
+    assert run(["db", "check"]) == 0
+    assert [one.state for one in run_checks() if one.check == "ledger"] == ["ok"]
+    assert open_ledger(load_settings(drls_home)).branches() == []
+
+
+def test_drls_db_upgrade_takes_a_ledger_of_0_1_0_over(old_home: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["db", "upgrade"]) == 0
+    assert f"{old_home.home / 'runs.db'}, is migrated." in capsys.readouterr().out
+    assert run(["db", "check"]) == 0
 
 
 @pytest.mark.postgres
