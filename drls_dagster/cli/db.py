@@ -1,4 +1,4 @@
-"""`drls db`: the database of the lifecycle and of runs. Whoever owns its files, or its password, needs no token here."""
+"""`drls db`: the database of the lifecycle and of runs. Whoever owns its files or password needs no token here."""
 
 from __future__ import annotations
 
