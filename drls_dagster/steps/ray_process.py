@@ -38,7 +38,10 @@ def build(frames: Frames, node: RayProcessTransform, reads: Reads) -> DataFrame:
     spark = run.session.spark
     key = frames.key(node.id, reads)
     files = run.ledger.output(run.run_key, node.id, key)
-    if files is None or not still_there([path for path, _, _ in files]):
+    if files is not None and not still_there([path for path, _, _ in files]):
+        run.log(f"node '{node.id}': its output from earlier in this run cannot be reached from here; it runs again")
+        files = None
+    if files is None:
         files = _materialise(frames, node, reads, key)
         run.ledger.record_output(run.run_key, node.id, key, files)
     ddl = spark_ddl_of_spec(node.output_schema)

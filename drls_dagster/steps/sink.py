@@ -263,7 +263,8 @@ def clear_debris(run: PipelineRun, look: TableLook) -> bool:
         if ended:
             run.ledger.close_branch(location.name, left.branch)
         else:
-            run.log(f"Spark did not confirm that run {left.run_key} has ended; the next run looks at its branch again")
+            where = "Spark" if left.here else f"Spark on {left.host}"
+            run.log(f"{where} did not confirm that run {left.run_key} has ended; its branch stays on the list")
     return found
 
 

@@ -64,9 +64,12 @@ def staged_parts(folder: str, concurrency: int) -> list[list[str]]:
 
 
 def still_there(files: list[str]) -> bool:
-    """Whether each of the files exists."""
-    places = [filesystem_of(file) for file in files]
-    return all(filesystem.get_file_info(name).type == pafs.FileType.File for filesystem, name in places)
+    """Whether each of the files exists, as far as it can be reached from here: another home made some of them."""
+    try:
+        places = [filesystem_of(file) for file in files]
+        return all(filesystem.get_file_info(name).type == pafs.FileType.File for filesystem, name in places)
+    except OSError:
+        return False
 
 
 def forget(where: str) -> None:
