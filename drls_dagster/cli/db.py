@@ -47,7 +47,7 @@ def upgrade(as_json: bool) -> None:
     done = {"current": "was current already", "empty": "is made", "older": "is migrated"}
     click.echo(f"{where} {done[before.value]}.")
     if ledger_before.value != "current":
-        click.echo(f"What runs remember, {ledger}, {done[ledger_before.value]}.")
+        click.echo(f"The ledger of runs, {ledger}, {done[ledger_before.value]}.")
 
 
 @db.command()
