@@ -47,6 +47,7 @@ def _own_lifecycle(engine: settings.Settings, tmp_path: Path, monkeypatch: pytes
         shutil.move(kept, secret)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("_own_lifecycle")
 def test_the_story_can_be_typed(

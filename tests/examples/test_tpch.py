@@ -57,6 +57,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_table_equals_what_duckdb_computes(engine: Settings, run_example: Callable[..., RunOutcome]) -> None:
     folder = generate(Path(engine.landing_for("development")), 0.01)

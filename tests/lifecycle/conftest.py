@@ -40,6 +40,30 @@ def postgres_template(postgres: PostgresServer, signing_key: SigningKey) -> str:
     return url.rsplit("/", 1)[1]
 
 
+@pytest.fixture(scope="session")
+def sqlite_people(sqlite_template: Path, signing_key: SigningKey) -> Path:
+    """A store with the people of `life`: adding them takes longer than many a test."""
+    file = sqlite_template.with_name("people.db")
+    shutil.copy(sqlite_template, file)
+    _add_people(f"sqlite:///{file}", signing_key, file.parent)
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_people(
+    postgres: PostgresServer, postgres_template: str, signing_key: SigningKey, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    url = postgres.fresh_database(postgres_template)
+    _add_people(url, signing_key, tmp_path_factory.mktemp("people"))
+    return url.rsplit("/", 1)[1]
+
+
+def _add_people(url: str, signing_key: SigningKey, folder: Path) -> None:
+    store = Store.open(url, signing_key, FakeClock())
+    Life(store, folder, FakeClock())
+    store.close()
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def database(request: pytest.FixtureRequest) -> str:
     return request.param
@@ -56,12 +80,13 @@ def empty_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
 
 @pytest.fixture
 def store_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh database with an empty store."""
+    """A fresh database with a store: an empty one, or that of `life` for a test that asks for it."""
+    kind = "people" if "life" in request.fixturenames else "template"
     if database == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "lifecycle.db")
+        shutil.copy(request.getfixturevalue(f"sqlite_{kind}"), tmp_path / "lifecycle.db")
         return f"sqlite:///{tmp_path / 'lifecycle.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.fresh_database(request.getfixturevalue("postgres_template"))
+    return server.fresh_database(request.getfixturevalue(f"postgres_{kind}"))
 
 
 @pytest.fixture

@@ -112,9 +112,10 @@ def test_no_run_configuration_sends_a_step_to_another_lifecycle_or_catalog(
     ("command", "refusal"),
     [
         (["job", "execute", "-j", "never"], "never v1 is not active in production"),
-        (
+        pytest.param(
             ["asset", "materialize", "--select", "key:production/lake/retired/kept", "--partition", PARTITION],
             "retired v1",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -133,7 +134,9 @@ def test_commands_that_run_in_their_own_process_are_refused(
     "command",
     [
         ["job", "launch", "-j", "superseded", "--tags", '{"dagster/partition": "north"}'],
-        ["job", "backfill", "-j", "superseded", "--partitions", PARTITION, "--noprompt"],
+        pytest.param(
+            ["job", "backfill", "-j", "superseded", "--partitions", PARTITION, "--noprompt"], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_commands_that_launch_are_refused(town: Town, ways: Ways, command: Sequence[str]) -> None:

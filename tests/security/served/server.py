@@ -14,7 +14,7 @@ import uvicorn
 from drls_dagster.serving.connections import bounded_protocol
 from drls_dagster.serving.forwarded import Forwarded, Kind, networks
 from drls_dagster.serving.hosts import KnownHosts
-from lifecycle.app.site import create_site
+from tests.lifecycle.app.sites import site_of
 from tests.lifecycle.life import Life
 
 PASSWORD = "a long enough password"
@@ -53,7 +53,7 @@ def served(
 ) -> Generator[Web]:
     """Ends with the block."""
     trusted = networks(proxies)
-    app = Forwarded(KnownHosts(create_site(life.ctx), hosts), trusted, kind)
+    app = Forwarded(KnownHosts(site_of(life.ctx), hosts), trusted, kind)
     config = uvicorn.Config(
         app, http=bounded_protocol(trusted, most), ws="none", lifespan="off", log_level="warning", proxy_headers=False,
         timeout_graceful_shutdown=1,

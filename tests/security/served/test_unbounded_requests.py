@@ -42,7 +42,12 @@ def answered(send: object) -> int:
         return 0
 
 
-@pytest.mark.parametrize("path", ["/api/session", "/api/pipeline-defs", "/api/pipeline-defs/import", "/sign-in", "/"])
+_SLOW = ("/api/pipeline-defs/import", "/sign-in", "/")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/session", "/api/pipeline-defs", *(pytest.param(path, marks=pytest.mark.slow) for path in _SLOW)]
+)
 @pytest.mark.parametrize("says_its_length", [True, False])
 def test_300_mb_of_a_stranger_are_neither_kept_nor_awaited(web: Web, path: str, says_its_length: bool) -> None:
     """Failed on 0.1.0: 300 MB to /api/session cost 600 MB for good."""
