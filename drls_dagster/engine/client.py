@@ -152,6 +152,8 @@ def stop(settings: Settings, *, force: bool = False, patience: float = 20.0) -> 
             with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
                 psutil.Process(state.pid).wait(patience)
         end_all(state.engine_id)
+        # One that this process started is a child, whose end somebody must ask for.
+        _STARTED[:] = [process for process in _STARTED if process.poll() is None]
         (st.folder(settings) / "state.json").unlink(missing_ok=True)
         return alive
 

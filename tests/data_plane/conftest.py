@@ -29,7 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def lake(drls_home: Path) -> LakePlane:
-    return LakePlane(load_settings(drls_home))
+    """A data plane with an empty namespace `lab`."""
+    plane = LakePlane(load_settings(drls_home))
+    plane.catalog.create_namespace_if_not_exists("lab")
+    return plane
 
 
 @pytest.fixture(scope="session")

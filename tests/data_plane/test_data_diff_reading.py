@@ -14,18 +14,10 @@ from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import LongType, NestedField, StringType
 
 from drls_dagster.lakehouse.diff import reading
-from drls_dagster.settings import load_settings
 from lifecycle.domain.data_diff import DiffLimits, Progress, Side
 from lifecycle.domain.environment import Environment
 from tests.data_plane.position_deletes import delete_rows
 from tests.fakes.lake import LakePlane
-
-
-@pytest.fixture
-def lake(drls_home: Path) -> LakePlane:
-    plane = LakePlane(load_settings(drls_home))
-    plane.catalog.create_namespace_if_not_exists("lab")
-    return plane
 
 
 def read(table: Table, schema: Schema) -> list[pa.RecordBatch]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import httpx
+import pytest
 import yaml
 from starlette.testclient import TestClient
 
@@ -57,6 +57,12 @@ class Door:
     def __init__(self, client: TestClient, life: Life, instance: dg.DagsterInstance, home: Path) -> None:
         self.client, self.life, self.instance, self.home = client, life, instance, home
         self._tokens: dict[str, str] = {}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where its home and the files of its code location are."""
+        files = self.home.with_name("files")
+        return {"DRLS_HOME": str(self.home), "DAGSTER_HOME": str(self.home / "dagster"), "HAND_MADE": str(files)}
 
     def token(self, name: str, scopes: tuple[TokenScope, ...] = tuple(TokenScope)) -> str:
         key = f"{name}{scopes}"
@@ -117,20 +123,23 @@ def params(job: str, *, tags: dict[str, str] | None = None, **selector: Any) -> 
 
 @contextmanager
 def open_door(folder: Path, **options: Any) -> Iterator[Door]:
-    """The whole app of `drls up` in this process, its code location in a server of its own."""
+    """The whole app of `drls up` in this process, its code location in a server of its own.
+
+    The environment that it was opened in is the door's own, and around it as before.
+    """
     home, files = folder / "home", folder / "files"
-    before = dict(os.environ)
-    os.environ.update(DRLS_HOME=str(home), HAND_MADE=str(files))
-    settings._load.cache_clear()
-    found = load_settings(home)
-    os.environ["DAGSTER_HOME"] = str(dagster_home(found))
-    try:
-        with _life(found, files) as life, _served(life, folder, **options) as door:
-            yield door
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DRLS_HOME", str(home))
+            patch.setenv("HAND_MADE", str(files))
+            settings._load.cache_clear()
+            found = load_settings(home)
+            patch.setenv("DAGSTER_HOME", "")  # which this sets
+            dagster_home(found)
+            life = stack.enter_context(_life(found, files))
+            door = stack.enter_context(_served(life, folder, **options))
         settings._load.cache_clear()
+        yield door
 
 
 @contextmanager

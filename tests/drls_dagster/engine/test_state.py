@@ -223,6 +223,7 @@ def test_a_start_that_failed_for_want_of_time_is_tried_once_more(
         assert state.is_alive
         assert "; starting it again" in said[0]
         assert client.stop(settings)
+        assert not client._STARTED, "a child that nobody asked how it ended"
     else:
         with pytest.raises(
             client.EngineError, match=r"ended with \d+ while starting: Exception: The current node timed"

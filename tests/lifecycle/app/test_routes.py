@@ -58,7 +58,7 @@ def client(app: FastAPI) -> Iterator[TestClient]:
         yield made
 
 
-# A token does neither, whatever its scopes: see test_people and tests/security.
+# A token does neither, whatever its scopes: see test_passwords and tests/security.
 _WITH_A_SESSION = {"/api/me/password"}
 
 

@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
-from html.parser import HTMLParser
 
 import pytest
 
-from lifecycle.app.kit.csrf import FIELD, masked
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Promotion, State
-from lifecycle.domain.run import CheckResult, InputRead
-from lifecycle.domain.version import Version
 from lifecycle.usecases.accounts import disable_person
 from lifecycle.usecases.break_glass import break_glass
-from lifecycle.usecases.comment_promotion import MAX_COMMENT, comment_promotion
+from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.holding import set_hold
 from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.start_run import finish_run
-from tests.lifecycle.app.together import together
+from tests.lifecycle.app.approvals.reviewing import Open, asked, asked_for_production, url
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life, make_spec
-
-Open = Callable[[str | None], Visit]
-
-
-def url(promotion: Promotion) -> str:
-    return f"/approvals/{promotion.id}"
-
-
-def asked(life: Life, **options: str) -> Promotion:
-    """A request of ada's into UAT, with everything that it needs."""
-    version = life.save()
-    life.to_qa(version)
-    life.run(version, QA)
-    return life.ask(version, UAT, **options)
-
-
-def asked_for_production(life: Life) -> tuple[Version, Promotion]:
-    version = life.save()
-    life.to_uat(version)
-    life.run(version, UAT)
-    return version, life.ask(version, PRODUCTION)
 
 
 def test_everything_that_a_decision_needs_is_on_the_page(visit: Open, life: Life) -> None:
@@ -235,68 +209,6 @@ def test_two_of_a_team_and_a_lead_are_counted_by_part(visit: Open, life: Life) -
     assert 'Can still approve: <strong class="break">adam, lea, leo' in status
 
 
-def test_both_reviewers_at_once_one_clear_line(visit: Open, life: Life) -> None:
-    request = asked(life)
-    lea, leo = visit("lea"), visit("leo")
-    _warm(request, lea, leo)
-    sent = {"plan_digest": request.plan_digest, "reason": "no"}
-    answers = together(
-        lambda: _send(lea, url(request) + "/approve", sent),
-        lambda: _send(leo, url(request) + "/reject", sent),
-    )
-    statuses = sorted(one.status_code for one in answers)
-    assert statuses == [204, 409]
-    lost = next(one for one in answers if one.status_code == 409)
-    assert re.search(r"request 2 is (rejected|executing|done) and ", lost.text)
-    assert 'class="told bad"' in lost.text
-    state = life.promotion(request.id).state
-    assert state in (State.DONE, State.REJECTED)
-    for visitor in (lea, leo):
-        status = visitor.page(url(request) + "/status")
-        assert f"{state.value}</span>" in status
-        assert 'hx-swap-oob="true"' in status
-        assert "Approve this plan" not in visitor.page(url(request) + "/decision")
-
-
-def _warm(request: Promotion, *visitors: Visit) -> None:
-    """FastAPI builds what reads a form at its first use, and warns when two threads do so at once."""
-    for visitor in visitors:
-        for verb in ("approve", "reject"):
-            assert visitor.post(f"{url(request)}/{verb}", plan_digest="x", reason="r").status_code == 409
-
-
-def _send(visitor: Visit, path: str, fields: dict[str, str]):
-    """What a page with scripts sends and is answered."""
-    data = {FIELD: masked(visitor.session), "key": "k", **fields}
-    return visitor.client.post(path, data=data, headers={"HX-Request": "true"})
-
-
-def test_two_approvals_at_once_execute_once(visit: Open, life: Life) -> None:
-    request = asked(life)
-    visitors = [visit("lea"), visit("leo")]
-    _warm(request, *visitors)
-    answers = together(
-        *(
-            lambda one=one: _send(one, url(request) + "/approve", {"plan_digest": request.plan_digest})
-            for one in visitors
-        )
-    )
-    assert life.promotion(request.id).state is State.DONE
-    assert sorted(one.status_code for one in answers)[0] == 204
-    with life.store.read() as view:
-        assert len(view.log.search(subject=f"promotion:{request.id}", verb="promotion.done")) == 1
-
-
-def test_a_digest_that_was_not_seen_approves_nothing(visit: Open, life: Life) -> None:
-    request = asked(life)
-    lea = visit("lea")
-    for digest in ("sha256:" + "0" * 64, "x"):
-        said = lea.said(url(request) + "/approve", plan_digest=digest)
-        assert "another plan than the one you looked at" in said
-    assert "plan_digest" in lea.said(url(request) + "/approve")
-    assert life.promotion(request.id).state is State.REQUESTED
-
-
 def test_the_next_one_that_waits_for_me_is_one_click_away(visit: Open, life: Life) -> None:
     first = asked(life)
     other = life.save(make_spec("hotels"))
@@ -328,125 +240,6 @@ def test_l7_an_unreviewed_release_is_marked_and_reviewed_later(visit: Open, life
     assert "unreviewed</span>" in page
     assert "Record the review" not in page
     assert "was needed" in page
-
-
-def test_comments_are_markdown_and_kept_as_written(visit: Open, life: Life) -> None:
-    request = asked(life)
-    vic = visit("vic")
-    sent = {"body": "**why** [this](https://e.example)?\r\n\r\n- a"}
-    assert vic.post(url(request) + "/comments", **sent).status_code == 303
-    assert vic.post(url(request) + "/comments", **sent).status_code == 303
-    with life.store.read() as view:
-        assert [one.body for one in view.promotions.comments(request.id)] == [
-            "**why** [this](https://e.example)?\n\n- a"
-        ]
-    page = vic.page(url(request) + "/activity")
-    assert '<strong>why</strong> <a href="https://e.example" rel="noopener nofollow">this</a>' in page
-    assert "a comment has 1 to 10000 characters" in vic.said(url(request) + "/comments", body="  ")
-    assert "a comment has 1 to 10000 characters" in vic.said(url(request) + "/comments", body="é" * (MAX_COMMENT + 1))
-    assert "this one has 60000" in vic.said(url(request) + "/comments", body="x" * 60_000)
-    lines = "a\r\n" * (MAX_COMMENT // 2)
-    answer = visit("ada").post(url(request) + "/comments", body=lines)
-    assert answer.status_code == 303, "a browser's line ends count once"
-
-
-@pytest.mark.parametrize(("at", "to"), [("", ""), ("#comment", ""), ("?all=1", "#comment"), (None, "#comment")])
-def test_a_comment_by_script_loads_the_page_that_is_open(visit: Open, life: Life, at: str | None, to: str) -> None:
-    request = asked(life)
-    vic = visit("vic")
-    here = {} if at is None else {"HX-Current-URL": f"http://testserver{url(request)}{at}"}
-    data = {FIELD: masked(vic.session), "key": "k", "body": "seen"}
-    answer = vic.client.post(url(request) + "/comments", data=data, headers={"HX-Request": "true", **here})
-    assert answer.headers["HX-Redirect"] == url(request) + to
-    assert "Your comment is there." in vic.page(url(request))
-
-
-def test_a_long_conversation_shows_its_newest_part_first(visit: Open, life: Life) -> None:
-    request = asked(life)
-    for number in range(60):
-        comment_promotion(life.ctx, life.as_("ada"), request.id, f"remark number {number}.")
-    vic = visit("vic")
-    page = vic.page(url(request))
-    assert "remark number 59." in page
-    assert "remark number 3." not in page
-    assert "earlier</a>" in page
-    assert "remark number 3." in vic.page(url(request) + "?all=1")
-
-
-EVIL = [
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"><svg onload=alert(1)>", "'-alert(1)-'",
-    "{{ 7 * 7 }}", "javascript:alert(1)", "</textarea><script>alert(1)</script>", "--><script>alert(1)</script>",
-]  # fmt: skip
-
-
-class Scan(HTMLParser):
-    """Raises AssertionError at anything that a text of a person could have added to a page."""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag not in ("img", "iframe", "object"), tag
-        names = dict(attrs)
-        assert tag != "script" or (names.get("src") or "").startswith("/static/"), attrs
-        for name, value in attrs:
-            assert not name.startswith("on"), (tag, name)
-            assert not (
-                name in ("href", "src", "action") and (value or "").lower().startswith(("javascript", "data"))
-            ), attrs
-
-
-@pytest.mark.parametrize("evil", EVIL)
-def test_no_text_of_a_person_becomes_code(visit: Open, life: Life, evil: str) -> None:
-    version = life.save(make_spec(parameters={"region": {"type": "string", "default": evil}}), message=evil)
-    life.to_qa(version)
-    life.plane.commit("flights_raw.flights")
-    run = life.begin(version, QA)
-    for number, table in enumerate(("flights.daily", "flights.late")):
-        work = {
-            "checks": (CheckResult(node=f"checks{number}", check="some", passed=True, observed=evil),),
-            "inputs": (InputRead(node="raw", name=evil, ref=evil, fingerprint=evil),),
-            "tools": {evil: evil},
-        }
-        life.publish(life.publishing(run, table, QA, number, **work))
-    promote = "/pipelines/flights/versions/1/promote/uat"
-    ada, lea = visit("ada"), visit("lea")
-    pages = [ada.page(promote)]
-    request = life.ask(version, UAT)
-    comment_promotion(life.ctx, life.as_("ada"), request.id, f"{evil} [x]({evil}) ![x]({evil}) **{evil}**")
-    pages.append(lea.page(url(request)))
-    pages.append(lea.said(url(request) + "/approve", plan_digest=evil.replace(" ", "")))
-    reject_promotion(life.ctx, life.as_("lea"), request.id, request.plan_digest, reason=evil)
-    again = life.ask(version, UAT, by="ada")
-    set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, UAT, None, reason=evil)
-    for path in ("", "/status", "/decision", "/activity"):
-        pages += [lea.page(url(request) + path), ada.page(url(again) + path)]
-    pages.append(ada.page(promote))
-    for page in pages:
-        Scan(convert_charrefs=True).feed(page)
-        if "<" in evil:
-            assert evil not in page
-
-
-def test_a_request_that_a_visitor_may_not_see_is_not_shown(visit: Open, life: Life) -> None:
-    request = asked(
-        life,
-    )
-    life.save(make_spec("hotels"))
-    life.add_person("mallory", None)
-    with life.store.write(life.as_("adam"), "grant") as unit:
-        unit.people.add_grant(
-            person_id=life.person("mallory"), team_id=None, role="LeadDataEngineer", scope="pipeline",
-            scope_value="hotels", granted_by=None, revoked_at=None,
-        )  # fmt: skip
-        unit.audit("grant.added", "person:mallory")
-    mallory = visit("mallory")
-    for path in ("", "/status", "/decision", "/activity"):
-        answer = mallory.get(url(request) + path)
-        assert answer.status_code == 403, path
-        assert "flights.daily" not in answer.text
-    for verb in ("approve", "reject", "withdraw", "refresh", "execute", "comments", "review"):
-        fields = {"plan_digest": request.plan_digest, "reason": "r", "body": "b", "verdict": "approve"}
-        assert mallory.post(url(request) + "/" + verb, **fields).status_code in (403, 409), verb
-    assert life.promotion(request.id).state is State.REQUESTED
-    assert mallory.get("/approvals/99").status_code == 404
 
 
 def test_l6_an_approval_that_lapsed_is_said_and_its_seat_is_free_again(visit: Open, life: Life) -> None:

@@ -1,0 +1,183 @@
+"""Tokens, and what they issue and sign."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.environment import Role
+from lifecycle.domain.people import WayIn
+from lifecycle.errors import Forbidden, Unauthorized
+from lifecycle.usecases.accounts import set_password
+from lifecycle.usecases.authenticate import authenticate
+from lifecycle.usecases.grants import add_grant, add_team, set_member
+from lifecycle.usecases.openid_accounts import link_person
+from lifecycle.usecases.parts.signed_tokens import rotate_secret, sign_token
+from lifecycle.usecases.tokens import issue_token, list_tokens, revoke_token
+from tests.lifecycle.life import SETUP, Life
+from tests.lifecycle.usecases.signing_in import PASSWORD, forged, with_session, with_token
+
+
+def test_tokens_expire_and_can_be_revoked(secured: Life) -> None:
+    ada = secured.as_("ada")
+    issued = [
+        issue_token(secured.ctx, ada, "ci", scopes=[TokenScope.READ], life=timedelta(days=1), within=TokenScope)
+        for _ in range(2)
+    ]
+    revoke_token(secured.ctx, ada, issued[0].id)
+    with pytest.raises(Unauthorized):
+        authenticate(secured.ctx, issued[0].secret, WayIn.CLI)
+    assert authenticate(secured.ctx, issued[1].secret, WayIn.CLI).scopes == {TokenScope.READ}
+    assert [one.id for one in list_tokens(secured.ctx, ada)] == [issued[1].id]
+    secured.clock.advance(days=2)
+    with pytest.raises(Unauthorized, match="expired"):
+        authenticate(secured.ctx, issued[1].secret, WayIn.CLI)
+    with pytest.raises(Forbidden):
+        revoke_token(secured.ctx, secured.as_("eve"), issued[1].id)
+
+
+def test_agents_get_no_approving_token(secured: Life) -> None:
+    with pytest.raises(Forbidden, match="never approve"):
+        issue_token(
+            secured.ctx,
+            secured.as_("adam"),
+            "agent",
+            scopes=[TokenScope.APPROVE],
+            life=timedelta(days=1),
+            within=TokenScope,
+            owner="bot",
+        )
+
+
+def test_a_signed_token_is_its_owner(secured: Life) -> None:
+    text = sign_token(secured.ctx, with_token(secured), ("read",)).text
+    found = authenticate(secured.ctx, text, WayIn.REST)
+    assert (found.actor.name, found.scopes) == ("ada", {TokenScope.READ})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"algorithm": "none"}, {"aud": "other"}, {"iss": "other"}, {"secret": "x" * 64}, {"sub": "9999"},
+        {"exp": 1}, {"exp": None}, {"sub": None}, {"epoch": 0}, {"epoch": None}, {"sub": "ada"}, {"algorithm": "HS512"}, {"tid": None}, {"tid": 9999}, {"tid": "x"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_token_that_is_not_as_signed_is_refused(secured: Life, changes: dict[str, Any]) -> None:
+    assert authenticate(secured.ctx, forged(secured), WayIn.REST).actor.name == "ada"
+    with pytest.raises(Unauthorized):
+        authenticate(secured.ctx, forged(secured, **changes), WayIn.REST)
+
+
+def test_a_signed_token_ends_with_what_it_was_made_with(secured: Life) -> None:
+    """Finding 12; failed on 0.1.0: it outlived a revocation and a sign-out."""
+    token, session = with_token(secured), with_session(secured)
+    texts = [sign_token(secured.ctx, one, ("read",)).text for one in (token, session)]
+    for signed in texts:
+        assert authenticate(secured.ctx, signed, WayIn.REST).actor.signed
+    revoke_token(secured.ctx, secured.as_("ada"), token.token or 0)
+    revoke_token(secured.ctx, secured.as_("ada"), session.token or 0)
+    for signed in texts:
+        with pytest.raises(Unauthorized, match="has ended"):
+            authenticate(secured.ctx, signed, WayIn.REST)
+
+
+def test_a_signed_token_makes_no_other_token(secured: Life) -> None:
+    """Finding 12; failed on 0.1.0: it renewed itself for ever."""
+    text = sign_token(secured.ctx, with_token(secured), tuple(TokenScope)).text
+    signed = authenticate(secured.ctx, text, WayIn.REST)
+    with pytest.raises(Forbidden, match="never with another signed one"):
+        sign_token(secured.ctx, signed.actor, ("read",))
+    for owner in (None, "bot"):
+        with pytest.raises(Forbidden, match="issues no other"):
+            issue_token(
+                secured.ctx, signed.actor, "x", scopes=[TokenScope.READ], life=timedelta(days=1), within=signed.scopes,
+                owner=owner,
+            )  # fmt: skip
+
+
+def test_a_signed_token_lives_no_longer_than_what_it_was_made_with(secured: Life) -> None:
+    signed = sign_token(secured.ctx, with_token(secured, days=1 / 24 / 12), ("read",))
+    assert signed.seconds <= 300
+    secured.clock.advance(minutes=6)
+    with pytest.raises(Unauthorized):
+        authenticate(secured.ctx, signed.text, WayIn.REST)
+
+
+def test_a_signed_token_reaches_no_further_than_what_it_was_made_with(secured: Life) -> None:
+    text = sign_token(secured.ctx, with_token(secured, "ada", TokenScope.READ), ("read", "admin")).text
+    assert authenticate(secured.ctx, text, WayIn.REST).scopes == {TokenScope.READ}
+
+
+def test_a_token_that_a_token_issued_ends_with_it(secured: Life) -> None:
+    """Finding 12; failed on 0.1.0: a stolen token left another one behind that outlived it."""
+    stolen = with_token(secured, days=2)
+    left = [
+        issue_token(
+            secured.ctx, stolen, "x", scopes=tuple(TokenScope), life=timedelta(days=366), within=TokenScope
+        ).secret
+    ]
+    left.append(
+        issue_token(
+            secured.ctx, authenticate(secured.ctx, left[0], WayIn.REST).actor, "y", scopes=[TokenScope.READ],
+            life=timedelta(days=366), within=TokenScope,
+        ).secret
+    )  # fmt: skip
+    with secured.store.read() as view:
+        assert {one.expires_at - view.now < timedelta(days=2) for one in view.people.tokens(secured.person("ada"))} == {
+            True
+        }
+    revoke_token(secured.ctx, secured.as_("ada"), stolen.token or 0)
+    for secret in left:
+        with pytest.raises(Unauthorized):
+            authenticate(secured.ctx, secret, WayIn.REST)
+
+
+def test_a_token_that_was_revoked_meanwhile_issues_none(secured: Life) -> None:
+    stolen = with_token(secured)
+    revoke_token(secured.ctx, secured.as_("ada"), stolen.token or 0)
+    with pytest.raises(Unauthorized, match="has ended"):
+        issue_token(secured.ctx, stolen, "x", scopes=[TokenScope.READ], life=timedelta(days=1), within=TokenScope)
+
+
+def test_a_token_issued_in_a_browser_stays_when_its_owner_signs_out(secured: Life) -> None:
+    session = with_session(secured)
+    issued = issue_token(
+        secured.ctx, session, "ci", scopes=[TokenScope.READ], life=timedelta(days=30), within=TokenScope
+    )
+    revoke_token(secured.ctx, secured.as_("ada"), session.token or 0)
+    assert authenticate(secured.ctx, issued.secret, WayIn.REST).actor.name == "ada"
+
+
+def test_a_token_does_not_link_its_own_account_to_a_provider(secured: Life) -> None:
+    """Finding 12; failed on 0.1.0: a token for administration alone became a session with every scope."""
+    set_password(secured.ctx, with_token(secured, "adam"), "lea", PASSWORD)
+    with pytest.raises(Forbidden, match="not a token"):
+        link_person(secured.ctx, with_token(secured, "adam", TokenScope.ADMIN), "adam", "https://id.example.org|1")
+    assert link_person(secured.ctx, with_token(secured, "adam", TokenScope.ADMIN), "lea", "https://id.example.org|1")
+
+
+def test_a_grant_changed_since_signing_makes_it_worthless(secured: Life) -> None:
+    text = sign_token(secured.ctx, with_token(secured), ("read",)).text
+    add_team(secured.ctx, secured.as_("adam"), "risk")
+    set_member(secured.ctx, secured.as_("adam"), "risk", "ada", member=True)
+    with pytest.raises(Unauthorized, match="changed since"):
+        authenticate(secured.ctx, text, WayIn.REST)
+    text = sign_token(secured.ctx, with_token(secured), ("read",)).text
+    add_grant(secured.ctx, secured.as_("adam"), Role.LEAD, team="risk")
+    with pytest.raises(Unauthorized, match="changed since"):
+        authenticate(secured.ctx, text, WayIn.REST)
+
+
+def test_secret_rotation_keeps_one_secret_and_forgets_older_ones(secured: Life) -> None:
+    text = sign_token(secured.ctx, with_token(secured), ("read",)).text
+    for alive in (True, False):
+        with secured.store.write(SETUP, "rotate") as unit:
+            rotate_secret(unit)
+        if alive:
+            assert authenticate(secured.ctx, text, WayIn.REST)
+    with pytest.raises(Unauthorized):
+        authenticate(secured.ctx, text, WayIn.REST)
