@@ -84,10 +84,10 @@ class Sender(Notifier):
 
 
 def text_of(message: Message) -> str:
-    """One line for people."""
+    """One line for people, also where a reason has several."""
     body = message.body
     what = message.event.replace(".", " ").replace("_", " ")
     details = [f"request {body['promotion']}"] if "promotion" in body else []
     details += [f"to {Environment(body['target']).label}"] if "target" in body else []
     details += [f"({body['reason']})"] if body.get("reason") else []
-    return " ".join([f"{body.get('pipeline', 'DRLS')}: {what}", *details])
+    return " ".join(" ".join([f"{body.get('pipeline', 'DRLS')}: {what}", *details]).split())

@@ -1,4 +1,4 @@
-"""An orchestrator that keeps what it was told."""
+"""An orchestrator that keeps what it was told, and knows the runs that a test has begun."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Outcome
+from lifecycle.errors import Refused
 from lifecycle.ports import Orchestrator, ReleaseFacts, RunState
 
 
@@ -16,10 +17,11 @@ class FakeOrchestrator(Orchestrator):
         self.changed: list[Environment] = []
         self.launched: list[tuple[Environment, str]] = []
         self.releases: list[tuple[str, dict[str, int], ReleaseFacts]] = []
+        self.refusing: dict[str, str] = {}
         self.stopped_parts: list[str] = []
 
     def run_state(self, run_id: str) -> RunState:
-        return self.states.get(run_id, RunState.ACTIVE)
+        return self.states.get(run_id, RunState.UNKNOWN)
 
     def run_outcome(self, run_id: str) -> Outcome | None:
         return self.outcomes.get(run_id)
@@ -28,6 +30,8 @@ class FakeOrchestrator(Orchestrator):
         self.changed.append(environment)
 
     def launch(self, environment: Environment, pipeline: str, reason: str) -> None:
+        if pipeline in self.refusing:
+            raise Refused(self.refusing[pipeline])
         self.launched.append((environment, pipeline))
 
     def stopped(self) -> Sequence[str]:

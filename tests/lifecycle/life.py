@@ -11,7 +11,7 @@ from lifecycle.domain.people import Actor, WayIn, system_actor
 from lifecycle.domain.promotion import Answered, Promotion, State
 from lifecycle.domain.run import CheckResult, InputRead, Receipt, Work
 from lifecycle.domain.version import Deployment, Version
-from lifecycle.ports import DataPlane, Orchestrator
+from lifecycle.ports import DataPlane, Orchestrator, RunState
 from lifecycle.spec import PipelineSpec
 from lifecycle.store.store import Store
 from lifecycle.usecases.accounts import end_sessions
@@ -143,6 +143,7 @@ class Life:
     def begin(self, version: Version, environment: Environment, name: str = "flights", **options: Any) -> str:
         """Admits and starts a run."""
         run_id = f"{self.ctx.executor}-run-{next(self._runs)}"
+        self.dagster.states[run_id] = RunState.ACTIVE
         admit_run(self.ctx, DAGSTER, run_id, name=name, digest=version.digest, environment=environment, **options)
         start = start_run(self.ctx, DAGSTER, run_id, name)
         assert start.waits_for == ""

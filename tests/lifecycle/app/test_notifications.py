@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import socketserver
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -20,6 +17,7 @@ from lifecycle.usecases.deliver import MAX_ATTEMPTS, deliver
 from lifecycle.usecases.parts.outbox import RECEIVERS
 from lifecycle.usecases.set_receivers import Receiver, set_receivers
 from lifecycle.usecases.tick import remind
+from tests.lifecycle.app.receivers import Hook, Mailbox, listening
 from tests.lifecycle.life import QA, SETUP, UAT, Life
 
 SECRET = b"shared with the receiver"
@@ -30,39 +28,10 @@ def database(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-class Hook:
-    """A receiver on a real port; `status` is what it answers."""
-
-    def __init__(self) -> None:
-        self.status = 200
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.got.append((dict(self.headers), body))
-                self.send_response(hook.status)
-                if hook.status == 307:
-                    self.send_header("Location", f"{hook.url}/elsewhere")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
-
-
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    made = Hook()
-    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join(10)
+    with listening(Hook()) as made:
+        yield made
 
 
 def tell_to(life: Life, *addresses: str, events: tuple[str, ...] = ()) -> None:
@@ -142,38 +111,14 @@ def test_pending_requests_are_brought_to_mind_once_a_day(life: Life, hook: Hook)
     assert deliver(life.ctx, SETUP, Sender(SECRET)).sent == 1
 
 
-class Mailbox(socketserver.StreamRequestHandler):
-    """As much of SMTP as a client needs."""
-
-    letters: ClassVar[list[str]] = []
-
-    def handle(self) -> None:
-        self.wfile.write(b"220 test\r\n")
-        while line := self.rfile.readline().decode().strip():
-            verb = line.split(" ")[0].upper()
-            if verb == "DATA":
-                self.wfile.write(b"354 go on\r\n")
-                letter = []
-                while (text := self.rfile.readline().decode().rstrip("\r\n")) != ".":
-                    letter.append(text)
-                self.letters.append("\n".join(letter))
-            self.wfile.write(b"221 bye\r\n" if verb == "QUIT" else b"250 ok\r\n")
-            if verb == "QUIT":
-                return
-
-
 def test_a_mail_goes_out(life: Life) -> None:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mailbox) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with listening(Mailbox()) as mailbox:
         tell_to(life, "mailto:lea@example.org", events=("promotion.requested",))
         ask(life)
-        mail = Mail(host="127.0.0.1", port=server.server_address[1], sender="drls@example.org", starttls=False)
+        mail = Mail(host="127.0.0.1", port=mailbox.port, sender="drls@example.org", starttls=False)
         assert deliver(life.ctx, SETUP, Sender(SECRET, mail)).sent == 2
-        server.shutdown()
-        thread.join(10)
-    assert "To: lea@example.org" in Mailbox.letters[-1]
-    assert "promotion requested" in Mailbox.letters[-1]
+    assert b"To: lea@example.org" in mailbox.letters[-1]
+    assert b"promotion requested" in mailbox.letters[-1]
 
 
 def test_a_redirect_is_not_followed(life: Life, hook: Hook) -> None:
