@@ -69,7 +69,7 @@ def running_web(settings: Settings, folder_: Path, loads: Path) -> Iterator[None
                     child.kill()
 
 
-def until(done: Callable[[], object], seconds: float = 60) -> None:
+def until(done: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, "it did not come about in time"

@@ -1,0 +1,139 @@
+"""How many connections a process takes, and whose goes for a new one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from drls_dagster.serving.connections import bounded_protocol
+from drls_dagster.serving.forwarded import networks
+
+PATIENCE = 60.0
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+class Counted:
+    """A server with room for `most` connections; its answers begin at once and end when `go` is set."""
+
+    def __init__(self, most: int, proxies: Sequence[str]) -> None:
+        self.begun = 0
+        self.go = threading.Event()
+        protocol = bounded_protocol(networks(proxies), most)
+        self.config = uvicorn.Config(
+            self.app,
+            interface="asgi3",
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            log_level="critical",
+            timeout_graceful_shutdown=1,
+        )
+        self.port = 0
+
+    async def app(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        self.begun += 1
+        await asyncio.to_thread(self.go.wait, PATIENCE)
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+
+    def ask(self) -> socket.socket:
+        """A connection whose request is being answered."""
+        before, made = self.begun, self.connect()
+        made.sendall(REQUEST)
+        wait_for(lambda: self.begun > before)
+        return made
+
+
+@contextlib.contextmanager
+def serving(most: int, proxies: Sequence[str] = ()) -> Iterator[Counted]:
+    counted = Counted(most, proxies)
+    server = uvicorn.Server(counted.config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        counted.port = listening.getsockname()[1]
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        try:
+            wait_for(lambda: server.started or not thread.is_alive())
+            yield counted
+        finally:
+            counted.go.set()
+            server.should_exit = True
+            thread.join(PATIENCE)
+
+
+def is_cut_off(connection: socket.socket) -> bool:
+    """Whether the server has closed it; waits for that, or for an answer."""
+    connection.settimeout(PATIENCE)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def answer(connection: socket.socket) -> bytes:
+    connection.settimeout(PATIENCE)
+    said = b""
+    while not said.endswith(b"ok"):
+        part = connection.recv(1024)
+        assert part, said
+        said += part
+    return said
+
+
+def test_one_address_has_half_of_the_connections_at_most() -> None:
+    with serving(4) as counted, contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(counted.ask()) for _ in range(2)]
+        third = stack.enter_context(counted.connect())
+        assert is_cut_off(third)
+        counted.go.set()
+        assert [answer(one)[:15] for one in busy] == [b"HTTP/1.1 200 OK"] * 2
+
+
+@pytest.mark.parametrize("proxies", [["127.0.0.1"], ["127.0.0.0/8"]])
+def test_a_trusted_proxy_has_all_of_them_and_no_more(proxies: list[str]) -> None:
+    with serving(4, proxies) as counted, contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(counted.ask()) for _ in range(4)]
+        fifth = stack.enter_context(counted.connect())
+        assert is_cut_off(fifth)
+        counted.go.set()
+        assert [answer(one)[:15] for one in busy] == [b"HTTP/1.1 200 OK"] * 4
+
+
+def test_the_oldest_connection_without_a_request_goes_for_a_new_one() -> None:
+    with serving(4) as counted, contextlib.ExitStack() as stack:
+        busy = stack.enter_context(counted.ask())
+        idle = stack.enter_context(counted.connect())
+        new = stack.enter_context(counted.ask())
+        assert is_cut_off(idle)
+        counted.go.set()
+        assert answer(busy)
+        assert answer(new)
+
+
+def test_a_connection_that_ended_makes_room() -> None:
+    with serving(4) as counted, contextlib.ExitStack() as stack:
+        counted.go.set()
+        for _ in range(8):
+            with counted.connect() as one:
+                one.sendall(REQUEST)
+                assert answer(one)
+        counted.go.clear()
+        assert all(stack.enter_context(counted.ask()) for _ in range(2))
