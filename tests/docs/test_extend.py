@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -29,6 +31,26 @@ for name in ("latest", "days"):
         print(asset.key.path[-1], *sorted(asset.kinds))
 """
 
+VISITED = """
+from pathlib import Path
+from lifecycle.audit.keys import SigningKey
+from lifecycle.store.store import Store
+from lifecycle.usecases.parts.signed_tokens import rotate_secret
+from tests.fakes.clock import FakeClock
+from tests.lifecycle.app.everything import grant_on
+from tests.lifecycle.app.visit import Visit
+from tests.lifecycle.life import SETUP, Life, make_spec
+clock, data = FakeClock(), Path("data")
+data.mkdir()
+life = Life(Store.create("sqlite:///lifecycle.db", SigningKey.generate(), clock), data, clock)
+with life.store.write(SETUP, "rotate") as unit:
+    rotate_secret(unit)
+for name in ("flights", "weather"):
+    life.save(make_spec(name, tables=(f"{name}.daily",), owners=("team:air",)))
+grant_on(life, "pia", "flights")
+print(Visit(life, "pia").page("/owners"))
+"""
+
 
 def python(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
     """What a Python that has the packages of `folder` prints."""
@@ -53,6 +75,18 @@ def extended(tmp_path: Path) -> Path:
         files = (str(file) for file in added if file.suffix == ".py")
         python(folder, "-m", "ruff", *command, "--no-cache", "--config", config, *files)
     return folder
+
+
+def test_the_section_of_the_how_to_is_on_the_site(tmp_path: Path) -> None:
+    folder = copy_packages(tmp_path / "checkout")
+    shutil.copy(CHECKOUT / "pyproject.toml", folder)
+    added = [str(file) for file in apply_example("Add a section of pages", folder) if file.suffix == ".py"]
+    for command in (["check"], ["format", "--check"]):
+        python(folder, "-m", "ruff", *command, "--no-cache", *added)
+    shown = python(folder, "-c", VISITED, environment={"PYTHONPATH": f"{folder}{os.pathsep}{CHECKOUT}"})
+    assert re.search(r'<a href="/owners" aria-current="page">Owners\s*</a>', shown)
+    assert re.search(r'<h2>team:air</h2>.*?<a href="/pipelines/flights">flights</a>', shown, re.DOTALL)
+    assert "weather" not in shown, "pia has a role on flights alone"
 
 
 def test_the_kinds_of_the_how_to_register_and_pipelines_with_them_validate_and_compile(extended: Path) -> None:

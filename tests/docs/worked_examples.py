@@ -1,6 +1,6 @@
 """Applies the worked examples of docs/how-to/extend.md to a copy of the packages.
 
-A block of code begins with the path that it is for. A block in Python or YAML is a whole new file. A diff has hunks,
+A block of code begins with the path that it is for. A block in Python, YAML or HTML is a whole new file. A diff has hunks,
 separated by lines of `@@`; each holds lines that occur once in the file, and what becomes of them.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs/how-to/extend.md"
 PACKAGES = ("lifecycle", "drls_dagster")
-_BLOCK = re.compile(r"^```(python|yaml|diff)\n# (\S+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```(python|yaml|html|diff)\n(?:# |\{# )(\S+)(?: #\})?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def copy_packages(folder: Path) -> Path:
