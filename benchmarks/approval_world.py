@@ -24,6 +24,7 @@ from drls_dagster.lifecycle_client.http import HttpLifecycle
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.lifecycle_client.opening import open_context
 from drls_dagster.orchestrator.instance import instance_of
+from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import system_actor
@@ -134,7 +135,7 @@ class Clicks:
         return started[0] - clicked
 
     def _runs(self, name: str) -> Sequence[dg.DagsterRun]:
-        tags = {"drls/pipeline": name, "drls/environment": UAT.value}
+        tags = {PIPELINE_TAG: name, ENVIRONMENT_TAG: UAT.value}
         return self._instance.get_runs(dg.RunsFilter(tags=tags))
 
     def _first_step(self, name: str) -> list[float]:

@@ -12,6 +12,7 @@ from drls_dagster.lakehouse.refs import summary_int
 from drls_dagster.settings import Settings
 from drls_dagster.steps.checks import Finding
 from drls_dagster.steps.sink import Published
+from drls_dagster.tags import DRAFT, VERSION_TAG
 from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, SparkTransform, column_lineage
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 def release_metadata(settings: Settings, release: Release | None) -> dict[str, Any]:
     """What an asset says of the version that it belongs to; of a draft, that it is one."""
     if release is None:
-        return {"drls/version": "draft"}
+        return {VERSION_TAG: DRAFT}
     place = f"{settings.app_url.rstrip('/')}/pipelines/{release.pipeline}/versions/{release.number}"
     return {
-        "drls/version": f"v{release.number}",
+        VERSION_TAG: f"v{release.number}",
         "drls/digest": release.digest,
         "drls/stage": release.environment.value,
         "drls/since": release.since.isoformat(),

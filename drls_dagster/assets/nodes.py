@@ -67,9 +67,9 @@ class Compiling:
             "tags": tags_of(spec),
             "op_tags": self.steps,
             "metadata": {
-                "drls/pipeline": spec.name,
+                PIPELINE_TAG: spec.name,
                 "drls/node": node_id,
-                "drls/environment": self.environment,
+                ENVIRONMENT_TAG: self.environment,
                 **left_out(spec),
                 **self.told,
             },

@@ -57,6 +57,8 @@ def launch_run(up: UpState, environment: Environment, pipeline: str, reason: str
 
     Raises Refused with Dagster's or the gate's reason, Unavailable when there is no answer.
     """
+    from drls_dagster.dagster_private.tags import PARTITION_NAME_TAG
+
     where = f"{pipeline} in {environment.label}"
     selector = {
         "repositoryLocationName": environment.value,
@@ -67,7 +69,7 @@ def launch_run(up: UpState, environment: Environment, pipeline: str, reason: str
     if found["__typename"] != "Pipeline":
         raise Refused(f"a run of {where} cannot be launched: {found.get('message', found['__typename'])}")
     tags = [{"key": REASON_TAG, "value": reason}]
-    tags += [{"key": "dagster/partition", "value": key} for key in _last_partition(found)]
+    tags += [{"key": PARTITION_NAME_TAG, "value": key} for key in _last_partition(found)]
     params = {
         "selector": {**{k: v for k, v in selector.items() if k != "pipelineName"}, "jobName": pipeline},
         "mode": "default",

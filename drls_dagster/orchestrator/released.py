@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.ports import ReleaseFacts
 
@@ -30,9 +31,9 @@ def report_release(
         metadata: dict[str, Any] = {
             "snapshot_id": str(snapshot),
             "dagster/table_name": f"{catalog}.{table}",
-            "drls/pipeline": pipeline,
-            "drls/environment": environment.value,
-            "drls/version": release.version,
+            PIPELINE_TAG: pipeline,
+            ENVIRONMENT_TAG: environment.value,
+            VERSION_TAG: release.version,
             "drls/digest": release.digest,
             "drls/label": release.label.value,
             **({"drls/promotion": release.promotion} if release.promotion is not None else {}),

@@ -7,6 +7,12 @@ from typing import Any
 
 import yaml
 
+from drls_dagster.dagster_private.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+
 # Names whose values say what a change was about. Of any other only the name is kept.
 _SAID = frozenset(
     {
@@ -19,7 +25,7 @@ _SAID = frozenset(
         *("eventType", "checkName", "passed", "severity", "name", "action"),
     }
 )
-_PARTITION_TAGS = ("dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+_PARTITION_TAGS = (PARTITION_NAME_TAG, ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
 _MOST, _LONGEST = 20, 200
 
 
