@@ -37,7 +37,7 @@ def kept_token(settings: Settings) -> str | None:
     file = token_file(settings)
     try:
         if not is_private(file):
-            raise DrlsError(f"{file} can be read by others than its owner; run: chmod 600 {file}")
+            raise DrlsError(f"{file} is readable by other users; run: chmod 600 {file}")
         return file.read_text().strip() or None
     except FileNotFoundError:
         return None
@@ -87,7 +87,7 @@ def refuse_to_replace(settings: Settings) -> None:
     owner = found.store if found and found.store != _store(settings) else "another store"
     raise DrlsError(
         f"{file} holds the token for {owner}, and the first start of {_store(settings)} would overwrite it; "
-        f"use another DRLS_HOME for the new store, or move {file} away if you no longer need it"
+        f"use another DRLS_HOME for the new store, or move {file} if you no longer need it"
     )
 
 

@@ -111,7 +111,7 @@ def refuse_twins(loaded: list[Loaded]) -> list[Loaded]:
                 if one.release is not None and any(other.release is None for other in claimants):
                     continue  # what is deployed stays; the file is what clashes
                 others = ", ".join(f"'{other.name}' ({other.path.name})" for other in claimants if other is not one)
-                problems[one.path] = f"{claim} belongs to {others} too; one table and one name have one pipeline (D11)"
+                problems[one.path] = f"{claim} also belongs to {others}; a table or name belongs to one pipeline (D11)"
     return [
         replace(one, spec=None, problem=problems[one.path], said=one.name) if one.path in problems else one
         for one in loaded

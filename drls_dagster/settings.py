@@ -279,7 +279,7 @@ def make_private(folder: Path) -> Path:
         for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
             missing.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"DRLS_HOME: {folder} cannot be made: {error.strerror}; name a folder of yours") from None
+        raise UsageError(f"DRLS_HOME: {folder} cannot be created: {error.strerror}; choose a folder you own") from None
     return folder
 
 
@@ -293,11 +293,11 @@ def private_home(home: Path, *below: str) -> Path:
     if found.st_mode & _OTHERS:
         if found.st_uid != os.geteuid():
             raise UsageError(
-                f"DRLS_HOME: {home} belongs to another user and is open to others; "
-                f"its owner runs: chmod 700 {home}, or name a folder of yours"
+                f"DRLS_HOME: {home} belongs to another user and is accessible to others; ask its owner to "
+                f"run: chmod 700 {home}, or choose a folder you own"
             )
         home.chmod(0o700)
-        _LOG.warning("DRLS_HOME: other users could look into %s; it is now for you alone (chmod 700)", home)
+        _LOG.warning("DRLS_HOME: other users could read %s; it is now accessible only to you (chmod 700)", home)
     return make_private(home.joinpath(*below)) if below else home
 
 

@@ -30,7 +30,9 @@ def is_loopback(host: str) -> bool:
 def refuse_webhook(url: str) -> str | None:
     """Why no message is sent to `url`, or None: https, http to this very machine, but nothing that is link-local."""
     if not is_protected(url):
-        return "write https://… for a webhook; http:// is only for this machine, as the message travels unencrypted"
+        return (
+            "write https://… for a webhook; http:// works only for this machine, because the message is not encrypted"
+        )
     if _is_link_local(url):
         return "write https://… and a machine's name for a webhook; link-local addresses are refused"
     return None

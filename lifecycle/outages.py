@@ -40,7 +40,7 @@ def told(error: BaseException) -> str:
     """One line for people. A defect says that it is one: the log has the rest."""
     if isinstance(error, DrlsError) or is_outage(error):
         return one_line(error)
-    return f"a defect in DRLS ({type(error).__name__}: {one_line(error)}); the log has the details"
+    return f"a bug in DRLS ({type(error).__name__}: {one_line(error)}); see the log for details"
 
 
 def kind_of(error: BaseException) -> str:

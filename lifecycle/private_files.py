@@ -70,7 +70,7 @@ def private_database(file: Path) -> None:
         except FileNotFoundError:
             continue
         except PermissionError:
-            raise StoreError(f"{one} can be read by others than its owner; its owner runs: chmod 600 {one}") from None
+            raise StoreError(f"{one} is readable by other users; ask its owner to run: chmod 600 {one}") from None
 
 
 def is_private(file: Path) -> bool:

@@ -35,7 +35,7 @@ def schedules_of(
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if not _may_start(settings, Environment(environment), spec.name):
             where = Environment(environment).label
-            return dg.SkipReason(f"by policy schedules do not run in {where}; an Admin can change the policy")
+            return dg.SkipReason(f"the policy does not run schedules in {where}; an Admin can change it")
         at = context.scheduled_execution_time
         if partitions is None:
             return dg.RunRequest(run_key=at.isoformat())

@@ -43,7 +43,7 @@ def scope_of(
     window = window_of(context.run, spec)
     if spec.partitions is not None and window is None:
         raise dg.Failure(
-            f"pipeline '{spec.name}' is partitioned and the run names no partition; choose one, or a range",
+            f"pipeline '{spec.name}' is partitioned, but the run names no partition; choose one, or a range",
             allow_retries=False,
         )
 
@@ -66,7 +66,9 @@ def scope_of(
             raise
         wanted, there = spec.run.executors * spec.run.cores, settings.engine.executors * settings.engine.cores
         if wanted > there:
-            context.log.warning(f"the pipeline asks for {wanted} cores, the engine has {there} (settings, [engine])")
+            context.log.warning(
+                f"the pipeline requests {wanted} cores, but the engine has {there} (settings, [engine])"
+            )
         run = PipelineRun(
             spec=spec,
             environment=environment,

@@ -29,16 +29,18 @@ request_argument = click.argument("request", type=number_type)
 
 @click.group()
 def approvals() -> None:
-    """Look at requests to promote, approve, reject, withdraw, refresh and discuss them."""
+    """List, review and decide requests to promote."""
 
 
 @approvals.command("list")
-@click.option("--all", "everything", is_flag=True, help="Also what is over.")
-@click.option("--to", "target", type=environment_type, help="Only into this environment.")
-@click.option("--pipeline", metavar="NAME", help="Only of this pipeline.")
-@click.option("--for-me", is_flag=True, help="Only what I may approve.")
-@click.option("--before", type=number_type, metavar="REQUEST", help="Page on: only older ones than this.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Requests at most.")
+@click.option("--all", "everything", is_flag=True, help="Include finished requests.")
+@click.option("--to", "target", type=environment_type, help="Only requests to this environment.")
+@click.option("--pipeline", metavar="NAME", help="Only this pipeline.")
+@click.option("--for-me", is_flag=True, help="Only requests you may approve.")
+@click.option("--before", type=number_type, metavar="REQUEST", help="Only requests older than this, for paging.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Maximum number of requests."
+)
 @json_option
 def list_requests(
     everything: bool,
@@ -49,7 +51,7 @@ def list_requests(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List requests, newest first: those that are not over, unless --all."""
+    """List open requests, newest first; --all includes finished ones."""
     from lifecycle.domain.promotion import State
 
     states = () if everything else tuple(state for state in State if not state.is_terminal)
@@ -69,7 +71,7 @@ def list_requests(
 @request_argument
 @json_option
 def show(request: int, as_json: bool) -> None:
-    """Show a request: its plan, who may approve it, and what was said."""
+    """Show a request with its plan, approvers and discussion."""
     with lifecycle() as client:
         detail = client.promotions.show(request)
     if as_json:
@@ -81,24 +83,24 @@ def show(request: int, as_json: bool) -> None:
 @approvals.command()
 @request_argument
 @plan_digest_option
-@click.option("--reason", default="", help="Why; everybody sees it.")
+@click.option("--reason", default="", help="Reason, visible to everyone.")
 @key_option
 @json_option
 def approve(request: int, plan_digest: str | None, reason: str, key: str | None, as_json: bool) -> None:
-    """Approve a request's plan. When the quorum is met it executes by itself.
+    """Approve a request's plan. Once the quorum is met, the promotion executes automatically.
 
-    Without --plan the plan is shown first, and then asked about, unless something in it has moved since.
+    Without --plan, shows the plan and asks you to confirm, unless the plan is stale.
     """
     if plan_digest is None and as_json:
-        raise UsageError("--json asks nothing: name the plan that you looked at with --plan DIGEST")
+        raise UsageError("--json cannot prompt: pass the plan you reviewed with --plan DIGEST")
     with lifecycle() as client:
         if plan_digest is None:
             detail = client.promotions.show(request)
             print_detail(detail)
             if moved := client.promotions.comparison(request).outcome:
                 raise DrlsError(
-                    f"request {request} is stale: {moved}; ask for the plan as of now with "
-                    f"`drls approvals refresh {request}`, or withdraw it"
+                    f"request {request} is stale: {moved}; request the current plan with `drls approvals "
+                    f"refresh {request}`, or withdraw it"
                 )
             click.confirm("Approve this plan?", abort=True)
             plan_digest = detail.plan_digest
@@ -113,7 +115,7 @@ def approve(request: int, plan_digest: str | None, reason: str, key: str | None,
 @key_option
 @json_option
 def reject(request: int, plan_digest: str | None, reason: str, key: str | None, as_json: bool) -> None:
-    """Reject a request; one rejection is enough."""
+    """Reject a request. One rejection is final."""
     with lifecycle() as client:
         looked_at = plan_digest or client.promotions.show(request).plan_digest
         rejected = client.promotions.reject(request, looked_at, reason=reason, key=key)
@@ -122,11 +124,11 @@ def reject(request: int, plan_digest: str | None, reason: str, key: str | None, 
 
 @approvals.command()
 @request_argument
-@click.option("--reason", default="", help="Why; everybody sees it.")
+@click.option("--reason", default="", help="Reason, visible to everyone.")
 @key_option
 @json_option
 def withdraw(request: int, reason: str, key: str | None, as_json: bool) -> None:
-    """Take a request back."""
+    """Withdraw a request."""
     with lifecycle() as client:
         withdrawn = client.promotions.withdraw(request, reason=reason, key=key)
     _print_end(withdrawn, as_json)
@@ -137,13 +139,13 @@ def withdraw(request: int, reason: str, key: str | None, as_json: bool) -> None:
 @key_option
 @json_option
 def refresh(request: int, key: str | None, as_json: bool) -> None:
-    """Ask again for the same, with a plan as of now. Approvals are not carried over."""
+    """Replace a request with the same request and a current plan. Approvals do not carry over."""
     with lifecycle() as client:
         fresh = client.promotions.refresh(request, key=key)
     if as_json:
         print_model(fresh)
         return
-    click.echo(f"Request {fresh.id} takes the place of request {request}: {fresh.plan_digest}")
+    click.echo(f"Request {fresh.id} replaces request {request}: {fresh.plan_digest}")
 
 
 @approvals.command()
@@ -152,7 +154,7 @@ def refresh(request: int, key: str | None, as_json: bool) -> None:
 @key_option
 @json_option
 def comment(request: int, text: str, key: str | None, as_json: bool) -> None:
-    """Add a comment to a request; it stays as it is."""
+    """Comment on a request without changing it."""
     with lifecycle() as client:
         remark = client.promotions.comment(request, text, key=key)
     if as_json:
@@ -166,7 +168,7 @@ def comment(request: int, text: str, key: str | None, as_json: bool) -> None:
 @click.argument("table")
 @json_option
 def diff(request: int, table: str, as_json: bool) -> None:
-    """Show what a request changes in the data of a table: rows, columns, a few samples."""
+    """Show how a request changes a table's data. Lists rows, columns and a few samples."""
     from drls_dagster.cli.data_diff import print_comparison, wait_for
 
     with lifecycle() as client:

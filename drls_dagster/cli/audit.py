@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 @click.group()
 def audit() -> None:
-    """Read the audit log, and prove that nobody changed it."""
+    """Read the audit log, and prove that nobody tampered with it."""
 
 
 @audit.command()
-@click.option("--subject", help="Only what this happened to, for example pipeline:flights or promotion:3.")
-@click.option("--verb", help="Only what happened, for example promotion.approved.")
-@click.option("--before", type=number_type, metavar="ENTRY", help="Page on: only older ones than this.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Entries at most.")
+@click.option("--subject", help="Only entries about this, for example pipeline:flights or promotion:3.")
+@click.option("--verb", help="Only entries with this action, for example promotion.approved.")
+@click.option("--before", type=number_type, metavar="ENTRY", help="Only entries older than this, for paging.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Maximum number of entries."
+)
 @json_option
 def log(subject: str | None, verb: str | None, before: int | None, limit: int, as_json: bool) -> None:
     """Print entries, newest first."""
@@ -61,15 +63,15 @@ def log(subject: str | None, verb: str | None, before: int | None, limit: int, a
     "anchors",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file that `audit anchor` wrote; may be repeated.",
+    help="A file written by `audit anchor`. Repeatable.",
 )
 @public_key_option
 @json_option
 def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], as_json: bool) -> None:
-    """Check the log and every row of the store, or a log that `audit export` wrote to FILE; that needs no store.
+    """Check the audit log and the store's rows. Given FILE, check a log that `audit export` wrote; no store needed.
 
-    It finds edits, deletions, reordering and forks, and rows that were changed outside of DRLS. What was cut off or
-    rewritten with the key in hand, only an anchor kept elsewhere shows. Ends with 1 when anything is wrong.
+    Finds edits, deletions, reordering and forks, and rows that were changed outside DRLS. Only an anchor kept elsewhere
+    can show that the log was cut off, or rewritten by someone with the key. Exits with 1 if anything is wrong.
     """
     from lifecycle.audit import verify as check
     from lifecycle.store.rows import with_rows
@@ -83,7 +85,10 @@ def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], 
             verdict = with_rows(verdict, client.audit.rows())
     else:
         if not trusted:
-            raise UsageError("whose key signed this log? Name it with --key, or an anchor with --anchor")
+            raise UsageError(
+                "no trusted key to check the log with; pass the signer's public key with --key, or an anchor "
+                "with --anchor"
+            )
         # What is no text becomes text that is no JSON, and is told of like it.
         with file.open(encoding="utf-8", errors="replace") as lines:
             head = _read_head(file, lines)
@@ -94,7 +99,7 @@ def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], 
 @audit.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def export(file: Path) -> None:
-    """Write the whole log to FILE, an entry per line after the signed head."""
+    """Export the whole log to FILE. The signed head comes first, then one entry per line."""
     from lifecycle.audit import export_lines
 
     with lifecycle() as client, client.audit.whole() as whole, _new(file).open("x") as out:
@@ -102,14 +107,14 @@ def export(file: Path) -> None:
         for line in export_lines(whole.head, whole.entries):
             out.write(line)
             lines += 1
-    click.echo(f"{lines - 1} entries are in {file}.")
+    click.echo(f"Exported {lines - 1} entries to {file}.")
 
 
 @audit.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @json_option
 def anchor(file: Path, as_json: bool) -> None:
-    """Add the signed head to FILE. Keep that file where the owner of the store cannot write."""
+    """Append the signed head to FILE. Keep that file where the store's owner cannot write."""
     from lifecycle.audit import anchor_line
 
     with lifecycle() as client:
@@ -121,12 +126,12 @@ def anchor(file: Path, as_json: bool) -> None:
     if as_json:
         print_model(head)
         return
-    click.echo(f"Entry {head.sequence} is anchored in {file}; the public key is {key}.")
+    click.echo(f"Anchored entry {head.sequence} in {file}; the public key is {key}.")
 
 
 def _new(file: Path) -> Path:
     if file.exists():
-        raise DrlsError(f"{file} is there already; name another file")
+        raise DrlsError(f"{file} already exists; name another file")
     return file
 
 
@@ -145,7 +150,7 @@ def _read_anchors(file: Path) -> list[tuple[Head, str]]:
     try:
         return [(Head.model_validate(one["head"]), str(one["key"])) for one in found]
     except (KeyError, ValueError):
-        raise UsageError(f"{file} holds no anchors; `drls audit anchor` writes them") from None
+        raise UsageError(f"{file} contains no anchors; write them with `drls audit anchor`") from None
 
 
 def _read_head(file: Path, lines: Iterator[str]) -> Head:
@@ -158,7 +163,7 @@ def _read_head(file: Path, lines: Iterator[str]) -> Head:
             return Head.model_validate(first["head"])
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
-    raise UsageError(f"{file} is no export of the audit log; `drls audit export` writes one")
+    raise UsageError(f"{file} is not an audit log export; write one with `drls audit export`")
 
 
 def _read_entries(file: Path, lines: Iterator[str]) -> Iterator[Entry]:
@@ -170,14 +175,14 @@ def _read_entries(file: Path, lines: Iterator[str]) -> Iterator[Entry]:
         try:
             yield Entry.model_validate_json(line)
         except ValidationError:
-            raise DrlsError(f"{file}, line {number}: this is no entry any more: the file was changed or cut") from None
+            raise DrlsError(f"{file}, line {number}: not a valid entry: the file was changed or cut off") from None
 
 
 def _json(file: Path, number: int, line: str) -> dict[str, Any]:
     try:
         found = json.loads(line)
     except ValueError:
-        raise UsageError(f"{file}, line {number}: this is no JSON") from None
+        raise UsageError(f"{file}, line {number}: not valid JSON") from None
     return found if isinstance(found, dict) else {}
 
 
@@ -187,8 +192,8 @@ def _report(verdict: Verdict, as_json: bool) -> None:
     if not verdict.whole:
         raise DrlsError("\n".join(_lines(verdict)))
     if not as_json:
-        rows = f" The {verdict.rows} rows of the store are as it left them." if verdict.rows else ""
-        click.echo(f"The log is whole: {verdict.entries} entries.{rows}")
+        rows = f" The store's {verdict.rows} rows match it." if verdict.rows else ""
+        click.echo(f"The log is intact: {verdict.entries} entries.{rows}")
 
 
 def _lines(verdict: Verdict) -> Sequence[str]:

@@ -59,7 +59,7 @@ def _print_diff(diff: DataDiff) -> None:
             console.print(cell(line), soft_wrap=True)
     for side, keys in (("before", diff.duplicates_before), ("after", diff.duplicates_after)):
         if keys is not None and (keys.keys or keys.nulls):
-            console.print(f"keys {side}: {keys.keys:,} occur more than once, {keys.nulls:,} rows have none")
+            console.print(f"keys {side}: {keys.keys:,} are duplicated, {keys.nulls:,} rows have no key")
     for change in diff.schema_changes:
         console.print(cell(change.words), soft_wrap=True)
     _print_columns(diff)
@@ -71,14 +71,14 @@ def _print_columns(diff: DataDiff) -> None:
         column for column in diff.columns if column.moved or column.changed or None in (column.before, column.after)
     ]
     if moved:
-        click.echo(f"Columns that moved, {diff.statistics_note}:")
+        click.echo(f"Columns that changed, {diff.statistics_note}:")
         names = ("nulls", "nans", "min", "max", "mean", "distinct")
         print_table(
             ["column", "changed", *names],
             [(one.column, one.changed, *(_figure(one, name) for name in names)) for one in moved[:_MOST_COLUMNS]],
         )
     if len(moved) > _MOST_COLUMNS:
-        click.echo(f"{len(moved) - _MOST_COLUMNS} more columns moved; --json has them all.")
+        click.echo(f"{len(moved) - _MOST_COLUMNS} more columns changed; --json lists them all.")
 
 
 def _print_samples(diff: DataDiff) -> None:

@@ -29,7 +29,7 @@ def db() -> None:
 @db.command()
 @json_option
 def upgrade(as_json: bool) -> None:
-    """Bring the database to this DRLS's schema; where there is none, make it. Safe to repeat."""
+    """Upgrade the database to this DRLS's schema, creating it if necessary. Safe to repeat."""
     from drls_dagster.ledger import upgrade_ledger
     from drls_dagster.lifecycle_client.opening import make_store
     from lifecycle.store.schema import describe, schema_state
@@ -44,7 +44,7 @@ def upgrade(as_json: bool) -> None:
         runs = {"store": ledger, "before": ledger_before.value, "now": "current"}
         print_json({"store": where, "before": before.value, "now": "current", "runs": runs})
         return
-    done = {"current": "was current already", "empty": "is made", "older": "is migrated"}
+    done = {"current": "is already up to date", "empty": "was created", "older": "was upgraded"}
     click.echo(f"{where} {done[before.value]}.")
     if ledger_before.value != "current":
         click.echo(f"The ledger of runs, {ledger}, {done[ledger_before.value]}.")
@@ -54,9 +54,9 @@ def upgrade(as_json: bool) -> None:
 @public_key_option
 @json_option
 def check(keys: tuple[str, ...], as_json: bool) -> None:
-    """Check that the database is there, sound, of this DRLS, and as its audit log left it.
+    """Check the database. It must exist, be intact, have this DRLS's schema, and match its audit log.
 
-    Ends with 1 when it is not, and names every row that was changed outside of DRLS.
+    Exits with 1 if not, and names every row that was changed outside DRLS.
     """
     from drls_dagster.ledger import check_ledger
     from lifecycle.store.engine import is_sqlite
@@ -74,18 +74,18 @@ def check(keys: tuple[str, ...], as_json: bool) -> None:
         checked = {"store": where, "schema": "current", "entries": verdict.entries, "rows": verdict.rows}
         print_json({**checked, "runs": {"store": ledger, "schema": state.value}})
         return
-    as_left = f"its {verdict.rows} rows are as the {verdict.entries} entries of its audit log left them"
-    click.echo(f"{where} is sound, its schema is current, and {as_left}.")
+    as_left = f"its {verdict.rows} rows match the {verdict.entries} entries of its audit log"
+    click.echo(f"{where} is intact, its schema is up to date, and {as_left}.")
 
 
 @db.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def backup(file: Path, as_json: bool) -> None:
-    """Write a consistent copy to FILE while others go on working.
+    """Write a consistent copy to FILE without interrupting anyone.
 
-    To go back: stop everything, put the file (SQLite) in its place, or run pg_restore (PostgreSQL). The signing
-    key and the token, beside the database, belong to the backup too.
+    To restore: stop everything, then put the file in place (SQLite) or run pg_restore (PostgreSQL). Back up the signing
+    key and the token, which are next to the database, as well.
     """
     from lifecycle.store.schema import backup as write_backup
     from lifecycle.store.schema import check_schema
@@ -96,7 +96,7 @@ def backup(file: Path, as_json: bool) -> None:
     if as_json:
         print_json({"file": file, "bytes": file.stat().st_size})
         return
-    click.echo(f"The backup is in {file}.")
+    click.echo(f"Backed up to {file}.")
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def _check_code(engine: Engine) -> None:
         changed = [digest for digest, content in rows if content_digest(content) != digest]
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        raise DrlsError(f"the code kept as {changed[0]}{more} was changed in the database; restore a backup")
+        raise DrlsError(f"the code stored as {changed[0]}{more} was changed in the database; restore a backup")
 
 
 def _check_rows(engine: Engine, keys: tuple[str, ...]) -> Verdict:
@@ -156,4 +156,4 @@ def _check_pages(engine: Engine) -> None:
     with engine.connect() as connection:
         found = connection.execute(text("PRAGMA integrity_check")).scalars().all()
     if found != ["ok"]:
-        raise DrlsError(f"the database is damaged, restore a backup: {'; '.join(map(str, found[:3]))}")
+        raise DrlsError(f"the database is damaged; restore a backup: {'; '.join(map(str, found[:3]))}")

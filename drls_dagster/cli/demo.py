@@ -19,12 +19,12 @@ PIPELINE = "flights/flights_daily.yaml"
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="One run of the whole year in development, without the story.")
+@click.option("--quick", is_flag=True, help="Run the whole year once in development, without the walkthrough.")
 @json_option
 def demo(quick: bool, as_json: bool) -> None:
-    """Tell how a pipeline goes from a file to production: versions, approvals, refusals, publishes, a rollback.
+    """Walk a pipeline from a file to production: versions, approvals, refusals, publishes, a rollback.
 
-    It plays on a pipeline and with two accounts of its own, and leaves the rest of DRLS_HOME as it is.
+    Uses its own pipeline and two accounts, and leaves the rest of DRLS_HOME unchanged.
     """
     settings = load_settings()
     (_run_once if quick else _tell)(settings, local_landing(settings), as_json)
@@ -34,7 +34,7 @@ def local_landing(settings: Settings) -> str:
     """The folder that the example's files go to. Raises DrlsError when it is not on this machine."""
     landing = settings.landing_for("development")
     if "://" in landing:
-        raise DrlsError(f"the demo lays its files into a local folder, and landing is {landing}; unset it")
+        raise DrlsError(f"the demo puts its files in a local folder, but the setting landing is {landing}; unset it")
     return landing
 
 
@@ -51,7 +51,7 @@ def _tell(settings: Settings, landing: str, as_json: bool) -> None:
     from drls_dagster.lifecycle_client.opening import open_context
 
     if settings.url:
-        raise UsageError(f"the demo plays in the store of this machine, and DRLS_URL is {settings.url}; unset it")
+        raise UsageError(f"the demo uses the store on this machine, but DRLS_URL is {settings.url}; unset it")
     telling = Telling(None if as_json else make_console())
     ctx = open_context(settings, adapters(), lambda started: welcome(settings, started))
     try:
@@ -65,7 +65,7 @@ def _tell(settings: Settings, landing: str, as_json: bool) -> None:
                 lambda: prepare(settings, landing),
             )
     except Timeout:
-        raise DrlsError(f"another drls demo plays in {settings.home}; wait until it is over") from None
+        raise DrlsError(f"another drls demo is running in {settings.home}; wait until it finishes") from None
     finally:
         ctx.store.close()
         if as_json:
@@ -89,11 +89,11 @@ def _sum_up(stage: Stage, telling: Telling) -> None:
         f"\n{len(telling.scenes)} scenes in {telling.seconds:.0f} s; promotions copied 0 bytes.", style="bold"
     )
     _what_next(
-        (f"drls env production --pipeline {stage.name}", "what is active, since when"),
-        ("drls approvals list --all", "the requests, and what became of them"),
+        (f"drls env production --pipeline {stage.name}", "what is active, and since when"),
+        ("drls approvals list --all", "the requests and their outcomes"),
         ("drls audit log", "who did what"),
         (f"drls table show {stage.tables[0]}", "snapshots, branches, release tags"),
-        ("drls up", "all of it in a browser: Dagster and the lifecycle"),
+        ("drls up", "all of this in a browser: Dagster and the approvals app"),
     )
 
 
@@ -119,9 +119,9 @@ def _run_once(settings: Settings, landing: str, as_json: bool) -> None:
     steps = [(step.node, f"{step.seconds:.1f} s") for step in outcome.steps if step.seconds is not None]
     inside = sum(step.seconds or 0 for step in outcome.steps)
     rest = [
-        ("run, outside of steps", f"{outcome.seconds - inside:.1f} s"),
+        ("run, outside the steps", f"{outcome.seconds - inside:.1f} s"),
         ("before the run: imports, data, engine", f"{total - outcome.seconds:.1f} s"),
-        ("in all", f"{total:.1f} s"),
+        ("total", f"{total:.1f} s"),
     ]
     print_table(("step", "time"), [*steps, *rest], right=("time",))
     _what_next(

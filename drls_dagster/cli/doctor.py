@@ -13,9 +13,9 @@ from drls_dagster.cli.output import json_option, make_console, print_json
 @json_option
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
-    """Check this machine and DRLS_HOME, and say what to do.
+    """Check this machine and DRLS_HOME, and suggest fixes.
 
-    Changes nothing. Ends with 1 when a check fails.
+    Changes nothing. Exits with 1 if a check fails.
     """
     from drls_dagster.cli.doctor_checks import run_checks
 

@@ -73,18 +73,20 @@ def home_permissions(settings: Settings) -> Finding:
     home = settings.home
     quoted = quote(str(home))
     if not home.exists():
-        return Finding("home", "ok", f"{home} is made at first use")
+        return Finding("home", "ok", f"{home} is created on first use")
     if not home.is_dir() or not os.access(home, os.R_OK | os.W_OK | os.X_OK):
-        return Finding("home", "fail", f"{home} is no folder that you can write to", "Set DRLS_HOME to one that is.")
+        return Finding(
+            "home", "fail", f"{home} is not a folder you can write to", "Set DRLS_HOME to a folder you can write to."
+        )
     status = home.stat()
     if status.st_uid != os.getuid():
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            detail = f"{home} belongs to another user and is open to others, so DRLS refuses it"
-            return Finding("home", "fail", detail, f"Its owner runs: chmod 700 {quoted}")
+            detail = f"{home} belongs to another user and is accessible to others, so DRLS refuses to use it"
+            return Finding("home", "fail", detail, f"Ask its owner to run: chmod 700 {quoted}")
         return Finding("home", "warn", f"{home} belongs to another user", f"Run: sudo chown -R $(id -un) {quoted}")
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return Finding("home", "warn", f"other users can look into {home}", f"Run: chmod 700 {quoted}")
-    return Finding("home", "ok", f"{home}, yours alone")
+        return Finding("home", "warn", f"other users can read {home}", f"Run: chmod 700 {quoted}")
+    return Finding("home", "ok", f"{home}, accessible only to you")
 
 
 def disk(settings: Settings) -> Finding:
@@ -121,10 +123,10 @@ def ports(settings: Settings) -> Finding:
     own = urlsplit(up.url).port if up else None
     taken = [f"{port} ({name})" for name, port in PORTS.items() if port != own and not _is_free(port)]
     if taken:
-        remedy = "Fine if that is DRLS; otherwise stop what listens there."
+        remedy = "This is fine if DRLS uses them; otherwise stop the process that listens there."
         return Finding("ports", "warn", f"in use: {', '.join(taken)}", remedy)
     if up:
-        return Finding("ports", "ok", f"`drls up` of this home is at {up.url}; the others are free")
+        return Finding("ports", "ok", f"`drls up` runs in this home at {up.url}; the other ports are free")
     return Finding("ports", "ok", f"free: {', '.join(str(port) for port in PORTS.values())}")
 
 
@@ -135,7 +137,7 @@ def catalog(settings: Settings) -> Finding:
     config = resolve_catalog(settings)
     file = Path((config.uri or "").removeprefix("sqlite:///"))
     if (config.uri or "").startswith("sqlite:") and not file.exists():
-        return Finding("catalog", "ok", f"{file} is made at first use")
+        return Finding("catalog", "ok", f"{file} is created on first use")
     with catalog_errors(config):
         count = len(load_catalog(settings).list_namespaces())
     return Finding("catalog", "ok", f"{config.name} at {config.uri or config.protocol}, {count} namespaces")
@@ -147,7 +149,9 @@ def jars(settings: Settings) -> Finding:
     wanted = missing(settings)
     if wanted:
         names = ", ".join(path.name for path in wanted)
-        return Finding("jars", "warn", f"not here yet: {names}", "Nothing: the first engine start fetches them.")
+        return Finding(
+            "jars", "warn", f"not downloaded yet: {names}", "Nothing to do: the first engine start downloads them."
+        )
     return Finding("jars", "ok", f"all in {settings.home / 'jars'}")
 
 
@@ -155,10 +159,10 @@ def engine(settings: Settings) -> Finding:
     from drls_dagster.engine.client import status
 
     if settings.engine.spark_connect:
-        return Finding("engine", "ok", "an endpoint that is not DRLS's own (engine.spark_connect)")
+        return Finding("engine", "ok", "an external endpoint (engine.spark_connect)")
     told = status(settings)
     if told.state == "dead":
-        return Finding("engine", "warn", told.detail, "Nothing, or now: drls engine start")
+        return Finding("engine", "warn", told.detail, "Nothing to do; to start it now, run: drls engine start")
     return Finding("engine", "ok", told.state if told.detail == told.state else f"{told.state}: {told.detail}")
 
 
@@ -171,7 +175,7 @@ def gate(settings: Settings) -> Finding:
     if not missing:
         detail = "Dagster asks before each launch" if files else "no Dagster instance yet"
         return Finding("gate", "ok", detail)
-    remedy = f"Put these two lines in it: {' and '.join(GATE_LINES)}. See docs/how-to/dagster-project.md."
+    remedy = f"Add these two lines to it: {' and '.join(GATE_LINES)}. See docs/how-to/dagster-project.md."
     return Finding("gate", "fail", "; ".join(missing), remedy)
 
 
@@ -180,8 +184,8 @@ def sensors(settings: Settings) -> Finding:
 
     stopped = stopped_sensors(settings)
     if stopped:
-        return Finding("sensors", "fail", "; ".join(stopped), "Start each in Dagster, under Automation.")
-    return Finding("sensors", "ok", "none that keeps the installation in order is stopped")
+        return Finding("sensors", "fail", "; ".join(stopped), "Start each one in Dagster, under Automation.")
+    return Finding("sensors", "ok", "all sensors that maintain the installation are running")
 
 
 def lifecycle(settings: Settings) -> Finding:
@@ -195,7 +199,7 @@ def lifecycle(settings: Settings) -> Finding:
 
     url = make_url(store_url(settings))
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-        return Finding("lifecycle", "ok", f"{url.database} is made at first use")
+        return Finding("lifecycle", "ok", f"{url.database} is created on first use")
     store = open_engine(str(store_url(settings)))
     try:
         state, where = schema_state(store), describe(store)
@@ -203,7 +207,9 @@ def lifecycle(settings: Settings) -> Finding:
         store.dispose()
     match state:
         case SchemaState.CURRENT:
-            return Finding("lifecycle", "ok", f"{where}; whoever can write it, or read its keys, owns what it says")
+            return Finding(
+                "lifecycle", "ok", f"{where}; anyone who can write to it or read its keys controls its contents"
+            )
         case SchemaState.NEWER:
             return Finding("lifecycle", "fail", f"{where} was written by a newer DRLS", "Install that version.")
         case _:

@@ -18,17 +18,17 @@ drift_argument = click.argument("drift_id", metavar="DRIFT", type=number_type)
 
 @click.group()
 def drift() -> None:
-    """Show writes to governed tables that nobody answers for, and take them over or undo them.
+    """List unexplained writes to governed tables (drift), then adopt or revert them.
 
-    As long as one is open, its pipeline is not promoted.
+    A pipeline with open drift cannot be promoted.
     """
 
 
 @drift.command("list")
-@click.option("--pipeline", metavar="NAME", help="Only of this pipeline.")
+@click.option("--pipeline", metavar="NAME", help="Only this pipeline.")
 @json_option
 def list_drifts(pipeline: str | None, as_json: bool) -> None:
-    """List what is not settled."""
+    """List open drift."""
     with lifecycle() as client:
         found = [one for one in client.environments.drifts() if pipeline in (None, one.pipeline)]
     if as_json:
@@ -59,7 +59,7 @@ def list_drifts(pipeline: str | None, as_json: bool) -> None:
 @key_option
 @json_option
 def adopt(drift_id: int, reason: str, key: str | None, as_json: bool) -> None:
-    """Take a foreign write over: from now on the lead who adopts it answers for it."""
+    """Adopt an unexplained write. You, the lead, take responsibility for it."""
     _settle(drift_id, "adopt", reason, key, as_json)
 
 
@@ -69,7 +69,7 @@ def adopt(drift_id: int, reason: str, key: str | None, as_json: bool) -> None:
 @key_option
 @json_option
 def revert(drift_id: int, reason: str, key: str | None, as_json: bool) -> None:
-    """Put the table back to what was published last; what was written since is lost."""
+    """Revert the table to what was last published. Anything written since is lost."""
     _settle(drift_id, "revert", reason, key, as_json)
 
 

@@ -14,35 +14,35 @@ from drls_dagster.settings import load_settings
 
 @click.group()
 def engine() -> None:
-    """Start, stop and watch the Spark-on-Ray engine."""
+    """Start, stop and inspect the Spark-on-Ray engine."""
 
 
 @engine.command()
 def start() -> None:
-    """Start the engine, unless it runs. The first start takes up to a minute."""
+    """Start the engine if it is not running. The first start takes up to a minute."""
     from drls_dagster.engine.client import ensure_engine
 
     settings = load_settings()
     began = time.monotonic()
     with progress("engine") as report:
         state = ensure_engine(settings, report)
-    click.echo(f"The engine runs as process {state.pid} ({time.monotonic() - began:.0f} s).")
+    click.echo(f"The engine is running as process {state.pid} ({time.monotonic() - began:.0f} s).")
 
 
 @engine.command()
-@click.option("--force", is_flag=True, help="Also when runs use it: they fail.")
+@click.option("--force", is_flag=True, help="Stop it even if runs are using it; those runs fail.")
 def stop(force: bool) -> None:
     """Stop the engine."""
     from drls_dagster.engine.client import stop as stop_engine
 
     stopped = stop_engine(load_settings(), force=force)
-    click.echo("The engine is stopped." if stopped else "No engine runs.")
+    click.echo("Engine stopped." if stopped else "No engine is running.")
 
 
 @engine.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Show whether the engine runs, for whom, and what memory it takes."""
+    """Show the engine's state, users and memory."""
     from drls_dagster.engine.client import status as engine_status
     from drls_dagster.engine.processes import proportional_memory
     from drls_dagster.engine.state import read_state

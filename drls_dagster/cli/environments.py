@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from lifecycle.domain.releases import TableThen
     from lifecycle.verbs.answers import HoldInfo
 
-lift_option = click.option("--lift", is_flag=True, help="End it.")
-hold_reason_option = click.option("--reason", default="", help="Why; people see it as long as it holds.")
+lift_option = click.option("--lift", is_flag=True, help="Lift it.")
+hold_reason_option = click.option("--reason", default="", help="Reason, visible to everyone until it is lifted.")
 
 
 @click.command()
 @click.argument("environment", type=environment_type, required=False)
 @click.option("--pipeline", metavar="NAME", help="Only this pipeline.")
-@click.option("--at", type=moment_type, help="What was active then; UTC unless it says otherwise.")
+@click.option("--at", type=moment_type, help="Show what was active at this time (UTC by default).")
 @json_option
 def env(environment: Environment | None, pipeline: str | None, at: datetime | None, as_json: bool) -> None:
     """Show which version is active where, and every freeze and stop.
 
-    For production also how its tables stood: at which snapshot, since when, written by which run from which inputs.
+    For production, also shows its tables: which snapshot, since when, and which run wrote it from which inputs.
     """
     with lifecycle() as client:
         active = client.environments.active(
@@ -101,7 +101,7 @@ def _stood(table: TableThen) -> tuple[str, ...]:
 def freeze(
     environment: Environment, pipeline: str | None, reason: str, lift: bool, key: str | None, as_json: bool
 ) -> None:
-    """Freeze an environment, or a pipeline in it: no promotion, demotion or rollback; runs go on."""
+    """Freeze an environment, or one pipeline in it: no promotion, demotion or rollback. Runs continue."""
     from lifecycle.domain.policy import HoldKind
 
     _hold(HoldKind.FREEZE, environment, pipeline, reason, lift, key, as_json)
@@ -112,16 +112,16 @@ def freeze(
 @click.option("--env", "environment", type=environment_type, required=True, help="qa or uat.")
 @json_option
 def refresh(pipeline: str, environment: Environment, as_json: bool) -> None:
-    """Begin a new evidence session: the next run in QA or UAT starts on branches fresh off production's data.
+    """Start a new evidence session: the next run in QA or UAT starts on fresh branches of production's data.
 
-    What ran there before is no evidence any more. Asking again before that run changes nothing.
+    Earlier runs there no longer count as evidence. Repeating this before that run changes nothing.
     """
     with lifecycle() as client:
         asked = client.environments.new_session(pipeline, environment)
     if as_json:
         print_model(asked)
         return
-    click.echo(f"The next run of {pipeline} in {environment.label} opens evidence session {asked.id}.")
+    click.echo(f"The next run of {pipeline} in {environment.label} starts evidence session {asked.id}.")
 
 
 @click.command("stop-runs")
@@ -134,7 +134,7 @@ def refresh(pipeline: str, environment: Environment, as_json: bool) -> None:
 def stop_runs(
     environment: Environment, pipeline: str | None, reason: str, lift: bool, key: str | None, as_json: bool
 ) -> None:
-    """Stop runs in an environment, or of a pipeline in it: nothing starts, nothing publishes."""
+    """Stop runs in an environment, or of one pipeline in it: nothing starts, nothing publishes."""
     from lifecycle.domain.policy import HoldKind
 
     _hold(HoldKind.STOP, environment, pipeline, reason, lift, key, as_json)
@@ -154,7 +154,7 @@ def _hold(
         if lift:
             changed = [client.environments.lift_hold(one.id) for one in known]
         elif not reason:
-            raise UsageError(f"a {kind.value} needs --reason: it is what people see while it holds")
+            raise UsageError(f"a {kind.value} needs --reason: people see it until it is lifted")
         else:
             changed = known or [client.environments.set_hold(kind, environment, pipeline, reason=reason, key=key)]
     if as_json:
@@ -163,7 +163,7 @@ def _hold(
     for one in changed:
         click.echo(f"{kind.value} {one.id} of {_scope(one)}: {'lifted' if one.lifted_at else one.reason}")
     if not changed:
-        click.echo(f"There was no {kind.value} to lift.")
+        click.echo(f"There is no {kind.value} to lift.")
 
 
 def _known(client: Lifecycle, kind: HoldKind, environment: Environment, pipeline: str | None) -> list[HoldInfo]:

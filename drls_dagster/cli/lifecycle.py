@@ -52,8 +52,8 @@ def _refuse_in_the_clear(settings: Settings, url: str) -> None:
 
     if not settings.insecure_http and not is_protected(url):
         raise UsageError(
-            f"{url} is plain HTTP to another machine, and your token could be read on the way; use https://, "
-            "or set DRLS_INSECURE_HTTP=1 where the network itself is protected"
+            f"{url} is plain HTTP to another machine, so your token could be read in transit; use https://, "
+            "or set DRLS_INSECURE_HTTP=1 if the network itself is protected"
         )
 
 
@@ -68,7 +68,7 @@ def adapters() -> Adapters:
 def welcome(settings: Settings, started: FirstStart) -> None:
     """Keeps the first Admin's token and says so, once."""
     file = keep_token(settings, started.token.secret, starting=True)
-    click.echo(f"First start: you are {started.admin}, an Admin; your token is in {file}.", err=True)
+    click.echo(f"First start: you are {started.admin}, an Admin. Your token is in {file}.", err=True)
 
 
 def own_public_key() -> tuple[str, ...]:
@@ -85,5 +85,5 @@ def own_public_key() -> tuple[str, ...]:
 def checked_keys(keys: Sequence[str]) -> Sequence[str]:
     """Public keys that somebody typed. Raises UsageError for what is none."""
     if any(re.fullmatch("[0-9a-f]{64}", key) is None for key in keys):
-        raise UsageError("a public key is 64 hexadecimal digits, as `drls audit anchor` prints them")
+        raise UsageError("a public key is 64 hexadecimal digits, as printed by `drls audit anchor`")
     return keys

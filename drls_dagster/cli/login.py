@@ -21,30 +21,34 @@ from drls_dagster.kept_tokens import (
 from drls_dagster.settings import load_settings
 
 force_option = click.option(
-    "--force", is_flag=True, help="Although the token that is kept now is its owner's only way in."
+    "--force", is_flag=True, help="Go ahead even if the saved token is its owner's only way in."
 )
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option(
-    "--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long a password's token lives."
+    "--days",
+    type=click.IntRange(1, 366),
+    default=30,
+    show_default=True,
+    help="How long the token issued for a password is valid.",
 )
 @force_option
 @json_option
 def login(name: str | None, days: int, force: bool, as_json: bool) -> None:
-    """Sign in: with NAME and its password, or without NAME with a token.
+    """Sign in with NAME and a password, or without NAME with a token.
 
-    Password or token are asked for unseen, or read from standard input. The token is kept in DRLS_HOME, for
-    you alone; DRLS_TOKEN goes before it.
+    You are prompted for the password or token; it can also be piped through standard input. The token is saved in
+    DRLS_HOME, readable only by you. DRLS_TOKEN takes precedence over it.
     """
     if os.environ.get("DRLS_TOKEN"):
-        raise UsageError("DRLS_TOKEN is set and goes before what login keeps; unset it first")
+        raise UsageError("DRLS_TOKEN is set and takes precedence over a saved token; unset it first")
     settings = load_settings()
     with lifecycle() as client:
         secret = ask_secret(f"Password of {name}" if name else "Token")
         if not secret:
-            raise UsageError("no password or token was given")
+            raise UsageError("no password or token given")
         token = client.sign_in(name, secret, timedelta(days=days)).secret if name else secret
     with lifecycle(token) as client:
         me = client.people.me()
@@ -54,27 +58,27 @@ def login(name: str | None, days: int, force: bool, as_json: bool) -> None:
     if as_json:
         print_model(me)
         return
-    click.echo(f"You are {me.name}; the token is in {file}.")
+    click.echo(f"Signed in as {me.name}; the token is in {file}.")
 
 
 @click.command()
 @force_option
 @json_option
 def logout(force: bool, as_json: bool) -> None:
-    """Forget the kept token. It stays valid: `drls token revoke` ends it."""
+    """Delete the saved token. It stays valid until you revoke it with `drls token revoke`."""
     if not force:
         _refuse_last_way_in()
     forgotten = forget_token(load_settings())
     if as_json:
         print_json({"forgotten": forgotten})
         return
-    click.echo("The token is forgotten." if forgotten else "Nobody was signed in.")
+    click.echo("Signed out; the saved token is deleted." if forgotten else "You were not signed in.")
 
 
 @click.command()
 @json_option
 def whoami(as_json: bool) -> None:
-    """Show who you are, where, and what you may do."""
+    """Show who you are, which store you use, and what you may do."""
     with lifecycle() as client:
         me = client.people.me()
     if as_json:
@@ -101,8 +105,8 @@ def _refuse_last_way_in(but: str | None = None) -> None:
         return
     if is_for_another_store(settings):
         raise DrlsError(
-            f"{file} holds the token for {store_of_token(settings)}, perhaps the only way into it; "
-            "use another DRLS_HOME for this store, move that file away, or use --force"
+            f"{file} holds a token for {store_of_token(settings)}, which may be the only way into it; use "
+            "another DRLS_HOME for this store, move that file, or pass --force"
         )
     try:
         with lifecycle(file.read_text().strip()) as client:
@@ -111,6 +115,6 @@ def _refuse_last_way_in(but: str | None = None) -> None:
         return
     if not me.can_return and me.name != but:
         raise DrlsError(
-            f"{me.name} has no password and no other token, and could not sign in again; "
-            f"set one with drls user password {me.name}, or use --force"
+            f"{me.name} has no password and no other token, and could not sign in again; set a password with "
+            f"drls user password {me.name}, or pass --force"
         )

@@ -19,29 +19,29 @@ from drls_dagster.errors import DrlsError
 COMMANDS = {
     "approvals": ("drls_dagster.cli.approvals", "approvals", "List, show, approve and reject requests."),
     "audit": ("drls_dagster.cli.audit", "audit", "Read, check, export and anchor the audit log."),
-    "completion": ("drls_dagster.cli.completion", "completion", "Print the completion script of a shell."),
+    "completion": ("drls_dagster.cli.completion", "completion", "Print a shell's completion script."),
     "db": ("drls_dagster.cli.db", "db", "Migrate, check and back up the lifecycle's database."),
     "demo": ("drls_dagster.cli.demo", "demo", "Take the flights example to production and back."),
     "demote": ("drls_dagster.cli.releases", "demote", "Take a version out of UAT."),
-    "doctor": ("drls_dagster.cli.doctor", "doctor", "Check this machine and DRLS_HOME, and say what to do."),
-    "drift": ("drls_dagster.cli.drift", "drift", "Show writes that nobody answers for, and settle them."),
-    "engine": ("drls_dagster.cli.engine", "engine", "Start, stop and watch the Spark-on-Ray engine."),
+    "doctor": ("drls_dagster.cli.doctor", "doctor", "Check this machine and DRLS_HOME."),
+    "drift": ("drls_dagster.cli.drift", "drift", "List unexplained writes (drift), then adopt or revert them."),
+    "engine": ("drls_dagster.cli.engine", "engine", "Start, stop and inspect the Spark-on-Ray engine."),
     "env": ("drls_dagster.cli.environments", "env", "Show which version is active where."),
-    "freeze": ("drls_dagster.cli.environments", "freeze", "Freeze promotions; runs go on."),
+    "freeze": ("drls_dagster.cli.environments", "freeze", "Freeze promotions; runs continue."),
     "login": ("drls_dagster.cli.login", "login", "Sign in with a password or a token."),
-    "logs": ("drls_dagster.cli.logs", "logs", "Print what drls up and the engine wrote."),
-    "logout": ("drls_dagster.cli.login", "logout", "Forget the kept token."),
+    "logs": ("drls_dagster.cli.logs", "logs", "Print the logs of drls up and the engine."),
+    "logout": ("drls_dagster.cli.login", "logout", "Sign out: delete the saved token."),
     "pipeline": ("drls_dagster.cli.pipeline", "pipeline", "Check, save and compare pipelines."),
     "policy": ("drls_dagster.cli.policy", "policy", "Show and set who must approve."),
-    "promote": ("drls_dagster.cli.promote", "promote", "Promote a version, or ask for it."),
-    "refresh": ("drls_dagster.cli.environments", "refresh", "Start QA or UAT afresh from production's data."),
+    "promote": ("drls_dagster.cli.promote", "promote", "Promote a version, or request its promotion."),
+    "refresh": ("drls_dagster.cli.environments", "refresh", "Start QA or UAT over from production's data."),
     "retire": ("drls_dagster.cli.releases", "retire", "Take a version out of production."),
-    "review": ("drls_dagster.cli.review", "review", "Look at unreviewed releases afterwards."),
-    "rollback": ("drls_dagster.cli.releases", "rollback", "Put production's release before back."),
+    "review": ("drls_dagster.cli.review", "review", "Review releases that went live without approval."),
+    "rollback": ("drls_dagster.cli.releases", "rollback", "Roll production back to its previous release."),
     "run": ("drls_dagster.cli.run", "run", "Run a pipeline, or part of it."),
-    "serve": ("drls_dagster.cli.serve", "serve", "Serve the approvals app and REST."),
-    "status": ("drls_dagster.cli.status", "status", "Show what is active, what ran last, and drift."),
-    "stop-runs": ("drls_dagster.cli.environments", "stop_runs", "Stop runs at once."),
+    "serve": ("drls_dagster.cli.serve", "serve", "Serve the approvals app and its REST API."),
+    "status": ("drls_dagster.cli.status", "status", "Show active versions, their last runs, and drift."),
+    "stop-runs": ("drls_dagster.cli.environments", "stop_runs", "Stop runs immediately."),
     "table": ("drls_dagster.cli.table", "table", "List, show and preview Iceberg tables."),
     "team": ("drls_dagster.cli.team", "team", "Group people for grants and quorums."),
     "token": ("drls_dagster.cli.token", "token", "Issue, list and revoke tokens."),
@@ -88,7 +88,7 @@ def run(arguments: Sequence[str], given: object = None) -> int:
         return error.exit_code
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else None
-        hint = f" (`{command} --help` says more)" if command else ""
+        hint = f" (see `{command} --help`)" if command else ""
         # click lists the choices of a missing option on lines of their own.
         return _report(" ".join(error.format_message().split()) + hint, error.exit_code, as_json)
     except DrlsError as error:
@@ -98,7 +98,7 @@ def run(arguments: Sequence[str], given: object = None) -> int:
         _reveal()
         text = " ".join(str(error).split())
         name = type(error).__name__
-        return _report(f"{name}: {text}. This is a defect; DRLS_DEBUG=1 shows where.", 1, as_json)
+        return _report(f"{name}: {text}. This is a bug; set DRLS_DEBUG=1 to see the traceback.", 1, as_json)
     return result if isinstance(result, int) else 0
 
 

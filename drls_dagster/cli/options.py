@@ -41,7 +41,7 @@ class _RefType(click.ParamType):
         name, at, number = str(value).partition("@")
         digits = number.removeprefix("v")
         if not name or (at and not (digits.isascii() and digits.isdigit() and len(digits) <= len(str(_MOST)))):
-            self.fail(f"{value!r} is no version; write NAME or NAME@VERSION, for example flights@3", param, ctx)
+            self.fail(f"{value!r} is not a version; write NAME or NAME@VERSION, for example flights@3", param, ctx)
         return Ref(name, number_type.convert(digits, param, ctx) if at else None)
 
 
@@ -56,7 +56,7 @@ class _NumberType(click.ParamType):
         except ValueError:
             self.fail(f"{value!r} is not a number", param, ctx)
         if not 1 <= number <= _MOST:
-            self.fail(f"there is no number {value}; numbers go from 1 to {_MOST}", param, ctx)
+            self.fail(f"{value} is out of range; numbers go from 1 to {_MOST}", param, ctx)
         return number
 
 
@@ -79,7 +79,7 @@ class _MomentType(click.ParamType):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no time; write for example 2026-03-31T18:00 (UTC)", param, ctx)
+            self.fail(f"{value!r} is not a time; write it like 2026-03-31T18:00 (UTC)", param, ctx)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -88,12 +88,12 @@ ref_type = _RefType()
 environment_type = _EnvironmentType()
 moment_type = _MomentType()
 
-key_option = click.option("--key", help="Repeating a command with the same key does it once.")
-reason_option = click.option("--reason", required=True, help="Why; everybody sees it.")
+key_option = click.option("--key", help="Idempotency key: a command repeated with the same key takes effect once.")
+reason_option = click.option("--reason", required=True, help="Reason, visible to everyone.")
 public_key_option = click.option(
-    "--key", "keys", multiple=True, metavar="KEY", help="A public key to trust, in hexadecimal; may be repeated."
+    "--key", "keys", multiple=True, metavar="KEY", help="A public key to trust, in hexadecimal. Repeatable."
 )
-plan_digest_option = click.option("--plan", "plan_digest", metavar="DIGEST", help="The plan that you looked at.")
+plan_digest_option = click.option("--plan", "plan_digest", metavar="DIGEST", help="The plan you reviewed.")
 
 
 def active_number(client: Lifecycle, ref: Ref, environment: Environment) -> int:

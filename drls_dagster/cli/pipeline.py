@@ -9,7 +9,7 @@ from drls_dagster.cli import pipeline_save, pipeline_show, pipeline_versions
 
 @click.group()
 def pipeline() -> None:
-    """Check pipeline files, save them as versions, and look at versions."""
+    """Check pipeline files, save them as versions, and inspect versions."""
 
 
 for command in (

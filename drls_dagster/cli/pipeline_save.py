@@ -25,19 +25,21 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", metavar="FILE|DIR", type=click.Path(exists=True, path_type=Path))
 @click.option("-m", "--message", default="", help="What is new in this version.")
-@click.option("--on", type=number_type, metavar="VERSION", help="The version it was made from; default: the newest.")
-@click.option("--if-newest", metavar="DIGEST", help="Only while this is the newest version's digest.")
+@click.option(
+    "--on", type=number_type, metavar="VERSION", help="The version this one is based on. Default: the newest."
+)
+@click.option("--if-newest", metavar="DIGEST", help="Save only if this is the newest version's digest.")
 @key_option
 @json_option
 def save(path: Path, message: str, on: int | None, if_newest: str | None, key: str | None, as_json: bool) -> None:
-    """Save a pipeline file as a version; it becomes active in development.
+    """Save a pipeline file as a version and make it active in development.
 
-    Saving equal content again gives the version that is there. Of a folder, every pipeline file is saved, also those
-    in the folders in it, a line each; one that is refused says why, harms no other, and makes the command end with 1.
+    Saving the same content again returns the existing version. Given a folder, saves every pipeline file in it and its
+    subfolders, one line each. A refused file does not affect the others; the command then exits with 1.
     """
     if path.is_dir():
         if on is not None or if_newest is not None or key is not None:
-            raise UsageError(f"--on, --if-newest and --key are for one file, and {path} is a folder")
+            raise UsageError(f"--on, --if-newest and --key work with one file, but {path} is a folder")
         _save_folder(path, message, as_json)
         return
     spec = read_spec(str(path))
@@ -84,7 +86,7 @@ def _save_folder(folder: Path, message: str, as_json: bool) -> None:
 
     files, others = sort_files(folder)
     if not files:
-        raise UsageError(f"{folder} has no pipeline file: none of its YAML and JSON files says format_version")
+        raise UsageError(f"{folder} has no pipeline files: none of its YAML and JSON files has a format_version")
     done: list[_Outcome] = []
     with lifecycle() as client:
         active = _active_in_development(client)

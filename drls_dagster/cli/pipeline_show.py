@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 @click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @json_option
 def validate(paths: tuple[Path, ...], as_json: bool) -> None:
-    """Check pipeline files and name everything that is wrong, a line each.
+    """Check pipeline files and list every problem, one per line.
 
-    Of a folder, every pipeline file, also those in the folders in it, and whether two claim one name or one table;
-    YAML and JSON in it that says no format_version is skipped, what cannot be read is a problem.
-    Ends with 2 when a file has a problem.
+    Given a folder, checks every pipeline file in it and its subfolders, and whether two files claim the same name or
+    table. YAML and JSON without a format_version is skipped; a file that cannot be read is a problem.
+    Exits with 2 if a file has a problem.
     """
     from lifecycle.spec import SpecError, digest, load_pipeline
 
@@ -61,7 +61,7 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> None:
 def print_skipped(files: Sequence[Path]) -> None:
     """Which files of a folder are taken for something else than a pipeline."""
     for file in files:
-        click.echo(f"{file}: skipped: it says no format_version, so it is no pipeline file")
+        click.echo(f"{file}: skipped: it has no format_version, so it is not a pipeline file")
 
 
 def _files(paths: Sequence[Path]) -> tuple[list[Path], Mapping[Path, Problem], list[Path]]:
@@ -78,7 +78,7 @@ def _files(paths: Sequence[Path]) -> tuple[list[Path], Mapping[Path, Problem], l
             continue
         found, others = sort_files(path)
         if not found:
-            raise UsageError(f"{path} has no pipeline file: none of its YAML and JSON files says format_version")
+            raise UsageError(f"{path} has no pipeline files: none of its YAML and JSON files has a format_version")
         files += found
         skipped += others
         read = [one for one in map(read_file, found) if one.spec is not None]
@@ -101,9 +101,9 @@ def schema() -> None:
 @click.option("--yaml", "as_yaml", is_flag=True, help="Print the definition as a pipeline file.")
 @json_option
 def show(what: str, as_yaml: bool, as_json: bool) -> None:
-    """Show the nodes, how data flows, sinks, checks and the digest.
+    """Show nodes, data flow, sinks, checks and the digest.
 
-    Of a saved pipeline also its versions; without a version, the newest.
+    For a saved pipeline, also lists its versions. Without @VERSION, shows the newest.
     """
     from lifecycle.spec.writing import dump_yaml
 

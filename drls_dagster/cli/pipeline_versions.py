@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from lifecycle.spec import PipelineSpec
 
 trust_option = click.option(
-    "--trust", "trusted", multiple=True, metavar="KEY", help="A public key in hexadecimal; may be repeated."
+    "--trust", "trusted", multiple=True, metavar="KEY", help="A public key in hexadecimal. Repeatable."
 )
 
 
 @click.command("list")
 @json_option
 def list_pipelines(as_json: bool) -> None:
-    """List the saved pipelines, and which version is active where."""
+    """List saved pipelines and where their versions are active."""
     from lifecycle.domain.environment import Environment
 
     with lifecycle() as client:
@@ -44,21 +44,21 @@ def list_pipelines(as_json: bool) -> None:
 @click.argument("after", metavar="FILE|NAME[@VERSION]")
 @json_option
 def diff(before: str, after: str, as_json: bool) -> None:
-    """Show what changed from one definition to another: nodes, edges, fields."""
+    """Compare two definitions: nodes, edges, fields."""
     from lifecycle.domain.spec_diff import diff_specs
 
     found = diff_specs(*_both(before, after))
     if as_json:
         print_model(found)
         return
-    click.echo("\n".join(_lines(found)) or "No difference.")
+    click.echo("\n".join(_lines(found)) or "No differences.")
 
 
 @click.command()
 @click.argument("version", type=ref_type)
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 def export(version: Ref, file: Path | None) -> None:
-    """Write a version with its approvals, receipts and audit entries, signed, to FILE or standard output.
+    """Export a signed version to FILE or standard output. It includes approvals, receipts and audit entries.
 
     `drls verify` checks it without a store.
     """
@@ -81,9 +81,9 @@ def export(version: Ref, file: Path | None) -> None:
 @key_option
 @json_option
 def import_bundle(file: Path, trusted: tuple[str, ...], key: str | None, as_json: bool) -> None:
-    """Save the definition in an exported FILE; its approvals do not count here.
+    """Import the definition in an exported FILE. Its approvals do not count here.
 
-    It must be signed by this installation or by a key given with --trust.
+    It must be signed by this installation or by a key passed with --trust.
     """
     with lifecycle() as client:
         saved = client.pipelines.import_bundle(file.read_bytes(), trusted=tuple(checked_keys(trusted)), key=key)
@@ -92,11 +92,11 @@ def import_bundle(file: Path, trusted: tuple[str, ...], key: str | None, as_json
 
 @click.command()
 @click.argument("version", type=ref_type)
-@click.option("--to", metavar="NAME", help="The new pipeline; default: a new version of the same.")
+@click.option("--to", metavar="NAME", help="Name of the new pipeline. Default: a new version of the same pipeline.")
 @key_option
 @json_option
 def clone(version: Ref, to: str | None, key: str | None, as_json: bool) -> None:
-    """Save a version again: as the newest of its pipeline, or as another pipeline."""
+    """Save a copy of a version. It becomes the newest of its pipeline or, with --to, a new pipeline."""
     with lifecycle() as client:
         number = version.number or client.pipelines.version(version.name).number
         saved = client.pipelines.clone(version.name, number, to=to, key=key)
@@ -105,17 +105,17 @@ def clone(version: Ref, to: str | None, key: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
-@click.confirmation_option(prompt="The name stays reserved for good. Delete the pipeline?")
+@click.confirmation_option(prompt="The name stays reserved forever. Delete the pipeline?")
 @key_option
 @json_option
 def delete(name: str, key: str | None, as_json: bool) -> None:
-    """Delete a pipeline; its versions stay in the store, its name stays reserved."""
+    """Delete a pipeline. Its versions stay in the store and its name stays reserved."""
     with lifecycle() as client:
         client.pipelines.delete(name, key=key)
     if as_json:
         print_json({"name": name, "deleted": True})
         return
-    click.echo(f"{name} is deleted.")
+    click.echo(f"Deleted {name}.")
 
 
 def _both(before: str, after: str) -> tuple[PipelineSpec, PipelineSpec]:

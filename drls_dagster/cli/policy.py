@@ -23,13 +23,13 @@ environment_argument = click.argument("environment", type=environment_type)
 
 @click.group()
 def policy() -> None:
-    """Look at and set what an environment asks of a promotion. No policy means no."""
+    """Show and set what an environment requires of a promotion. Without a policy, nothing is promoted."""
 
 
 @policy.command("list")
 @json_option
 def list_policies(as_json: bool) -> None:
-    """List the policies of environments, and those that pipelines have of their own."""
+    """List the policies of environments and of single pipelines."""
     with lifecycle() as client:
         found = client.environments.policies()
     if as_json:
@@ -46,35 +46,37 @@ def list_policies(as_json: bool) -> None:
 @scope_argument
 @json_option
 def show(environment: Environment, pipeline: str | None, as_json: bool) -> None:
-    """Show the policy set for exactly this scope: an environment, or a pipeline in it."""
+    """Show the policy set for exactly one scope. The scope is an environment, or one pipeline in it."""
     with lifecycle() as client:
         found = client.environments.policy(environment, pipeline)
     if found is None or found.body is None:
         what = f"{pipeline} has no policy of its own in" if pipeline else "there is no policy for"
-        raise DrlsError(f"{what} {environment.label}; an Admin sets one with drls policy set")
+        raise DrlsError(f"{what} {environment.label}; an Admin can set one with drls policy set")
     _print(found, as_json)
 
 
 @policy.command("set")
 @environment_argument
 @scope_argument
-@click.option("--quorum", help="Who must approve, for example: 1 LeadDataEngineer or 2 of team:risk")
+@click.option("--quorum", help='Who must approve, for example "1 LeadDataEngineer" or "2 of team:risk".')
 @click.option(
-    "--approvals", type=click.Choice(["required", "solo"]), help="solo: on own work too, labelled unreviewed."
+    "--approvals",
+    type=click.Choice(["required", "solo"]),
+    help="solo also lets people approve their own work, labelled unreviewed.",
 )
-@click.option("--expires", metavar="DURATION", help="How long a request lives, for example 7d.")
-@click.option("--soak", metavar="DURATION", help="How long a version stays in the environment before, at least.")
-@click.option("--max-age", metavar="DURATION", help="Older evidence does not count.")
+@click.option("--expires", metavar="DURATION", help="How long a request stays open, for example 7d.")
+@click.option("--soak", metavar="DURATION", help="Minimum time a version must spend in the previous environment.")
+@click.option("--max-age", metavar="DURATION", help="Ignore evidence older than this.")
 @click.option(
     "--newest-run-passed/--no-newest-run-passed",
     default=None,
-    help="Whether the newest run in the environment before must have passed.",
+    help="Whether the newest run in the previous environment must have passed.",
 )
 @click.option("--break-glass", metavar="ROLE|nobody", help="Who may deploy without approval.")
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Further fields, windows among them, in YAML.",
+    help="More fields, such as windows, in YAML.",
 )
 @key_option
 @json_option
@@ -92,7 +94,7 @@ def set_policy(
     key: str | None,
     as_json: bool,
 ) -> None:
-    """Set a policy. What is not given stays as it was set for this scope."""
+    """Set a policy. Fields you do not pass keep their current values for this scope."""
     given = {
         "quorum": quorum,
         "approvals": approvals,
@@ -104,7 +106,7 @@ def set_policy(
     }
     changes = _from_file(file) | {name: value for name, value in given.items() if value is not None}
     if not changes:
-        raise UsageError("nothing to set; name a field, for example --quorum '1 LeadDataEngineer'")
+        raise UsageError("nothing to set; pass a field, for example --quorum '1 LeadDataEngineer'")
     if changes.get("break_glass") == "nobody":
         changes["break_glass"] = None
     with lifecycle() as client:
@@ -123,13 +125,13 @@ def set_policy(
 @key_option
 @json_option
 def unset(environment: Environment, pipeline: str | None, key: str | None, as_json: bool) -> None:
-    """Take a pipeline's own policy away, or leave an environment without any: then nothing may go there."""
+    """Remove a pipeline's own policy, or an environment's. Without a policy, nothing is promoted there."""
     with lifecycle() as client:
         found = client.environments.set_policy(environment, pipeline, None, key=key)
     if as_json:
         print_model(found)
         return
-    click.echo(f"The policy of {pipeline or 'every pipeline'} in {environment.label} is taken away.")
+    click.echo(f"Removed the policy of {pipeline or 'every pipeline'} in {environment.label}.")
 
 
 def _from_file(file: Path | None) -> dict[str, Any]:
@@ -142,7 +144,9 @@ def _from_file(file: Path | None) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UsageError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise UsageError(f"{file} holds no policy; write field: value lines, for example quorum: 1 LeadDataEngineer")
+        raise UsageError(
+            f'{file} contains no policy; write "field: value" lines, for example quorum: 1 LeadDataEngineer'
+        )
     return values
 
 
@@ -165,7 +169,7 @@ def _shown(body: Policy | None) -> dict[str, Any]:
 def _row(found: PolicyInfo) -> tuple[object, ...]:
     body = _shown(found.body)
     fields = [body.get(name) for name in ("approvals", "expires", "soak")]
-    quorum = body.get("quorum", "taken away")
+    quorum = body.get("quorum", "removed")
     return (
         found.environment.value, found.pipeline, quorum, *fields, found.set_by, short_time(found.at), found.revision
     )  # fmt: skip

@@ -25,12 +25,12 @@ _POLL_SECONDS = 2.0
 @click.command()
 @click.argument("version", type=ref_type)
 @click.option("--to", "target", type=environment_type, required=True, help="The environment to promote to.")
-@click.option("--plan", "plan_only", is_flag=True, help="Show what would happen; change nothing.")
-@click.option("--if-plan", metavar="DIGEST", help="Ask only while the plan is still this one.")
-@click.option("--reason", default="", help="Why; everybody sees it.")
-@click.option("--wait", is_flag=True, help="Come back when it is done, or will not be.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long --wait waits at most.")
-@click.option("--break-glass", is_flag=True, help="In an emergency: deploy now, unreviewed. Needs --reason.")
+@click.option("--plan", "plan_only", is_flag=True, help="Show the plan without changing anything.")
+@click.option("--if-plan", metavar="DIGEST", help="Go ahead only if the plan still has this digest.")
+@click.option("--reason", default="", help="Reason, visible to everyone.")
+@click.option("--wait", is_flag=True, help="Wait until the promotion finishes or fails.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Maximum time for --wait.")
+@click.option("--break-glass", is_flag=True, help="Emergency: deploy now, without approval. Requires --reason.")
 @key_option
 @json_option
 def promote(
@@ -45,14 +45,14 @@ def promote(
     key: str | None,
     as_json: bool,
 ) -> None:
-    """Promote a version to the next environment, or ask for the approval that this needs.
+    """Promote a version to an environment, or request the approval it needs.
 
-    Without @VERSION, the one that is active in the environment before. Running it again goes on with the
-    request that is there: it executes or resumes what is approved.
+    Without @VERSION, promotes the version active in the previous environment. Running the command again continues the
+    existing request: it executes or resumes what is approved.
     """
     source = target.before
     if source is None:
-        raise UsageError("a version is active in development when it is saved; promote to QA, UAT or production")
+        raise UsageError("a version becomes active in development when you save it; promote to QA, UAT or production")
     with lifecycle() as client:
         number = active_number(client, version, source)
         if plan_only:
@@ -80,7 +80,9 @@ def _ask(
     if request is None:
         request = client.promotions.request(name, number, target, reason=reason, if_plan=if_plan, key=key)
     elif if_plan is not None and if_plan != request.plan_digest:
-        raise DrlsError(f"request {request.id} asks for the same with another plan; refresh or withdraw it")
+        raise DrlsError(
+            f"request {request.id} asks for the same promotion with a different plan; refresh or withdraw it"
+        )
     if request.state is State.REQUESTED or request.state.is_terminal:
         return request
     try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @key_option
 @json_option
 def demote(version: Ref, reason: str, key: str | None, as_json: bool) -> None:
-    """Take a version out of UAT; QA gets it back if QA is free."""
+    """Take a version out of UAT. It returns to QA if QA is free."""
     with lifecycle() as client:
         number = active_number(client, version, Environment.UAT)
         ended = client.environments.demote(version.name, number, reason=reason, key=key)
@@ -34,11 +34,11 @@ def demote(version: Ref, reason: str, key: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("version", type=ref_type)
 @reason_option
-@click.option("--consent", is_flag=True, help="Although active pipelines read its tables.")
+@click.option("--consent", is_flag=True, help="Retire it even if active pipelines read its tables.")
 @key_option
 @json_option
 def retire(version: Ref, reason: str, consent: bool, key: str | None, as_json: bool) -> None:
-    """Take a version out of production; nothing takes its place."""
+    """Take a version out of production without replacing it."""
     with lifecycle() as client:
         number = active_number(client, version, Environment.PRODUCTION)
         ended = client.environments.retire(version.name, number, reason=reason, consent=consent, key=key)
@@ -47,18 +47,20 @@ def retire(version: Ref, reason: str, consent: bool, key: str | None, as_json: b
 
 @click.command()
 @click.argument("name")
-@click.option("--reason", default="", help="Why; everybody sees it.")
-@click.option("--plan", "plan_only", is_flag=True, help="Show what would happen; change nothing.")
-@click.option("--data", is_flag=True, help="The tables go back too. Needs --consent.")
-@click.option("--consent", metavar="DIGEST", help="The plan that undoes data, as --plan --data shows it.")
+@click.option("--reason", default="", help="Reason, visible to everyone.")
+@click.option("--plan", "plan_only", is_flag=True, help="Show the plan without changing anything.")
+@click.option("--data", is_flag=True, help="Roll back the tables as well. Requires --consent.")
+@click.option(
+    "--consent", metavar="DIGEST", help="The digest of the plan that rolls back data, as shown by --plan --data."
+)
 @key_option
 @json_option
 def rollback(
     name: str, reason: str, plan_only: bool, data: bool, consent: str | None, key: str | None, as_json: bool
 ) -> None:
-    """Put production back on the release before; code alone, unless --data."""
+    """Roll production back to its previous release: code only, or with --data the tables as well."""
     if consent is not None and not data:
-        raise UsageError("--consent is for --data: a rollback of code alone undoes no data")
+        raise UsageError("--consent needs --data: a code-only rollback undoes no data")
     with lifecycle() as client:
         if plan_only:
             _print_rollback(client.environments.plan_rollback(name, data=data), as_json)
@@ -71,7 +73,7 @@ def _print_ended(ended: Active, as_json: bool) -> None:
     if as_json:
         print_model(ended)
         return
-    click.echo(f"{ended.pipeline} v{ended.version} is not active in {ended.environment.label} any more.")
+    click.echo(f"{ended.pipeline} v{ended.version} is no longer active in {ended.environment.label}.")
 
 
 def _print_rollback(rollback: RollbackPlan, as_json: bool) -> None:

@@ -102,10 +102,10 @@ def report(request: Request, as_json: bool, *, done: str = "") -> None:
     what = f"Request {request.id}: {request.pipeline} v{request.version} to {request.target.label}"
     if request.state is State.FAILED and done:
         if not as_json:
-            click.echo(f"{done}. {what} failed, and is tried again: {request.outcome}")
+            click.echo(f"{done}. {what} failed and will be retried: {request.outcome}")
         return
     if request.state is State.FAILED:
-        raise DrlsError(f"{what} failed: {request.outcome}; mend it and run the same command again to resume.")
+        raise DrlsError(f"{what} failed: {request.outcome}; fix the cause and run the same command again to resume.")
     if request.state.is_terminal and request.state is not State.DONE:
         raise DrlsError(f"{what} is {request.state.value}: {request.outcome or 'no reason given'}")
     if not as_json:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @click.group()
 def review() -> None:
-    """Look at unreviewed releases: after a broken glass, or approved by their own makers."""
+    """Review releases that went live without independent approval: break-glass and self-approved ones."""
 
 
 @review.command("list")
 @json_option
 def list_releases(as_json: bool) -> None:
-    """List the releases that wait for a review, oldest first; `expires` says until when it is due."""
+    """List releases awaiting review, oldest first. `expires` is when the review is due."""
     with lifecycle() as client:
         found = client.promotions.unreviewed()
     if as_json:
@@ -40,7 +40,7 @@ def list_releases(as_json: bool) -> None:
 @key_option
 @json_option
 def approve(request: int, plan_digest: str | None, reason: str, key: str | None, as_json: bool) -> None:
-    """Say that a release was right. It stays labelled unreviewed: nobody looked before."""
+    """Mark a release as right. It keeps the label "unreviewed", because nobody reviewed it before it went live."""
     from lifecycle.domain.promotion import Verdict
 
     _review(request, plan_digest, Verdict.APPROVE, reason, key, as_json)
@@ -53,7 +53,7 @@ def approve(request: int, plan_digest: str | None, reason: str, key: str | None,
 @key_option
 @json_option
 def reject(request: int, plan_digest: str | None, reason: str, key: str | None, as_json: bool) -> None:
-    """Say that a release was wrong. That undoes nothing: `drls rollback` does."""
+    """Mark a release as wrong. This undoes nothing; use `drls rollback` for that."""
     from lifecycle.domain.promotion import Verdict
 
     _review(request, plan_digest, Verdict.REJECT, reason, key, as_json)

@@ -29,13 +29,20 @@ _STYLES = {"waiting": "dim", "running": "blue", "done": "green", "failed": "red"
 @click.command()
 @click.argument("pipeline", metavar="PIPELINE|FILE")
 @click.option(
-    "--env", "environment", type=click.Choice(ENVIRONMENTS), default="development", show_default=True, help="Where."
+    "--env",
+    "environment",
+    type=click.Choice(ENVIRONMENTS),
+    default="development",
+    show_default=True,
+    help="Environment to run in.",
 )
-@click.option("--select", help="Only these steps: a,b; +a with what is upstream, a+ with what is downstream.")
-@click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
-@click.option("--partition", metavar="KEY|FIRST...LAST|all", help="What of a partitioned pipeline to run.")
-@click.option("--each", is_flag=True, help="One run per partition instead of one for the range.")
-@click.option("--keep-going", is_flag=True, help="With --each: run the other partitions when one fails.")
+@click.option(
+    "--select", help='Run only these steps: "a,b". "+a" adds everything upstream, "a+" everything downstream.'
+)
+@click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a parameter. Repeatable.")
+@click.option("--partition", metavar="KEY|FIRST...LAST|all", help="Which partitions of a partitioned pipeline to run.")
+@click.option("--each", is_flag=True, help="Start one run per partition instead of one for the whole range.")
+@click.option("--keep-going", is_flag=True, help="With --each: continue with the other partitions when one fails.")
 @json_option
 def run(
     pipeline: str,
@@ -47,7 +54,7 @@ def run(
     keep_going: bool,
     as_json: bool,
 ) -> None:
-    """Run a pipeline: the version deployed in the environment; in development also a file."""
+    """Run a pipeline: the version deployed in the environment or, in development, a file."""
     from drls_dagster.launch.choices import check_flags
     from drls_dagster.launch.find import find_pipeline
 
@@ -80,7 +87,7 @@ def _failure(failed: Sequence[RunOutcome], ran: int, not_run: Sequence[str]) -> 
     which = _listed([outcome.partition or "" for outcome in failed])
     text = f"{len(failed)} of {ran} runs failed: {which}; the first: {first}" if ran > 1 else f"{which}: {first}"
     if not_run:
-        text += f"; not run: {_listed(not_run)}; --keep-going runs the others when one fails"
+        text += f"; not run: {_listed(not_run)}; pass --keep-going to run the others when one fails"
     return text
 
 

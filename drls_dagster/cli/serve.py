@@ -19,13 +19,13 @@ from drls_dagster.settings import Settings, load_settings
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    help="How many processes answer.  [default: 2, or 1 where there is one processor]",
+    help="Number of server processes.  [default: 2, or 1 on a single processor]",
 )
 def serve(host: str, port: int, workers: int | None) -> None:
-    """Serve the approvals app and REST over the store here until Ctrl-C; /api/openapi.json describes it.
+    """Serve the approvals app and its REST API from this store until Ctrl-C. The API is described at /api/openapi.json.
 
-    It speaks HTTP: put a proxy that speaks TLS in front of it before others use it over a network. It answers to the
-    names of this machine, of app_url and of the setting web.hosts.
+    It serves plain HTTP: put a TLS proxy in front of it before others use it over a network. It accepts requests for
+    this machine's names, the host of app_url, and the setting web.hosts.
     """
     from drls_dagster.lifecycle_client.opening import open_context
     from drls_dagster.serving.collector import spare_the_collector
@@ -73,4 +73,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
-        raise UsageError(f"cannot listen on {host}:{port} ({why}); choose others with --host and --port") from None
+        raise UsageError(
+            f"cannot listen on {host}:{port} ({why}); choose another address with --host and --port"
+        ) from None

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @click.argument("environment", type=environment_type, required=False)
 @json_option
 def status(environment: Environment | None, as_json: bool) -> None:
-    """Show what is active where, how it ran last, and whether something is not as it should be.
+    """Show which versions are active where, their last runs, and anything that needs attention.
 
-    The last run is the active version's newest in the Dagster of DRLS_HOME; in development it may be a draft's. Drift
-    is a version that is deployed and not loaded, or a write that nobody answers for. A sensor that keeps the
-    installation in order and is stopped comes first.
+    The last run is the active version's newest run in the Dagster of DRLS_HOME; in development it can be a draft's.
+    Drift is a deployed version that is not loaded, or an unexplained write. Stopped sensors that maintain the
+    installation are listed first.
     """
     from drls_dagster.orchestrator.last_runs import last_runs
     from drls_dagster.orchestrator.running_up import running_up
@@ -67,10 +67,12 @@ def status(environment: Environment | None, as_json: bool) -> None:
     for line in stopped:
         click.secho(f"{line}.", fg="red", bold=True)
     for trouble in troubles:
-        click.echo(f"Failed since {short_time(trouble.since)} UTC, and tried again: {trouble}")
+        click.echo(f"Failing since {short_time(trouble.since)} UTC, and being retried: {trouble}")
     if not rows:
         where = f"in {environment.label}" if environment else "anywhere"
-        click.echo(f"Nothing is active {where}; drls pipeline save FILE makes a version active in development.")
+        click.echo(
+            f"Nothing is active {where}; save a version with drls pipeline save FILE to make it active in development."
+        )
         return
     print_table(
         ["environment", "pipeline", "version", "label", "last run", "ended", "drift"],
@@ -110,4 +112,6 @@ def _row(one: Active, run: LastRun | None, loaded: Any, drifts: list[DriftInfo])
 def _up_line(settings: Settings, url: str | None) -> str:
     if settings.url:
         return f"The store is at {settings.url}."
-    return f"drls up runs at {url}." if url else "drls up does not run here: no schedule and no sensor starts anything."
+    return (
+        f"drls up is running at {url}." if url else "drls up is not running here: schedules and sensors start nothing."
+    )

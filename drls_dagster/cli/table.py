@@ -24,7 +24,7 @@ environment_option = click.option(
     "--env",
     "environment",
     type=click.Choice(ENVIRONMENTS),
-    help="Take NAME as a pipeline's name for it there.",
+    help="Treat NAME as the name a pipeline uses in this environment.",
 )
 
 
@@ -32,14 +32,14 @@ environment_option = click.option(
 def table() -> None:
     """List, show and preview Iceberg tables.
 
-    NAME is the exact identifier, namespace.table; with --env, the name that a pipeline uses for it.
+    NAME is the exact identifier, namespace.table; with --env, it is the name a pipeline uses.
     """
 
 
 @table.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """List all tables with their rows, files and size."""
+    """List all tables with their row counts, files and size."""
     from drls_dagster.lakehouse.tables import list_tables
 
     with _catalog() as catalog:
@@ -71,7 +71,7 @@ def list_command(as_json: bool) -> None:
 @environment_option
 @json_option
 def show(name: str, environment: str | None, as_json: bool) -> None:
-    """Show schema, layout, properties, refs and the last snapshots."""
+    """Show a table's schema, layout, properties, refs and latest snapshots."""
     from drls_dagster.lakehouse.tables import find_table
 
     with _catalog() as catalog:
@@ -96,19 +96,19 @@ def show(name: str, environment: str | None, as_json: bool) -> None:
 @table.command()
 @name_argument
 @environment_option
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Rows at most.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Maximum number of rows.")
 @click.option("--snapshot", type=int, help="Read this snapshot.")
 @click.option("--ref", help="Read this branch or tag.")
 @json_option
 def preview(
     name: str, environment: str | None, limit: int, snapshot: int | None, ref: str | None, as_json: bool
 ) -> None:
-    """Print the first rows."""
+    """Print a table's first rows."""
     from drls_dagster.lakehouse import tables
     from drls_dagster.lakehouse.rows import rows_of
 
     if snapshot is not None and ref is not None:
-        raise UsageError("give --snapshot or --ref, not both")
+        raise UsageError("pass --snapshot or --ref, not both")
     with _catalog() as catalog:
         found = tables.find_table(catalog, name, environment)
         snapshot_id, data = tables.preview(found, limit=limit, snapshot_id=snapshot, ref=ref)
@@ -124,12 +124,12 @@ def preview(
 @table.command("reset-position")
 @click.argument("sink")
 @click.argument("source")
-@click.option("--to", required=True, metavar="start|head|SNAPSHOT", help="What is taken as read already.")
+@click.option("--to", required=True, metavar="start|head|SNAPSHOT", help="What to treat as already read.")
 @environment_option
 def reset_position(sink: str, source: str, to: str, environment: str | None) -> None:
-    """Decide from where an incremental SINK goes on reading SOURCE.
+    """Set where an incremental SINK continues reading SOURCE.
 
-    start reads everything again, head only what is appended from now on.
+    "start" reads everything again; "head" reads only what is appended from now on.
     """
     from drls_dagster.lakehouse import position_reset, tables
 
@@ -138,7 +138,7 @@ def reset_position(sink: str, source: str, to: str, environment: str | None) -> 
         read = tables.find_table(catalog, source, environment)
         position = position_reset.reset_position(catalog, reader, read, to)
     where = "its start" if position is None else f"snapshot {position}"
-    click.echo(f"{reader.name} goes on reading {read.name} from {where}.")
+    click.echo(f"{reader.name} continues reading {read.name} from {where}.")
 
 
 @contextmanager

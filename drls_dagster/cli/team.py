@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def team() -> None:
-    """Add teams, put people into them, grant them roles."""
+    """Create teams, add people to them, grant them roles."""
 
 
 @team.command("list")
@@ -51,7 +51,7 @@ def add(name: str, key: str | None, as_json: bool) -> None:
 @click.argument("person")
 @json_option
 def join(name: str, person: str, as_json: bool) -> None:
-    """Put a person into a team."""
+    """Add a person to a team."""
     with lifecycle() as client:
         changed = client.people.set_member(name, person, member=True)
     _print(changed, as_json)
@@ -62,7 +62,7 @@ def join(name: str, person: str, as_json: bool) -> None:
 @click.argument("person")
 @json_option
 def leave(name: str, person: str, as_json: bool) -> None:
-    """Take a person out of a team."""
+    """Remove a person from a team."""
     with lifecycle() as client:
         changed = client.people.set_member(name, person, member=False)
     _print(changed, as_json)
@@ -75,7 +75,7 @@ def leave(name: str, person: str, as_json: bool) -> None:
 @key_option
 @json_option
 def grant(name: str, role: str, on: str | None, key: str | None, as_json: bool) -> None:
-    """Grant a team a role, on everything or --on a tag or a pipeline."""
+    """Grant a team a role. It applies to everything, or with --on to a tag or a pipeline."""
     grant_role(role, on, key, as_json, team=name)
 
 

@@ -20,7 +20,7 @@ def token() -> None:
 @token.command("list")
 @json_option
 def list_tokens(as_json: bool) -> None:
-    """List your living tokens."""
+    """List your valid tokens."""
     with lifecycle() as client:
         found = client.people.tokens()
     if as_json:
@@ -52,13 +52,13 @@ def list_tokens(as_json: bool) -> None:
     type=click.Choice([scope.value for scope in TokenScope]),
     default=["read"],
     show_default=True,
-    help="What it is for at most; may be repeated.",
+    help="Limit the token to this scope. Repeatable.",
 )
-@click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long it lives.")
-@click.option("--for", "owner", metavar="NAME", help="A service account (Admin).")
+@click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long the token is valid.")
+@click.option("--for", "owner", metavar="NAME", help="Issue it for this service account (Admin).")
 @json_option
 def issue(name: str, scopes: tuple[str, ...], days: int, owner: str | None, as_json: bool) -> None:
-    """Issue a token with this NAME. Its secret is shown this once."""
+    """Issue a token called NAME. Its secret is shown only once."""
     with lifecycle() as client:
         issued = client.people.issue_token(
             name, scopes=[TokenScope(scope) for scope in scopes], life=timedelta(days=days), owner=owner
@@ -75,10 +75,10 @@ def issue(name: str, scopes: tuple[str, ...], days: int, owner: str | None, as_j
 @click.argument("token_id", metavar="TOKEN", type=number_type)
 @json_option
 def revoke(token_id: int, as_json: bool) -> None:
-    """End a token: yours, or (Admin) anybody's."""
+    """Revoke a token: your own or, as an Admin, anyone's."""
     with lifecycle() as client:
         revoked = client.people.revoke_token(token_id)
     if as_json:
         print_model(revoked)
         return
-    click.echo(f"Token {revoked.id} ({revoked.name}) is revoked.")
+    click.echo(f"Revoked token {revoked.id} ({revoked.name}).")

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65_535), help="Default: the setting web.port, 3000.")
-@click.option("--seed-demo", is_flag=True, help="First put the flights example there, in several states at once.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="Default: the setting web.port (3000).")
+@click.option("--seed-demo", is_flag=True, help="Load the flights example first, with versions in several states.")
 def up(port: int | None, seed_demo: bool) -> None:
-    """Start Dagster and the approvals app on this machine, and stop them with Ctrl-C.
+    """Start Dagster and the approvals app on this machine; Ctrl-C stops them.
 
-    One code server per environment, the daemon that runs schedules and sensors, and the web at
-    http://127.0.0.1:3000, where nobody gets in without signing in. The engine starts when a run needs it.
-    Logs are in DRLS_HOME/logs.
+    Starts one code server per environment, the daemon that runs schedules and sensors, and the web interface at
+    http://127.0.0.1:3000, which requires signing in. The engine starts when a run needs it. Logs are in
+    DRLS_HOME/logs.
     """
     from filelock import FileLock, Timeout
 
@@ -38,7 +38,7 @@ def up(port: int | None, seed_demo: bool) -> None:
     except Timeout:
         other = running_up(settings)
         where = f" as process {other.pid}: {other.url}" if other else ""
-        raise DrlsError(f"drls up of {settings.home} runs already{where}; stop it with Ctrl-C there") from None
+        raise DrlsError(f"drls up is already running in {settings.home}{where}; stop it there with Ctrl-C") from None
     with lock, _listen(port or settings.web.port) as listening:
         _run(settings, listening, seed_demo=seed_demo)
 
@@ -50,7 +50,7 @@ def _run(settings: Settings, listening: socket.socket, *, seed_demo: bool) -> No
     from drls_dagster.up.supervisor import Supervisor, own_state
 
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    click.echo(f"DRLS starts at {url}; logs are in {settings.home / 'logs'}")
+    click.echo(f"DRLS is starting at {url}; logs are in {settings.home / 'logs'}")
     ctx = open_context(settings, connected_adapters(settings), lambda started: welcome(settings, started))
     up_id, token = uuid.uuid4().hex, secrets.token_urlsafe(32)
     try:
@@ -60,7 +60,7 @@ def _run(settings: Settings, listening: socket.socket, *, seed_demo: bool) -> No
     finally:
         ctx.store.close()
     if link:
-        click.echo(f"Sign in, once, within the hour: {url}/sign-in#{link}")
+        click.echo(f"Sign in with this link, valid once, for one hour: {url}/sign-in#{link}")
     else:
         click.echo(f"Sign in with your password: {url}/sign-in")
     layout = Layout(settings, up_id, token, listening.fileno())
@@ -77,7 +77,7 @@ def _seed(ctx: Context, settings: Settings, up_id: str) -> None:
     from drls_dagster.up.layout import MARK
 
     if is_seeded(ctx):
-        click.echo(f"{SEEDED} is there already; --seed-demo changes nothing")
+        click.echo(f"{SEEDED} already exists; --seed-demo changes nothing")
         return
     landing = local_landing(settings)
     # An engine that starts for this belongs to this drls up, and ends with it.
@@ -88,14 +88,16 @@ def _seed(ctx: Context, settings: Settings, up_id: str) -> None:
         )
     except DrlsError as error:
         # Your own policies hold for the demo, so that it may come to wait; that keeps nobody from working.
-        click.echo(f"The demo is incomplete: {error} DRLS starts all the same.", err=True)
+        click.echo(f"The demo is incomplete: {error} DRLS starts anyway.", err=True)
 
 
 def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("127.0.0.1", port), backlog=128)
     except OSError as error:
-        raise DrlsError(f"port {port} cannot be used ({error.strerror}); choose another: drls up --port PORT") from None
+        raise DrlsError(
+            f"port {port} cannot be used ({error.strerror}); choose another with drls up --port PORT"
+        ) from None
 
 
 def _sign_in_link(ctx: Context, settings: Settings) -> str | None:

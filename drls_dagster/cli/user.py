@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 role_argument = click.argument("role", type=click.Choice([role.value for role in Role]))
 on_option = click.option(
-    "--on", metavar="KEY=VALUE|PIPELINE", help="Only pipelines with this tag, or this one; default: everything."
+    "--on",
+    metavar="KEY=VALUE|PIPELINE",
+    help="Only pipelines with this tag, or only this pipeline. Default: everything.",
 )
 
 
@@ -55,10 +57,10 @@ def list_users(as_json: bool) -> None:
 
 @user.command()
 @click.argument("name")
-@click.option("--display-name", default="", help="What people read.")
-@click.option("--email", help="The address; two accounts with one verified address are one person.")
-@click.option("--verified", is_flag=True, help="You know that the address is this person's.")
-@click.option("--acts-for", metavar="NAME", help="Make it a service account that acts for this person.")
+@click.option("--display-name", default="", help="The name people see.")
+@click.option("--email", help="Email address. Two accounts with the same verified address count as one person.")
+@click.option("--verified", is_flag=True, help="Mark the address as verified: you know that it is this person's.")
+@click.option("--acts-for", metavar="NAME", help="Create a service account that acts for this person.")
 @key_option
 @json_option
 def add(
@@ -70,9 +72,9 @@ def add(
     key: str | None,
     as_json: bool,
 ) -> None:
-    """Add an account. It can do nothing before it is granted a role."""
+    """Add an account. It can do nothing until it is granted a role."""
     if verified and email is None:
-        raise UsageError("--verified is about an address; give it with --email")
+        raise UsageError("--verified needs an address; pass it with --email")
     with lifecycle() as client:
         added = client.people.add(
             name, display_name=display_name, email=email, email_verified=verified, acts_for=acts_for, key=key
@@ -87,7 +89,7 @@ def add(
 @key_option
 @json_option
 def grant(name: str, role: str, on: str | None, key: str | None, as_json: bool) -> None:
-    """Grant a role, on everything or --on a tag or a pipeline."""
+    """Grant a role. It applies to everything, or with --on to a tag or a pipeline."""
     grant_role(role, on, key, as_json, person=name)
 
 
@@ -95,7 +97,7 @@ def grant(name: str, role: str, on: str | None, key: str | None, as_json: bool) 
 @click.argument("grant_id", metavar="GRANT", type=number_type)
 @json_option
 def revoke_grant(grant_id: int, as_json: bool) -> None:
-    """Take a grant away, a person's or a team's; `user list` and `team list` have the numbers."""
+    """Revoke a grant of a person or team. `user list` and `team list` show grant numbers."""
     with lifecycle() as client:
         revoked = client.people.revoke_grant(grant_id)
     if as_json:
@@ -108,10 +110,10 @@ def revoke_grant(grant_id: int, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def password(name: str, as_json: bool) -> None:
-    """Set your password, or (Admin) another's. Every token of the account ends, also the one in use.
+    """Set your password or, as an Admin, someone else's. Revokes every token of the account, including the one in use.
 
-    Your own takes the current one first, unless you have none yet. Both are asked for unseen, or read from standard
-    input, a line each.
+    To change your own, enter the current password first, if you have one. You are prompted for both; they can also be
+    piped through standard input, one per line.
     """
     with lifecycle() as client:
         me = client.people.me()
@@ -120,7 +122,7 @@ def password(name: str, as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "password": "set"})
         return
-    click.echo(f"The password of {name} is set; sign in with: drls login {name}")
+    click.echo(f"Password of {name} set. Sign in with: drls login {name}")
 
 
 @user.command()
@@ -128,9 +130,9 @@ def password(name: str, as_json: bool) -> None:
 @click.argument("subject", metavar="ISSUER|SUBJECT")
 @json_option
 def link(name: str, subject: str, as_json: bool) -> None:
-    """Let somebody of the OpenID Connect provider sign in as NAME.
+    """Let someone sign in as NAME through the OpenID Connect provider.
 
-    Their first try to sign in is refused, and says what to write here.
+    Their first sign-in is refused with a message that says what to pass here.
     """
     with lifecycle() as client:
         linked = client.people.link(name, subject)
@@ -141,7 +143,7 @@ def link(name: str, subject: str, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def disable(name: str, as_json: bool) -> None:
-    """End an account: its tokens work no more, history keeps its name."""
+    """Disable an account. Its tokens stop working; history keeps its name."""
     with lifecycle() as client:
         disabled = client.people.disable(name)
     _print_person(disabled, as_json)

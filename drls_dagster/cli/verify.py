@@ -17,15 +17,15 @@ from drls_dagster.errors import DrlsError, UsageError
 @public_key_option
 @json_option
 def verify(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
-    """Check a FILE that `drls pipeline export` wrote: signature, digests, approvals, audit entries.
+    """Verify a FILE written by `drls pipeline export`: signature, digests, approvals, audit entries.
 
-    Trusted are the keys given and this installation's own. Ends with 1 when anything is wrong.
+    Trusts the keys you pass and this installation's own. Exits with 1 if anything is wrong.
     """
     from lifecycle.bundle import verify_bundle
 
     trusted = [*checked_keys(keys), *own_public_key()]
     if not trusted:
-        raise UsageError("whose key signed this file? Name it with --key")
+        raise UsageError("no trusted key to check the signature with; pass the signer's public key with --key")
     bundle, problems = verify_bundle(file.read_bytes(), trusted)
     found = {
         "pipeline": bundle.pipeline,
@@ -42,6 +42,6 @@ def verify(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
         raise DrlsError("\n".join(problems))
     if not as_json:
         click.echo(
-            f"{bundle.pipeline} v{bundle.version.number} is as it was signed: {bundle.version.digest}, "
+            f"{bundle.pipeline} v{bundle.version.number} is exactly what was signed: {bundle.version.digest}, "
             f"{len(bundle.approvals)} requests, {len(bundle.receipts)} receipts."
         )

@@ -64,23 +64,23 @@ def _release_the_first(stage: Stage, tell: Telling) -> None:
 
 def _reject_the_second(stage: Stage, tell: Telling, example: Path) -> None:
     ada, grace = stage.cast.ada, stage.cast.grace
-    with tell.scene("Ada", "asks for v2 in UAT, and Grace rejects it") as outcome:
+    with tell.scene("Ada", "requests v2 for UAT, and Grace rejects it") as outcome:
         ada.pipelines.save(versions.second(example, stage.name), message="mean wind; simpler joins")
         stage.to_qa(2)
         stage.run_well(Environment.QA, JUNE)
         asked = ada.promotions.request(stage.name, 2, Environment.UAT, reason="mean wind per day")
         ada.promotions.comment(
-            asked.id, "The joins are **inner** now: `flights` and `weather` share every hour of June."
+            asked.id, "The joins are now **inner**: `flights` and `weather` share every hour of June."
         )
         grace.promotions.reject(
-            asked.id, asked.plan_digest, reason="July and August lack hours of weather: their risks would be null"
+            asked.id, asked.plan_digest, reason="July and August lack hours of weather, so their risks would be null"
         )
         outcome.done(f"request {asked.id} is rejected")
 
 
 def _ask_for_the_third(stage: Stage, tell: Telling, example: Path) -> None:
     ada, grace = stage.cast.ada, stage.cast.grace
-    with tell.scene("Ada", "takes v3 to UAT and asks for production") as outcome:
+    with tell.scene("Ada", "takes v3 to UAT and requests production") as outcome:
         ada.pipelines.save(versions.third(example, stage.name), message="missing weather is calm")
         stage.to_qa(3)
         stage.run_well(Environment.QA, JUNE)
@@ -89,17 +89,17 @@ def _ask_for_the_third(stage: Stage, tell: Telling, example: Path) -> None:
         asked = ada.promotions.request(stage.name, 3, Environment.PRODUCTION, reason="mean wind per day")
         stage.expect(asked, State.REQUESTED)
         grace.promotions.comment(
-            asked.id, "The summer is right now. I would like a second pair of eyes before it goes live."
+            asked.id, "The summer is correct now. I would like a second pair of eyes before it goes live."
         )
-        outcome.done(f"request {asked.id} waits for you")
+        outcome.done(f"request {asked.id} is waiting for you")
 
 
 def _ask_for_the_fourth(stage: Stage, tell: Telling, example: Path) -> None:
     ada = stage.cast.ada
-    with tell.scene("Ada", "takes v4 to QA and asks for UAT") as outcome:
+    with tell.scene("Ada", "takes v4 to QA and requests UAT") as outcome:
         ada.pipelines.save(versions.fourth(example, stage.name), message="late means 20 minutes")
         stage.to_qa(4)
         stage.run_well(Environment.QA, JUNE)
         asked = ada.promotions.request(stage.name, 4, Environment.UAT, reason="the airport counts 20 minutes as late")
         stage.expect(asked, State.REQUESTED)
-        outcome.done(f"request {asked.id} waits for you")
+        outcome.done(f"request {asked.id} is waiting for you")

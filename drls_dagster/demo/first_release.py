@@ -25,7 +25,7 @@ def save_the_first(stage: Stage, tell: Telling, example: Path) -> None:
         outcome.done(f"the Admin's policy for it: UAT and production take {_QUORUM.quorum}")
     with tell.scene("Ada", "runs v1 in development: June 2013") as outcome:
         outcome.done(stage.run_well(Environment.DEVELOPMENT, JUNE))
-    with tell.scene("Ada", "starts v1 for production, which nobody approved") as outcome:
+    with tell.scene("Ada", "starts v1 in production, where nobody approved it") as outcome:
         run = stage.run(Environment.PRODUCTION, JUNE, deployed=Environment.DEVELOPMENT)
         if run.success or run.tables:
             raise Astray("v1 ran in production, where nobody approved it")
@@ -37,7 +37,7 @@ def approve_the_first(stage: Stage, tell: Telling) -> None:
     with tell.scene("Ada", "promotes v1 to QA, which needs no approval, and runs it there: June") as outcome:
         stage.to_qa(1)
         outcome.done(stage.run_well(Environment.QA, JUNE))
-    with tell.scene("Ada", "asks for v1 in UAT, and approves it herself: she is a lead too") as outcome:
+    with tell.scene("Ada", "requests v1 for UAT, and approves it herself: she is also a lead") as outcome:
         request = stage.cast.ada.promotions.request(stage.name, 1, Environment.UAT, reason="first season")
         approve = stage.cast.ada.promotions.approve
         outcome.refused(stage.refusal(lambda: approve(request.id, request.plan_digest), "contributed to what"))
@@ -49,7 +49,9 @@ def approve_the_first(stage: Stage, tell: Telling) -> None:
 
 def release_the_first(stage: Stage, tell: Telling) -> None:
     """Into production by moving refs, at the second attempt."""
-    with tell.scene("Grace", "approves v1 for production, but meanwhile the Admin changed the policy") as outcome:
+    with tell.scene(
+        "Grace", "approves v1 for production, but the Admin has changed the policy in the meantime"
+    ) as outcome:
         request = stage.cast.ada.promotions.request(stage.name, 1, Environment.PRODUCTION, reason="first season")
         stage.cast.admin.environments.set_policy(
             Environment.PRODUCTION, stage.name, Policy(quorum=_QUORUM.quorum, expires=_QUORUM.expires / 7)
@@ -57,8 +59,8 @@ def release_the_first(stage: Stage, tell: Telling) -> None:
         stale = stage.cast.grace.promotions.approve(request.id, request.plan_digest)
         stage.expect(stale, State.STALE)
         why = stage.told(stale.outcome, "policy: ")
-        outcome.refused(f"request {stale.id} is {stale.state.value}, its plan is not the present one: {why}")
-    with tell.scene("Ada", "refreshes the request, and Grace approves the plan as it is now") as outcome:
+        outcome.refused(f"request {stale.id} is {stale.state.value}, because its plan is out of date: {why}")
+    with tell.scene("Ada", "refreshes the request, and Grace approves the current plan") as outcome:
         before = stage.weigh()
         fresh = stage.cast.ada.promotions.refresh(request.id)
         done, copied = stage.moved_only(lambda: stage.approved_by_grace(fresh), before)

@@ -26,18 +26,18 @@ def stop_the_second(stage: Stage, tell: Telling, example: Path) -> None:
         stage.approved_by_grace(stage.cast.ada.promotions.request(stage.name, 2, Environment.UAT, reason="mean wind"))
         run = stage.run(Environment.UAT, SUMMER)
         if run.success or "daily_delays" in {table["node"] for table in run.tables}:
-            raise Astray("v2 published in UAT, where some of its risks are no numbers")
+            raise Astray("v2 published in UAT, although some of its risks are not numbers")
         outcome.refused(stage.told(run.failure, "was not published"))
         plan = stage.cast.ada.promotions.plan(stage.name, 2, Environment.PRODUCTION)
         if not plan.problems:
-            raise Astray("v2 could be asked for in production, though a blocking check failed in UAT")
+            raise Astray("v2 could be requested for production, although a blocking check failed in UAT")
         outcome.refused(f"it cannot go to production: {plan.problems[0]}")
         delays = stage.tables[0]
         if stage.heads() != production or stage.heads("uat")[delays] != production[delays]:
             raise Astray(f"v2 moved {delays}: {production} became {stage.heads()}, in UAT {stage.heads('uat')}")
-        outcome.done(f"daily_delays is v1's still, in UAT and in production: snapshot {production[delays]}")
+        outcome.done(f"daily_delays is still v1's, in UAT and in production: snapshot {production[delays]}")
         if run.tables:
-            outcome.done("aircraft_use passed its own checks, in UAT; a run with a failed sink is no evidence")
+            outcome.done("aircraft_use passed its own checks in UAT, but a run with a failed sink is not evidence")
 
 
 def release_the_third(stage: Stage, tell: Telling, example: Path) -> None:
@@ -73,7 +73,7 @@ def roll_back(stage: Stage, tell: Telling, first: Mapping[str, int | None]) -> N
 
         done, copied = stage.moved_only(act, before)
         if stage.heads() != first:
-            raise Astray(f"production should be at v1's {first}, and is at {stage.heads()}")
+            raise Astray(f"production should be at v1's {first}, but is at {stage.heads()}")
         outcome.done(f"with consent to undo {len(plan.undone)} publishes, v1 is production again: {copied}")
         for move in moves(done):
             outcome.done(f"{move}, v1's")

@@ -88,11 +88,11 @@ class Stage:
             act()
         except DrlsError as error:
             return self.told(error.message, wanted)
-        raise Astray(f"this should have been refused, with '{wanted}', and was not")
+        raise Astray(f"this should have been refused with '{wanted}', but was not")
 
     def told(self, message: str, wanted: str) -> str:
         if wanted not in message:
-            raise Astray(f"this should have been refused with '{wanted}', and was with '{message}'")
+            raise Astray(f"this should have been refused with '{wanted}', but was refused with '{message}'")
         return message
 
     def heads(self, ref: str = "main") -> Mapping[str, int | None]:
@@ -105,16 +105,16 @@ class Stage:
         """`act`, and that it carried data into production without a new data file. Raises Astray otherwise."""
         done = act()
         if done.plan.carry is not Carry.SNAPSHOT:
-            raise Astray(f"request {done.id} should have moved refs, and did not: {done.plan.carry_reason}")
+            raise Astray(f"request {done.id} should have moved refs, but did not: {done.plan.carry_reason}")
         written = self.weigh() - before
         if written.data_files or written.bytes:
-            raise Astray(f"request {done.id} should have copied nothing, and wrote {written.bytes} bytes of data")
+            raise Astray(f"request {done.id} should have copied nothing, but wrote {written.bytes} bytes of data")
         wanted = {table.table: table.candidate for table in done.plan.tables}
         if self.heads() != wanted:
-            raise Astray(f"production should be at {wanted}, and is at {self.heads()}")
+            raise Astray(f"production should be at {wanted}, but is at {self.heads()}")
         return done, (
-            f"{written.bytes} bytes copied, {written.data_files} data files written beside the "
-            f"{before.data_files} there are ({before.bytes:,} bytes), {written.metadata_files} metadata files"
+            f"{written.bytes} bytes copied, {written.data_files} data files written in addition to the "
+            f"existing {before.data_files} ({before.bytes:,} bytes), {written.metadata_files} metadata files"
         )
 
     def weigh(self) -> Weight:

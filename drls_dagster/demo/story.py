@@ -39,7 +39,7 @@ def tell_story(
             name = versions.fresh_name(ctx, load_catalog(settings), settings.pipeline_folder)
             players = stack.enter_context(cast(ctx, token, name))
             outcome.done(
-                f"{players.ada_name} and {players.grace_name} are LeadDataEngineers of {name}, of nothing else"
+                f"{players.ada_name} and {players.grace_name} are LeadDataEngineers of {name}, and of nothing else"
             )
         prepare()
         stage = Stage(settings, players, name, (f"{name}.daily_delays", f"{name}.aircraft_use"))
@@ -61,4 +61,6 @@ def _check_the_log(stage: Stage, tell: Telling, ctx: Context) -> None:
             verdict = verify(log.entries, log.head, {public_key(key).keyid: key}, [])
         if not verdict.whole:
             raise Astray(verdict.findings[0].message)
-        outcome.done(f"it is whole: {verdict.entries} entries, each refers to the one before, the head is signed")
+        outcome.done(
+            f"it is intact: {verdict.entries} entries, each refers to the previous one, and the head is signed"
+        )

@@ -75,15 +75,15 @@ def ensure_engine(settings: Settings, report: Report = lambda _: None) -> st.Eng
                     return state
                 if state.phase == "running" and st.retire(settings, state):
                     raise EngineError(
-                        "the engine runs with other settings and is in use; "
-                        "wait for its runs to end, or `drls engine stop --force`"
+                        "the engine is running with different settings and is in use; wait for its runs to "
+                        "end, or run `drls engine stop --force`"
                     )
             if state:
                 end_all(state.engine_id)
             try:
                 return _start(settings, report, deadline)
             except _MayStart as failed:
-                report(f"{failed}; starting it again")
+                report(f"{failed}; restarting it")
                 return _start(settings, report, deadline, again=True)
     except Timeout:
         raise EngineError(
@@ -145,7 +145,7 @@ def stop(settings: Settings, *, force: bool = False, patience: float = 20.0) -> 
             return False
         alive = state.is_alive
         if alive and (users := st.retire(settings, state, force=force)) and not force:
-            raise EngineError(f"the engine is in use by {users} run(s); wait, or `drls engine stop --force`")
+            raise EngineError(f"the engine is in use by {users} run(s); wait, or run `drls engine stop --force`")
         if alive:
             os.kill(state.pid, signal.SIGTERM)
             # What is left after that is ended below.
@@ -169,9 +169,9 @@ def wait_for_runner(settings: Settings, state: st.EngineState) -> st.RunnerState
         if runner is not None:
             return runner
         if not state.is_alive:
-            raise EngineError("the engine ended; run again, which starts a new one")
+            raise EngineError("the engine ended; run again to start a new one")
         time.sleep(0.1)
-    raise EngineError(f"the Ray runner did not come up; see {st.folder(settings) / 'runner.log'}")
+    raise EngineError(f"the Ray runner did not start; see {st.folder(settings) / 'runner.log'}")
 
 
 def fingerprint(settings: Settings) -> str:

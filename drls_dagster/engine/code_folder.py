@@ -32,8 +32,8 @@ def materialise(files: Mapping[str, bytes], root: Path) -> Path:
                     return folder
                 _replace(folder, files)
     except OSError as error:
-        raise DrlsError(f"{folder}: the pipeline's code cannot be put there: {error.strerror}") from None
-    raise DrlsError(f"{folder} is changed again and again by another process; find out which, then run again")
+        raise DrlsError(f"{folder}: cannot write the pipeline's code there: {error.strerror}") from None
+    raise DrlsError(f"{folder} keeps being changed by another process; find out which one, then run again")
 
 
 def name_of(files: Mapping[str, bytes]) -> str:
@@ -46,7 +46,7 @@ def _private(root: Path) -> None:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = root.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise DrlsError(f"{root} belongs to somebody else, so no code runs from it; remove it")
+        raise DrlsError(f"{root} belongs to another user, so no code runs from it; remove it")
     if stat.S_IMODE(found.st_mode) != 0o700:
         root.chmod(0o700)
 

@@ -32,7 +32,7 @@ class Door:
             try:
                 connection = listener.accept()
             except OSError as error:  # a caller who went away, or no room for one more
-                print(f"nobody came in: {error!r}", flush=True)
+                print(f"nobody connected: {error!r}", flush=True)
                 closed.wait(0.1)
                 continue
             with self._lock:

@@ -141,7 +141,7 @@ class Driver:
 
     def _start_runner(self) -> None:
         if self.runner is not None:
-            print(f"the Ray runner ended with {self.runner.returncode}; starting it again", flush=True)
+            print(f"the Ray runner ended with {self.runner.returncode}; restarting it", flush=True)
         with (st.folder(self.settings) / "runner.log").open("ab") as log:
             self.runner = subprocess.Popen(
                 [sys.executable, "-m", "drls_dagster.engine.runner", "--home", str(self.settings.home)],

@@ -52,14 +52,14 @@ def ensure_jars(settings: Settings, report: Callable[[str], None] = lambda _: No
     with FileLock(folder / ".lock"):
         wanted = [c for c in coordinates(settings) if not jar_path(settings, c).is_file()]
         if wanted:
-            report(f"fetching {len(wanted)} jars, this once")
+            report(f"downloading {len(wanted)} jars (only this once)")
             _resolve(settings, wanted, folder / ".ivy")
             for coordinate in wanted:
                 group, artifact, version = coordinate.split(":")
                 resolved = folder / ".ivy" / "jars" / f"{group}_{artifact}-{version}.jar"
                 if not resolved.is_file():
                     raise DrlsError(
-                        f"{coordinate} could not be fetched. Check the network, set engine.maven_mirror in "
+                        f"{coordinate} could not be downloaded. Check the network, set engine.maven_mirror in "
                         f"{settings.home / 'drls.toml'}, or put the jar at {jar_path(settings, coordinate)}"
                     )
                 # The rename makes a half-copied jar impossible.
@@ -105,6 +105,6 @@ def _resolve(settings: Settings, wanted: list[str], ivy: Path) -> None:
         )
     if done.returncode:
         raise DrlsError(
-            "Spark's jars could not be fetched. Check the network or set engine.maven_mirror in "
-            f"{settings.home / 'drls.toml'}; what was tried is in {log}"
+            "Spark's jars could not be downloaded. Check the network or set engine.maven_mirror in "
+            f"{settings.home / 'drls.toml'}; details are in {log}"
         )

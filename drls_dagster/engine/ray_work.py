@@ -89,13 +89,13 @@ def process(request: ProcessRequest) -> list[File]:
         ).take_all()
     except WorkerCrashedError:
         raise StepCrashed(
-            f"its workers ended {RETRIES + 1} times without an answer: its function ends the process, or needs more "
-            "memory than there is (batch_size and concurrency say how much)"
+            f"its workers ended {RETRIES + 1} times without an answer: its function ends the process, or "
+            "needs more memory than available (lower batch_size or concurrency)"
         ) from None
     except OutOfMemoryError:
         raise StepCrashed(
-            f"its workers were ended {RETRIES + 1} times because memory ran out: lower its batch_size or concurrency, "
-            "or give it a machine with more"
+            f"its workers were killed {RETRIES + 1} times because memory ran out: lower its batch_size or "
+            "concurrency, or use a machine with more memory"
         ) from None
     except RayError as error:
         cause: BaseException | None = error
@@ -115,8 +115,8 @@ def refuse_too_much(request: ProcessRequest, nodes: Iterable[Mapping[str, float]
         return
     most = " and ".join(f"{max((node.get(kind, 0) for node in nodes), default=0):g} {kind}" for kind in ("CPU", "GPU"))
     raise StepCodeError(
-        f"node '{request.node}' wants {request.cpus:g} CPU and {request.gpus:g} GPU for each worker; Ray has {most} "
-        "here: lower its resources, or join a larger cluster with engine.ray_address"
+        f"node '{request.node}' needs {request.cpus:g} CPU and {request.gpus:g} GPU for each worker; Ray has "
+        f"{most} here: lower its resources, or use a larger cluster with engine.ray_address"
     )
 
 
@@ -207,7 +207,7 @@ def conform(result: Any, schema: pa.Schema, node: str) -> pa.Table:
     if missing:
         what = f"lacks {', '.join(missing)}"
     elif extra:
-        what = f"has {', '.join(extra)} besides"
+        what = f"has extra columns {', '.join(extra)}"
     else:
         what = f"has {', '.join(twice)} twice" if twice else ""
     if what:

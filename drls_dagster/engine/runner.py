@@ -91,7 +91,7 @@ def work(connection: Connection, request: ProcessRequest) -> dict[str, Any]:
         except Exception:
             if not gone.is_set():
                 raise
-    print(f"the run of node '{request.node}' is gone: its work was ended", flush=True)
+    print(f"the run of node '{request.node}' has ended: its work was stopped", flush=True)
     raise EOFError
 
 

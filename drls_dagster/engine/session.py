@@ -160,7 +160,7 @@ def first_line(error: BaseException) -> str:
         told = re.search(r'details = "([^"]*)', text)
         return f"the connection to Spark was lost ({told[1] if told else 'no details'}); run again"
     if any(words in text for words in _EXECUTOR_LOST):
-        return "Spark lost its executor again and again at this; most often it had no memory left: raise engine.memory"
+        return "Spark kept losing its executor here, most likely because it ran out of memory: raise engine.memory"
     first = text.split("\n", 1)[0].split("JVM stacktrace:", 1)[0].strip() or type(error).__name__
     cause = _CAUSE.search(text) if first.startswith(_SAYS_NO_REASON) else None
     return " ".join(f"{first.split(' SQLSTATE:')[0].strip()}: {cause[1]}".split()) if cause else first

@@ -7,8 +7,8 @@ condition's own entry counts before that of the group it is in.
 from __future__ import annotations
 
 _CAST = "cast one of them to the type of the other"
-_TRY = "use the try_ form of the function for null instead, or correct the values where they come from"
-_RESTORE = "restore it from a backup, or go back to a snapshot of the table that does not need it"
+_TRY = "use the try_ form of the function for null instead, or correct the values at their source"
+_RESTORE = "restore it from a backup, or return to a snapshot of the table that does not need it"
 _NARROW = "use a larger type, or try_cast for null instead"
 
 CONDITIONS: dict[str, tuple[str, str]] = {
@@ -25,13 +25,13 @@ CONDITIONS: dict[str, tuple[str, str]] = {
     "AMBIGUOUS_REFERENCE": ("'{name}' may be any of {referenceNames}", "put the table's name or alias before it"),
     "CANNOT_RESOLVE_STAR_EXPAND": ("'{targetString}.*' names no table here", "the columns are {columns}"),
     "TABLE_OR_VIEW_NOT_FOUND": ("there is no table {relationName}", "name an upstream node"),
-    "COLUMN_ALREADY_EXISTS": ("the column {columnName} is there twice", "give each column a name of its own"),
+    "COLUMN_ALREADY_EXISTS": ("the column {columnName} appears twice", "give each column a name of its own"),
     # The form of a query
     "PARSE_SYNTAX_ERROR": ("the SQL does not parse near {error}", "correct it there"),
     "MISSING_GROUP_BY": ("columns and aggregates are selected without GROUP BY", "add GROUP BY with the other columns"),
     "MISSING_AGGREGATION": ("'{expression}' is not in GROUP BY", "add it there, or select {expressionAnyValue}"),
-    "INVALID_WHERE_CONDITION": ("WHERE cannot have {expressionList}", "use HAVING, or a subquery around it"),
-    "NESTED_AGGREGATE_FUNCTION": ("an aggregate is inside of another one", "compute the inner one in a subquery"),
+    "INVALID_WHERE_CONDITION": ("WHERE cannot contain {expressionList}", "use HAVING, or a subquery around it"),
+    "NESTED_AGGREGATE_FUNCTION": ("an aggregate is inside another one", "compute the inner one in a subquery"),
     "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE": ("{funcName} needs an OVER clause", "add OVER (PARTITION BY … ORDER BY …)"),
     "WRONG_NUM_ARGS": ("{functionName} takes {expectedNum} arguments and got {actualNum}", "correct the call"),
     "NUM_COLUMNS_MISMATCH": (
@@ -47,7 +47,7 @@ CONDITIONS: dict[str, tuple[str, str]] = {
     "INVALID_TYPED_LITERAL": ("{value} cannot be read as {valueType}", "correct the literal"),
     "INVALID_NUMERIC_LITERAL_RANGE": ("{rawStrippedQualifier} is too large for a {typeName}", "use another type"),
     "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION": (
-        "a decimal of {precision} digits is needed, and {maxPrecision} is the most",
+        "a decimal of {precision} digits is needed, but the maximum is {maxPrecision}",
         "use fewer digits, or double",
     ),
     "SCALAR_SUBQUERY_TOO_MANY_ROWS": (
@@ -62,7 +62,7 @@ CONDITIONS: dict[str, tuple[str, str]] = {
     "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES": ("{sqlExpr} combines {left} with {right}", _CAST),
     "DATATYPE_MISMATCH.DATA_DIFF_TYPES": ("{sqlExpr} mixes the types {dataType}", "cast them to one type"),
     "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE": (
-        "{sqlExpr} needs {requiredType}, and {inputSql} is {inputType}",
+        "{sqlExpr} needs {requiredType}, but {inputSql} is {inputType}",
         "cast it, or use another column",
     ),
     "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION": (
@@ -70,7 +70,7 @@ CONDITIONS: dict[str, tuple[str, str]] = {
         "take a part of it first",
     ),
     "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE": (
-        "{exprName} is {currentValue}, and the range is {valueRange}",
+        "{exprName} is {currentValue}, but must be in {valueRange}",
         "correct the argument",
     ),
     "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT": ("{inputName} must be a constant", "write a value instead of {inputExpr}"),
@@ -95,18 +95,18 @@ CONDITIONS: dict[str, tuple[str, str]] = {
     "ARITHMETIC_OVERFLOW": ("the result is too large for its type ({message})", _NARROW),
     "BINARY_ARITHMETIC_OVERFLOW": ("{value1} {symbol} {value2} is too large for its type", _NARROW),
     "DIVIDE_BY_ZERO": ("a value is divided by zero", "use try_divide for null instead, or filter such rows out"),
-    "REMAINDER_BY_ZERO": ("the remainder of a division by zero is asked", "use try_mod for null instead"),
+    "REMAINDER_BY_ZERO": ("the remainder of a division by zero is requested", "use try_mod for null instead"),
     "INVALID_ARRAY_INDEX": (
-        "the array has {arraySize} elements, and {indexValue} is asked",
+        "the array has {arraySize} elements, but index {indexValue} is requested",
         "use get() for null instead",
     ),
     "INVALID_ARRAY_INDEX_IN_ELEMENT_AT": (
-        "the array has {arraySize} elements, and {indexValue} is asked",
+        "the array has {arraySize} elements, but index {indexValue} is requested",
         "use try_element_at for null instead",
     ),
-    "INVALID_INDEX_OF_ZERO": ("element 0 is asked, and element_at counts from 1", "use 1 for the first"),
-    "CANNOT_PARSE_TIMESTAMP": ("a text has not the format that is asked ({message})", _TRY),
-    "INVALID_FORMAT.MISMATCH_INPUT": ("the text '{input}' has not the format {format}", _TRY),
+    "INVALID_INDEX_OF_ZERO": ("element 0 is requested, but element_at counts from 1", "use 1 for the first"),
+    "CANNOT_PARSE_TIMESTAMP": ("a text does not have the requested format ({message})", _TRY),
+    "INVALID_FORMAT.MISMATCH_INPUT": ("the text '{input}' does not have the format {format}", _TRY),
     "INVALID_FORMAT": ("the format {format} is not valid", "correct the format"),
     "INVALID_DATETIME_PATTERN": ("{pattern} is not a pattern of dates", "write it like yyyy-MM-dd HH:mm:ss"),
     "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION": (
@@ -114,11 +114,11 @@ CONDITIONS: dict[str, tuple[str, str]] = {
         "write it like yyyy-MM-dd HH:mm:ss",
     ),
     "INCONSISTENT_BEHAVIOR_CROSS_VERSION": (
-        "a date or time is from before 1900, or has a format that older releases of Spark read otherwise",
+        "a date or time is before 1900, or has a format that older releases of Spark read differently",
         "read the column as a string and convert it in SQL",
     ),
     "INVALID_TIMEZONE": ("'{timeZone}' is not a time zone", "write a name such as Europe/Berlin, or +01:00"),
-    "DATETIME_OVERFLOW": ("the date is outside of the calendar ({operation})", "use a smaller step"),
+    "DATETIME_OVERFLOW": ("the date is outside the calendar ({operation})", "use a smaller step"),
     "DATETIME_FIELD_OUT_OF_BOUNDS": ("there is no such date or time ({rangeMessage})", _TRY),
     "MALFORMED_RECORD_IN_PARSING": ("a record cannot be read: {badRecord}", "correct it, or use a mode that keeps it"),
     "DUPLICATED_MAP_KEY": ("a map would have the key {key} twice", "make the keys distinct first"),
@@ -128,79 +128,79 @@ CONDITIONS: dict[str, tuple[str, str]] = {
         "put a backslash before special characters",
     ),
     "INVALID_PARAMETER_VALUE": ("the argument {parameter} of {functionName} is not valid", "correct it"),
-    "USER_RAISED_EXCEPTION": ("the SQL itself says: {errorMessage}", "look at the condition under which it does"),
-    "NOT_NULL_ASSERT_VIOLATION": ("a required column has null in it ({walkedTypePath})", "filter or fill such rows"),
+    "USER_RAISED_EXCEPTION": ("the SQL raised an error: {errorMessage}", "check the condition under which it does"),
+    "NOT_NULL_ASSERT_VIOLATION": ("a required column contains null ({walkedTypePath})", "filter or fill such rows"),
     "MERGE_CARDINALITY_VIOLATION": ("several rows match one row of the table", "make the rows distinct by the keys"),
     "COLLECTION_SIZE_LIMIT_EXCEEDED": ("an array would be longer than Spark allows", "build a shorter one"),
     # Files
-    "FAILED_READ_FILE.FILE_NOT_EXIST": ("the file {path} is gone or may not be read", "put it back, or run again"),
+    "FAILED_READ_FILE.FILE_NOT_EXIST": ("the file {path} is gone or not readable", "put it back, or run again"),
     "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH": (
-        "the file {path} has column {column} as {actualType}, and the others as {expectedType}",
+        "the file {path} has column {column} as {actualType}, but the others have {expectedType}",
         "write it again with that type, or declare the source's schema",
     ),
-    "FAILED_READ_FILE": ("the file {path} cannot be read", "check that it is whole and of the source's format"),
+    "FAILED_READ_FILE": ("the file {path} cannot be read", "check that it is complete and in the source's format"),
     "PATH_NOT_FOUND": ("there is nothing at {path}", "check the source's path"),
     "UNABLE_TO_INFER_SCHEMA": ("the files have no columns", "declare the source's schema"),
-    "INTERNAL_ERROR": ("Spark itself failed here", "write the SQL of this node in a simpler way"),
+    "INTERNAL_ERROR": ("Spark itself failed here", "simplify the SQL of this node"),
 }
 
 # Of errors without a condition, and of what executors and libraries raise.
 PATTERNS: tuple[tuple[str, str, str], ...] = (
-    (r"Checksum error: (?:file:)?(\S+)", "the file {0} is damaged: its checksum is another", _RESTORE),
+    (r"Checksum error: (?:file:)?(\S+)", "the file {0} is damaged: its checksum does not match", _RESTORE),
     (r"Failed to open input stream for file: (?:file:)?(\S+)", "the file {0} is missing", _RESTORE),
     (r"(\S+) is not a Parquet file", "the file {0} is damaged, or not Parquet", _RESTORE),
-    (r"Failed to fetch file: (?:file:)?(\S+)", "the file {0} cannot be read to its end", _RESTORE),
+    (r"Failed to fetch file: (?:file:)?(\S+)", "the file {0} cannot be read to the end", _RESTORE),
     (
         r"Mkdirs failed to create \S*/([^/\s=]+)=[^/\s]{200,}",
-        "a value of column '{0}' is too long for the name of a folder, of which partitions are made",
+        "a value of column '{0}' is too long for a partition's folder name",
         "partition by truncate(width, {0}) or bucket(number, {0}), or shorten the value",
     ),
     (
         r"Mkdirs failed to create (\S{1,120})",
-        "the folder {0} cannot be made",
-        "check who may write there, and the disk",
+        "the folder {0} cannot be created",
+        "check the permissions and the disk",
     ),
     (
         r"File name too long",
-        "a value is too long for the name of a folder, of which partitions are made",
+        "a value is too long for a partition's folder name",
         "partition by truncate(width, column) or bucket(number, column), or shorten the value",
     ),
-    (r"No space left on device", "the disk is full", "free space, then run again"),
+    (r"No space left on device", "the disk is full", "free some space, then run again"),
     (
         r"Java heap space|OutOfMemoryError|GC overhead limit",
         "Spark ran out of memory",
         "raise engine.memory, then run again",
     ),
-    (r"Permission denied", "a file or folder may not be read or written", "check who may read it"),
+    (r"Permission denied", "a file or folder cannot be read or written", "check its permissions"),
     (r"Illegal sequence boundaries: ([^\n]*)", "sequence() cannot count {0}", "correct its step"),
     (
         r"key array and value array of MapData must have the same length",
-        "a map has more keys than values, or fewer",
+        "a map has different numbers of keys and values",
         "give both arrays the same length",
     ),
     (r"integer overflow|long overflow", "a number is too large for its type", _NARROW),
     (r"Cannot write (?:incompatible|nullable) .*?'?(\w+)'?", "column {0} does not fit the table", "cast or fill it"),
     (
         r"annot (?:load|find) (?:current offset at )?snapshot (\d+)",
-        "the snapshot {0} is not in the table any more",
-        "run again: a new run reads what is there now",
+        "the snapshot {0} is no longer in the table",
+        "run again: a new run reads the current data",
     ),
-    (r"Sampling fraction \(([^)]*)\)", "TABLESAMPLE takes 0 to 100 percent, not {0} times all", "correct it"),
+    (r"Sampling fraction \(([^)]*)\)", "TABLESAMPLE takes 0 to 100 percent, not {0} times the rows", "correct it"),
     (
         r"exceeds (?:the )?maximum allowed|larger than spark\.driver\.maxResultSize",
         "a result is too large for Spark's driver",
-        "aggregate or filter more before it is collected",
+        "aggregate or filter more before collecting it",
     ),
 )
 
 # By the first two characters of the SQLSTATE.
 REMEDIES = {
-    "0A": "Spark cannot do this; write it in another way",
+    "0A": "Spark cannot do this; write it differently",
     "21": "aggregate it to one value",
     "22": _TRY,
-    "23": "correct the values where they come from",
+    "23": "correct the values at their source",
     "42": "correct the SQL there",
-    "53": "give the engine more memory (engine.memory), or work on less at once",
+    "53": "give the engine more memory (engine.memory), or process less at once",
     "54": "make it smaller or simpler",
 }
-OTHERWISE = "look at the SQL and the data of this node; DRLS_HOME/engine/driver.log has Spark's own words"
+OTHERWISE = "check the SQL and the data of this node; Spark's own message is in DRLS_HOME/engine/driver.log"

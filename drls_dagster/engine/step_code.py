@@ -100,13 +100,13 @@ def check_code(entrypoint: str | None, digest: str | None, search_path: Sequence
     except (ValueError, OSError) as error:
         where = ", ".join(search_path) or "Python's own path"
         raise CodeChanged(
-            f"the code of {entrypoint} is not in {where}: {error}; "
-            "save the pipeline again, which keeps its code with the version"
+            f"the code of {entrypoint} is not in {where}: {error}; save the pipeline again to store its code "
+            "with the version"
         ) from None
     if found != digest:
         raise CodeChanged(
-            f"{entrypoint} is not the code that was saved (saved {digest[:19]}…, here {found[:19]}…); "
-            "save the pipeline again to make a version of the new code"
+            f"{entrypoint} is not the code that was saved (saved {digest[:19]}…, here {found[:19]}…); save "
+            "the pipeline again to create a version of the new code"
         )
 
 
@@ -141,8 +141,8 @@ def refuse_outside(top: str) -> None:
     place = _uninstalled(top)
     if place is not None:
         raise CodeRefused(
-            f"the code imports {top}, which lies in {place} here and is neither kept with the version "
-            "nor installed; save the pipeline where it is found, or install it as a distribution",
+            f"the code imports {top}, which is in {place} here and is neither stored with the version nor "
+            "installed; save the pipeline where it can be found, or install it as a distribution",
             name=top,
         )
 

@@ -34,7 +34,7 @@ def lifecycle_of(settings: Settings) -> Context | None:
     except NoLifecycleYet:
         return None
     except StoreError as error:
-        raise GateRefused(f"the lifecycle cannot be asked, so nothing runs: {error.message}") from None
+        raise GateRefused(f"cannot reach the lifecycle, so nothing runs: {error.message}") from None
 
 
 def admit(
@@ -117,7 +117,7 @@ def begin(settings: Settings, admission: Admission, name: str, log: Callable[[st
             return start.admission
         if start is not None and start.waits_for != told:
             told = start.waits_for
-            log(f"{name} waits in {admission.environment.label} until run {told} is over")
+            log(f"{name} waits in {admission.environment.label} until run {told} ends")
         if time.monotonic() - looked > RECONCILE_SECONDS:
             # The run that goes first may have died without saying so.
             reconcile(ctx, actor)

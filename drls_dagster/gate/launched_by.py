@@ -55,11 +55,11 @@ def launcher_of(settings: Settings, run: DagsterRun, parts: Iterable[Part]) -> A
         return None
     ctx = lifecycle_of(settings)
     if ctx is None:
-        raise GateRefused("DRLS did not let this run start: there is nobody here who could have launched it")
+        raise GateRefused("DRLS did not let this run start: nobody here could have launched it")
     try:
         said = unseal(ctx, _AUDIENCE, text)
     except LifecycleError:
-        raise _not_theirs("the signature of whoever launched it is not valid, or too old") from None
+        raise _not_theirs("the launch signature is not valid or too old") from None
     if said.get("of") in _before(run) and RETRY_NUMBER_TAG not in run.tags:
         # Executed again by a command of this machine, which copies the tags: nobody has signed this run.
         return None
@@ -67,7 +67,7 @@ def launcher_of(settings: Settings, run: DagsterRun, parts: Iterable[Part]) -> A
         raise _not_theirs("it carries the signature of another run")
     signed = set(said.get("where", "").split())
     if not {f"{part.environment.value}/{part.pipeline}" for part in parts} <= signed:
-        raise _not_theirs("whoever launched it signed for other pipelines")
+        raise _not_theirs("the launch was signed for other pipelines")
     return Actor(person=int(said["person"]), name=said["name"], way_in=WayIn.DAGSTER, host=said.get("host", ""))
 
 

@@ -20,7 +20,7 @@ def may_launch(instance: DagsterInstance, context: LaunchRunContext) -> bool:
         refuse_revoked(instance, context.dagster_run)
     except GateRefused as refused:
         fail(instance, context.dagster_run, str(refused))
-        give_back(instance, context.dagster_run, "refused before it began")
+        give_back(instance, context.dagster_run, "refused before it started")
         return False
     return True
 

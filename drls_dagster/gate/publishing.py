@@ -82,8 +82,8 @@ class Permitted:
         leave = self._ask(publication)
         if leave.permit is None:
             raise GateRefused(
-                f"sink '{publication.sink}' published {publication.table} in this run already, and that snapshot is "
-                "not on the branch any more; launch a new run"
+                f"sink '{publication.sink}' has already published {publication.table} in this run, and that "
+                "snapshot is no longer on the branch; launch a new run"
             )
         try:
             yield
@@ -108,8 +108,8 @@ class Permitted:
         own = [one for one in live if (one.table_name, one.candidate) == (publication.table, publication.candidate)]
         if not own:
             raise GateRefused(
-                f"snapshot {publication.candidate} of {publication.table} was published without a permit; "
-                "look at `drls drift list`"
+                f"snapshot {publication.candidate} of {publication.table} was published without a permit; see "
+                "`drls drift list`"
             )
         record_receipt(ctx, self._actor, own[0].id)
 

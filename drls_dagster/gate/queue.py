@@ -45,7 +45,7 @@ def admit_whole(
             for part in parts
         ]
     except GateRefused:
-        give_back(instance, run, "refused before it began")
+        give_back(instance, run, "refused before it started")
         raise
 
 

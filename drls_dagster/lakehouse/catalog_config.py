@@ -70,7 +70,7 @@ def resolve_catalog(settings: Settings) -> CatalogConfig:
     if catalog.type == "polaris":
         properties = {**_POLARIS_DEFAULTS, **properties}
         if not warehouse:
-            raise UsageError("catalog.warehouse is missing: the name of the catalog inside Polaris")
+            raise UsageError("catalog.warehouse is missing: set it to the catalog's name in Polaris")
     if protocol == "sql":
         uri = uri or f"sqlite:///{settings.home / 'catalog.db'}"
         warehouse = warehouse or str(settings.home / "warehouse")
@@ -80,7 +80,7 @@ def resolve_catalog(settings: Settings) -> CatalogConfig:
             password = properties.pop("password", None) or url.password or os.environ.get("PGPASSWORD")
         uri = url._replace(username=None, password=None).render_as_string()
     elif protocol in {"rest", "hive"} and not uri:
-        raise UsageError(f"catalog.uri is missing: where the {catalog.type} catalog answers")
+        raise UsageError(f"catalog.uri is missing: set it to the address of the {catalog.type} catalog")
     # A client sends the parts of `id:secret` one by one, so each may come back in an error.
     client_secrets = [secrets[name].partition(":")[2] for name in secrets if name.endswith("credential")]
     return CatalogConfig(
@@ -115,12 +115,12 @@ def parse_sql_uri(uri: str) -> URL:
     try:
         url = make_url(uri)
     except (ArgumentError, ValueError):
-        raise UsageError("catalog.uri is no database URL; write postgresql://user@host:5432/database") from None
+        raise UsageError("catalog.uri is not a database URL; write postgresql://user@host:5432/database") from None
     backend = "postgresql" if url.drivername == "postgres" else url.get_backend_name()
     if backend not in {"sqlite", "postgresql"}:
-        raise UsageError(f"catalog.uri: a sql catalog is on sqlite or postgresql, not {backend}")
+        raise UsageError(f"catalog.uri: a sql catalog must be on sqlite or postgresql, not {backend}")
     if not url.database or url.database == ":memory:":
-        raise UsageError("catalog.uri names no database that two processes could share")
+        raise UsageError("catalog.uri does not name a database that two processes could share")
     if backend == "sqlite" and not Path(url.database).is_absolute():
         raise UsageError("catalog.uri: write the SQLite file's absolute path, sqlite:////folder/catalog.db")
     return url.set(drivername=backend)
@@ -132,4 +132,4 @@ def _refuse_credentials_in_the_open(catalog: CatalogSettings) -> None:
             raise UsageError(f"catalog.properties.{name} is a credential; move it to catalog.secrets as env:NAME")
     authority = (catalog.uri or "").partition("://")[2].partition("/")[0]
     if ":" in authority.rpartition("@")[0]:
-        raise UsageError("catalog.uri holds a password; take it out and set catalog.secrets.password to env:NAME")
+        raise UsageError("catalog.uri contains a password; remove it and set catalog.secrets.password to env:NAME")

@@ -59,9 +59,7 @@ def iceberg_schema(spark_schema: Mapping[str, Any]) -> Schema:
     """
     for field in spark_schema["fields"]:
         if field["name"].lower() in _RESERVED:
-            raise UnsupportedColumn(
-                f"column '{field['name']}' has a name that Iceberg keeps for itself; give it another"
-            )
+            raise UnsupportedColumn(f"column '{field['name']}' has a name that Iceberg reserves; rename it")
     ids = count(1)
     return Schema(*_fields(spark_schema["fields"], ids, ""))
 
@@ -71,8 +69,7 @@ def _fields(fields: list[Mapping[str, Any]], ids: Iterator[int], path: str) -> l
     for name in (field["name"] for field in fields):
         if name.lower() in seen:
             raise UnsupportedColumn(
-                f"there are two columns '{path}{name}' (upper and lower case are the same); give one another name, or "
-                "leave it out"
+                f"there are two columns '{path}{name}' (case does not matter); rename or remove one"
             )
         seen.add(name.lower())
     made = [(next(ids), field) for field in fields]

@@ -35,8 +35,8 @@ def commit_with_retry(attempt: Callable[[], Result], *, what: str, attempts: int
         except CommitFailedException as error:
             if number == attempts:
                 raise CommitConflictError(
-                    f"{what}: other writers committed first {attempts} times, nothing was written. "
-                    "Try again when they have finished."
+                    f"{what}: other writers committed first {attempts} times, so nothing was written. Try "
+                    "again when they have finished."
                 ) from error
         # Random, so that writers that met once do not meet again in step.
         longest = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2**number)

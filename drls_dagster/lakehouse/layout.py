@@ -88,9 +88,9 @@ def parse_change(text: str) -> LayoutChange:
         becomes, at = decoder.raw_decode(text, at + len(" → "))
         change = LayoutChange(what, _value(was), _value(becomes))
     except (ValueError, TypeError):
-        raise DrlsError(f"'{text}' is no metadata change that this release can apply") from None
+        raise DrlsError(f"'{text}' is not a metadata change that this release can apply") from None
     if format_change(change) != text:
-        raise DrlsError(f"'{text}' is no metadata change that this release can apply")
+        raise DrlsError(f"'{text}' is not a metadata change that this release can apply")
     return change
 
 

@@ -36,7 +36,7 @@ def table_location(environment: str, table: str) -> TableLocation:
     parts = split_table_name(table)
     *outer, namespace, name = parts
     if is_environments_own(table):
-        raise UsageError(f"{table!r} already names an environment's own table; leave the environment out")
+        raise UsageError(f"{table!r} already names an environment's own table; omit the environment")
     if environment == "development":
         return TableLocation((*outer, f"{namespace}__development", name), MAIN)
     return TableLocation(parts, MAIN if environment == "production" else environment)
@@ -64,5 +64,5 @@ def split_table_name(table: str) -> tuple[str, ...]:
     """The parts of `namespace.table`. Raises UsageError where one is missing or empty."""
     parts = tuple(table.split("."))
     if len(parts) < 2 or not all(parts):
-        raise UsageError(f"{table!r} is no table name; write namespace.table")
+        raise UsageError(f"{table!r} is not a table name; write namespace.table")
     return parts

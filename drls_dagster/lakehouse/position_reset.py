@@ -28,7 +28,7 @@ def reset_position(catalog: Catalog, sink: FoundTable, source: FoundTable, to: s
     elif to.isdigit() and source.table.snapshot_by_id(int(to)) is not None:
         position = int(to)
     else:
-        raise UsageError(f"{source.name} has no snapshot {to!r}; say start, head or a snapshot of `drls table show`")
+        raise UsageError(f"{source.name} has no snapshot {to!r}; use start, head or a snapshot from `drls table show`")
     uuid = str(source.table.metadata.table_uuid)
 
     def attempt() -> None:

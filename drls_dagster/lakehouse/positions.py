@@ -80,8 +80,8 @@ def find_position(
             return int(record.positions[uuid])
     if told or not (lineage.complete or found.written_by_drls):
         raise PositionLost(
-            f"{'.'.join(sink.name())} does not say any more up to where it has read {name} "
-            f"(its snapshots that did were expired or rolled back); {_remedy(sink, name)}"
+            f"{'.'.join(sink.name())} no longer records how far it has read {name} (the snapshots that did "
+            f"were expired or rolled back); {_remedy(sink, name)}"
         )
     return None
 
@@ -107,8 +107,8 @@ def _in_summaries(
         earlier = _json(refs.summary(snapshot), SOURCES).get(name)
         if earlier and earlier != uuid and mode == "append":
             raise PositionLost(
-                f"{name} was made anew since {'.'.join(sink.name())} read it, so all its rows would be appended again; "
-                f"{_remedy(sink, name)}"
+                f"{name} was recreated since {'.'.join(sink.name())} read it, so all its rows would be "
+                f"appended again; {_remedy(sink, name)}"
             )
         written_by_drls = written_by_drls or POSITIONS in refs.summary(snapshot)
     return _Found(False, None, written_by_drls)
@@ -128,13 +128,13 @@ def plan_read(source: Table, position: int | None, end: int | None, sink: SinkNo
         known = {snapshot.snapshot_id for snapshot in source.metadata.snapshots}
         if position not in known:
             raise PositionLost(
-                f"{name} has no snapshot {position} any more, up to which sink '{sink.id}' has read it; "
+                f"{name} no longer has snapshot {position}, up to which sink '{sink.id}' has read it; "
                 f"{_remedy_of(sink_table, name)}"
             )
         if sink.mode == "append":
             raise NotIncremental(
-                f"{name} was rolled back behind snapshot {position}, up to which sink '{sink.id}' has appended its "
-                f"rows; {_remedy_of(sink_table, name)}"
+                f"{name} was rolled back to before snapshot {position}, up to which sink '{sink.id}' has "
+                f"appended its rows; {_remedy_of(sink_table, name)}"
             )
         before = set(refs.ancestor_ids(source, position))
         start = next((one for one in refs.ancestor_ids(source, end) if one in before), None)

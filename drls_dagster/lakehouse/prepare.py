@@ -49,8 +49,8 @@ def refuse_foreign(table: Table, pipeline: str) -> None:
     owner = table.properties.get(OWNER)
     if owner is not None and owner != pipeline:
         raise ForeignTable(
-            f"table {'.'.join(table.name())} is written by pipeline '{owner}'; "
-            f"give the sink of '{pipeline}' a table of its own, or retire '{owner}' first"
+            f"table {'.'.join(table.name())} is written by pipeline '{owner}'; give the sink of '{pipeline}' "
+            f"its own table, or retire '{owner}' first"
         )
 
 
@@ -111,9 +111,9 @@ def _refuse_or_rebuild(change: SchemaChange, sink: SinkNode, location: TableLoca
             )
             for name in names
         )
-        raise SchemaConflict(f"{where}: {'; '.join(what)}; on_schema_change is fail: change the step, or say add")
+        raise SchemaConflict(f"{where}: {'; '.join(what)}; on_schema_change is fail: change the step, or set it to add")
     if change.clashing and sink.on_schema_change != "rebuild":
-        remedy = "cast the column, or say on_schema_change: rebuild"
+        remedy = "cast the column, or set on_schema_change: rebuild"
         raise SchemaConflict(f"{where}: {'; '.join(change.clashing)}; {remedy}")
     return bool(change.clashing)
 
@@ -151,7 +151,7 @@ def _evolve(table: Table, frame: Schema, change: SchemaChange, *, rebuilt: bool)
                 update.union_by_name(Schema(*(by_name[name.lower()] for name in change.nested)))
     except (ValueError, ValidationError) as error:
         where = f"table {'.'.join(table.name())} cannot follow the result"
-        raise SchemaConflict(f"{where}: {error}; cast the column, or give the sink a table of another name") from None
+        raise SchemaConflict(f"{where}: {error}; cast the column, or give the sink a table with another name") from None
 
 
 def _clashing(table: Schema, frame: Schema) -> list[str]:

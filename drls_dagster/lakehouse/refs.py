@@ -207,7 +207,7 @@ def _commit(
             try:
                 requirement.validate(fresh.metadata)
             except CommitFailedException as error:
-                raise RefMoved(f"'{ref}' of {name} moved meanwhile: {error}") from None
+                raise RefMoved(f"'{ref}' of {name} moved in the meantime: {error}") from None
         done = catalog.commit_table(fresh, requirements, updates)
         after = copy(fresh)
         after.metadata, after.metadata_location = done.metadata, done.metadata_location

@@ -83,8 +83,8 @@ def _undo(catalog: Catalog, table: Table, wanted: Move) -> bool:
             updates += [refs.remove_ref(wanted.ref), *_released(wanted, to=False)]
         elif table.snapshot_by_id(wanted.base) is None:
             raise DrlsError(
-                f"'{wanted.ref}' of {'.'.join(table.name())} cannot go back to snapshot {wanted.base}, which was "
-                "expired; set the ref by hand, then resume"
+                f"'{wanted.ref}' of {'.'.join(table.name())} cannot return to snapshot {wanted.base}, which "
+                "has expired; set the ref manually, then resume"
             )
         else:
             updates.append(refs.set_branch(table, wanted.ref, wanted.base))

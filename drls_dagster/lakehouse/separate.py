@@ -99,8 +99,8 @@ def remove(catalog: Catalog, environment: str, table: str, uuid: str | None) -> 
         return
     if SEPARATE not in found.properties:
         raise DrlsError(
-            f"table {location.name} stands where DRLS keeps {environment}'s own copy of {table}, but was made by "
-            "somebody else; rename or drop it"
+            f"table {location.name} is where DRLS keeps {environment}'s own copy of {table}, but DRLS did not "
+            "create it; rename or drop it"
         )
     try:
         catalog.purge_table(location.identifier)

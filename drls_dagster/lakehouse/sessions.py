@@ -32,7 +32,7 @@ def start_fresh(catalog: Catalog, environment: str, name: str, seen: Seen | None
     now = (str(found.metadata.table_uuid), refs.read_head(found, at.ref)) if found is not None else (None, None)
     what = f"session of {name} in {Environment(environment).label}"
     if seen not in (None, now):
-        raise refs.RefMoved(f"the {what} was written while it was opened; ask again")
+        raise refs.RefMoved(f"the {what} was written while it was being opened; try again")
     separate.remove(catalog, environment, name, now[0])
 
     def attempt() -> int | None:
@@ -41,7 +41,7 @@ def start_fresh(catalog: Catalog, environment: str, name: str, seen: Seen | None
             return None
         main = refs.head(table, MAIN)
         if refs.head(table, location.ref) != own:
-            raise refs.RefMoved(f"the {what} was written while it was opened; ask again")
+            raise refs.RefMoved(f"the {what} was written while it was being opened; try again")
         if main != own:
             update = refs.remove_ref(location.ref) if main is None else refs.set_branch(table, location.ref, main)
             _commit(catalog, table, [refs.ref_is(MAIN, main), refs.ref_is(location.ref, own)], update)
@@ -61,7 +61,7 @@ def pin(catalog: Catalog, environment: str, name: str, snapshot: int, tag: str) 
                     _commit(catalog, table, [refs.ref_is(tag, tagged)], refs.set_tag(tag, snapshot))
                 return
         where = Environment(environment).label
-        raise DrlsError(f"{name} has no snapshot {snapshot} in {where} any more; run the pipeline there again")
+        raise DrlsError(f"{name} no longer has snapshot {snapshot} in {where}; run the pipeline there again")
 
     commit_with_retry(attempt, what=f"tag {tag} of {name}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_RESTORE = "restore it from a backup, or go back to a snapshot of the table that does not need it"
+_RESTORE = "restore it from a backup, or return to a snapshot of the table that does not need it"
 _WORDS: tuple[tuple[str, str, str], ...] = (
     (
         r"Failed to open local file '([^']+\.metadata\.json)'",
@@ -12,11 +12,11 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
         "restore it from a backup, or drop the table from the catalog",
     ),
     (r"Failed to open local file '([^']+)'.*(?:errno 2|No such file)", "the table's file {0} is missing", _RESTORE),
-    (r"Failed to open local file '([^']+)'.*(?:errno 13|Permission)", "the file {0} may not be read",
+    (r"Failed to open local file '([^']+)'.*(?:errno 13|Permission)", "the file {0} cannot be read",
      "check its owner and mode"),
     (r"[Mm]agic bytes not found|not a parquet file|Corrupt|Unexpected end of stream|Couldn't deserialize thrift",
      "a file of the table is damaged", _RESTORE),
-    (r"No space left on device", "the disk is full", "free space, then try again"),
+    (r"No space left on device", "the disk is full", "free some space, then try again"),
 )  # fmt: skip
 
 

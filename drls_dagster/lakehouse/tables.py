@@ -79,7 +79,7 @@ def find_table(catalog: Catalog, name: str, environment: str | None = None) -> F
     Raises UnknownTableError, or UsageError where there is no name.
     """
     if not name.strip():
-        raise UsageError("a table's name is needed: namespace.table; `drls table list` shows those there are")
+        raise UsageError("a table name is required: namespace.table; `drls table list` shows all tables")
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
     location = locate(catalog, environment, name) if environment else None
@@ -111,7 +111,7 @@ def preview(
     if snapshot_id is None:
         return None, found.table.schema().as_arrow().empty_table()
     if found.table.snapshot_by_id(snapshot_id) is None:
-        raise DrlsError(f"{found.name} has no snapshot {snapshot_id}; `drls table show` lists the last ones")
+        raise DrlsError(f"{found.name} has no snapshot {snapshot_id}; `drls table show` lists the latest ones")
     return snapshot_id, found.table.scan(snapshot_id=snapshot_id, limit=limit).to_arrow()
 
 
@@ -152,4 +152,4 @@ def _unknown(catalog: Catalog, name: str) -> UnknownTableError:
     near += [other for other in difflib.get_close_matches(name, names) if other not in near]
     if near:
         return UnknownTableError(f"there is no table {name}; did you mean: {', '.join(near[:3])}?")
-    return UnknownTableError(f"there is no table {name}; `drls table list` shows those there are")
+    return UnknownTableError(f"there is no table {name}; `drls table list` shows all tables")

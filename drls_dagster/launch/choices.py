@@ -29,7 +29,7 @@ def check_flags(parameters: Sequence[str], *, each: bool, keep_going: bool) -> N
         if "=" not in text:
             raise UsageError(f"--param {text!r} is not name=value")
     if keep_going and not each:
-        raise UsageError("--keep-going needs --each: without it there is one run")
+        raise UsageError("--keep-going needs --each: without --each there is only one run")
 
 
 def read_parameters(spec: PipelineSpec, given: Sequence[str]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def read_parameters(spec: PipelineSpec, given: Sequence[str]) -> dict[str, Any]:
         values[name] = coerced if isinstance(coerced, str | int | float | bool) else coerced.isoformat()
     for name, parameter in spec.parameters.items():
         if parameter.default is None and name not in values:
-            raise UsageError(f"parameter '{name}' has no default; give it with --param {name}=…")
+            raise UsageError(f"parameter '{name}' has no default; pass --param {name}=…")
     return values
 
 
@@ -58,7 +58,7 @@ def read_partitions(spec: PipelineSpec, text: str | None, *, each: bool) -> list
     """
     if spec.partitions is None:
         if text is not None:
-            raise UsageError(f"pipeline '{spec.name}' is not partitioned; leave --partition out")
+            raise UsageError(f"pipeline '{spec.name}' is not partitioned; remove --partition")
         return [None]
     from drls_dagster.assets.partitions import partitions_definition
 
@@ -69,7 +69,7 @@ def read_partitions(spec: PipelineSpec, text: str | None, *, each: bool) -> list
         raise UsageError(f"pipeline '{spec.name}' has no complete partition yet")
     span = f"{keys[0]}...{keys[-1]}"
     if text is None:
-        raise UsageError(f"pipeline '{spec.name}' is partitioned; give --partition KEY, FIRST...LAST or all ({span})")
+        raise UsageError(f"pipeline '{spec.name}' is partitioned; pass --partition KEY, FIRST...LAST or all ({span})")
     first, dots, last = text.partition("...") if text != "all" else (keys[0], "...", keys[-1])
     chosen: list[str] = []
     for end in (first, last if dots else first):
@@ -104,5 +104,5 @@ def select_nodes(spec: PipelineSpec, selection: str | None) -> list[str]:
         if word.endswith("+"):
             chosen.update(other for other in steps if name in spec.ancestors(other))
     if not chosen:
-        raise UsageError("--select names no step")
+        raise UsageError("--select does not name a step")
     return [name for name in spec.topological() if name in chosen and name in steps]

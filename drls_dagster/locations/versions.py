@@ -80,7 +80,7 @@ def _read(settings: Settings, release: Release) -> Loaded:
     # Modules that a version names are looked for beside the pipeline files; its lock says which code they must be.
     path = settings.pipeline_folder / release.pipeline
     if not has_digest(release.spec, release.digest):
-        problem = f"v{release.number} was changed in the database: its digest is wrong; restore a backup"
+        problem = f"v{release.number} was changed in the database: its digest does not match; restore a backup"
         return Loaded(path, problem=problem, release=release)
     try:
         spec = PipelineSpec.model_validate_json(release.spec, by_alias=True, by_name=False)

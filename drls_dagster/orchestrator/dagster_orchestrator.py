@@ -70,8 +70,8 @@ class DagsterOrchestrator(Orchestrator):
         up = running_up(self._settings)
         if up is None:
             raise Refused(
-                f"nothing here runs pipelines by itself: start drls up, or run it: "
-                f"drls run {pipeline} --env {environment.value}"
+                "nothing here runs pipelines automatically: start drls up, or run it yourself: drls run "
+                f"{pipeline} --env {environment.value}"
             )
         run_id = launch_run(up, environment, pipeline, reason)
         refusal = failure_of(self._instance, run_id)
@@ -91,7 +91,7 @@ class DagsterOrchestrator(Orchestrator):
         try:
             report_release(self._instance, self._settings.catalog.name, environment, pipeline, tables, release)
         except (DagsterError, SQLAlchemyError, OSError) as error:
-            _LOG.warning("Dagster was not told that %s is released in %s: %s", pipeline, environment.label, error)
+            _LOG.warning("Dagster was not informed that %s is released in %s: %s", pipeline, environment.label, error)
 
 
 def failure_of(instance: dg.DagsterInstance, run_id: str) -> str:

@@ -58,12 +58,12 @@ def missing_gate(file: Path) -> list[str]:
     except (OSError, yaml.YAMLError) as error:
         return [f"cannot be read: {str(error).splitlines()[0]}"]
     if not isinstance(found, dict):
-        return ["is no mapping"]
+        return ["is not a mapping"]
     told: list[str] = []
     if _named(found.get("run_coordinator")) != COORDINATOR:
-        told.append("the run coordinator is not DRLS's: launches are not asked for")
+        told.append("the run coordinator is not DRLS's: launches are not checked")
     if _named(found.get("run_launcher")) not in LAUNCHERS:
-        told.append("the run launcher is not DRLS's: runs that were revoked in the queue start")
+        told.append("the run launcher is not DRLS's: runs revoked in the queue still start")
     return told
 
 

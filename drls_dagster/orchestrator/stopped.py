@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 # By name: what does not happen while it is stopped.
 WITHOUT = {
-    "production_promotions": "approved requests are not executed, none expires, and no notification is sent",
-    "production_reconcile": "runs and permits that died stay open, and foreign writes are not found",
-    **{f"{one.value}_deployments": f"{one.label} may run other versions than are deployed" for one in Environment},
+    "production_promotions": (
+        "approved requests are not executed, requests do not expire, and no notifications are sent"
+    ),
+    "production_reconcile": "dead runs and permits stay open, and unexplained writes are not found",
+    **{f"{one.value}_deployments": f"{one.label} may run versions other than the deployed ones" for one in Environment},
 }
 
 
@@ -31,8 +33,8 @@ def stopped_sensors(settings: Settings) -> tuple[str, ...]:
     try:
         names = _stopped(instance_of(settings))
     except (DagsterError, SQLAlchemyError, OSError) as error:
-        _LOG.warning("Dagster's storage cannot be asked which sensors are stopped: %s", error)
-        return ("Dagster's storage cannot be read, so nobody knows whether a sensor is stopped; see DRLS_HOME/logs",)
+        _LOG.warning("cannot read from Dagster's storage which sensors are stopped: %s", error)
+        return ("Dagster's storage cannot be read, so it is unknown whether a sensor is stopped; see DRLS_HOME/logs",)
     return tuple(
         f"The sensor {name} is stopped: {WITHOUT[name]}. An Admin can start it in Dagster, under Automation"
         for name in sorted(names)

@@ -40,7 +40,7 @@ def deployments_sensor(
         f"{environment}_deployments",
         watch.evaluate,
         seconds=SECONDS,
-        description="Loads this location again when other versions are deployed than it loaded.",
+        description="Reloads this location when the deployed versions differ from the loaded ones.",
     )
 
 
@@ -70,7 +70,7 @@ class _Watch:
         with ctx.store.read() as view:
             head = view.log.head().sequence
             if head == self._equal_at:
-                return dg.SkipReason("what is deployed is loaded")
+                return dg.SkipReason("the deployed versions are loaded")
             deployed = deployed_digests(view, self._environment)
             different = self._different(view, deployed)
             stuck = stuck_pipelines(view, self._environment)
@@ -80,7 +80,7 @@ class _Watch:
             self._note(ctx, [])
         else:
             self._equal_at = head
-        return dg.SensorResult(skip_reason="what is deployed is loaded", cursor="")
+        return dg.SensorResult(skip_reason="the deployed versions are loaded", cursor="")
 
     def _different(self, view: View, deployed: Mapping[str, str]) -> list[str]:
         """Pipelines of which this location is not what it would be if it were loaded now."""
@@ -105,7 +105,7 @@ class _Watch:
         if looks == ANNOUNCED_AFTER:
             self._note(ctx, different)
         shown = ", ".join(different[:5]) + (" …" if len(different) > 5 else "")
-        told = f"loaded ≠ deployed: {shown}; {'asked for a reload' if asked else 'reloads did not help'}"
+        told = f"loaded ≠ deployed: {shown}; {'requested a reload' if asked else 'reloading did not help'}"
         return dg.SensorResult(skip_reason=told, cursor=json.dumps({"mark": mark, "looks": looks}))
 
     def _record(self, ctx: Context) -> None:

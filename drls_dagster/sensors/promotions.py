@@ -22,7 +22,7 @@ from lifecycle.usecases.tick import expire, remind, tick
 SECONDS = 10
 # Who promoted pushes: the reload first, then the run. A minute later nobody will.
 _SETTLED = timedelta(minutes=1)
-_NOTHING = "nothing was due"
+_NOTHING = "nothing due"
 
 
 def promotions_sensor(environment: str, settings: Settings, gateway: Gateway) -> dg.SensorDefinition:
@@ -49,7 +49,7 @@ def promotions_sensor(environment: str, settings: Settings, gateway: Gateway) ->
         f"{environment}_promotions",
         evaluate,
         seconds=SECONDS,
-        description="Executes promotions that are due, resumes interrupted ones, expires and reminds.",
+        description="Executes due promotions, resumes interrupted ones, expires requests and sends reminders.",
     )
 
 
@@ -80,9 +80,9 @@ def tell_people(ctx: Context, instance: Callable[[], dg.DagsterInstance], notifi
     runs.close()
     told = [
         f"expired {len(expired)}" if expired else "",
-        f"reminded of {reminded}" if reminded else "",
+        f"sent reminders for {reminded}" if reminded else "",
         f"sent {delivered.sent} messages" if delivered.sent else "",
-        f"{delivered.postponed} messages wait for their receiver" if delivered.postponed else "",
+        f"{delivered.postponed} messages are waiting for their receivers" if delivered.postponed else "",
         f"launched {', '.join(launched)}" if launched else "",
     ]
     return told_of(ctx, told, "reminders", "receivers", "messages", "first runs") or _NOTHING

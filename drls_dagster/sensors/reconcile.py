@@ -26,7 +26,7 @@ def reconcile_sensor(environment: str, settings: Settings, gateway: Gateway) -> 
         f"{environment}_reconcile",
         evaluate,
         seconds=SECONDS,
-        description="Closes what ended without saying so, finds writes that nobody answers for, and clears debris.",
+        description="Closes runs that ended unnoticed, finds unexplained writes, and cleans up.",
     )
 
 
@@ -45,4 +45,4 @@ def put_right(ctx: Context, settings: Settings) -> str:
         f"removed {', '.join(found.columns)} of withdrawn versions" if found.columns else "",
         f"dropped {len(cleared)} branch(es)" if cleared else "",
     ]
-    return told_of(ctx, done, "runs", "drift", "debris") or "all is as it should be"
+    return told_of(ctx, done, "runs", "drift", "debris") or "everything is in order"

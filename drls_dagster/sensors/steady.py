@@ -78,7 +78,7 @@ class Background:
     def tick(self) -> str:
         """What the last time brought; begins again when it is over. Raises what the work raised."""
         if self._thread is not None and self._thread.is_alive():
-            return "still at work"
+            return "still working"
         told, error = self._told, self._error
         self._told, self._error = "", None
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_REFUSED = "This name is not one of this DRLS; the setting web.hosts lists further ones."
+_REFUSED = "This DRLS does not serve this host name; add it to the setting web.hosts."
 
 
 def is_known_host(connection: HTTPConnection, hosts: Collection[str]) -> bool:

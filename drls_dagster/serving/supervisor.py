@@ -193,8 +193,8 @@ class Supervisor:
         if self._stops:
             return
         if not self._was_ready:
-            raise DrlsError("no server process could start; what it said stands above")
-        self._log(f"server process {worker.pid} ended ({how}); another one takes its place")
+            raise DrlsError("no server process could start; see its output above")
+        self._log(f"server process {worker.pid} ended ({how}); starting another one")
         # One that dies while it starts would start all the time.
         if not worker.ready:
             self._missing_until = time.monotonic() + AGAIN_SECONDS

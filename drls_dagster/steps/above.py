@@ -53,14 +53,14 @@ def checks_above(frames: Frames, sink: SinkNode, reads: Reads) -> tuple[CheckRes
             continue
         found = run.ledger.checks(run.run_key, node_id, _key(frames, node_id, _seen(run, node_id, reads)))
         if found is None:
-            run.log(f"sink '{sink.id}': the checks on '{node_id}' look at what this sink reads of it")
+            run.log(f"sink '{sink.id}': the checks on '{node_id}' cover what this sink reads from it")
             results: Sequence[Finding] = check_node(frames, node_id, reads)
         else:
             results = [Finding(**one) for one in found]
         failed = [one for one in results if one.blocking and not one.passed]
         if failed:
             raise ChecksFailed(
-                f"sink '{sink.id}' was not published: node '{node_id}' fails its checks on what the sink reads: "
+                (f"sink '{sink.id}' was not published: node '{node_id}' fails its checks on the data the sink reads: ")
                 + "; ".join(f"{one.name}: {one.message}" for one in failed)
             )
         evidence += evidence_of(run.spec, node_id, results)

@@ -92,7 +92,8 @@ def evaluate(
         for column in named_columns(check):
             if column.lower() not in columns:
                 raise StepFailed(
-                    f"check '{name}' names column '{column}', which '{node}' lacks; it has {', '.join(frame.columns)}"
+                    f"check '{name}' names column '{column}', which '{node}' does not have; it has "
+                    f"{', '.join(frame.columns)}"
                 )
         measure = _measure(check, frame)
         if measure is not None:
@@ -174,9 +175,9 @@ def _result(name: str, check: AnyCheck, value: Any, kinds: Mapping[str, str]) ->
         passed = (check.min is None or value >= check.min) and (check.max is None or value <= check.max)
         low = "" if check.min is None else f"at least {check.min:,}"
         high = "" if check.max is None else f"at most {check.max:,}"
-        message = f"{value:,} row(s), wanted {' and '.join(filter(None, (low, high)))}"
+        message = f"{value:,} row(s), expected {' and '.join(filter(None, (low, high)))}"
     elif isinstance(check, Unique):
-        message = f"{value:,} row(s) repeat another one" if value else "no row repeats another one"
+        message = f"{value:,} duplicate row(s)" if value else "no duplicate rows"
     elif isinstance(check, Freshness):
         zoned = kinds[check.column.lower()] == "timestamp"
         early = AHEAD if zoned else AHEAD + EARLIEST_ZONE
@@ -184,7 +185,7 @@ def _result(name: str, check: AnyCheck, value: Any, kinds: Mapping[str, str]) ->
         age = "there is no value" if value is None else f"the newest is {value:,} s old"
         if value is not None and value < 0:
             age = f"the newest is {-value:,} s in the future"
-        message = f"{age}, wanted at most {check.within:g} s" + (
+        message = f"{age}, expected at most {check.within:g} s" + (
             f" and {early:,} s ahead" if age.endswith("future") else ""
         )
     return Finding(name, check.kind, passed, check.severity == "blocking", value, message)
@@ -200,7 +201,9 @@ def _sql_result(
 ) -> Finding:
     rows = run_sql(spark, check.sql, {node: view}, arguments(check.sql)).take(2)
     if len(rows) != 1 or len(rows[0]) != 1 or not isinstance(rows[0][0], bool | None):
-        raise StepFailed(f"check '{name}': its SQL must return one row with one boolean, e.g. SELECT count(*) = 0 …")
+        raise StepFailed(
+            f"check '{name}': its SQL must return one row with one boolean, for example SELECT count(*) = 0 …"
+        )
     passed = rows[0][0] is True
     message = "true" if passed else "null, which is not true" if rows[0][0] is None else "false"
-    return Finding(name, check.kind, passed, check.severity == "blocking", message, f"the query says {message}")
+    return Finding(name, check.kind, passed, check.severity == "blocking", message, f"the query returned {message}")

@@ -132,7 +132,7 @@ class PipelineRun:
             pin = kind.pinned(stored)
         except (KeyError, TypeError, ValueError):
             raise DrlsError(
-                f"node '{node.id}': the run that is resumed read another kind of source there; start a new run"
+                f"node '{node.id}': the run being resumed read a different kind of source there; start a new run"
             ) from None
         table, base = (look.table, look.read) if look is not None else (None, None)
         standing = None if sink is None else Standing(sink, table, base, lambda: self._published(table))

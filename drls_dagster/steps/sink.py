@@ -95,11 +95,11 @@ def run_sink(
         try:
             return _once(run, frames, sink, checks, look, reads, at)
         except refs.RefMoved as moved:
-            run.log(f"sink '{sink.id}': {moved}; it is run again from the new head")
+            run.log(f"sink '{sink.id}': {moved}; running it again from the new head")
             look = look_at(run.catalog, run.environment, sink.table)
     raise DrlsError(
         f"sink '{sink.id}' was not published: '{look.location.ref}' of {look.location.name} moved during each of "
-        f"{TRIES} tries; find out what else writes this table"
+        f"{TRIES} attempts; find out what else writes this table"
     )
 
 
@@ -126,7 +126,7 @@ def _once(
     table = prepared.table
     with put_back_unless_published(run.catalog, table, rebuilt=prepared.rebuilt):
         if prepared.rebuilt and run.window and not run.window.whole:
-            raise DrlsError(f"sink '{sink.id}' must be rebuilt as a whole: run all its partitions in one run")
+            raise DrlsError(f"sink '{sink.id}' must be rebuilt completely: run all its partitions in one run")
         if prepared.rebuilt:
             reads = {name: replace(read, start=None) for name, read in reads.items()}
             above = checks_above(frames, sink, reads)
@@ -165,7 +165,7 @@ def _once(
                 raise NotPublished(
                     f"{location.name} was not published: "
                     + "; ".join(f"{result.name}: {result.message}" for result in failed)
-                    + f" (what was written stays 7 days on branch {branch})",
+                    + f" (the written data stays on branch {branch} for 7 days)",
                     results,
                 )
             publication = replace(
@@ -276,7 +276,7 @@ def _owned(run: PipelineRun, sink: SinkNode, look: TableLook) -> TableLook:
     owner = table.properties.get(OWNER)
     given_up = owner not in (None, run.spec.name) and run.gate is not None and run.gate.gave_up(owner, sink.table)
     if given_up:
-        run.log(f"sink '{sink.id}' takes {'.'.join(table.name())} over from pipeline '{owner}'")
+        run.log(f"sink '{sink.id}' takes over {'.'.join(table.name())} from pipeline '{owner}'")
         return TableLook.of(look.location, take_over(run.catalog, table, run.spec.name))
     refuse_foreign(table, run.spec.name)
     return look

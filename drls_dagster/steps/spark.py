@@ -81,7 +81,7 @@ def arguments_of(run: PipelineRun, sql: str) -> dict[str, Any]:
     known = {**run.parameters, **(run.window.arguments() if run.window else {})}
     missing = [name for name in sql_parameters(sql) if name not in known]
     if missing:
-        raise DrlsError(f"no value for :{missing[0]}; give it with --param {missing[0]}=… or a partition")
+        raise DrlsError(f"no value for :{missing[0]}; pass --param {missing[0]}=… or a partition")
     return {name: known[name] for name in sql_parameters(sql)}
 
 

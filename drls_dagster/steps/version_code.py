@@ -92,13 +92,14 @@ def _contents(digests: Mapping[str, str], settings: Settings, search_path: tuple
             if content is None:
                 where = ", ".join(search_path) or "this machine"
                 raise CodeChanged(
-                    f"the file {path} of the pipeline's code is neither in the lifecycle store nor in {where}; "
-                    "save the pipeline again where it is"
+                    f"the file {path} of the pipeline's code is neither in the lifecycle store nor in "
+                    f"{where}; save the pipeline again from where it exists"
                 )
             if content_digest(content) != value:
                 raise CodeChanged(
                     f"{path} is not the code that was saved or loaded (then {value[:19]}…, now "
-                    f"{content_digest(content)[:19]}…); save the pipeline again to make a version of the new code"
+                    f"{content_digest(content)[:19]}…); save the pipeline again to create a version of the "
+                    "new code"
                 )
         elif content_digest(content) != value:
             raise CodeChanged(f"{path} of the pipeline's code was changed in the database; restore a backup")

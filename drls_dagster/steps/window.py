@@ -116,8 +116,9 @@ class Window:
             return None
         hour = twice[0].replace(tzinfo=None).isoformat(" ", "minutes")
         return (
-            f"the clock of {twice[0].tzinfo} shows {hour} twice: rows of that hour belong to the first of its two "
-            f"partitions, as '{self.column}' has no time zone; use a column of type timestamp to tell them apart"
+            f"the clock of {twice[0].tzinfo} shows {hour} twice: rows of that hour belong to the first of its "
+            f"two partitions, because '{self.column}' has no time zone; use a timestamp column to distinguish "
+            "them"
         )
 
 

@@ -144,7 +144,7 @@ def _overwrite_window(spark: SparkSession, rows: DataFrame, plan: WritePlan, win
 
     field = next((field for field in rows.schema.fields if field.name.lower() == window.column.lower()), None)
     if field is None:
-        raise DrlsError(f"sink '{plan.sink.id}' has no column '{window.column}', by which the pipeline is partitioned")
+        raise DrlsError(f"sink '{plan.sink.id}' has no column '{window.column}', which partitions the pipeline")
     inside = window.condition(field.dataType, plan.sink.id)
     outside = f.raise_error(
         f.concat(

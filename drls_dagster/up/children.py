@@ -54,13 +54,13 @@ class Child:
             if now < self.again_at:
                 return None
             self.start()
-            return f"{self.name} is started again"
+            return f"restarting {self.name}"
         code = self.process.poll()
         if code is None:
             return None
         if now - self.started > STEADY_SECONDS:
             self.pause = FIRST_PAUSE
         self.process, self.again_at = None, now + self.pause
-        told = f"{self.name} ended with {code}; again in {self.pause:.0f} s (see {self.log})"
+        told = f"{self.name} ended with {code}; restarting in {self.pause:.0f} s (see {self.log})"
         self.pause = min(self.pause * 2, LONGEST_PAUSE)
         return told

@@ -68,7 +68,7 @@ class Sender(Notifier):
 
     def _send_mail(self, message: Message) -> None:
         if self._mail is None:
-            raise ValueError("no mail server is set; set one to send to mailto: receivers")
+            raise ValueError("no mail server is configured; configure one to send to mailto: receivers")
         mail = EmailMessage()
         mail["From"] = self._mail.sender
         mail["To"] = message.receiver.removeprefix("mailto:")

@@ -75,13 +75,13 @@ def load_signing_key(file: Path) -> SigningKey:
     if not file.exists():
         _create(file)
     if not is_private(file):
-        raise StoreError(f"{file} can be read by others than its owner; run: chmod 600 {file}")
+        raise StoreError(f"{file} is readable by other users; run: chmod 600 {file}")
     try:
         private = serialization.load_pem_private_key(file.read_bytes(), password=None)
     except ValueError as error:
-        raise StoreError(f"{file} holds no private key ({error}); restore it from a backup") from None
+        raise StoreError(f"{file} contains no private key ({error}); restore it from a backup") from None
     if not isinstance(private, Ed25519PrivateKey):
-        raise StoreError(f"{file} holds a key of another kind than Ed25519; restore it from a backup")
+        raise StoreError(f"{file} contains a key that is not Ed25519; restore it from a backup")
     return SigningKey(private)
 
 

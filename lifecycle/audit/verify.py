@@ -90,7 +90,7 @@ class Check:
         for anchor in self._anchors:
             findings.extend(_check_signature(f"the anchor at {anchor.sequence}", anchor, keys))
             if anchor.log != self.log:
-                other = f"the anchor at {anchor.sequence} is of another log: the log was replaced"
+                other = f"the anchor at {anchor.sequence} belongs to another log: the log was replaced"
                 findings.append(_found(Harm.FORKED, 0, other))
         findings.extend(self._findings)
         for entry in self._strange:
@@ -100,7 +100,7 @@ class Check:
             _found(
                 Harm.TAIL,
                 anchor.sequence,
-                f"an anchor knows entry {anchor.sequence}, the log does not: its end was cut off",
+                f"an anchor has entry {anchor.sequence}, but the log does not: its end was cut off",
             )
             for anchor in self._wanted.values()
             if anchor.sequence > self.last
@@ -112,7 +112,7 @@ class Check:
         if last < head.sequence:
             yield _found(Harm.TAIL, last + 1, f"entries {last + 1} to {head.sequence} are missing at the end")
         elif last > head.sequence:
-            put_back = f"the head is at {head.sequence} but there are entries up to {last}: one was put back"
+            put_back = f"the head is at {head.sequence}, but there are entries up to {last}: an older head was restored"
             yield _found(Harm.HEAD, head.sequence, put_back)
         elif self._previous != head.hash:
             again = "the last entry is not the one that the head signs: the log was chained again"
@@ -163,8 +163,8 @@ def _check_entry(entry: Entry, log: str, last: int, previous: str) -> Iterable[F
     if number == last:
         yield _found(Harm.FORKED, number, f"there are two entries {number}: the log was forked")
     elif number < last:
-        yield _found(Harm.REORDERED, number, f"entry {number} stands after entry {last}: entries were reordered")
+        yield _found(Harm.REORDERED, number, f"entry {number} comes after entry {last}: entries were reordered")
     elif number > last + 1:
         yield _found(Harm.MISSING, last + 1, f"entries {last + 1} to {number - 1} are missing")
     elif entry.previous != previous:
-        yield _found(Harm.BROKEN, number, f"entry {number} does not follow entry {last}: one of both was replaced")
+        yield _found(Harm.BROKEN, number, f"entry {number} does not follow entry {last}: one of them was replaced")

@@ -34,7 +34,7 @@ def read_bundle(data: bytes, trusted: Iterable[str]) -> Bundle:
     Raises Invalid when it is too large or too deep, is no bundle, or the signature does not fit.
     """
     if len(data) > MAX_BYTES:
-        raise Invalid(f"the bundle has {len(data)} bytes; at most {MAX_BYTES} are read")
+        raise Invalid(f"the bundle has {len(data)} bytes; the limit is {MAX_BYTES}")
     try:
         envelope = Envelope.from_dict(_limited(data))  # pyright: ignore[reportUnknownMemberType]
         envelope.verify([public_key(key) for key in trusted], 1)
@@ -42,15 +42,17 @@ def read_bundle(data: bytes, trusted: Iterable[str]) -> Bundle:
         raise Invalid("the bundle is not signed by a trusted key, or was changed; get it again") from None
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Invalid(
-            "the file is no bundle: a bundle is a JSON envelope with payload and signatures; export it again"
+            "the file is not a bundle: a bundle is a JSON envelope with payload and signatures; export it again"
         ) from None
     if envelope.payload_type != PAYLOAD_TYPE:
-        raise Invalid(f"the file holds {envelope.payload_type!r}, not a bundle")
+        raise Invalid(f"the file contains {envelope.payload_type!r}, not a bundle")
     try:
         return Bundle.model_validate(_limited(envelope.payload))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise Invalid(f"the bundle is of another DRLS: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise Invalid(
+            f"the bundle is from a different DRLS version: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        ) from None
 
 
 def _limited(data: bytes) -> Any:

@@ -35,11 +35,11 @@ def _problems(bundle: Bundle, keys: tuple[str, ...]) -> Iterable[str]:
         if entry.hash != entry.expected_hash(bundle.head.log):
             yield f"audit entry {entry.sequence} was edited"
         if entry.sequence > bundle.head.sequence:
-            yield f"audit entry {entry.sequence} is younger than the head"
+            yield f"audit entry {entry.sequence} is newer than the head"
     done = {one.promotion.id for one in bundle.approvals if one.promotion.state is State.DONE}
     for deployment in bundle.deployments:
         if deployment.deployed_digest != digest:
-            yield f"deployment {deployment.id} is of another digest"
+            yield f"deployment {deployment.id} has another digest"
         if deployment.environment in (Environment.UAT, Environment.PRODUCTION):
             if deployment.label is Label.FREE:
                 yield f"deployment {deployment.id} was neither approved nor labelled unreviewed"
@@ -55,7 +55,7 @@ def _of_code(bundle: Bundle) -> Iterable[str]:
         if path not in files:
             yield f"the file {path} of the version's code is missing"
         elif "sha256:" + hashlib.sha256(files[path]).hexdigest() != digest:
-            yield f"the file {path} of the version's code is not what the version names"
+            yield f"the file {path} of the version's code does not match the version"
     for path in files.keys() - wanted.keys():
         yield f"the file {path} is not among the version's code"
 

@@ -227,34 +227,37 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
         f"version {number} is not active in {where}: promote it there first",
     )
     if store.target_version is not None and store.target_version.id == store.version.id:
-        yield Check(False, f"version {number} is active in {target} already")
+        yield Check(False, f"version {number} is already active in {target}")
     if store.target.governed:
-        missing = f"{target} has no policy, so nothing may go there: set one with drls policy set {store.target.value}"
+        missing = (
+            f"{target} has no policy, so nothing can be promoted to it: set one with drls policy set "
+            f"{store.target.value}"
+        )
         yield _check(store.policy is not None, f"{target} has a policy", missing)
     if store.target.governed and store.local_commands:
         names = ", ".join(store.local_commands)
-        text = f"{names} runs a local command without an image: name an image by @sha256, or stay in QA"
+        text = f"{names} runs a local command without an image: pin an image by @sha256, or stay in QA"
         yield Check(False, text)
     owned = [
-        f"{table} is written by pipeline {owner}: a table has one writing pipeline"
+        f"{table} is already written by pipeline {owner}: only one pipeline may write a table"
         for table, owner in sorted(store.owners.items())
     ]
     yield from _each("no other pipeline writes its tables", owned)
     drifted = [
-        f"{drift.table_name} has drifted on {drift.ref} (snapshot {drift.found} has no permit): "
-        f"a LeadDataEngineer adopts or reverts it first"
+        f"{drift.table_name} has drifted on {drift.ref} (snapshot {drift.found} has no permit): a "
+        "LeadDataEngineer must adopt or revert it first"
         for drift in store.drifts
     ]
     yield from _each(f"nothing has drifted in {where} or {target}", drifted)
     stuck = [
-        f"the code location of {one.label} does not hold the version of {store.pipeline} that is deployed, "
-        f"and loading it again does not help: mend what Dagster shows there"
+        f"the code location of {one.label} has not loaded the deployed version of {store.pipeline}, and "
+        "reloading does not help: fix the error that Dagster shows there"
         for one in store.stuck
     ]
-    yield from _each("what is loaded is what is deployed", stuck)
+    yield from _each("the deployed versions are loaded", stuck)
     if store.target.governed and store.eligibility is not None:
         some = store.eligibility.reachable
-        yield _check(some, "there are people who can give the approval", _nobody(store.eligibility, policy))
+        yield _check(some, "enough people can approve", _nobody(store.eligibility, policy))
 
 
 def _evidence_checks(store: StoreFacts, evidence: Evidence, policy: Policy) -> Iterable[Check]:
@@ -279,10 +282,10 @@ def _each(fulfilled: str, problems: Sequence[str]) -> Iterable[Check]:
 
 def _nobody(eligibility: Eligibility, policy: Policy) -> str:
     helpers = [name for name, why in eligibility.excluded.items() if "contributed" in why]
-    let = f"; let somebody else than {', '.join(sorted(helpers))} do such work, or" if helpers else ";"
+    let = f"; have someone other than {', '.join(sorted(helpers))} do that work, or" if helpers else ";"
     one = [f"{', '.join(names)} count as one person" for names in eligibility.as_one]
-    hands = f" ({'; '.join(one)}, for one has given another a password, a token or a link)" if one else ""
-    return f"nobody can give the approval ({policy.quorum}){hands}{let} grant another person the role"
+    hands = f" ({'; '.join(one)}, because one of them gave another a password, a token or a link)" if one else ""
+    return f"not enough people can approve ({policy.quorum}){hands}{let} grant the role to another person"
 
 
 def _warnings(store: StoreFacts, data: DataFacts, evidence: Evidence, carry: Carry) -> Iterable[str]:
@@ -293,7 +296,7 @@ def _warnings(store: StoreFacts, data: DataFacts, evidence: Evidence, carry: Car
     for table, facts in sorted(data.source.items()):
         candidate = evidence.candidates.get(table)
         if candidate is not None and facts.head != candidate:
-            yield f"{table}: {store.source.label} has moved on from snapshot {candidate} to {facts.head}"
+            yield f"{table}: {store.source.label} has moved from snapshot {candidate} to {facts.head}"
     tools = {f"{k} {v}" for receipt in store.receipts for k, v in receipt.details.tools.items()}
     for name in sorted(repeated(tool.split(" ")[0] for tool in tools)):
-        yield f"the evidence ran with several versions of {name}"
+        yield f"the evidence was produced with several versions of {name}"

@@ -53,9 +53,12 @@ def assess(
     """
     if session is None or not session.opened_at:
         what = (
-            f"the runs in {where.label} so far are no evidence any more, for a new evidence session began after them"
+            (
+                f"earlier runs in {where.label} no longer count as evidence, because a new evidence session "
+                "started after them"
+            )
             if ran_before
-            else f"nothing ran in {where.label} yet"
+            else f"nothing has run in {where.label} yet"
         )
         return Evidence(session=session and session.id, problems=(f"{what}: run the pipeline in {where.label}",))
     problems: list[str] = []
@@ -111,7 +114,7 @@ def _checks_missing(table: str, blocking: Sequence[str], receipts: Sequence[Rece
             if name not in results:
                 problems.append(f"{table}: the check {name} did not run in receipt {receipt.id}: run again")
             elif not results[name].passed:
-                problems.append(f"{table}: the check {name} failed in receipt {receipt.id}: repair and run again")
+                problems.append(f"{table}: the check {name} failed in receipt {receipt.id}: fix it and run again")
     return problems
 
 
@@ -130,7 +133,7 @@ def _wrong_parameters(
     used: Mapping[int, Receipt], parameters: Mapping[str, Mapping[str, Any]], policy: Policy
 ) -> list[str]:
     return [
-        f"{receipt.table_name}: receipt {receipt.id} ran with {name}={ran!r}, the policy asks for {wanted!r}"
+        (f"{receipt.table_name}: receipt {receipt.id} ran with {name}={ran!r}, but the policy requires {wanted!r}")
         for receipt in used.values()
         for name, wanted in policy.evidence_parameters.items()
         if (ran := parameters.get(receipt.root_run_id, {}).get(name)) != wanted

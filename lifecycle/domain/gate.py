@@ -50,7 +50,7 @@ def decide(action: Action, environment: Environment, name: str, facts: GateFacts
         return _no(f"{name} has no such version in the store; save it with drls pipeline save")
     version = f"{name} v{facts.number}"
     if not intact:
-        return _no(f"{version} was changed in the database: its digest is wrong; restore a backup")
+        return _no(f"{version} was changed in the database: its digest does not match; restore a backup")
     if facts.stopped is not None and action is not Action.DEFINE:
         return _no(f"{name} is stopped in {where} ({facts.stopped}); a LeadDataEngineer can lift the stop")
     if action in (Action.RUN, Action.PUBLISH):
@@ -59,7 +59,7 @@ def decide(action: Action, environment: Environment, name: str, facts: GateFacts
         return Answer(allowed=True, reason="unreviewed release" if facts.label is Label.UNREVIEWED else "")
     if facts.active_number is None:
         return _no(f"{version} is not active in {where}; promote it: drls promote {name} --to {environment.value}")
-    return _no(f"{version} is not active in {where}: v{facts.active_number} is; promote {version} to change that")
+    return _no(f"{version} is not active in {where}: v{facts.active_number} is; promote {version} to run it")
 
 
 def _of_admission(facts: GateFacts, version: str, where: str) -> Answer:
@@ -67,9 +67,9 @@ def _of_admission(facts: GateFacts, version: str, where: str) -> Answer:
         case None:
             return _no(f"this run of {version} was not admitted in {where}; launch it through DRLS")
         case AdmissionState.REVOKED:
-            return _no(f"this run of {version} may not go on in {where}: {facts.why}")
+            return _no(f"this run of {version} may not continue in {where}: {facts.why}")
         case AdmissionState.FINISHED:
-            return _no(f"this run of {version} is over; launch a new one")
+            return _no(f"this run of {version} has ended; launch a new one")
         case AdmissionState.QUEUED | AdmissionState.RUNNING:
             return Answer(allowed=True)
 

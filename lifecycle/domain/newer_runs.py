@@ -114,8 +114,8 @@ def newest_run_problem(runs: Sequence[VersionRun], where: Environment) -> str:
         return ""
     newest = over[-1]
     return (
-        f"the newest run in {where.label}, {newest.run_id}, {result_words(newest.result)}, and the policy asks that it "
-        f"passed: run the pipeline in {where.label} again"
+        f"the newest run in {where.label}, {newest.run_id}, {result_words(newest.result)}, but the policy "
+        f"requires it to pass: run the pipeline in {where.label} again"
     )
 
 

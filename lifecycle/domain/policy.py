@@ -21,28 +21,28 @@ class Policy(Frozen):
 
     quorum: str = Field(default="1 LeadDataEngineer", description="Who must approve")
     approvals: Literal["required", "solo"] = Field(
-        default="required", description="solo: people may decide on own work; it stays labelled unreviewed"
+        default="required", description="solo: people may approve their own work; it stays labelled unreviewed"
     )
-    expires: Duration = Field(default=timedelta(days=7), description="A request lives so long")
+    expires: Duration = Field(default=timedelta(days=7), description="How long a request stays open")
     soak: Duration = Field(
-        default=timedelta(0), description="How long a version is active in the environment before, at least"
+        default=timedelta(0), description="Minimum time a version must be active in the previous environment"
     )
-    evidence_max_age: Duration | None = Field(default=None, description="Older receipts are no evidence")
+    evidence_max_age: Duration | None = Field(
+        default=None, description="Receipts older than this do not count as evidence"
+    )
     evidence_parameters: dict[str, str | int | float | bool] = Field(
-        default_factory=dict, description="Parameters that the evidence must have run with"
+        default_factory=dict, description="Parameters the evidence must have run with"
     )
     newest_run_passed: bool = Field(
-        default=False, description="The newest run in the environment before must have passed, not only the evidence"
+        default=False, description="The newest run in the previous environment must have passed, not only the evidence"
     )
     windows: tuple[Window, ...] = ()
-    schedules: bool | None = Field(
-        default=None, description="Whether schedules run; unless it says so, in production only"
-    )
+    schedules: bool | None = Field(default=None, description="Whether schedules run. Default: only in production")
     on_promote: Literal["nothing", "run"] = "nothing"
     break_glass: Role | None = Field(default=Role.LEAD, description="Who may deploy without approval; null: nobody")
-    break_glass_review: Duration = Field(default=timedelta(days=2), description="The later review is due after so long")
+    break_glass_review: Duration = Field(default=timedelta(days=2), description="How soon a release must be reviewed")
     reminder: Duration | None = Field(
-        default=timedelta(days=1), description="Pending requests are brought to mind so often"
+        default=timedelta(days=1), description="How often approvers are reminded of pending requests"
     )
 
     @field_validator("quorum")
@@ -54,7 +54,7 @@ class Policy(Frozen):
     @classmethod
     def _positive(cls, value: timedelta) -> timedelta:
         if value <= timedelta(0):
-            raise ValueError("must be longer than nothing")
+            raise ValueError("must be longer than zero")
         return value
 
     @property

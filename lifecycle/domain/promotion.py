@@ -39,7 +39,7 @@ class State(StrEnum):
             case State.REQUESTED:
                 return "waits for approval"
             case State.FAILED:
-                return "failed on its way"
+                return "failed and can be resumed"
             case _:
                 return f"is {self.value}"
 
@@ -292,13 +292,13 @@ def _expect_free(promotion: Promotion, now: datetime) -> None:
     """Raises Conflict while another executor holds the request."""
     over = promotion.lease_until is None or promotion.lease_until <= now
     if promotion.state is State.EXECUTING and not over:
-        raise Conflict(f"request {promotion.id} is being executed by {promotion.executor}; wait until it is done")
+        raise Conflict(f"request {promotion.id} is being executed by {promotion.executor}; wait until it finishes")
 
 
 def _expect(promotion: Promotion, *states: State, doing: str) -> None:
     if promotion.state not in states:
         why = f" ({promotion.outcome})" if promotion.outcome else ""
-        raise Conflict(f"request {promotion.id} is {promotion.state.value}{why} and cannot be {doing} any more")
+        raise Conflict(f"request {promotion.id} is {promotion.state.value}{why} and can no longer be {doing}")
 
 
 def _expect_executor(promotion: Promotion, executor: str) -> None:

@@ -15,7 +15,7 @@ from lifecycle.domain.model import Frozen
 from lifecycle.errors import Invalid
 
 _CLAUSE = re.compile(r"^(?P<count>[1-9]\d?)\s+(?:of\s+)?(?P<who>\S+)$")
-_HELP = "write for example: 1 LeadDataEngineer or 2 of team:risk"
+_HELP = "for example: 1 LeadDataEngineer or 2 of team:risk"
 
 
 class Standing(Frozen):
@@ -102,13 +102,13 @@ def _parse_clause(text: str) -> Clause:
         return Clause(count=count, team=who.removeprefix("team:"))
     if who.startswith("person:") and len(who) > len("person:"):
         if count != 1:
-            raise Invalid(f"quorum: {text!r} asks one person {count} times; write 1 of {who}")
+            raise Invalid(f"quorum: {text!r} needs {count} approvals from one person; write 1 of {who}")
         return Clause(count=1, person=who.removeprefix("person:"))
     if who not in set(Role):
-        raise Invalid(f"quorum: {who!r} is no role, team:… or person:…; {_HELP}")
+        raise Invalid(f"quorum: {who!r} is not a role, team:… or person:…; {_HELP}")
     role = Role(who)
     if role is Role.VIEWER:
-        raise Invalid("quorum: a Viewer decides nothing; name DataEngineer or a higher role")
+        raise Invalid("quorum: a Viewer cannot approve; name DataEngineer or a higher role")
     return Clause(count=count, role=role)
 
 

@@ -27,7 +27,7 @@ def waits_for(active: Deployment | None, freeze: Hold | None, policy: Policy, no
         return Waiting(why=closed.why, until=closed.until)
     if active is not None and active.started_at + policy.soak > now:
         return Waiting(
-            why=f"the version soaks {write_duration(policy.soak)} in {active.environment.label}",
+            why=f"the version must soak for {write_duration(policy.soak)} in {active.environment.label}",
             until=active.started_at + policy.soak,
         )
     return None

@@ -23,7 +23,7 @@ _CLOCK_CHANGE = timedelta(hours=3)  # and more than any zone moves its clock by
 _FINEST = re.compile(r"FREQ\s*=\s*(HOURLY|MINUTELY|SECONDLY)", re.IGNORECASE)
 
 Span = tuple[datetime, datetime]
-"""From when (UTC), and until when, not included."""
+"""Start and end (UTC); the end is exclusive."""
 
 
 class Window(Frozen):
@@ -44,7 +44,7 @@ class Window(Frozen):
     @classmethod
     def _local(cls, value: datetime) -> datetime:
         if value.tzinfo is not None:
-            raise ValueError("give the local time without an offset, and the zone in timezone")
+            raise ValueError("write the local time without an offset, and the zone in timezone")
         return value
 
     @field_validator("timezone")
@@ -53,15 +53,15 @@ class Window(Frozen):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"{value!r} is no time zone, write for example Europe/Berlin") from None
+            raise ValueError(f"{value!r} is not a time zone; write for example Europe/Berlin") from None
         return value
 
     @model_validator(mode="after")
     def _readable(self) -> Window:
         if self.duration <= timedelta(0):
-            raise ValueError("a window lasts longer than nothing")
+            raise ValueError("a window must be longer than zero")
         if _FINEST.search(self.rule):
-            raise ValueError("a window repeats daily at most: write FREQ=DAILY, WEEKLY, MONTHLY or YEARLY")
+            raise ValueError("a window repeats at most daily: write FREQ=DAILY, WEEKLY, MONTHLY or YEARLY")
         try:
             # Dates with a zone are only found out when they are compared.
             self._rule().after(self.start)
@@ -132,7 +132,7 @@ def _closing(windows: Sequence[Window], now: datetime) -> str | None:
             return f"the freeze window {window.name!r} is open"
     allowing = [window for window in windows if window.effect == "allow"]
     if allowing and not any(window.contains(now) for window in allowing):
-        return "no window that allows promotions is open: " + ", ".join(w.name for w in allowing)
+        return "no promotion window is open: " + ", ".join(w.name for w in allowing)
     return None
 
 

@@ -80,7 +80,7 @@ def refuse_code_path(path: str) -> str:
     """Raises FieldError for what is no plain path below a folder."""
     for part in path.split("/"):
         if not part or part.startswith(".") or part != part.strip() or _NO_FILE.search(part):
-            raise FieldError(f"'{shorten(path)}' is no name for a file of code", "rename it")
+            raise FieldError(f"'{shorten(path)}' is not a valid name for a code file", "rename it")
     return path
 
 

@@ -39,7 +39,7 @@ class RowCount(Check):
     @model_validator(mode="after")
     def _a_range(self) -> RowCount:
         if self.min is None and self.max is None:
-            raise FieldError("a row_count check compares with nothing", "give min, max or both")
+            raise FieldError("a row_count check needs a limit", "set min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise FieldError(f"min {self.min} is more than max {self.max}", "swap them")
         return self
@@ -87,7 +87,7 @@ class Range(Check):
     @model_validator(mode="after")
     def _a_range(self) -> Range:
         if self.min is None and self.max is None:
-            raise FieldError("a range check compares with nothing", "give min, max or both")
+            raise FieldError("a range check needs a limit", "set min, max or both")
         if isinstance(self.min, int | float) and isinstance(self.max, int | float) and self.min > self.max:
             raise FieldError(f"min {self.min} is more than max {self.max}", "swap them")
         return self
@@ -142,7 +142,7 @@ def check_names(checks: Sequence[AnyCheck]) -> tuple[str, ...]:
 
 def _with_names(checks: tuple[AnyCheck, ...]) -> tuple[AnyCheck, ...]:
     if twins := repeated(check.name for check in checks if check.name):
-        raise FieldError(f"two checks have the name '{twins[0]}'", "give each check of a monitor a name of its own")
+        raise FieldError(f"two checks have the name '{twins[0]}'", "give each check of a monitor its own name")
     return tuple(
         check if check.name else check.model_copy(update={"name": name})
         for check, name in zip(checks, check_names(checks), strict=True)

@@ -123,8 +123,8 @@ class _Closure:
         if size > MAX_CODE_BYTES:
             largest = max(self.files, key=lambda path: len(self.files[path]))
             raise FieldError(
-                f"the local code it imports has {size:,} bytes, the largest file is '{shorten(largest)}'; "
-                f"at most {MAX_CODE_BYTES:,} are kept with a version",
+                f"the local code it imports has {size:,} bytes, the largest file is '{shorten(largest)}'; the "
+                f"limit for a version is {MAX_CODE_BYTES:,}",
                 "keep data out of it",
             )
 
@@ -167,7 +167,7 @@ class _Closure:
             content = file.read_bytes()
             if len(content) > MAX_FILE_BYTES and not self.only_python:
                 raise FieldError(
-                    f"'{shorten(path)}' has {len(content):,} bytes; at most {MAX_FILE_BYTES:,} are kept of a file",
+                    f"'{shorten(path)}' has {len(content):,} bytes; the limit for a file is {MAX_FILE_BYTES:,}",
                     "keep data out of the package",
                 )
             self.files[path] = content
@@ -223,7 +223,7 @@ def _check_kind(path: str, file: Path) -> None:
         raise FieldError(f"'{shorten(path)}' is compiled code", "install it as a distribution")
     kind = f"{file.suffix} files" if file.suffix else "files without an ending"
     raise FieldError(
-        f"'{shorten(path)}' cannot be kept with the version: {kind} are not among {' '.join(sorted(SUFFIXES))}",
+        f"'{shorten(path)}' cannot be stored with the version: {kind} are not among {' '.join(sorted(SUFFIXES))}",
         "move it out of the package",
     )
 

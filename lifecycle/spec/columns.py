@@ -104,9 +104,7 @@ class _Reader:
             name = self._take()
             self._take(":")
             if not name.isidentifier() or name.lower() in {known.lower() for known in fields}:
-                raise FieldError(
-                    f"'{shorten(name)}' cannot be a field of this struct", "give each field a name of its own"
-                )
+                raise FieldError(f"'{shorten(name)}' cannot be a field of this struct", "give each field its own name")
             fields[name] = self.read(depth + 1)
             if self._take(",", ">") == ">":
                 return "struct<" + ",".join(f"{name}:{kind}" for name, kind in fields.items()) + ">"
@@ -133,7 +131,7 @@ def _no_twins(columns: dict[str, str]) -> dict[str, str]:
         if twin != name:
             raise FieldError(
                 f"the columns '{twin}' and '{name}' differ only in case",
-                "Spark takes them for one: rename one",
+                "Spark treats them as the same column: rename one",
             )
     return columns
 

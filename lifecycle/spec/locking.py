@@ -61,7 +61,7 @@ def lock_with_code(
         raise SpecError(problems)
     local = local_code(spec, search_path, here_only=here_only)
     elsewhere = [
-        Problem(node.id, "entrypoint", "its module is not among the files that were sent", "send it along")
+        Problem(node.id, "entrypoint", "its module is not among the uploaded files", "upload it as well")
         for node in spec.transforms
         if (entrypoint := getattr(node, "entrypoint", None)) and here_only
         if code[entrypoint].startswith("sha256:") and not entry_is_local(entrypoint, local.files)
@@ -88,11 +88,11 @@ def package_digest(module: str, search_path: Sequence[Path]) -> str:
     name = module.partition(":")[0]
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:
-        raise FieldError(f"'{shorten(name)}' belongs to Python itself", "name a module of your own")
+        raise FieldError(f"'{shorten(name)}' belongs to Python itself", "use a module of your own")
     found = find_spec(top, search_path)
     if found is None:
         raise FieldError(
-            f"the module '{shorten(name)}' is not found", "put its folder on the search path, or install it"
+            f"the module '{shorten(name)}' was not found", "put its folder on the search path, or install it"
         )
     roots = [Path(root) for root in found.submodule_search_locations or ()]
     _require_submodule(name, roots)
@@ -109,7 +109,7 @@ def _require_submodule(name: str, roots: list[Path]) -> None:
     below = [root.joinpath(*parts) for root in roots]
     files = [path.parent / f"{path.name}{suffix}" for path in below for suffix in importlib.machinery.all_suffixes()]
     if not any(path.is_dir() for path in below) and not any(path.is_file() for path in files):
-        raise FieldError(f"the module '{shorten(name)}' is not found", "correct the part before the colon")
+        raise FieldError(f"the module '{shorten(name)}' was not found", "correct the part before the colon")
 
 
 def _project_digest(project: str, search_path: Sequence[Path]) -> str:

@@ -15,7 +15,7 @@ from lifecycle.spec.parameters import Parameter
 
 MAX_PROBLEMS = 50
 
-_SLUG = "use lower-case letters, digits and '_', beginning with a letter"
+_SLUG = "use lower-case letters, digits and '_', starting with a letter"
 _PATTERNS = {
     r"^[a-z][a-z0-9_]*$": _SLUG,
     r"^[a-z][a-z0-9_-]*$": "use lower-case letters, digits, '-' and '_'",
@@ -155,7 +155,7 @@ def _words(detail: ErrorDetails, path: list[str | int], kinds: list[str]) -> tup
             return _unknown(context["discriminator"].strip("'"), context["tag"], allowed)
         case "union_tag_not_found":
             field = context["discriminator"].strip("'")
-            return f"it does not say its {field}", f"add {field}"
+            return f"it has no {field}", f"add {field}"
         case kind:
             return _value(kind, context, detail["input"], name)
 
@@ -178,7 +178,9 @@ def _value(kind: str, context: dict[str, Any], given: object, name: str) -> tupl
         words, key = _LIMITS[kind]
         return f"{shorten(given)} is out of range", f"write {words} {context[key]}"
     if kind == "string_pattern_mismatch":
-        return f"'{shorten(given)}' cannot stand here", _BY_FIELD.get(name) or _PATTERNS.get(context["pattern"], _SLUG)
+        return f"'{shorten(given)}' is not allowed here", _BY_FIELD.get(name) or _PATTERNS.get(
+            context["pattern"], _SLUG
+        )
     if kind in {"too_short", "string_too_short"}:
         return "it is empty", "give it a value, or remove it"
     if kind in {"too_long", "string_too_long"}:

@@ -88,12 +88,12 @@ def _json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         twin = repeated(key for key, _ in pairs)[0]
-        raise _refused(f"the key '{shorten(twin)}' stands twice in one mapping", "remove one of them")
+        raise _refused(f"the key '{shorten(twin)}' appears twice in one mapping", "remove one of them")
     return result
 
 
 def _json_constant(name: str) -> Any:
-    raise _refused(f"{name} is not a number that a pipeline can hold", "leave it out")
+    raise _refused(f"{name} is not a number that a pipeline can contain", "remove it")
 
 
 def _check_values(value: Any) -> None:
@@ -155,7 +155,7 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 self._documents += 1
                 if self._documents > 1:
-                    raise _refused("the file holds two documents", "write one pipeline per file", line)
+                    raise _refused("the file contains two documents", "write one pipeline per file", line)
             elif isinstance(event, yaml.NodeEvent):
                 self._node(event, line)
             elif isinstance(event, yaml.CollectionEndEvent):
@@ -165,9 +165,9 @@ class _Builder:
 
     def _node(self, event: Any, line: int) -> None:
         if event.anchor is not None:
-            raise _refused(f"anchors and aliases ('{shorten(event.anchor)}') are not read", "write it out", line)
+            raise _refused(f"anchors and aliases ('{shorten(event.anchor)}') are not supported", "write it out", line)
         if event.tag is not None and event.tag != "!":
-            raise _refused(f"the tag '{shorten(event.tag)}' is not read", "write a plain value", line)
+            raise _refused(f"the tag '{shorten(event.tag)}' is not supported", "write a plain value", line)
         if self._stack and isinstance(self._stack[-1], dict) and self._keys[-1] is None:
             self._take_key(event, line)
         elif isinstance(event, yaml.ScalarEvent):
@@ -187,7 +187,7 @@ class _Builder:
         key = str(event.value)
         _check_text(key, line)
         if key in parent:
-            raise _refused(f"the key '{shorten(key)}' stands twice in one mapping", "remove one of them", line)
+            raise _refused(f"the key '{shorten(key)}' appears twice in one mapping", "remove one of them", line)
         self._keys[-1] = key
 
     def _put(self, value: Any) -> None:

@@ -51,7 +51,7 @@ class IcebergSource(Source):
     def _one_point_in_time(self) -> IcebergSource:
         named = sum(point is not None for point in (self.snapshot, self.timestamp))
         if self.read == "as_of" and named != 1:
-            raise FieldError("read: as_of needs one point in time", "give either snapshot or timestamp")
+            raise FieldError("read: as_of needs one point in time", "set either snapshot or timestamp")
         if self.read != "as_of" and named:
             raise FieldError(f"read: {self.read} takes no snapshot or timestamp", "write read: as_of, or remove it")
         return self
@@ -104,11 +104,11 @@ class JdbcSource(Source):
     @model_validator(mode="after")
     def _table_or_query(self) -> JdbcSource:
         if (self.table is None) == (self.query is None):
-            raise FieldError("a jdbc source reads one thing", "give either table or query")
+            raise FieldError("a jdbc source reads one table or query", "set either table or query")
         if self.partitions > 1 and self.partition_column is None:
             raise FieldError(
                 "reading in several partitions needs a column",
-                "give partition_column, or leave out partitions",
+                "set partition_column, or remove partitions",
             )
         return self
 

@@ -67,7 +67,7 @@ _UNSURE = {
     "TABLE": ("the SQL uses the keyword TABLE", "write SELECT * FROM name; quote a column called `table`"),
     "PIPE_GT": ("the SQL uses the pipe operator |>", "write it as SELECT with subqueries or WITH"),
 }
-ONE_SELECT = "a transform is one SELECT: let a sink do the writing"
+ONE_SELECT = "a transform is one SELECT; write tables with a sink"
 
 
 class SqlReadError(Exception):
@@ -140,7 +140,7 @@ def _refuse_wrong_tokens(tokens: list[Any]) -> None:
     if any(token.text.lower() == "stream" and token.token_type.name == "VAR" for token in tokens):
         raise SqlReadError("the SQL uses the keyword STREAM", "use step: sparkStream; quote a column called `stream`")
     if "RECURSIVE" in kinds and kinds.count("WITH") > 1:
-        raise SqlReadError("WITH RECURSIVE stands beside another WITH", "write one WITH clause")
+        raise SqlReadError("WITH RECURSIVE is next to another WITH", "write one WITH clause")
     if not _readable(kinds):
         raise SqlReadError("the SQL is nested too deeply", "split it into several transforms")
 

@@ -26,7 +26,9 @@ class SparkTransform(Step):
     @model_validator(mode="after")
     def _one_recipe(self) -> SparkTransform:
         if sum(given is not None for given in (self.sql, self.python, self.entrypoint)) != 1:
-            raise FieldError("a spark transform has one recipe", "give exactly one of sql, python or entrypoint")
+            raise FieldError(
+                "a spark transform needs exactly one definition", "set exactly one of sql, python or entrypoint"
+            )
         return self
 
     @property
@@ -62,7 +64,9 @@ class SparkStreamTransform(Step):
     @model_validator(mode="after")
     def _one_recipe(self) -> SparkStreamTransform:
         if sum(given is not None for given in (self.sql, self.python, self.entrypoint)) != 1:
-            raise FieldError("a sparkStream transform has one recipe", "give exactly one of sql, python or entrypoint")
+            raise FieldError(
+                "a sparkStream transform needs exactly one definition", "set exactly one of sql, python or entrypoint"
+            )
         return self
 
     @property
@@ -94,7 +98,9 @@ class RayProcessTransform(Step):
     @model_validator(mode="after")
     def _one_recipe(self) -> RayProcessTransform:
         if (self.python is None) == (self.entrypoint is None):
-            raise FieldError("a rayProcess transform has one recipe", "give exactly one of python or entrypoint")
+            raise FieldError(
+                "a rayProcess transform needs exactly one definition", "set exactly one of python or entrypoint"
+            )
         return self
 
     @property
@@ -129,7 +135,7 @@ class CustomTransform(Step):
     @model_validator(mode="after")
     def _something_to_run(self) -> CustomTransform:
         if not self.command and self.image is None:
-            raise FieldError("a custom transform has nothing to run", "give command, image or both")
+            raise FieldError("a custom transform has nothing to run", "set command, image or both")
         return self
 
     @property

@@ -22,7 +22,7 @@ from lifecycle.store.tables import Base
 NOT_GOVERNED: Mapping[str, str] = {
     "audit": "it is the chain",
     "audit_head": "it is signed",
-    "sign_in_attempt": "it only counts, to slow guessing down",
+    "sign_in_attempt": "it only counts attempts, to slow down guessing",
     "outbox.state": "delivery counts its tries here; what is sent, and to whom, is governed",
     "outbox.attempts": "delivery",
     "outbox.next_at": "delivery",

@@ -105,7 +105,7 @@ def covered(name: str, earlier: Entry | None, later: int) -> Finding:
     """A row was edited, and DRLS changed it after that."""
     row = name.replace(":", " ", 1)
     since = "before" if earlier is None else f"between {_wrote(earlier)} and"
-    message = f"{row} was changed outside of DRLS {since} entry {later}"
+    message = f"{row} was changed outside DRLS {since} entry {later}"
     return Finding(harm=Harm.ROW_CHANGED, sequence=later, message=message)
 
 
@@ -120,16 +120,16 @@ def finding_of(harm: Harm, name: str, entry: Entry | None) -> Finding:
     table, _, key = name.partition(":")
     row = f"{table} {key}"
     if entry is None:
-        message = f"{row} was added outside of DRLS: no entry names it"
+        message = f"{row} was added outside DRLS: no entry names it"
         return Finding(harm=harm, sequence=0, message=message)
     wrote = _wrote(entry)
     match harm:
         case Harm.ROW_CHANGED:
-            message = f"{row} was changed outside of DRLS: it is not what {wrote} wrote"
+            message = f"{row} was changed outside DRLS: it is not what {wrote} wrote"
         case Harm.ROW_REMOVED:
-            message = f"{row} was removed outside of DRLS: {wrote} wrote it last"
+            message = f"{row} was removed outside DRLS: {wrote} wrote it last"
         case _:
-            message = f"{row} was added again outside of DRLS: {wrote} removed it"
+            message = f"{row} was added again outside DRLS: {wrote} removed it"
     return Finding(harm=harm, sequence=entry.sequence, message=message)
 
 

@@ -30,11 +30,13 @@ def check_schema(engine: Engine) -> None:
     where = describe(engine)
     match schema_state(engine):
         case SchemaState.EMPTY:
-            raise StoreError(f"{where} holds no lifecycle store yet; run: drls db upgrade")
+            raise StoreError(f"{where} has no lifecycle store yet; run: drls db upgrade")
         case SchemaState.OLDER:
-            raise StoreError(f"{where} is of an older DRLS; back it up and run: drls db upgrade")
+            raise StoreError(f"{where} has the schema of an older DRLS; back it up and run: drls db upgrade")
         case SchemaState.NEWER:
-            raise StoreError(f"{where} was written by a newer DRLS; install that version, this one would harm it")
+            raise StoreError(
+                f"{where} was written by a newer DRLS; install that version, because this one would damage it"
+            )
         case SchemaState.CURRENT:
             return
 
@@ -59,7 +61,7 @@ def backup(engine: Engine, file: Path) -> None:
         with new_private(file) as fresh:
             _copy(engine, fresh)
     except FileExistsError:
-        raise StoreError(f"{file} is there already; name another file for the backup") from None
+        raise StoreError(f"{file} already exists; name another file for the backup") from None
     except OSError as error:
         raise StoreError(f"cannot write the backup to {file}: {error.strerror}; name another file") from None
 

@@ -181,7 +181,7 @@ class Tx:
 
     def _may_write(self) -> None:
         if not self._writes:
-            raise RuntimeError("a read transaction does not write; use Store.write")
+            raise RuntimeError("a read transaction cannot write; use Store.write")
 
     def _changed(self, table: Any, before: Sequence[RowMapping], after: Sequence[RowMapping]) -> None:
         self.changed = self.changed or table.info.get("audited", True)

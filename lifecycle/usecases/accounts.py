@@ -59,11 +59,11 @@ def add_person(
 ) -> PersonView:
     """An account without password and without any grant. A service account names whom it acts for."""
     if not NAME.fullmatch(name):
-        raise Invalid(f"{name!r} is no account name; use letters, digits, '-', '_' and '.', 64 at most")
+        raise Invalid(f"{name!r} is not a valid account name; use up to 64 letters, digits, '-', '_' and '.'")
     if email is not None and not _ADDRESS.fullmatch(email):
-        raise Invalid(f"{email!r} is no e-mail address")
+        raise Invalid(f"{email!r} is not an email address")
     if (kind is PersonKind.SERVICE) != (acts_for is not None):
-        raise Invalid("a service account acts for a person, and only a service account does; name both or none")
+        raise Invalid("only a service account acts for a person, and it must; pass both or neither")
     command = {"name": name, "email": email, "kind": kind.value, "acts_for": acts_for}
     with ctx.store.write(actor, "add_person", key=key, command=command) as unit:
         earlier = unit.earlier(PersonView)
@@ -71,7 +71,7 @@ def add_person(
             return earlier
         require(unit, actor, Role.ADMIN, Target(), "adding an account")
         if unit.people.find(name) is not None:
-            raise Conflict(f"there is an account {name!r} already")
+            raise Conflict(f"an account named {name!r} already exists")
         person = unit.people.add(
             name=name,
             kind=kind.value,
@@ -94,7 +94,7 @@ def set_password(ctx: Context, actor: Actor, name: str, password: str) -> None:
         person = unit.people.named(name)
         if person.id == actor.person:
             raise Forbidden("change your own password on your profile page, or with drls user password")
-        require(unit, actor, Role.ADMIN, Target(), "setting another's password")
+        require(unit, actor, Role.ADMIN, Target(), "setting someone else's password")
         if person.kind is PersonKind.SERVICE:
             raise Forbidden(f"{name} is a service account; give it a token instead")
         unit.people.change(person.id, password_hash=hashed)
@@ -122,7 +122,7 @@ def disable_person(ctx: Context, actor: Actor, name: str) -> PersonView:
 def hash_password(ctx: Context, password: str) -> str:
     """What is kept of a new password. Raises Invalid for one that is too short."""
     if len(password) < MIN_PASSWORD:
-        raise Invalid(f"a password has at least {MIN_PASSWORD} characters")
+        raise Invalid(f"a password must have at least {MIN_PASSWORD} characters")
     return ctx.passwords.hash(password)
 
 
@@ -154,4 +154,4 @@ def refuse_without_admin(unit: View, *, without: int) -> None:
             continue
         if standing.role is Role.ADMIN:
             return
-    raise Conflict("this is the last Admin; make somebody else Admin first")
+    raise Conflict("this is the last Admin; make someone else an Admin first")

@@ -116,7 +116,7 @@ def _why_not(
     declared = spec_of(version).parameters
     fixed = [name for name, value in parameters.items() if not _may_be(declared.get(name), value)]
     if environment.governed and fixed:
-        return f"{', '.join(sorted(fixed))} may not change in {environment.label}; declare it runtime: true"
+        return f"{', '.join(sorted(fixed))} may not be changed in {environment.label}; declare it runtime: true"
     return ""
 
 

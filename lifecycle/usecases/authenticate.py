@@ -59,7 +59,7 @@ def _look_up(
     if token is None or token.kind is TokenKind.LINK or (kind is not None and token.kind is not kind):
         raise Unauthorized("this token is not valid; sign in again")
     if kind is None and token.kind is TokenKind.SESSION:
-        raise Unauthorized("a browser session's secret is no bearer token; issue a personal token")
+        raise Unauthorized("a browser session's secret cannot be used as a bearer token; issue a personal token")
     if token.revoked_at is not None or token.expires_at <= view.now:
         raise Unauthorized("this token has expired; issue a new one")
     person = view.people.get(token.person_id)

@@ -87,7 +87,7 @@ def break_glass(
     The policy says who may, and until when the review is due (`expires_at` of the answer).
     """
     if not reason.strip() or not target.governed:
-        raise Invalid("breaking the glass needs a reason, and is for UAT and production alone")
+        raise Invalid("breaking the glass needs a reason, and works only for UAT and production")
     command = {"name": name, "version": number, "target": target.value, "reason": reason}
     with ctx.store.write(actor, "break_glass", key=key, command=command) as unit:
         promotion = unit.earlier(Promotion)
@@ -109,7 +109,7 @@ def break_glass(
                 target=target,
                 replaces=active and active.deployed_digest,
                 carry=Carry.CODE,
-                carry_reason="without approval the version is deployed, its data is not carried",
+                carry_reason="the version is deployed without approval; its data is not carried over",
                 policy=policy.id,
             )
             promotion = unit.promotions.add(
@@ -135,8 +135,10 @@ def break_glass(
 
 def _policy_check(policy: PolicyRevision | None, target: Environment) -> Check:
     if policy is None or policy.body is None or policy.body.break_glass is None:
-        return Check(False, f"no policy of {target.label} allows breaking the glass; ask for an approval", Forbidden)
-    return Check(True, f"{target.label}'s policy allows it to a {policy.body.break_glass.value}")
+        return Check(
+            False, f"{target.label}'s policy does not allow breaking the glass; request approval instead", Forbidden
+        )
+    return Check(True, f"{target.label}'s policy allows a {policy.body.break_glass.value} to break the glass")
 
 
 def _person_checks(
@@ -156,5 +158,5 @@ def _role(policy: PolicyRevision | None) -> Role:
 def _other_check(pipeline: Pipeline, version: Version, target: Environment, active: Deployment | None) -> Check:
     named = f"{pipeline.name} v{version.number}"
     if active is not None and active.version_id == version.id:
-        return Check(False, f"{named} is active in {target.label} already", Conflict)
-    return Check(True, f"{named} is not active in {target.label} yet")
+        return Check(False, f"{named} is already active in {target.label}", Conflict)
+    return Check(True, f"{named} is not yet active in {target.label}")

@@ -33,7 +33,7 @@ def change_password(ctx: Context, actor: Actor, old: str | None, new: str) -> Is
         now = unit.people.get(person.id)
         require_session(unit, actor, now, "changing a password")
         if (now.password_hash, now.disabled_at) != (person.password_hash, None):
-            raise Unauthorized("the password was changed meanwhile; sign in again")
+            raise Unauthorized("the password has since been changed; sign in again")
         if attempt is not None:
             unit.people.attempt_succeeded(attempt)
         person = unit.people.change(person.id, password_hash=hashed)
@@ -53,12 +53,12 @@ def require_session(view: View, actor: Actor, person: Person, doing: str) -> Non
     is_first = token is not None and actor.way_in is WayIn.CLI and person.password_hash is None
     if is_first and token is not None and set(token.scopes) == set(TokenScope):
         return
-    raise Forbidden(f"{doing} needs a signed-in session, not a token; sign in to the app")
+    raise Forbidden(f"{doing} requires a signed-in session, not a token; sign in to the app")
 
 
 def _prove_old(ctx: Context, actor: Actor, person: Person, old: str | None) -> int:
     if not old:
-        raise Unauthorized("send the current password along with the new one")
+        raise Unauthorized("send the current password with the new one")
     try:
         return prove(ctx, actor, person.name, old, f"session:{actor.token}")[1]
     except Unauthorized:

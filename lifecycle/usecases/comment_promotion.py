@@ -16,7 +16,7 @@ def comment_promotion(ctx: Context, actor: Actor, promotion_id: int, body: str, 
     """Adds a remark, also to a request that is over."""
     text = body.strip()
     if not text or len(text) > MAX_COMMENT:
-        raise Invalid(f"a comment has 1 to {MAX_COMMENT} characters; this one has {len(text)}")
+        raise Invalid(f"a comment must have 1 to {MAX_COMMENT} characters; this one has {len(text)}")
     command = {"promotion": promotion_id, "body": text}
     with ctx.store.write(actor, "comment_promotion", key=key, command=command) as unit:
         earlier = unit.earlier(Comment)

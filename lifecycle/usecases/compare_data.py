@@ -75,11 +75,14 @@ def _released(ctx: Context, plan: Plan, planned: TablePlan, version: Version, ag
     before = Side(environment=plan.target, snapshot=planned.base)
     after = Side(environment=plan.source, snapshot=planned.candidate)
     if plan.kind == "rollback":
-        note = "What the rollback does to the data: from what production had to what it goes back to."
+        note = "What the rollback changes in the data: from what production had to what it returns to."
     elif planned.base is None:
         note = f"Exactly what goes live: the table is new in {plan.target.label}, so every row is added."
     else:
-        note = f"Exactly what goes live: what {plan.target.label} had when this was asked for, and the candidate."
+        note = (
+            f"Exactly what goes live: compares what {plan.target.label} had at the time of the request with "
+            "the candidate."
+        )
     return _asked(ctx, Meaning.RELEASE, note, planned, before, after, version, again)
 
 
@@ -89,8 +92,8 @@ def _evidence(
     written = [receipt for receipt in receipts if receipt.table_name == planned.table]
     if not written:
         why = {
-            "promote": "The plan names no run that wrote this table, so there is no data to compare.",
-            "rollback": "Code alone goes back; what was published stays, so no data changes.",
+            "promote": "No run in the plan wrote this table, so there is no data to compare.",
+            "rollback": "Only the code is rolled back; published data stays, so no data changes.",
             "break-glass": "The version is deployed without evidence, so there is no data to compare.",
         }[plan.kind]
         return DataComparison(table=planned.table, meaning=Meaning.NOTHING, note=why)
@@ -98,8 +101,9 @@ def _evidence(
     before = Side(environment=plan.target, snapshot=ctx.plane.table(planned.table, plan.target).head)
     after = Side(environment=plan.source, snapshot=newest.snapshot)
     note = (
-        f"Evidence, not what goes live: the code alone goes to {plan.target.label}, and its next run there writes the "
-        f"data. Compared is what {plan.target.label} has now with what the version wrote in {plan.source.label}."
+        f"This is evidence, not what goes live: only the code is promoted to {plan.target.label}, and its "
+        f"next run there writes the data. It compares what {plan.target.label} has now with what the version "
+        f"wrote in {plan.source.label}."
     )
     return _asked(ctx, Meaning.EVIDENCE, note, planned, before, after, version, again)
 

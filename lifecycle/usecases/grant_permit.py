@@ -69,7 +69,7 @@ def _grant(unit: Unit, pipeline: Pipeline, admission: Admission, publish: Publis
         if (other.table_name, other.ref) == (publish.table, publish.ref):
             if other.admission_id == admission.id and other.candidate == publish.candidate:
                 return other
-            raise Conflict(f"permit {other.id} is publishing {publish.table}; wait until it is used or runs out")
+            raise Conflict(f"permit {other.id} is publishing {publish.table}; wait until it is used or expires")
     permit = unit.runs.add_permit(
         admission_id=admission.id,
         environment=admission.environment.value,
@@ -107,7 +107,7 @@ def _why_not(unit: Unit, pipeline: Pipeline, admission: Admission | None, publis
     if not answer.allowed:
         return answer.reason
     if not admission.has_begun:
-        return f"run {publish.run_id} has not begun; runs of a pipeline go one after another"
+        return f"run {publish.run_id} has not started; a pipeline's runs execute one at a time"
     active = unit.deployments.active(pipeline.id, environment)
     if environment is Environment.PRODUCTION and (active is None or active.version_id != version.id):
         by = f"superseded by v{unit.pipelines.version(active.version_id).number}" if active else "retired"
@@ -154,6 +154,6 @@ def release_permit(ctx: Context, actor: Actor, permit_id: int) -> None:
     with ctx.store.write(actor, "release_permit") as unit:
         current = unit.runs.permit(permit_id)
         if current.state is not PermitState.LIVE:
-            raise NotFound(f"permit {permit_id} is {current.state.value}; there is nothing to give back")
+            raise NotFound(f"permit {permit_id} is {current.state.value}; there is nothing to return")
         unit.runs.close_permit(current, PermitState.VOID)
-        unit.audit("permit.void", f"permit:{permit_id}", reason="given back unused")
+        unit.audit("permit.void", f"permit:{permit_id}", reason="returned unused")

@@ -15,14 +15,14 @@ from lifecycle.usecases.parts.counting import recount_all
 def add_team(ctx: Context, actor: Actor, name: str, *, key: str | None = None) -> Team:
     """A team without members."""
     if not NAME.fullmatch(name):
-        raise Invalid(f"{name!r} is no team name; use letters, digits, '-', '_' and '.', 64 at most")
+        raise Invalid(f"{name!r} is not a valid team name; use up to 64 letters, digits, '-', '_' and '.'")
     with ctx.store.write(actor, "add_team", key=key, command={"name": name}) as unit:
         earlier = unit.earlier(Team)
         if earlier is not None:
             return earlier
         require(unit, actor, Role.ADMIN, Target(), "adding a team")
         if any(team.name == name for team in unit.people.teams()):
-            raise Conflict(f"there is a team {name!r} already")
+            raise Conflict(f"a team named {name!r} already exists")
         unit.audit("team.added", f"team:{name}")
         return unit.remember(unit.people.add_team(name))
 
@@ -54,11 +54,13 @@ def add_grant(
 ) -> Grant:
     """A role for a person or a team on everything, on a tag `key=value`, or on a pipeline."""
     if (person is None) == (team is None):
-        raise Invalid("a grant is for a person or for a team; name one of them")
+        raise Invalid("a grant is for either a person or a team; name one")
     if (scope is ScopeKind.EVERYTHING) != (scope_value == ""):
-        raise Invalid("a tag grant names key=value, a pipeline grant names the pipeline, a grant on everything nothing")
+        raise Invalid(
+            "a tag grant needs key=value, a pipeline grant needs the pipeline, and a grant on everything takes neither"
+        )
     if scope is ScopeKind.TAG and "=" not in scope_value:
-        raise Invalid(f"{scope_value!r} is no tag; write key=value")
+        raise Invalid(f"{scope_value!r} is not a tag; write key=value")
     command = {"role": role.value, "person": person, "team": team, "scope": scope.value, "value": scope_value}
     with ctx.store.write(actor, "add_grant", key=key, command=command) as unit:
         earlier = unit.earlier(Grant)

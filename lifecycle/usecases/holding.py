@@ -73,7 +73,7 @@ def set_hold(
 ) -> Hold:
     """Freezes or stops a pipeline, or (no name) the environment. A stop revokes runs and permits."""
     if not reason.strip():
-        raise Invalid(f"a {kind.value} needs a reason: it is what people see while it holds")
+        raise Invalid(f"a {kind.value} needs a reason: people see it until it is lifted")
     command = {"kind": kind.value, "environment": environment.value, "name": name, "reason": reason}
     with ctx.store.write(actor, "set_hold", key=key, command=command) as unit:
         earlier = unit.earlier(Hold)

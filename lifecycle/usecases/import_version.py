@@ -27,6 +27,6 @@ def import_version(
     except SpecError as error:
         raise Invalid(f"the bundle's definition is not valid: {str(error).splitlines()[0]}") from None
     if digest(spec) != bundle.version.digest:
-        raise Invalid("the bundle's definition does not have the digest that it names; export it again")
+        raise Invalid("the bundle's definition does not match its digest; export it again")
     message = f"imported from v{bundle.version.number}"
     return save_version(ctx, actor, spec, message=message, origin=bundle.provenance, code=bundle.files(), key=key)

@@ -22,13 +22,13 @@ def issue_link(ctx: Context, actor: Actor, name: str, *, key: str | None = None)
     """
     with ctx.store.write(actor, "issue_link", key=key, command={"name": name}) as unit:
         if unit.earlier(TokenView) is not None:
-            raise Conflict("this link was made already and is shown once; make another")
-        require(unit, actor, Role.ADMIN, Target(), "making a sign-in link")
+            raise Conflict("this link was already created and is shown only once; create another")
+        require(unit, actor, Role.ADMIN, Target(), "creating a sign-in link")
         person = unit.people.named(name)
         if person.kind is PersonKind.SERVICE:
             raise Forbidden(f"{name} is a service account; give it a token instead")
         if person.disabled_at is not None:
-            raise Conflict(f"the account {name} is disabled; nobody signs in with it")
+            raise Conflict(f"the account {name} is disabled; nobody can sign in with it")
         issued = issue(unit, person, TokenKind.LINK, "sign-in link of an Admin", scopes=tuple(TokenScope), life=LIFE)
         unit.remember(TokenView.model_validate({**_kept(issued), "created_at": unit.now, "kind": TokenKind.LINK}))
         return issued

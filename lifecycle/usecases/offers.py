@@ -44,7 +44,7 @@ def offers(view: View, actor: Actor, promotion: Promotion) -> Offers:
         ),
         refresh=_refusals(
             lambda: check_refreshable(promotion),
-            lambda: _require_engineer(view, actor, promotion, "asking for a promotion"),
+            lambda: _require_engineer(view, actor, promotion, "requesting a promotion"),
         ),
         execute=_refusals(
             lambda: apply(promotion, Started(executor=actor.name, lease_until=view.now, now=view.now)),

@@ -55,13 +55,13 @@ def sign_in_with_openid(ctx: Context, user: OpenIdUser, rule: AccountRule, host:
         unit.audit("sign_in.refused", f"subject:{user.key}", host=host, disabled=person is not None)
     if person is not None:
         raise Unauthorized(f"the account {person.name} is disabled; ask an Admin")
-    raise Unauthorized(f"no account here is linked to you; ask an Admin for: drls user link NAME '{user.key}'")
+    raise Unauthorized(f"no account here is linked to you; ask an Admin to run: drls user link NAME '{user.key}'")
 
 
 def link_person(ctx: Context, actor: Actor, name: str, subject: str) -> PersonView:
     """An Admin's act: whoever the provider knows as `subject` (issuer|subject) signs in as `name` from now on."""
     if not _SUBJECT.fullmatch(subject):
-        raise Invalid("write issuer|subject, as the refused sign-in says it: https://id.example.org|248289")
+        raise Invalid("write issuer|subject, as shown when the sign-in was refused: https://id.example.org|248289")
     with ctx.store.write(actor, "link_person") as unit:
         require(unit, actor, Role.ADMIN, Target(), "linking an account")
         person = unit.people.named(name)
@@ -71,7 +71,7 @@ def link_person(ctx: Context, actor: Actor, name: str, subject: str) -> PersonVi
             require_session(unit, actor, person, "linking your own account")
         other = unit.people.with_subject(subject)
         if other is not None and other.id != person.id:
-            raise Conflict(f"{subject} is linked to {other.name} already")
+            raise Conflict(f"{subject} is already linked to {other.name}")
         if person.subject == subject:
             return shown(person)
         if actor.person is not None and actor.person != person.id:

@@ -39,7 +39,7 @@ def request_promotion(
     that stands in the way. `refresh_of` withdraws that older request; its approvals are not taken over.
     """
     if target.before is None:
-        raise Invalid("a version is active in development when it is saved; promote to QA, UAT or production")
+        raise Invalid("a version becomes active in development when you save it; promote to QA, UAT or production")
     with ctx.store.read() as view:
         pipeline = view.pipelines.named(name)
         version = view.pipelines.numbered(pipeline, number)
@@ -53,10 +53,10 @@ def request_promotion(
         earlier = unit.earlier(Promotion)
         if earlier is not None:
             return earlier
-        person = require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline, version), "asking for a promotion")
+        person = require(unit, actor, Role.DATA_ENGINEER, target_of(unit, pipeline, version), "requesting a promotion")
         store = store_facts(unit, pipeline, version, target, requester=person.id)
         if [one.id for one in store.receipts] != [one.id for one in seen.receipts]:
-            raise Conflict(f"{name} published in {store.source.label} meanwhile; plan again")
+            raise Conflict(f"{name} has published in {store.source.label} in the meantime; plan again")
         _end_refreshed(unit, refresh_of)
         _refuse_second(unit, version, target)
         drafted = draft(store, data, unit.now)
@@ -80,7 +80,7 @@ def _check(drafted: Draft, if_plan: str | None, what: str) -> None:
     if drafted.problems:
         raise Refused(f"{what} is not possible: {'; '.join(drafted.problems)}")
     if if_plan is not None and if_plan != drafted.plan.digest:
-        raise Conflict(f"the plan for {what} changed since you looked; plan again")
+        raise Conflict(f"the plan for {what} has changed since you reviewed it; plan again")
 
 
 def _end_refreshed(unit: Unit, refresh_of: int | None) -> None:
@@ -88,15 +88,16 @@ def _end_refreshed(unit: Unit, refresh_of: int | None) -> None:
         return
     old = unit.promotions.get(refresh_of)
     if old.state.is_open:
-        unit.promotions.change(old, Ended(state=State.WITHDRAWN, outcome="refreshed by a new request", at=unit.now))
-        unit.audit("promotion.withdrawn", f"promotion:{old.id}", reason="refreshed by a new request")
+        unit.promotions.change(old, Ended(state=State.WITHDRAWN, outcome="replaced by a new request", at=unit.now))
+        unit.audit("promotion.withdrawn", f"promotion:{old.id}", reason="replaced by a new request")
 
 
 def _refuse_second(unit: Unit, version: Version, target: Environment) -> None:
     for other in (one for one in unit.promotions.unfinished(version.pipeline_id) if one.target is target):
         if other.version_id == version.id:
             raise Conflict(
-                f"request {other.id} asks for the same and {other.state.standing}; withdraw, refresh or resume it"
+                f"request {other.id} asks for the same promotion and {other.state.standing}; withdraw, "
+                "refresh or resume it"
             )
 
 

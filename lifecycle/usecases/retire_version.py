@@ -77,7 +77,7 @@ def retire_version(
 ) -> Deployment:
     """The production deployment that ended. `consent` accepts that active pipelines read its tables."""
     if not reason.strip():
-        raise Invalid("retiring needs a reason: say why nobody needs the pipeline any more")
+        raise Invalid("retiring needs a reason: say why the pipeline is no longer needed")
     command = {"name": name, "version": number, "reason": reason, "consent": consent}
     with ctx.store.write(actor, "retire_version", key=key, command=command) as unit:
         earlier = unit.earlier(Deployment)
@@ -110,8 +110,8 @@ def consumers(view: View, pipeline: Pipeline, version: Version) -> tuple[str, ..
 def _consumers_check(view: View, pipeline: Pipeline, version: Version, *, consent: bool) -> Check:
     readers = consumers(view, pipeline, version)
     if not readers:
-        return Check(True, "no pipeline that is active in production reads its tables")
+        return Check(True, "no pipeline active in production reads its tables")
     names = ", ".join(readers)
     if not consent:
         return Check(False, f"{names} read its tables in production; retire them first, or consent")
-    return Check(True, f"{names} read its tables in production, which is consented to")
+    return Check(True, f"{names} read its tables in production; you consented to this")

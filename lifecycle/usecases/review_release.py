@@ -23,7 +23,7 @@ def review_release(
 ) -> Promotion:
     """Records the verdict on a release that is done. Own work cannot be reviewed."""
     if not reason.strip():
-        raise Invalid("a review needs a reason: it is what others read of it")
+        raise Invalid("a review needs a reason for others to read")
     command = {"promotion": promotion_id, "plan": plan_digest, "verdict": verdict.value, "reason": reason}
     with ctx.store.write(actor, "review_release", key=key, command=command) as unit:
         earlier = unit.earlier(Promotion)
@@ -42,6 +42,6 @@ def require_reviewer(view: View, actor: Actor, promotion: Promotion, verdict: Ve
     if promotion.state is not State.DONE or promotion.plan.kind == "rollback":
         raise Conflict(f"request {promotion.id} is {promotion.state.value}; reviews are for finished releases")
     if any(one.person == actor.person for one in view.promotions.decisions(promotion.id)):
-        raise Conflict(f"{actor.name} has decided about request {promotion.id} already")
+        raise Conflict(f"{actor.name} has already decided on request {promotion.id}")
     if require_voice(view, actor, promotion, verdict).own_work:
         raise Forbidden(f"{actor.name} contributed to release {promotion.id} and cannot review it")

@@ -126,15 +126,17 @@ def rollback_release(
     refuse(snapshot_checks(ctx.plane, rollback.plan.tables))
     if data and consent != rollback.plan.digest:
         raise Conflict(
-            f"rolling back data undoes {len(rollback.undone)} publishes; "
-            f"look at the plan and consent to {rollback.plan.digest}"
+            f"rolling back data undoes {len(rollback.undone)} publishes; review the plan and consent to "
+            f"{rollback.plan.digest}"
         )
     with ctx.store.write(actor, "rollback_release", key=key, command=command) as unit:
         promotion = unit.earlier(Promotion)
         if promotion is None:
             refuse(rollback_checks(unit, actor, pipeline))
             if _back(unit, pipeline, data=data) != back:
-                raise Conflict(f"{name} was released, or published in production, meanwhile; look at the plan again")
+                raise Conflict(
+                    f"{name} was released, or published in production, in the meantime; review the plan again"
+                )
             person = unit.people.get(actor.person or 0)
             promotion = unit.promotions.add(
                 pipeline_id=pipeline.id,

@@ -92,10 +92,10 @@ def _store(
     newest = unit.pipelines.newest(pipeline.id)
     if if_newest is not None and (newest is None or newest.digest != if_newest):
         found = f"v{newest.number}" if newest else "no version"
-        raise Conflict(f"the newest version of {pipeline.name} is {found} now; look at it, then save again")
+        raise Conflict(f"the newest version of {pipeline.name} is now {found}; review it, then save again")
     tables = tuple(sink.table for sink in spec.sinks)
     for table, owner in unit.pipelines.owners(tables, but=pipeline.id).items():
-        raise Refused(f"{table} is written by pipeline {owner}; a table has one writing pipeline")
+        raise Refused(f"{table} is already written by pipeline {owner}; only one pipeline may write a table")
     parent = unit.pipelines.numbered(pipeline, on) if on is not None else newest
     saved_digest = digest(spec)
     version = unit.pipelines.with_digest(pipeline.id, saved_digest)

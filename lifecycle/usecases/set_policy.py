@@ -45,7 +45,9 @@ def set_policy(
         pipeline_id = unit.pipelines.named(name).id if name else None
         before = unit.policies.revision(environment, pipeline_id)
         if if_revision is not None and if_revision != (before.id if before else 0):
-            raise Conflict(f"the policy of {name or environment.label} was changed meanwhile; read it again")
+            raise Conflict(
+                f"the policy of {name or environment.label} has been changed in the meantime; reload it and try again"
+            )
         if before is not None and says_the_same(before.body, body):
             return before
         revision = unit.policies.add(environment, pipeline_id, body, actor.person)
@@ -64,7 +66,7 @@ def set_policy(
 def _refuse_unread(environment: Environment, body: Policy | None) -> None:
     """Raises Invalid for what no rule would ever read: it would promise what does not happen."""
     if environment is Environment.DEVELOPMENT:
-        raise Invalid("development asks nobody; policies are for QA, UAT and production")
+        raise Invalid("development needs no approval; policies are for QA, UAT and production")
     if environment.governed or body is None:
         return
     usual = Policy()
@@ -73,8 +75,8 @@ def _refuse_unread(environment: Environment, body: Policy | None) -> None:
     ]
     if unread:
         raise Invalid(
-            f"{environment.label} asks for no approval: of its policy only {' and '.join(_READ_IN_QA)} count, "
-            f"not {', '.join(unread)}"
+            f"{environment.label} needs no approval: its policy may set only {' and '.join(_READ_IN_QA)}, not "
+            f"{', '.join(unread)}"
         )
 
 

@@ -67,7 +67,7 @@ def send_test(ctx: Context, actor: Actor, number: int, *, expected: int) -> Rece
         require(unit, actor, Role.ADMIN, Target(), "sending a test message")
         receivers, revision = receivers_of(unit)
         if revision != expected or not number < len(receivers):
-            raise Conflict("the receivers were changed meanwhile; look again")
+            raise Conflict("the receivers have been changed in the meantime; reload them and try again")
         receiver = receivers[number]
         unit.outbox.add("test.message", receiver.address, {"event": "test.message", "by": actor.name})
         unit.audit("notification.tested", "installation:config", receiver=number)

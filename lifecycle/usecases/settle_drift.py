@@ -66,12 +66,12 @@ def settle_checks(
 ) -> tuple[Check, ...]:
     """What settling a drift asks for, apart from a reason. A revert that has begun can only be carried on with."""
     if drift.is_settled:
-        state = Check(False, f"drift {drift.id} was settled already; look again", Conflict)
+        state = Check(False, f"drift {drift.id} has already been settled; reload the page", Conflict)
     elif drift.state == "open":
         state = Check(True, f"drift {drift.id} is open")
     elif how == "adopt":
         waits = f": {drift.outcome}" if drift.outcome else ""
-        state = Check(False, f"drift {drift.id} is being reverted{waits}; look again when that is over", Conflict)
+        state = Check(False, f"drift {drift.id} is being reverted{waits}; try again when that has finished", Conflict)
     else:
         state = lease_check(ctx, drift)
     return (role_check(view, actor, Role.LEAD, target_of(view, pipeline), "settling drift"), state)

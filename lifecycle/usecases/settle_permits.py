@@ -55,4 +55,4 @@ def _settle(ctx: Context, acting: Actor, permit: Permit, *, published: bool) -> 
             write_receipt(unit, current)
         else:
             unit.runs.close_permit(current, PermitState.VOID)
-            unit.audit("permit.void", f"permit:{permit.id}", reason="its lease ran out before it was used")
+            unit.audit("permit.void", f"permit:{permit.id}", reason="its lease expired before it was used")

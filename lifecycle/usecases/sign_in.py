@@ -26,7 +26,7 @@ def sign_in(ctx: Context, name: str, password: str, host: str, *, browser: str |
         now = unit.people.get(person.id)
         # Changing a password and disabling an account end all sessions: none begins after that with what was before.
         if (now.password_hash, now.disabled_at) != (person.password_hash, person.disabled_at):
-            raise Unauthorized("account or password is wrong")
+            raise Unauthorized("wrong account name or password")
         # Else 30 people who sign in at one proxy would slow it down for everybody.
         unit.people.attempt_succeeded(attempt)
         return open_session(unit, person, "signed in with a password")
@@ -39,7 +39,7 @@ def use_link(ctx: Context, secret: str, host: str) -> Issued:
         if token is None or token.kind is not TokenKind.LINK or token.expires_at <= unit.now:
             raise Unauthorized("this sign-in link is not valid; ask an Admin for a new one")
         if not unit.people.end_token(token, used=True):
-            raise Unauthorized("this sign-in link was used; ask an Admin for a new one")
+            raise Unauthorized("this sign-in link has already been used; ask an Admin for a new one")
         return open_session(unit, unit.people.get(token.person_id), "signed in with a link", link=token)
 
 

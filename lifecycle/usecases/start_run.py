@@ -51,7 +51,7 @@ def start_run(ctx: Context, actor: Actor, run_id: str, name: str) -> Start:
         if admission.has_begun:
             return Start(admission=admission)
         if _next_in_line(unit, admission).run_id != run_id or _session_of(unit, admission) != session:
-            raise Conflict(f"run {run_id} of {name} is not the next any more; ask again")
+            raise Conflict(f"run {run_id} of {name} is no longer next in line; try again")
         key = session.id if session and not pending else None
         if admission.state is AdmissionState.QUEUED or key:
             admission = unit.runs.set_admission(admission, AdmissionState.RUNNING, session_id=key)
@@ -74,7 +74,7 @@ def _open_session(
         if current.has_begun:
             return Start(admission=current)  # another process of this run was quicker
         if current.state is not AdmissionState.RUNNING:
-            raise Conflict(f"run {admission.run_id} of {name} lost its turn; ask again")
+            raise Conflict(f"run {admission.run_id} of {name} lost its turn; try again")
         unit.runs.open_session(session, bases)
         unit.audit(
             "session.opened",

@@ -149,7 +149,7 @@ def _expire(ctx: Context, actor: Actor, promotion: Promotion, work: Round) -> bo
         try:
             with ctx.store.write(actor, "expire_promotion") as unit:
                 current = unit.promotions.get(promotion.id)
-                outcome = f"nobody completed it until {current.expires_at:%Y-%m-%d %H:%M} UTC"
+                outcome = f"nobody completed it by {current.expires_at:%Y-%m-%d %H:%M} UTC"
                 unit.promotions.change(current, Ended(state=State.EXPIRED, outcome=outcome, at=unit.now))
                 unit.audit("promotion.expired", f"promotion:{promotion.id}")
                 name = unit.pipelines.get(promotion.pipeline_id).name

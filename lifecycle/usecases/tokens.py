@@ -65,27 +65,29 @@ def issue_token(
     The same `key` again raises Conflict: a secret is nowhere kept to be shown twice.
     """
     if not timedelta(0) < life <= MAX_LIFE or not scopes or not name.strip():
-        raise Invalid("a token has a name, at least one scope, and lives up to 366 days")
+        raise Invalid("a token needs a name, at least one scope, and a lifetime of at most 366 days")
     wider = [scope.value for scope in TokenScope if scope in scopes and scope not in within]
     if wider:
-        raise Forbidden(f"the new token would reach further than yours: {', '.join(wider)}")
+        raise Forbidden(f"the new token would have scopes yours does not have: {', '.join(wider)}")
     command = {"name": name, "scopes": [scope.value for scope in scopes], "life": str(life), "owner": owner}
     with ctx.store.write(actor, "issue_token", key=key, command=command) as unit:
         if unit.earlier(TokenView) is not None:
-            raise Conflict("this token was issued already and its secret is shown once; revoke it and issue another")
+            raise Conflict(
+                "this token was already issued and its secret is shown only once; revoke it and issue another"
+            )
         if actor.person is None:
             raise Unauthorized("a token belongs to a person; sign in with drls login")
         shown = living(unit, actor)
         if actor.signed:
-            raise Forbidden("a signed token issues no other; use a personal token, or sign in")
+            raise Forbidden("a signed token cannot issue tokens; use a personal token, or sign in")
         # Whoever has an account may have a token: what it can do is asked of their grants each time.
         person = unit.people.named(owner) if owner else unit.people.get(actor.person)
         if person.id != actor.person:
-            require(unit, actor, Role.ADMIN, Target(), "issuing another's token")
+            require(unit, actor, Role.ADMIN, Target(), "issuing someone else's token")
             if person.kind is not PersonKind.SERVICE:
-                raise Forbidden(f"{person.name} is a person and issues their own tokens")
+                raise Forbidden(f"{person.name} is a person and must issue their own tokens")
         if person.kind is PersonKind.SERVICE and TokenScope.APPROVE in scopes:
-            raise Forbidden("service accounts and agents never approve; leave the scope out")
+            raise Forbidden("service accounts and agents never approve; omit the scope")
         own = person.id == actor.person
         source = shown if own and shown is not None and shown.kind is TokenKind.PERSONAL else None
         issued = issue(
@@ -157,7 +159,7 @@ def revoke_token(ctx: Context, actor: Actor, token_id: int) -> TokenView:
     with ctx.store.write(actor, "revoke_token") as unit:
         token = unit.people.token(token_id)
         if token.person_id != actor.person:
-            require(unit, actor, Role.ADMIN, Target(), "revoking another's token")
+            require(unit, actor, Role.ADMIN, Target(), "revoking someone else's token")
         if unit.people.end_token(token):
             unit.audit("token.revoked", f"token:{token_id}")
         return _shown(token)

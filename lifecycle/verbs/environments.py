@@ -235,7 +235,7 @@ def policy_in_force(call: Call, environment: Environment, *, pipeline: ShortText
         else:
             found = view.policies.revision(environment, None)
         if found is None or found.body is None:
-            raise NotFound(f"{environment.label} has no policy, so nothing may go there")
+            raise NotFound(f"{environment.label} has no policy, so nothing can be promoted to it")
         return names.policy(found)
 
 

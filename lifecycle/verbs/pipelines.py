@@ -169,7 +169,7 @@ def diff(call: Call, name: Name, number: Number, other: Number) -> SpecDiff:
 def _spec(definition: dict[str, Any] | str, name: str | None = None) -> PipelineSpec:
     spec = parse_pipeline(definition if isinstance(definition, str) else json.dumps(definition))
     if name is not None and spec.name != name:
-        raise Invalid(f"the definition names {spec.name}, the address {name}; they must be equal")
+        raise Invalid(f"the definition is named {spec.name}, but the address says {name}; they must match")
     return spec
 
 

@@ -220,5 +220,5 @@ def comment(call: Call, promotion_id: Id, body: Reason, *, key: Key = None) -> C
 
 def _target(target: Environment) -> Environment:
     if target.before is None:
-        raise Invalid("promote to QA, UAT or production; development is where versions are saved")
+        raise Invalid("promote to QA, UAT or production; versions are saved in development")
     return target

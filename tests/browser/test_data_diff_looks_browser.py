@@ -109,7 +109,7 @@ def test_it_asks_by_itself_and_is_readable_in_light_dark_and_on_a_phone(
     for look in ("dark", "phone"):
         page = browse("leo", dark=look == "dark", phone=look == "phone")
         page.goto(path)
-        page.get_by_text("2 columns without a difference").click()
+        page.get_by_text("2 columns without differences").click()
         expect(page.get_by_text("EWR").first).to_be_visible()
         accessible(page)
         picture(page, f"data-diff-{look}")

@@ -57,7 +57,7 @@ def test_the_skip_link_leads_past_the_menu(server: Server, browse: Callable[...,
     page = browse("lea")
     page.goto("/environments")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_in_viewport()
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
     page.keyboard.press("Tab")

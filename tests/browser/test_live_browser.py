@@ -76,12 +76,12 @@ def test_what_changed_is_read_out_once_and_nothing_else_is(server: Server, brows
     request = ask(server, "flights")
     page = browse("lea")
     page.goto(f"/approvals/{request}")
-    expect(page.get_by_text("Everything is as it was")).to_be_visible()
+    expect(page.get_by_text("The plan is current")).to_be_visible()
     page.evaluate(_LISTEN)
     set_hold(life.ctx, life.as_("leo"), HoldKind.FREEZE, UAT, None, reason="quarter end")
-    expect(page.locator("#status")).to_contain_text("Once approved it waits")
+    expect(page.locator("#status")).to_contain_text("Once approved, it will wait")
     life.approve(life.promotion(request), "leo")
-    expect(page.locator("#status")).to_contain_text("Approved; it waits")
+    expect(page.locator("#status")).to_contain_text("Approved, waiting")
     expect(page.locator("#badge")).to_have_text("")
     # Once more with nothing new.
     page.evaluate("document.getElementById('status').dataset.old = ''")
@@ -89,9 +89,9 @@ def test_what_changed_is_read_out_once_and_nothing_else_is(server: Server, brows
     expect(page.locator("#status[data-old]")).to_have_count(0)
     heard = page.evaluate("window.heard")
     assert sorted(heard) == [
-        "open decisions of yours: 0",
-        f"request {request} is approved; leo approved; it waits: UAT is frozen: quarter end",
-        f"request {request} is requested; it waits: UAT is frozen: quarter end",
+        "open decisions for you: 0",
+        f"request {request} is approved; leo approved; it is waiting: UAT is frozen: quarter end",
+        f"request {request} is requested; it is waiting: UAT is frozen: quarter end",
     ]
     assert page.locator("#status").locator("[role=status], [role=alert]").count() == 0
 

@@ -158,7 +158,7 @@ def test_home_changes_by_itself_and_leads_to_the_next_request(
     server: Server, life: Life, browse: Callable[..., Page]
 ) -> None:
     page = browse("lea")
-    expect(page.get_by_text("Nothing waits for your decision")).to_be_visible()
+    expect(page.get_by_text("Nothing is waiting for you")).to_be_visible()
     version = life.save()
     expect(page.get_by_role("rowheader", name="flights")).to_be_visible()
     life.to_qa(version)
@@ -170,7 +170,7 @@ def test_home_changes_by_itself_and_leads_to_the_next_request(
     # What is typed into the search stays, whatever changes around it.
     page.get_by_label("Search the board").fill("fli")
     life.approve(asked, by="leo")
-    expect(page.get_by_text("Nothing waits for your decision")).to_be_visible()
+    expect(page.get_by_text("Nothing is waiting for you")).to_be_visible()
     expect(page.get_by_label("Search the board")).to_have_value("fli")
 
 
@@ -179,11 +179,11 @@ def test_a_dropped_file_is_imported_and_a_wrong_one_is_refused_in_place(
 ) -> None:
     page = browse("ada")
     page.goto("/pipelines")
-    page.get_by_label("What is new and why").fill("First cut")
+    page.get_by_label("What changed, and why?").fill("First cut")
     drop(page, "notes.yaml", "- 1")
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("notes.yaml: the file is not a mapping")
-    expect(page.get_by_label("What is new and why")).to_have_value("First cut")
+    expect(page.get_by_label("What changed, and why?")).to_have_value("First cut")
     drop(page, "flights.yaml", FLIGHTS)
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page).to_have_url(re.compile("/pipelines/flights/versions/1$"))

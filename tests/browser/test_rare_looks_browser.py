@@ -16,14 +16,14 @@ pytestmark = [pytest.mark.browser]
 
 def test_home_when_nothing_waits_says_so_and_where_to_begin(server: Server, browse: Callable[..., Page]) -> None:
     page = browse("lea")
-    expect(page.get_by_text("Nothing waits for your decision")).to_be_visible()
+    expect(page.get_by_text("Nothing is waiting for you")).to_be_visible()
     in_every_look(page, "home-empty")
 
 
 def test_an_address_that_leads_nowhere_says_so(server: Server, browse: Callable[..., Page]) -> None:
     page = browse("lea")
     page.goto("/pipelines/flihgts")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Not here")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not found")
     in_every_look(page, "error-404")
 
 
@@ -38,7 +38,7 @@ def test_a_bug_is_called_one_and_gives_nothing_away(
 
     monkeypatch.setattr(life.plane, "table", fail)
     page.goto("/pipelines/flights/versions/1/promote/uat")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Something broke")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Something went wrong")
     expect(page.get_by_role("main")).not_to_contain_text("hunter2")
     in_every_look(page, "error-500")
 
@@ -67,14 +67,14 @@ def test_an_approval_of_a_plan_that_went_stale_meanwhile_releases_nothing_and_sa
     asked = life.ask(second, PRODUCTION)
     page = browse("lea")
     page.goto(f"/approvals/{asked.id}")
-    expect(page.get_by_text("Everything is as it was when it was planned.")).to_be_visible()
-    page.get_by_label("Remark").fill("looks right")
+    expect(page.get_by_text("The plan is current: nothing has changed since it was made.")).to_be_visible()
+    page.get_by_label("Note").fill("looks right")
     # A foreign write, which tells nobody: the page does not know when it is clicked.
     life.plane.commit("flights.daily")
     page.get_by_role("button", name="Approve this plan").click()
     expect(page.locator("#status")).to_contain_text("so nothing was released")
     expect(page.locator("#status")).to_contain_text("tables[flights.daily].base")
-    expect(page.get_by_role("button", name="Refresh: ask again")).to_be_visible()
+    expect(page.get_by_role("button", name="Refresh the request")).to_be_visible()
     in_every_look(page, "review-approved-stale")
     assert life.active_number(PRODUCTION) == 1
 
@@ -94,8 +94,8 @@ def test_in_forced_colours_only_the_present_page_is_marked_in_the_menu(
 def test_paper_is_light_whatever_the_screen_is(server: Server, browse: Callable[..., Page]) -> None:
     page = browse("lea", dark=True)
     page.goto("/")
-    page.get_by_role("button", name="Light or dark").click()
-    page.get_by_role("button", name="Light or dark").click()
+    page.get_by_role("button", name="Switch between light and dark").click()
+    page.get_by_role("button", name="Switch between light and dark").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     shade = "getComputedStyle(document.documentElement).getPropertyValue('--text').trim()"
     assert page.evaluate(shade) == "#e8ebf0"

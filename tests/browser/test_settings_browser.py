@@ -81,17 +81,17 @@ def test_a_token_is_issued_copied_and_revoked(lively: Life, browse: Callable[...
     page.goto("/profile")
     page.get_by_label("Name").fill("nightly export")
     page.get_by_role("button", name="Issue token").click()
-    told = page.get_by_text("this is shown once")
+    told = page.get_by_text("shown only once")
     expect(told).to_be_visible()
     secret = page.locator("#secret").inner_text()
     assert secret.startswith("drls_personal_")
     assert secret not in page.url
     in_every_look(page, "settings-token")
-    page.get_by_role("link", name="I have kept it").click()
+    page.get_by_role("link", name="I have saved it").click()
     expect(page.get_by_role("cell", name="nightly export", exact=True)).to_be_visible()
     assert secret not in page.content()
     page.get_by_role("button", name="Revoke nightly export").click()
-    expect(page.get_by_text("The token nightly export is revoked.")).to_be_visible()
+    expect(page.get_by_text("Token nightly export revoked.")).to_be_visible()
 
 
 def test_a_policy_is_changed_with_its_meaning_in_sight(lively: Life, browse: Callable[..., Page]) -> None:
@@ -99,8 +99,8 @@ def test_a_policy_is_changed_with_its_meaning_in_sight(lively: Life, browse: Cal
     page.goto("/settings/policies/uat/edit")
     preview = page.locator("#preview")
     page.get_by_label("Who must approve").fill("2 Lead")
-    expect(page.locator("#error-quorum")).to_contain_text("is no role")
-    expect(preview).to_contain_text("cannot be read yet")
+    expect(page.locator("#error-quorum")).to_contain_text("is not a role")
+    expect(preview).to_contain_text("are not valid yet")
     page.get_by_role("button", name="Save policy").click()
     expect(page.get_by_role("alert")).to_contain_text("Nothing was saved")
     page.get_by_label("Who must approve").fill("2 LeadDataEngineer")
@@ -110,9 +110,9 @@ def test_a_policy_is_changed_with_its_meaning_in_sight(lively: Life, browse: Cal
     page.get_by_label("Solo: people may approve their own work").check()
     expect(preview).to_contain_text("shown as unreviewed everywhere")
     in_every_look(page, "settings-policy-preview")
-    page.get_by_label("Nobody approves what they worked on").check()
+    page.get_by_label("Nobody approves their own work").check()
     page.get_by_role("button", name="Save policy").click()
-    expect(page.get_by_text("The policy is in force from now on.")).to_be_visible()
+    expect(page.get_by_text("The policy is now in effect.")).to_be_visible()
     with lively.store.read() as view:
         found = view.policies.revision(UAT, None)
     assert found is not None
@@ -125,7 +125,7 @@ def test_a_refusal_stands_at_its_form(lively: Life, browse: Callable[..., Page])
     page.goto("/settings/people/adam")
     page.get_by_role("button", name="Take Admin on everything away").click()
     expect(page.get_by_role("alert")).to_contain_text("this is the last Admin")
-    page.get_by_role("button", name="Make a sign-in link").click()
+    page.get_by_role("button", name="Create a sign-in link").click()
     expect(page.locator("#secret")).to_contain_text("/sign-in#drls_link_")
 
 
@@ -136,11 +136,11 @@ def test_a_long_chain_is_read_while_one_looks_on(server: Server, lively: Life, b
     page = browse("adam")
     page.goto("/audit")
     expect(page.locator("#chain")).to_contain_text("verified", timeout=30_000)
-    page.get_by_role("button", name="Scan all again").click()
-    expect(page.get_by_text("The log is read again from its first entry.")).to_be_visible()
+    page.get_by_role("button", name="Verify again").click()
+    expect(page.get_by_text("Verifying the log from its first entry.")).to_be_visible()
     expect(page.locator("#chain")).to_contain_text("verified", timeout=30_000)
     with page.expect_download() as got:
-        page.get_by_role("link", name="Download the whole log").click()
+        page.get_by_role("link", name="Download the full log").click()
     assert got.value.suggested_filename.startswith("drls-audit-log-")
 
 

@@ -27,7 +27,7 @@ def test_the_sign_in_page_and_the_frame(
     page.get_by_label("Account").fill("lea")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("account or password is wrong")
+    expect(page.get_by_role("alert")).to_contain_text("wrong account name or password")
 
 
 def test_an_address_whose_end_is_no_link_leaves_the_form_as_it_is(server: Server, chromium: Browser) -> None:

@@ -69,7 +69,7 @@ def promote(page: Page, number: int, target: Environment, reason: str = "") -> i
     page.goto(f"/pipelines/flights/versions/{number}/promote/{target.value}")
     if reason:
         page.get_by_label("Reason").fill(reason)
-    word = "Ask for approval" if target.governed else "Promote to QA now"
+    word = "Request approval" if target.governed else "Promote to QA now"
     page.get_by_role("button", name=word).click()
     expect(page).to_have_url(re.compile(r"/approvals/\d+"))
     found = re.search(r"/approvals/(\d+)", page.url)
@@ -117,7 +117,7 @@ def test_from_a_file_to_production_and_out_again(
 
     ada.goto("/pipelines")
     ada.get_by_label("File").set_input_files(write_file(tmp_path, FIRST))
-    ada.get_by_label("What is new and why").fill("first flights")
+    ada.get_by_label("What changed, and why?").fill("first flights")
     ada.get_by_role("button", name="Import").click()
     expect(ada.get_by_role("heading", level=1)).to_contain_text("flights v1")
 
@@ -144,7 +144,7 @@ def test_from_a_file_to_production_and_out_again(
 
     ada.goto("/pipelines/flights")
     ada.locator("#new-version").get_by_label("File").set_input_files(write_file(tmp_path, SECOND))
-    ada.locator("#new-version").get_by_label("What is new and why").fill("codes in capitals")
+    ada.locator("#new-version").get_by_label("What changed, and why?").fill("codes in capitals")
     ada.get_by_role("button", name="Save as a new version").click()
     expect(ada.get_by_role("heading", level=1)).to_contain_text("flights v2")
     promote(ada, 2, QA)
@@ -175,7 +175,7 @@ def test_from_a_file_to_production_and_out_again(
     expect(lea.get_by_role("main")).to_contain_text(
         f"goes back from snapshot {candidates[DAILY]} to: {released[DAILY]}"
     )
-    lea.get_by_label("I have looked at what goes away").check()
+    lea.get_by_label("I have reviewed the data to be removed").check()
     lea.get_by_label("Reason").first.fill("nobody reads capitals")
     files = lake.files()
     lea.get_by_role("button", name=re.compile("^Roll back")).click()

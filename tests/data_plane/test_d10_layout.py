@@ -186,7 +186,7 @@ def test_d10_a_layout_change_is_a_line_that_reads_back(what: str, was: list[str]
 
 @pytest.mark.parametrize("text", ["", "add x", "partitions: [] → [", 'property x: null → "1"', "partitions: [] → [] "])
 def test_d10_what_is_no_change_is_refused(text: str) -> None:
-    with pytest.raises(DrlsError, match="is no metadata change"):
+    with pytest.raises(DrlsError, match="is not a metadata change"):
         parse_change(text)
 
 

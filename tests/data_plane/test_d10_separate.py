@@ -119,7 +119,7 @@ def test_d10_production_and_development_change_their_tables_themselves(lake: Lak
 def test_d10_a_clash_is_refused_in_qa_like_in_production_unless_the_sink_says_rebuild(lake: LakePlane) -> None:
     lake.commit(DAILY)
     for environment in ("qa", "production"):
-        with pytest.raises(SchemaConflict, match="cast the column, or say on_schema_change: rebuild"):
+        with pytest.raises(SchemaConflict, match="cast the column, or set on_schema_change: rebuild"):
             prepare(lake, environment, {"id": StringType(), "note": StringType()})
     assert find(lake.catalog, "qa", DAILY)[0].name == DAILY
 
@@ -146,7 +146,7 @@ def test_d9_d10_a_separate_table_that_was_made_since_the_session_was_looked_at_i
             prepare(lake, "uat", WIDER)
         made = lake.table(DAILY, UAT)
         assert made.separate
-        with pytest.raises(Conflict, match="ask again"):
+        with pytest.raises(Conflict, match="try again"):
             lake.open_session(UAT, [DAILY], seen)
         assert lake.table(DAILY, UAT) == made
 
@@ -154,7 +154,7 @@ def test_d9_d10_a_separate_table_that_was_made_since_the_session_was_looked_at_i
 def test_d10_a_foreign_table_in_the_place_of_a_separate_one_is_not_dropped(lake: LakePlane) -> None:
     lake.commit(DAILY)
     lake.make("flights__qa.daily")
-    with pytest.raises(DrlsError, match=r"table flights__qa\.daily stands where DRLS keeps qa's own copy"):
+    with pytest.raises(DrlsError, match=r"table flights__qa\.daily is where DRLS keeps qa's own copy"):
         lake.open_session(QA, [DAILY])
     assert lake.lake_table("flights__qa.daily")
 

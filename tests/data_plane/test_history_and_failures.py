@@ -45,7 +45,7 @@ def test_l12_undo_to_a_base_that_was_expired_says_what_to_do(lake: LakePlane) ->
     move = Move(table=T, ref="main", base=base, candidate=lake.write(T, base), tag="t")
     assert lake.move(move, PRODUCTION) is MoveResult.MOVED
     lake.expire(T, [base])
-    with pytest.raises(Refused, match=rf"'main' of {T} cannot go back to snapshot {base}, which was expired"):
+    with pytest.raises(Refused, match=rf"'main' of {T} cannot return to snapshot {base}, which has expired"):
         lake.undo(move, PRODUCTION)
     assert lake.head(T, "main") == move.candidate
 
@@ -90,7 +90,7 @@ def test_nothing_is_opened_before_it_is_needed(tmp_path: Path) -> None:
 def test_what_the_rules_refuse_is_no_outage(lake: LakePlane) -> None:
     """Finding 18; on 0.1.0 both were a CatalogFailed with status 503."""
     lake.commit(T)
-    with pytest.raises(Refused, match=f"{T} has no snapshot 42 in QA any more; run the pipeline there again") as told:
+    with pytest.raises(Refused, match=f"{T} no longer has snapshot 42 in QA; run the pipeline there again") as told:
         lake.pin(T, QA, 42, "drls-candidate-1")
     assert (told.value.status, is_outage(told.value)) == (409, False)
 

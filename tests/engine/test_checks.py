@@ -54,7 +54,7 @@ def test_every_kind_passes_and_warns_on_a_sink_and_blocks_with_all_results_repor
     failed = {name for name, (passed, severity, _) in ran.checks.items() if not passed and severity == "ERROR"}
     assert failed == {"filled", "single", "known", "inside", "fresh", "own"}
     assert ran.checks["rows"][0]
-    assert ran.checks["single"][2] == "1 row(s) repeat another one"
+    assert ran.checks["single"][2] == "1 duplicate row(s)"
     assert ran.failure.startswith(f"{'.'.join(lab.identifier('out'))} was not published: filled: 1 row(s) fail; ")
     assert "\n" not in ran.failure
 
@@ -120,7 +120,7 @@ def test_a_check_that_cannot_be_evaluated_says_why_in_one_line(lab: Lab) -> None
         flow="raw>shaped>out>quality",
     )
     ran = lab.run(text)
-    assert ran.failure == "check 'not_null_gone' names column 'gone', which 'out' lacks; it has id"
+    assert ran.failure == "check 'not_null_gone' names column 'gone', which 'out' does not have; it has id"
     assert lab.branches("out") == []
 
 
@@ -143,7 +143,7 @@ def test_a_null_of_an_sql_check_on_an_empty_table_is_not_true(lab: Lab, query: s
 @pytest.mark.parametrize(
     ("kind", "value", "told"),
     [
-        ("timestamp", "timestamp'2999-01-01 00:00:00Z'", "s in the future, wanted at most 172800 s and 300 s ahead"),
+        ("timestamp", "timestamp'2999-01-01 00:00:00Z'", "s in the future, expected at most 172800 s and 300 s ahead"),
         ("timestamp", "current_timestamp() + INTERVAL 2 MINUTES", None),
         ("timestamp", "current_timestamp() + INTERVAL 20 MINUTES", "s in the future"),
         ("date", "date_add(current_date(), 2)", "s in the future"),

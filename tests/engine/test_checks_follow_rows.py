@@ -94,7 +94,7 @@ def test_d3_the_evidence_of_a_second_try_is_of_the_rows_that_it_publishes(lab: L
     first, second = gate.shown
     assert evidence(first) == {"quality.rows": (True, "2"), "quality.positive": (True, "0")}
     assert evidence(second) == {"quality.rows": (True, "3"), "quality.positive": (False, "1")}
-    assert len([one for one in said if "look at what this sink reads" in one]) == 2
+    assert len([one for one in said if "cover what this sink reads" in one]) == 2
 
 
 @pytest.mark.slow
@@ -105,7 +105,7 @@ def test_a_second_try_that_reads_the_same_rows_does_not_check_them_again(lab: La
     step, gate, said = watched(lab, text)
     step.sink("out", on("audited", lambda: lab.append("out", (9,))))
     assert [evidence(one) for one in gate.shown] == [{"quality.rows": (True, "2")}] * 2
-    assert len([one for one in said if "look at what this sink reads" in one]) == 1
+    assert len([one for one in said if "cover what this sink reads" in one]) == 1
 
 
 def two_sinks(lab: Lab, *checks: dict[str, Any]) -> str:

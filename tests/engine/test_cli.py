@@ -117,7 +117,7 @@ def test_ctrl_c_in_a_run_is_one_line_and_exit_code_130_and_writes_nothing(lab: L
 def test_a_failed_blocking_check_is_exit_code_1_one_line_and_no_table_content(lab: Lab, file: Path) -> None:
     done = drls(lab, "run", str(file), "--param", "low=9")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"Error: {lab.ns}__development.out was not published: row_count: 0 row(s), wanted")
+    assert done.stderr.startswith(f"Error: {lab.ns}__development.out was not published: row_count: 0 row(s), expected")
     assert done.stderr.count("\n") == 1
     assert "✘" in done.stdout
     assert "was not published" not in done.stdout
@@ -140,7 +140,7 @@ def test_a_backfill_with_a_bad_middle_says_which_partition_failed_and_which_were
     ended = drls(lab, "run", str(file), "--partition", "all", "--each")
     assert ended.returncode == 1
     assert "1 of 2 runs failed: 2024-01-02; the first: " in ended.stderr
-    assert "not run: 2024-01-03; --keep-going runs the others when one fails" in ended.stderr
+    assert "not run: 2024-01-03; pass --keep-going to run the others when one fails" in ended.stderr
     assert lab.rows("out", "n") == [(1,)]
     kept = drls(lab, "run", str(file), "--partition", "all", "--each", "--keep-going")
     assert kept.returncode == 1

@@ -66,8 +66,8 @@ def test_lines_that_cannot_be_read_fail_their_source_unless_the_spec_asks_for_so
     assert lab.rows("out") == [(1, None), (None, "no,b,y")]
     failure = lab.run(pipeline(lab, HEADER, ALL)).failure
     assert failure.startswith(
-        f"node 'raw': {lab.landing / 'a.csv'} has a record that cannot be read: \"no\" is of another type"
+        f"node 'raw': {lab.landing / 'a.csv'} has a record that cannot be read: \"no\" does not have the type"
     )
-    assert "say in the source's options `mode: PERMISSIVE`" in failure
+    assert "set in the source's options `mode: PERMISSIVE`" in failure
     assert lab.run(pipeline(lab, {**HEADER, "mode": "PERMISSIVE"}, ALL, "lenient")).success
     assert lab.rows("lenient", "id") == [(1,), (None,)]

@@ -97,7 +97,7 @@ def test_d10_a_type_that_clashes_inside_of_a_column_is_refused_with_the_remedy_o
     lab.file("a.csv", "id,n\n1,10\n")
     lab.prepare(version(lab, f"SELECT id, {before} AS c FROM raw")).sink("out")
     clash = f"SELECT id, {after} AS c FROM raw"
-    with pytest.raises(SchemaConflict, match=r"sink 'out' .* 'c' is .* cast the column, or say on_schema_change: re"):
+    with pytest.raises(SchemaConflict, match=r"sink 'out' .* 'c' is .* cast the column, or set on_schema_change: re"):
         lab.prepare(version(lab, clash)).sink("out")
     lab.prepare(version(lab, clash, on_schema_change="rebuild")).sink("out")
     assert lab.rows("out", "c") == [(left,)]
@@ -168,7 +168,7 @@ def test_d10_a_rebuild_whose_schema_is_put_back_meanwhile_is_not_published_over_
     ("columns", "told"),
     [
         ("id, n AS ID", "there are two columns 'ID'"),
-        ("id, n AS _file", "column '_file' has a name that Iceberg keeps for itself"),
+        ("id, n AS _file", "column '_file' has a name that Iceberg reserves"),
         ("n", "sink 'out' merges by 'id', which its input lacks; it has n"),
     ],
 )

@@ -120,7 +120,7 @@ def test_d14_a_publish_that_meets_other_commits_is_tried_again_and_then_fails_cl
     assert lab.rows("out") == [(1,), (1,)]
     assert lab.table("out").properties["somebody"] == "0"
 
-    with pytest.raises(CommitConflictError, match=r"other writers committed first 8 times, nothing was written"):
+    with pytest.raises(CommitConflictError, match=r"other writers committed first 8 times, so nothing was written"):
         contested(commit.ATTEMPTS)
     assert lab.rows("out") == [(1,), (1,)]
     assert lab.branches("out") == []

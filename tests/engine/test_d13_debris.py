@@ -118,7 +118,7 @@ def test_d13_a_failed_checks_branch_stays_seven_days(lab: Lab) -> None:
     with pytest.raises(NotPublished) as refused:
         lab.prepare(text).sink("out")
     (branch,) = lab.branches("out")
-    assert f"stays 7 days on branch {branch}" in str(refused.value)
+    assert f"stays on branch {branch} for 7 days" in str(refused.value)
     assert lab.sql(f"SELECT count(*) AS n FROM {lab.spark_name('out')}.branch_{branch}")[0].n == 2
 
     lab.file("b.csv", "id\n")

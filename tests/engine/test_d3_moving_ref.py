@@ -95,7 +95,9 @@ def test_d3_a_ref_that_moves_each_time_fails_after_the_fourth_try_and_publishes_
         stages.append(stage)
         moves(stage)
 
-    with pytest.raises(DrlsError, match=r"'main' of .*\.out moved during each of 4 tries; find out what else writes"):
+    with pytest.raises(
+        DrlsError, match=r"'main' of .*\.out moved during each of 4 attempts; find out what else writes"
+    ):
         lab.prepare(text).sink("out", hook)
     assert stages.count("written") == 4
     assert "published" not in stages

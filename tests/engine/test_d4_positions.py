@@ -108,7 +108,9 @@ def test_d4_a_position_that_nothing_tells_any_more_fails_with_the_remedy_until_i
     lab.append("src", B)
     out, src = (".".join(lab.identifier(name)) for name in ("out", "src"))
 
-    with pytest.raises(PositionLost, match=rf"does not say any more .* `drls table reset-position {out} {src} --to "):
+    with pytest.raises(
+        PositionLost, match=rf"no longer records how far .* `drls table reset-position {out} {src} --to "
+    ):
         lab.prepare(text).sink("out")
     assert lab.rows("out") == [A, OTHER]
 
@@ -168,7 +170,7 @@ def test_d4_an_append_stops_where_its_source_was_dropped_and_made_anew(lab: Lab)
     lab.prepare(text).sink("out")
     lab.catalog.drop_table(lab.identifier("src"))
     source(lab, A, B)
-    with pytest.raises(PositionLost, match=r"was made anew .* so all its rows would be appended again; .*reset-posi"):
+    with pytest.raises(PositionLost, match=r"was recreated .* so all its rows would be appended again; .*reset-posi"):
         lab.prepare(text).sink("out")
     assert lab.rows("out") == [A]
 

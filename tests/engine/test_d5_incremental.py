@@ -75,7 +75,9 @@ def test_d5_after_a_rollback_of_the_source_an_append_stops_with_the_remedy(lab: 
     lab.prepare(text).sink("out")
     roll_back(lab, "src", common)
     lab.append("src", C)
-    with pytest.raises(NotIncremental, match=rf"rolled back behind snapshot {read_to}, .*`drls table reset-position "):
+    with pytest.raises(
+        NotIncremental, match=rf"rolled back to before snapshot {read_to}, .*`drls table reset-position "
+    ):
         lab.prepare(text).sink("out")
     assert lab.rows("out") == [A, B]
 
@@ -98,7 +100,7 @@ def test_d5_a_source_whose_unread_snapshots_were_expired_fails_with_the_remedy(l
     lab.append("src", C)
     with lab.table("src").maintenance.expire_snapshots() as expire:
         expire.by_ids([read_to, unread])
-    with pytest.raises(PositionLost, match=rf"has no snapshot {read_to} any more, .*`drls table reset-position "):
+    with pytest.raises(PositionLost, match=rf"no longer has snapshot {read_to}, .*`drls table reset-position "):
         lab.prepare(text).sink("out")
     assert lab.rows("out") == [A]
 

@@ -107,7 +107,7 @@ def test_parquet_columns_go_by_name_through_all_files_and_types_by_rule(lab: Lab
         with pytest.raises(SourceUnreadable, match=r"the column 'v' is \w+ in .*1\.parquet and \w+ in .*2\.parquet"):
             rows(lab, f"clash{at}/*", "parquet")
     put(lab, {"twins.parquet": pa.table({"A": [1], "b": [2], "B": [3]})})
-    with pytest.raises(SourceUnreadable, match="has the columns b and B, which Spark takes for one"):
+    with pytest.raises(SourceUnreadable, match="has the columns b and B, which Spark treats as the same column"):
         rows(lab, "twins.parquet", "parquet")
     assert rows(lab, "twins.parquet", "parquet", {"A": "long"}) == [(1,)]
 
@@ -170,7 +170,7 @@ def test_nanoseconds_are_read_and_a_time_of_day_only_matters_to_who_uses_it(lab:
     step.run.log = said.append
     step.sink("out")
     assert [str(row[1]) for row in lab.rows("out")] == ["2024-08-01 00:00:00.123456", "None"]
-    assert any("nanoseconds are read as microseconds" in line and "a.parquet" in line for line in said)
+    assert any("nanoseconds are truncated to microseconds" in line and "a.parquet" in line for line in said)
     assert rows(lab, "a.parquet", "parquet", {"at": "timestamp"})[0] == (None,)
     assert rows(lab, "a.parquet", "parquet", {"t": "string"}) == [("00:00:00.000000",), ("01:02:03.000005",)]
     with pytest.raises(SourceUnreadable, match=r"'t' of node 'raw' is, in .*a\.parquet, a time of day.*declare"):

@@ -135,7 +135,9 @@ def test_d11_two_pipelines_and_one_table_are_refused_naming_the_owner_until_it_i
     life.deploy(one, UAT, PRODUCTION)
     life.works(PRODUCTION)
     first, second = life.name, f"{life.name}_b"
-    with pytest.raises(Refused, match=rf"{life.named('out')} is written by pipeline {first}; a table has one writing"):
+    with pytest.raises(
+        Refused, match=rf"{life.named('out')} is already written by pipeline {first}; only one pipeline may write"
+    ):
         life.save(*parts, flow="raw>out", name=second)
 
     life.lea.environments.retire(first, one, reason="another takes over")

@@ -53,7 +53,7 @@ def test_l10_in_production_the_queued_run_is_refused_and_the_running_one_may_not
     assert f"{life.name} v1 may not publish in production: superseded by v2." in running.failure
     refused = life.run_in(PRODUCTION, queued=queued)
     (told,) = {*refused.failures.values()}
-    assert f"this run of {life.name} v1 may not go on in production: superseded by v2 in production." in told
+    assert f"this run of {life.name} v1 may not continue in production: superseded by v2 in production." in told
 
     assert life.head("out") == candidate
     assert len(life.table("out").metadata.snapshot_log) == len(before) + 1, "the promotion moved main, nobody else"

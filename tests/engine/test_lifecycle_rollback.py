@@ -57,7 +57,7 @@ def test_l13_data_goes_back_only_with_consent_to_what_is_listed_and_code_alone_l
     plan = life.lea.environments.plan_rollback(life.name, data=True)
     assert [gone.run_id for gone in plan.undone] == [None, *reversed(runs)]
     assert plan.undone[0].snapshot == theirs
-    with pytest.raises(Conflict, match="rolling back data undoes 3 publishes; look at the plan and consent to sha256:"):
+    with pytest.raises(Conflict, match="rolling back data undoes 3 publishes; review the plan and consent to sha256:"):
         life.lea.environments.rollback(life.name, reason="wrong sums", data=True)
     done = life.lea.environments.rollback(life.name, reason="wrong sums", data=True, consent=plan.plan.digest)
     assert done.state is State.DONE, done.outcome

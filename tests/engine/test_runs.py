@@ -33,7 +33,7 @@ def through(lab: Lab, step: Node, mode: str = "overwrite", **more: Any) -> str:
         ),
         (
             ray("step", "def process(batch): return batch", id="long"),
-            "the output of node 'step' has n besides; output_",
+            "the output of node 'step' has extra columns n; output_",
         ),
         (
             ray("step", "def process(batch): return batch", id="long", n="binary"),
@@ -49,7 +49,7 @@ def through(lab: Lab, step: Node, mode: str = "overwrite", **more: Any) -> str:
         ),
         (
             {**ray("step", "def process(batch): return batch", id="long"), "resources": {"cpus": 1000}},
-            "node 'step' wants 1000 CPU and 0 GPU for each worker; Ray has ",
+            "node 'step' needs 1000 CPU and 0 GPU for each worker; Ray has ",
         ),
         (python("step", "import nothing_of_that_name\ndef transform(spark, raw): ..."), "failed: ModuleNotFoundError"),
     ],

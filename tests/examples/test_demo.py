@@ -16,14 +16,14 @@ from drls_dagster.settings import Settings
 
 # What each scene must say, in the product's own words where it refuses.
 TOLD = [
-    "LeadDataEngineers of NAME, of nothing else",
+    "LeadDataEngineers of NAME, and of nothing else",
     "NAME v1, sha256:",
     "aircraft_use 3,149 rows",
     "DRLS did not let NAME run in production: NAME v1 is not active in production",
     "aircraft_use 3,149 rows",
     "contributed to what request",
     "daily_delays 276 rows",
-    "is stale, its plan is not the present one: policy: ",
+    "is stale, because its plan is out of date: policy: ",
     "daily_delays: snapshot none → ",
     "9 of 9 checks passed",
     "NAME.daily_delays was not published: range_mean_risk: ",
@@ -31,7 +31,7 @@ TOLD = [
     "daily_delays 276 rows",
     "v3 is production: 0 bytes copied, 0 data files written",
     "v1 is production again: 0 bytes copied, 0 data files written",
-    "it is whole: ",
+    "it is intact: ",
 ]
 SUMMER = "CREATE VIEW summer AS FROM scored WHERE month(day) BETWEEN 6 AND 8"
 

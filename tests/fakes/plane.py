@@ -185,7 +185,7 @@ class FakePlane(DataPlane):
         for table in tables:
             with self._tx() as sql:
                 if seen is not None and self._seen(sql, table, environment) != seen[table].head:
-                    raise Conflict(f"{table} changed while its session was to be opened; ask again")
+                    raise Conflict(f"{table} changed while its session was being opened; try again")
                 bases[table] = self._head(sql, table, "main")
                 self._set(sql, table, environment.ref, bases[table])
         return bases
@@ -193,7 +193,7 @@ class FakePlane(DataPlane):
     def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:
         with self._tx() as sql:
             if not self._has(sql, table, snapshot):
-                raise NotFound(f"{table} has no snapshot {snapshot} any more")
+                raise NotFound(f"{table} no longer has snapshot {snapshot}")
             sql.execute("REPLACE INTO tag VALUES (?, ?, ?)", (table, tag, snapshot))
 
     def unpin(self, table: str, environment: Environment, tag: str) -> None:
@@ -236,6 +236,6 @@ class FakePlane(DataPlane):
         with self._tx() as sql:
             for side in (before, after):
                 if side.snapshot is not None and not self._has(sql, table, side.snapshot):
-                    raise NotFound(f"{table} has no snapshot {side.snapshot} in {side.environment.label} any more")
+                    raise NotFound(f"{table} no longer has snapshot {side.snapshot} in {side.environment.label}")
             held = [self._held(sql, side.snapshot) for side in (before, after)]
         return fake_diff(table, before, after, *held, keys, limits)

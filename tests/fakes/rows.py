@@ -88,7 +88,7 @@ def fake_diff(
     keys = list(key.columns) if key is not None else []
     found = difference(common, old, new, keys)
     shown = [*keys, *(column for column in common if column not in keys)]
-    where = "; compared on the columns that both have" if len(common) < len(columns) else ""
+    where = "; compared on the columns both sides have" if len(common) < len(columns) else ""
     return DataDiff(
         table=table,
         before=SnapshotShown(environment=before.environment, snapshot=before.snapshot, rows=len(old)),
@@ -97,7 +97,7 @@ def fake_diff(
         matched_by=(
             f"rows are matched by {', '.join(keys)}: {key.because}{where}"
             if key is not None
-            else f"rows are compared as a whole, because nothing says which columns are unique{where}"
+            else f"whole rows are compared, because no unique columns are declared{where}"
         ),
         added=found.added.total(),
         removed=found.removed.total(),

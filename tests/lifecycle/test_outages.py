@@ -40,7 +40,7 @@ def test_what_the_rules_say_is_a_refusal(kind: type[Exception]) -> None:
 def test_a_wrong_line_of_code_is_a_defect(error: Exception) -> None:
     """Finding 18."""
     assert (is_outage(error), is_defect(error), kind_of(error)) == (False, True, "failure")
-    assert told(error).startswith(f"a defect in DRLS ({type(error).__name__}: ")
+    assert told(error).startswith(f"a bug in DRLS ({type(error).__name__}: ")
 
 
 @pytest.mark.parametrize("kind", [FileNotFoundError, PermissionError, NotADirectoryError])

@@ -53,7 +53,7 @@ def test_another_account_cannot_read_or_change_the_files(open_home: Path) -> Non
 @root_only
 def test_a_code_folder_that_another_account_made_first_is_refused(open_home: Path) -> None:
     assert as_nobody("import os, sys; os.mkdir(sys.argv[1])", open_home / "code").returncode == 0
-    with pytest.raises(DrlsError, match="belongs to somebody else, so no code runs from it"):
+    with pytest.raises(DrlsError, match="belongs to another user, so no code runs from it"):
         materialise(FILES, open_home / "code")
 
 
@@ -61,7 +61,7 @@ def test_a_code_folder_that_another_account_made_first_is_refused(open_home: Pat
 def test_a_link_in_the_place_of_the_code_folder_is_refused(open_home: Path) -> None:
     made = as_nobody("import os, sys; os.symlink('/tmp', sys.argv[1])", open_home / "code")
     assert made.returncode == 0, made.stderr
-    with pytest.raises(DrlsError, match="belongs to somebody else"):
+    with pytest.raises(DrlsError, match="belongs to another user"):
         materialise(FILES, open_home / "code")
 
 

@@ -1,4 +1,4 @@
-"""Finding 14: what is changed in the database outside of DRLS is found, by table, key and who wrote it last."""
+"""Finding 14: what is changed in the database outside DRLS is found, by table, key and who wrote it last."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ ATTACKS = {
     "a grant's scope": ("UPDATE access_grant SET scope = 'everything', scope_value = 'x' WHERE id = 2", "access_grant 2"),
     "a new grant": (
         NEW_GRANT,
-        "was added outside of DRLS: no entry names it",
+        "was added outside DRLS: no entry names it",
     ),
-    "a grant that is gone": ("DELETE FROM access_grant WHERE id = 3", "access_grant 3 was removed outside of DRLS"),
+    "a grant that is gone": ("DELETE FROM access_grant WHERE id = 3", "access_grant 3 was removed outside DRLS"),
     "who decided": ("UPDATE decision SET person = 4, identity = 'person:4' WHERE id = 1", "decision 1 was changed"),
     "a verdict": ("UPDATE decision SET verdict = 'reject'", "decision 1 was changed"),
     "a decision that is gone": ("DELETE FROM decision", "decision 1 was removed"),
@@ -91,7 +91,7 @@ ATTACKS = {
     "a password": ("UPDATE person SET password_hash = 'x' WHERE name = 'adam'", "person 5 was changed"),
     "a new account": (
         NEW_PERSON,
-        "was added outside of DRLS",
+        "was added outside DRLS",
     ),
     "a policy": ("UPDATE policy SET body = '{\"approvals\": \"solo\"}' WHERE id = 2", "policy 2 was changed"),
     "a policy that is gone": ("DELETE FROM policy WHERE id = 2", "policy 2 was removed"),
@@ -160,7 +160,7 @@ def test_a_later_write_to_the_same_row_does_not_cover_an_edit_up(lived: Life, at
     attack(lived, attacked)
     execute_promotion(lived.ctx, lived.as_("ada"), asked.id)
     (found,) = findings(lived)
-    assert found.message.startswith("promotion 3 was changed outside of DRLS between entry ")
+    assert found.message.startswith("promotion 3 was changed outside DRLS between entry ")
     assert "(promotion.requested by ada, " in found.message
     lived.add_person("zoe", None)
     assert findings(lived) == [found]
@@ -173,7 +173,7 @@ def test_a_setting_that_was_removed_and_is_written_again_is_found(lived: Life) -
         unit.settings.put("receivers", {"receivers": []})
         unit.audit("receivers.set", "setting:receivers")
     (found,) = findings(lived)
-    assert found.message.startswith("setting receivers was changed outside of DRLS between entry ")
+    assert found.message.startswith("setting receivers was changed outside DRLS between entry ")
 
 
 def test_two_rows_that_changed_places_are_found(lived: Life) -> None:
@@ -203,7 +203,7 @@ def test_a_removed_row_that_is_there_again_is_found(lived: Life) -> None:
     assert findings(lived) == []
     attack(lived, "INSERT INTO membership (id, team_id, person_id) VALUES (1, 1, 1)")
     (found,) = findings(lived)
-    assert "membership 1 was added again outside of DRLS" in found.message
+    assert "membership 1 was added again outside DRLS" in found.message
 
 
 def test_a_value_that_cannot_be_read_is_a_finding_and_no_failure(lived: Life) -> None:

@@ -92,7 +92,7 @@ def test_an_open_home_is_closed_and_that_is_said_once(open_home: Settings, caplo
     with caplog.at_level(logging.WARNING):
         assert [run(["whoami"]), run(["whoami"])] == [0, 0]
     said = [one.getMessage() for one in caplog.records if "DRLS_HOME" in one.getMessage()]
-    assert said == [f"DRLS_HOME: other users could look into {open_home.home}; it is now for you alone (chmod 700)"]
+    assert said == [f"DRLS_HOME: other users could read {open_home.home}; it is now accessible only to you (chmod 700)"]
     assert stat.S_IMODE(open_home.home.stat().st_mode) == 0o700
 
 
@@ -124,7 +124,7 @@ def test_an_open_home_of_somebody_else_is_refused(
     os.chown(open_home.home, NOBODY.pw_uid, NOBODY.pw_gid)
     open_home.home.chmod(mode)
     assert run(["whoami"]) == 2
-    assert f"its owner runs: chmod 700 {open_home.home}" in capsys.readouterr().err
+    assert f"ask its owner to run: chmod 700 {open_home.home}" in capsys.readouterr().err
     with pytest.raises(UsageError, match="belongs to another user"):
         open_ledger(open_home)
     assert list(open_home.home.iterdir()) == []

@@ -207,17 +207,17 @@ class _Comparison:
         common = sum(column.is_compared for column in self._columns)
         if not common:
             return "no row can be matched: the two sides have no column in common"
-        where = "; compared on the columns that both have" if common < len(self._columns) else ""
+        where = "; compared on the columns both sides have" if common < len(self._columns) else ""
         if self._key is not None:
             return f"rows are matched by {_listed(self._keys)}: {self._key.because}{where}"
         if not self._asked_keys:
-            why = "nothing says which columns are unique"
+            why = "no unique columns are declared"
         elif len(self._asked_keys) == 1:
             why = f"the key ({', '.join(self._asked_keys[0].columns)}) does not name plain columns of both sides"
         else:
             names = ", ".join(f"({', '.join(key.columns)})" for key in self._asked_keys)
             why = f"none of the keys {names} names plain columns of both sides"
-        return f"rows are compared as a whole, because {why}: a changed row is one removed and one added{where}"
+        return f"whole rows are compared, because {why}: a changed row counts as one removed and one added{where}"
 
     def _reason(self) -> str:
         if self._fraction >= 1:
@@ -225,9 +225,9 @@ class _Comparison:
         largest = max(self._plan.before, self._plan.after, key=lambda side: (side.bytes, side.rows))
         what = "key" if self._keys else "row"
         return (
-            f"{_percent(self._fraction)} of the rows, the same by {what} on both sides, because the files that differ "
-            f"hold {largest.rows:,} rows in {largest.bytes / 1e6:,.0f} MB and at most {self._limits.rows:,} rows or "
-            f"{self._limits.bytes / 1e6:,.0f} MB of a side are compared"
+            f"{_percent(self._fraction)} of the rows, the same by {what} on both sides, because the files "
+            f"that differ contain {largest.rows:,} rows in {largest.bytes / 1000000.0:,.0f} MB, and at most "
+            f"{self._limits.rows:,} rows or {self._limits.bytes / 1000000.0:,.0f} MB per side are compared"
         )
 
     def _statistics_note(self) -> str:

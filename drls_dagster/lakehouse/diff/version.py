@@ -62,6 +62,6 @@ def find_version(catalog: Catalog, name: str, side: Side) -> Version:
         if snapshot is not None:
             return Version(side, table, snapshot)
     raise DrlsError(
-        f"{name} has no snapshot {side.snapshot} in {side.environment.label} any more: it has expired, so there is "
-        "nothing to compare; a new request compares what is there now"
+        f"{name} no longer has snapshot {side.snapshot} in {side.environment.label}: it has expired, so there "
+        "is nothing to compare; a new request compares the current data"
     )

@@ -78,8 +78,8 @@ class Watched:
             try:
                 if time.monotonic() > self._until:
                     raise TooLong(
-                        f"the comparison took longer than {self._seconds:g} seconds; try again when the machine is "
-                        "less busy, or lower the limit of rows in the settings (data_diff)"
+                        f"the comparison took longer than {self._seconds:g} seconds; try again when the "
+                        "machine is less busy, or lower the row limit in the settings (data_diff)"
                     )
                 self._watch(self._progress)
             except BaseException as error:  # noqa: BLE001 (raised again by the comparison's own thread)

@@ -147,6 +147,7 @@ def _refuse_unreadable(node: str, table: Table, snapshot: int | None) -> None:
         kind = schema.find_type(name)
         if isinstance(kind, _UNREADABLE):
             raise SourceUnreadable(
-                f"node '{node}': the column '{name}' of {'.'.join(table.name())} is {kind}, which Spark does not read, "
-                "and so not the table; drop the column there, or have it written as text or as a timestamp"
+                f"node '{node}': the column '{name}' of {'.'.join(table.name())} is {kind}, which Spark "
+                "cannot read, so it cannot read the table; drop the column there, or write it as text or as "
+                "a timestamp"
             )

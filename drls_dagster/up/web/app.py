@@ -101,7 +101,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.close", "code": 1008})
         return
-    told = "This name is not one of this DRLS; the setting web.hosts lists further ones."
+    told = "This DRLS does not serve this host name; add it to the setting web.hosts."
     await PlainTextResponse(told, 421)(scope, receive, send)
 
 

@@ -102,7 +102,7 @@ class DagsterGuard:
         try:
             path = canonical_path(request.scope)
         except NotCanonical as error:
-            raise Stop(_no(400, f"this path can be read in two ways: {error}")) from None
+            raise Stop(_no(400, f"this path is ambiguous: {error}")) from None
         kind = kind_of(path, self._prefix)
         visitor = await self._visitor(request)
         if not visitor.reads:
@@ -115,7 +115,7 @@ class DagsterGuard:
         if not is_own_page(request, must_say=visitor.by_cookie):
             raise Stop(_no(403, "this request comes from another site's page"))
         if request.method != "POST" or kind not in (Kind.GRAPHQL, Kind.REPORT):
-            what = "GraphQL is sent with POST" if kind is Kind.GRAPHQL else f"{request.method} changes nothing here"
+            what = "send GraphQL with POST" if kind is Kind.GRAPHQL else (f"{request.method} is not allowed here")
             raise Stop(_no(405, what, {"Allow": "POST" if kind is Kind.GRAPHQL else "GET, HEAD"}))
         if not self._dagster.is_ready:
             raise Stop(_no(503, "Dagster is starting; try again", {"Retry-After": "2"}))

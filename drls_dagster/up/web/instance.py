@@ -65,7 +65,7 @@ def _signed(backfill: PartitionBackfill) -> PartitionBackfill:
 def _admitted() -> Admitted:
     admitted = ADMITTED.get()
     if admitted is None:
-        raise dg.DagsterInvariantViolationError("DRLS: nobody asked for this launch, so nothing is launched")
+        raise dg.DagsterInvariantViolationError("DRLS: nobody requested this launch, so nothing is launched")
     return admitted
 
 

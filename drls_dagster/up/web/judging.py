@@ -51,7 +51,7 @@ class Judge:
                 continue
             rule = MUTATIONS.get(field.name)
             if rule is None:
-                raise Forbidden(f"{field.name} is not known to this DRLS; nobody may use it")
+                raise Forbidden(f"{field.name} is unknown to this DRLS; nobody may use it")
             found.append(self._judged(visitor, field.name, rule, field.arguments, find))
         return found
 
@@ -89,7 +89,7 @@ class Judge:
         role = max((rule.role, touched.least or rule.role), key=lambda one: one.rank)
         try:
             if not visitor.writes and rule.role is not Role.VIEWER:
-                raise Forbidden(f"{name} needs the role {role.value} and a token that may write")
+                raise Forbidden(f"{name} needs the role {role.value} and a token with the scope write")
             self._require(visitor, role, touched, name)
         except Forbidden:
             if visitor.actor is not None:

@@ -159,7 +159,7 @@ def _parsed(query: str) -> DocumentNode:
     try:
         document = parse(query, max_tokens=MAX_TOKENS)
     except (GraphQLError, RecursionError) as error:
-        raise Unreadable(f"this is no GraphQL: {getattr(error, 'message', 'nested too deeply')}") from None
+        raise Unreadable(f"this is not valid GraphQL: {getattr(error, 'message', 'nested too deeply')}") from None
     _check_cost(document)
     return document
 
@@ -187,7 +187,7 @@ def _check_cost(document: DocumentNode) -> None:
                 here = places.setdefault((place, name), len(places) + 1)
                 found[here] += 1
                 if found[here] > MAX_SAME:
-                    raise Unreadable(f"{name} is asked for more than {MAX_SAME} times in one place")
+                    raise Unreadable(f"{name} is requested more than {MAX_SAME} times in one place")
                 if one.selection_set is not None:
                     todo.append((here, one.selection_set))
 

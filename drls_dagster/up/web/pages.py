@@ -22,7 +22,7 @@ def starting() -> str:
     return (
         f"{_HEAD}<title>DRLS is starting</title>"
         f'<meta http-equiv="refresh" content="2"><style>{_STYLE}</style></head>'
-        "<body><h1>Dagster is starting</h1><p>This page looks again by itself.</p></body></html>"
+        "<body><h1>Dagster is starting</h1><p>This page reloads automatically.</p></body></html>"
     )
 
 

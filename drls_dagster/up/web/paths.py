@@ -84,10 +84,10 @@ def _check_spelling(path: str, raw: bytes) -> None:
     except UnicodeDecodeError:
         raise NotCanonical("it is not UTF-8") from None
     if decoded != path:
-        raise NotCanonical("its escapes do not say what it is")
+        raise NotCanonical("its escapes are ambiguous")
     if _ESCAPE.search(text):
         raise NotCanonical("it has an incomplete escape")
     if any(chr(int(found, 16)) in _PLAIN for found in _ESCAPED.findall(text)):
-        raise NotCanonical("it escapes what needs no escape")
+        raise NotCanonical("it escapes characters that need no escape")
     if _ESCAPED.search(path):
         raise NotCanonical("it is escaped twice")

@@ -51,7 +51,7 @@ class Reloads:
             try:
                 self._once(location)
             except Exception:  # noqa: BLE001 (nobody waits for this thread)
-                _LOG.exception("reloading %s failed; its deployments sensor asks again", location)
+                _LOG.exception("reloading %s failed; its deployments sensor will try again", location)
 
     def _once(self, location: str) -> None:
         # Before the reload: what changes during it is asked for again and then compared with this.

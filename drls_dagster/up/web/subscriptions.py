@@ -61,7 +61,7 @@ class Subscriptions:
     async def _checked(self, message: Message) -> dict[str, Any]:
         sent = json.loads(message.get("text") or message.get("bytes") or b"")
         if not isinstance(sent, dict) or sent.get("type") not in _KINDS:
-            raise Unreadable("this is no message of the protocol")
+            raise Unreadable("this is not a valid protocol message")
         read: dict[str, Any] = {"type": sent["type"], "id": sent.get("id")}
         if sent["type"] == "start":
             found = sent_of(sent.get("payload"), "operationName")

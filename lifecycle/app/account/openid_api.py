@@ -37,7 +37,7 @@ class _ForBrowsers(APIRoute):
             except (DrlsError, RequestValidationError) as error:
                 if request.headers.get("sec-fetch-mode") != "navigate":
                     raise
-                refused = error if isinstance(error, DrlsError) else Invalid("the sign-in was not begun here")
+                refused = error if isinstance(error, DrlsError) else Invalid("the sign-in did not start here")
                 return await run_in_threadpool(_to_sign_in, _context(request), refused)
 
         return handled
@@ -54,7 +54,7 @@ _Code = Annotated[str | None, Query(max_length=4_000, pattern=r"^[!-~]+$")]
     "/api/session/oidc",
     response_class=RedirectResponse,
     status_code=303,
-    responses={303: {"description": "To the provider"}},
+    responses={303: {"description": "Redirect to the provider"}},
 )
 def begin_openid(
     ctx: Ctx,
@@ -89,7 +89,7 @@ def finish_openid(
     provider = _provider(request)
     attempt = _attempt(ctx, request, state)
     if error is not None or code is None:
-        raise Unauthorized(f"the provider did not sign you in ({(error or 'no code')[:50]}); begin again")
+        raise Unauthorized(f"the provider did not sign you in ({(error or 'no code')[:50]}); start again")
     user = provider.finish(attempt, code, ctx.clock.now())
     session = sign_in_with_openid(ctx, user, provider.settings.accounts, host_of(request))
     answer = _onward(attempt.back)
@@ -129,5 +129,5 @@ def _attempt(ctx: Ctx, request: Request, state: str | None) -> Attempt:
     """What this very browser began. Raises Unauthorized when it began nothing, or something else."""
     attempt = Attempt.model_validate(unseal(ctx, _AUDIENCE, request.cookies.get(ATTEMPT, "")))
     if not hmac.compare_digest(attempt.state, state or ""):
-        raise Unauthorized("this is not the sign-in that this browser began; begin again")
+        raise Unauthorized("this browser did not start this sign-in; start again")
     return attempt

@@ -62,13 +62,13 @@ def put_password(
 ) -> Response:
     """Sets the visitor's password. All their sessions and tokens end; this browser gets a new session."""
     if password != again:
-        raise Invalid("the two passwords are not the same; type the new one twice")
+        raise Invalid("the two passwords do not match; type the new one twice")
     try:
         session = change_password(ctx, who.actor, old, password)
     except Unauthorized as error:
         # They are signed in all the same: the form says what is wrong.
         raise Forbidden(error.message) from None
-    answer = done(request, links.profile(), "Your password is changed. All other sessions and tokens of yours ended.")
+    answer = done(request, links.profile(), "Password changed. All your other sessions and tokens have ended.")
     set_session(ctx, answer, session, secure=request.url.scheme == "https")
     return answer
 
@@ -92,7 +92,7 @@ def new_token(
         secret=issued.secret,
         until=issued.expires_at,
         back=links.profile(),
-        hint="Give it to a program as DRLS_TOKEN, or run drls login and paste it there.",
+        hint="Pass it to a program as DRLS_TOKEN, or run drls login and paste it there.",
     )
 
 
@@ -101,7 +101,7 @@ def end_token(ctx: Ctx, request: Request, who: Who, token_id: Id) -> Response:
     """Ends one of the visitor's own tokens or sessions."""
     with ctx.store.read() as view:
         if view.people.token(token_id).person_id != who.person.id:
-            raise NotFound(f"there is no token {token_id} of yours")
+            raise NotFound(f"you have no token {token_id}")
     ended = revoke_token(ctx, who.actor, token_id)
-    what = "The session is ended." if ended.kind is TokenKind.SESSION else f"The token {ended.name} is revoked."
+    what = "Session ended." if ended.kind is TokenKind.SESSION else f"Token {ended.name} revoked."
     return done(request, links.profile(), what)

@@ -117,7 +117,7 @@ def environment_crumbs(environment: Environment) -> tuple[tuple[str, str], ...]:
 
 def ending_groups(ctx: Context, ending: Ending, dagster: str | None) -> tuple[Group, ...]:
     """What goes with a deployment that ends: requests and runs, each with where to look at it."""
-    return (request_group(ctx, "Requests that close", ending.requests), run_group(ending.revoked, dagster))
+    return (request_group(ctx, "Requests that will close", ending.requests), run_group(ending.revoked, dagster))
 
 
 def request_group(ctx: Context, title: str, requests: Sequence[Promotion], none: str = "None.") -> Group:
@@ -126,8 +126,8 @@ def request_group(ctx: Context, title: str, requests: Sequence[Promotion], none:
         names = view.people.names(one.requested_by for one in requests)
     lines = tuple(
         Line(
-            f": {one.plan.pipeline} v{one.plan.version} to {NAMES[one.target]}, {one.state.value}, "
-            f"asked by {names[one.requested_by]}",
+            f": {one.plan.pipeline} v{one.plan.version} to {NAMES[one.target]}, {one.state.value}, requested "
+            f"by {names[one.requested_by]}",
             href=links.approval(one.id),
             link=f"Request {one.id}",
         )
@@ -140,14 +140,14 @@ def run_group(revoked: Revocation, dagster: str | None, names: Mapping[int, str]
     """Runs that are revoked and permits that are taken; `names` of pipelines, where there are several."""
     runs = [_run_line(one, dagster, names or {}) for one in revoked.runs]
     permits = [_permit_line(one) for one in revoked.permits]
-    return Group("Runs that are revoked", "stop", (*runs, *permits) or (Line("None."),))
+    return Group("Runs that will be revoked", "stop", (*runs, *permits) or (Line("None."),))
 
 
 def reload_group(*environments: Environment) -> Group:
     """Which code locations of Dagster load again."""
     where = " and ".join(NAMES[one] for one in environments)
     plural = "s" if len(environments) > 1 else ""
-    text = f"The code location{plural} of {where} reload{'' if plural else 's'}; runs that go on are not touched by it."
+    text = f"The code location{plural} of {where} reload{'' if plural else 's'}; running runs are not affected."
     return Group("Dagster", "turn", (Line(text),))
 
 
@@ -164,7 +164,7 @@ def listed(names: Iterable[str]) -> str:
 
 def _run_line(run: Admission, dagster: str | None, names: Mapping[int, str]) -> Line:
     of = f" of {names[run.pipeline_id]}" if run.pipeline_id in names else ""
-    does = "is refused at its next step and publishes nothing more" if run.state.value == "running" else "never starts"
+    does = "stops at its next step and publishes nothing more" if run.state.value == "running" else "never starts"
     return Line(
         f"A {run.state.value} run{of} {does}:",
         href=links.run(dagster, run.run_id) if dagster else "",
@@ -173,4 +173,4 @@ def _run_line(run: Admission, dagster: str | None, names: Mapping[int, str]) -> 
 
 
 def _permit_line(permit: Permit) -> Line:
-    return Line(f"The unused permit to publish {permit.table_name} is taken away.", code=str(permit.candidate))
+    return Line(f"The unused permit to publish {permit.table_name} is revoked.", code=str(permit.candidate))

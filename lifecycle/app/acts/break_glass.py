@@ -51,15 +51,17 @@ def break_glass_page(
     act = Act(
         title=f"Break the glass: {name} v{number}",
         lead=(
-            "Deploys the version at once and without approval. For an emergency in which no approver can be waited for."
+            "Deploys the version immediately, without approval. For emergencies when you cannot wait for an approver."
         ),
-        warning="The release is marked unreviewed, everywhere and for good, and all who are notified learn of it.",
+        warning="The release stays marked unreviewed everywhere, and all notification receivers are informed.",
         crumbs=pipeline_crumbs(name, number),
         groups=(
             _versions(plan, name),
             _review(plan),
             *ending_groups(ctx, plan.ending, kit_of(request).dagster),
-            Group("Data", "table", (Line(f"No data is carried: {NAMES[target]}'s next run is the version's first."),)),
+            Group(
+                "Data", "table", (Line(f"No data is carried over: {NAMES[target]}'s next run is the version's first."),)
+            ),
             reload_group(target),
         ),
         buttons=(
@@ -67,7 +69,7 @@ def break_glass_page(
                 url,
                 f"Deploy v{number} to {NAMES[target]} unreviewed",
                 plan.checks,
-                hint="What is the emergency? The later review starts from this.",
+                hint="What is the emergency? Reviewers will start from this.",
                 hidden={"target": target.value},
             ),
         ),
@@ -98,20 +100,20 @@ def deploy_unreviewed(
 def _versions(plan: Emergency, name: str) -> Group:
     where = NAMES[plan.target]
     number = plan.version.number
-    comes = Line(f"v{number} is active in {where}, whatever runs or checks it has behind it.", unreviewed=True)
+    comes = Line(f"v{number} becomes active in {where}, regardless of its runs and checks.", unreviewed=True)
     if plan.replaces is None:
-        return Group("Versions", "arrow", (comes, Line(f"Nothing is active in {where} now.")))
+        return Group("Versions", "arrow", (comes, Line(f"Nothing is currently active in {where}.")))
     before = plan.replaces.number
-    goes = Line(" is superseded; a rollback can bring it back.", href=links.version(name, before), link=f"v{before}")
+    goes = Line(" is superseded; a rollback can restore it.", href=links.version(name, before), link=f"v{before}")
     if plan.target is not Environment.PRODUCTION:
         goes = Line(" is superseded.", href=links.version(name, before), link=f"v{before}")
     return Group("Versions", "arrow", (comes, goes))
 
 
 def _review(plan: Emergency) -> Group:
-    due = f"It is due by {exact(plan.review_due)}." if plan.review_due else ""
+    due = f"The review is due by {exact(plan.review_due)}." if plan.review_due else ""
     lines = (
-        Line("A freeze, a freeze window and the soak time do not hold it back."),
-        Line(f"Somebody independent has to review it afterwards. {due}".strip()),
+        Line("Freezes, freeze windows and soak time do not block it."),
+        Line(f"Someone independent must review it later. {due}".strip()),
     )
     return Group("Approval", "shield", lines)

@@ -40,7 +40,7 @@ def demote_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Number
             _deployments(plan, name),
             *ending_groups(ctx, plan.ending, kit_of(request).dagster),
             Group(
-                "Data", "table", (Line(f"Production is not touched. What v{number} wrote stays on the branch uat."),)
+                "Data", "table", (Line(f"Production is not affected. What v{number} wrote stays on the branch uat."),)
             ),
             reload_group(Environment.UAT, Environment.QA),
         )
@@ -54,7 +54,7 @@ def demote_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Number
                 links.demote(name, number),
                 f"Demote v{number}",
                 plan.checks,
-                hint="What is wrong with the version? Everybody reads this.",
+                hint="What is wrong with the version? Everyone can read this.",
             ),
         ),
         who=who_can(ctx, Role.LEAD, name),
@@ -71,15 +71,15 @@ def demote(
 ) -> Response:
     """Demotes."""
     demote_version(ctx, who.actor, name, number, reason=reason, key=key)
-    return done(request, links.pipeline(name), f"{name} v{number} was demoted: it is not active in UAT any more.")
+    return done(request, links.pipeline(name), f"{name} v{number} was demoted: it is no longer active in UAT.")
 
 
 def _deployments(plan: Demotion, name: str) -> Group:
     number = plan.version.number
     unreviewed = plan.ends is not None and plan.ends.label is Label.UNREVIEWED
-    leaves = Line(f"v{number} is not active in UAT any more; nothing takes its place.", unreviewed=unreviewed)
+    leaves = Line(f"v{number} will no longer be active in UAT; nothing replaces it.", unreviewed=unreviewed)
     if plan.in_qa is None:
-        then = Line(f"QA is free, so v{number} is active there again, with fresh branches at its next run.")
+        then = Line(f"QA is free, so v{number} becomes active there again, with fresh branches at its next run.")
     elif plan.in_qa.number == number:
         then = Line(f"v{number} stays active in QA.")
     else:

@@ -48,7 +48,7 @@ def drift_page(ctx: Ctx, request: Request, who: Who, drift_id: Id) -> Response:
         by = view.people.names((drift.closed_by,))[drift.closed_by]
     groups = (
         *_facts(plan, kit_of(request).dagster),
-        *((request_group(ctx, "Promotions that it blocks", blocked), *_ways(plan)) if is_open else ()),
+        *((request_group(ctx, "Promotions it blocks", blocked), *_ways(plan)) if is_open else ()),
     )
     act = Act(
         title=f"Drift of {drift.table_name}",
@@ -87,31 +87,31 @@ def _settle(
 
 def _lead(plan: Settlement) -> str:
     if plan.drift.state == "reverting":
-        waits = f" It waits: {plan.drift.outcome}." if plan.drift.outcome else ""
+        waits = f" Waiting: {plan.drift.outcome}." if plan.drift.outcome else ""
         return f"It is being reverted ({plan.drift.reason}).{waits}"
     of = f"of a table of {plan.pipeline.name}"
     if plan.drift.found is None:
-        return f"The ref {plan.drift.ref} {of} is gone, or the table is, and no run of DRLS did that."
+        return f"The ref {plan.drift.ref} {of} or the table itself is gone, and no DRLS run removed it."
     if plan.is_older:
-        return f"The ref {plan.drift.ref} {of} has an older snapshot again, and no rollback of DRLS answers for it."
-    return f"The ref {plan.drift.ref} {of} has a snapshot that no run of DRLS answers for."
+        return f"The ref {plan.drift.ref} {of} went back to an older snapshot, and no DRLS rollback explains it."
+    return f"The ref {plan.drift.ref} {of} points to a snapshot that no DRLS run explains."
 
 
 def _facts(plan: Settlement, dagster: str | None) -> tuple[Group, ...]:
     drift = plan.drift
     none = "none: the ref is gone"
-    by_now = Line("The ref is at another snapshot by now:", code=str(plan.head or none))
+    by_now = Line("The ref now points to another snapshot:", code=str(plan.head or none))
     head = () if plan.head == drift.found else (by_now,)
     found = Line(f"Found on {exact(drift.found_at)}, snapshot", code=str(drift.found or none))
     if plan.is_older:
-        head = (Line("It is older than what was expected: somebody moved the ref back."), *head)
+        head = (Line("It is older than expected: someone moved the ref back."), *head)
     foreign = tuple(Line(f"{one.operation}, snapshot", code=str(one.id)) for one in plan.foreign[:_MOST])
     if len(plan.foreign) > _MOST:
         foreign = (*foreign, Line(f"… and {len(plan.foreign) - _MOST} more."))
     return (
-        Group("What was expected", "check", (_expected(plan, dagster),)),
-        Group("What was found", "drift", (found, *head)),
-        Group("What was written since, newest first", "table", foreign or (Line("Nothing."),)),
+        Group("Expected", "check", (_expected(plan, dagster),)),
+        Group("Found", "drift", (found, *head)),
+        Group("Written since, newest first", "table", foreign or (Line("Nothing."),)),
     )
 
 
@@ -120,12 +120,12 @@ def _expected(plan: Settlement, dagster: str | None) -> Line:
         return Line("Nothing: DRLS has never published this table there.")
     snapshot, by = plan.expected.snapshot, plan.expected.by
     if isinstance(by, Drift) and by.id == plan.drift.id:
-        return Line("What was found, since it was adopted.")
+        return Line("The state found, because it was adopted.")
     if isinstance(by, Drift):
         text = f" was adopted on {exact(by.closed_at)}, snapshot"
         return Line(text, href=links.drift(by.id), link="An earlier drift", code=str(snapshot or "none"))
     if by.promotion_id is not None:
-        text = f" brought it on {exact(by.at)}, snapshot"
+        text = f" released it on {exact(by.at)}, snapshot"
         return Line(text, href=links.approval(by.promotion_id), link=f"Request {by.promotion_id}", code=str(snapshot))
     href = links.run(dagster, by.run_id) if dagster else ""
     return Line(f"Snapshot {snapshot}, published on {exact(by.at)} by run", href=href, code=by.run_id)
@@ -133,18 +133,18 @@ def _expected(plan: Settlement, dagster: str | None) -> Line:
 
 def _ways(plan: Settlement) -> tuple[Group, ...]:
     drift = plan.drift
-    what = f"Snapshot {drift.found}" if drift.found else "That it is gone"
+    what = f"Snapshot {drift.found}" if drift.found else "The removal"
     adopt = [Line(f"{what} counts as explained from now on; no data changes.")]
     if drift.environment is Environment.PRODUCTION:
         adopt.append(Line("The next run and the next promotion start from it."))
     if drift.environment.has_sessions:
-        adopt.append(Line("It is no evidence: the pipeline needs a new evidence session before it can be promoted."))
+        adopt.append(Line("It is not evidence: the pipeline needs a new evidence session before it can be promoted."))
     last = plan.expected.snapshot if plan.expected else None
-    back = f"to snapshot {last}" if last else "nowhere: DRLS knows of no snapshot that it should have"
-    loses = "" if plan.is_older else "; what was written since is not in the table any more"
+    back = f"to snapshot {last}" if last else "nowhere: DRLS knows no snapshot to restore"
+    loses = "" if plan.is_older else "; rows written since are no longer in the table"
     revert = (
         Line(f"{drift.table_name} goes back {back}, in one commit{loses}."),
-        Line("Its snapshots stay until they expire: what went away can still be looked at by its number."),
+        Line("Its snapshots stay until they expire, so removed data can still be read by snapshot number."),
     )
     return (Group("If you adopt it", "check", tuple(adopt)), Group("If you revert it", "turn", revert))
 
@@ -154,5 +154,5 @@ def _buttons(plan: Settlement) -> tuple[Button, ...]:
     where = NAMES[plan.drift.environment]
     return (
         Button(f"{url}/adopt", "Adopt", plan.adopt, hint="Who wrote it, and why is it right?", danger=False),
-        Button(f"{url}/revert", f"Revert in {where}", plan.revert, hint="Why must it go away?"),
+        Button(f"{url}/revert", f"Revert in {where}", plan.revert, hint="Why must it be undone?"),
     )

@@ -36,18 +36,18 @@ def session_page(ctx: Ctx, request: Request, who: Who, environment: Environment,
     asked = plan.session is not None and plan.session.state is SessionState.PENDING
     act = Act(
         title=f"New evidence session of {name} in {where}",
-        lead=f"The next run starts on branches fresh off production's data, not on what earlier runs left in {where}.",
+        lead=(f"The next run starts on fresh branches of production's data, not on what earlier runs left in {where}."),
         crumbs=environment_crumbs(environment),
         groups=(
             *_groups(plan, where),
             request_group(
-                ctx, "Requests that keep their evidence", plan.pinned, none="No open request rests on this session."
+                ctx, "Requests that keep their evidence", plan.pinned, none="No open request relies on this session."
             ),
         ),
         buttons=(
             Button(
                 links.evidence_session(environment, name),
-                "Ask for a new session",
+                "Start a new session",
                 plan.checks,
                 danger=False,
                 asks_reason=False,
@@ -56,7 +56,7 @@ def session_page(ctx: Ctx, request: Request, who: Who, environment: Environment,
         who=who_can(ctx, Role.DATA_ENGINEER, name),
         role=Role.DATA_ENGINEER,
         target=environment,
-        warning="The next run opens a new session already; asking again changes nothing." if asked else "",
+        warning="The next run already starts a new session; nothing else to do." if asked else "",
     )
     return render(request, "acts/act.html", act=act)
 
@@ -65,7 +65,7 @@ def session_page(ctx: Ctx, request: Request, who: Who, environment: Environment,
 def renew(ctx: Ctx, request: Request, who: Who, environment: Environment, name: Name) -> Response:
     """Asks; asking twice is asking once, as long as that run has not come."""
     session = new_session(ctx, who.actor, name, environment)
-    told = f"The next run of {name} in {NAMES[environment]} opens evidence session {session.id}."
+    told = f"The next run of {name} in {NAMES[environment]} starts evidence session {session.id}."
     return done(request, links.environment(environment), told)
 
 
@@ -73,13 +73,13 @@ def _groups(plan: Renewal, where: str) -> tuple[Group, ...]:
     session = plan.session
     if session is None:
         return ()
-    opened = f"opened on {exact(session.opened_at)}" if session.opened_at else "not opened yet"
+    opened = f"started on {exact(session.opened_at)}" if session.opened_at else "not started yet"
     published = "1 publish" if plan.receipts == 1 else f"{plan.receipts} publishes"
     now = Line(f"Session {session.id}: {opened}, with {published}.")
-    lost = Line("It is no evidence for new requests any more, once that run has begun.")
+    lost = Line("Once that run starts, it no longer counts as evidence for new requests.")
     tables = tuple(
         Line(f"{table} started at:", code=str(base) if base is not None else "an empty table")
         for table, base in sorted(session.bases.items())
     )
-    data = Line(f"What runs wrote in {where} leaves the branch; production and its data are not touched.")
-    return (Group("The session now", "shield", (now, *tables, lost)), Group("Data", "table", (data,)))
+    data = Line(f"Data written by runs in {where} leaves the branch; production and its data are not affected.")
+    return (Group("Current session", "shield", (now, *tables, lost)), Group("Data", "table", (data,)))

@@ -36,8 +36,8 @@ router = APIRouter()
 _Scope = Annotated[str, Query(max_length=63, pattern=r"^[^\x00]*$")]
 _Of = Annotated[str, Form(max_length=63, pattern=r"^[^\x00]*$")]
 _LEADS = {
-    HoldKind.FREEZE: "Nothing is promoted, demoted, retired or rolled back until somebody lifts it. Runs go on.",
-    HoldKind.STOP: "No run starts and none publishes until somebody lifts it.",
+    HoldKind.FREEZE: ("Nothing is promoted, demoted, retired or rolled back until someone lifts it. Runs continue."),
+    HoldKind.STOP: "No run starts or publishes until someone lifts it.",
 }
 
 
@@ -88,7 +88,7 @@ def lift_page(ctx: Ctx, request: Request, who: Who, hold_id: Id) -> Response:
     lifted = hold.lifted_at is not None
     act = Act(
         title=f"Lift the {hold.kind.value} of {scope}",
-        lead=f"It was lifted by {people[hold.lifted_by]} on {exact(hold.lifted_at)}." if lifted else "It holds now.",
+        lead=f"It was lifted by {people[hold.lifted_by]} on {exact(hold.lifted_at)}." if lifted else "It is in effect.",
         crumbs=environment_crumbs(hold.environment),
         groups=(told,) if lifted else (told, *_after(ctx, plan, hold)),
         buttons=()
@@ -127,7 +127,7 @@ def _page(
                 f"/environments/{environment}/{word}",
                 f"{word.capitalize()} {scope}",
                 plan.checks,
-                hint=f"Everybody sees this as long as the {word} holds.",
+                hint=f"Everyone sees this until the {word} is lifted.",
                 danger=kind is HoldKind.STOP,
                 hidden={"pipeline": name},
             ),
@@ -135,7 +135,7 @@ def _page(
         who=who_can(ctx, Role.LEAD, name or None),
         role=Role.LEAD,
         target=environment,
-        warning=f"A {word} covers it already: {plan.same[0].reason}" if plan.same else "",
+        warning=f"A {word} already covers it: {plan.same[0].reason}" if plan.same else "",
     )
     return render(request, "acts/hold.html", act=act, kind=word, environment=environment, pipeline=name)
 
@@ -155,18 +155,18 @@ def _scope(environment: Environment, name: str | None) -> str:
 
 
 def _frozen(ctx: Context, plan: Holding, environment: Environment) -> tuple[Group, ...]:
-    held = [f"No request to {NAMES[environment]} executes; people may go on asking, approving and rejecting."]
+    held = [f"No request to {NAMES[environment]} executes; people can still request, approve and reject."]
     if environment is Environment.UAT:
         held.append("No version is demoted.")
     if environment is Environment.PRODUCTION:
         held.append("No version is retired, and none is rolled back.")
-    free = [Line("Runs and schedules go on.")]
+    free = [Line("Runs and schedules continue.")]
     if environment.governed:
-        free.append(Line("Breaking the glass stays possible, and leaves a release that is", unreviewed=True))
+        free.append(Line("Breaking the glass still works, and leaves a release that is", unreviewed=True))
     return (
-        Group("What is held back", "lock", tuple(Line(text) for text in held)),
-        Group("What goes on", "check", tuple(free)),
-        request_group(ctx, "Requests that wait", plan.waiting, none="No request is open now."),
+        Group("Blocked", "lock", tuple(Line(text) for text in held)),
+        Group("Not blocked", "check", tuple(free)),
+        request_group(ctx, "Waiting requests", plan.waiting, none="No requests are open."),
     )
 
 
@@ -174,13 +174,13 @@ def _stopped(ctx: Context, request: Request, plan: Holding) -> tuple[Group, ...]
     with ctx.store.read() as view:
         names = pipeline_names(view, plan.stopped)
     held = (
-        Line("No run starts, whoever or whatever starts it: people, schedules, sensors, backfills."),
-        Line("Lifting the stop does not bring revoked runs back: they have to be started again."),
+        Line("No run starts, no matter what launches it: people, schedules, sensors, backfills."),
+        Line("Lifting the stop does not restore revoked runs: start them again."),
     )
     return (
-        Group("What is held back", "lock", held),
+        Group("Blocked", "lock", held),
         run_group(plan.stopped, kit_of(request).dagster, names),
-        Group("What goes on", "check", (Line("Requests, approvals and promotions: only a freeze holds those."),)),
+        Group("Not blocked", "check", (Line("Requests, approvals and promotions: only a freeze blocks those."),)),
     )
 
 
@@ -190,12 +190,12 @@ def _after(ctx: Context, plan: Holding, hold: Hold) -> tuple[Group, ...]:
         for one in plan.same
         if one.id != hold.id
     )
-    still = (Group("What still holds", "lock", others),) if others else ()
+    still = (Group("Still in effect", "lock", others),) if others else ()
     if hold.kind is HoldKind.STOP:
-        free = Line("Runs may start and publish again; those that were revoked have to be started again.")
-        return (Group("What is free again", "check", (free,)), *still)
+        free = Line("Runs may start and publish again; start revoked runs again.")
+        return (Group("No longer blocked", "check", (free,)), *still)
     return (
-        request_group(ctx, "Requests that no longer wait for it", plan.waiting, none="No request waits."),
-        Group("What happens then", "check", (Line("Approved requests execute by themselves, within a minute or so."),)),
+        request_group(ctx, "Requests it no longer blocks", plan.waiting, none="No requests are waiting."),
+        Group("What happens next", "check", (Line("Approved requests execute automatically within about a minute."),)),
         *still,
     )

@@ -41,14 +41,14 @@ def retire_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Number
     if plan.ends is not None:
         unreviewed = plan.ends.label is Label.UNREVIEWED
         leaves = (
-            Line(f"v{number} is not active in production any more; nothing takes its place.", unreviewed=unreviewed),
-            Line("No schedule and no run starts there; a rollback cannot bring it back, a promotion can."),
+            Line(f"v{number} will no longer be active in production; nothing replaces it.", unreviewed=unreviewed),
+            Line("No schedules or runs start there. A rollback cannot restore it; a promotion can."),
         )
         groups = (
             Group("Versions", "arrow", leaves),
             _readers(plan.consumers),
             *ending_groups(ctx, plan.ending, kit_of(request).dagster),
-            Group("Tables that stay", "table", (Line(f"{listed(plan.tables)}: as they are, and growing old."),)),
+            Group("Tables that stay", "table", (Line(f"{listed(plan.tables)}: unchanged, and no longer updated."),)),
             reload_group(Environment.PRODUCTION),
         )
     act = Act(
@@ -61,8 +61,8 @@ def retire_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Number
                 links.retire(name, number),
                 f"Retire v{number}",
                 plan.checks,
-                hint="Why does nobody need it any more? Everybody reads this.",
-                consent=f"{listed(plan.consumers)} may go on reading tables that nobody writes any more"
+                hint="Why is it no longer needed? Everyone can read this.",
+                consent=f"{listed(plan.consumers)} may continue to read tables that are no longer written"
                 if plan.consumers
                 else "",
             ),
@@ -87,11 +87,9 @@ def retire(
 ) -> Response:
     """Retires."""
     retire_version(ctx, who.actor, name, number, reason=reason, consent=consent == "yes", key=key)
-    return done(
-        request, links.pipeline(name), f"{name} v{number} was retired: it is not active in production any more."
-    )
+    return done(request, links.pipeline(name), f"{name} v{number} was retired: it is no longer active in production.")
 
 
 def _readers(consumers: tuple[str, ...]) -> Group:
     lines = tuple(Line(" reads its tables in production.", href=links.pipeline(one), link=one) for one in consumers)
-    return Group("Who reads its tables", "source", lines or (Line("No pipeline that is active in production."),))
+    return Group("Readers of its tables", "source", lines or (Line("No pipeline active in production."),))

@@ -55,7 +55,7 @@ def rollback_page(ctx: Ctx, request: Request, who: Who, name: Name, data: Annota
     url = links.rollback(name)
     act = Act(
         title=f"Roll back {name}",
-        lead="Production runs the release before again. It needs no approval, and waits for no window.",
+        lead="Production runs the previous release again. This needs no approval and waits for no window.",
         crumbs=pipeline_crumbs(name),
         groups=groups,
         buttons=(
@@ -63,9 +63,11 @@ def rollback_page(ctx: Ctx, request: Request, who: Who, name: Name, data: Annota
                 url,
                 "Roll back code and data" if data else "Roll back the code",
                 preview.checks,
-                hint="What is wrong in production? Everybody reads this.",
+                hint="What is wrong in production? Everyone can read this.",
                 hidden={"data": "yes"} if data else {},
-                consent=f"I have looked at what goes away (plan {short(digest)}), and want it gone" if data else "",
+                consent=f"I have reviewed the data to be removed (plan {short(digest)}) and want to remove it"
+                if data
+                else "",
                 consent_value=digest,
             ),
         ),
@@ -117,13 +119,13 @@ def _versions(ctx: Context, name: str, preview: Rollback) -> Group:
         "arrow",
         (
             Line(
-                " is not active in production any more; it needs a new run in UAT before it can come back.",
+                " will no longer be active in production; it needs a new run in UAT before it can be released again.",
                 href=links.version(name, leaves),
                 link=f"v{leaves}",
                 unreviewed=preview.leaves.label is Label.UNREVIEWED,
             ),
             Line(
-                " is active there again, as it was released before:",
+                " becomes active there again, as previously released:",
                 href=links.version(name, number),
                 link=f"v{number}",
                 code=short(preview.plan.plan.spec_digest),
@@ -135,7 +137,7 @@ def _versions(ctx: Context, name: str, preview: Rollback) -> Group:
 
 def _data(plan: RollbackPlan, dagster: str | None, *, data: bool) -> tuple[Group, ...]:
     if not data:
-        return (Group("Data", "table", (Line("Every table stays as it is; what was published stays."),)),)
+        return (Group("Data", "table", (Line("Tables do not change; published data stays."),)),)
     tables = tuple(
         Line(f"{table.table} goes back from snapshot {table.base} to:", code=str(table.candidate))
         for table in plan.plan.tables
@@ -144,23 +146,27 @@ def _data(plan: RollbackPlan, dagster: str | None, *, data: bool) -> tuple[Group
     if len(plan.undone) > _MOST:
         undone = (*undone, Line(f"… and {len(plan.undone) - _MOST} more: drls rollback --data lists them all."))
     readers = tuple(
-        Line(" reads these tables in production: what goes away it may have read.", href=links.pipeline(one), link=one)
+        Line(
+            " reads these tables in production and may have read the removed data.", href=links.pipeline(one), link=one
+        )
         for one in plan.consumers
     )
     return (
-        Group("Tables that go back", "table", tables or (Line("The release has published nothing: no table moves."),)),
-        Group(f"Publishes that are undone: {len(plan.undone)}", "cross", undone or (Line("None."),)),
-        Group("Who reads these tables", "source", readers or (Line("No pipeline that is active in production."),)),
+        Group(
+            "Tables that go back", "table", tables or (Line("The release has published nothing: no table changes."),)
+        ),
+        Group(f"Publishes to be undone: {len(plan.undone)}", "cross", undone or (Line("None."),)),
+        Group("Readers of these tables", "source", readers or (Line("No pipeline active in production."),)),
     )
 
 
 def _undone(one: UndonePublish, dagster: str | None) -> Line:
     if one.run_id is None:
-        return Line(f"{one.table}: written by others than DRLS, snapshot", code=str(one.snapshot))
+        return Line(f"{one.table}: written outside DRLS, snapshot", code=str(one.snapshot))
     partition = f", partition {one.partition}" if one.partition else ""
     _, carried, request = one.run_id.partition("promotion:")
     if carried and request.isdecimal():
-        text = f" brought {one.table}{partition}, snapshot"
+        text = f" released {one.table}{partition}, snapshot"
         return Line(text, href=links.approval(int(request)), link=f"Request {request}", code=str(one.snapshot))
     return Line(
         f"{one.table}{partition}, snapshot {one.snapshot}: of run",

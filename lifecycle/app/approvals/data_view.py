@@ -8,7 +8,7 @@ from lifecycle.app.kit.words import NAMES, count
 from lifecycle.domain.data_diff import ColumnDiff, DataDiff, Statistics
 
 MOST_COLUMNS = 200
-"""Columns in the page's table; all of them are in what REST answers."""
+"""Columns in the page's table; REST returns all of them."""
 
 _STATISTICS = {
     "nulls": "Nulls",
@@ -146,8 +146,8 @@ def _warnings(diff: DataDiff) -> list[str]:
         where = f"{word} ({NAMES[side.environment]})"
         if found is not None and found.keys:
             lines.append(
-                f"{count(found.keys)} {'key occurs' if found.keys == 1 else 'keys occur'} more than once {where}: "
-                "rows of such a key are told apart by all their values"
+                f"{count(found.keys)} {'key is' if found.keys == 1 else 'keys are'} duplicated {where}: those "
+                "rows are matched by all their values"
             )
         if found is not None and found.nulls:
             lines.append(f"{count(found.nulls)} {'row has' if found.nulls == 1 else 'rows have'} no key {where}")

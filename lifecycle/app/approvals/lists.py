@@ -90,7 +90,7 @@ def under_way(
 
 
 def to_review(view: View, actor: Actor, number: int) -> Paged[Outline]:
-    """A page of the releases that wait for a later review (L7), oldest first."""
+    """A page of the releases awaiting review (L7), oldest first."""
     every = [one.id for one in unreviewed(view, actor)]
     part = paged(every, number, "/approvals", {}, name="reviews", at="reviews")
     return part.of(view.lists.outlines(part.items))

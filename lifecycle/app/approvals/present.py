@@ -72,5 +72,5 @@ def _compare(ctx: Context, promotion: Promotion) -> Present:
         return Present(compare_plan(ctx, promotion))
     except Exception as error:  # noqa: BLE001 (whatever a catalog raises, the page shows what the store knows)
         log = _LOG.warning if is_outage(error) else _LOG.error
-        log("comparing request %s with the present failed", promotion.id, exc_info=error)
+        log("comparing request %s with the current state failed", promotion.id, exc_info=error)
         return Present(error=told(error)[:300])

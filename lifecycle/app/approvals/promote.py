@@ -47,12 +47,12 @@ def promote_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Numbe
         same = next((one for one in into if one.version_id == version.id), None)
         checks = [
             role_check(
-                view, who.actor, Role.DATA_ENGINEER, target_of(view, pipeline, version), "asking for a promotion"
+                view, who.actor, Role.DATA_ENGINEER, target_of(view, pipeline, version), "requesting a promotion"
             ),
             *drafted.checks,
         ]
         if same is not None:
-            checks.append(Check(False, f"request {same.id} asks for the same and {same.state.standing}"))
+            checks.append(Check(False, f"request {same.id} asks for the same promotion and {same.state.standing}"))
         shown = plan_view(view, pipeline.id, drafted.plan, kit_of(request).dagster)
     return render(
         request,
@@ -68,7 +68,7 @@ def promote_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Numbe
         warnings=drafted.advice.warnings,
         may_approve=drafted.advice.may_approve,
         may_not=drafted.advice.may_not,
-        button="Ask for approval" if target.governed else "Promote to QA now",
+        button="Request approval" if target.governed else "Promote to QA now",
     )
 
 
@@ -94,7 +94,7 @@ def ask(
         _say_what_moved(ctx, who, (name, number, target), if_plan, seen)
         raise
     if target.governed:
-        return done(request, links.approval(asked.id), f"Asked for approval: request {asked.id}.")
+        return done(request, links.approval(asked.id), f"Approval requested: request {asked.id}.")
     now = carry_on(ctx, who.actor, asked)
     if now.state is State.DONE:
         return done(request, links.approval(asked.id), f"{name} version {number} is active in QA.")
@@ -104,14 +104,14 @@ def ask(
 
 def _reachable(target: Environment) -> Environment:
     if target.before is None:
-        raise NotFound("a version is active in development when it is saved; promote to QA, UAT or production")
+        raise NotFound("a version becomes active in development when you save it; promote to QA, UAT or production")
     return target
 
 
 def _waits(drafted: Draft) -> str:
     """What an approved request would still wait for: no problem, it is not time yet."""
     later = [line for line in drafted.advice.blocked if line not in drafted.problems]
-    return f"Once approved it waits: {'; '.join(later)}." if later else ""
+    return f"Once approved, it will wait: {'; '.join(later)}." if later else ""
 
 
 def _say_what_moved(ctx: Context, who: Visitor, what: tuple[str, int, Environment], if_plan: str, seen: str) -> None:
@@ -119,11 +119,11 @@ def _say_what_moved(ctx: Context, who: Visitor, what: tuple[str, int, Environmen
     now = plan_promotion(ctx, who.actor, *what).plan
     if now.digest == if_plan:
         return
-    lines = ["The plan changed since you looked, so nothing was asked."]
+    lines = ["The plan has changed since you reviewed it, so nothing was requested."]
     before = _read(seen)
     if before is not None and before.digest == if_plan:
-        lines.extend(f"moved: {change}" for change in plan_changes(before, now))
-    raise Conflict("\n".join([*lines, "Load the page again to see the plan as it is now."]))
+        lines.extend(f"changed: {change}" for change in plan_changes(before, now))
+    raise Conflict("\n".join([*lines, "Reload the page to see the current plan."]))
 
 
 def _read(seen: str) -> Plan | None:

@@ -125,14 +125,14 @@ def reject(
 def withdraw(ctx: Ctx, request: Request, who: Who, promotion_id: Id, key: FormKey, reason: FormText = "") -> Response:
     """Takes the request back."""
     withdraw_promotion(ctx, who.actor, promotion_id, reason=reason.strip(), key=key)
-    return done(request, links.approval(promotion_id), "The request is withdrawn.")
+    return done(request, links.approval(promotion_id), "Request withdrawn.")
 
 
 @router.post(_PATH + "/refresh")
 def refresh(ctx: Ctx, request: Request, who: Who, promotion_id: Id, key: FormKey) -> Response:
     """A new request with the plan as of now."""
     fresh = refresh_promotion(ctx, who.actor, promotion_id, key=key)
-    return done(request, links.approval(fresh.id), f"Request {fresh.id} asks with the plan as of now.")
+    return done(request, links.approval(fresh.id), f"Request {fresh.id} replaces it, with the current plan.")
 
 
 @router.post(_PATH + "/execute")
@@ -159,7 +159,7 @@ def review_later(
 ) -> Response:
     """Says afterwards what to think of an unreviewed release."""
     review_release(ctx, who.actor, promotion_id, plan_digest, verdict, reason=reason.strip(), key=key)
-    return done(request, links.approval(promotion_id), "Your review is recorded; the label unreviewed stays.")
+    return done(request, links.approval(promotion_id), 'Review recorded; the release keeps the label "unreviewed".')
 
 
 @router.post(_PATH + "/comments")
@@ -174,7 +174,7 @@ def comment(
     """Adds a remark."""
     # Browsers send each line's end as two characters.
     comment_promotion(ctx, who.actor, promotion_id, body.replace("\r\n", "\n"), key=key)
-    return done(request, f"{links.approval(promotion_id)}#comment", "Your comment is there.")
+    return done(request, f"{links.approval(promotion_id)}#comment", "Comment added.")
 
 
 def _look(ctx: Context, request: Request, who: Visitor, promotion_id: int, wait: float) -> tuple[Promotion, Present]:
@@ -208,7 +208,7 @@ def _stands(after: Promotion) -> str:
         case State.REQUESTED:
             return "More approvals are needed."
         case State.APPROVED:
-            return "It executes by itself as soon as it may."
+            return "It executes automatically as soon as it can."
         case State.DONE:
             return f"Version {after.plan.version} is active in {NAMES[after.target]}."
         case _:

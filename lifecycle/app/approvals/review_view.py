@@ -106,12 +106,12 @@ class Review:
     def checks(self) -> tuple[tuple[bool, str], ...]:
         """Why the visitor can, or cannot, approve now."""
         lines = [(False, text) for text in self.offers.approve] or [
-            (True, "it waits for an approval that you may give")
+            (True, "it is waiting for an approval you may give")
         ]
         found = self.present.comparison
         if found is not None and self.promotion.state.is_open:
-            stale = f"the plan is not as it was, approving would end the request as stale: {found.outcome}"
-            lines.append((False, stale) if found.outcome else (True, "everything is as it was when it was planned"))
+            stale = f"the plan has changed, so approving would end the request as stale: {found.outcome}"
+            lines.append((False, stale) if found.outcome else (True, "the plan is current"))
         return tuple(lines)
 
     @property
@@ -126,9 +126,9 @@ class Review:
         if self.newer.failed:
             parts.append(self.newer.warning)
         if self.waiting is not None:
-            parts.append(f"it waits: {self.waiting.why}")
+            parts.append(f"it is waiting: {self.waiting.why}")
         if self.promotion.state is State.EXECUTING:
-            parts.append(next((step.text for step in self.steps if step.word == "now"), "it begins"))
+            parts.append(next((step.text for step in self.steps if step.word == "now"), "it starts"))
         return "; ".join(parts)
 
     @property
@@ -229,9 +229,9 @@ def _own_work(view: View, actor: Actor, promotion: Promotion) -> Iterable[str]:
         yield f"you wrote version {', '.join(map(str, earlier))}, which it builds on"
     mine = [one for one in work.asked if me in {people[p].identity for p in (one.requested_by, one.acted_for) if p}]
     if any(one.id == promotion.id for one in mine):
-        yield "you asked for this promotion"
+        yield "you requested this promotion"
     elif mine:
-        yield "you asked for an earlier promotion of what it brings"
+        yield "you requested an earlier promotion of its changes"
 
 
 def _waiting(view: View, promotion: Promotion) -> Waiting | None:
@@ -251,7 +251,7 @@ def _steps(view: View, promotion: Promotion) -> Iterable[Step]:
     over = promotion.state is State.DONE
     broken = promotion.state is not State.EXECUTING and not over
     compared = over or bool(journal)
-    yield _step("the plan is compared with the present", done=compared, now=not compared, broken=broken)
+    yield _step("checking whether the plan is current", done=compared, now=not compared, broken=broken)
     for table in promotion.plan.tables:
         if table.candidate is None:
             continue

@@ -158,7 +158,7 @@ def rescan(ctx: Ctx, request: Request, who: Who) -> Response:
     with ctx.store.read() as view:
         _require(view, who)
     chain_of(request).rescan()
-    return done(request, links.audit(), "The log is read again from its first entry.")
+    return done(request, links.audit(), "Verifying the log from its first entry.")
 
 
 @router.get("/audit/export")
@@ -173,7 +173,7 @@ def export(ctx: Ctx, who: Who, asked: Asked) -> Response:
 
 @router.get("/audit/log")
 def whole(ctx: Ctx, who: Who) -> Response:
-    """The whole log with its signed head, for `drls audit verify FILE`."""
+    """The full log with its signed head, for `drls audit verify FILE`."""
     with ctx.store.read() as view:
         _require(view, who)
         head = view.log.head()
@@ -233,7 +233,7 @@ def _day(text: str, name: str, days: int = 0) -> datetime | None:
     try:
         return datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=days)
     except (ValueError, OverflowError):
-        raise Invalid(f"{name}: {text!r} is no day; write it as 2026-03-02") from None
+        raise Invalid(f"{name}: {text!r} is not a date; write it like 2026-03-02") from None
 
 
 def _plain(value: object) -> str:

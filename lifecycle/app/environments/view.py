@@ -112,9 +112,9 @@ def read_moment(text: str, now: datetime) -> datetime | None:
         at = datetime.fromisoformat(text.strip())
         at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Invalid(f"{text!r} is no time; write for example 2026-03-31T18:00 (UTC)") from None
+        raise Invalid(f"{text!r} is not a time; write it like 2026-03-31T18:00 (UTC)") from None
     if at > now:
-        raise Invalid(f"{at:%Y-%m-%d %H:%M} UTC is yet to come; ask for a time that has been")
+        raise Invalid(f"{at:%Y-%m-%d %H:%M} UTC is in the future; choose a time in the past")
     return at
 
 

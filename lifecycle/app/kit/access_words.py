@@ -11,13 +11,13 @@ from lifecycle.domain.people import Grant, ScopeKind
 
 ROLE_MEANS = {
     Role.VIEWER: "sees pipelines, plans and decisions",
-    Role.DATA_ENGINEER: "saves versions, asks for promotions, launches runs",
+    Role.DATA_ENGINEER: "saves versions, requests promotions, launches runs",
     Role.LEAD: "also approves, demotes, rolls back, freezes and stops",
     Role.ADMIN: "also sets policies, people and notifications, and reads the audit log",
 }
 SCOPE_MEANS = {
-    TokenScope.READ: "look at everything that you may see",
-    TokenScope.WRITE: "save, ask for promotions, comment",
+    TokenScope.READ: "read everything you may see",
+    TokenScope.WRITE: "save, request promotions, comment",
     TokenScope.APPROVE: "approve and reject",
     TokenScope.ADMIN: "settings, people, policies",
 }

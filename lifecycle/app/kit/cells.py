@@ -147,9 +147,9 @@ def _finished_word(run: RunSummary) -> tuple[str, str]:
 
 
 _ASKED_WORDS = {
-    State.REQUESTED: "waits for approval",
+    State.REQUESTED: "waiting for approval",
     State.APPROVED: "approved, not executed yet",
-    State.EXECUTING: "is being executed",
+    State.EXECUTING: "being executed",
     State.FAILED: "failed, can be resumed",
 }
 
@@ -157,7 +157,7 @@ _ASKED_WORDS = {
 def _more(head: Head, environment: Environment, count: int) -> AskedMark | None:
     if count <= 0:
         return None
-    title = f"{count} more requests to {NAMES[environment]} are not over"
+    title = f"{count} more open requests to {NAMES[environment]}"
     return AskedMark(links.approvals(head.name, environment.value), "pending", f"{count} more", title)
 
 

@@ -62,7 +62,7 @@ def page_guard(ctx: Ctx, request: Request, form: Annotated[FormData | None, Depe
     # After the visitor is known, so that the refusal is a page of theirs. Keys are kept in a row, too.
     for name, value in form.multi_items() if form is not None else ():
         if isinstance(value, str) and "\x00" in value:
-            raise Invalid(f"{name}: there is a NUL character in it, which cannot be stored; take it out")
+            raise Invalid(f"{name} contains a NUL character, which cannot be stored; remove it")
 
 
 def _let_in(ctx: Context, request: Request, form: FormData | None) -> None:
@@ -70,7 +70,7 @@ def _let_in(ctx: Context, request: Request, form: FormData | None) -> None:
     access = cast("Mapping[tuple[str, str], PageNeed]", request.app.state.access)
     need = access.get((request.method, route.path))
     if need is None:
-        raise NotFound("there is no such page")
+        raise NotFound("this page does not exist")
     check_origin(request)
     secret = request.cookies.get(COOKIE)
     request.state.visitor = None
@@ -92,7 +92,7 @@ def _let_in(ctx: Context, request: Request, form: FormData | None) -> None:
     if need.role is not None and not visitor.has(need.role):
         raise Forbidden(f"this page needs the role {need.role.value}; ask an Admin for a grant")
     if form is not None and not is_own(secret, form.get(FIELD)):
-        raise Forbidden("the page is outdated or foreign (CSRF token); load it again")
+        raise Forbidden("the page is out of date or from another site (CSRF token); reload it")
 
 
 def recognise(request: Request) -> None:

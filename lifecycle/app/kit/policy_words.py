@@ -51,17 +51,17 @@ def long(length: timedelta) -> str:
 
 def _sentences(policy: Policy) -> Iterable[str]:
     solo = policy.approvals == "solo"
-    independent = "" if solo else ", other than who worked on the version or asked"
+    independent = "" if solo else ", excluding contributors and the requester"
     yield f"Needs {quorum_words(policy.parsed_quorum)}{independent}."
     if solo:
         yield "People may approve their own work; such a release stays marked unreviewed."
-    yield f"A request expires {long(policy.expires)} after it was made."
+    yield f"Requests expire after {long(policy.expires)}."
     if policy.soak:
-        yield f"The version must have been active in the environment before for {long(policy.soak)}."
+        yield f"The version must have been active in the previous environment for {long(policy.soak)}."
     if policy.evidence_max_age is not None:
-        yield f"The evidence may be at most {long(policy.evidence_max_age)} old."
+        yield f"Evidence may be at most {long(policy.evidence_max_age)} old."
     if policy.newest_run_passed:
-        yield "The newest run in the environment before must have passed."
+        yield "The newest run in the previous environment must have passed."
     if policy.evidence_parameters:
         given = ", ".join(f"{name} = {value}" for name, value in policy.evidence_parameters.items())
         yield f"The evidence must have run with {given}."
@@ -71,13 +71,13 @@ def _sentences(policy: Policy) -> Iterable[str]:
     if policy.on_promote == "run":
         yield "A promotion starts a run."
     if policy.break_glass is None:
-        yield "Nobody may deploy without approval, in an emergency neither."
+        yield "Nobody may deploy without approval, even in an emergency."
     else:
         who = who_words(Clause(count=1, role=policy.break_glass))
         due = long(policy.break_glass_review)
-        yield f"In an emergency a {who} may deploy without approval; the later review is due within {due}."
+        yield f"In an emergency, a {who} may deploy without approval; the review is due within {due}."
     if policy.reminder is not None:
-        yield f"Who may approve is reminded every {long(policy.reminder).removeprefix('1 ')}."
+        yield f"Approvers are reminded every {long(policy.reminder).removeprefix('1 ')}."
 
 
 def window_words(window: Window) -> str:

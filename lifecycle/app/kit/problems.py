@@ -19,17 +19,17 @@ from lifecycle.errors import DrlsError, Unauthorized
 
 _LOG = logging.getLogger(__name__)
 _TITLES = {
-    400: "That was not understood",
+    400: "Bad request",
     403: "Not allowed",
-    404: "Not here",
-    405: "Not like this",
-    409: "Not now",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict: something changed",
     413: "Too large",
-    422: "Please check the input",
+    422: "Check your input",
     429: "Too many attempts",
-    500: "Something broke",
-    502: "The catalog or its data has a fault",
-    503: "Not reachable",
+    500: "Something went wrong",
+    502: "Catalog or data error",
+    503: "Service unavailable",
 }
 
 
@@ -56,7 +56,7 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:  # pyright: ignore[reportUnusedFunction]
         if any(one["loc"][0] == "path" for one in error.errors()):
-            return await _told(request, 404, "there is no such page")
+            return await _told(request, 404, "this page does not exist")
         found = [f"{_field(one['loc'])}: {one['msg']}" for one in error.errors()]
         return await _told(request, 422, "\n".join(found))
 
@@ -64,7 +64,7 @@ def add_handlers(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> Response:  # pyright: ignore[reportUnusedFunction]
         # No page was found, so nothing asked yet who is there.
         await run_in_threadpool(recognise, request)
-        detail = "there is no such page" if error.status_code == 404 else str(error.detail)
+        detail = "this page does not exist" if error.status_code == 404 else str(error.detail)
         return await _told(request, error.status_code, detail)
 
     @app.exception_handler(Exception)
@@ -86,7 +86,7 @@ async def too_slow(request: Request) -> Response:
 
 
 async def _told(request: Request, status: int, message: str) -> Response:
-    lines = [on_page(line) for line in message.splitlines() if line.strip()] or ["no reason was given"]
+    lines = [on_page(line) for line in message.splitlines() if line.strip()] or ["no reason given"]
     if "hx-request" in request.headers:
         return await run_in_threadpool(render, request, "parts/refusal.html", status=status, lines=lines)
     title = _TITLES.get(status, "Not possible")

@@ -24,4 +24,4 @@ def reveal(text: str) -> Markup:
 
 
 def _number(found: re.Match[str]) -> str:
-    return f'<span class="tok-hidden" title="a character that is not seen">U+{ord(found[0]):04X}</span>'
+    return f'<span class="tok-hidden" title="an invisible character">U+{ord(found[0]):04X}</span>'

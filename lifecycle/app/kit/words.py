@@ -34,11 +34,11 @@ LOOKS: dict[State, str] = {
 _PAGES_FOR = tuple(
     (re.compile(command), page)
     for command, page in (
-        (r"drls pipeline list shows", "the page Pipelines shows"),
-        (r"drls approvals list shows", "the page Approvals shows"),
-        (r"drls pipeline show \S+ lists", "the page of the pipeline lists"),
+        (r"drls pipeline list shows", "the Pipelines page shows"),
+        (r"drls approvals list shows", "the Approvals page shows"),
+        (r"drls pipeline show \S+ lists", "the pipeline's page lists"),
         (r"drls (user|team) list shows", "Settings, People and teams shows"),
-        (r"set one with drls policy set \w+", "an Admin sets one in Settings, Policies"),
+        (r"set one with drls policy set \w+", "an Admin can set one in Settings, Policies"),
         (r"sign in with drls login", "sign in"),
     )
 )

@@ -84,6 +84,10 @@ def delete(
 ) -> Response:
     """Writes the tombstone, when the name was typed."""
     if typed.strip() != name:
-        raise Invalid(f"type the name {name} to delete it: it cannot be undone")
+        raise Invalid(f"type the name {name} to delete it: this cannot be undone")
     delete_pipeline(ctx, who.actor, name, key=key)
-    return done(request, "/pipelines", f"{name} is deleted; its versions, audit and tables stay, and so does its name")
+    return done(
+        request,
+        "/pipelines",
+        (f"{name} deleted; its versions, audit entries and tables stay, and its name stays reserved"),
+    )

@@ -106,7 +106,7 @@ def to_saved(ctx: Ctx, request: Request, version: Version) -> Response:
         newest = view.pipelines.newest_digest(version.pipeline_id)
     words = f"Saved as {name} v{version.number}, active in development"
     if version.digest != newest:
-        words = f"{name} v{version.number} has the same content; it is active in development again"
+        words = f"{name} v{version.number} has the same content and is active in development again"
     return done(request, links.version(name, version.number), words)
 
 

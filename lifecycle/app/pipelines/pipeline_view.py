@@ -247,10 +247,10 @@ def _older(pipeline: Pipeline, version: Version, timeline: Sequence[TimelineItem
 
 def _starts(view: View, pipeline: Pipeline, spec: PipelineSpec, active: Sequence[Environment]) -> Starts:
     if spec.automation is not None:
-        return Starts("when there is new data in its sources", ())
+        return Starts("when its sources have new data", ())
     following = next_run(spec, view.now)
     if spec.schedule is None or following is None:
-        return Starts("only when somebody or something starts it", ())
+        return Starts("only when started by a person or program", ())
     words = f"{cron_words(spec.schedule.cron)} ({spec.schedule.timezone})"
     return Starts(words, tuple((one, following) for one in active if _schedules_run(view, one, pipeline)))
 

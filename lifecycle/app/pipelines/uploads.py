@@ -42,7 +42,7 @@ class Sent:
 def sent(upload: UploadFile | str | None) -> Sent:
     """Reads an upload. Raises Invalid when nothing was chosen."""
     if upload is None or isinstance(upload, str):
-        raise Invalid("choose a file first: a definition in YAML or JSON, or a bundle that was exported")
+        raise Invalid("choose a file first: a YAML or JSON definition, or an exported bundle")
     return Sent(shorten(upload.filename or "the file"), upload.file.read())
 
 
@@ -73,7 +73,7 @@ def save_sent(
     except Invalid as error:
         raise Invalid(f"{file.name}: {error}") from None
     if name is not None and spec.name != name:
-        raise Conflict(f"{file.name} defines the pipeline {spec.name}, not {name}; import it on the page of pipelines")
+        raise Conflict(f"{file.name} defines the pipeline {spec.name}, not {name}; import it on the Pipelines page")
     return save_version(ctx, actor, spec, message=message, on=on, if_newest=newest, key=key)
 
 

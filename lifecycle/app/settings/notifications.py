@@ -133,11 +133,11 @@ def add(
     fresh = _receiver(_address(address), events)
     receivers = _current(ctx, who, revision)
     if any(one.address == fresh.address for one in receivers):
-        raise Conflict("this receiver is there already; change its events instead")
+        raise Conflict("this receiver already exists; change its events instead")
     if len(receivers) >= MOST:
-        raise Conflict(f"there are {MOST} receivers already; take one away first")
+        raise Conflict(f"there are already {MOST} receivers; remove one first")
     set_receivers(ctx, who.actor, [*receivers, fresh], expected=revision)
-    return done(request, links.notifications(), f"{masked(fresh.address)} is told from now on.")
+    return done(request, links.notifications(), f"{masked(fresh.address)} will be notified from now on.")
 
 
 @router.post("/settings/notifications/{number}/events")
@@ -146,7 +146,7 @@ def change(ctx: Ctx, request: Request, who: Who, number: Number, revision: Revis
     receivers = _current(ctx, who, revision)
     changed = _receiver(_numbered(receivers, number).address, events)
     set_receivers(ctx, who.actor, [*receivers[:number], changed, *receivers[number + 1 :]], expected=revision)
-    return done(request, links.notifications(), f"What {masked(changed.address)} is told is changed.")
+    return done(request, links.notifications(), f"Events for {masked(changed.address)} changed.")
 
 
 @router.post("/settings/notifications/{number}/remove")
@@ -155,14 +155,14 @@ def remove(ctx: Ctx, request: Request, who: Who, number: Number, revision: Revis
     receivers = _current(ctx, who, revision)
     gone = _numbered(receivers, number)
     set_receivers(ctx, who.actor, [*receivers[:number], *receivers[number + 1 :]], expected=revision)
-    return done(request, links.notifications(), f"{masked(gone.address)} is told nothing more.")
+    return done(request, links.notifications(), f"{masked(gone.address)} will no longer be notified.")
 
 
 @router.post("/settings/notifications/{number}/test")
 def test(ctx: Ctx, request: Request, who: Who, number: Number, revision: Revision) -> Response:
     """Sends a receiver a message, the way that all go."""
     receiver = send_test(ctx, who.actor, number, expected=revision)
-    told = f"A test message for {masked(receiver.address)} is in the outbox; it leaves with the next delivery."
+    told = f"A test message to {masked(receiver.address)} is in the outbox and will be sent with the next delivery."
     return done(request, links.notifications(), told)
 
 
@@ -172,13 +172,13 @@ def _current(ctx: Context, who: Who, revision: int) -> tuple[Receiver, ...]:
         _require(view, who)
         receivers, now = receivers_of(view)
     if now != revision:
-        raise Conflict("somebody else changed the receivers meanwhile; load the page again, then change it")
+        raise Conflict("someone else has changed the receivers; reload the page and try again")
     return receivers
 
 
 def _numbered(receivers: Sequence[Receiver], number: int) -> Receiver:
     if number >= len(receivers):
-        raise Conflict("this receiver is not there any more; load the page again")
+        raise Conflict("this receiver no longer exists; reload the page")
     return receivers[number]
 
 
@@ -196,14 +196,14 @@ def _receiver(address: str, events: Sequence[str]) -> Receiver:
         _port(address)
         return Receiver(address=address, events=tuple(events))
     except ValidationError:
-        raise Invalid("address: write https://… for a webhook, or an e-mail address") from None
+        raise Invalid("address: write https://… for a webhook, or an email address") from None
 
 
 def _port(address: str) -> int | None:
     try:
         return urlsplit(address).port
     except ValueError:
-        raise Invalid("address: this is no address of the web") from None
+        raise Invalid("address: this is not a valid web address") from None
 
 
 def _require(view: View, who: Who) -> None:

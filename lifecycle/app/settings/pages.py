@@ -28,16 +28,16 @@ class Card:
 def cards_for(who: Visitor) -> tuple[Card, ...]:
     """What there is for this visitor."""
     admin = who.has(Role.ADMIN)
-    may = "Look at and change" if admin else "Look at"
+    may = "View and change" if admin else "View"
     found = [
-        Card("person", "Profile and tokens", "Who you are here, your password, tokens and sessions.", links.profile()),
+        Card("person", "Profile and tokens", "Your account, password, tokens and sessions.", links.profile()),
         Card("shield", "Policies", f"{may} what a promotion needs in each environment.", links.policies()),
     ]
     if admin:
         found += [
             Card("person", "People and teams", "Accounts, roles, teams, sign-in links.", links.people()),
-            Card("bell", "Notifications", "Who is told of what, and what did not arrive.", links.notifications()),
-            Card("lock", "Audit", "What happened, and the proof that nobody changed it.", links.audit()),
+            Card("bell", "Notifications", "Who is notified of what, and undelivered messages.", links.notifications()),
+            Card("lock", "Audit", "What happened, and proof that nobody changed it.", links.audit()),
         ]
     return tuple(found)
 

@@ -91,7 +91,7 @@ def add(
         acts_for=acts_for.strip() or None,
         key=key,
     )
-    told = f"The account {added.name} is there. It can do nothing before it is granted a role."
+    told = f"Account {added.name} added. It can do nothing until it is granted a role."
     return done(request, links.person(added.name), told)
 
 
@@ -139,7 +139,7 @@ def grant(
 ) -> Response:
     """Grants a role."""
     add_grant(ctx, who.actor, role, person=person, scope=scope, scope_value=scope_value.strip(), key=key)
-    return done(request, links.person(person), f"{person} has the role {role.value} there now.")
+    return done(request, links.person(person), f"{person} now has the role {role.value} there.")
 
 
 @router.post("/settings/people/{person}/password")
@@ -148,7 +148,7 @@ def put_password(
 ) -> Response:
     """Sets somebody's password."""
     set_password(ctx, who.actor, person, password)
-    return done(request, links.person(person), f"The password of {person} is set; their sessions and tokens ended.")
+    return done(request, links.person(person), f"Password of {person} set; their sessions and tokens have ended.")
 
 
 @router.post("/settings/people/{person}/link")
@@ -161,7 +161,7 @@ def sign_in_link(ctx: Ctx, request: Request, who: Who, person: PersonName, key: 
         secret=f"{request.base_url}sign-in#{issued.secret}",
         until=issued.expires_at,
         back=links.person(person),
-        hint=f"Give it to {person} alone: whoever opens it is {person}, once.",
+        hint=f"Give it only to {person}: anyone who opens it is signed in as {person}, once.",
     )
 
 
@@ -175,7 +175,7 @@ def put_subject(
 ) -> Response:
     """Links an account with somebody at the OpenID Connect provider."""
     link_person(ctx, who.actor, person, subject.strip())
-    return done(request, links.person(person), f"{person} signs in with your organisation from now on.")
+    return done(request, links.person(person), f"{person} can now sign in with your organisation.")
 
 
 @router.post("/settings/people/{person}/tokens")
@@ -198,7 +198,7 @@ def service_token(
         secret=issued.secret,
         until=issued.expires_at,
         back=links.person(person),
-        hint="Give it to the program as DRLS_TOKEN.",
+        hint="Pass it to the program as DRLS_TOKEN.",
     )
 
 
@@ -206,7 +206,7 @@ def service_token(
 def end_token(ctx: Ctx, request: Request, who: Who, person: PersonName, token_id: Id) -> Response:
     """Ends somebody's token or session."""
     ended = revoke_token(ctx, who.actor, token_id)
-    what = "The session is ended." if ended.kind is TokenKind.SESSION else f"{ended.name} is revoked."
+    what = "Session ended." if ended.kind is TokenKind.SESSION else f"{ended.name} revoked."
     return done(request, links.person(person), what)
 
 
@@ -231,7 +231,7 @@ def before_disabling(ctx: Ctx, request: Request, who: Who, person: PersonName) -
 def disable(ctx: Ctx, request: Request, who: Who, person: PersonName) -> Response:
     """Disables an account."""
     disable_person(ctx, who.actor, person)
-    return done(request, links.person(person), f"The account {person} is disabled.")
+    return done(request, links.person(person), f"Account {person} disabled.")
 
 
 @router.post("/settings/grants/{grant_id}/revoke")
@@ -242,14 +242,14 @@ def revoke(ctx: Ctx, request: Request, who: Who, grant_id: Id) -> Response:
         teams = {team.id: team.name for team in view.people.teams()}
         person = view.people.get(revoked.person_id).name if revoked.person_id is not None else None
     url = links.person(person) if person else links.team(teams[revoked.team_id or 0])
-    return done(request, url, f"The role {revoked.role.value} is taken away.")
+    return done(request, url, f"Role {revoked.role.value} removed.")
 
 
 @router.post("/settings/teams")
 def new_team(ctx: Ctx, request: Request, who: Who, key: Key, name: Line) -> Response:
     """A team without members."""
     added = add_team(ctx, who.actor, name.strip(), key=key)
-    return done(request, links.team(added.name), f"The team {added.name} is there; add people to it.")
+    return done(request, links.team(added.name), f"Team {added.name} added; now add people to it.")
 
 
 @router.get("/settings/teams/{team}")
@@ -287,21 +287,21 @@ def grant_team(
 ) -> Response:
     """Grants a role to everybody of a team."""
     add_grant(ctx, who.actor, role, team=team, scope=scope, scope_value=scope_value.strip(), key=key)
-    return done(request, links.team(team), f"The team {team} has the role {role.value} there now.")
+    return done(request, links.team(team), f"The team {team} now has the role {role.value} there.")
 
 
 @router.post("/settings/teams/{team}/members")
 def join(ctx: Ctx, request: Request, who: Who, team: PersonName, name: Line) -> Response:
     """Puts a person into a team."""
     set_member(ctx, who.actor, team, name.strip(), member=True)
-    return done(request, links.team(team), f"{name.strip()} is in the team {team}.")
+    return done(request, links.team(team), f"{name.strip()} is now in the team {team}.")
 
 
 @router.post("/settings/teams/{team}/members/{person}/remove")
 def leave(ctx: Ctx, request: Request, who: Who, team: PersonName, person: PersonName) -> Response:
     """Takes a person out of a team."""
     set_member(ctx, who.actor, team, person, member=False)
-    return done(request, links.team(team), f"{person} is not in the team {team} any more.")
+    return done(request, links.team(team), f"{person} is no longer in the team {team}.")
 
 
 def _require(view: View, who: Who) -> None:

@@ -99,13 +99,17 @@ def disable_consequences(view: View, person: Person) -> tuple[str, ...]:
     tokens = [one for one in view.people.tokens(person.id) if one.expires_at > view.now and one.used_at is None]
     count = {kind: sum(one.kind is kind for one in tokens) for kind in TokenKind}
     told = [
-        f"{count[TokenKind.SESSION]} sessions and {count[TokenKind.PERSONAL]} tokens of {person.name} end at once.",
-        "What they decided, asked for and wrote stays, with their name.",
-        "The name stays taken: nobody gets an account of this name again.",
+        (
+            f"{count[TokenKind.SESSION]} sessions and {count[TokenKind.PERSONAL]} tokens of {person.name} end "
+            "immediately."
+        ),
+        "Their decisions, requests and comments stay, with their name.",
+        "The name stays taken: it cannot be used for another account.",
     ]
     serving = [one.name for one in view.people.all() if one.acts_for == person.id and one.disabled_at is None]
     if serving:
         told.append(
-            f"Service accounts that act for them stay: {', '.join(serving)}. Disable those, too, or link others."
+            f"Service accounts that act for them stay: {', '.join(serving)}. Disable those as well, or "
+            "link them to others."
         )
     return tuple(told)

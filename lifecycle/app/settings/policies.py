@@ -126,11 +126,7 @@ def save(
             found = _admins_pipeline(view, who, pipeline)
         return _form(request, environment, found, fields, None, revision, status=422)
     after = set_policy(ctx, who.actor, environment, pipeline or None, body, if_revision=revision, key=key)
-    told = (
-        "Nothing changed: the policy stays as it was."
-        if after.id == revision
-        else "The policy is in force from now on."
-    )
+    told = "Nothing changed: the policy stays the same." if after.id == revision else "The policy is now in effect."
     return done(request, links.policy(environment.value, pipeline or None), told)
 
 
@@ -168,7 +164,7 @@ def delete(
 ) -> Response:
     """Takes a pipeline's own policy, or an environment's, away."""
     set_policy(ctx, who.actor, environment, pipeline or None, None, if_revision=revision, key=key)
-    return done(request, links.policies(), "The policy is taken away.")
+    return done(request, links.policies(), "Policy removed.")
 
 
 def _form(
@@ -208,7 +204,7 @@ def _pipeline(view: View, who: Visitor, name: str) -> Pipeline | None:
         return None
     found = view.pipelines.named(name)
     if not sees(view, who.actor, found.id):
-        require(view, who.actor, Role.VIEWER, target_of(view, found), "looking at a policy")
+        require(view, who.actor, Role.VIEWER, target_of(view, found), "reading a policy")
     return found
 
 
@@ -224,4 +220,4 @@ def _changes(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[tuple[str
 
 def _refuse_development(environment: Environment) -> None:
     if environment is Environment.DEVELOPMENT:
-        raise NotFound("development asks nobody; policies are for QA, UAT and production")
+        raise NotFound("development needs no approval; policies are for QA, UAT and production")

@@ -119,11 +119,11 @@ def _words(error: Any) -> str:
     names = [str(part) for part in error["loc"] if isinstance(part, str) and part != "windows"]
     message: str = error["msg"].removeprefix("Value error, ")
     if "time_delta" in error["type"]:
-        message = "write a length of time as 30m, 12h, 7d or 2w"
+        message = "write a duration like 30m, 12h, 7d or 2w"
     elif error["type"] == "missing":
-        message = "is needed"
+        message = "is required"
     elif "datetime" in error["type"]:
-        message = "write the day and the time"
+        message = "write the date and time"
     return f"{names[-1]}: {message}" if error["loc"][0] == "windows" and names else message
 
 
@@ -132,7 +132,7 @@ def _parameters(text: str, errors: dict[str, str]) -> dict[str, str | int | floa
     for line in filter(None, map(str.strip, text.splitlines())):
         name, sign, value = (part.strip() for part in line.partition("="))
         if not sign or not name:
-            errors["evidence_parameters"] = f"{line!r}: write name=value, one on each line"
+            errors["evidence_parameters"] = f"{line!r}: write name=value, one per line"
             continue
         found[name] = _value(value)
     return found

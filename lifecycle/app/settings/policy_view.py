@@ -20,7 +20,7 @@ from lifecycle.usecases.parts.access import target_of
 from lifecycle.usecases.parts.visible import sees, sees_everything
 
 AHEAD = timedelta(days=14)
-NOTHING = ("No policy: nothing may go there until an Admin sets one.",)
+NOTHING = ("No policy: nothing can be promoted here until an Admin sets one.",)
 _MOST = 30
 
 
@@ -72,7 +72,7 @@ def words_in(environment: Environment, policy: Policy | None) -> tuple[str, ...]
     read = policy or usual
     only = Policy(schedules=read.schedules, on_promote=read.on_promote)
     extra = [line for line in policy_words(only) if line not in policy_words(usual)]
-    return ("Needs no approval: whoever may promote, may.", *(extra or ["Schedules do not run here."]))
+    return ("Needs no approval: anyone who may promote can do so.", *(extra or ["Schedules do not run here."]))
 
 
 def meaning(

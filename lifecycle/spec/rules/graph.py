@@ -23,7 +23,7 @@ def twins(spec: PipelineSpec) -> Iterator[Problem]:
     """Nodes of one name."""
     for name, count in Counter(node.id for node in spec.nodes).items():
         if count > 1:
-            yield Problem(name, "id", f"{count} nodes have this id", "give each node an id of its own")
+            yield Problem(name, "id", f"{count} nodes have this id", "give each node its own id")
 
 
 def shape(spec: PipelineSpec) -> Iterator[Problem]:
@@ -43,7 +43,7 @@ def _names(spec: PipelineSpec) -> Iterator[Problem]:
             yield Problem(node.id, "id", f"'{node.id}' is a reserved word of SQL", remedy)
     for name in spec.parameters:
         if name in {"partition_start", "partition_end", "partition_key"}:
-            yield Problem(None, f"parameters.{name}", "the name is taken by the partitions", "rename it")
+            yield Problem(None, f"parameters.{name}", "partitions already use this name", "rename it")
 
 
 def _edges(spec: PipelineSpec) -> Iterator[Problem]:
@@ -59,7 +59,7 @@ def _edges(spec: PipelineSpec) -> Iterator[Problem]:
             yield Problem(edge.to, where, "an edge leads from the node to itself", "remove the edge")
         elif edge.from_ in nodes and edge.to in nodes:
             if (edge.from_, edge.to) in seen:
-                yield Problem(edge.to, where, f"the edge from '{edge.from_}' stands twice", "remove one of them")
+                yield Problem(edge.to, where, f"the edge from '{edge.from_}' appears twice", "remove one of them")
             else:
                 yield from _direction(nodes[edge.from_], nodes[edge.to], where)
         seen.add((edge.from_, edge.to))
@@ -130,5 +130,5 @@ def _unused(spec: PipelineSpec) -> Iterator[Problem]:
     used = reach(arrows, [*(node.id for node in (*spec.sinks, *spec.monitors)), *custom])
     for node in spec.nodes:
         if node.id not in used:
-            message = f"nothing comes of this {node.type}: no sink or monitor follows"
+            message = f"nothing uses this {node.type}: no sink or monitor follows"
             yield Problem(node.id, "edges", message, "connect it to one, or remove it")

@@ -23,9 +23,7 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
     if isinstance(spec.partitions, StaticPartitions):
         for value in spec.partitions.values:
             if "..." in value:
-                message = (
-                    f"'{shorten(value)}' has '...' in it, by which Dagster and drls run name a range of partitions"
-                )
+                message = f"'{shorten(value)}' contains '...', which Dagster and drls run use for a range of partitions"
                 yield Problem(None, "partitions.values", message, "write it without '...'")
     if isinstance(spec.partitions, TimePartitions) and spec.partitions.start.year < _FIRST_YEAR:
         message = f"Dagster has no partitions before the year {_FIRST_YEAR}"

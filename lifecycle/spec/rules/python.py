@@ -18,8 +18,8 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
     """`process(batch)` for rayProcess, `transform(spark, <upstream ids>)` for spark and sparkStream."""
     texts = {node.id: text for node in spec.transforms if (text := getattr(node, "python", None))}
     if sum(map(len, texts.values())) > MAX_TOTAL:
-        message = f"the Python is longer than {MAX_TOTAL} characters in all"
-        yield Problem(None, "nodes", message, "put it into a package and name it by entrypoint")
+        message = f"the Python is longer than {MAX_TOTAL} characters in total"
+        yield Problem(None, "nodes", message, "move it into a package and name it with entrypoint")
         return
     for node in spec.transforms:
         if node.id in texts:
@@ -29,7 +29,7 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
 def _source(spec: PipelineSpec, node: AnyTransform, text: str) -> Iterator[Problem]:
     if len(text) > MAX_PYTHON:
         message = f"the Python is longer than {MAX_PYTHON} characters"
-        yield Problem(node.id, "python", message, "put it into a package and name it by entrypoint")
+        yield Problem(node.id, "python", message, "move it into a package and name it with entrypoint")
         return
     try:
         with warnings.catch_warnings():
@@ -76,5 +76,5 @@ def _signature(
     if by_name and arguments.kwarg is None:
         for name in wanted[1:]:
             if name not in others:
-                message = f"an edge leads here from '{name}', which {function.name} does not take"
+                message = f"an edge leads here from '{name}', but {function.name} does not take it"
                 yield Problem(node_id, "python", message, f"write {form}: …, or remove the edge")

@@ -50,7 +50,7 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
                 sink.id,
                 "table",
                 message,
-                "a table has one writer: write another table, or join before one sink",
+                "only one sink may write a table: write another table, or join before one sink",
             )
         yield from _mode(sink)
         yield from _repeats(spec, sink)
@@ -61,7 +61,7 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
 
 def _mode(sink: SinkNode) -> Iterator[Problem]:
     if sink.mode == "merge" and not sink.keys:
-        yield Problem(sink.id, "keys", "merge needs the columns that tell rows apart", "write keys: [column, …]")
+        yield Problem(sink.id, "keys", "merge needs the columns that identify a row", "write keys: [column, …]")
     if sink.mode != "merge" and sink.keys:
         yield Problem(sink.id, "keys", f"mode: {sink.mode} takes no keys", "write mode: merge, or remove keys")
     if sink.mode != "append" and sink.repeat:
@@ -78,7 +78,7 @@ def _repeats(spec: PipelineSpec, sink: SinkNode) -> Iterator[Problem]:
     if sources and all(node.source.full for node in sources) and not streams:
         names = ", ".join(f"'{node.id}'" for node in sources)
         message = f"each run would append all rows of {names} again"
-        remedy = "use read: incremental, or mode: merge or overwrite, or say repeat: true"
+        remedy = "use read: incremental, or mode: merge or overwrite, or set repeat: true"
         yield Problem(sink.id, "mode", message, remedy)
 
 
@@ -90,14 +90,16 @@ def _layout(sink: SinkNode) -> Iterator[Problem]:
     ):
         twin = next((name for name, count in Counter(names).items() if count > 1), None)
         if twin:
-            yield Problem(sink.id, field, f"'{twin}' stands twice", "remove one of them")
+            yield Problem(sink.id, field, f"'{twin}' appears twice", "remove one of them")
 
 
 def _properties(sink: SinkNode) -> Iterator[Problem]:
     for name, value in sink.properties.items():
         where = f"properties.{shorten(name)}"
         if name not in ALLOWED_PROPERTIES and not name.startswith(ALLOWED_PREFIXES):
-            remedy = did_you_mean(name, ALLOWED_PROPERTIES) or "only properties of how files are written may be set"
+            remedy = did_you_mean(name, ALLOWED_PROPERTIES) or (
+                "set only properties that control how files are written"
+            )
             yield Problem(sink.id, where, "the table property may not be set by a pipeline", remedy)
         elif not value or len(value) > 1000:
             yield Problem(sink.id, where, "the value is empty or very long", "write the value that Iceberg documents")

@@ -16,7 +16,7 @@ MAX_TOTAL = 500_000
 def rules(spec: PipelineSpec) -> Iterator[Problem]:
     """What each SQL text reads must be exactly what the edges say: lineage and branches rest on it."""
     if sum(len(text) for node in spec.nodes for text in sql_texts(node)) > MAX_TOTAL:
-        yield Problem(None, "nodes", f"the SQL is longer than {MAX_TOTAL} characters in all", "split the pipeline")
+        yield Problem(None, "nodes", f"the SQL is longer than {MAX_TOTAL} characters in total", "split the pipeline")
         return
     for node in spec.transforms:
         for text in sql_texts(node):
@@ -40,7 +40,7 @@ def _tables(spec: PipelineSpec, node: AnyTransform, facts: SqlFacts) -> Iterator
     if not wrong and not facts.problems:
         for name in upstream:
             if name not in facts.tables:
-                message = f"an edge leads here from '{name}', which the SQL does not read"
+                message = f"an edge leads here from '{name}', but the SQL does not read it"
                 yield Problem(node.id, "sql", message, "read it, or remove the edge")
 
 

@@ -15,10 +15,10 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
         for sink in spec.sinks:
             if sink.mode == "overwrite_partitions" and not sink.partition_by:
                 message = "overwrite_partitions has no partitions to replace"
-                remedy = "give partition_by, or give the pipeline partitions, or use mode: overwrite"
+                remedy = "set partition_by, or partition the pipeline, or use mode: overwrite"
                 yield Problem(sink.id, "partition_by", message, remedy)
         return
-    why = "goes on from a position, but each run of a partitioned pipeline reads its own window"
+    why = "continues from a position, but each run of a partitioned pipeline reads its own window"
     for node in spec.sources:
         if isinstance(node.source, IcebergSource) and node.source.read == "incremental":
             remedy = "use read: full and select the window in SQL, or remove partitions"

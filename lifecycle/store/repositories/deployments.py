@@ -205,7 +205,7 @@ class Deployments:
         """Ends an active deployment. Raises Conflict when it ended already."""
         changed = self._tx.change(_END, of_id=deployment.id, set_ended_at=self._tx.now, set_ended_reason=reason)
         if not changed:
-            raise Conflict(f"deployment {deployment.id} ended already; look again")
+            raise Conflict(f"deployment {deployment.id} has already ended; reload and try again")
 
 
 def _named(only: Collection[int] | None) -> Select[*tuple[Any, ...]]:

@@ -87,7 +87,7 @@ class People:
     def named(self, name: str) -> Person:
         found = self.find(name)
         if found is None:
-            raise NotFound(f"there is no account {name!r}; drls user list shows what there is")
+            raise NotFound(f"there is no account {name!r}; drls user list shows all accounts")
         return found
 
     def with_subject(self, subject: str) -> Person | None:
@@ -128,7 +128,7 @@ class People:
     def team(self, name: str) -> Team:
         found = self._tx.one(Team, select(*TeamRow.__table__.columns).where(TeamRow.name == name))
         if found is None:
-            raise NotFound(f"there is no team {name!r}; drls team list shows what there is")
+            raise NotFound(f"there is no team {name!r}; drls team list shows all teams")
         return found
 
     def teams(self) -> tuple[Team, ...]:

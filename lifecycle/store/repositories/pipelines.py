@@ -116,7 +116,7 @@ class Pipelines:
         """A pipeline by name. Raises NotFound when there is none, or it was deleted."""
         pipeline = self.find(name)
         if pipeline is None or pipeline.deleted_at is not None:
-            raise NotFound(f"there is no pipeline {name!r}; drls pipeline list shows what there is")
+            raise NotFound(f"there is no pipeline {name!r}; drls pipeline list shows all pipelines")
         return pipeline
 
     def get(self, pipeline_id: int) -> Pipeline:

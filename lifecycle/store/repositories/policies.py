@@ -136,4 +136,4 @@ class Policies:
             .values(lifted_at=self._tx.now, lifted_by=by)
         )
         if not changed:
-            raise Conflict(f"{hold.kind.value} {hold.id} was lifted already")
+            raise Conflict(f"{hold.kind.value} {hold.id} has already been lifted")

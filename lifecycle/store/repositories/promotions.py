@@ -72,7 +72,7 @@ class Promotions:
     def get(self, promotion_id: int) -> Promotion:
         found = self._tx.prepared(Promotion, _BY_ID, id=promotion_id)
         if found is None:
-            raise NotFound(f"there is no request {promotion_id}; drls approvals list shows what there is")
+            raise NotFound(f"there is no request {promotion_id}; drls approvals list shows open requests")
         return found
 
     def some(self, promotion_ids: Iterable[int]) -> tuple[Promotion, ...]:
@@ -85,7 +85,7 @@ class Promotions:
         moved = {f"set_{name}": getattr(after, name) for name in _MOVES}
         changed = self._tx.change(_CHANGE, of_id=promotion.id, of_revision=promotion.revision, **moved)
         if not changed:
-            raise Conflict(f"request {promotion.id} changed meanwhile; look again, then decide")
+            raise Conflict(f"request {promotion.id} has changed in the meantime; review it again, then decide")
         return after
 
     def renew(self, promotion: Promotion, lease_until: datetime | None) -> bool:

@@ -109,7 +109,7 @@ class Runs:
             .values(state=SessionState.OPEN.value, opened_at=self._tx.now, bases=texts)
         )
         if not changed:
-            raise Conflict(f"evidence session {session.id} is opened already")
+            raise Conflict(f"evidence session {session.id} has already started")
         return self.session(session.id)
 
     def add_admission(self, **values: Any) -> Admission:
@@ -150,7 +150,7 @@ class Runs:
             .values(state=state.value, why=why, ended_at=ended, session_id=session)
         )
         if not changed:
-            raise Conflict(f"run {admission.run_id} changed meanwhile; look again")
+            raise Conflict(f"run {admission.run_id} has changed in the meantime; try again")
         return admission.model_copy(update={"state": state, "why": why, "ended_at": ended, "session_id": session})
 
     def without_outcome(self, since: datetime, *, limit: int) -> tuple[Admission, ...]:
@@ -237,7 +237,7 @@ class Runs:
             .values(state=state.value, closed_at=self._tx.now)
         )
         if not changed:
-            raise Conflict(f"permit {permit.id} is closed already")
+            raise Conflict(f"permit {permit.id} is already closed")
 
     def add_receipt(self, **values: Any) -> Receipt:
         key = self._tx.insert(ReceiptRow, at=self._tx.now, **values)
@@ -407,7 +407,7 @@ class Runs:
             .values(state=state, reason=reason, closed_at=self._tx.now, closed_by=by, lease_until=None, outcome="")
         )
         if not changed:
-            raise Conflict(f"drift {drift.id} was settled already; look again")
+            raise Conflict(f"drift {drift.id} has already been settled; reload the page")
 
     def set_revert(self, drift: Drift, **values: Any) -> Drift:
         """Begins, takes over or lets go of a revert. Raises Conflict when somebody was first."""
@@ -421,5 +421,5 @@ class Runs:
             .values(**values)
         )
         if not changed:
-            raise Conflict(f"drift {drift.id} was settled already, or is being reverted; look again")
+            raise Conflict(f"drift {drift.id} has already been settled, or is being reverted; reload the page")
         return self.drift(drift.id)

@@ -36,7 +36,9 @@ class Settings:
         known = self.find(name)
         revision = known.revision if known else 0
         if expected is not None and expected != revision:
-            raise Conflict(f"{name} changed meanwhile (revision {revision}, not {expected}); read it again")
+            raise Conflict(
+                f"{name} has changed in the meantime (revision {revision}, not {expected}); reload it and try again"
+            )
         if known is None:
             self._tx.insert(SettingRow, name=name, revision=1, value=value)
         else:

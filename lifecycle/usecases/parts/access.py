@@ -111,7 +111,7 @@ def require(view: View, actor: Actor, role: Role, target: Target, doing: str) ->
     person that a service account acts for.
     """
     if actor.person is None:
-        raise Unauthorized(f"{doing} is a person's decision; sign in with drls login")
+        raise Unauthorized(f"{doing} requires a signed-in person; sign in with drls login")
     person = view.people.get(actor.person)
     if person.disabled_at is not None:
         raise Unauthorized(f"the account {person.name} is disabled; ask an Admin")
@@ -120,9 +120,8 @@ def require(view: View, actor: Actor, role: Role, target: Target, doing: str) ->
         has = view.people.standing(one, target).role
         if has is None or not has.includes(role):
             raise Forbidden(
-                f"{doing} needs the role {role.value} on {_where(target)}; "
-                f"{one.name} has {has.value if has else 'none'}: "
-                f"ask an Admin for a grant"
+                f"{doing} needs the role {role.value} on {_where(target)}; {one.name} has "
+                f"{has.value if has else 'none'}: ask an Admin for a grant"
             )
     return person
 
@@ -159,10 +158,10 @@ def human_check(view: View, actor: Actor, doing: str) -> Check:
         require_human(person, doing)
     except Forbidden as error:
         return Check(False, error.message, type(error))
-    return Check(True, f"{person.name} is a person, no service account")
+    return Check(True, f"{person.name} is a person, not a service account")
 
 
 def require_human(person: Person, doing: str) -> None:
     """Raises Forbidden for service accounts: decisions are people's (L6)."""
     if person.kind is PersonKind.SERVICE:
-        raise Forbidden(f"{person.name} is a service account; {doing} is for people")
+        raise Forbidden(f"{person.name} is a service account; only people may do this: {doing}")

@@ -135,11 +135,11 @@ def execution_check(view: View, pipeline: Pipeline, *environments: Environment, 
         if {promotion.plan.source, promotion.target} & set(environments):
             why = (
                 f"request {promotion.id} ({pipeline.name} to {promotion.target.label}) is "
-                f"{promotion.state.value}: wait for it, or resume it, first"
+                f"{promotion.state.value}: wait for it to finish, or resume it, first"
             )
             return Check(False, why, Conflict)
     where = " or ".join(dict.fromkeys(one.label for one in environments))
-    return Check(True, f"no request of {pipeline.name} executes in {where}")
+    return Check(True, f"no request of {pipeline.name} is executing in {where}")
 
 
 def active_check(view: View, pipeline: Pipeline, version: Version, environment: Environment, doing: str) -> Check:

@@ -113,7 +113,7 @@ class Comparisons:
     def _begin(self, plane: DataPlane, asked: Asked, key: str) -> _Job:
         waiting = sum(job.failed is None for job in self._jobs.values())
         if waiting >= _WAITING:
-            raise TooMany(f"{waiting} comparisons of data wait for their turn already; try again in a minute")
+            raise TooMany(f"{waiting} data comparisons are already queued; try again in a minute")
         if not self._ends_with_process:
             atexit.register(self.close)
             self._ends_with_process = True
@@ -212,7 +212,7 @@ class Comparisons:
             write_private(file, diff.model_dump_json())
             self._sweep(self._folder)
         except OSError as error:
-            _LOG.warning("the comparison of %s is kept in memory alone: %s", diff.table, error)
+            _LOG.warning("the comparison of %s is kept in memory only: %s", diff.table, error)
 
     def _read_progress(self, key: str) -> Progress | None:
         """How far the process is that computes this."""

@@ -70,10 +70,10 @@ def snapshot_checks(plane: DataPlane, tables: Sequence[TablePlan]) -> tuple[Chec
     """Whether what these tables would go back to is still there; nothing of a rollback of code alone."""
     wanted = [(one.table, one.candidate) for one in tables if one.candidate is not None]
     gone = [
-        f"{table} has no snapshot {snapshot} any more"
+        f"{table} no longer has snapshot {snapshot}"
         for table, snapshot in wanted
         if not plane.snapshots(table, Environment.PRODUCTION, snapshot, None)
     ]
     if gone:
-        return (Check(False, f"{'; '.join(gone)}: roll back the code alone, then repair the data with a run"),)
-    return (Check(True, "every table still has the snapshot that it goes back to"),) if wanted else ()
+        return (Check(False, f"{'; '.join(gone)}: roll back only the code, then repair the data with a run"),)
+    return (Check(True, "every table still has the snapshot it returns to"),) if wanted else ()

@@ -26,15 +26,15 @@ def policy_of(view: View, promotion: Promotion) -> Policy:
 def check_fresh(promotion: Promotion, plan_digest: str, if_revision: int | None) -> None:
     """Raises Conflict when the person looked at another plan, or at an older state."""
     if plan_digest != promotion.plan_digest:
-        raise Conflict(f"request {promotion.id} has another plan than the one you looked at; look again")
+        raise Conflict(f"request {promotion.id} has a different plan than the one you reviewed; review it again")
     if if_revision is not None and if_revision != promotion.revision:
-        raise Conflict(f"request {promotion.id} is {promotion.state.value} by now; look again, then decide")
+        raise Conflict(f"request {promotion.id} is now {promotion.state.value}; review it again, then decide")
 
 
 def check_waiting(promotion: Promotion, now: datetime) -> None:
     """Raises Conflict when the request takes no approval any more."""
     if promotion.state is not State.REQUESTED:
-        raise Conflict(f"request {promotion.id} is {promotion.state.value} and takes no approval any more")
+        raise Conflict(f"request {promotion.id} is {promotion.state.value} and can no longer be approved")
     if promotion.expires_at <= now:
         raise Conflict(f"request {promotion.id} expired; refresh it")
 
@@ -42,7 +42,7 @@ def check_waiting(promotion: Promotion, now: datetime) -> None:
 def check_open(promotion: Promotion, doing: str) -> None:
     """Raises Conflict when the request is executed or over and cannot be `doing` (rejected, withdrawn) any more."""
     if not promotion.state.is_open:
-        raise Conflict(f"request {promotion.id} is {promotion.state.value} and cannot be {doing} any more")
+        raise Conflict(f"request {promotion.id} is {promotion.state.value} and can no longer be {doing}")
 
 
 class Voice(Frozen):
@@ -67,7 +67,7 @@ def require_voice(view: View, actor: Actor, promotion: Promotion, verdict: Verdi
     known = contributors(view, pipeline, version, promotion.target, promotion.requested_by)
     why = known.why_not(person, view.now)
     if not policy.parsed_quorum.admits(standing):
-        raise Forbidden(f"request {promotion.id} is for {policy.quorum} to decide; ask one of them")
+        raise Forbidden(f"request {promotion.id} must be decided by {policy.quorum}; ask one of them")
     if why and verdict is Verdict.APPROVE and policy.approvals != "solo":
         said = why.replace("what would be released", f"what request {promotion.id} would release")
         whose = f"{person.name} {said} and" if why.startswith("contributed") else f"{said}, so {person.name}"
@@ -115,4 +115,4 @@ def who_else(view: View, promotion: Promotion, pipeline: Pipeline, version: Vers
         and not known.why_not(person, view.now)
         and policy.parsed_quorum.admits(standing)
     ]
-    return " or ".join(names[:5]) or "an Admin to grant somebody else the role"
+    return " or ".join(names[:5]) or "an Admin to grant someone else the role"

@@ -51,7 +51,7 @@ class Guesses:
         """Waits for its turn. Raises TooMany when too many wait already."""
         with self._lock:
             if self._waiting.total() >= IN_LINE or self._waiting[client] >= IN_LINE_OF_ONE:
-                raise TooMany("too many people sign in at once; try again in a second", retry_after=1)
+                raise TooMany("too many people are signing in at once; try again in a second", retry_after=1)
             self._waiting[client] += 1
         try:
             with self._turns:
@@ -84,7 +84,7 @@ def prove(ctx: Context, acting: Actor, name: str, password: str, client: str) ->
                 # Names that strangers make up would fill the audit log, which is never cut.
                 unit.audit("sign_in.attempt", f"person:{name}", host=acting.host)
         if not is_password(ctx, person, password) or person is None or person.disabled_at is not None:
-            raise Unauthorized("account or password is wrong")
+            raise Unauthorized("wrong account name or password")
         return person, attempt
 
 

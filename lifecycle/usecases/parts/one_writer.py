@@ -19,6 +19,6 @@ def other_writers(view: View, pipeline: Pipeline, version: Version) -> str:
     """The same in words; nothing when no other pipeline writes a table of `version`."""
     owners = view.pipelines.owners(view.pipelines.tables(version.id), but=pipeline.id)
     return "; ".join(
-        f"{table} is written by pipeline {owner}: a table has one writing pipeline"
+        f"{table} is already written by pipeline {owner}: only one pipeline may write a table"
         for table, owner in sorted(owners.items())
     )

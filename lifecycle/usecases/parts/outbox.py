@@ -9,19 +9,19 @@ from lifecycle.store.unit import Unit
 RECEIVERS = "notifications"
 # What is told, with what it means to who is told.
 EVENTS = {
-    "promotion.requested": "somebody asks, and who may approve is wanted",
-    "promotion.approved": "a request has its approvals",
+    "promotion.requested": "a request needs approval",
+    "promotion.approved": "a request has all its approvals",
     "promotion.lapsed": "an approval no longer counts, so a request needs another one",
-    "promotion.rejected": "somebody said no, with the reason",
-    "promotion.reminder": "a request still waits for somebody",
-    "promotion.expired": "a request got too old",
-    "promotion.stale": "something moved since a request was made",
-    "promotion.done": "a version went where it was asked for",
-    "promotion.failed": "an execution stopped and can be resumed",
-    "deployment.started": "another version is active",
-    "glass.broken": "somebody deployed without approval",
-    "drift.found": "a table was written past DRLS",
-    "drift.loaded": "a code location runs another version than the one deployed, and reloading does not help",
+    "promotion.rejected": "a request was rejected, with the reason",
+    "promotion.reminder": "a request is still waiting for approval",
+    "promotion.expired": "a request expired",
+    "promotion.stale": "a request is stale: something changed since it was made",
+    "promotion.done": "a promotion is done",
+    "promotion.failed": "a promotion failed and can be resumed",
+    "deployment.started": "a different version became active",
+    "glass.broken": "someone deployed without approval",
+    "drift.found": "a table was written outside DRLS",
+    "drift.loaded": ("a code location runs a different version than the deployed one, and reloading does not help"),
 }
 
 
@@ -31,7 +31,7 @@ def tell(unit: Unit, event: str, pipeline: str, **body: Any) -> None:
     Raises ValueError for an event that is not in EVENTS: no receiver could choose it.
     """
     if event not in EVENTS:
-        raise ValueError(f"{event!r} is not in EVENTS; add it there, so that receivers can choose it")
+        raise ValueError(f"{event!r} is not in EVENTS; add it there so that receivers can choose it")
     setting = unit.settings.find(RECEIVERS)
     for receiver in setting.value["receivers"] if setting else ():
         wanted = receiver.get("events") or [event]

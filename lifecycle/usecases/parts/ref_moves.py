@@ -84,7 +84,11 @@ def _present_base(ctx: Context, promotion: Promotion, table: TablePlan) -> int |
 def _undo(ctx: Context, acting: Actor, promotion: Promotion, done: list[Move], lost: str) -> Moved:
     for move in reversed(done):
         if not ctx.plane.undo(move, promotion.target):
-            return Moved(outcome=f"{lost} moved meanwhile, and {move.table} was written on top: repair it, then resume")
+            return Moved(
+                outcome=(
+                    f"{lost} moved in the meantime, and {move.table} was written on top of it: repair it, then resume"
+                )
+            )
         _note(ctx, acting, promotion, [move.table], "undone")
     return Moved(undone=True, outcome=f"tables[{lost}].base: it moved while the promotion executed")
 
@@ -101,6 +105,6 @@ def _note(
         current = unit.promotions.get(promotion.id)
         held = current.model_copy(update={"executor": ctx.executor})
         if not unit.promotions.renew(held, unit.now + ctx.lease):
-            raise LeaseLost(f"request {promotion.id} is executed by {current.executor} now; this process stops")
+            raise LeaseLost(f"request {promotion.id} is now executed by {current.executor}; this process stops")
         unit.promotions.write_journal(promotion.id, tables, state, bases or {})
         unit.audit("promotion.journal", f"promotion:{promotion.id}", tables=tables, state=state)

@@ -43,20 +43,20 @@ def revert_checks(drift: Drift, expected: Expected | None, head: int | None, cha
     """
     table = drift.table_name
     if expected is None or expected.snapshot is None:
-        return (Check(False, f"{table} has no snapshot that DRLS knows to go back to; adopt the drift instead"),)
+        return (Check(False, f"DRLS knows no snapshot to revert {table} to; adopt the drift instead"),)
     if drift.found is None:
-        return (Check(False, f"{table} is gone, or its ref {drift.ref} is: put it back, or adopt the drift"),)
+        return (Check(False, f"{table} or its ref {drift.ref} no longer exists: restore it, or adopt the drift"),)
     if not chain:
-        return (Check(False, f"{table} has no snapshot {expected.snapshot} any more; adopt the drift instead"),)
+        return (Check(False, f"{table} no longer has snapshot {expected.snapshot}; adopt the drift instead"),)
     if is_below(drift, expected, chain):
-        why = f"{table} was published or adopted on top of it since; adopt the drift, or roll back with the data"
+        why = f"{table} has since been published or adopted on top of it; adopt the drift, or roll back with the data"
         return (Check(False, why),)
-    back = Check(True, f"{table} can go back to snapshot {expected.snapshot}")
+    back = Check(True, f"{table} can return to snapshot {expected.snapshot}")
     if head == expected.snapshot:
-        return (back, Check(True, f"{table} is back there already"))
+        return (back, Check(True, f"{table} is already back there"))
     if head != drift.found:
-        return (back, Check(False, f"{table} was written again since; reconcile, then look again"))
-    return (back, Check(True, f"nothing was written to {table} since"))
+        return (back, Check(False, f"{table} has been written again since; reconcile, then review it again"))
+    return (back, Check(True, f"nothing has been written to {table} since"))
 
 
 def chain_of(plane: DataPlane, drift: Drift, expected: Expected | None) -> tuple[int, ...]:
@@ -75,8 +75,8 @@ def is_below(drift: Drift, expected: Expected | None, chain: Sequence[int]) -> b
 def lease_check(ctx: Context, drift: Drift) -> Check:
     """Whether nobody reverts the drift right now."""
     if drift.state == "reverting" and drift.lease_until is not None and drift.lease_until > ctx.clock.now():
-        return Check(False, f"drift {drift.id} is being reverted by {drift.executor}; wait until it is done", Conflict)
-    return Check(True, f"nobody else reverts drift {drift.id} now")
+        return Check(False, f"drift {drift.id} is being reverted by {drift.executor}; wait until it finishes", Conflict)
+    return Check(True, f"nobody else is reverting drift {drift.id}")
 
 
 def revert(ctx: Context, actor: Actor, drift: Drift, expected: Expected | None, command: Command) -> Drift:
@@ -95,7 +95,7 @@ def revert(ctx: Context, actor: Actor, drift: Drift, expected: Expected | None, 
         current = unit.runs.drift(drift.id)
         refuse([lease_check(ctx, current)])
         if current.state != drift.state or expected_head(unit, drift.table_name, drift.environment) != expected:
-            raise Conflict(f"{drift.table_name} was published, or a drift of it settled, meanwhile; look again")
+            raise Conflict(f"{drift.table_name} was published, or its drift settled, in the meantime; review it again")
         taken = _take(ctx, unit, current, expected, command.reason)
     try:
         return _carry_on(ctx, actor, taken, command)
@@ -192,7 +192,7 @@ def _move(plane: DataPlane, drift: Drift) -> str:
         tag=f"drls-revert-{drift.id}",
     )
     if plane.move(move, drift.environment) is MoveResult.CONFLICT:
-        return f"{drift.table_name} was written again since; reconcile, then look again"
+        return f"{drift.table_name} has been written again since; reconcile, then review it again"
     return ""
 
 
@@ -216,5 +216,5 @@ def _held(unit: Unit, drift: Drift) -> Drift:
     """The drift, if this executor still has it. Raises LeaseLost."""
     current = unit.runs.drift(drift.id)
     if current.state != "reverting" or current.executor != drift.executor:
-        raise LeaseLost(f"drift {drift.id} is {current.state}, settled by another by now; look again")
+        raise LeaseLost(f"drift {drift.id} is {current.state}: someone else has settled it; review it again")
     return current

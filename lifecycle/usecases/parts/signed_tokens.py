@@ -39,7 +39,7 @@ def sign_token(ctx: Context, actor: Actor, scopes: tuple[str, ...]) -> Signed:
     Raises Forbidden for who shows a signed token: it does not renew itself.
     """
     if actor.signed or actor.token is None:
-        raise Forbidden("a signed token is made with a personal token or a session, never with another signed one")
+        raise Forbidden("create a signed token with a personal token or a session, not with another signed token")
     with ctx.store.read() as view:
         person = require(view, actor, Role.VIEWER, Target(), "a signed token")
         shown = view.people.token(actor.token)
@@ -62,11 +62,11 @@ def read_token(view: View, text: str) -> tuple[Person, tuple[str, ...], Token]:
     person = view.people.get(subject)
     token = view.people.token(made_with)
     if token.person_id != person.id or token.kind is TokenKind.LINK or not token.lives(view.now):
-        raise Unauthorized("what this token was made with has ended; sign in again")
+        raise Unauthorized("the token or session behind this token has ended; sign in again")
     if claims["exp"] - claims["iat"] > LIFE.total_seconds():
         raise Unauthorized(_NOT_VALID)
     if person.disabled_at is not None or person.access_epoch != claims.get("epoch"):
-        raise Unauthorized("what you may do changed since this token was signed; sign in again")
+        raise Unauthorized("your permissions have changed since this token was signed; sign in again")
     return person, tuple(str(scope) for scope in claims.get("scopes", ()) if scope in token.scopes), token
 
 
@@ -121,5 +121,5 @@ def _verify(view: View, audience: str, text: str) -> dict[str, Any]:
 def _secrets(view: View) -> list[dict[str, str]]:
     setting = view.settings.find(_SETTING)
     if setting is None:
-        raise Unauthorized("this installation was not started yet; run drls serve")
+        raise Unauthorized("this installation has not been started yet; run drls serve")
     return setting.value["secrets"]

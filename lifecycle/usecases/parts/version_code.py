@@ -27,17 +27,19 @@ def checked_code(view: View, spec: PipelineSpec, files: Mapping[str, bytes]) -> 
     for path, digest in wanted.items():
         content = files[path] if path in files else kept.get(digest)
         if content is None:
-            raise Invalid(f"the file {path} of the pipeline's code is missing; save or export it again where it is")
+            raise Invalid(
+                f"the file {path} of the pipeline's code is missing; save or export it again from where it exists"
+            )
         if content_digest(content) != digest:
-            raise Invalid(f"the file {path} of the pipeline's code is not what its lock says; get it again")
+            raise Invalid(f"the file {path} of the pipeline's code does not match its lock; fetch it again")
         if len(content) > MAX_FILE_BYTES:
-            raise Invalid(f"{path} has {len(content):,} bytes; at most {MAX_FILE_BYTES:,} are kept of a file")
+            raise Invalid(f"{path} has {len(content):,} bytes; the limit for a file is {MAX_FILE_BYTES:,}")
         found[digest] = content
     size = sum(map(len, found.values()))
     if size > MAX_CODE_BYTES or len(wanted) > MAX_CODE_FILES:
         raise Invalid(
-            f"the pipeline's code has {len(wanted):,} files and {size:,} bytes; at most {MAX_CODE_FILES:,} and "
-            f"{MAX_CODE_BYTES:,} are kept with a version"
+            f"the pipeline's code has {len(wanted):,} files and {size:,} bytes; the limit for a version is "
+            f"{MAX_CODE_FILES:,} files and {MAX_CODE_BYTES:,} bytes"
         )
     return found
 
@@ -57,7 +59,7 @@ def code_texts(view: View, spec: PipelineSpec | None) -> dict[str, str]:
     for path, digest in wanted.items():
         content = kept.get(digest, b"")
         if content_digest(content) != digest:
-            found[path] = "This file is missing in the database, or was changed there; restore a backup."
+            found[path] = "This file is missing from the database or was changed there; restore a backup."
         elif len(content) <= MAX_SHOWN:
             found[path] = content.decode(errors="replace")
     return found
@@ -76,5 +78,5 @@ def sent_files(files: Mapping[str, bytes]) -> Generator[Path]:
             except ValueError as error:
                 raise Invalid(str(error)) from None
             except OSError as error:
-                raise Invalid(f"{path} cannot be a file beside the others: {error.strerror}") from None
+                raise Invalid(f"{path} cannot be written next to the other files: {error.strerror}") from None
         yield folder

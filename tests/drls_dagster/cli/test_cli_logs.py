@@ -39,7 +39,7 @@ def test_one_log_and_one_that_is_not_there(home: Path, capsys: pytest.CaptureFix
 
 def test_before_anything_was_started(drls_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["logs"]) == 0
-    assert "nothing was started" in capsys.readouterr().err
+    assert "nothing has been started" in capsys.readouterr().err
 
 
 def test_the_last_lines_of_a_long_log(tmp_path: Path) -> None:

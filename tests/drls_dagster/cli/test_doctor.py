@@ -120,7 +120,7 @@ def test_the_port_of_this_home_s_own_app_is_no_warning(
         found = findings(capsys, 0)
     assert (found["ports"].state, found["ports"].detail) == (
         "ok",
-        f"`drls up` of this home is at http://127.0.0.1:{port}; the others are free",
+        f"`drls up` runs in this home at http://127.0.0.1:{port}; the other ports are free",
     )
 
 

@@ -54,18 +54,18 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
         (["table", "list", "--nope"], "--nope"),
         (["table", "preview", "a.b", "--limit", "0"], "--limit"),
         (["table", "preview", "a.b", "--snapshot", "1", "--ref", "x"], "not both"),
-        (["table", "show", ""], "a table's name is needed"),
+        (["table", "show", ""], "a table name is required"),
         (["promote", "flights"], "Missing option '--to'. Choose from: development, qa, uat, production"),
-        (["approvals", "approve", "9" * 24], "there is no number 9999"),
+        (["approvals", "approve", "9" * 24], "is out of range"),
         (["approvals", "approve", "9" * 5000], "is not a number"),
         (["approvals", "approve", "abc"], "'abc' is not a number"),
-        (["approvals", "list", "--before", "9" * 24], "there is no number"),
-        (["audit", "log", "--before", "0"], "there is no number 0"),
-        (["drift", "adopt", "9" * 24], "there is no number"),
-        (["token", "revoke", "9" * 24], "there is no number"),
+        (["approvals", "list", "--before", "9" * 24], "is out of range"),
+        (["audit", "log", "--before", "0"], "0 is out of range"),
+        (["drift", "adopt", "9" * 24], "is out of range"),
+        (["token", "revoke", "9" * 24], "is out of range"),
         (["user", "revoke", "-1"], "-1"),
-        (["pipeline", "show", "flights@" + "9" * 24], "is no version"),
-        (["pipeline", "show", "flights@0"], "there is no number 0"),
+        (["pipeline", "show", "flights@" + "9" * 24], "is not a version"),
+        (["pipeline", "show", "flights@0"], "0 is out of range"),
     ],
 )
 def test_wrong_use_is_two_and_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +83,7 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_failure_is_one_and_one_line_without_a_traceback() -> None:
     result = drls("table", "show", "a.b")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == "Error: there is no table a.b; `drls table list` shows those there are\n"
+    assert result.stderr == "Error: there is no table a.b; `drls table list` shows all tables\n"
 
 
 def test_drls_debug_shows_the_traceback() -> None:
@@ -119,7 +119,7 @@ def test_a_home_that_cannot_be_made_is_said_with_the_reason() -> None:
     result = drls("whoami", DRLS_HOME="/proc/nope")
     assert result.returncode == 2
     assert result.stderr == (
-        "Error: DRLS_HOME: /proc/nope cannot be made: No such file or directory; name a folder of yours\n"
+        "Error: DRLS_HOME: /proc/nope cannot be created: No such file or directory; choose a folder you own\n"
     )
 
 

@@ -32,11 +32,11 @@ for line in json.loads(sys.argv[1]):
     print(json.dumps([code, *(name for name in {HEAVY} if name in sys.modules)]))
 """
 WRONG = {
-    "--keep-going": "--keep-going needs --each: without it there is one run",
+    "--keep-going": "--keep-going needs --each: without --each there is only one run",
     "--param low": "--param 'low' is not name=value",
     "--select nope": "has no step 'nope'; it has: ",
     "--param nope=1": "has no parameter 'nope'; it has: ",
-    "--partition 2024": "is not partitioned; leave --partition out",
+    "--partition 2024": "is not partitioned; remove --partition",
     "--env uat": "is a file, and files run in development; save it and promote it to UAT",
 }
 
@@ -67,7 +67,7 @@ def test_a_name_that_no_pipeline_has_is_told_before_dagster_and_spark_are_loaded
 
 
 def failed(message: str) -> RunOutcome:
-    check = {"node": "out", "check": "rows", "passed": False, "severity": "blocking", "message": "0 row(s), wanted 1"}
+    check = {"node": "out", "check": "rows", "passed": False, "severity": "blocking", "message": "0 row(s), expected 1"}
     outcome = RunOutcome("r", checks=[check])
     outcome.steps = [
         StepProgress("part", "transform", "done", 1.0),
@@ -80,7 +80,7 @@ def failed(message: str) -> RunOutcome:
 def test_a_failure_is_in_the_step_s_line_only_where_the_command_s_error_is_about_another(
     capfd: pytest.CaptureFixture[str], explain: bool
 ) -> None:
-    message = "flights.out was not published: rows: 0 row(s), wanted 1"
+    message = "flights.out was not published: rows: 0 row(s), expected 1"
     outcome = failed(message)
     with Display("one", show=True, explain=explain) as display:
         display.update(outcome)
@@ -90,7 +90,7 @@ def test_a_failure_is_in_the_step_s_line_only_where_the_command_s_error_is_about
         "✔    1.0 s  part",
         "✘    2.0 s  out" + (f" {message}" if explain else ""),
         "0 of 1 checks passed",
-        "✘ rows" + (": 0 row(s), wanted 1" if explain else ""),
+        "✘ rows" + (": 0 row(s), expected 1" if explain else ""),
     ]
 
 

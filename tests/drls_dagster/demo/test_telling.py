@@ -53,9 +53,9 @@ def test_a_refusal_that_does_not_come_or_says_something_else_is_a_failure(stage:
         raise UsageError("it is too late")
 
     assert stage.refusal(refuse, "too late") == "it is too late"
-    with pytest.raises(Astray, match="with 'own work', and was with 'it is too late'"):
+    with pytest.raises(Astray, match="with 'own work', but was refused with 'it is too late'"):
         stage.refusal(refuse, "own work")
-    with pytest.raises(Astray, match="and was not"):
+    with pytest.raises(Astray, match="but was not"):
         stage.refusal(lambda: None, "too late")
 
 
@@ -75,8 +75,8 @@ def test_data_files_and_metadata_files_are_counted_apart(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "code", "told"),
     [
-        ("DRLS_URL", "https://drls.example.org", 2, "in the store of this machine"),
-        ("DRLS_LANDING", "s3://bucket/landing", 1, "into a local folder"),
+        ("DRLS_URL", "https://drls.example.org", 2, "the store on this machine"),
+        ("DRLS_LANDING", "s3://bucket/landing", 1, "in a local folder"),
     ],
 )
 def test_a_home_that_is_elsewhere_is_refused_in_one_line(

@@ -46,7 +46,7 @@ def test_the_result_gets_the_order_and_types_of_the_output_schema() -> None:
     ("result", "told"),
     [
         (pa.table({"id": [1]}), "the output of node 'score' lacks late"),
-        (pa.table({"id": [1], "late": [True], "more": [1]}), "has more besides"),
+        (pa.table({"id": [1], "late": [True], "more": [1]}), "has extra columns more"),
         (pa.Table.from_arrays([[1], [True], [2]], ["id", "late", "id"]), "has id twice"),
         (pa.table({"id": ["x"], "late": [True]}), "column 'id' of node 'score' is string"),
         (pa.table({"id": [1.5], "late": [True]}), "column 'id' of node 'score' is double"),

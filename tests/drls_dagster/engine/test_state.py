@@ -115,7 +115,7 @@ def test_an_engine_that_cannot_start_says_why_and_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("DRLS_ENGINE__MAVEN_MIRROR", "http://127.0.0.1:9/")
     settings = load_settings(settings.home / "offline")
-    with pytest.raises(client.EngineError, match=r"jars could not be fetched.*maven_mirror.*driver\.log"):
+    with pytest.raises(client.EngineError, match=r"jars could not be downloaded.*maven_mirror.*driver\.log"):
         client.ensure_engine(settings)
     state = st.read_state(settings)
     assert state is not None
@@ -221,7 +221,7 @@ def test_a_start_that_failed_for_want_of_time_is_tried_once_more(
     if fails < tries:
         state = client.ensure_engine(settings, said.append)
         assert state.is_alive
-        assert "; starting it again" in said[0]
+        assert "; restarting it" in said[0]
         assert client.stop(settings)
         assert not client._STARTED, "a child that nobody asked how it ended"
     else:

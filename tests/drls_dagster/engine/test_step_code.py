@@ -216,15 +216,15 @@ def test_only_what_was_kept_or_installed_can_be_imported(package: Path, tmp_path
     # To code that can do without, it is as absent as it was at save.
     assert loaded(specs[0], package, environment="qa")(1) is None
     with pytest.raises(
-        CodeChanged, match=r"drls_test_late, which lies in .* neither kept with the version nor installed"
+        CodeChanged, match=r"drls_test_late, which is in .* neither stored with the version nor installed"
     ):
         loaded(specs[2], package, environment="qa")
-    with pytest.raises(ImportError, match=r"drls_test_late, which lies in .*"):
+    with pytest.raises(ImportError, match=r"drls_test_late, which is in .*"):
         loaded(specs[3], package)(str(late))
-    with pytest.raises(ImportError, match=r"drls_test_late, which lies in .*"):
+    with pytest.raises(ImportError, match=r"drls_test_late, which is in .*"):
         loaded(specs[1], package)("drls_test_late")
     for source in aliases:
-        with pytest.raises(ImportError, match=r"drls_test_late, which lies in .*"):
+        with pytest.raises(ImportError, match=r"drls_test_late, which is in .*"):
             loaded(locked(package, inline(source)), package)("drls_test_late")
 
 

@@ -161,7 +161,7 @@ def test_what_is_broken_is_seen_with_its_error_and_the_others_load(life: Life) -
     assert jobs(found) == {"producer", "consumer_a", "consumer_b"}
     told = broken(found)
     assert told.keys() == {"tampered", "unreadable", "jdbc", "clash_a", "clash_b"}
-    assert "v1 was changed in the database: its digest is wrong" in told["tampered"]
+    assert "v1 was changed in the database: its digest does not match" in told["tampered"]
     assert "v1 cannot be read by this release of DRLS" in told["unreadable"]
     assert "does not run sources of kind jdbc" in told["jdbc"]
     assert "table shared.rows belongs to 'clash_b'" in told["clash_a"]
@@ -276,7 +276,7 @@ def test_l4_a_tick_where_the_policy_says_no_skips_and_says_why(life: Life) -> No
         ):
             return schedule.evaluate_tick(context)
 
-    assert tick().skip_message == "by policy schedules do not run in UAT; an Admin can change the policy"
+    assert tick().skip_message == "the policy does not run schedules in UAT; an Admin can change it"
     set_policy(life.ctx, life.as_("adam"), UAT, "flights", Policy(schedules=True))
     assert len(tick().run_requests) == 1
     set_policy(life.ctx, life.as_("adam"), UAT, "flights", None)

@@ -46,7 +46,7 @@ def test_an_old_file_of_drls_is_brought_up_to_date_and_a_changed_one_is_left(tmp
         (GATE_LINES[0], ["the run launcher"]),
         (GATE_LINES[1], ["the run coordinator"]),
         ("run_coordinator: {module: dagster, class: QueuedRunCoordinator}\n" + GATE_LINES[1], ["the run coordinator"]),
-        ("[1]", ["is no mapping"]),
+        ("[1]", ["is not a mapping"]),
         ("a: [", ["cannot be read"]),
     ],
 )

@@ -172,7 +172,7 @@ def test_l10_one_run_at_a_time(town: Town, ways: Ways, monkeypatch: pytest.Monke
     monkeypatch.setattr(waiting.time, "sleep", finish)
     started = waiting.begin(town.settings, second, "approved", said.append)
     assert started.run_id == "second"
-    assert said == ["approved waits in production until run first is over"]
+    assert said == ["approved waits in production until run first ends"]
     finish_run(town.life.ctx, DAGSTER, "second", "approved")
 
 

@@ -14,9 +14,9 @@ from tests.drls_dagster.gate.ways import LAUNCH, WAYS, Ways
 
 WHY = {
     "never": "never v1 is not active in production; promote it: drls promote never --to production",
-    "revoked": "this run of revoked v1 may not go on in production: stopped: test",
-    "overtaken": "this run of overtaken v1 may not go on in production: superseded by v2",
-    "superseded": "superseded v1 is not active in production: v2 is; promote superseded v1 to change that",
+    "revoked": "this run of revoked v1 may not continue in production: stopped: test",
+    "overtaken": "this run of overtaken v1 may not continue in production: superseded by v2",
+    "superseded": "superseded v1 is not active in production: v2 is; promote superseded v1 to run it",
     "demoted": "demoted v1 is not active in UAT; promote it",
     "retired": "retired v1 is not active in production",
     "stopped": "stopped is stopped in production (test); a LeadDataEngineer can lift the stop",

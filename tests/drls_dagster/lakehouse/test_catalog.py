@@ -185,7 +185,7 @@ def assert_without_password(text: str) -> None:
         ({"uri": "mysql://h/lake"}, "sqlite or postgresql"),
         ({"uri": "sqlite:///relative.db"}, "absolute path"),
         ({"uri": "sqlite://"}, "two processes"),
-        ({"uri": "hunter2"}, "no database URL"),
+        ({"uri": "hunter2"}, "not a database URL"),
         ({"type": "rest"}, "catalog.uri is missing"),
         ({"type": "polaris", "uri": "http://h"}, "catalog.warehouse is missing"),
     ],

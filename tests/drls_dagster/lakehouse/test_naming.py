@@ -37,7 +37,7 @@ def test_an_unknown_environment_names_those_there_are() -> None:
 
 def test_d11_a_reserved_namespace_is_refused() -> None:
     for environment in ENVIRONMENTS:
-        with pytest.raises(UsageError, match="leave the environment out"):
+        with pytest.raises(UsageError, match="omit the environment"):
             table_location("production", f"flights__{environment}.daily")
 
 

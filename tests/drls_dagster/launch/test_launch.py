@@ -75,7 +75,7 @@ def test_each_makes_one_run_per_partition(spec: PipelineSpec) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (None, "is partitioned; give --partition"),
+        (None, "is partitioned; pass --partition"),
         ("2024-02-01", "no partition '2024-02-01'; it has 2024-01-01...2024-01-10"),
         ("2024-01-05...2024-01-03", "2024-01-05 is after 2024-01-03"),
         ("", "no partition ''"),
@@ -110,7 +110,7 @@ def test_a_selection_of_steps(spec: PipelineSpec, selection: str | None, expecte
 
 @pytest.mark.parametrize("selection", ["raw", "nothing", ",", ""])
 def test_a_selection_of_something_else_is_refused(spec: PipelineSpec, selection: str) -> None:
-    with pytest.raises(UsageError, match=r"has no step|names no step"):
+    with pytest.raises(UsageError, match=r"has no step|does not name a step"):
         select_nodes(spec, selection)
 
 
@@ -155,5 +155,5 @@ def test_a_pipeline_that_another_file_disables_says_why(tmp_path: Path, monkeypa
     (tmp_path / "one.yaml").write_text(DAILY)
     (tmp_path / "two.yaml").write_text(DAILY.replace("name: daily", "name: other"))
     for name, file in (("daily", "one.yaml"), ("other", "two.yaml")):
-        with pytest.raises(UsageError, match=rf"^{file} cannot be used: table t.b belongs to .* too; one table"):
+        with pytest.raises(UsageError, match=rf"^{file} cannot be used: table t.b also belongs to .*; a table"):
             find_pipeline(name, load_settings())

@@ -82,7 +82,7 @@ def test_l14_a_dagster_that_cannot_be_told_does_not_undo_a_promotion(
 def test_without_drls_up_a_push_does_nothing_and_a_launch_says_what_to_start(settings: Settings) -> None:
     orchestrator = DagsterOrchestrator(settings)
     orchestrator.deployments_changed(Environment.QA)
-    with pytest.raises(Refused, match="start drls up, or run it: drls run flights --env qa"):
+    with pytest.raises(Refused, match="start drls up, or run it yourself: drls run flights --env qa"):
         orchestrator.launch(Environment.QA, "flights", "test")
 
 

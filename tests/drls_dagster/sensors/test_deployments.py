@@ -40,7 +40,7 @@ def loaded(life: Life) -> dict[str, str]:
 
 def test_what_was_loaded_as_it_is_deployed_is_left_alone(life: Life, loaded: dict[str, str]) -> None:
     ticks = Ticks(life, loaded)
-    assert [ticks(), ticks()] == ["what is deployed is loaded"] * 2
+    assert [ticks(), ticks()] == ["the deployed versions are loaded"] * 2
     assert life.dagster.changed == []
     with life.store.read() as view:
         assert loaded_digests(view, QA) == loaded
@@ -73,9 +73,9 @@ def test_l15_what_reloads_do_not_help_blocks_promotion_until_it_is_loaded(life: 
         version = view.pipelines.numbered(view.pipelines.named("flights"), 1)
     life.run(version, QA)
     get_stuck(Ticks(life, {"flights": "sha256:0"}))
-    with pytest.raises(Refused, match="the code location of QA does not hold the version of flights that is deployed"):
+    with pytest.raises(Refused, match="the code location of QA has not loaded the deployed version of flights"):
         life.ask(version, UAT)
-    assert Ticks(life, loaded)() == "what is deployed is loaded"
+    assert Ticks(life, loaded)() == "the deployed versions are loaded"
     assert life.ask(version, UAT).state is State.REQUESTED
 
 
@@ -98,7 +98,7 @@ def test_l15_what_gets_right_again_by_itself_is_noted(life: Life) -> None:
     ticks = Ticks(life, {"flights": second.digest}, UAT)
     get_stuck(ticks)
     break_glass(life.ctx, life.as_("lea"), "flights", 2, UAT, reason="a test")
-    assert [ticks(), ticks()] == ["what is deployed is loaded"] * 2
+    assert [ticks(), ticks()] == ["the deployed versions are loaded"] * 2
     with life.store.read() as view:
         assert stuck_pipelines(view, UAT) == frozenset()
         assert len(view.log.search(verb="drift.loaded_again")) == 1
@@ -107,7 +107,7 @@ def test_l15_what_gets_right_again_by_itself_is_noted(life: Life) -> None:
 def test_an_unsaved_file_in_its_authors_development_is_no_drift(life: Life) -> None:
     life.save()
     ticks = Ticks(life, {"flights": DRAFT}, DEVELOPMENT)
-    assert ticks() == "what is deployed is loaded"
+    assert ticks() == "the deployed versions are loaded"
     assert life.dagster.changed == [DEVELOPMENT]  # by saving
 
 
@@ -115,13 +115,13 @@ def test_a_policy_that_changes_what_schedules_do_is_pushed_and_a_missed_push_is_
     spec = make_spec(schedule={"cron": "0 6 * * *", "timezone": "UTC"})
     life.to_production(life.save(spec))
     ticks = Ticks(life, {"flights": digest(spec)}, PRODUCTION, scheduled=["flights"], starting=["flights"])
-    assert ticks() == "what is deployed is loaded"
+    assert ticks() == "the deployed versions are loaded"
     life.dagster.changed.clear()
     set_policy(life.ctx, life.as_("adam"), PRODUCTION, "flights", Policy(schedules=False))
     assert life.dagster.changed == [PRODUCTION]
     assert ticks() == "loaded ≠ deployed: flights; asked for a reload"
     again = Ticks(life, {"flights": digest(spec)}, PRODUCTION, scheduled=["flights"])
-    assert again() == "what is deployed is loaded"
+    assert again() == "the deployed versions are loaded"
 
 
 def get_stuck(ticks: Ticks) -> None:

@@ -58,7 +58,7 @@ def test_messages_are_sent_and_a_dead_receiver_is_asked_again_later(life: Life, 
     sender = sender_of(load_settings())
     # The requests for QA and for UAT: a receiver that just failed is asked once in a round.
     told = [tell_people(life.ctx, lambda: instance, lambda: sender) for _ in range(3)]
-    assert told == ["1 messages wait for their receiver"] * 2 + ["nothing was due"]
+    assert told == ["1 messages are waiting for their receivers"] * 2 + ["nothing due"]
     key = load_settings().home / "webhook-secret"
     assert key.stat().st_mode & 0o777 == 0o600
     assert len(key.read_text().strip()) == 64
@@ -73,7 +73,7 @@ def test_a_request_that_nobody_decided_expires_and_its_approvers_were_reminded(
     life.ask(version, UAT)
     life.clock.advance(days=2)
     told = lambda: tell_people(life.ctx, lambda: instance, lambda: sender_of(load_settings()))  # noqa: E731
-    assert [told(), told()] == ["reminded of 1", "nothing was due"]
+    assert [told(), told()] == ["sent reminders for 1", "nothing due"]
     life.clock.advance(days=6)
     assert told() == "expired 1"
 
@@ -131,7 +131,7 @@ def test_long_work_does_not_hold_a_tick_and_its_failure_is_told_by_the_next(inst
         return sensor.evaluate_tick(dg.build_sensor_context(instance)).skip_message or ""
 
     began = time.monotonic()
-    assert [tick(), tick()] == ["started", "still at work"]
+    assert [tick(), tick()] == ["started", "still working"]
     assert time.monotonic() - began < 5
     go.set()
     background.wait(30)
@@ -173,7 +173,7 @@ def test_a_request_that_cannot_be_handled_fails_the_tick_when_the_others_were(
     life.run(broken, UAT)
     asked = life.ask(broken, PRODUCTION)
     monkeypatch.setattr(life.plane, "pin", lambda *_: {}["missing"])
-    with pytest.raises(ItemsFailed, match=rf"promotion {asked.id}: pinning its candidates failed: a defect in DRLS"):
+    with pytest.raises(ItemsFailed, match=rf"promotion {asked.id}: pinning its candidates failed: a bug in DRLS"):
         carry_on(life.ctx)
 
 

@@ -37,7 +37,7 @@ def test_l11_l15_a_run_that_ended_silently_is_closed_and_a_foreign_write_is_drif
     life.dagster.states[run_id] = RunState.ENDED
     life.plane.commit("flights.daily", "qa")
     assert put_right(life.ctx, settings) == "1 run(s) had ended; drift on qa of flights.daily"
-    assert put_right(life.ctx, settings) == "all is as it should be"
+    assert put_right(life.ctx, settings) == "everything is in order"
 
 
 def test_d13_branches_of_dead_runs_go_and_those_of_living_ones_stay(settings: Settings) -> None:

@@ -56,7 +56,7 @@ def test_the_first_look_and_the_first_approval(seeded: Up, page: Page) -> None:
     page.locator("#waiting").get_by_role("link", name=f"{SEEDED} v3").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"{SEEDED} version 3")
     review = page.url
-    expect(page.locator("#status")).to_contain_text("Everything is as it was when it was planned")
+    expect(page.locator("#status")).to_contain_text("The plan is current")
     page.locator("details.data", has_text=f"{SEEDED}.daily_delays").locator("summary").first.click()
     expect(page.locator("details.data[open]")).to_contain_text("column mean_wind", timeout=60_000)
     accessible(page)
@@ -99,4 +99,4 @@ def test_dagster_shows_the_graph_of_a_pipeline(seeded: Up, page: Page) -> None:
 def test_a_second_seed_changes_nothing(seeded: Up) -> None:
     told = seeded.drls("up", "--seed-demo")
     assert told.returncode == 1
-    assert "runs already" in told.stderr
+    assert "is already running" in told.stderr

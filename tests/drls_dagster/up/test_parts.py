@@ -31,11 +31,11 @@ def test_a_child_that_keeps_ending_is_started_with_growing_pauses(tmp_path: Path
     while len(told) < 5 and time.monotonic() < deadline:
         told += [line for line in [child.watch()] if line]
     assert [line.split(" (")[0] for line in told] == [
-        "uat ended with 3; again in 0 s",
-        "uat is started again",
-        "uat ended with 3; again in 0 s",
-        "uat is started again",
-        "uat ended with 3; again in 0 s",
+        "uat ended with 3; restarting in 0 s",
+        "restarting uat",
+        "uat ended with 3; restarting in 0 s",
+        "restarting uat",
+        "uat ended with 3; restarting in 0 s",
     ]
     assert child.pause == pytest.approx(0.4)
     assert child.log.read_text().count("here") == 3

@@ -215,7 +215,7 @@ def test_dagster_listens_on_no_port_of_its_own(up: Up) -> None:
 
 
 def test_status_tells_where_it_runs(up: Up) -> None:
-    assert f"drls up runs at {up.url}." in up.drls("status").stdout
+    assert f"drls up is running at {up.url}." in up.drls("status").stdout
 
 
 def test_a_promotion_is_loaded_by_a_push_and_a_refused_launch_says_why(up: Up) -> None:
@@ -245,7 +245,7 @@ def _jobs(up: Up, location: str) -> str:
 def test_a_second_drls_up_of_the_same_home_says_so(up: Up) -> None:
     second = up.drls("up", "--port", str(up.port))
     assert second.returncode == 1
-    assert f"runs already as process {up.process.pid}: {up.url}" in second.stderr
+    assert f"as process {up.process.pid}: {up.url}" in second.stderr
 
 
 def test_a_child_that_is_killed_is_started_again_and_told(up: Up) -> None:
@@ -253,7 +253,7 @@ def test_a_child_that_is_killed_is_started_again_and_told(up: Up) -> None:
         one for one in processes_of(up.up_id, MARK) if "code-server" in one.cmdline() and "uat" in one.cmdline()
     ]
     server.kill()
-    wait_until(lambda: up.has_said("uat ended with -9; again in 1 s"), 30)
+    wait_until(lambda: up.has_said("uat ended with -9; restarting in 1 s"), 30)
     wait_until(lambda: sum("uat is ready" in line for line in up.lines) == 2, 60)
 
 
@@ -264,4 +264,4 @@ def test_kill_9_leaves_nothing_after_ten_seconds(up: Up) -> None:
     up.process.kill()
     up.process.wait(10)
     wait_until(lambda: left_of(up_id) == [], 10)
-    assert "drls up does not run here" in up.drls("status").stdout
+    assert "drls up is not running here" in up.drls("status").stdout

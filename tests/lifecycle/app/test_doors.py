@@ -161,7 +161,7 @@ def test_a_one_time_link_signs_in_once(visit: Open, life: Life) -> None:
     assert "vic</summary>" in nobody.page("/")
     again = visit(None).client.post("/sign-in/link", data={"secret": secret})
     assert again.status_code == 401
-    assert "was used" in again.text
+    assert "already been used" in again.text
     # Who loads the answer's address again has no link any more, and comes to the form.
     answer = visit(None).get("/sign-in/link")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
@@ -193,7 +193,7 @@ def test_too_many_wrong_passwords_lock_and_say_so(visit: Open) -> None:
     nobody = visit(None)
     answers = [nobody.client.post("/sign-in", data={"account": "ada", "password": "wrong"}) for _ in range(6)]
     assert [one.status_code for one in answers] == [401] * 5 + [429]
-    assert "account or password is wrong" in answers[0].text
+    assert "wrong account name or password" in answers[0].text
     assert "too many wrong attempts" in answers[-1].text
 
 

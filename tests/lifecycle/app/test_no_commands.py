@@ -15,12 +15,12 @@ def test_what_is_not_there_names_a_page_and_no_command(visit: Open, life: Life) 
     life.save()
     adam = visit("adam")
     for path, where in {
-        "/pipelines/gone": "the page Pipelines shows what there is",
-        "/environments/uat/freeze?pipeline=gone": "the page Pipelines shows what there is",
-        "/pipelines/flights/versions/9": "the page of the pipeline lists them",
-        "/approvals/99": "the page Approvals shows what there is",
-        "/settings/people/gone": "Settings, People and teams shows what there is",
-        "/settings/teams/gone": "Settings, People and teams shows what there is",
+        "/pipelines/gone": "the Pipelines page shows all pipelines",
+        "/environments/uat/freeze?pipeline=gone": "the Pipelines page shows all pipelines",
+        "/pipelines/flights/versions/9": "the pipeline's page lists them",
+        "/approvals/99": "the Approvals page shows open requests",
+        "/settings/people/gone": "Settings, People and teams shows all accounts",
+        "/settings/teams/gone": "Settings, People and teams shows all teams",
     }.items():
         for headers in ({}, {"HX-Request": "true"}):
             answer = adam.get(path, headers=headers)
@@ -38,5 +38,5 @@ def test_a_check_names_a_page_and_no_command(visit: Open, life: Life) -> None:
         adam.page("/pipelines/flights/versions/1/promote/uat"),
         adam.said("/pipelines/flights/versions/1/promote/uat", if_plan="x"),
     ):
-        assert "an Admin sets one in Settings, Policies" in said
+        assert "an Admin can set one in Settings, Policies" in said
         assert "drls policy" not in said

@@ -158,10 +158,14 @@ def test_l2_an_import_that_is_found_nowhere_is_noted(spec_of: Build, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "content", "part"),
     [
-        ("model.pkl", b"x", "'pkg/model.pkl' cannot be kept with the version: .pkl files are not among .avsc .cfg"),
-        ("data", b"x", "'pkg/data' cannot be kept with the version: files without an ending"),
+        ("model.pkl", b"x", "'pkg/model.pkl' cannot be stored with the version: .pkl files are not among .avsc .cfg"),
+        ("data", b"x", "'pkg/data' cannot be stored with the version: files without an ending"),
         ("fast.so", b"x", "'pkg/fast.so' is compiled code; install it as a distribution"),
-        ("big.csv", b"x" * (MAX_FILE_BYTES + 1), "'pkg/big.csv' has 1,000,001 bytes; at most 1,000,000 are kept"),
+        (
+            "big.csv",
+            b"x" * (MAX_FILE_BYTES + 1),
+            "'pkg/big.csv' has 1,000,001 bytes; the limit for a file is 1,000,000",
+        ),
     ],
 )
 def test_l2_what_cannot_be_kept_is_refused_by_name(
@@ -179,7 +183,7 @@ def test_l2_all_files_together_have_a_limit(spec_of: Build, tmp_path: Path) -> N
     code = files(tmp_path, mymod="import pkg", pkg="", pkg__sub="")
     for number in range(5):
         (code / "pkg" / f"{number}.csv").write_bytes(b"x" * MAX_FILE_BYTES)
-    with pytest.raises(SpecError, match=f"at most {MAX_CODE_BYTES:,} are kept with a version"):
+    with pytest.raises(SpecError, match=f"the limit for a version is {MAX_CODE_BYTES:,}"):
         lock_with_code(spec_of(entry("mymod:f")), [code])
 
 
@@ -204,7 +208,7 @@ def test_l2_a_lock_with_a_path_that_leaves_its_folder_is_refused(spec_of: Build,
     code = files(tmp_path, mymod="")
     text = dump_yaml(lock_with_code(spec_of(entry("mymod:f")), [code])[0])
     for bad in ("../mymod.py", "/etc/mymod.py", "a//b.py", ".hidden/x.py", "a\\b.py"):
-        with pytest.raises(SpecError, match="no name for a file of code"):
+        with pytest.raises(SpecError, match="not a valid name for a code file"):
             parse_pipeline(text.replace("mymod.py:", f"'{bad}':"))
 
 

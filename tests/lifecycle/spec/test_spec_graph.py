@@ -60,7 +60,7 @@ WRONG: list[tuple[str, list[Callable[[Data], object]], str | None, str | None, s
         "edges[3].to",
         "no node 'zzz'; add the node, or remove",
     ),
-    ("edge twice", [edges(*GOOD, "orders>daily")], "daily", "edges[3]", "from 'orders' stands twice"),
+    ("edge twice", [edges(*GOOD, "orders>daily")], "daily", "edges[3]", "from 'orders' appears twice"),
     ("into a source", [edges(*GOOD, "daily>orders")], "orders", "edges[3]", "into a source, from 'daily'"),
     (
         "out of a monitor",
@@ -120,13 +120,13 @@ WRONG: list[tuple[str, list[Callable[[Data], object]], str | None, str | None, s
         "edges",
         "this has 2: daily, orders; join them",
     ),
-    ("unused source", [more(SOURCE)], "others", "edges", "nothing comes of this source"),
+    ("unused source", [more(SOURCE)], "others", "edges", "nothing uses this source"),
     (
         "unused transform",
         [more(SPARK), edges(*GOOD, "daily>extra")],
         "extra",
         "edges",
-        "nothing comes of this transform",
+        "nothing uses this transform",
     ),
     (
         "no sink",

@@ -104,14 +104,14 @@ def test_l2_a_link_to_a_folder_is_refused(code: Path) -> None:
     [
         (
             "no_such_package.x:f",
-            "the module 'no_such_package.x' is not found; put its folder on the search path",
+            "the module 'no_such_package.x' was not found; put its folder on the search path",
         ),
         (
             "my_package.nothing:f",
-            "the module 'my_package.nothing' is not found; correct the part before the colon",
+            "the module 'my_package.nothing' was not found; correct the part before the colon",
         ),
-        ("os:system", "'os' belongs to Python itself; name a module of your own"),
-        ("my_package.words:f", "is not found"),
+        ("os:system", "'os' belongs to Python itself; use a module of your own"),
+        ("my_package.words:f", "was not found"),
     ],
 )
 def test_l2_code_that_is_not_there_names_the_node(spec_of: Build, code: Path, entrypoint: str, part: str) -> None:

@@ -86,7 +86,7 @@ def test_an_incremental_read_contradicts_windows(problems_of: Find) -> None:
 
     found = problems_of(incremental, partitions(kind="daily", start="2013-01-01"))
     assert [(p.node, p.field) for p in found] == [("orders", "source.read")]
-    assert "goes on from a position, but each run of a partitioned pipeline reads its own window" in str(found[0])
+    assert "continues from a position, but each run of a partitioned pipeline reads its own window" in str(found[0])
 
 
 def test_kafka_and_streams_contradict_windows(problems_of: Find) -> None:

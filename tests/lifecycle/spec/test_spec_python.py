@@ -62,11 +62,11 @@ def test_spark_python_that_takes_its_inputs_by_name_is_accepted(problems_of: Fin
             "def transform(spark, order): ...",
             "'order', which is not an upstream node; did you mean 'orders'?",
         ),
-        ("def transform(spark): ...", "an edge leads here from 'orders', which transform does not take"),
+        ("def transform(spark): ...", "an edge leads here from 'orders', but transform does not take it"),
         ("def transform(spark, orders, *, others): ...", "'others', which is not an upstream node"),
         ("x = " + "(" * 5000, "does not compile"),
         ("x = " + "-" * 50_000 + "1", "does not compile"),
-        ("#" * 100_001, "longer than 100000 characters; put it into a package"),
+        ("#" * 100_001, "longer than 100000 characters; move it into a package"),
     ],
 )
 def test_spark_python_that_cannot_be_called_is_refused(problems_of: Find, text: str, part: str) -> None:

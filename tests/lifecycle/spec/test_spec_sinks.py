@@ -91,7 +91,7 @@ def test_d11_two_sinks_of_one_table_are_refused(problems_of: Find) -> None:
 
     problems = problems_of(second)
     assert has(problems, "again", "table", "'Sales.Daily_Orders' is also written by 'daily_orders'")
-    assert has(problems, "daily_orders", "table", "is also written by 'again'; a table has one writer")
+    assert has(problems, "daily_orders", "table", "is also written by 'again'; only one sink may write a table")
 
 
 def test_reading_the_table_that_the_pipeline_writes_is_a_circle(problems_of: Find) -> None:
@@ -106,13 +106,13 @@ def test_a_table_name_cannot_select_a_branch(problems_of: Find, last: str) -> No
 
 
 WRONG: list[tuple[Data, str, str]] = [
-    ({"mode": "merge"}, "keys", "merge needs the columns that tell rows apart; write keys: [column, …]"),
+    ({"mode": "merge"}, "keys", "merge needs the columns that identify a row; write keys: [column, …]"),
     ({"keys": ["id"]}, "keys", "mode: overwrite takes no keys; write mode: merge, or remove keys"),
     ({"repeat": True}, "repeat", "mode: overwrite takes no repeat"),
-    ({"mode": "overwrite_partitions"}, "partition_by", "give partition_by, or give the pipeline partitions"),
-    ({"mode": "merge", "keys": ["id", "ID"]}, "keys", "'id' stands twice"),
-    ({"sort_by": ["a", {"column": "a", "order": "desc"}]}, "sort_by", "'a' stands twice"),
-    ({"partition_by": ["month(a)", "months(a)"]}, "partition_by", "'month(a)' stands twice"),
+    ({"mode": "overwrite_partitions"}, "partition_by", "set partition_by, or partition the pipeline"),
+    ({"mode": "merge", "keys": ["id", "ID"]}, "keys", "'id' appears twice"),
+    ({"sort_by": ["a", {"column": "a", "order": "desc"}]}, "sort_by", "'a' appears twice"),
+    ({"partition_by": ["month(a)", "months(a)"]}, "partition_by", "'month(a)' appears twice"),
     ({"properties": {"location": "/x"}}, "properties.location", "may not be set by a pipeline"),
     (
         {"properties": {"write.data.path": "s3://x"}},

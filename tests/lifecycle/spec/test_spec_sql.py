@@ -184,7 +184,7 @@ WRONG: list[tuple[str, str]] = [
     ),
     (
         "select 1",
-        "an edge leads here from 'orders', which the SQL does not read; read it, or remove the edge",
+        "an edge leads here from 'orders', but the SQL does not read it; read it, or remove the edge",
     ),
     ("insert into orders select 1", "begins with INSERT"),
 ]
@@ -243,7 +243,7 @@ def test_too_much_sql_in_all_is_refused_quickly(problems_of: Find) -> None:
             data["nodes"].append({"id": f"n{index}", "type": "transform", "step": "spark", "sql": f"{text} -- {index}"})
 
     started = time.process_time()
-    assert "the SQL is longer than 500000 characters in all" in "\n".join(map(str, problems_of(much)))
+    assert "the SQL is longer than 500000 characters in total" in "\n".join(map(str, problems_of(much)))
     assert time.process_time() - started < 2
 
 

@@ -129,7 +129,7 @@ def test_an_older_store_gets_a_baseline_and_is_vouched_for_from_then_on(
     edit(store, "UPDATE person SET kind = 'service'")
     with store.read() as view:
         (found,) = view.log.check_rows().findings
-    assert found.message.startswith("person 1 was changed outside of DRLS: it is not what entry 1 (store.upgraded by")
+    assert found.message.startswith("person 1 was changed outside DRLS: it is not what entry 1 (store.upgraded by")
     store.close()
     # Once more changes nothing: what was edited is not taken for good.
     Store.create(empty_url, signing_key, clock).close()

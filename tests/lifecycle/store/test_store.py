@@ -165,7 +165,7 @@ def test_a_backup_is_a_whole_store_and_never_overwrites(store: Store, tmp_path: 
     add_pipeline(store, "p")
     file = tmp_path / "backup"
     backup(store.engine, file)
-    with pytest.raises(StoreError, match="there already"):
+    with pytest.raises(StoreError, match="already exists"):
         backup(store.engine, file)
     if store.engine.dialect.name == "sqlite":
         copy = Store.open(f"sqlite:///{file}", signing_key, SystemClock())

@@ -21,7 +21,7 @@ PASSWORD = "a long enough password"
 
 def guess(life: Life, times: int, name: str = "ada", host: str = "host") -> None:
     for _ in range(times):
-        with pytest.raises(Unauthorized, match="account or password is wrong"):
+        with pytest.raises(Unauthorized, match="wrong account name or password"):
             sign_in(life.ctx, name, "wrong wrong wrong", host)
 
 

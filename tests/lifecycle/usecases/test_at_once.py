@@ -83,7 +83,7 @@ def test_two_executions_in_one_process_execute_once(life: Life) -> None:
         nonlocal moved
         answer = move(*given)
         moved += 1
-        with pytest.raises(Conflict, match="is being executed by test/"):
+        with pytest.raises(Conflict, match="being executed by test/"):
             execute_promotion(life.ctx, life.as_("lea"), request.id)
         return answer
 

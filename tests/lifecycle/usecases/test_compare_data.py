@@ -130,7 +130,7 @@ def test_l4_where_code_alone_goes_live_the_data_is_shown_as_evidence_and_called_
     assert promotion.plan.tables[0].candidate is None
     found = compared(life, promotion)
     assert found.meaning is Meaning.EVIDENCE
-    assert "Evidence, not what goes live" in found.note
+    assert "This is evidence, not what goes live" in found.note
     assert found.after == Side(environment=QA, snapshot=life.plane.head(T, "qa"))
     assert found.before == Side(environment=UAT, snapshot=life.plane.table(T, UAT).head)
 
@@ -177,7 +177,7 @@ def test_what_was_found_once_is_kept_for_the_next_process_and_for_no_other_eyes(
     plane.expire(T, [what.before.snapshot or 0])
     assert Comparisons(folder=folder).ask(plane, what) == first, "from the file, at once"
     other_limits = Comparisons(DiffLimits(rows=5), folder)
-    assert "has no snapshot" in (over(other_limits, plane, what).failed or ""), "found under other limits"
+    assert "no longer has snapshot" in (over(other_limits, plane, what).failed or ""), "found under other limits"
 
 
 def test_processes_that_share_the_folder_compute_it_once_and_all_show_how_far_it_is(

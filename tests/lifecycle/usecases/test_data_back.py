@@ -62,7 +62,7 @@ def test_l13_data_whose_snapshot_was_expired_cannot_go_back_and_the_code_can(lif
     gone = plan.tables[0].candidate
     assert gone is not None
     life.plane.expire(plan.tables[0].table, [gone])
-    says = f"{plan.tables[0].table} has no snapshot {gone} any more: roll back the code alone"
+    says = f"{plan.tables[0].table} no longer has snapshot {gone}: roll back only the code"
     with pytest.raises(Refused, match=says):
         plan_rollback(life.ctx, life.as_("lea"), "flights", data=True)
     with pytest.raises(Refused, match=says):

@@ -96,7 +96,7 @@ def test_l15_a_ref_that_is_gone_is_drift_which_can_only_be_adopted(life: Life) -
     life.plane.set_ref(DAILY, "main", None)
     (drift,) = found(life)
     assert (drift.found, found(life)) == (None, ())
-    with pytest.raises(Refused, match="is gone, or its ref main is: put it back, or adopt the drift"):
+    with pytest.raises(Refused, match="or its ref main no longer exists: restore it, or adopt the drift"):
         settle(life, drift, "revert")
     settle(life, drift, "adopt")
     assert found(life) == ()
@@ -122,7 +122,7 @@ def test_l15_an_older_drift_is_settled_with_the_newer_one_in_either_way(life: Li
     (second,) = found(life)
     settle(life, second, "revert")
     assert [check.text for check in plan_settlement(life.ctx, life.as_("lea"), first.id).revert][-1] == (
-        f"{DAILY} is back there already"
+        f"{DAILY} is already back there"
     )
     assert settle(life, first, "revert") == "reverted"
     assert life.plane.head(DAILY, "main") == snapshots[-1]
@@ -139,7 +139,9 @@ def test_l15_what_others_built_on_is_not_called_reverted(life: Life, top: str) -
         life.plane.commit(DAILY)
         settle(life, found(life)[0], "adopt")
     head = life.plane.head(DAILY, "main")
-    with pytest.raises(Refused, match="published or adopted on top of it since; adopt the drift, or roll back"):
+    with pytest.raises(
+        Refused, match="has since been published or adopted on top of it; adopt the drift, or roll back"
+    ):
         settle(life, drift, "revert")
     assert life.plane.head(DAILY, "main") == head
     assert settle(life, drift, "adopt") == "adopted"
@@ -150,7 +152,7 @@ def test_l15_a_snapshot_that_was_expired_is_nothing_to_go_back_to(life: Life) ->
     life.plane.commit(DAILY)
     (drift,) = found(life)
     life.plane.expire(DAILY, snapshots)
-    with pytest.raises(Refused, match=f"{DAILY} has no snapshot {snapshots[-1]} any more; adopt the drift"):
+    with pytest.raises(Refused, match=f"{DAILY} no longer has snapshot {snapshots[-1]}; adopt the drift"):
         settle(life, drift, "revert")
 
 

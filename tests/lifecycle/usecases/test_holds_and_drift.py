@@ -53,7 +53,7 @@ def test_l1_rollback_reactivates_the_previous_release_and_the_other_needs_a_new_
     life.to_production(second)
     done = rollback_release(life.ctx, life.as_("lea"), "flights", reason="late flights are missing")
     assert (done.state, life.active_number(PRODUCTION)) == (State.DONE, 1)
-    with pytest.raises(Refused, match=r"the runs in UAT so far are no evidence any more.*: run the pipeline in UAT"):
+    with pytest.raises(Refused, match=r"earlier runs in UAT no longer count as evidence.*: run the pipeline in UAT"):
         life.ask(second, PRODUCTION)
     with pytest.raises(Refused, match="no earlier release"):
         rollback_release(life.ctx, life.as_("lea"), "flights", reason="further")

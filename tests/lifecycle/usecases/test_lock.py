@@ -112,7 +112,7 @@ def test_l2_a_local_command_or_a_movable_image_stops_at_qa(life: Life, step: dic
     version = life.save(spec_with(step="custom", **step))
     assert life.to_qa(version).state is State.DONE
     life.run(version, QA)
-    assert "delays runs a local command without an image: name an image by @sha256" in problems(life, version, UAT)
+    assert "delays runs a local command without an image: pin an image by @sha256" in problems(life, version, UAT)
     with pytest.raises(Refused, match="@sha256"):
         life.ask(version, UAT)
 
@@ -134,5 +134,5 @@ def test_l2_evidence_of_several_tool_versions_is_a_warning_in_the_plan(life: Lif
         table = ("flights.daily", "flights.late")[number]
         life.publish(life.publishing(run_id, table, QA, number, tools={"spark": spark, "iceberg": "1.12.0"}))
     draft = plan_promotion(life.ctx, life.as_("ada"), "flights", 1, UAT)
-    assert draft.advice.warnings == ("the evidence ran with several versions of spark",)
+    assert draft.advice.warnings == ("the evidence was produced with several versions of spark",)
     assert draft.problems == ()

@@ -161,7 +161,7 @@ def test_l1_after_a_rollback_the_plan_does_not_say_that_nothing_ran(life: Life) 
     second = life.save(make_spec(rows=2))
     life.to_production(second)
     rollback_release(life.ctx, life.as_("lea"), "flights", reason="late flights are missing")
-    with pytest.raises(Refused, match=r"the runs in UAT so far are no evidence any more.*: run the pipeline in UAT"):
+    with pytest.raises(Refused, match=r"earlier runs in UAT no longer count as evidence.*: run the pipeline in UAT"):
         life.ask(second, PRODUCTION)
     failed = life.begin(second, UAT)
     finish_run(life.ctx, DAGSTER, failed, "flights")

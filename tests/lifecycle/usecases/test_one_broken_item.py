@@ -78,7 +78,7 @@ def test_a_request_whose_table_is_gone_stops_no_other_request(life: Life, monkey
     with life.store.read() as view:
         late_over = view.promotions.get(late.id).expires_at
     assert trips.state is State.APPROVED
-    breaks(life, monkeypatch, "pin", NotFound("flights.daily has no snapshot 1 any more"), on=is_of_flights)
+    breaks(life, monkeypatch, "pin", NotFound("flights.daily no longer has snapshot 1"), on=is_of_flights)
 
     done = tick(life.ctx, SETUP)
 
@@ -86,7 +86,7 @@ def test_a_request_whose_table_is_gone_stops_no_other_request(life: Life, monkey
     expected = (f"promotion:{flights.id}", "pinning its candidates", "refusal")
     assert [(one.item, one.doing, one.kind) for one in done.troubles] == [expected]
     assert str(done.troubles[0]) == (
-        f"promotion {flights.id}: pinning its candidates failed: flights.daily has no snapshot 1 any more"
+        f"promotion {flights.id}: pinning its candidates failed: flights.daily no longer has snapshot 1"
     )
     assert done.troubles[0].pipeline == "flights"
     life.clock.advance(seconds=(late_over - life.clock.now()).total_seconds() + 1)
@@ -169,7 +169,7 @@ def test_a_defect_in_a_message_shows_as_one_and_the_other_messages_go_out(life: 
     assert done.postponed == 1
     assert [(doing, kind) for _, doing, kind in kept(life)] == [("sending it to http://127.0.0.1:9/one", "failure")]
     with life.store.read() as view:
-        assert "a defect in DRLS (TypeError" in troubles(view)[0].error
+        assert "a bug in DRLS (TypeError" in troubles(view)[0].error
 
 
 def test_l15_a_table_that_cannot_be_looked_at_hides_no_drift_of_another(

@@ -10,7 +10,7 @@ from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.rollback_release import plan_rollback, rollback_release
 from tests.lifecycle.life import PRODUCTION, Life, make_spec
 
-TAKEN = r"flights v1 cannot become active: flights\.late is written by pipeline other: a table has one writing pipeline"
+TAKEN = r"flights v1 cannot become active: flights\.late is already written by pipeline other: only one pipeline may write a table"
 
 
 def give_away(life: Life) -> None:

@@ -42,7 +42,7 @@ def test_an_account_without_a_password_cannot_sign_in_with_any(secured: Life, pa
 
 
 def test_unknown_accounts_are_refused_in_the_same_words(secured: Life) -> None:
-    with pytest.raises(Unauthorized, match="account or password is wrong"):
+    with pytest.raises(Unauthorized, match="wrong account name or password"):
         sign_in(secured.ctx, "nobody", PASSWORD, "host")
 
 
@@ -71,7 +71,7 @@ def test_no_session_begins_with_what_was_valid_before(secured: Life, change: str
             return found
 
     slow = replace(secured.ctx, passwords=Slow(time_cost=1, memory_cost=8, parallelism=1))
-    with pytest.raises(Unauthorized, match="account or password is wrong"):
+    with pytest.raises(Unauthorized, match="wrong account name or password"):
         sign_in(slow, "ada", PASSWORD, "host")
     with secured.store.read() as view:
         assert not view.people.tokens(secured.person("ada"))

@@ -67,7 +67,7 @@ def test_l1_superseding_closes_the_open_requests_of_the_version(life: Life) -> N
 def test_l5_without_a_run_there_is_no_evidence(life: Life) -> None:
     version = life.save()
     life.to_qa(version)
-    with pytest.raises(Refused, match="nothing ran in QA yet"):
+    with pytest.raises(Refused, match="nothing has run in QA yet"):
         life.ask(version, UAT)
 
 
@@ -233,7 +233,7 @@ def test_a_keyed_request_is_made_once(life: Life) -> None:
 
 def test_d11_a_table_has_one_writing_pipeline(life: Life) -> None:
     life.save()
-    with pytest.raises(Refused, match=r"flights\.daily is written by pipeline flights"):
+    with pytest.raises(Refused, match=r"flights\.daily is already written by pipeline flights"):
         life.save(make_spec("other", tables=("flights.daily",)))
 
 

@@ -25,7 +25,7 @@ from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 from tests.lifecycle.app.test_notifications import tell_to
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, Life, make_spec
 
-ERRORS = [Unavailable("the catalog is down"), NotFound("flights.daily is gone"), KeyError("a defect")]
+ERRORS = [Unavailable("the catalog is down"), NotFound("flights.daily is gone"), KeyError("a bug")]
 Mend = Callable[[], None]
 
 
@@ -86,7 +86,7 @@ def test_l8_an_approval_that_cannot_be_executed_now_says_what_it_waits_for(
     approved = life.approve(asked)
     assert approved.state is State.APPROVED
     assert approved.waiting == (
-        f"request {first.id} (flights to production) is failed: wait for it, or resume it, first"
+        f"request {first.id} (flights to production) is failed: wait for it to finish, or resume it, first"
     )
     assert life.approve(asked).waiting == approved.waiting
     assert execute_promotion(life.ctx, SETUP, first.id).promotion.state is State.DONE
@@ -122,7 +122,7 @@ def test_a_defect_while_it_executes_is_named_as_one_and_the_request_can_be_resum
     failed = life.approve(asked)
     assert (failed.state, failed.outcome) == (
         State.FAILED,
-        "a defect in DRLS (KeyError: 'ref'); the log has the details",
+        "a bug in DRLS (KeyError: 'ref'); see the log for details",
     )
     mend()
     assert tick(life.ctx, SETUP).executed == (asked.id,)
@@ -167,7 +167,7 @@ def test_an_act_that_a_sensor_executes_at_the_same_moment_is_recorded(
     from lifecycle.usecases import execute_promotion as module
 
     def taken(*_: Any) -> Any:
-        raise Conflict("request 7 is being executed by another; wait until it is done")
+        raise Conflict("request 7 being executed by another; wait until it finishes")
 
     monkeypatch.setattr(module, "begin", taken)
     if verb == "rollback":
@@ -176,7 +176,7 @@ def test_an_act_that_a_sensor_executes_at_the_same_moment_is_recorded(
         done = break_glass(life.ctx, life.as_("lea"), "flights", 1, PRODUCTION, reason="down")
     assert (done.state, done.waiting) == (
         State.APPROVED,
-        "request 7 is being executed by another; wait until it is done",
+        "request 7 being executed by another; wait until it finishes",
     )
     monkeypatch.undo()
     assert tick(life.ctx, SETUP).executed == (done.id,)

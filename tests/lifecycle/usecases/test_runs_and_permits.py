@@ -106,7 +106,7 @@ def test_l5_only_runtime_parameters_change_in_uat(life: Life) -> None:
         environment=UAT,
         parameters={"day": "x"},
     )
-    with pytest.raises(Refused, match="limit may not change in UAT"):
+    with pytest.raises(Refused, match="limit may not be changed in UAT"):
         admit_run(
             life.ctx,
             DAGSTER,

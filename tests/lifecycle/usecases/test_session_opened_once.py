@@ -146,7 +146,7 @@ def test_d9_a_run_that_died_while_it_opened_its_session_goes_on_or_is_followed(
             start_run(life.ctx, DAGSTER, "slow", "flights")
     assert admission_state(life, version, "slow") is AdmissionState.RUNNING
     assert start_run(life.ctx, DAGSTER, "quick", "flights").waits_for == "slow"
-    with pytest.raises(Refused, match="has not begun"):
+    with pytest.raises(Refused, match="has not started"):
         grant_permit(life.ctx, DAGSTER, life.publishing("slow", DAILY, QA))
     start_run(life.ctx, DAGSTER, "slow", "flights")
     assert session_state(life, version) is SessionState.OPEN

@@ -214,7 +214,7 @@ def test_a_call_of_the_catalog_inside_of_a_transaction_is_found(life: Life, open
     assert life.ctx.plane.table(DAILY, QA).table == DAILY
 
 
-@pytest.mark.parametrize("error", [Unavailable("the catalog is down"), KeyError("a defect")])
+@pytest.mark.parametrize("error", [Unavailable("the catalog is down"), KeyError("a bug")])
 def test_l15_a_revert_whose_catalog_fails_waits_and_is_carried_on_with(
     life: Life, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -228,7 +228,7 @@ def test_l15_a_revert_whose_catalog_fails_waits_and_is_carried_on_with(
     assert (waits.state, bool(waits.outcome), waits.expected) == ("reverting", True, published)
     with life.store.read() as view:
         assert [one.id for one in view.runs.open_drifts()] == [drift.id], "it still blocks promotions"
-    with pytest.raises(Conflict, match=f"drift {drift.id} is being reverted: .*; look again when that is over"):
+    with pytest.raises(Conflict, match=f"drift {drift.id} is being reverted: .*; try again when that has finished"):
         settle_drift(life.ctx, life.as_("leo"), drift.id, "adopt", reason="fine")
     assert [one.item for one in reconcile(life.ctx, SETUP).troubles] == [f"drift:{drift.id}"]
     monkeypatch.setattr(life.plane, "move", real)
@@ -267,7 +267,7 @@ def test_l15_a_revert_that_meets_a_write_is_refused_and_the_drift_is_open_again(
         return real(*given)
 
     monkeypatch.setattr(life.plane, "move", late)
-    with pytest.raises(Refused, match=f"{DAILY} was written again since; reconcile, then look again"):
+    with pytest.raises(Refused, match=f"{DAILY} has been written again since; reconcile, then review it again"):
         settle_drift(life.ctx, life.as_("lea"), drift.id, "revert", reason="x")
     with life.store.read() as view:
         again = view.runs.drift(drift.id)
@@ -304,7 +304,7 @@ def test_l13_a_publish_between_a_rollbacks_plan_and_its_record_makes_it_look_aga
         life.run(second, PRODUCTION)
     (refused,) = answers
     assert isinstance(refused, Conflict)
-    assert "look at the plan" in refused.message
+    assert "review the plan" in refused.message
 
 
 @pytest.mark.parametrize("verb", [record_receipt, release_permit])

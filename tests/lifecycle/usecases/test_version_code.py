@@ -98,24 +98,24 @@ def test_l2_a_helper_that_was_not_sent_is_not_taken_from_the_server(life: Life) 
     lock = spec_of(version).lock
     assert lock is not None
     assert lock.unresolved == ("tests",)
-    with pytest.raises(SpecError, match="node 'delays', entrypoint: its module is not among the files that were sent"):
+    with pytest.raises(SpecError, match="node 'delays', entrypoint: its module is not among the uploaded files"):
         sent(life, FILES, spec(entrypoint="tests.lifecycle.life:make_spec"))
 
 
 @pytest.mark.parametrize("path", ["../mymod.py", "/mymod.py", ".git/hooks.py", "a/../../b.py", "a\0.py"])
 def test_l2_a_path_that_leaves_its_folder_is_refused(life: Life, path: str) -> None:
-    with pytest.raises(Invalid, match="is no name for a file of code"):
+    with pytest.raises(Invalid, match="is not a valid name for a code file"):
         sent(life, {**FILES, path: b""})
 
 
 def test_l2_a_file_in_the_place_of_a_folder_is_refused(life: Life) -> None:
-    with pytest.raises(Invalid, match=r"a/b\.py cannot be a file beside the others"):
+    with pytest.raises(Invalid, match=r"a/b\.py cannot be written next to the other files"):
         sent(life, {**FILES, "a": b"", "a/b.py": b""})
 
 
 def test_l2_what_cannot_be_kept_is_refused_from_another_machine_too(life: Life) -> None:
     files = {"mymod.py": b"import pkg\n" + MAIN, "myhelper.py": HELPER, "pkg/__init__.py": b"", "pkg/model.pkl": b"x"}
-    with pytest.raises(SpecError, match=r"'pkg/model\.pkl' cannot be kept with the version"):
+    with pytest.raises(SpecError, match=r"'pkg/model\.pkl' cannot be stored with the version"):
         sent(life, files)
 
 
@@ -143,7 +143,7 @@ def test_l2_a_bundle_brings_the_code_to_another_installation(life: Life, other_l
         ({"mymod.py": MAIN}, "the file myhelper.py of the version's code is missing"),
         (
             {**FILES, "myhelper.py": b"x = 1\n"},
-            "the file myhelper.py of the version's code is not what the version names",
+            "the file myhelper.py of the version's code does not match the version",
         ),
         ({**FILES, "more.py": b""}, "the file more.py is not among the version's code"),
     ],
@@ -163,7 +163,7 @@ def test_l2_an_import_with_a_file_that_is_not_what_the_lock_says_is_refused(life
     good = read_bundle(export_version(life.ctx, life.as_("vic"), "flights", 1), [key.public])
     for code, part in (
         ({"mymod.py": MAIN}, "myhelper.py of the pipeline's code is missing"),
-        ({**FILES, "myhelper.py": b"x = 1\n"}, "myhelper.py of the pipeline's code is not what its lock says"),
+        ({**FILES, "myhelper.py": b"x = 1\n"}, "myhelper.py of the pipeline's code does not match its lock"),
     ):
         encoded = {path: base64.b64encode(content).decode() for path, content in code.items()}
         bad = write_bundle(good.model_copy(update={"code": encoded}), key)

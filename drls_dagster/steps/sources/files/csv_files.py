@@ -50,8 +50,8 @@ def read_csv(reader: Reader, node: str, source: FilesSource, contents: Contents)
     own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
     if not rows and not schema:
         raise SourceUnreadable(
-            f"node '{node}': {contents.files[0][0]} is empty, and so is every other file; nothing says which columns "
-            "there are: give the source a schema"
+            f"node '{node}': {contents.files[0][0]} is empty, and so is every other file, so the columns are "
+            "unknown: give the source a schema"
         )
     named = options.get("header", "false").lower() == "true"
     by_place = not named or (bool(schema) and options.get("enforceschema", "false").lower() == "true")
@@ -100,17 +100,17 @@ def _groups(node: str, heads: Sequence[Head], options: Mapping[str, str], named:
     for head in heads:
         if not multiline and not head.opaque and (line := continued(head, dialect)) is not None:
             raise SourceUnreadable(
-                f"node '{node}': line {line} of {head.name} has a quoted value that goes over several lines; say "
+                f"node '{node}': line {line} of {head.name} has a quoted value that spans several lines; set "
                 "`multiLine: true` in the source's options"
             )
         names = () if not named or head.opaque else header_of(head, dialect)
         if names is None:
-            raise SourceUnreadable(f"node '{node}': the header of {head.name} is too long to be one")
+            raise SourceUnreadable(f"node '{node}': the header of {head.name} is too long to be a header")
         twice = same_names([name for name in names if name])
         if twice:
             raise SourceUnreadable(
-                f"node '{node}': the header of {head.name} names the column '{twice[0]}' twice (upper and lower case "
-                "are the same); rename one where the file is written"
+                f"node '{node}': the header of {head.name} names the column '{twice[0]}' twice (case does not "
+                "matter); rename one where the file is written"
             )
         found.setdefault(tuple(names), []).append(head)
     return [Group(names, tuple(members)) for names, members in found.items()]
@@ -124,8 +124,9 @@ def _refuse_missing(node: str, group: Group, schema: Mapping[str, str], broken: 
     if missing:
         shown = ", ".join(name if name == name.strip() and name else repr(name) for name in group.names)
         raise SourceUnreadable(
-            f"node '{node}': the header of {group.heads[0].name} lacks {', '.join(missing)}; it has {shown}. Correct "
-            "the source's schema, or say `enforceSchema: true` in its options to take the columns by their place"
+            f"node '{node}': the header of {group.heads[0].name} lacks {', '.join(missing)}; it has {shown}. "
+            "Correct the source's schema, or set `enforceSchema: true` in its options to match columns by "
+            "position"
         )
 
 

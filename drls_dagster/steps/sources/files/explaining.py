@@ -43,8 +43,8 @@ def explained(
         return SourceUnreadable(f"node '{node}': {told[1].strip()}")
     if source.format == "json" and (same := _SAME.search(text)):
         return SourceUnreadable(
-            f"node '{node}': records have '{same[1]}' in upper and in lower case (files such as {names[0]}); "
-            "give the source a schema that names the one that is meant"
+            f"node '{node}': records have '{same[1]}' in both upper and lower case (files such as "
+            f"{names[0]}); give the source a schema that names the intended one"
         )
     found = _FILE.search(text)
     if found is None and source.format == "json" and "MALFORMED_RECORD_IN_PARSING" in text:
@@ -55,9 +55,9 @@ def explained(
         return None
     if "MALFORMED_RECORD_IN_PARSING" in text or "CSV header does not conform" in text:
         return SourceUnreadable(
-            f"node '{node}': {name} has a record that cannot be read{_what(text, source)}. Correct it, or say in "
-            "the source's options `mode: PERMISSIVE` (what cannot be read is null) or `mode: DROPMALFORMED` (such "
-            "records are left out)"
+            f"node '{node}': {name} has a record that cannot be read{_what(text, source)}. Correct it, or set "
+            "in the source's options `mode: PERMISSIVE` (unreadable values become null) or `mode: "
+            "DROPMALFORMED` (unreadable records are dropped)"
         )
     said = next((line for line in text.splitlines() if line.startswith("Caused by: ")), "").partition(": ")[2]
     reason = said.partition(": ")[2] or said
@@ -89,12 +89,12 @@ def _broken_lines(names: Sequence[str]) -> str:
 def _what(text: str, source: FilesSource) -> str:
     record, fld, value, broken = (pattern.search(text) for pattern in (_RECORD, _FIELD, _VALUE, _JSON))
     if record:
-        hint = "; a quoted value that goes over several lines needs `multiLine: true`" if '"' in record[1] else ""
+        hint = "; a quoted value that spans several lines needs `multiLine: true`" if '"' in record[1] else ""
         return f": {_short(record[1])} has more or fewer values than there are columns{hint}"
     if fld:
-        return f": {fld[1]} is {_short(fld[2])}, which is of another type than the schema says"
+        return f": {fld[1]} is {_short(fld[2])}, which does not have the type in the schema"
     if value:
-        return f": {_short(value[1])} is of another type than the schema says"
+        return f": {_short(value[1])} does not have the type in the schema"
     if broken and source.format == "json":
         return f": {_short((broken[1] or broken[2]).rstrip('.'))}"
     return ""
@@ -126,12 +126,13 @@ def _undecoded(node: str, column: str, names: Sequence[str]) -> DrlsError:
         at = _first_wrong(name)
         if at is not None:
             return SourceUnreadable(
-                f"node '{node}': {name} is not UTF-8: byte {at:,} cannot be decoded (column '{column}'); say its "
-                "`encoding` in the source's options, such as ISO-8859-1 or windows-1252, or convert the file"
+                f"node '{node}': {name} is not UTF-8: byte {at:,} cannot be decoded (column '{column}'); set "
+                "its `encoding` in the source's options, such as ISO-8859-1 or windows-1252, or convert the "
+                "file"
             )
     return SourceUnreadable(
-        f"node '{node}': column '{column}' has the character U+FFFD, which stands for one that could not be decoded; "
-        "if it is meant to be there, say `mode: PERMISSIVE` in the source's options"
+        f"node '{node}': column '{column}' contains the character U+FFFD, which replaces one that could not "
+        "be decoded; if it is intended, set `mode: PERMISSIVE` in the source's options"
     )
 
 

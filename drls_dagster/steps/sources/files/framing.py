@@ -71,8 +71,8 @@ class Contents:
         reads = frame.inputFiles()
         if len(reads) != len(paths):
             raise SourceUnreadable(
-                f"node '{self.node}': Spark would read {len(reads)} of {len(paths)} pinned files; look for options "
-                "that leave files out"
+                f"node '{self.node}': Spark would read {len(reads)} of {len(paths)} pinned files; look for "
+                "options that exclude files"
             )
         chosen: list[Column] = []
         for name, kind in order.items():

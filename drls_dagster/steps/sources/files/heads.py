@@ -24,7 +24,7 @@ _MAGIC = {
     b"\x04\x22\x4d\x18": "lz4",
 }
 _NEVER = {
-    b"PK\x03\x04": "a ZIP archive (or an Office document); unpack it, or pack it with gzip",
+    b"PK\x03\x04": "a ZIP archive (or an Office document); unpack it, or compress it with gzip",
     b"PK\x05\x06": "an empty ZIP archive",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it",
     b"Rar!": "a RAR archive; unpack it",
@@ -117,8 +117,8 @@ def refuse_undecodable(node: str, name: str, error: UnicodeError, at: int = 0) -
     encoding = str(getattr(error, "encoding", "utf-8")).upper()
     byte = f" (0x{wrong})" if wrong else ""
     return SourceUnreadable(
-        f"node '{node}': {name} is not {encoding}: byte {place:,}{byte} cannot be decoded; say its `encoding` in the "
-        "source's options, such as ISO-8859-1 or windows-1252, or convert the file"
+        f"node '{node}': {name} is not {encoding}: byte {place:,}{byte} cannot be decoded; set its `encoding` "
+        "in the source's options, such as ISO-8859-1 or windows-1252, or convert the file"
     )
 
 
@@ -126,7 +126,9 @@ def _codec(node: str, encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
     except LookupError:
-        raise SourceUnreadable(f"node '{node}': the encoding '{encoding}' is not known; say UTF-8 or another") from None
+        raise SourceUnreadable(
+            f"node '{node}': the encoding '{encoding}' is unknown; use UTF-8 or another known encoding"
+        ) from None
     return name
 
 
@@ -137,7 +139,7 @@ def _head(node: str, name: str, path: str, codec: str | None, what: str) -> Head
         return Head(name, opaque=True)
     refuse_other_formats(node, name, data, what)
     if packed and packing(data):
-        raise SourceUnreadable(f"node '{node}': {name} is packed twice; unpack it once")
+        raise SourceUnreadable(f"node '{node}': {name} is compressed twice; decompress it once")
     encoding = _encoding(node, name, data, codec, what)
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(data, final=whole)
@@ -159,9 +161,10 @@ def _bytes(node: str, storage: Storage, name: str, path: str, what: str) -> tupl
             return b"", "?", False
         if named != packed:
             if named and not packed:
-                raise SourceUnreadable(f"node '{node}': {name} is named as if packed, and is not; rename it")
+                raise SourceUnreadable(f"node '{node}': {name} is named as if compressed, but is not; rename it")
             raise SourceUnreadable(
-                f"node '{node}': {name} is packed with {packed}, which its name does not say; let it end with .{packed}"
+                f"node '{node}': {name} is compressed with {packed}, but its name does not say so; add "
+                f"the ending .{packed}"
             )
         if not packed:
             data = start
@@ -177,7 +180,7 @@ def _bytes(node: str, storage: Storage, name: str, path: str, what: str) -> tupl
                 return data, packed, not stream.read(1)
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise SourceUnreadable(f"node '{node}': {name} cannot be unpacked ({said}); send it again") from None
+            raise SourceUnreadable(f"node '{node}': {name} cannot be decompressed ({said}); send it again") from None
 
 
 def _encoding(node: str, name: str, data: bytes, codec: str | None, what: str) -> str:
@@ -185,8 +188,9 @@ def _encoding(node: str, name: str, data: bytes, codec: str | None, what: str) -
     if marked is not None:
         if codec is not None and not _agrees(codec, marked):
             raise SourceUnreadable(
-                f"node '{node}': {name} begins with the mark of {marked.removesuffix('-sig').upper()}, and the "
-                f"source's options say `encoding: {codec.upper()}`; leave the encoding out, or correct it"
+                f"node '{node}': {name} starts with the byte order mark of "
+                f"{marked.removesuffix('-sig').upper()}, but the source's options say `encoding: "
+                f"{codec.upper()}`; remove the encoding, or correct it"
             )
         return marked
     if codec in {"utf-16", "utf-32"}:  # without a mark neither says which byte comes first
@@ -197,8 +201,8 @@ def _encoding(node: str, name: str, data: bytes, codec: str | None, what: str) -
     if b"\x00" in data:
         zeros, even = data.count(0), data[0::2].count(0)
         wide = zeros * 3 > len(data)
-        hint = f"; it looks like UTF-16: say `encoding: UTF-16{'BE' if even * 2 > zeros else 'LE'}`" if wide else ""
-        raise SourceUnreadable(f"node '{node}': {name} is not a {what}: it has zero bytes in its text{hint}")
+        hint = f"; it looks like UTF-16: set `encoding: UTF-16{'BE' if even * 2 > zeros else 'LE'}`" if wide else ""
+        raise SourceUnreadable(f"node '{node}': {name} is not a {what}: its text contains zero bytes{hint}")
     return "utf-8"
 
 
@@ -222,7 +226,7 @@ def text_of(node: str, head: Head, file: IO[bytes]) -> Iterator[str]:
         raise refuse_undecodable(node, head.name, error, at) from None
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SourceUnreadable(f"node '{node}': {head.name} cannot be unpacked ({said}); send it again") from None
+        raise SourceUnreadable(f"node '{node}': {head.name} cannot be decompressed ({said}); send it again") from None
 
 
 def decoder_of(encoding: str) -> Any:

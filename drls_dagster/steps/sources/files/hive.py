@@ -48,8 +48,8 @@ def folders_of(node: str, files: Sequence[str], base: str, declared: Mapping[str
             has = ", ".join(values[file]) or "none"
             raise SourceUnreadable(
                 f"node '{node}': the folders of {file} give the columns {has}, those of {first} "
-                f"{', '.join(names) or 'none'}; narrow the path, or say `basePath` in the options: folders above it "
-                "give no columns"
+                f"{', '.join(names) or 'none'}; narrow the path, or set `basePath` in the options: folders "
+                "above it give no columns"
             )
     same = {file: dict(zip(names, found.values(), strict=True)) for file, found in values.items()}
     wanted = {name.lower(): kind for name, kind in declared.items()}
@@ -74,7 +74,7 @@ def _values(node: str, file: str, base: str) -> dict[str, str | None]:
         if not value or name.lower() in {known.lower() for known in found}:
             what = "has no value" if not value else f"gives the column '{name}' twice"
             raise SourceUnreadable(
-                f"node '{node}': the folder '{folder}' of {file} {what}; rename it, or say `basePath` in the options"
+                f"node '{node}': the folder '{folder}' of {file} {what}; rename it, or set `basePath` in the options"
             )
         found[name] = None if value == NULL else value
     return found
@@ -92,8 +92,8 @@ def _kind(texts: object) -> str:
 def _refuse_misfit(node: str, file: str, name: str, text: str | None, kind: str) -> None:
     if text is not None and not _CHECKS[kind](text):
         raise SourceUnreadable(
-            f"node '{node}': the folder {name}={text} of {file} is no {kind}; give the column '{name}' another type in "
-            "the schema"
+            f"node '{node}': the folder {name}={text} of {file} is not a {kind}; give the column '{name}' "
+            "another type in the schema"
         )
 
 

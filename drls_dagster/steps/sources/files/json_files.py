@@ -40,8 +40,8 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
     if not rows:
         if not schema:
             raise SourceUnreadable(
-                f"node '{node}': {contents.files[0][0]} is empty, and so is every other file; nothing says which "
-                "columns there are: give the source a schema"
+                f"node '{node}': {contents.files[0][0]} is empty, and so is every other file, so the columns "
+                "are unknown: give the source a schema"
             )
         return empty(reader, contents.with_folders(schema))
     whole = options.pop("multiline", "false").lower() == "true"
@@ -114,8 +114,9 @@ def _as_lines(node: str, head: Head) -> Convert:
                 out.write(record.replace("\r", " ").replace("\n", " ").encode() + b"\n")
         except json.JSONDecodeError as error:
             raise SourceUnreadable(
-                f"node '{node}': {head.name} is not JSON: {error.msg} {_near(error)}; records that go over several "
-                "lines must be whole. For JSON that bends the rules, say `multiLine: true` and Spark's options for it"
+                f"node '{node}': {head.name} is not JSON: {error.msg} {_near(error)}; records that span "
+                "several lines must be complete. For non-standard JSON, set `multiLine: true` and Spark's "
+                "options for it"
             ) from None
 
     return convert
@@ -227,8 +228,8 @@ def _found(
     twice = same_names(list(kinds))
     if twice:
         raise SourceUnreadable(
-            f"node '{node}': records have '{twice[0]}' in upper and in lower case; give the source a schema that names "
-            "the one that is meant"
+            f"node '{node}': records have '{twice[0]}' in both upper and lower case; give the source a schema "
+            "that names the intended one"
         )
     # Spark adds the column for broken records without being asked; who wants it names it.
     hidden = set() if named else {broken_column({})}

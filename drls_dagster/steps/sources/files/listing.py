@@ -83,8 +83,8 @@ def _below(storage: Storage, folder: str) -> Iterator[Entry]:
     for entry in entries:
         if entry.is_folder and _base(entry) == "_delta_log":
             raise SourceUnreadable(
-                f"{folder} is a Delta table: its log says which files count, and they are not read by it; export the "
-                "table as Parquet, or name the files themselves"
+                f"{folder} is a Delta table: its log decides which files count, and DRLS does not read that "
+                "log; export the table as Parquet, or name the files themselves"
             )
         if entry.is_folder and folder_column(_base(entry)) is not None:
             yield from _below(storage, entry.name)

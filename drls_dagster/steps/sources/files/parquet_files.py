@@ -75,7 +75,7 @@ def _footer(node: str, name: str, path: str) -> Footer:
         except (pa.ArrowException, OSError, StopIteration) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SourceUnreadable(
-                f"node '{node}': {name} is no whole Parquet file ({said[:160].rstrip('.')}); send it again"
+                f"node '{node}': {name} is not a complete Parquet file ({said[:160].rstrip('.')}); send it again"
             ) from None
     same: dict[str, list[str]] = {}
     for own in names:
@@ -87,8 +87,8 @@ def _refuse_twice(node: str, footer: Footer, low: str) -> None:
     names = footer.twice.get(low)
     if names:
         raise SourceUnreadable(
-            f"node '{node}': {footer.name} has the columns {' and '.join(names)}, which Spark takes for one; rename "
-            "one where the file is written, or give the source a schema without them"
+            f"node '{node}': {footer.name} has the columns {' and '.join(names)}, which Spark treats as the "
+            "same column; rename one where the file is written, or give the source a schema without them"
         )
 
 
@@ -120,10 +120,13 @@ def _clash(node: str, footers: Sequence[Footer], last: Footer, name: str) -> Sou
                 except Clash:
                     one, two = sorted([(footer.name, types.told(kind)), (last.name, types.told(mine))])
                     return SourceUnreadable(
-                        f"node '{node}': the column '{name}' is {one[1]} in {one[0]} and {two[1]} in {two[0]}; no type "
-                        "holds both. Write the files alike, or read them as two sources and cast"
+                        f"node '{node}': the column '{name}' is {one[1]} in {one[0]} and {two[1]} in "
+                        f"{two[0]}; no type fits both. Write the files with one type, or read them as two "
+                        "sources and cast"
                     )
-    return SourceUnreadable(f"node '{node}': the column '{name}' of {last.name} has another type than in other files")
+    return SourceUnreadable(
+        f"node '{node}': the column '{name}' of {last.name} has a different type than in other files"
+    )
 
 
 def _plain(kind: Kind) -> Kind:
@@ -150,8 +153,8 @@ def _refuse_misfits(node: str, footers: Sequence[Footer], schema: Mapping[str, K
                 if isinstance(kind, Leaf) and kind.why:
                     raise SourceUnreadable(f"node '{node}': the column '{has[low]}' of {footer.name} is {kind.why}")
                 raise SourceUnreadable(
-                    f"node '{node}': the column '{has[low]}' of {footer.name} is {types.told(kind)}, and the source's "
-                    f"schema says {given[name]}; declare the type that the files have, and cast in the SQL"
+                    f"node '{node}': the column '{has[low]}' of {footer.name} is {types.told(kind)}, but the "
+                    f"source's schema says {given[name]}; declare the type the files have, and cast in the SQL"
                 )
     missing = [name for name in schema if name.lower() not in seen]
     if missing:
@@ -171,10 +174,7 @@ def _say_losses(reader: Reader, node: str, footers: Sequence[Footer], wanted: Ma
                 found.setdefault(name, footer.name)
     if found:
         name, file = next(iter(found.items()))
-        reader.log(
-            f"node '{node}': nanoseconds are read as microseconds, and what is below a microsecond is cut off, in "
-            f"{', '.join(found)} ({name} of {file})"
-        )
+        reader.log(f"node '{node}': nanoseconds are truncated to microseconds in {', '.join(found)} ({name} of {file})")
 
 
 def _groups(footers: Sequence[Footer], wanted: Mapping[str, Kind]) -> list[_Group]:

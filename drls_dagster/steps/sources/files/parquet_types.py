@@ -258,12 +258,12 @@ def _leaf(column: Any) -> Leaf:
         return Leaf(zoned, zoned, zoned)
     if kind == "Time":
         unit = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}[logical["timeUnit"]]
-        why = "a time of day, which Spark does not know; declare the column as `string` in the source's schema"
+        why = "a time of day, which Spark does not support; declare the column as `string` in the source's schema"
         return Leaf("int" if unit == "ms" else "bigint", "string", f"time[{unit}]", why)
     if kind == "Decimal":
         digits, scale = column.precision, column.scale
         if digits > 38:
-            why = "a number of more digits than Spark's 38; write it as text"
+            why = "a number with more digits than Spark's 38; write it as text"
             return Leaf("binary", "string", f"decimal({digits},{scale})", why)
         return Leaf(f"decimal({digits},{scale})", f"decimal({digits},{scale})", f"decimal({digits},{scale})")
     if kind == "Int":
@@ -274,8 +274,8 @@ def _leaf(column: Any) -> Leaf:
     if kind == "UUID":
         return Leaf("binary", "string", "uuid")
     if kind in {"Float16", "Interval"}:
-        what = {"Float16": "a number of half precision", "Interval": "an interval"}[kind]
-        return Leaf("binary", "string", kind.lower(), f"{what}, which Spark does not read; write another type")
+        what = {"Float16": "a half-precision number", "Interval": "an interval"}[kind]
+        return Leaf("binary", "string", kind.lower(), f"{what}, which Spark cannot read; write another type")
     simple = {"String": "string", "Enum": "string", "JSON": "string", "Date": "date", "Null": "void"}.get(kind)
     if simple == "void":
         return Leaf("int", "void", "a column without values")

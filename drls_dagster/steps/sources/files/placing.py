@@ -91,8 +91,8 @@ def place(reader: Reader, node: str, items: Sequence[Item], folders: Folders) ->
     root = f"{reader.folder}/read"
     if "://" not in root and _PLAIN.fullmatch(root) is None:
         raise SourceUnreadable(
-            f"node '{node}': {items[0].name} needs a link of a plain name, and {root} has characters that Spark takes "
-            "for a pattern; set engine.staging to another folder"
+            f"node '{node}': {items[0].name} needs a link with a plain name, but {root} has characters that "
+            "Spark reads as a pattern; set engine.staging to another folder"
         )
 
     numbers = {name: number for number, name in enumerate(folders.values)}

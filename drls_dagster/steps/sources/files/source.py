@@ -42,10 +42,10 @@ _OTHER_FILES = {
     "paths": "write it as the source's path",
     "pathglobfilter": "write the pattern into the source's path",
     "recursivefilelookup": "write `**` into the source's path",
-    "modifiedbefore": "name the files by the source's path",
-    "modifiedafter": "name the files by the source's path",
+    "modifiedbefore": "select the files with the source's path",
+    "modifiedafter": "select the files with the source's path",
     "ignorecorruptfiles": "remove or replace the file that cannot be read",
-    "ignoremissingfiles": "leave it out: a pinned file that is gone fails the run",
+    "ignoremissingfiles": "remove it: the run fails if a pinned file is gone",
 }
 
 
@@ -82,7 +82,7 @@ class Files(SourceKind[FilesSource, FilesPin]):
         with reachable(f"node '{node}': {path}"):
             files = listed(storage, path)
         if not files:
-            raise SourceMissing(f"node '{node}': no file matches {path}; put it there, or correct the path")
+            raise SourceMissing(f"node '{node}': no file matches {path}; add it, or correct the path")
         return FilesPin(tuple(PinnedFile(entry.name, entry.size, entry.modified) for entry in files))
 
     def pinned(self, stored: Mapping[str, Any]) -> FilesPin:

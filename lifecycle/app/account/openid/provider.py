@@ -111,7 +111,7 @@ class OpenIdProvider(IdentityProvider):
         address, headers, body = auth.prepare("POST", metadata["token_endpoint"], headers, body)
         answer = self._ask("POST", address, content=body, headers=headers)
         if answer.is_client_error:
-            raise Unauthorized("the provider does not accept this sign-in any more; begin again")
+            raise Unauthorized("the provider no longer accepts this sign-in; start again")
         token = self._json(answer)
         if not isinstance(token.get("id_token"), str):
             raise Unauthorized("the provider sent no ID token; it must support OpenID Connect")
@@ -129,7 +129,7 @@ class OpenIdProvider(IdentityProvider):
             claims = CodeIDToken(signed.claims, signed.header, options, given)
             claims.validate(now=int(now.timestamp()), leeway=CLOCK_SKEW_SECONDS)
         except (JoseError, ValueError, TypeError, KeyError) as error:
-            raise Unauthorized(f"the provider's ID token is not valid ({type(error).__name__}); begin again") from None
+            raise Unauthorized(f"the provider's ID token is not valid ({type(error).__name__}); start again") from None
         return dict(claims)
 
     def _decode(self, text: str) -> jwt.Token:
@@ -147,10 +147,10 @@ class OpenIdProvider(IdentityProvider):
                 address: str = get_well_known_url(self.settings.issuer, external=True)
                 found = self._json(self._ask("GET", address))
                 if found.get("issuer") != self.settings.issuer:
-                    raise Unavailable(f"{address} is of another issuer; write oidc.issuer exactly as it does")
+                    raise Unavailable(f"{address} belongs to another issuer; write oidc.issuer exactly as it does")
                 wrong = [name for name in _ENDPOINTS if not is_protected(str(found.get(name, "")))]
                 if wrong:
-                    raise Unavailable(f"{address}: {', '.join(wrong)} must be there, with https")
+                    raise Unavailable(f"{address}: {', '.join(wrong)} must be present, with https")
                 self._metadata = found
             return self._metadata
 
@@ -161,7 +161,7 @@ class OpenIdProvider(IdentityProvider):
                 try:
                     self._keys = KeySet.import_key_set(self._json(self._ask("GET", address)))  # pyright: ignore[reportArgumentType]
                 except (JoseError, ValueError, KeyError):
-                    raise Unavailable(f"{address} holds no key set; ask who runs the provider") from None
+                    raise Unavailable(f"{address} contains no key set; ask the provider's operator") from None
             return self._keys
 
     def _ask(
@@ -174,7 +174,7 @@ class OpenIdProvider(IdentityProvider):
             raise Unavailable(f"the sign-in provider does not answer ({type(error).__name__}); try again") from None
         if answer.is_success or (method == "POST" and answer.is_client_error):
             return answer
-        raise Unavailable(f"the sign-in provider answers {answer.status_code}; try again later")
+        raise Unavailable(f"the sign-in provider answered {answer.status_code}; try again later")
 
     def _json(self, answer: httpx.Response) -> dict[str, Any]:
         try:
@@ -182,5 +182,5 @@ class OpenIdProvider(IdentityProvider):
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise Unavailable("the sign-in provider does not answer in JSON; is oidc.issuer its address?")
+            raise Unavailable("the sign-in provider did not answer in JSON; check that oidc.issuer is its address")
         return found

@@ -29,7 +29,7 @@ class OpenIdSettings(Frozen):
     @classmethod
     def _is_protected(cls, url: str) -> str:
         if not is_protected(url):
-            raise ValueError("write an https:// address; http:// is for loopback alone")
+            raise ValueError("write an https:// address; http:// works only for loopback")
         return url
 
     @property

@@ -20,7 +20,7 @@ from lifecycle.verbs.table import Need
 
 LARGE_SECONDS = 120.0
 _TOLD = {
-    413: ("too_large", "the request is larger than this route takes"),
+    413: ("too_large", "the request is larger than this route allows"),
     408: ("too_slow", "the request did not arrive in time; send it again"),
 }
 

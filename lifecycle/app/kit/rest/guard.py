@@ -67,7 +67,7 @@ def identify(request: Request) -> Identity:
     if request.method not in SAFE:
         sent = request.headers.get("x-csrf-token", "")
         if not hmac.compare_digest(sent.encode(), csrf_of(secret).encode()):
-            raise Forbidden("the page is outdated or foreign (CSRF token); load it again")
+            raise Forbidden("the page is out of date or from another site (CSRF token); reload it")
     return identity
 
 

@@ -103,7 +103,10 @@ def graph_view(
         nodes=tuple(_drawn(by_id[name], nodes[name], box) for name, box in layout.boxes.items()),
         edges=tuple(DrawnEdge(_path(points), edge_marks.get(edge, "")) for edge, points in layout.routes.items()),
         listed=listed,
-        says=f"{len(kept)} nodes from left to right and {len(layout.routes)} arrows; the list of nodes says the same",
+        says=(
+            f"{len(kept)} nodes from left to right and {len(layout.routes)} arrows; the list of nodes "
+            "contains the same information"
+        ),
         note=note,
     )
 
@@ -151,10 +154,13 @@ def _kept(
     if not starts or len(starts) > MAX_DRAWN:
         return (
             (),
-            f"{len(names)} nodes are too many to draw: the list below has them all; open one to draw what is around it",
+            (
+                f"{len(names)} nodes are too many to draw. The list below contains all of them; open one to "
+                "draw its neighbours"
+            ),
         )
     kept = _nearest(beside, starts)
-    return [name for name in names if name in kept], f"{len(kept)} of {len(names)} nodes are drawn: the nearest ones"
+    return [name for name in names if name in kept], f"Showing the nearest {len(kept)} of {len(names)} nodes"
 
 
 def _nearest(beside: Mapping[str, Sequence[str]], starts: Sequence[str]) -> Set[str]:

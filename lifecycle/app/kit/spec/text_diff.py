@@ -51,7 +51,7 @@ def text_diff(before: str, after: str, language: str) -> TextDiff:
     old, new = _lines(before), _lines(after)
     opcodes, note = _opcodes(old, new)
     if old == new:
-        note = "only the ends of the lines are different"
+        note = "only the line endings differ"
     left, right = highlight(before, language), highlight(after, language)
     rows = list(_rows(opcodes, left, right))
     removed = sum(row.kind in ("removed", "changed") for row in rows)
@@ -79,7 +79,7 @@ def _opcodes(old: Sequence[str], new: Sequence[str]) -> tuple[list[tuple[str, in
     note = ""
     if len(middle_old) * len(middle_new) > MAX_PAIRS:
         inner = [("replace", 0, len(middle_old), 0, len(middle_new))]
-        note = "too much is different to compare line by line; the lines stand in their order"
+        note = "too many differences to compare line by line; lines are shown in order"
     else:
         inner = difflib.SequenceMatcher(None, middle_old, middle_new, autojunk=False).get_opcodes()
     codes = [("equal", 0, start, 0, start)] if start else []

@@ -17,7 +17,7 @@ def test_env_says_what_is_active_where_now_and_then(shell: Shell) -> None:
     before = shell("env", "development", "--at", then, "--pipeline", "flights", "--json", by="vic").json
     assert [one["version"] for one in before["active"]] == [1]
     assert "development" in shell("env", by="vic").out
-    assert "is no time" in shell("env", "--at", "yesterday", fails=2).err
+    assert "is not a time" in shell("env", "--at", "yesterday", fails=2).err
 
 
 def test_env_says_how_productions_tables_stood_and_where_that_came_from(shell: Shell) -> None:

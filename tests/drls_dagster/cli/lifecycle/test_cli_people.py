@@ -8,7 +8,7 @@ from tests.drls_dagster.cli.lifecycle.shell import PASSWORD, Shell
 def test_only_an_admin_adds_people_and_grants(shell: Shell) -> None:
     assert "needs the role Admin" in shell("user", "add", "eve", by="lea", fails=1).err
     assert shell("user", "add", "eve", "--email", "eve@example.org", "--json").json["grants"] == []
-    assert "there is an account 'eve' already" in shell("user", "add", "eve", fails=1).err
+    assert "an account named 'eve' already exists" in shell("user", "add", "eve", fails=1).err
     granted = shell("user", "grant", "eve", "DataEngineer", "--on", "domain=risk", "--json").json
     assert (granted["scope"], granted["scope_value"]) == ("tag", "domain=risk")
     assert shell("user", "grant", "eve", "DataEngineer", "--on", "domain=risk", "--json").json == granted
@@ -44,7 +44,7 @@ def test_a_new_password_ends_every_token(shell: Shell) -> None:
     assert "at least 12 characters" in shell("user", "password", "ada", by="ada", stdin=short, fails=2).err
     shell("user", "password", "ada", by="lea", stdin=PASSWORD, fails=1)
     guessed = "not the password\nanother long password"
-    assert "password is wrong" in shell("user", "password", "ada", by="ada", stdin=guessed, fails=1).err
+    assert "wrong account name or password" in shell("user", "password", "ada", by="ada", stdin=guessed, fails=1).err
     shell("whoami", by="ada")
     shell("user", "password", "ada", by="ada", stdin=another)
     shell("whoami", by="ada", fails=1)

@@ -33,7 +33,7 @@ def test_a_plan_changes_nothing_and_says_what_is_in_the_way(shell: Shell) -> Non
     assert shell("approvals", "list", "--all", "--json").json == []
     shell("promote", "flights", "--to", "qa", by="ada")
     plan = shell("promote", "flights", "--to", "uat", "--plan", "--json", by="ada").json
-    assert plan["problems"] == ["nothing ran in QA yet: run the pipeline in QA"]
+    assert plan["problems"] == ["nothing has run in QA yet: run the pipeline in QA"]
     shell("promote", "flights", "--to", "uat", by="ada", fails=1)
 
 
@@ -59,7 +59,7 @@ def test_l6_nobody_approves_their_own_work(shell: Shell) -> None:
     assert "lea contributed to what request" in own.err
     assert "ask admin or leo" in own.err
     not_hers = shell("approvals", "approve", str(request), "--plan", shell.digest(request), by="ada", fails=1)
-    assert "is for 1 LeadDataEngineer to decide" in not_hers.err
+    assert "must be decided by 1 LeadDataEngineer" in not_hers.err
     assert "is done" in shell.approve(request, by="leo").out
 
 
@@ -80,7 +80,7 @@ def test_approving_twice_is_approving_once(shell: Shell) -> None:
 def test_another_plan_than_the_one_looked_at_is_not_approved(shell: Shell) -> None:
     request = in_uat_soon(shell)
     said = shell("approvals", "approve", str(request), "--plan", "sha256:0", by="lea", fails=1)
-    assert "another plan than the one you looked at" in said.err
+    assert "a different plan than the one you reviewed" in said.err
     assert "--plan DIGEST" in shell("approvals", "approve", str(request), "--json", by="lea", fails=2).err
 
 
@@ -95,7 +95,7 @@ def test_what_moved_since_is_told_before_anybody_is_asked(shell: Shell) -> None:
     request = in_uat_soon(shell)
     shell("policy", "set", "uat", "--soak", "1d")
     said = shell("approvals", "approve", str(request), by="lea", stdin="y\n", fails=1)
-    assert f"request {request} is stale: policy: 1 → 3; ask" in said.err
+    assert f"request {request} is stale: policy: 1 → 3; request" in said.err
     assert f"`drls approvals refresh {request}`" in said.err
     assert "Approve this plan?" not in said.out
     shown = shell("approvals", "show", str(request), "--json").json
@@ -122,7 +122,7 @@ def test_diff_shows_what_the_data_would_be(shell: Shell) -> None:
     request = in_uat_soon(shell)
     said = shell("approvals", "diff", str(request), "flights.daily", by="vic")
     for text in (
-        "Evidence, not what goes live",
+        "This is evidence, not what goes live",
         "before  UAT: ",
         "after   QA: ",
         "+ 1 added",
@@ -140,7 +140,7 @@ def test_one_rejection_ends_a_request(shell: Shell) -> None:
     shell("approvals", "reject", str(request), "--reason", "no", by="ada", fails=1)
     assert "lea: wrong table" in shell("approvals", "reject", str(request), "--reason", "wrong table", by="lea").out
     again = shell("approvals", "reject", str(request), "--reason", "wrong table", by="leo", fails=1)
-    assert "is rejected and cannot be rejected any more" in again.err
+    assert "is rejected and can no longer be rejected" in again.err
 
 
 def test_who_asked_may_withdraw(shell: Shell) -> None:
@@ -173,7 +173,7 @@ def test_waiting_no_longer_than_said(shell: Shell) -> None:
 def test_an_approved_request_says_what_it_waits_for(shell: Shell) -> None:
     shell("policy", "set", "uat", "--soak", "2d")
     request = in_uat_soon(shell)
-    assert "is approved, waiting: the version soaks 2d in QA" in shell.approve(request).out
+    assert "is approved, waiting: the version must soak for 2d in QA" in shell.approve(request).out
     shell.clock.advance(days=2)
     assert "is done" in shell("promote", "flights", "--to", "uat", by="ada").out
 
@@ -197,7 +197,7 @@ def test_a_failed_execution_is_resumed_by_the_same_command(shell: Shell) -> None
     digest = shell.digest(request)
     approved = shell("approvals", "approve", str(request), "--plan", digest, by="lea").out
     assert "approval is recorded" in approved
-    assert "tried again: the catalog does not answer" in approved
+    assert "will be retried: the catalog does not answer" in approved
     shell.plane.say("unreachable", False)
     assert "is done" in shell("promote", "flights", "--to", "production", by="ada").out
 
@@ -266,7 +266,7 @@ def test_an_approval_whose_execution_fails_is_no_failure(shell: Shell) -> None:
     shell.plane.say("unreachable", True)
     said = shell("approvals", "approve", str(request), "--plan", shell.digest(request), by="lea").out
     assert said.startswith(
-        f"Your approval is recorded. Request {request}: flights v1 to production failed, and is tried"
+        f"Your approval is recorded. Request {request}: flights v1 to production failed, and will be retried: "
     )
     assert "the catalog does not answer" in said
     shell.plane.say("unreachable", False)

@@ -32,7 +32,7 @@ def put(folder: Path, name: str, rows: int = 1, *, file: str | None = None, tabl
 def test_every_file_is_saved_and_saving_again_changes_nothing(shell: Shell, folder: Path) -> None:
     first = shell("pipeline", "save", str(folder), "-m", "from git", by="ada")
     assert first.out.splitlines() == [
-        f"{folder}/values.yaml: skipped: it says no format_version, so it is no pipeline file",
+        f"{folder}/values.yaml: skipped: it has no format_version, so it is not a pipeline file",
         f"{folder}/finance/bills.yaml: saved bills v1",
         f"{folder}/flights.yaml: saved flights v1",
     ]
@@ -68,7 +68,7 @@ def test_what_is_refused_says_why_and_harms_no_other(shell: Shell, folder: Path)
         "one.yaml",
         "two.yaml",
     }
-    assert "is written by pipeline owner" in by_file["flights.yaml"]["reason"]
+    assert "is already written by pipeline owner" in by_file["flights.yaml"]["reason"]
     assert "the name 'twice' belongs to" in by_file["one.yaml"]["reason"]
     assert "moon" in by_file["broken.yaml"]["reason"]
     lines = shell("pipeline", "save", str(folder), by="ada", fails=1).out.splitlines()
@@ -95,7 +95,7 @@ def test_a_folder_is_validated_as_a_whole(shell: Shell, folder: Path) -> None:
 
 
 def test_what_is_for_one_file_and_a_folder_without_pipelines_are_wrong_use(shell: Shell, folder: Path) -> None:
-    assert "are for one file" in shell("pipeline", "save", str(folder), "--on", "1", by="ada", fails=2).err
+    assert "work with one file" in shell("pipeline", "save", str(folder), "--on", "1", by="ada", fails=2).err
     empty = shell.home.parent / "empty"
     empty.mkdir()
     assert "has no pipeline file" in shell("pipeline", "save", str(empty), by="ada", fails=2).err

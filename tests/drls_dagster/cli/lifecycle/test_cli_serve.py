@@ -174,5 +174,5 @@ def test_a_port_that_is_taken_is_said_in_one_line(drls_home: Path) -> None:
     assert done.returncode == 2
     said = [line for line in done.stderr.splitlines() if "cannot listen" in line]
     assert said == [
-        f"Error: cannot listen on 127.0.0.1:{port} (Address already in use); choose others with --host and --port"
+        f"Error: cannot listen on 127.0.0.1:{port} (Address already in use); choose another address with --host and --port"
     ]

@@ -26,7 +26,7 @@ def test_l15_adopted_drift_is_answered_for_from_then_on(shell: Shell) -> None:
     for _ in range(2):
         said = shell("drift", "adopt", drift, "--reason", "hand repair", "--key", "k", "--json", by="lea").json
         assert (said["state"], said["closed_by"], said["pipeline"]) == ("adopted", "lea", "flights")
-    assert "was settled already" in shell("drift", "adopt", drift, "--reason", "again", by="leo", fails=1).err
+    assert "already been settled" in shell("drift", "adopt", drift, "--reason", "again", by="leo", fails=1).err
     assert shell("drift", "list", "--json").json == []
     shell.reconcile()
     assert shell("drift", "list", "--json").json == []
@@ -68,7 +68,7 @@ def test_a_refresh_asks_for_branches_fresh_off_main(shell: Shell) -> None:
     assert (first["environment"], first["pipeline"], first["state"]) == ("qa", "flights", "pending")
     assert shell("refresh", "flights", "--env", "qa", "--json", by="ada").json == first
     refused = shell("promote", "flights", "--to", "uat", by="ada", fails=1)
-    assert "the runs in QA so far are no evidence any more" in refused.err
+    assert "earlier runs in QA no longer count as evidence" in refused.err
     shell.run_in(Environment.QA)
     shell("promote", "flights", "--to", "uat", by="ada")
     assert "has no evidence session in production" in shell(
@@ -104,13 +104,13 @@ def test_l7_an_unreviewed_release_is_listed_until_somebody_independent_has_looke
     assert "reviewed, right" not in shell("review", "list").out
     (label,) = [one["label"] for one in shell("env", "production", "--json").json["active"]]
     assert label == "unreviewed"
-    assert "has decided" in shell("review", "reject", request, "--reason", "wrong", by="leo", fails=1).err
+    assert "has already decided" in shell("review", "reject", request, "--reason", "wrong", by="leo", fails=1).err
 
 
 def test_a_review_may_say_no_and_needs_a_release_and_a_reason(shell: Shell) -> None:
     shell.save()
     shell("promote", "flights@1", "--to", "production", "--break-glass", "--reason", "down", by="lea")
     shell("review", "reject", "1", by="leo", fails=2)
-    assert "another plan" in shell("review", "reject", "1", "--plan", "x", "--reason", "x", by="leo", fails=1).err
+    assert "different plan" in shell("review", "reject", "1", "--plan", "x", "--reason", "x", by="leo", fails=1).err
     assert "reviewed, wrong: untested" in shell("review", "reject", "1", "--reason", "untested", by="leo").out
     assert shell.active()["production"] == 1

@@ -20,7 +20,7 @@ DRLS = [sys.executable, "-m", "drls_dagster.cli.main"]
 def test_a1_the_first_start_leaves_the_first_admins_token_to_its_owner_alone(fresh: Shell) -> None:
     said = fresh("whoami", by=None)
     token = fresh.home / "secret"
-    assert said.err == f"First start: you are admin, an Admin; your token is in {token}.\n"
+    assert said.err == f"First start: you are admin, an Admin. Your token is in {token}.\n"
     assert "Admin on everything" in said.out
     assert token.stat().st_mode & 0o777 == 0o600
     assert fresh.home.stat().st_mode & 0o777 == 0o700
@@ -80,13 +80,13 @@ def test_a_token_that_others_can_read_is_not_used(shell: Shell) -> None:
 
 def test_login_with_a_password_keeps_a_token_and_no_password(shell: Shell) -> None:
     said = shell("login", "ada", by=None, stdin=f"{PASSWORD}\n")
-    assert "You are ada" in said.out
+    assert "Signed in as ada" in said.out
     assert PASSWORD not in shell.kept.read_text()
     assert shell("whoami", "--json", by=None).json["name"] == "ada"
 
 
 def test_login_with_a_wrong_password_keeps_nothing(shell: Shell) -> None:
-    assert "account or password is wrong" in shell("login", "ada", by=None, stdin="wrong", fails=1).err
+    assert "wrong account name or password" in shell("login", "ada", by=None, stdin="wrong", fails=1).err
     assert not shell.kept.exists()
 
 
@@ -106,8 +106,8 @@ def test_login_beside_a_token_in_the_environment_is_refused(shell: Shell) -> Non
 
 def test_logout_forgets_the_token_and_repeating_it_is_harmless(shell: Shell) -> None:
     shell("login", by=None, stdin=shell.tokens["ada"])
-    assert "forgotten" in shell("logout", by=None).out
-    assert "Nobody" in shell("logout", by=None).out
+    assert "Signed out" in shell("logout", by=None).out
+    assert "not signed in" in shell("logout", by=None).out
     shell("whoami", by=None, fails=1)
     shell("whoami", by="ada")
 
@@ -169,7 +169,7 @@ def test_ones_own_password_takes_the_current_one_and_ends_every_token(shell: She
     """Finding 12; failed on 0.1.0: whoever had a token set a password, and signed in with it."""
     fresh = "another long password"
     assert (
-        "account or password is wrong"
+        "wrong account name or password"
         in shell("user", "password", "ada", by="ada", stdin=f"wrong wrong wrong\n{fresh}\n", fails=1).err
     )
     shell("user", "password", "ada", by="ada", stdin=f"{PASSWORD}\n{fresh}\n")

@@ -29,7 +29,7 @@ def flights() -> None:
 
 
 def test_where_nothing_is_active_it_says_what_to_do(shell: Shell) -> None:
-    assert "Nothing is active in UAT; drls pipeline save" in shell("status", "uat", by="vic").out
+    assert "Nothing is active in UAT; save a version with drls pipeline save" in shell("status", "uat", by="vic").out
 
 
 def test_a_version_is_shown_with_its_last_run(local: Shell) -> None:

@@ -92,14 +92,14 @@ def test_an_exported_version_is_checked_offline_and_a_changed_one_refused(shell:
     shell.save()
     file = tmp_path / "flights.json"
     shell("pipeline", "export", "flights", str(file), by="vic")
-    assert "flights v1 is as it was signed" in shell("verify", str(file), by=None).out
+    assert "flights v1 is exactly what was signed" in shell("verify", str(file), by=None).out
     assert shell("verify", str(file), "--json", by=None).json["problems"] == []
     data = json.loads(file.read_bytes())
     file.write_text(json.dumps(data | {"payload": data["payload"].replace("a", "b", 1)}))
     shell("verify", str(file), by=None, fails=2)
     file.write_text("{}")
     told = shell("verify", str(file), by=None, fails=2).err
-    assert "is no bundle" in told
+    assert "is not a bundle" in told
     assert "KeyError" not in told, "the name of an exception tells people nothing"
 
 
@@ -142,7 +142,7 @@ def test_a_clone_of_an_old_version_is_active_again(shell: Shell) -> None:
     shell("pipeline", "clone", "flights@1", by="ada")
     assert shell.active() == {"development": 1}
     refused = shell("pipeline", "clone", "flights", "--to", "copies", by="ada", fails=1)
-    assert "is written by pipeline flights" in refused.err
+    assert "is already written by pipeline flights" in refused.err
 
 
 def test_l16_a_deleted_name_stays_reserved(shell: Shell) -> None:

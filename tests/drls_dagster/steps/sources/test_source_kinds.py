@@ -121,7 +121,7 @@ def test_d1_a_draft_whose_source_is_of_another_kind_than_the_run_it_resumes_is_t
     run: PipelineRun,
 ) -> None:
     run.ledger.pin("earlier", FIRST, "orders", lambda: STORED["raw"])
-    with pytest.raises(DrlsError, match=r"node 'orders': .* another kind of source there; start a new run"):
+    with pytest.raises(DrlsError, match=r"node 'orders': .* a different kind of source there; start a new run"):
         run.reads_of("orders")
 
 

@@ -85,10 +85,10 @@ def test_a_refusal_of_the_provider_and_a_foreign_callback_end_on_the_sign_in_pag
     provider.denies = True
     assert "access_denied" in told(browser, through(browser, browser.page("/sign-in")))
     answer = browser.get(CALLBACK, params={"code": "x", "state": "y"}, headers=NAVIGATE)
-    assert "begin again" in told(browser, answer)
+    assert "start again" in told(browser, answer)
     answer = browser.get("/api/session/oidc", params={"back": "//evil.example"}, headers=NAVIGATE)
     assert answer.status_code == 422
-    assert "was not begun here" in told(browser, answer)
+    assert "did not start here" in told(browser, answer)
 
 
 def test_what_the_provider_says_is_only_text(browser: Visit) -> None:

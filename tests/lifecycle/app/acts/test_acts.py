@@ -65,7 +65,7 @@ def test_who_may_not_sees_why_and_who_can(visit: Open, life: Life, act: str) -> 
     text = plain(page)
     assert "needs the role LeadDataEngineer" in text
     assert "vic has Viewer" in text
-    assert "Who has it: adam, lea, leo." in text
+    assert "People with this role: adam, lea, leo." in text
     assert 'type="button" disabled aria-describedby="act-1-checks"' in page
     assert "<textarea" not in page
     for name in ("vic", "ada"):
@@ -97,9 +97,9 @@ def test_demote_shows_what_closes_and_what_comes_back_then_does_so(visit: Open, 
     run_id = life.begin(version, UAT)
     lead = visit("lea")
     text = plain(lead.page(f"{V1}/demote"))
-    assert "v1 is not active in UAT any more" in text
+    assert "v1 will no longer be active in UAT" in text
     assert "v1 stays active in QA" in text
-    assert f"Request {request.id} : flights v1 to production, requested, asked by ada" in text
+    assert f"Request {request.id} : flights v1 to production, requested, requested by ada" in text
     assert run_id in text
     assert "The code locations of UAT and QA reload" in text
     answer = lead.post(f"{V1}/demote", reason="wrong rows")
@@ -129,7 +129,7 @@ def test_retire_lists_who_reads_its_tables_and_asks_for_consent(visit: Open, lif
     page = lead.page(f"{V1}/retire")
     assert "report reads its tables in production." in plain(page)
     assert 'name="consent" value="yes" required' in page
-    assert "flights.daily and flights.late: as they are, and growing old." in plain(page)
+    assert "flights.daily and flights.late: unchanged, and no longer updated." in plain(page)
     assert "retire them first, or consent" in lead.said(f"{V1}/retire", reason="unused")
     assert life.active_number(PRODUCTION) == 1
     assert lead.post(f"{V1}/retire", reason="unused", consent="yes", key="two").status_code == 303
@@ -144,12 +144,12 @@ def test_l13_rollback_of_code_and_data_is_bound_to_what_was_seen(visit: Open, li
     reader(life)
     lead = visit("lea")
     code = plain(lead.page("/pipelines/flights/rollback"))
-    assert "Every table stays as it is" in code
-    assert "v2 is not active in production any more" in code
+    assert "Tables do not change" in code
+    assert "v2 will no longer be active in production" in code
     page = lead.page("/pipelines/flights/rollback?data=true")
     text = plain(page)
     plan = plan_rollback(life.ctx, life.as_("lea"), "flights", data=True)
-    assert f"Publishes that are undone: {len(plan.undone)}" in text
+    assert f"Publishes to be undone: {len(plan.undone)}" in text
     for one in plan.undone:
         assert str(one.snapshot) in text
     assert "report reads these tables in production" in text
@@ -157,7 +157,7 @@ def test_l13_rollback_of_code_and_data_is_bound_to_what_was_seen(visit: Open, li
     # Another run publishes between the look and the click: the consent was to something else.
     life.run(second, PRODUCTION)
     said = lead.said("/pipelines/flights/rollback", reason="wrong", data="yes", consent=plan.plan.digest)
-    assert "look at the plan and consent" in said
+    assert "review the plan and consent" in said
     assert life.active_number(PRODUCTION) == 2
     fresh = plan_rollback(life.ctx, life.as_("lea"), "flights", data=True).plan.digest
     answer = lead.post("/pipelines/flights/rollback", reason="wrong", data="yes", consent=fresh, key="fresh")
@@ -188,9 +188,9 @@ def test_l7_breaking_the_glass_says_what_it_means_and_leaves_an_unreviewed_relea
     lead = visit("lea")
     page = lead.page(f"{V1}/break-glass")
     text = plain(page)
-    assert "It is due by 2026-03-04 09:00 UTC" in text
-    assert "marked unreviewed, everywhere and for good" in text
-    assert "A freeze, a freeze window and the soak time do not hold it back" in text
+    assert "The review is due by 2026-03-04 09:00 UTC" in text
+    assert "stays marked unreviewed everywhere" in text
+    assert "Freezes, freeze windows and soak time do not block it" in text
     assert 'name="target" value="production"' in page
     assert 'name="target" value="uat"' in lead.page(f"{V1}/break-glass?target=uat")
     assert 'name="target" value="production"' in lead.page(f"{V1}/break-glass?target=qa")
@@ -206,9 +206,9 @@ def test_breaking_the_glass_follows_the_policy(visit: Open, life: Life) -> None:
     set_policy(life.ctx, life.as_("adam"), PRODUCTION, None, Policy(break_glass=Role.ADMIN))
     text = plain(visit("lea").page(f"{V1}/break-glass"))
     assert "needs the role Admin" in text
-    assert "Who has it: adam." in text
+    assert "People with this role: adam." in text
     set_policy(life.ctx, life.as_("adam"), PRODUCTION, None, Policy(break_glass=None))
-    assert "no policy of production allows breaking the glass" in plain(visit("adam").page(f"{V1}/break-glass"))
+    assert "production's policy does not allow breaking the glass" in plain(visit("adam").page(f"{V1}/break-glass"))
 
 
 def test_l9_a_freeze_shows_what_waits_and_holds_until_it_is_lifted(visit: Open, life: Life) -> None:
@@ -219,14 +219,14 @@ def test_l9_a_freeze_shows_what_waits_and_holds_until_it_is_lifted(visit: Open, 
     lead = visit("lea")
     text = plain(lead.page("/environments/production/freeze"))
     assert f"Request {request.id} : flights v1 to production" in text
-    assert "Runs and schedules go on" in text
+    assert "Runs and schedules continue" in text
     assert lead.post("/environments/production/freeze", reason="quarter end").status_code == 303
     assert life.approve(request).state is State.APPROVED
     held = plain(lead.page("/holds/1/lift"))
     assert "quarter end" in held
     assert f"Request {request.id}" in held
     assert "production is frozen (quarter end)" in plain(lead.page(f"{V1}/retire"))
-    assert "A freeze covers it already: quarter end" in plain(lead.page("/environments/production/freeze"))
+    assert "A freeze already covers it: quarter end" in plain(lead.page("/environments/production/freeze"))
     assert lead.post("/holds/1/lift").status_code == 303
     assert "It was lifted by lea" in plain(visit("vic").page("/holds/1/lift"))
 
@@ -269,7 +269,7 @@ def test_l15_drift_says_what_was_expected_and_found_and_can_be_reverted(visit: O
     text = plain(lead.page(f"/drifts/{number}"))
     assert f"snapshot {good} " in text
     assert f"append, snapshot {foreign}" in text
-    assert "nothing was written to flights.daily since" in text
+    assert "nothing has been written to flights.daily since" in text
     assert visit("ada").post(f"/drifts/{number}/revert", reason="x").status_code == 403
     assert "needs the role LeadDataEngineer" in plain(visit("ada").page(f"/drifts/{number}"))
     assert lead.post(f"/drifts/{number}/revert", reason=f"a test {XSS}").status_code == 303
@@ -278,7 +278,7 @@ def test_l15_drift_says_what_was_expected_and_found_and_can_be_reverted(visit: O
     assert "It was reverted by lea" in settled
     assert ESCAPED in settled
     assert "<textarea" not in settled
-    assert "was settled already" in lead.said(f"/drifts/{number}/adopt", reason="late")
+    assert "already been settled" in lead.said(f"/drifts/{number}/adopt", reason="late")
 
 
 def test_l15_drift_says_that_a_ref_was_moved_back_or_is_gone(visit: Open, life: Life) -> None:
@@ -286,12 +286,12 @@ def test_l15_drift_says_that_a_ref_was_moved_back_or_is_gone(visit: Open, life: 
     life.to_production(version)
     before = life.plane.head("flights.daily", "main")
     life.run(version, PRODUCTION)
-    for head, says in ((before, "somebody moved the ref back"), (None, "none: the ref is gone")):
+    for head, says in ((before, "someone moved the ref back"), (None, "none: the ref is gone")):
         life.plane.set_ref("flights.daily", "main", head)
         (drift,) = reconcile(life.ctx, DAGSTER).drifts
         page = visit("lea").page(f"/drifts/{drift.id}")
         assert says in page
-        assert ("put it back, or adopt the drift" in page) == (head is None)
+        assert ("restore it, or adopt the drift" in page) == (head is None)
 
 
 def test_l15_drift_that_was_written_over_cannot_be_reverted_and_says_why(visit: Open, life: Life) -> None:
@@ -300,9 +300,9 @@ def test_l15_drift_that_was_written_over_cannot_be_reverted_and_says_why(visit: 
     life.plane.commit("flights.daily")
     lead = visit("lea")
     page = lead.page(f"/drifts/{number}")
-    assert "flights.daily was written again since; reconcile, then look again" in page
+    assert "flights.daily has been written again since; reconcile, then review it again" in page
     assert page.count("disabled aria-describedby") == 1, "adopting stays possible"
-    assert "was written again since" in lead.said(f"/drifts/{number}/revert", reason="x")
+    assert "has been written again since" in lead.said(f"/drifts/{number}/revert", reason="x")
     assert lead.post(f"/drifts/{number}/adopt", reason="a repair by hand").status_code == 303
     assert visit("ada").get("/drifts/99").status_code == 404
 
@@ -319,7 +319,7 @@ def test_d9_a_new_session_says_what_is_no_evidence_any_more(visit: Open, life: L
     assert "needs the role DataEngineer" in plain(visit("vic").page("/environments/uat/session/flights"))
     assert visit("vic").post("/environments/uat/session/flights").status_code == 403
     assert engineer.post("/environments/uat/session/flights").status_code == 303
-    assert "asking again changes nothing" in plain(engineer.page("/environments/uat/session/flights"))
+    assert "The next run already starts a new session" in plain(engineer.page("/environments/uat/session/flights"))
     assert "has no evidence session in production" in plain(engineer.page("/environments/production/session/flights"))
     assert "fresh branches at the next run" in engineer.page("/environments/uat")
 

@@ -55,7 +55,7 @@ def made(**changes: object) -> DataDiff:
         "before": SnapshotShown(environment=PRODUCTION, snapshot=11, rows=10, files=2),
         "after": SnapshotShown(environment=UAT, snapshot=22, rows=13, files=3),
         "keys": ("id",),
-        "matched_by": "rows are matched by id: the sink merges rows by this key; compared on the columns that both have",
+        "matched_by": "rows are matched by id: the sink merges rows by this key; compared on the columns both sides have",
         "added": 5, "removed": 2, "changed": 1,
         "schema_changes": (SchemaChange(kind="added", column="late", after="boolean"),),
         "columns": (

@@ -36,7 +36,7 @@ def test_all_that_waits_comes_first_what_waits_for_me_at_the_top(visit: Open, li
     other = ask(life, "hotels")
     under_way, past = parts(visit("lea").page("/approvals"))
     assert under_way.index("hotels v1") < under_way.index("flights v1")
-    assert under_way.count("waits for you") == 1
+    assert under_way.count("waiting for you") == 1
     assert f'href="/approvals/{own.id}"' in under_way
     assert f'href="/approvals/{other.id}"' in under_way
     assert "of 1 LeadDataEngineer" in under_way
@@ -56,7 +56,7 @@ def test_filters(visit: Open, life: Life) -> None:
     assert re.findall(r'href="/approvals/(\d+)"', page) == [str(hotels.id)]
     assert re.findall(r'href="/approvals/(\d+)"', lea.page("/approvals?state=requested")) == [str(flights.id)]
     assert "hotels v1" not in lea.page("/approvals?target=qa&pipeline=flights")
-    assert "Nothing under way fits" in lea.page("/approvals?target=production")
+    assert "No request in progress matches" in lea.page("/approvals?target=production")
     for wrong in ("state=nope", "target=mars", "before=0", "before=x", "pipeline=%00"):
         assert lea.get("/approvals?" + wrong).status_code == 422
     assert "&lt;script&gt;" in lea.page("/approvals?pipeline=<script>")
@@ -79,13 +79,13 @@ def test_l7_unreviewed_releases_wait_in_the_list(visit: Open, life: Life) -> Non
     version = life.save()
     released = break_glass(life.ctx, life.as_("lea"), "flights", version.number, PRODUCTION, reason="outage")
     page = visit("vic").page("/approvals")
-    assert "1 wait for a later review" in page
+    assert "1 awaiting review" in page
     assert "unreviewed</span>" in page
     leo = visit("leo")
     sent = {"plan_digest": released.plan_digest, "verdict": "approve", "reason": "fine"}
     assert leo.post(f"/approvals/{released.id}/review", **sent).status_code == 303
     page = leo.page("/approvals")
-    assert "later review" not in page
+    assert "awaiting review" not in page
     # The label stays, in each list in which the release is.
     assert parts(page)[1].count("unreviewed</span>") == 1
     state = leo.page("/pipelines/flights/state")

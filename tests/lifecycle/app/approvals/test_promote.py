@@ -51,10 +51,10 @@ def test_the_plan_is_shown_before_anybody_asks(visit: Open, life: Life) -> None:
     version = in_qa(life)
     page = visit("ada").page(TO_UAT)
     for shown in (
-        "first release there", "Needs 1 LeadDataEngineer or Admin", "expires 7 days",
+        "first release there", "Needs 1 LeadDataEngineer or Admin", "expire after 7 days",
         "only production takes over data", "flights.daily", "flights_raw.flights", "checks0.some", "2 passed",
         "adam, lea, leo", "service accounts and agents never approve",
-        "2 receipts of session 1 cover every table and every blocking check", "Ask for approval",
+        "2 receipts of session 1 cover every table and every blocking check", "Request approval",
     ):  # fmt: skip
         assert shown in page, shown
     digest = hidden(page, "if_plan")
@@ -72,7 +72,7 @@ def test_asking_asks_for_exactly_what_was_seen(visit: Open, life: Life) -> None:
     asked = life.promotion(2)
     assert (asked.state, asked.reason, asked.plan_digest) == (State.REQUESTED, "new delays", hidden(page, "if_plan"))
     again = ada.page(TO_UAT)
-    assert "request 2 asks for the same and waits for approval" in again
+    assert "request 2 asks for the same promotion and waits for approval" in again
     assert 'name="if_plan"' not in again
 
 
@@ -91,13 +91,13 @@ def test_a_plan_that_moved_is_refused_with_what_moved(visit: Open, life: Life) -
     page = ada.page(TO_UAT)
     life.run(version, QA)
     said = unescape(ada.said(TO_UAT, **fields(page)))
-    assert "The plan changed since you looked, so nothing was asked." in said
-    assert "moved: receipts: [1, 2] → [1, 2, 3, 4]" in said
+    assert "The plan has changed since you reviewed it, so nothing was requested." in said
+    assert "changed: receipts: [1, 2] → [1, 2, 3, 4]" in said
     with life.store.read() as view:
         assert len(view.promotions.list()) == 1
     forged = fields(page) | {"seen": '{"pipeline": "<script>alert(1)</script>"}'}
     said = ada.said(TO_UAT, **forged)
-    assert "The plan changed since you looked" in said
+    assert "The plan has changed since you reviewed it" in said
     assert "script" not in said
 
 
@@ -130,11 +130,11 @@ def test_what_stands_in_the_way_is_what_asking_refuses(visit: Open, life: Life) 
     life.save()
     ada = visit("ada")
     page = unescape(ada.page(TO_UAT))
-    for problem in ("version 1 is not active in QA: promote it there first", "nothing ran in QA yet"):
+    for problem in ("version 1 is not active in QA: promote it there first", "nothing has run in QA yet"):
         assert problem in page
         assert problem in unescape(ada.said(TO_UAT, if_plan="sha256:x"))
     assert "Not possible now" in page
-    assert "disabled>Ask for approval" in page
+    assert "disabled>Request approval" in page
     assert 'name="if_plan"' not in page
 
 
@@ -142,7 +142,7 @@ def test_who_may_not_ask_sees_the_plan_and_why(visit: Open, life: Life) -> None:
     in_qa(life)
     vic = visit("vic")
     page = unescape(vic.page(TO_UAT))
-    assert "asking for a promotion needs the role DataEngineer on pipeline flights; vic has Viewer" in page
+    assert "requesting a promotion needs the role DataEngineer on pipeline flights; vic has Viewer" in page
     assert 'name="if_plan"' not in page
     assert vic.post(TO_UAT, if_plan="sha256:x").status_code == 403
 
@@ -151,7 +151,7 @@ def test_a_freeze_is_said_and_does_not_forbid_asking(visit: Open, life: Life) ->
     in_qa(life)
     set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, UAT, None, reason="<b>quarter</b> end")
     page = visit("ada").page(TO_UAT)
-    assert "Once approved it waits: UAT is frozen: &lt;b&gt;quarter&lt;/b&gt; end." in page
+    assert "Once approved, it will wait: UAT is frozen: &lt;b&gt;quarter&lt;/b&gt; end." in page
     assert 'name="if_plan"' in page
 
 

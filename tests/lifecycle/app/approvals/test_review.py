@@ -28,9 +28,9 @@ def test_everything_that_a_decision_needs_is_on_the_page(visit: Open, life: Life
     page = unescape(lea.page(url(request)))
     candidate = life.plane.head("flights.daily", UAT.ref)
     for shown in (
-        "asked by <strong>ada</strong>", "expires", "Refs move.", "every input is production's own", str(candidate),
+        "requested by <strong>ada</strong>", "expires", "Refs move.", "every input is production's own", str(candidate),
         "0 of 1", "LeadDataEngineer or Admin", "adam, lea, leo", "checks0.some", "passed", "Approve this plan",
-        "Everything is as it was when it was planned.", "nothing was there before", "asked for this promotion",
+        "The plan is current when it was planned.", "first version there", "requested this promotion",
         f'hx-get="/approvals/{request.id}/data/flights.daily"', "toggle once", request.plan_digest,
     ):  # fmt: skip
         assert shown in page, shown
@@ -45,7 +45,7 @@ def test_approving_approves_what_was_seen_and_shows_the_execution(visit: Open, l
     page = unescape(lea.page(url(request)))
     for shown in (
         "You approved. Version 1 is active in production.", "rows look right", "you approved", "1 of 1",
-        "the plan is compared with the present", "flights.daily: main moves to snapshot", "version 1 is active in production",
+        "checking whether the plan is current", "flights.daily: main moves to snapshot", "version 1 is active in production",
         "finished the promotion", "moved: flights.daily",
     ):  # fmt: skip
         assert shown in page, shown
@@ -69,7 +69,7 @@ def test_the_author_reads_that_they_cannot_approve_and_who_can(visit: Open, life
     request = life.ask(version, UAT, by="lea")
     lea = visit("lea")
     page = unescape(lea.page(url(request)))
-    assert "You wrote this version, and you asked for this promotion: you cannot approve it. adam or leo can." in page
+    assert "You wrote this version, and you requested this promotion: you cannot approve it. adam or leo can." in page
     assert "disabled>Approve this plan" in page
     said = lea.said(url(request) + "/approve", plan_digest=request.plan_digest)
     why = "lea contributed to what request 2 would release and cannot approve it; ask adam or leo"
@@ -81,7 +81,7 @@ def test_the_author_reads_that_they_cannot_approve_and_who_can(visit: Open, life
 def test_who_is_not_in_the_quorum_sees_for_whom_it_is(visit: Open, life: Life) -> None:
     request = asked(life)
     page = visit("vic").page(url(request))
-    assert "is for 1 LeadDataEngineer to decide" in page
+    assert "must be decided by 1 LeadDataEngineer" in page
     assert "Reject…" not in page
     assert "Withdraw…" not in page
 
@@ -89,7 +89,7 @@ def test_who_is_not_in_the_quorum_sees_for_whom_it_is(visit: Open, life: Life) -
 def test_a_plan_gone_stale_names_the_field_before_anyone_clicks(visit: Open, life: Life) -> None:
     _, request = asked_for_production(life)
     lea = visit("lea")
-    assert "Everything is as it was" in lea.page(url(request) + "/status")
+    assert "The plan is current" in lea.page(url(request) + "/status")
     base = life.plane.head("flights.daily", "main")
     moved = life.plane.commit("flights.daily")
     life.clock.advance(seconds=1)
@@ -122,14 +122,14 @@ def test_a_catalog_that_does_not_answer_is_said_and_the_page_stays(
     monkeypatch.setattr(life.plane, "table", gone)
     page = visit("lea").page(url(request) + "/status")
     assert "the catalog &lt;b&gt;is&lt;/b&gt; away" in page
-    assert "Execution compares again before anything moves." in page
+    assert "It is checked again before anything moves." in page
 
 
 def test_a_refreshed_request_is_linked_both_ways(visit: Open, life: Life) -> None:
     request = asked(life)
     ada = visit("ada")
     reject_promotion(life.ctx, life.as_("lea"), request.id, request.plan_digest, reason="again")
-    assert "Refresh: ask again" in ada.page(url(request))
+    assert "Refresh the request" in ada.page(url(request))
     answer = ada.post(url(request) + "/refresh")
     assert answer.headers["location"] == f"/approvals/{request.id + 1}"
     assert f"Refreshed by request {request.id + 1}" in ada.page(url(request))
@@ -151,10 +151,10 @@ def test_soak_and_freeze_are_said_with_the_time(visit: Open, life: Life) -> None
     request = asked(life)
     lea = visit("lea")
     page = unescape(lea.page(url(request)))
-    assert "Once approved it waits: the version soaks 3h in QA. May execute" in page
+    assert "Once approved, it will wait: the version must soak for 3h in QA. May execute" in page
     lea.post(url(request) + "/approve", plan_digest=request.plan_digest)
     page = unescape(lea.page(url(request)))
-    assert "Approved; it waits: the version soaks 3h in QA. Executes by itself" in page
+    assert "Approved; it waits: the version must soak for 3h in QA. Executes by itself" in page
     assert "in 3 h" in page
     assert "disabled>Execute now</button>" in visit("eve").page(url(request))
     life.clock.advance(hours=4)

@@ -45,7 +45,7 @@ def test_a_comment_by_script_loads_the_page_that_is_open(visit: Open, life: Life
     data = {FIELD: masked(vic.session), "key": "k", "body": "seen"}
     answer = vic.client.post(url(request) + "/comments", data=data, headers={"HX-Request": "true", **here})
     assert answer.headers["HX-Redirect"] == url(request) + to
-    assert "Your comment is there." in vic.page(url(request))
+    assert "Comment added." in vic.page(url(request))
 
 
 def test_a_long_conversation_shows_its_newest_part_first(visit: Open, life: Life) -> None:

@@ -36,7 +36,7 @@ def grant(life: Life, name: str, scope: str, value: str, role: Role = Role.VIEWE
 def test_an_empty_environment_says_what_to_do_next(visit: Open) -> None:
     visitor = visit("vic")
     assert "import a pipeline" in visitor.page("/environments")
-    assert "Promote a version that is active in" in visitor.page("/environments/production")
+    assert "Promote a version from" in visitor.page("/environments/production")
     assert visitor.get("/environments/moon").status_code == 404
 
 
@@ -93,7 +93,7 @@ def test_a_past_time_shows_what_was_active_then(visit: Open, life: Life) -> None
         assert answer.status_code == 200
         assert first.digest in answer.text
         assert second.digest not in answer.text
-        assert "This is how it was at" in answer.text
+        assert "Showing the state at" in answer.text
     before = visitor.get("/environments/production", params={"at": "2020-01-01"})
     assert "Nothing was active here then." in before.text
 
@@ -101,11 +101,11 @@ def test_a_past_time_shows_what_was_active_then(visit: Open, life: Life) -> None
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("yesterday", "&#39;yesterday&#39; is no time; write for example 2026-03-31T18:00 (UTC)"),
-        ("2026-02-30T00:00", "is no time"),
-        ("0001-01-01T00:00+14:00", "is no time"),
-        (XSS, "is no time"),
-        ("2031-01-01", "2031-01-01 00:00 UTC is yet to come"),
+        ("yesterday", "&#39;yesterday&#39; is not a time; write it like 2026-03-31T18:00 (UTC)"),
+        ("2026-02-30T00:00", "is not a time"),
+        ("0001-01-01T00:00+14:00", "is not a time"),
+        (XSS, "is not a time"),
+        ("2031-01-01", "2031-01-01 00:00 UTC is in the future"),
     ],
 )
 def test_a_time_that_is_none_gets_one_clear_line(visit: Open, text: str, line: str) -> None:
@@ -195,7 +195,7 @@ def test_many_pipelines_come_in_pages_and_can_be_searched(visit: Open, life: Lif
     assert ">p049<" not in found
     nothing = visitor.get("/environments/development", params={"q": XSS}).text
     assert XSS not in nothing
-    assert "No pipeline whose name has" in nothing
+    assert "No pipeline with" in nothing
     assert "No pipeline" in visitor.get("/environments/development", params={"q": "p_0%"}).text
 
 

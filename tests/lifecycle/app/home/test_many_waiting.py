@@ -102,7 +102,7 @@ def test_what_waits_for_the_visitor_comes_before_all_else_over_pages(visit: Open
     lea = visit("lea")
     assert [one for page in walk(lea, "/approvals", "pending") for one in page] == others + own
     second = part(lea.page("/approvals?page=2"), "pending")
-    assert second.count("waits for you") == 10
+    assert second.count("waiting for you") == 10
     assert [one for page in walk(lea, "/", "waiting") for one in page] == others
     assert [one for page in walk(visit("leo"), "/", "waiting") for one in page] == own + others
 
@@ -171,8 +171,10 @@ def test_badge_and_list_agree_with_hundreds_waiting_whatever_a_grant_reaches(vis
         marked = "".join(
             part(visitor.page(f"/approvals?page={page}"), "pending") for page in (1, 2, 3, 4)[: -(-seen // 50)]
         )
-        assert marked.count("waits for you") == mine, name
-        assert sum(map(len, walk(visitor, "/", "waiting"))) == mine if mine else "Nothing waits" in visitor.page("/")
+        assert marked.count("waiting for you") == mine, name
+        assert (
+            sum(map(len, walk(visitor, "/", "waiting"))) == mine if mine else "Nothing is waiting" in visitor.page("/")
+        )
 
 
 def test_l7_what_was_released_without_review_is_paged_too(visit: Open, life: Life) -> None:
@@ -182,9 +184,9 @@ def test_l7_what_was_released_without_review_is_paged_too(visit: Open, life: Lif
         released.append(break_glass(life.ctx, life.as_("lea"), "flights", version.number, PRODUCTION, reason="out").id)
     leo = visit("leo")
     assert [one for page in walk(leo, "/approvals", "reviews") for one in page] == released
-    assert "53 wait for a later review" in leo.page("/approvals?reviews=2")
+    assert "53 awaiting review" in leo.page("/approvals?reviews=2")
     assert [one for page in walk(leo, "/", "waiting") for one in page] == released
-    assert "53 to review afterwards" in leo.page("/?waiting=2")
+    assert "53 to review after release" in leo.page("/?waiting=2")
     assert 'rel="next" href="/?waiting=2#waiting"' in leo.page("/")
 
 
@@ -231,7 +233,7 @@ def test_a_cell_of_the_board_names_three_requests_and_leads_to_the_others(visit:
     vic = visit("vic")
     board = vic.page("/board")
     assert REQUEST.findall(board) == [str(asked.id + number) for number in range(3)]
-    found = re.search(r'href="([^"]+)" title="2 more requests to UAT are not over"', board)
+    found = re.search('href="([^"]+)" title="2 more open requests to UAT"', board)
     assert found
     rows = walk(vic, unescape(found[1]), "pending")
     assert sum(map(len, rows)) == 5
@@ -244,6 +246,6 @@ def test_a_review_page_counts_all_that_waits_and_weighs_no_more_for_it(visit: Op
     few = int(lea.get(f"/approvals/{asked.id}").headers["content-length"])
     more(life, asked, 900)
     answer = lea.get(f"/approvals/{asked.id}")
-    assert "999 wait for you" in answer.text
+    assert "999 waiting for you" in answer.text
     assert "<title>(1000) " in answer.text
     assert int(answer.headers["content-length"]) <= few + 300

@@ -23,10 +23,10 @@ def window(rule: str, hours: float = 60, **values: Any) -> str:
 def test_the_default_policies_in_words() -> None:
     for policy in DEFAULT_POLICIES.values():
         assert policy_words(policy) == (
-            "Needs 1 LeadDataEngineer or Admin, other than who worked on the version or asked.",
-            "A request expires 7 days after it was made.",
-            f"In an emergency a {LEADS} may deploy without approval; the later review is due within 2 days.",
-            "Who may approve is reminded every day.",
+            "Needs 1 LeadDataEngineer or Admin, excluding contributors and the requester.",
+            "Requests expire after 7 days.",
+            f"In an emergency, a {LEADS} may deploy without approval; the review is due within 2 days.",
+            "Approvers are reminded every day.",
         )
 
 
@@ -55,7 +55,7 @@ def test_each_field_of_a_policy_is_said() -> None:
     for words in (
         "1 LeadDataEngineer or Admin and 2 of team risk, or lea",
         "stays marked unreviewed",
-        "expires 36 h",
+        "expire after 36 h",
         "for 2 days",
         "at most 90 min old",
         "region = eu",
@@ -65,7 +65,7 @@ def test_each_field_of_a_policy_is_said() -> None:
         "Nobody may deploy without approval",
     ):
         assert words in text
-    assert "other than" not in text
+    assert "excluding" not in text
     assert "reminded" not in text
 
 

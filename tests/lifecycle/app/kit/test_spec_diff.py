@@ -36,7 +36,7 @@ def changed(spec: PipelineSpec, **nodes: dict[str, Any]) -> PipelineSpec:
 def test_equal_versions_say_so() -> None:
     view = spec_diff_view(make_spec(), make_spec())
     assert view.is_empty
-    assert "nothing differs" in shown(make_spec(), make_spec())
+    assert "versions are identical" in shown(make_spec(), make_spec())
 
 
 def test_what_changed_is_counted_marked_and_listed() -> None:
@@ -77,7 +77,7 @@ def test_a_first_release_is_all_new() -> None:
     view = spec_diff_view(None, make_spec())
     assert view.is_first
     assert {part.change for part in view.parts} == {"added"}
-    assert "There was no version before" in shown(None, make_spec())
+    assert "This is the first version" in shown(None, make_spec())
 
 
 def test_nothing_in_a_spec_becomes_markup() -> None:
@@ -131,13 +131,13 @@ def test_texts_that_cannot_be_aligned_in_time_are_shown_and_said(monkeypatch: An
     same = ["same"] * 3
     before, after = "\n".join([*same, *"abcde"]), "\n".join([*same, *"vwxyz"])
     found = text_diff(before, after, "")
-    assert "too much is different" in found.note
+    assert "too many differences" in found.note
     assert (found.added, found.removed) == (5, 5)
     assert "4 more lines are not shown" in text_diff(before, after + "\n1\n2\n3\n4", "").note
 
 
 def test_only_ends_of_lines_are_a_difference_that_is_said() -> None:
-    assert text_diff("a\r\nb", "a\nb", "").note == "only the ends of the lines are different"
+    assert text_diff("a\r\nb", "a\nb", "").note == "only the line endings differ"
 
 
 def test_more_nodes_than_can_be_read_are_a_list_or_a_part() -> None:

@@ -11,7 +11,7 @@ from lifecycle.app.kit.unseen import reveal
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import Life, make_spec
 
-MARK = '<span class="tok-hidden" title="a character that is not seen">U+{}</span>'
+MARK = '<span class="tok-hidden" title="an invisible character">U+{}</span>'
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_the_list_shows_what_runs_where_and_finds_by_all_filters(visit: Open, li
         found = vic.page(f"/pipelines?{query}")
         assert 'href="/pipelines/flights"' in found, query
         assert 'href="/pipelines/sales"' not in found, query
-    assert "Nothing fits all of these" in vic.page("/pipelines?environment=production")
+    assert "No pipeline matches" in vic.page("/pipelines?environment=production")
     assert 'action="/pipelines/import"' not in page
     assert 'action="/pipelines/import"' in visit("ada").page("/pipelines")
 
@@ -68,13 +68,13 @@ def test_a_page_shows_the_graph_the_nodes_and_the_history(visit: Open, life: Lif
     for word in (
         "v2 is read-only", "two rows", "eve", "first", 'href="/pipelines/flights/compare/1/2"',
         'aria-label="delays, Spark SQL"', 'aria-label="sink0, overwrite sink, flights.daily, 1 blocking check"',
-        '<span class="tok-k">LIMIT</span>', "blocks publishing", "only when somebody or something starts it",
+        '<span class="tok-k">LIMIT</span>', "blocks publishing", "only when started by a person or program",
     ):  # fmt: skip
         assert word in page, word
     older = visit("vic").page("/pipelines/flights/versions/1")
     assert "Monday to Friday at 06:00 (Europe/Berlin)" in older
     assert "The newest is" in older
-    assert "No schedule runs where it is active." in older
+    assert "Schedules do not run where it is active." in older
 
 
 def test_every_id_on_the_pages_is_there_once(visit: Open, life: Life) -> None:
@@ -145,7 +145,7 @@ def test_a_large_graph_is_a_list_and_draws_around_a_node(visit: Open, life: Life
     assert "112 nodes are too many to draw" in page
     assert "graph-drawing" not in page
     part = vic.page("/pipelines/flights/versions/1?around=raw")
-    assert "100 of 112 nodes are drawn" in part
+    assert "Showing the nearest 100 of 112 nodes" in part
     assert "graph-drawing" in part
 
 
@@ -172,7 +172,7 @@ def test_a_definition_can_be_loaded_changed_and_saved_on_top(visit: Open, life: 
     # Somebody else, whose page is older, is told instead of overwriting.
     late = send(visit("eve"), "/pipelines/flights/versions", text.replace("5", "6").encode(), **fields)
     assert late.status_code == 409
-    assert "is v2 now; look at it" in late.text
+    assert "is now v2; review it" in late.text
     other = send(ada, "/pipelines/flights/versions", dump_yaml(make_spec("sales")).encode(), "s.yaml", **fields)
     assert "s.yaml defines the pipeline sales, not flights" in other.text
 
@@ -221,7 +221,7 @@ HOSTILE = {
     "large": (b"a: " + b"x" * (5 * 1024 * 1024), "large.yaml", 422, "larger than 5 MB"),
     "too large": (b"x" * (6 * 1024 * 1024), "huge.yaml", 413, "the file is too large: at most 6 MB may be sent"),
     "alias": (b"a: &x 1\nb: *x", "bomb.yaml", 422, "anchors and aliases"),
-    "object": (b"a: !!python/object/apply:os.system ['id']", "evil.yaml", 422, "is not read"),
+    "object": (b"a: !!python/object/apply:os.system ['id']", "evil.yaml", 422, "is not supported"),
     "path": (b"- 1", "../../etc/passwd", 422, "passwd: the file is not a mapping"),
     "markup": (b"- 1", f"{IMAGE}{SCRIPT}.yaml", 422, "the file is not a mapping"),
     "long": (b"- 1", "x" * 3_000, 422, "xxx…: the file is not a mapping"),
@@ -284,7 +284,7 @@ def test_comparing_leads_to_an_address_of_its_own(visit: Open, life: Life) -> No
     answer = vic.get("/pipelines/flights/compare?before=1&after=2")
     assert answer.headers["location"] == "/pipelines/flights/compare/1/2"
     assert "1 node changed" in vic.page("/pipelines/flights/compare/1/2")
-    assert "nothing differs" in vic.page("/pipelines/flights/compare/2/2")
+    assert "versions are identical" in vic.page("/pipelines/flights/compare/2/2")
     assert vic.get("/pipelines/flights/compare?before=x&after=2").status_code == 422
 
 
@@ -296,7 +296,7 @@ def test_an_old_version_is_used_again_and_cloned_under_another_name(visit: Open,
     answer = ada.post("/pipelines/flights/versions/1/clone")
     assert answer.headers["location"] == "/pipelines/flights/versions/1"
     assert "has the same content" in ada.page("/pipelines/flights/versions/1")
-    assert "is written by pipeline flights" in ada.said(
+    assert "is already written by pipeline flights" in ada.said(
         "/pipelines/flights/versions/1/clone", to="copy", key="another-key"
     )
     assert "is refused" in ada.page("/pipelines/flights/versions/1/clone")

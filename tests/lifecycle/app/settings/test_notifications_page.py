@@ -91,7 +91,7 @@ def test_a_receiver_is_told_of_what_reloading_does_not_help(visit: Open, life: L
 
 def test_receivers_are_added_changed_and_taken_away(visit: Open, life: Life) -> None:
     adam = visit("adam")
-    assert "Nobody is told of anything" in adam.page(PAGE)
+    assert "No receivers yet" in adam.page(PAGE)
     adam.post(PAGE, revision="0", address=HOOK, events=["promotion.done"])
     adam.post(PAGE, revision="1", address="team@example.org")
     assert addresses(life) == [HOOK, "mailto:team@example.org"]
@@ -115,7 +115,7 @@ def test_who_was_slower_hears_so_and_changes_nothing(visit: Open, life: Life) ->
     ):  # fmt: skip
         assert "changed" in adam.said(path, revision="0", **fields)
     assert addresses(life) == ["mailto:first@example.org"]
-    assert "not there any more" in adam.said(f"{PAGE}/7/remove", revision="1")
+    assert "no longer exists" in adam.said(f"{PAGE}/7/remove", revision="1")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_who_was_slower_hears_so_and_changes_nothing(visit: Open, life: Life) ->
     [
         ({"address": "javascript:alert(1)"}, "address: write"),
         ({"address": "nothing"}, "address: write"),
-        ({"address": "https://x:99999999/"}, "no address"),
+        ({"address": "https://x:99999999/"}, "not a valid web address"),
         ({"address": "https://a b/"}, "address: write"),
         ({"address": "http://hooks.example.org/x"}, "only for this machine"),
         ({"address": "http://169.254.169.254/latest"}, "only for this machine"),
@@ -156,7 +156,7 @@ def test_what_fails_is_shown_with_the_reason_and_without_the_secret(visit: Open,
     for _ in range(12):
         life.clock.advance(hours=7)
         deliver(life.ctx, acting, Dead())
-    assert "given up</span>" in visit("adam").page(f"{PAGE}/outbox")
+    assert "dropped</span>" in visit("adam").page(f"{PAGE}/outbox")
 
 
 def test_a_test_message_goes_the_way_of_all(visit: Open, life: Life) -> None:
@@ -167,7 +167,7 @@ def test_a_test_message_goes_the_way_of_all(visit: Open, life: Life) -> None:
     assert deliver(life.ctx, system_actor("notifier"), kept).sent == 1
     assert kept.messages[0].event == "test.message"
     assert "1</span> delivered" in adam.page(PAGE) or "1 delivered" in adam.page(PAGE)
-    assert "Nothing waits" in adam.page(PAGE)
+    assert "The outbox is empty" in adam.page(PAGE)
 
 
 def test_addresses_are_masked_and_only_text(visit: Open, life: Life) -> None:

@@ -73,7 +73,7 @@ def test_everybody_reads_what_is_needed_and_only_an_admin_sees_the_form(visit: O
     ada = visit("ada")
     page = ada.page("/settings/policies")
     assert "Needs 1 LeadDataEngineer or Admin" in page
-    assert "Look and change" not in page
+    assert "View and change" not in page
     one = ada.page("/settings/policies/production")
     assert "adam, lea, leo" in one
     assert "service accounts and agents never approve" in one
@@ -119,7 +119,7 @@ def test_who_could_approve_says_which_roles_are_counted(visit: Open, life: Life)
     life.add_person("one", None)
     add_grant(life.ctx, life.as_("adam"), Role.LEAD, person="one", scope=ScopeKind.PIPELINE, scope_value="flights")
     adam = visit("adam")
-    words = "Counted by roles on everything; a role on one pipeline, or on a tag, counts there."
+    words = "Based on roles on everything. A role on one pipeline or tag counts only there."
     _, revision = present(life)
     for page in (
         adam.page("/settings/policies/uat"),
@@ -144,7 +144,7 @@ def test_the_preview_says_what_changes_who_could_approve_and_when(visit: Open, l
     answer = adam.post(path, **fields)
     assert answer.status_code == 200
     page = answer.text
-    assert "no more: </span>Needs 1 LeadDataEngineer" in page
+    assert "removed: </span>Needs 1 LeadDataEngineer" in page
     assert "new: </span>Needs 2 LeadDataEngineer" in page
     assert "Frozen Fri 18:00–Mon 06:00 (Europe/Berlin)" in page
     # The world begins on Monday, 2 March 2026; Berlin is an hour ahead.
@@ -153,7 +153,7 @@ def test_the_preview_says_what_changes_who_could_approve_and_when(visit: Open, l
     assert "2026-03-20" not in page
     assert present(life) == (Policy(), revision)
     nobody = adam.post(path, **form(Policy(), revision, quorum="2 of team:nobody")).text
-    assert "Nobody can fill this" in nobody
+    assert "Not enough people can approve" in nobody
     solo = adam.post(path, **form(Policy(), revision, approvals="solo")).text
     assert "shown as unreviewed everywhere" in solo
 
@@ -189,10 +189,10 @@ def test_the_preview_counts_the_requests_that_would_be_stale(visit: Open, life: 
     # What is set already touches nothing, neither said nor saved; for one pipeline it would be another revision.
     kept = form(Policy(), revision)
     for page in (adam.post("/settings/policies/uat/preview", **kept).text, adam.page("/settings/policies/uat/edit")):
-        assert "none is touched" in page
-    assert "1 would be stale" in adam.page("/settings/policies/uat/edit?pipeline=flights")
+        assert "not affected" in page
+    assert "1 would become stale" in adam.page("/settings/policies/uat/edit?pipeline=flights")
     assert adam.post("/settings/policies/uat", **kept).status_code == 303
-    assert "Nothing changed: the policy stays as it was." in adam.page("/settings/policies/uat")
+    assert "Nothing changed: the policy stays the same." in adam.page("/settings/policies/uat")
     assert present(life) == (Policy(), revision)
     # It is so: once saved, the request is stale when it would execute.
     adam.post("/settings/policies/uat", **form(Policy(), revision, quorum="1 LeadDataEngineer", expires="8d", key="8d"))
@@ -204,22 +204,22 @@ def test_the_preview_counts_the_requests_that_would_be_stale(visit: Open, life: 
     ("changes", "slot", "told"),
     [
         ({"quorum": "everybody"}, "quorum", "cannot read"),
-        ({"quorum": "1 King"}, "quorum", "no role"),
+        ({"quorum": "1 King"}, "quorum", "not a role"),
         ({"quorum": SCRIPT}, "quorum", "cannot read"),
-        ({"expires": "soon"}, "expires", "write a length of time"),
-        ({"expires": "0s"}, "expires", "longer than nothing"),
-        ({"reminder": "x"}, "reminder", "write a length of time"),
+        ({"expires": "soon"}, "expires", "write a duration"),
+        ({"expires": "0s"}, "expires", "longer than zero"),
+        ({"reminder": "x"}, "reminder", "write a duration"),
         ({"break_glass": "King"}, "break_glass", "Input should be"),
         ({"approvals": "maybe"}, "approvals", "Input should be"),
         ({"evidence_parameters": "novalue"}, "evidence_parameters", "write name=value"),
-        ({"window-1-name": "x"}, "window-1", "is needed"),
-        ({"window-1-rule": "FREQ=DAILY"}, "window-1", "is needed"),
+        ({"window-1-name": "x"}, "window-1", "is required"),
+        ({"window-1-rule": "FREQ=DAILY"}, "window-1", "is required"),
         ({"window-0-name": "x", "window-0-start": "2026-03-01T00:00", "window-0-duration": "1h", "window-0-timezone": "Moon"},
-         "window-0", "is no time zone"),
+         "window-0", "is not a time zone"),
         ({"window-0-name": "x", "window-0-start": "2026-03-01T00:00", "window-0-duration": "1h", "window-0-rule": "often"},
          "window-0", "cannot read the rule"),
         ({"window-0-name": "x", "window-0-start": "1990-03-01T00:00", "window-0-duration": "1h",
-          "window-0-rule": "FREQ=SECONDLY"}, "window-0", "daily at most"),
+          "window-0-rule": "FREQ=SECONDLY"}, "window-0", "at most daily"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_at_its_field(
@@ -265,16 +265,16 @@ def test_a_lost_race_says_so_and_two_clicks_are_one_revision(visit: Open, life: 
     assert adam.post("/settings/policies/uat", **fields).status_code == 303
     assert present(life) == after
     late = adam.said("/settings/policies/uat", **{**fields, "key": "another", "expires": "2d"})
-    assert "was changed meanwhile" in late
+    assert "has been changed in the meantime" in late
     assert present(life) == after
     late = adam.said("/settings/policies/uat/delete", revision=str(revision))
-    assert "was changed meanwhile" in late
+    assert "has been changed in the meantime" in late
 
 
 def test_a_pipelines_own_policy_is_set_shown_and_taken_away(visit: Open, life: Life) -> None:
     life.save()
     adam = visit("adam")
-    assert "the one of" in adam.page("/settings/policies/uat?pipeline=flights")
+    assert "the policy of" in adam.page("/settings/policies/uat?pipeline=flights")
     assert adam.get("/settings/policies/uat/edit?pipeline=nope").status_code == 404
     adam.post("/settings/policies/uat", **form(Policy(), 0, quorum="2 LeadDataEngineer", pipeline="flights"))
     body, revision = present(life, UAT, "flights")
@@ -291,11 +291,11 @@ def test_a_pipelines_own_policy_is_set_shown_and_taken_away(visit: Open, life: L
 
 def test_no_policy_means_no_is_said_before_it_is_taken_away(visit: Open, life: Life) -> None:
     adam = visit("adam")
-    assert "No policy means no" in adam.page("/settings/policies/production/delete")
+    assert "Without a policy, nothing can be promoted" in adam.page("/settings/policies/production/delete")
     _, revision = present(life, PRODUCTION)
     adam.post("/settings/policies/production/delete", revision=str(revision))
     assert present(life, PRODUCTION)[0] is None
-    assert "nothing may go there" in adam.page("/settings/policies")
+    assert "nothing can be promoted" in adam.page("/settings/policies")
 
 
 def test_of_a_qa_policy_only_what_starts_there_counts(visit: Open, life: Life) -> None:
@@ -336,5 +336,5 @@ def test_windows_ahead_are_those_of_two_weeks() -> None:
 
 @pytest.mark.parametrize("rule", ["FREQ=SECONDLY", "freq=minutely;COUNT=3", "RRULE:FREQ=HOURLY"])
 def test_a_window_that_would_take_minutes_to_count_is_refused(rule: str) -> None:
-    with pytest.raises(ValidationError, match="daily at most"):
+    with pytest.raises(ValidationError, match="at most daily"):
         Window(name="x", start=datetime(2000, 1, 1), duration=timedelta(seconds=1), rule=rule)

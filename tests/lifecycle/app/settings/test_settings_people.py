@@ -43,7 +43,7 @@ def test_everybody_is_listed_with_roles_and_teams_and_can_be_found(visit: Open, 
     found = adam.page("/settings/people?q=vic")
     assert "1 account<" in found
     assert 'people/ada"' not in found
-    assert "Nobody fits" in adam.page("/settings/people?q=zzz")
+    assert "No account matches" in adam.page("/settings/people?q=zzz")
     assert role(life, "vic", Target(pipeline="x", tags={"domain": "risk"})) is Role.LEAD
 
 
@@ -58,7 +58,7 @@ def test_somebody_new_is_added_granted_and_signs_in_by_a_link(visit: Open, life:
     assert made.status_code == 200
     (secret,) = set(re.findall(r"/sign-in#(drls_link_[\w-]+)", made.text))
     assert secret not in adam.page("/settings/people/max")
-    assert "shown once" in adam.said("/settings/people/max/link")
+    assert "shown only once" in adam.said("/settings/people/max/link")
     nobody = visit(None)
     assert nobody.client.post("/sign-in/link", data={"secret": secret}).status_code == 303
     assert "Max M" in nobody.page("/profile")
@@ -77,22 +77,22 @@ def test_two_clicks_are_one_account_and_one_grant(visit: Open, life: Life) -> No
 @pytest.mark.parametrize(
     ("path", "fields", "told"),
     [
-        ("/settings/people", {"name": SCRIPT}, "is no account name"),
-        ("/settings/people", {"name": ".."}, "is no account name"),
+        ("/settings/people", {"name": SCRIPT}, "is not a valid account name"),
+        ("/settings/people", {"name": ".."}, "is not a valid account name"),
         ("/settings/people", {"name": "ada"}, "already"),
-        ("/settings/people", {"name": "x", "email": "nobody"}, "is no e-mail address"),
+        ("/settings/people", {"name": "x", "email": "nobody"}, "is not an email address"),
         ("/settings/people", {"name": "x", "acts_for": "nobody"}, "no account"),
-        ("/settings/teams", {"name": ".."}, "is no team name"),
-        ("/settings/teams", {"name": SCRIPT}, "is no team name"),
+        ("/settings/teams", {"name": ".."}, "is not a valid team name"),
+        ("/settings/teams", {"name": SCRIPT}, "is not a valid team name"),
         ("/settings/people/ada/grants", {"role": "King"}, "role"),
         ("/settings/people/ada/grants", {"role": "Viewer", "scope": "tag", "scope_value": SCRIPT + "x"}, "no tag"),
-        ("/settings/people/ada/grants", {"role": "Viewer", "scope": "pipeline"}, "names the pipeline"),
+        ("/settings/people/ada/grants", {"role": "Viewer", "scope": "pipeline"}, "needs the pipeline"),
         ("/settings/people/ada/subject", {"subject": "248289"}, "issuer|subject"),
         ("/settings/people/ada/password", {"password": "short"}, "at least 12"),
         ("/settings/people/bot/password", {"password": PASSWORD}, "service account"),
         ("/settings/people/bot/link", {}, "service account"),
         ("/settings/people/bot/tokens", {"name": "x", "scopes": "approve"}, "never approve"),
-        ("/settings/people/ada/tokens", {"name": "x", "scopes": "read"}, "issues their own"),
+        ("/settings/people/ada/tokens", {"name": "x", "scopes": "read"}, "must issue their own"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_words(
@@ -140,7 +140,7 @@ def test_a_grant_is_taken_away_and_a_member_leaves(visit: Open, life: Life) -> N
 def test_disabling_ends_sessions_and_shows_what_ends(visit: Open) -> None:
     eve, adam = visit("eve"), visit("adam")
     page = adam.page("/settings/people/eve/disable")
-    assert "1 sessions and 0 tokens of eve end at once" in page
+    assert "1 sessions and 0 tokens of eve end immediately" in page
     assert "bot" in adam.page("/settings/people/ada/disable")
     assert adam.post("/settings/people/eve/disable").status_code == 303
     assert eve.get("/").status_code == 303
