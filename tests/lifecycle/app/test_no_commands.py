@@ -17,7 +17,7 @@ def test_what_is_not_there_names_a_page_and_no_command(visit: Open, life: Life) 
     for path, where in {
         "/pipelines/gone": "the Pipelines page shows all pipelines",
         "/environments/uat/freeze?pipeline=gone": "the Pipelines page shows all pipelines",
-        "/pipelines/flights/versions/9": "the pipeline's page lists them",
+        "/pipelines/flights/versions/9": "the pipeline&#39;s page lists them",
         "/approvals/99": "the Approvals page shows open requests",
         "/settings/people/gone": "Settings, People and teams shows all accounts",
         "/settings/teams/gone": "Settings, People and teams shows all teams",

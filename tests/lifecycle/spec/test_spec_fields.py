@@ -152,7 +152,7 @@ WRONG: list[tuple[Callable[[dict[str, Any]], object], str | None, str | None, st
         "too deeply",
     ),
     (source(kind="iceberg", table="orders"), S, "source.table", "write namespace.table"),
-    (source(kind="iceberg", table="a.b", read="as_of"), S, "source", "needs one point in time; give either"),
+    (source(kind="iceberg", table="a.b", read="as_of"), S, "source", "needs one point in time; set either"),
     (source(kind="iceberg", table="a.b", snapshot=3), S, "source", "read: full takes no snapshot"),
     (
         source(kind="iceberg", table="a.b", read="as_of", snapshot="x"),

@@ -85,7 +85,7 @@ def test_two_clicks_are_one_account_and_one_grant(visit: Open, life: Life) -> No
         ("/settings/teams", {"name": ".."}, "is not a valid team name"),
         ("/settings/teams", {"name": SCRIPT}, "is not a valid team name"),
         ("/settings/people/ada/grants", {"role": "King"}, "role"),
-        ("/settings/people/ada/grants", {"role": "Viewer", "scope": "tag", "scope_value": SCRIPT + "x"}, "no tag"),
+        ("/settings/people/ada/grants", {"role": "Viewer", "scope": "tag", "scope_value": SCRIPT + "x"}, "not a tag"),
         ("/settings/people/ada/grants", {"role": "Viewer", "scope": "pipeline"}, "needs the pipeline"),
         ("/settings/people/ada/subject", {"subject": "248289"}, "issuer|subject"),
         ("/settings/people/ada/password", {"password": "short"}, "at least 12"),
