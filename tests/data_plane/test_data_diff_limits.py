@@ -34,7 +34,9 @@ def test_above_the_limit_the_same_keys_are_picked_on_both_sides_and_it_says_so(l
     for found, true in ((diff.added, 1_000), (diff.removed, 1_000), (diff.changed, 1_900)):
         assert diff.estimated(found) == pytest.approx(true, rel=0.25)
     assert diff.columns[1].changed == diff.changed, "rows of one key meet, or all of them would be added and removed"
-    assert diff.reason.startswith("20 % of the rows, the same by key on both sides, because the files that differ contain")
+    assert diff.reason.startswith(
+        "20 % of the rows, the same by key on both sides, because the files that differ contain"
+    )
     assert diff.statistics_note == "of a sample of about 20 % of the rows"
     whole = compare(lake, name(table), base, head(table), rows=4_000)
     assert "the same by row" in whole.reason

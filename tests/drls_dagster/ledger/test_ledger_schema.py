@@ -151,7 +151,7 @@ def test_drls_db_brings_lifecycle_and_ledger_up_to_date(
     assert "is of an older DRLS; back it up and run: drls db upgrade" in capsys.readouterr().err
     assert [one.state for one in run_checks() if one.check == "ledger"] == ["fail"]
     assert run(["db", "upgrade"]) == 0
-    assert f"The ledger of runs, {where}, is migrated." in capsys.readouterr().out
+    assert f"The ledger of runs, {where}, was upgraded." in capsys.readouterr().out
     assert run(["db", "check"]) == 0
     assert [one.state for one in run_checks() if one.check == "ledger"] == ["ok"]
     assert open_ledger(load_settings(drls_home)).branches() == []
@@ -159,7 +159,7 @@ def test_drls_db_brings_lifecycle_and_ledger_up_to_date(
 
 def test_drls_db_upgrade_takes_a_ledger_of_0_1_0_over(old_home: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["db", "upgrade"]) == 0
-    assert f"{old_home.home / 'runs.db'}, is migrated." in capsys.readouterr().out
+    assert f"{old_home.home / 'runs.db'}, was upgraded." in capsys.readouterr().out
     assert run(["db", "check"]) == 0
 
 

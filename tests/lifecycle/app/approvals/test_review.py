@@ -30,7 +30,7 @@ def test_everything_that_a_decision_needs_is_on_the_page(visit: Open, life: Life
     for shown in (
         "requested by <strong>ada</strong>", "expires", "Refs move.", "every input is production's own", str(candidate),
         "0 of 1", "LeadDataEngineer or Admin", "adam, lea, leo", "checks0.some", "passed", "Approve this plan",
-        "The plan is current when it was planned.", "first version there", "requested this promotion",
+        "The plan is current: nothing has changed since it was made.", "first version there", "requested this promotion",
         f'hx-get="/approvals/{request.id}/data/flights.daily"', "toggle once", request.plan_digest,
     ):  # fmt: skip
         assert shown in page, shown
@@ -154,7 +154,7 @@ def test_soak_and_freeze_are_said_with_the_time(visit: Open, life: Life) -> None
     assert "Once approved, it will wait: the version must soak for 3h in QA. May execute" in page
     lea.post(url(request) + "/approve", plan_digest=request.plan_digest)
     page = unescape(lea.page(url(request)))
-    assert "Approved; it waits: the version must soak for 3h in QA. Executes by itself" in page
+    assert "Approved, waiting: the version must soak for 3h in QA. Executes automatically" in page
     assert "in 3 h" in page
     assert "disabled>Execute now</button>" in visit("eve").page(url(request))
     life.clock.advance(hours=4)

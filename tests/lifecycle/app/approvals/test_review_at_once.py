@@ -69,6 +69,6 @@ def test_a_digest_that_was_not_seen_approves_nothing(visit: Open, life: Life) ->
     lea = visit("lea")
     for digest in ("sha256:" + "0" * 64, "x"):
         said = lea.said(url(request) + "/approve", plan_digest=digest)
-        assert "another plan than the one you looked at" in said
+        assert "a different plan than the one you reviewed" in said
     assert "plan_digest" in lea.said(url(request) + "/approve")
     assert life.promotion(request.id).state is State.REQUESTED

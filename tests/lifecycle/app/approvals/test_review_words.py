@@ -29,8 +29,10 @@ def test_comments_are_markdown_and_kept_as_written(visit: Open, life: Life) -> N
         ]
     page = vic.page(url(request) + "/activity")
     assert '<strong>why</strong> <a href="https://e.example" rel="noopener nofollow">this</a>' in page
-    assert "a comment has 1 to 10000 characters" in vic.said(url(request) + "/comments", body="  ")
-    assert "a comment has 1 to 10000 characters" in vic.said(url(request) + "/comments", body="é" * (MAX_COMMENT + 1))
+    assert "a comment must have 1 to 10000 characters" in vic.said(url(request) + "/comments", body="  ")
+    assert "a comment must have 1 to 10000 characters" in vic.said(
+        url(request) + "/comments", body="é" * (MAX_COMMENT + 1)
+    )
     assert "this one has 60000" in vic.said(url(request) + "/comments", body="x" * 60_000)
     lines = "a\r\n" * (MAX_COMMENT // 2)
     answer = visit("ada").post(url(request) + "/comments", body=lines)
