@@ -24,7 +24,7 @@ test-slow: $(READY) java ## Run the slow ones, which widen the coverage
 
 test-all: test test-slow ## Run both
 
-test-postgres: $(READY) ## Start a PostgreSQL server and run the tests that need it
+test-postgres: $(READY) java ## Start a PostgreSQL server and run the tests that need it
 	@scripts/postgres.sh
 	$(PYTHON) -m pytest -m postgres
 
