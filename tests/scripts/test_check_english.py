@@ -29,7 +29,7 @@ def check(folder: Path, name: str, text: str) -> subprocess.CompletedProcess[str
     [
         ("a.md", "It works.\nThe run starts by\nitself.\n", "a.md:2: 'by itself': say 'automatically'"),
         ("a.md", "It is shown, too.\n", "a.md:1: ', too': say 'also, before the verb'"),
-        ("a.md", "First.\n\nFinished requests need no approval.\n", "a.md:3: 'Finished requests need no approval.'"),
+        ("a.md", "First.\n\nWhat is over waits for nobody.\n", "a.md:3: 'What is over waits for nobody.'"),
         ("a.md", "It ends. Whoever asks gets it.\n", "a.md:1: 'Whoever asks gets it.'"),
         ("a.md", "## What is over waits\n", "a.md:1: '## What is over waits'"),
         ("a.py", 'raise ValueError(\n    f"{name}: such a table is none"\n)\n', "a.py:2: 'is none'"),

@@ -29,7 +29,7 @@ def test_an_account_is_linked_with_somebody_of_the_provider(shell: Shell) -> Non
     subject = "https://id.example.org|248289"
     shell("user", "link", "ada", subject, by="lea", fails=1)
     assert "ada, human" in shell("user", "link", "ada", subject).out
-    assert "linked to ada already" in shell("user", "link", "vic", subject, fails=1).err
+    assert "already linked to ada" in shell("user", "link", "vic", subject, fails=1).err
     assert "there is no account" in shell("user", "link", "nobody", subject, fails=1).err
 
 

@@ -266,7 +266,7 @@ def test_an_approval_whose_execution_fails_is_no_failure(shell: Shell) -> None:
     shell.plane.say("unreachable", True)
     said = shell("approvals", "approve", str(request), "--plan", shell.digest(request), by="lea").out
     assert said.startswith(
-        f"Your approval is recorded. Request {request}: flights v1 to production failed, and will be retried: "
+        f"Your approval is recorded. Request {request}: flights v1 to production failed and will be retried: "
     )
     assert "the catalog does not answer" in said
     shell.plane.say("unreachable", False)

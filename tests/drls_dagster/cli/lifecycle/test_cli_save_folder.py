@@ -69,7 +69,7 @@ def test_what_is_refused_says_why_and_harms_no_other(shell: Shell, folder: Path)
         "two.yaml",
     }
     assert "is already written by pipeline owner" in by_file["flights.yaml"]["reason"]
-    assert "the name 'twice' belongs to" in by_file["one.yaml"]["reason"]
+    assert "the name 'twice' also belongs to" in by_file["one.yaml"]["reason"]
     assert "moon" in by_file["broken.yaml"]["reason"]
     lines = shell("pipeline", "save", str(folder), by="ada", fails=1).out.splitlines()
     assert len(lines) == 7
@@ -91,7 +91,7 @@ def test_a_folder_is_validated_as_a_whole(shell: Shell, folder: Path) -> None:
     said = shell("pipeline", "validate", str(folder), "--json", by=None, fails=2)
     valid = {Path(one["file"]).name: one["valid"] for one in said.json}
     assert valid == {"other.yaml": False, "bills.yaml": False, "flights.yaml": True}
-    assert f"{folder}/a/other.yaml: the name 'bills' belongs to 'bills' (bills.yaml) too" in said.err
+    assert f"{folder}/a/other.yaml: the name 'bills' also belongs to 'bills' (bills.yaml)" in said.err
 
 
 def test_what_is_for_one_file_and_a_folder_without_pipelines_are_wrong_use(shell: Shell, folder: Path) -> None:
