@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError, UsageError
-from drls_dagster.lakehouse.locating import locate
+from drls_dagster.lakehouse.locating import load_if_exists, look_at
+from drls_dagster.lakehouse.naming import MAIN
 from drls_dagster.lakehouse.storage_words import in_words
 
 if TYPE_CHECKING:
@@ -80,19 +81,16 @@ def find_table(catalog: Catalog, name: str, environment: str | None = None) -> F
     """
     if not name.strip():
         raise UsageError("a table name is required: namespace.table; `drls table list` shows all tables")
-    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
-
-    location = locate(catalog, environment, name) if environment else None
-    identifier = location.identifier if location else tuple(name.split("."))
-    full_name = ".".join(identifier)
-    if len(identifier) > 1 and all(identifier):
-        try:
-            table = catalog.load_table(identifier)
-        except (NoSuchTableError, NoSuchNamespaceError):
-            raise _unknown(catalog, full_name) from None
-        ref = location.ref if location and location.ref in table.refs() else "main"
-        return FoundTable(full_name, table, ref)
-    raise _unknown(catalog, full_name)
+    if environment:
+        look = look_at(catalog, environment, name)
+        if look.table is None:
+            raise _unknown(catalog, look.location.name)
+        return FoundTable(look.location.name, look.table, MAIN if look.own is None else look.location.ref)
+    identifier = tuple(name.split("."))
+    table = load_if_exists(catalog, identifier) if len(identifier) > 1 and all(identifier) else None
+    if table is None:
+        raise _unknown(catalog, name)
+    return FoundTable(name, table, MAIN)
 
 
 def preview(

@@ -12,6 +12,8 @@ import pytest
 
 from drls_dagster.asset_keys import table_key
 from drls_dagster.dagster_private.automation import InstigatorStatus
+from drls_dagster.lifecycle_client.adapters import Adapters
+from drls_dagster.lifecycle_client.opening import make_store
 from drls_dagster.orchestrator import DagsterOrchestrator
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.stopped import WITHOUT
@@ -151,6 +153,7 @@ def running(request: pytest.FixtureRequest, drls_home: Path, tmp_path: Path) -> 
         yield Fake()
         return
     settings = load_settings(drls_home)
+    make_store(settings, Adapters(), lambda _: None)
     place = DagsterWithWeb(settings, tmp_path / "loads")
     with running_web(settings, tmp_path, tmp_path / "loads"):
         yield place

@@ -17,6 +17,7 @@ from lifecycle.ports import Message, Notifier
 from lifecycle.usecases.deliver import deliver
 from lifecycle.usecases.parts.outbox import EVENTS, tell
 from lifecycle.usecases.set_receivers import Receiver, receivers_of, set_receivers
+from tests.fakes.notifier import FakeNotifier
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import SETUP, Life
 
@@ -39,14 +40,6 @@ def addresses(life: Life) -> list[str]:
 class Dead(Notifier):
     def deliver(self, message: Message) -> None:
         raise OSError(f"Client error '404 Not Found' for url '{message.receiver}' {SCRIPT}")
-
-
-class Kept(Notifier):
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-
-    def deliver(self, message: Message) -> None:
-        self.messages.append(message)
 
 
 def test_every_event_that_is_sent_anywhere_can_be_chosen() -> None:
@@ -84,7 +77,7 @@ def test_a_receiver_is_told_of_what_reloading_does_not_help(visit: Open, life: L
         unit.audit("drift.loaded", "location:production")
         tell(unit, "drift.found", "flights", table="flights.daily")
         tell(unit, "drift.loaded", "flights", environment="production")
-    kept = Kept()
+    kept = FakeNotifier()
     assert deliver(life.ctx, system_actor("delivery"), kept).sent == 1
     assert [one.event for one in kept.messages] == ["drift.loaded"]
 
@@ -163,7 +156,7 @@ def test_a_test_message_goes_the_way_of_all(visit: Open, life: Life) -> None:
     adam = visit("adam")
     adam.post(PAGE, revision="0", address="team@example.org", events=["promotion.done"])
     adam.post(f"{PAGE}/0/test", revision="1")
-    kept = Kept()
+    kept = FakeNotifier()
     assert deliver(life.ctx, system_actor("notifier"), kept).sent == 1
     assert kept.messages[0].event == "test.message"
     assert "1</span> delivered" in adam.page(PAGE) or "1 delivered" in adam.page(PAGE)
