@@ -26,17 +26,16 @@ class Partitions:
 def check_flags(parameters: Sequence[str], *, each: bool, keep_going: bool) -> None:
     """Raises UsageError for what is wrong whatever the pipeline is."""
     for text in parameters:
-        if "=" not in text:
-            raise UsageError(f"--param {text!r} is not name=value")
+        _name_and_value(text)
     if keep_going and not each:
         raise UsageError("--keep-going needs --each: without --each there is only one run")
 
 
 def read_parameters(spec: PipelineSpec, given: Sequence[str]) -> dict[str, Any]:
-    """`name=value` texts (check_flags) as run configuration values. Raises UsageError naming the parameter."""
+    """`name=value` texts as run configuration values. Raises UsageError naming the parameter."""
     values: dict[str, Any] = {}
     for text in given:
-        name, _, value = text.partition("=")
+        name, value = _name_and_value(text)
         if name not in spec.parameters:
             known = ", ".join(spec.parameters) or "none"
             raise UsageError(f"pipeline '{spec.name}' has no parameter '{name}'; it has: {known}")
@@ -49,6 +48,13 @@ def read_parameters(spec: PipelineSpec, given: Sequence[str]) -> dict[str, Any]:
         if parameter.default is None and name not in values:
             raise UsageError(f"parameter '{name}' has no default; pass --param {name}=…")
     return values
+
+
+def _name_and_value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--param {text!r} is not name=value")
+    return name, value
 
 
 def read_partitions(spec: PipelineSpec, text: str | None, *, each: bool) -> list[Partitions | None]:
