@@ -294,11 +294,11 @@ class Installation(Calls):
     set_config = installation.set_config
 
 
-class Lifecycle:
+class Lifecycle(Calls):
     """A lifecycle, asked as one person."""
 
     def __init__(self, way: Way) -> None:
-        self.way = way
+        super().__init__(way)
         self.pipelines = Pipelines(way)
         self.promotions = Promotions(way)
         self.environments = Environments(way)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,9 @@ import pytest
 
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.settings import Settings
+from lifecycle.spec.writing import dump_yaml
 from tests.docs.worked_examples import CHECKOUT, apply_example, copy_packages
+from tests.lifecycle.life import make_spec
 
 KINDS = ("Add a step kind", "Add a source kind")
 COMPILED = """
@@ -51,6 +54,23 @@ grant_on(life, "pia", "flights")
 print(Visit(life, "pia").page("/owners"))
 """
 
+VERBS = ("Add a verb", "Add a command group")
+ASKED = """
+import json, sys
+from fastapi.testclient import TestClient
+from drls_dagster.lifecycle_client import Adapters
+from drls_dagster.lifecycle_client.opening import open_context
+from drls_dagster.settings import load_settings
+from lifecycle.app.site import create_site
+client = TestClient(create_site(open_context(load_settings(), Adapters(), print)).api)
+path = "/api/pipeline-defs/flights/activations"
+assert path.replace("flights", "{name}") in client.get("/api/openapi.json").json()["paths"]
+assert client.get(path).status_code == 401
+token = (load_settings().home / "secret").read_text().strip()
+found = client.get(path, headers={"Authorization": f"Bearer {token}"}, params={"environment": "development"})
+print(json.dumps(found.json()["items"]))
+"""
+
 
 def python(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
     """What a Python that has the packages of `folder` prints."""
@@ -66,27 +86,46 @@ def python(folder: Path, *arguments: str, environment: Mapping[str, str] | None 
     return done.stdout
 
 
-@pytest.fixture
-def extended(tmp_path: Path) -> Path:
-    folder = copy_packages(tmp_path / "checkout")
-    added = [file for section in KINDS for file in apply_example(section, folder)]
-    config = str(CHECKOUT / "pyproject.toml")
+def extend(folder: Path, sections: tuple[str, ...]) -> Path:
+    copy_packages(folder)
+    shutil.copy(CHECKOUT / "pyproject.toml", folder)
+    added = [str(file) for section in sections for file in apply_example(section, folder) if file.suffix == ".py"]
     for command in (["check"], ["format", "--check"]):
-        files = (str(file) for file in added if file.suffix == ".py")
-        python(folder, "-m", "ruff", *command, "--no-cache", "--config", config, *files)
+        python(folder, "-m", "ruff", *command, "--no-cache", *added)
     return folder
 
 
 def test_the_section_of_the_how_to_is_on_the_site(tmp_path: Path) -> None:
-    folder = copy_packages(tmp_path / "checkout")
-    shutil.copy(CHECKOUT / "pyproject.toml", folder)
-    added = [str(file) for file in apply_example("Add a section of pages", folder) if file.suffix == ".py"]
-    for command in (["check"], ["format", "--check"]):
-        python(folder, "-m", "ruff", *command, "--no-cache", *added)
+    folder = extend(tmp_path / "checkout", ("Add a section of pages",))
     shown = python(folder, "-c", VISITED, environment={"PYTHONPATH": f"{folder}{os.pathsep}{CHECKOUT}"})
     assert re.search(r'<a href="/owners" aria-current="page">Owners\s*</a>', shown)
     assert re.search(r'<h2>team:air</h2>.*?<a href="/pipelines/flights">flights</a>', shown, re.DOTALL)
     assert "weather" not in shown, "pia has a role on flights alone"
+
+
+@pytest.fixture
+def extended(tmp_path: Path) -> Path:
+    return extend(tmp_path / "checkout", KINDS)
+
+
+def test_the_verb_and_the_commands_of_the_how_to_answer_over_rest_and_on_the_command_line(tmp_path: Path) -> None:
+    folder = extend(tmp_path / "checkout", VERBS)
+    environment = {"DRLS_HOME": str(tmp_path / "home")}
+
+    def drls(*arguments: str) -> str:
+        return python(folder, "-m", "drls_dagster.cli.main", *arguments, environment=environment)
+
+    assert "Show when versions became active." in drls("--help")
+    for rows in (1, 2):
+        (folder / "flights.yaml").write_text(dump_yaml(make_spec(rows=rows)))
+        drls("pipeline", "save", "flights.yaml")
+    listed = json.loads(drls("history", "list", "flights", "--json"))
+    assert [(one["environment"], one["version"], one["until"] is None) for one in listed] == [
+        ("development", 2, True),
+        ("development", 1, False),
+    ]
+    answered = json.loads(python(folder, "-c", ASKED, environment=environment).splitlines()[-1])
+    assert [(one["pipeline"], one["version"]) for one in answered] == [("flights", 2), ("flights", 1)]
 
 
 def test_the_kinds_of_the_how_to_register_and_pipelines_with_them_validate_and_compile(extended: Path) -> None:
@@ -119,5 +158,4 @@ def test_the_kinds_of_the_how_to_run(extended: Path, engine: Settings) -> None:
 @pytest.mark.slow
 def test_the_kinds_of_the_how_to_have_the_types_that_the_packages_have(extended: Path) -> None:
     files = ("lifecycle/spec", "drls_dagster/steps")
-    (extended / "pyproject.toml").write_text((CHECKOUT / "pyproject.toml").read_text())
     python(extended, "-m", "pyright", "--pythonpath", sys.executable, *files)
