@@ -20,7 +20,7 @@ from drls_dagster.dagster_private.tried import (
     create_execution_plan,
     snapshot_from_execution_plan,
 )
-from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.lifecycle_client.gateway import open_lifecycle
 from drls_dagster.locations.deployed import load_environment
 from drls_dagster.locations.versions import load_deployed
 from drls_dagster.sensors import sensors_of
@@ -76,7 +76,7 @@ class Builder:
 
     def decisions(self) -> dict[str, Any]:
         """`may`, in milliseconds."""
-        ctx = open_gateway(self.settings)
+        ctx = open_lifecycle(self.settings)
         deployed: dict[str, str] = json.loads(self._pins[f"drls/{WHERE}"])
         choose = random.Random(1)  # noqa: S311
         names, took = sorted(deployed), list[float]()

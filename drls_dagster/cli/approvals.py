@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -56,11 +57,10 @@ def list_requests(
 
     states = () if everything else tuple(state for state in State if not state.is_terminal)
     with lifecycle() as client:
-        found = client.promotions.list(states=states, target=target, pipeline=pipeline, before=before, limit=limit)
         if for_me:
-            me = client.people.me().name
-            open_ones = (one for one in found if one.state is State.REQUESTED)
-            found = tuple(one for one in open_ones if me in client.promotions.show(one.id).may_approve)
+            found = _mine(client.promotions.pending(), target, pipeline, before)[:limit]
+        else:
+            found = client.promotions.list(states=states, target=target, pipeline=pipeline, before=before, limit=limit)
     if as_json:
         print_models(found)
         return
@@ -177,6 +177,17 @@ def diff(request: int, table: str, as_json: bool) -> None:
         print_model(found)
         return
     print_comparison(found)
+
+
+def _mine(
+    pending: Sequence[Request], target: Environment | None, pipeline: str | None, before: int | None
+) -> Sequence[Request]:
+    """What waits for the caller's decision, newest first."""
+    return [
+        one
+        for one in reversed(pending)
+        if target in (None, one.target) and pipeline in (None, one.pipeline) and (before is None or one.id < before)
+    ]
 
 
 def _print_end(request: Request, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`drls env | refresh | freeze | stop-runs`: what is active where, and what holds it."""
+"""`drls env | freeze | stop-runs`: what is active where, and what holds it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from drls_dagster.cli.options import (
     environment_type,
     key_option,
     moment_type,
-    print_model,
     print_models,
     short_digest,
     short_time,
@@ -105,23 +104,6 @@ def freeze(
     from lifecycle.domain.policy import HoldKind
 
     _hold(HoldKind.FREEZE, environment, pipeline, reason, lift, key, as_json)
-
-
-@click.command()
-@click.argument("pipeline")
-@click.option("--env", "environment", type=environment_type, required=True, help="qa or uat.")
-@json_option
-def refresh(pipeline: str, environment: Environment, as_json: bool) -> None:
-    """Start a new evidence session: the next run in QA or UAT starts on fresh branches of production's data.
-
-    Earlier runs there no longer count as evidence. Repeating this before that run changes nothing.
-    """
-    with lifecycle() as client:
-        asked = client.environments.new_session(pipeline, environment)
-    if as_json:
-        print_model(asked)
-        return
-    click.echo(f"The next run of {pipeline} in {environment.label} starts evidence session {asked.id}.")
 
 
 @click.command("stop-runs")

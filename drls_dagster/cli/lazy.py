@@ -22,15 +22,22 @@ def silence_stdout() -> None:
 
 
 class LazyGroup(click.Group):
-    """`commands_by_name` maps a name to (module, attribute, short help).
+    """`commands_by_name` maps a name to (module, attribute, short help). `old_names` work too, but no help shows them.
 
     The help of the group is made from the mapping alone. A name that is not there is answered with
     the nearest ones.
     """
 
-    def __init__(self, *args: Any, commands_by_name: Mapping[str, tuple[str, str, str]], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        commands_by_name: Mapping[str, tuple[str, str, str]],
+        old_names: Mapping[str, tuple[str, str, str]],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._lazy = commands_by_name
+        self._old = old_names
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -43,15 +50,16 @@ class LazyGroup(click.Group):
         return sorted(self._lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self._lazy:
+        found = self._lazy.get(cmd_name) or self._old.get(cmd_name)
+        if found is None:
             return None
-        module, attribute, _help = self._lazy[cmd_name]
+        module, attribute, _help = found
         return getattr(import_module(module), attribute)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self._lazy and not args[0].startswith("-"):
+        if args and args[0] not in {*self._lazy, *self._old} and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], self._lazy, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)

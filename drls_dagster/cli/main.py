@@ -34,12 +34,12 @@ COMMANDS = {
     "pipeline": ("drls_dagster.cli.pipeline", "pipeline", "Check, save and compare pipelines."),
     "policy": ("drls_dagster.cli.policy", "policy", "Show and set who must approve."),
     "promote": ("drls_dagster.cli.promote", "promote", "Promote a version, or request its promotion."),
-    "refresh": ("drls_dagster.cli.environments", "refresh", "Start QA or UAT over from production's data."),
     "retire": ("drls_dagster.cli.releases", "retire", "Take a version out of production."),
     "review": ("drls_dagster.cli.review", "review", "Review releases that went live without approval."),
     "rollback": ("drls_dagster.cli.releases", "rollback", "Roll production back to its previous release."),
     "run": ("drls_dagster.cli.run", "run", "Run a pipeline, or part of it."),
     "serve": ("drls_dagster.cli.serve", "serve", "Serve the approvals app and its REST API."),
+    "session": ("drls_dagster.cli.session", "session", "Start QA or UAT over from production's data."),
     "status": ("drls_dagster.cli.status", "status", "Show active versions, their last runs, and drift."),
     "stop-runs": ("drls_dagster.cli.environments", "stop_runs", "Stop runs immediately."),
     "table": ("drls_dagster.cli.table", "table", "List, show and preview Iceberg tables."),
@@ -49,6 +49,10 @@ COMMANDS = {
     "user": ("drls_dagster.cli.user", "user", "Add accounts and grant roles."),
     "verify": ("drls_dagster.cli.verify", "verify", "Check an exported version offline."),
     "whoami": ("drls_dagster.cli.login", "whoami", "Show who you are and what you may do."),
+}
+# Names of before, which work and are shown nowhere.
+OLD_NAMES = {
+    "refresh": ("drls_dagster.cli.session", "refresh", "session new"),
 }
 
 
@@ -60,7 +64,12 @@ def _print_version(context: click.Context, _option: click.Parameter, wanted: boo
         context.exit()
 
 
-@click.group(cls=LazyGroup, commands_by_name=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    commands_by_name=COMMANDS,
+    old_names=OLD_NAMES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--version",
     is_flag=True,

@@ -8,7 +8,7 @@ from typing import Any
 
 from drls_dagster.gate.parts import Part
 from drls_dagster.gate.refusal import GateRefused, refusal
-from drls_dagster.lifecycle_client.gateway import gateway_actor, open_gateway
+from drls_dagster.lifecycle_client.gateway import gateway_actor, open_lifecycle
 from drls_dagster.lifecycle_client.opening import NoLifecycleYet
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment, Role
@@ -30,7 +30,7 @@ RECONCILE_SECONDS = 15.0
 def lifecycle_of(settings: Settings) -> Context | None:
     """The lifecycle; None where there is none yet, so nothing is saved or deployed. Raises GateRefused otherwise."""
     try:
-        return open_gateway(settings)
+        return open_lifecycle(settings)
     except NoLifecycleYet:
         return None
     except StoreError as error:
@@ -102,7 +102,7 @@ def begin(settings: Settings, admission: Admission, name: str, log: Callable[[st
 
     Raises GateRefused when it was revoked, also while it waits.
     """
-    ctx = open_gateway(settings)
+    ctx = open_lifecycle(settings)
     actor = gateway_actor("gate")
     told = ""
     looked = time.monotonic()

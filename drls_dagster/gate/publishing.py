@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from drls_dagster.gate.refusal import GateRefused, refusal
 from drls_dagster.lakehouse.refs import RefMoved
-from drls_dagster.lifecycle_client.gateway import gateway_actor, open_gateway
+from drls_dagster.lifecycle_client.gateway import gateway_actor, open_lifecycle
 from drls_dagster.settings import Settings
 from drls_dagster.steps.run import Publication, Reads
 from drls_dagster.steps.sources.kinds import kind_of
@@ -44,7 +44,7 @@ class Permitted:
 
     @property
     def _ctx(self) -> Context:
-        return open_gateway(self.settings)
+        return open_lifecycle(self.settings)
 
     @property
     def _actor(self) -> Actor:

@@ -24,7 +24,7 @@ def connected_adapters(settings: Settings) -> Adapters:
     return Adapters(IcebergDataPlane(settings), DagsterOrchestrator(settings))
 
 
-def open_gateway(settings: Settings) -> Context:
+def open_lifecycle(settings: Settings) -> Context:
     """The lifecycle of a home, opened once per process.
 
     Raises StoreError where there is none yet or it cannot be reached; the next call tries again.

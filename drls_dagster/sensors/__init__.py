@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import dagster as dg
 
 from drls_dagster.lakehouse.catalog import catalog_locations
-from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.lifecycle_client.gateway import open_lifecycle
 from drls_dagster.sensors.deployments import deployments_sensor
 from drls_dagster.sensors.promotions import promotions_sensor
 from drls_dagster.sensors.reconcile import reconcile_sensor
@@ -33,14 +33,14 @@ def sensors_of(
     `drafts` names those of which an unsaved file was loaded, `starting` those whose schedules run by themselves.
     What is for the whole installation is in production's location only.
     """
-    sources = sources_sensor(environment, specs, lambda: open_gateway(settings), lambda: catalog_locations(settings))
+    sources = sources_sensor(environment, specs, lambda: open_lifecycle(settings), lambda: catalog_locations(settings))
     loaded = {**{spec.name: digest(spec) for spec in specs}, **dict.fromkeys(drafts, DRAFT)}
     scheduled = [spec.name for spec in specs if spec.schedule is not None]
     found = [
         deployments_sensor(
             environment,
             loaded,
-            lambda: open_gateway(settings),
+            lambda: open_lifecycle(settings),
             scheduled=scheduled,
             starting={*starting} & {*scheduled},
         )
@@ -48,6 +48,6 @@ def sensors_of(
     if sources is not None:
         found.append(sources)
     if environment == "production":
-        found.append(promotions_sensor(environment, settings, lambda: open_gateway(settings)))
-        found.append(reconcile_sensor(environment, settings, lambda: open_gateway(settings)))
+        found.append(promotions_sensor(environment, settings, lambda: open_lifecycle(settings)))
+        found.append(reconcile_sensor(environment, settings, lambda: open_lifecycle(settings)))
     return found

@@ -108,13 +108,13 @@ def _contents(digests: Mapping[str, str], settings: Settings, search_path: tuple
 
 
 def _kept(settings: Settings, digests: set[str]) -> Mapping[str, bytes]:
-    from drls_dagster.lifecycle_client.gateway import open_gateway
+    from drls_dagster.lifecycle_client.gateway import open_lifecycle
     from drls_dagster.lifecycle_client.opening import NoLifecycleYet
 
     if not digests:
         return {}
     try:
-        ctx = open_gateway(settings)
+        ctx = open_lifecycle(settings)
     except NoLifecycleYet:
         return {}
     with ctx.store.read() as view:

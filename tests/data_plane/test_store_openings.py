@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, event
 from drls_dagster.cli.main import run
 from drls_dagster.lakehouse.data_plane import IcebergDataPlane
 from drls_dagster.lifecycle_client import Adapters
-from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.lifecycle_client.gateway import open_lifecycle
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from drls_dagster.orchestrator import DagsterOrchestrator
 from drls_dagster.orchestrator.instance import instance_of
@@ -114,8 +114,8 @@ def test_a_promotion_in_the_sensor_uses_the_engine_of_its_process_alone(home: Ho
         assert home.life.approve(asked).state is State.APPROVED
         lift_hold(home.life.ctx, lea, hold.id)
         with Openings(home.settings).counted() as opened:
-            assert carry_on(open_gateway(home.settings)) == "executed 1"
+            assert carry_on(open_lifecycle(home.settings)) == "executed 1"
         assert home.life.promotion(asked.id).state is State.DONE
         engines.append(len(opened))
-    open_gateway(home.settings).store.close()
+    open_lifecycle(home.settings).store.close()
     assert engines == [1, 1], "the process's own, in each round"

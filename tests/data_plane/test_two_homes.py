@@ -22,7 +22,7 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.ledger import open_ledger
 from drls_dagster.lifecycle_client.adapters import Adapters
-from drls_dagster.lifecycle_client.gateway import gateway_actor, open_gateway
+from drls_dagster.lifecycle_client.gateway import gateway_actor, open_lifecycle
 from drls_dagster.lifecycle_client.opening import make_store
 from drls_dagster.orchestrator import DagsterOrchestrator
 from drls_dagster.sensors.debris import clear_debris
@@ -110,7 +110,7 @@ def homes(tmp_path: Path, postgres: PostgresServer) -> tuple[Settings, Settings]
 def part(homes: tuple[Settings, Settings]) -> Part:
     """A saved pipeline; its runs are admitted, one after the other."""
     admin = Actor(person=1, name="admin", way_in=WayIn.CLI)
-    version = save_version(open_gateway(homes[0]), admin, make_spec())
+    version = save_version(open_lifecycle(homes[0]), admin, make_spec())
     return Part("flights", version.digest, Environment.DEVELOPMENT)
 
 
@@ -155,7 +155,7 @@ def test_d7_d13_a_run_killed_in_one_home_is_resumed_from_the_other(
     homes: tuple[Settings, Settings], part: Part
 ) -> None:
     one, two = homes
-    ctx, actor = open_gateway(two), gateway_actor("reconcile sensor")
+    ctx, actor = open_lifecycle(two), gateway_actor("reconcile sensor")
     with writing(one, part) as run:
         began = time.monotonic()
         while time.monotonic() < began + 4:  # twice as long as it is believed without a heartbeat
@@ -182,7 +182,7 @@ def test_d7_a_run_that_was_only_cut_off_publishes_nothing_once_it_is_resumed(
     one, two = homes
     with writing(one, part) as run:
         run.send_signal(signal.SIGSTOP)
-        until(lambda: reconcile(open_gateway(two), gateway_actor("reconcile sensor")).runs == ("first",))
+        until(lambda: reconcile(open_lifecycle(two), gateway_actor("reconcile sensor")).runs == ("first",))
         resume(two, part)
         assert clear_debris(two) == []
         run.send_signal(signal.SIGCONT)

@@ -32,7 +32,7 @@ from drls_dagster.gate.admission import admit
 from drls_dagster.gate.parts import Part
 from drls_dagster.lakehouse import refs
 from drls_dagster.launch.find import find_pipeline
-from drls_dagster.lifecycle_client.gateway import connected_adapters, open_gateway
+from drls_dagster.lifecycle_client.gateway import connected_adapters, open_lifecycle
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.lifecycle_client.opening import make_store, signing_key_file, store_url
 from drls_dagster.locations.building import Loaded
@@ -67,7 +67,7 @@ class LifecycleLab(Lab):
         super().__init__(settings, stem)
         # As the first command of a home does: tests of commands in this home sign in with it.
         make_store(settings, connected_adapters(settings), lambda started: welcome(settings, started))
-        self.ctx = open_gateway(settings)
+        self.ctx = open_lifecycle(settings)
         self.tokens: dict[str, str] = {}
         self.ada, self.lea, self.leo = (self._person(name) for name in _ROLES)
         self.instance_here = instance_of(settings)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
-from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.lifecycle_client.gateway import open_lifecycle
 from drls_dagster.lifecycle_client.signing_in import openid
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.running_up import OWN_TOKEN
@@ -35,7 +35,7 @@ def main() -> None:
     # What Dagster starts must not inherit it.
     token = os.environ.pop(OWN_TOKEN)
     settings = load_settings()
-    ctx = open_gateway(settings)
+    ctx = open_lifecycle(settings)
     app = make_app(
         ctx,
         token=token,

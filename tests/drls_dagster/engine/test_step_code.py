@@ -22,7 +22,7 @@ from drls_dagster.engine.carried import carrying
 from drls_dagster.engine.isolated import PREFIX
 from drls_dagster.engine.step_code import CodeChanged, SentCode, check_code, load_function
 from drls_dagster.lifecycle_client.adapters import Adapters
-from drls_dagster.lifecycle_client.gateway import open_gateway
+from drls_dagster.lifecycle_client.gateway import open_lifecycle
 from drls_dagster.lifecycle_client.opening import make_store
 from drls_dagster.settings import load_settings
 from drls_dagster.steps.version_code import locked_digest, sent_code
@@ -321,7 +321,7 @@ def test_l2_a_saved_version_runs_from_the_store_wherever_its_files_are(
     """Finding 7; failed on 0.1.0: "not the code that was saved", or a bare FieldError."""
     settings = load_settings()
     make_store(settings, Adapters(), lambda _: None)
-    ctx = open_gateway(settings)
+    ctx = open_lifecycle(settings)
     with ctx.store.read() as view:
         first = view.people.all()[0]
     actor = Actor(person=first.id, name=first.name, way_in=WayIn.CLI)

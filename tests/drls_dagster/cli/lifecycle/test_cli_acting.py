@@ -41,7 +41,7 @@ CHANGES = {
     "demote flights@1 --reason x": "lea",
     "retire flights@1 --reason x": "lea",
     "rollback flights --reason x": "lea",
-    "refresh flights --env qa": "ada",
+    "session new flights --env qa": "ada",
     "freeze qa --reason x": "lea",
     "stop-runs qa --reason x": "lea",
     "approvals approve 2 --plan {plan}": "lea",
@@ -151,7 +151,7 @@ def test_a1_what_is_done_with_a_token_its_owner_did(busy: Shell, tmp_path: Path)
     """The same user of the same machine is another person with another token."""
     for verb, who in (
         ("pipeline save {file}", "ada"), ("approvals comment 2 hello", "vic"), ("freeze qa --reason x", "lea"),
-        ("user add eve", "admin"), ("refresh flights --env qa", "ada"),
+        ("user add eve", "admin"), ("session new flights --env qa", "ada"),
     ):  # fmt: skip
         before = len(entries(busy))
         busy(*words(busy, verb, tmp_path), by=who)

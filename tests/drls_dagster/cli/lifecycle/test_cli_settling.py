@@ -60,19 +60,21 @@ def test_l15_a_revert_that_waits_for_the_catalog_says_so(shell: Shell) -> None:
 
 def test_a_refresh_asks_for_branches_fresh_off_main(shell: Shell) -> None:
     shell.save()
-    assert "has no evidence session in UAT" in shell("refresh", "flights", "--env", "uat", by="ada", fails=1).err
+    assert "has no evidence session in UAT" in shell("session", "new", "flights", "--env", "uat", by="ada", fails=1).err
     shell("promote", "flights", "--to", "qa", by="ada")
     shell.run_in(Environment.QA)
-    shell("refresh", "flights", "--env", "qa", by="vic", fails=1)
-    first = shell("refresh", "flights", "--env", "qa", "--json", by="ada").json
+    shell("session", "new", "flights", "--env", "qa", by="vic", fails=1)
+    first = shell("session", "new", "flights", "--env", "qa", "--json", by="ada").json
     assert (first["environment"], first["pipeline"], first["state"]) == ("qa", "flights", "pending")
+    assert shell("session", "new", "flights", "--env", "qa", "--json", by="ada").json == first
+    # Its name before.
     assert shell("refresh", "flights", "--env", "qa", "--json", by="ada").json == first
     refused = shell("promote", "flights", "--to", "uat", by="ada", fails=1)
     assert "earlier runs in QA no longer count as evidence" in refused.err
     shell.run_in(Environment.QA)
     shell("promote", "flights", "--to", "uat", by="ada")
     assert "has no evidence session in production" in shell(
-        "refresh", "flights", "--env", "production", by="ada", fails=1
+        "session", "new", "flights", "--env", "production", by="ada", fails=1
     ).err  # fmt: skip
 
 
