@@ -15,8 +15,8 @@ from drls_dagster.errors import DrlsError, UsageError
 
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Lifecycle
-    from lifecycle.domain.draft import Draft
     from lifecycle.domain.environment import Environment
+    from lifecycle.domain.planning import Planning
     from lifecycle.verbs.answers import Request
 
 _POLL_SECONDS = 2.0
@@ -56,7 +56,7 @@ def promote(
     with lifecycle() as client:
         number = active_number(client, version, source)
         if plan_only:
-            _print_draft(client.promotions.plan(version.name, number, target), as_json)
+            _print_planning(client.promotions.plan(version.name, number, target), as_json)
             return
         if break_glass:
             request = client.promotions.break_glass(version.name, number, target, reason=reason, key=key)
@@ -115,14 +115,14 @@ def _wait(client: Lifecycle, request: Request, timeout: float | None) -> Request
     return request
 
 
-def _print_draft(draft: Draft, as_json: bool) -> None:
+def _print_planning(planning: Planning, as_json: bool) -> None:
     if as_json:
-        print_model(draft)
+        print_model(planning)
         return
-    print_plan(draft.plan, draft.plan.digest)
-    if draft.advice.may_approve:
-        click.echo(f"may approve {', '.join(draft.advice.may_approve)}")
-    for blocked in draft.advice.blocked:
+    print_plan(planning.plan, planning.plan.digest)
+    if planning.advice.may_approve:
+        click.echo(f"may approve {', '.join(planning.advice.may_approve)}")
+    for blocked in planning.advice.blocked:
         click.echo(f"in the way  {blocked}")
-    for warning in draft.advice.warnings:
+    for warning in planning.advice.warnings:
         click.echo(f"warning     {warning}")

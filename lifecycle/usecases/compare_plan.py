@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.draft import draft
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.plan import FieldChange, Plan, plan_changes
+from lifecycle.domain.planning import planning
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Promotion
 from lifecycle.domain.readiness import Waiting, waits_for
@@ -51,7 +51,7 @@ def compare_plan(ctx: Context, promotion: Promotion) -> Comparison:
         found = active.deployed_digest if active else None
         problem = writers if found == approved.replaces else f"replaces: {approved.replaces} → {found}"
         return Comparison(problems=(problem,) if problem else ())
-    fresh = draft(store, data_facts(ctx.plane, store, approved), now, approved)
+    fresh = planning(store, data_facts(ctx.plane, store, approved), now, approved)
     return Comparison(changes=plan_changes(approved, fresh.plan), problems=fresh.problems)
 
 

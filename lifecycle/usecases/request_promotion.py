@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lifecycle.domain.draft import Draft, StoreFacts, draft
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.people import Actor
+from lifecycle.domain.planning import Planning, StoreFacts, planning
 from lifecycle.domain.promotion import Ended, Promotion, State
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Conflict, Invalid, Refused
@@ -59,14 +59,14 @@ def request_promotion(
             raise Conflict(f"{name} has published in {store.source.label} in the meantime; plan again")
         _end_refreshed(unit, refresh_of)
         _refuse_second(unit, version, target)
-        drafted = draft(store, data, unit.now)
-        _check(drafted, if_plan, f"{name} v{number} to {target.label}")
+        planned = planning(store, data, unit.now)
+        _check(planned, if_plan, f"{name} v{number} to {target.label}")
         promotion = _add(
             unit,
             pipeline,
             version,
             store=store,
-            drafted=drafted,
+            planned=planned,
             reason=reason,
             refresh_of=refresh_of,
             acted_for=person.acts_for,
@@ -76,10 +76,10 @@ def request_promotion(
     return promotion
 
 
-def _check(drafted: Draft, if_plan: str | None, what: str) -> None:
-    if drafted.problems:
-        raise Refused(f"{what} is not possible: {'; '.join(drafted.problems)}")
-    if if_plan is not None and if_plan != drafted.plan.digest:
+def _check(planned: Planning, if_plan: str | None, what: str) -> None:
+    if planned.problems:
+        raise Refused(f"{what} is not possible: {'; '.join(planned.problems)}")
+    if if_plan is not None and if_plan != planned.plan.digest:
         raise Conflict(f"the plan for {what} has changed since you reviewed it; plan again")
 
 
@@ -107,12 +107,12 @@ def _add(
     version: Version,
     *,
     store: StoreFacts,
-    drafted: Draft,
+    planned: Planning,
     reason: str,
     refresh_of: int | None,
     acted_for: int | None,
 ) -> Promotion:
-    plan = drafted.plan
+    plan = planned.plan
     free = not plan.target.governed
     promotion = unit.promotions.add(
         pipeline_id=pipeline.id,
@@ -142,6 +142,6 @@ def _add(
     )
     tell(
         unit, "promotion.requested", pipeline.name, promotion=promotion.id, version=version.number,
-        target=plan.target.value, may_approve=list(drafted.advice.may_approve),
+        target=plan.target.value, may_approve=list(planned.advice.may_approve),
     )  # fmt: skip
     return promotion

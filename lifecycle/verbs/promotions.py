@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.planning import Planning
 from lifecycle.domain.promotion import Answered, State, Verdict
 from lifecycle.errors import Invalid
 from lifecycle.usecases.approve_promotion import approve_promotion
@@ -41,8 +41,8 @@ from lifecycle.verbs.inputs import Cursor, Digest, Id, IfRevision, InQuery, Key,
 from lifecycle.verbs.verb import Call, answers, lists
 
 
-@answers(Draft)
-def plan(call: Call, name: Name, number: Number, target: Environment) -> Draft:
+@answers(Planning)
+def plan(call: Call, name: Name, number: Number, target: Environment) -> Planning:
     """What promoting would be now, who may approve it, and what is in its way; changes nothing."""
     return plan_promotion(call.ctx, call.who, name, number, _target(target))
 

@@ -15,9 +15,9 @@ from lifecycle.app.kit.guard import Visitor, Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.domain.checklist import Check, fulfilled
-from lifecycle.domain.draft import Draft
 from lifecycle.domain.environment import Environment, Role
 from lifecycle.domain.plan import Plan, plan_changes
+from lifecycle.domain.planning import Planning
 from lifecycle.domain.promotion import State
 from lifecycle.errors import Conflict, NotFound
 from lifecycle.usecases.context import Context
@@ -39,7 +39,7 @@ FormDigest = Annotated[str, Form(max_length=100, pattern=r"^[!-~]+$")]
 @router.get(_PATH)
 def promote_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Number, target: Environment) -> Response:
     """What promoting would be now, what stands in the way, and the form that asks for exactly that."""
-    drafted = plan_promotion(ctx, who.actor, name, number, _reachable(target))
+    planned = plan_promotion(ctx, who.actor, name, number, _reachable(target))
     with ctx.store.read() as view:
         pipeline = view.pipelines.named(name)
         version = view.pipelines.numbered(pipeline, number)
@@ -49,25 +49,25 @@ def promote_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Numbe
             role_check(
                 view, who.actor, Role.DATA_ENGINEER, target_of(view, pipeline, version), "requesting a promotion"
             ),
-            *drafted.checks,
+            *planned.checks,
         ]
         if same is not None:
             checks.append(Check(False, f"request {same.id} asks for the same promotion and {same.state.standing}"))
-        shown = plan_view(view, pipeline.id, drafted.plan, kit_of(request).dagster)
+        shown = plan_view(view, pipeline.id, planned.plan, kit_of(request).dagster)
     return render(
         request,
         "approvals/promote.html",
-        plan=drafted.plan,
-        seen=drafted.plan.model_dump_json(),
+        plan=planned.plan,
+        seen=planned.plan.model_dump_json(),
         shown=shown,
         checks=checks,
         can_ask=fulfilled(checks),
-        waits=_waits(drafted),
+        waits=_waits(planned),
         same=same,
         others=[one for one in into if one is not same],
-        warnings=drafted.advice.warnings,
-        may_approve=drafted.advice.may_approve,
-        may_not=drafted.advice.may_not,
+        warnings=planned.advice.warnings,
+        may_approve=planned.advice.may_approve,
+        may_not=planned.advice.may_not,
         button="Request approval" if target.governed else "Promote to QA now",
     )
 
@@ -108,9 +108,9 @@ def _reachable(target: Environment) -> Environment:
     return target
 
 
-def _waits(drafted: Draft) -> str:
+def _waits(planned: Planning) -> str:
     """What an approved request would still wait for: no problem, it is not time yet."""
-    later = [line for line in drafted.advice.blocked if line not in drafted.problems]
+    later = [line for line in planned.advice.blocked if line not in planned.problems]
     return f"Once approved, it will wait: {'; '.join(later)}." if later else ""
 
 

@@ -1,14 +1,14 @@
-"""Gathering the facts for a draft: the store's in one transaction, the data plane's outside of any."""
+"""Gathering the facts for planning: the store's in one transaction, the data plane's outside of any."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from lifecycle.domain.draft import DataFacts, StoreFacts
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.facts import SnapshotFacts
 from lifecycle.domain.four_eyes import Eligibility, eligibility
 from lifecycle.domain.plan import Plan
+from lifecycle.domain.planning import DataFacts, StoreFacts
 from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.ports import DataPlane

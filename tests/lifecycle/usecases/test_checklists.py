@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lifecycle.domain.checklist import Check, fulfilled, refuse
-from lifecycle.domain.draft import Draft
 from lifecycle.domain.people import Actor
+from lifecycle.domain.planning import Planning
 from lifecycle.domain.policy import HoldKind
 from lifecycle.domain.promotion import State
 from lifecycle.domain.run import AdmissionState
@@ -176,7 +176,7 @@ def test_the_first_line_that_is_missing_is_raised_as_what_it_is() -> None:
 def test_the_checklist_of_a_promotion_reads_the_same_here_and_over_rest(life: Life) -> None:
     life.save()
     here = plan_promotion(life.ctx, life.as_("ada"), "flights", 1, UAT)
-    there = Draft.model_validate_json(here.model_dump_json())
+    there = Planning.model_validate_json(here.model_dump_json())
     assert there.checks == here.checks
     assert not fulfilled(there.checks)
     assert tuple(text for ok, text in there.checks if not ok) == here.problems

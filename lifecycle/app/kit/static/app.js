@@ -1,5 +1,5 @@
 // What every page does by script. All of it is extra: pages and forms work without.
-import { takeUp } from "./drafts.js";
+import { takeUp } from "./unsent.js";
 import { startLive } from "./live.js";
 
 const root = document.documentElement;

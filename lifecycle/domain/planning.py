@@ -73,7 +73,7 @@ class DataFacts(Frozen):
     positions_carried: tuple[PositionPlan, ...] = ()
 
 
-class Draft(Frozen):
+class Planning(Frozen):
     """The plan as of now. `problems` are refused at a request and make an approved plan fail.
 
     `checks` are everything that was asked, the problems among them.
@@ -86,7 +86,7 @@ class Draft(Frozen):
     checks: tuple[Check, ...] = ()
 
 
-def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | None = None) -> Draft:
+def planning(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | None = None) -> Planning:
     """What promoting would be at `now`.
 
     With `approved`, its candidates and receipts are looked at again, not the newest ones, and a base
@@ -125,7 +125,7 @@ def draft(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan | No
         warnings=(*_warnings(store, data, evidence, decision.carry), *([newer.warning] if newer.warning else [])),
         newer_runs=newer,
     )
-    return Draft(plan=plan, advice=advice, problems=problems, evidence=evidence, checks=checks)
+    return Planning(plan=plan, advice=advice, problems=problems, evidence=evidence, checks=checks)
 
 
 def _named(receipts: Sequence[Receipt], approved: Plan | None) -> Sequence[Receipt]:

@@ -1,7 +1,7 @@
 // What somebody was writing when their session ended comes back after the new sign-in: on the same page of this tab,
 // once, and for nobody else.
 
-const name = `draft:${location.pathname}`;
+const name = `unsent:${location.pathname}`;
 const who = document.body.dataset.person;
 const fields = () => [...document.querySelectorAll("textarea[id]")];
 
