@@ -69,7 +69,7 @@ def admit(
             name=part.pipeline,
             digest=part.digest,
             environment=part.environment,
-            root_run_id=run_key,
+            run_key=run_key,
             parameters=dict(parameters),
         )
     except LifecycleError as error:

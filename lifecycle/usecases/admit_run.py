@@ -27,16 +27,16 @@ def admit_run(
     name: str,
     digest: str,
     environment: Environment,
-    root_run_id: str | None = None,
+    run_key: str | None = None,
     parameters: dict[str, Any] | None = None,
 ) -> Admission:
     """The run's admission, queued; admitted before, that one, whatever is active by now.
 
-    `root_run_id` names the first run of a chain of re-executions; re-executing another version's run is
+    `run_key` is the id of the first run of a chain of re-executions; re-executing another version's run is
     refused (L5). A person needs the role DataEngineer on the pipeline. Raises Refused with the reason for people,
     Forbidden or Unauthorized for what they may not do; refusals are in the audit log.
     """
-    root = root_run_id or run_id
+    root = run_key or run_id
     given = parameters or {}
     with ctx.store.write(actor, "admit_run") as unit:
         pipeline = unit.pipelines.named(name)

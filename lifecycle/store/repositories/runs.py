@@ -35,7 +35,7 @@ _NEWEST_SESSION = by(SessionRow, "pipeline_id", "environment", "version_id", ord
 _PARAMETERS = (
     select(AdmissionRow.root_run_id, AdmissionRow.parameters)
     .where(
-        AdmissionRow.root_run_id.in_(bindparam("root_run_ids", expanding=True)),
+        AdmissionRow.root_run_id.in_(bindparam("run_keys", expanding=True)),
         AdmissionRow.pipeline_id == bindparam("pipeline_id"),
     )
     .order_by(AdmissionRow.id.desc())
@@ -49,7 +49,7 @@ _STARTED = by(
     order=(AdmissionRow.id.desc(),),
 ).limit(bindparam("limit"))
 _PUBLISHED_BY = select(ReceiptRow.root_run_id, ReceiptRow.table_name).where(
-    ReceiptRow.root_run_id.in_(bindparam("root_run_ids", expanding=True)),
+    ReceiptRow.root_run_id.in_(bindparam("run_keys", expanding=True)),
     ReceiptRow.pipeline_id == bindparam("pipeline_id"),
 )
 _ADMISSION_OF = by(AdmissionRow, "run_id", "pipeline_id")
@@ -175,11 +175,11 @@ class Runs:
             limit=limit,
         )
 
-    def published_by(self, root_run_ids: Collection[str], pipeline_id: int) -> dict[str, frozenset[str]]:
+    def published_by(self, run_keys: Collection[str], pipeline_id: int) -> dict[str, frozenset[str]]:
         """By root run: the tables that it, or a re-execution of it, published."""
         found: dict[str, set[str]] = {}
-        asked = sorted(root_run_ids)
-        for root, table in self._tx.prepared_tuples(_PUBLISHED_BY, root_run_ids=asked, pipeline_id=pipeline_id):
+        asked = sorted(run_keys)
+        for root, table in self._tx.prepared_tuples(_PUBLISHED_BY, run_keys=asked, pipeline_id=pipeline_id):
             found.setdefault(root, set()).add(table)
         return {root: frozenset(tables) for root, tables in found.items()}
 
@@ -196,9 +196,9 @@ class Runs:
         )
         return bool(changed)
 
-    def parameters(self, root_run_ids: Iterable[str], pipeline_id: int) -> dict[str, dict[str, Any]]:
+    def parameters(self, run_keys: Iterable[str], pipeline_id: int) -> dict[str, dict[str, Any]]:
         """The parameters that each root run's admission names."""
-        found = self._tx.prepared_tuples(_PARAMETERS, root_run_ids=list(root_run_ids), pipeline_id=pipeline_id)
+        found = self._tx.prepared_tuples(_PARAMETERS, run_keys=list(run_keys), pipeline_id=pipeline_id)
         return {row[0]: row[1] for row in found}
 
     def add_permit(self, **values: Any) -> Permit:
@@ -248,10 +248,10 @@ class Runs:
     def receipt_of(self, permit_id: int) -> Receipt | None:
         return self._tx.one(Receipt, select(*_RECEIPT).where(ReceiptRow.permit_id == permit_id))
 
-    def receipt_for(self, root_run_id: str, pipeline_id: int, step: str, partition: str) -> Receipt | None:
+    def receipt_for(self, run_key: str, pipeline_id: int, step: str, partition: str) -> Receipt | None:
         """What a step published already: the key of D7."""
         query = select(*_RECEIPT).where(
-            ReceiptRow.root_run_id == root_run_id,
+            ReceiptRow.root_run_id == run_key,
             ReceiptRow.pipeline_id == pipeline_id,
             ReceiptRow.step == step,
             ReceiptRow.partition == partition,

@@ -102,7 +102,7 @@ def test_l3_a_running_run_is_listed_and_not_counted(life: Life) -> None:
 def test_l5_a_reexecution_that_publishes_the_rest_makes_the_run_pass(life: Life) -> None:
     version = in_uat(life)
     root = fail(life, version, 0)
-    again = life.begin(version, UAT, root_run_id=root)
+    again = life.begin(version, UAT, run_key=root)
     life.publish(life.publishing(again, "flights.late", UAT, 1))
     finish_run(life.ctx, DAGSTER, again, "flights")
     # The whole of it is the newest evidence now.

@@ -90,7 +90,7 @@ def test_l5_reexecution_of_another_versions_run_is_refused(life: Life) -> None:
     second = life.save(make_spec(rows=2))
     life.to_qa(second)
     with pytest.raises(Refused, match="ran flights v1"):
-        admit_run(life.ctx, DAGSTER, "retry", name="flights", digest=second.digest, environment=QA, root_run_id=root)
+        admit_run(life.ctx, DAGSTER, "retry", name="flights", digest=second.digest, environment=QA, run_key=root)
 
 
 def test_l5_only_runtime_parameters_change_in_uat(life: Life) -> None:
