@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import catalog_locations, load_catalog
-from drls_dagster.ledger import open_ledger
+from drls_dagster.ledger import RunTakenForDead, open_ledger
+from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.sensors.debris import clear_debris
 from drls_dagster.sensors.heads import Heads
 from drls_dagster.sensors.reconcile import put_right
@@ -62,6 +64,37 @@ def test_d13_branches_of_dead_runs_go_and_those_of_living_ones_stay(settings: Se
     assert not {"dead", "inspected"} & set(left)
     assert clear_debris(settings) == []
     kept.close()
+
+
+@dg.op
+def nothing() -> None:
+    pass
+
+
+@dg.job
+def job() -> None:
+    nothing()
+
+
+def test_d13_a_run_that_dagster_calls_cancelled_is_dead_though_its_process_lives(settings: Settings) -> None:
+    catalog = load_catalog(settings)
+    catalog.create_namespace("shop")
+    table = catalog.create_table("shop.sales", pa.schema([("a", pa.int64())]))
+    table.append(pa.table({"a": [1]}))
+    base = refs.head(table, "main")
+    assert base is not None
+    ledger, instance = open_ledger(settings), instance_of(settings)
+    runs: dict[str, str] = {}
+    for name, status in (("cancelled", dg.DagsterRunStatus.CANCELED), ("running", dg.DagsterRunStatus.STARTED)):
+        runs[name] = instance.create_run_for_job(job, status=status).run_id
+        refs.create_branch(catalog, table, name, base)
+        ledger.open_branch("shop.sales", name, runs[name], "session", "no engine")
+
+    assert clear_debris(settings) == ["shop.sales:cancelled"]
+    assert set(catalog.load_table("shop.sales").metadata.refs) == {"main", "running"}
+    ledger.require_alive(runs["running"])
+    with pytest.raises(RunTakenForDead):
+        ledger.open_branch("shop.sales", "again", runs["cancelled"], "session", "no engine")
 
 
 def _die_with_a_branch(name: str) -> None:
