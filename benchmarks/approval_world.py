@@ -67,10 +67,10 @@ class Approvals:
         version = self._me.pipelines.save(self._spec(name))
         done = self._me.promotions.execute(self._me.promotions.request(name, version.number, QA).id)
         assert done.state is State.DONE, done.outcome
-        loaded = find_pipeline(name, self._settings, QA.value)
+        loaded = find_pipeline(name, self._settings, QA)
         assert loaded.spec is not None
         nodes = select_nodes(loaded.spec, None)
-        run_seconds(launch(loaded, self._settings, QA.value, nodes=nodes, parameters={}, partitions=None))
+        run_seconds(launch(loaded, self._settings, QA, nodes=nodes, parameters={}, partitions=None))
 
     def _spec(self, name: str) -> PipelineSpec:
         source = {

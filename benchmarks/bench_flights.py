@@ -24,6 +24,7 @@ from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.launch.choices import Partitions, select_nodes
 from drls_dagster.launch.find import find_pipeline
 from drls_dagster.launch.run import launch
+from lifecycle.domain.environment import Environment
 
 FILE = CHECKOUT / "examples" / "flights" / "flights_daily.yaml"
 TABLES = {"daily_delays": ("day", "origin"), "aircraft_use": ("month", "tailnum", "airline")}
@@ -35,7 +36,7 @@ class Flights:
 
     def __init__(self, lab: Lab) -> None:
         self.settings = lab.settings
-        self.landing = Path(lab.settings.landing_for("development"))
+        self.landing = Path(lab.settings.landing_for(Environment.DEVELOPMENT))
         lay_out(self.landing)
         self.loaded = find_pipeline(str(FILE), lab.settings)
 
@@ -45,7 +46,7 @@ class Flights:
         outcome = launch(
             self.loaded,
             self.settings,
-            "development",
+            Environment.DEVELOPMENT,
             nodes=select_nodes(self.loaded.spec, None),
             parameters={"min_flights": 10},
             partitions=Partitions("2013-01-01", "2013-12-01"),

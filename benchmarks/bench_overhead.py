@@ -14,6 +14,7 @@ from drls_dagster.engine.session import session
 from drls_dagster.launch.choices import select_nodes
 from drls_dagster.launch.find import find_pipeline
 from drls_dagster.launch.run import launch
+from lifecycle.domain.environment import Environment
 
 MANY, FEW = 16, 8
 LIMIT = 3e9  # bytes
@@ -33,7 +34,7 @@ def _steps(lab: Lab) -> Line:
         loaded = find_pipeline(str(pipelines[length]), lab.settings)
         assert loaded.spec is not None
         nodes = select_nodes(loaded.spec, None)
-        outcome = launch(loaded, lab.settings, "development", nodes=nodes, parameters={}, partitions=None)
+        outcome = launch(loaded, lab.settings, Environment.DEVELOPMENT, nodes=nodes, parameters={}, partitions=None)
         return run_seconds(outcome)
 
     with session(lab.settings) as opened:

@@ -9,6 +9,8 @@ import dagster as dg
 from dagster.components.component_scaffolding import scaffold_component
 from pydantic import Field, model_validator
 
+from lifecycle.domain.environment import Environment
+
 _EXAMPLE = """\
 # `drls pipeline schema` prints the JSON Schema of this file for your editor.
 format_version: 1
@@ -66,7 +68,7 @@ class PipelineComponent(dg.Component, dg.Model, dg.Resolvable):
         from drls_dagster.locations.deployed import load_environment, load_files
         from drls_dagster.settings import load_settings
 
-        settings = load_settings()
+        settings, environment = load_settings(), Environment(self.environment)
         if self.path is None:
-            return load_environment(self.environment, settings)
-        return load_files((context.path / Path(self.path).expanduser()).resolve(), self.environment, settings)
+            return load_environment(environment, settings)
+        return load_files((context.path / Path(self.path).expanduser()).resolve(), environment, settings)

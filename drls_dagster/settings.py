@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from drls_dagster.errors import UsageError
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from lifecycle.domain.data_diff import DiffLimits
@@ -247,7 +248,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings
 
-    def landing_for(self, environment: str) -> str:
+    def landing_for(self, environment: Environment) -> str:
         """The folder or URI at which relative source paths of an environment start."""
         own = self.environments.get(environment)
         return (own and own.landing) or self.landing or str(self.home / "landing")

@@ -19,6 +19,7 @@ from drls_dagster.settings import Settings
 from drls_dagster.steps import kinds as steps
 from drls_dagster.steps.sources import kinds as sources
 from drls_dagster.tags import DRAFT, ENVIRONMENT_TAG, PIPELINE_TAG, RELEASE_TAG, VERSION_TAG
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, digest
 
@@ -35,7 +36,7 @@ def refuse_unsupported(spec: PipelineSpec) -> None:
 
 def compile_pipeline(
     spec: PipelineSpec,
-    environment: str,
+    environment: Environment,
     settings: Settings,
     *,
     search_path: tuple[Path, ...] = (),
@@ -72,7 +73,7 @@ def compile_pipeline(
         executor_def=dg.in_process_executor,
         tags={
             PIPELINE_TAG: spec.name,
-            ENVIRONMENT_TAG: environment,
+            ENVIRONMENT_TAG: str(environment),
             VERSION_TAG: digest(spec),
             RELEASE_TAG: f"v{release.number}" if release else DRAFT,
         },

@@ -13,6 +13,7 @@ from drls_dagster.settings import Settings
 from drls_dagster.steps.checks import Finding
 from drls_dagster.steps.sink import Published
 from drls_dagster.tags import DRAFT, VERSION_TAG
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, SparkTransform, column_lineage
 
@@ -38,7 +39,12 @@ def release_metadata(settings: Settings, release: Release | None) -> dict[str, A
 
 
 def frame_metadata(
-    spec: PipelineSpec, node_id: str, environment: str, catalog: str, schema: Any, upstream: Mapping[str, Sequence[str]]
+    spec: PipelineSpec,
+    node_id: str,
+    environment: Environment,
+    catalog: str,
+    schema: Any,
+    upstream: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
     """Column schema and column lineage of a transform; `upstream` has the column names of each upstream node."""
     columns = [dg.TableColumn(field.name, field.dataType.simpleString()) for field in schema.fields]
@@ -60,7 +66,12 @@ def frame_metadata(
 
 
 def table_metadata(
-    spec: PipelineSpec, sink_id: str, environment: str, catalog: str, done: Published, frame_columns: Sequence[str]
+    spec: PipelineSpec,
+    sink_id: str,
+    environment: Environment,
+    catalog: str,
+    done: Published,
+    frame_columns: Sequence[str],
 ) -> dict[str, Any]:
     """What a sink published: rows, size, schema, lineage, snapshot, place."""
     table, snapshot = done.table, done.snapshot

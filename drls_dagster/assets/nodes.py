@@ -20,6 +20,7 @@ from drls_dagster.steps.run import Reads
 from drls_dagster.steps.sink import NotPublished, run_sink
 from drls_dagster.steps.sources.kinds import kind_of
 from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import AnyTransform, PipelineSpec, SinkNode, SourceNode, digest, subtree_digest
 from lifecycle.spec.pipeline import sql_texts
 
@@ -29,7 +30,7 @@ class Compiling:
     """A pipeline on its way to one environment's definitions."""
 
     spec: PipelineSpec
-    environment: str
+    environment: Environment
     catalog: str
     search_path: tuple[str, ...]
     told: Mapping[str, Any] = field(default_factory=dict)  # of its version, for people
@@ -37,7 +38,7 @@ class Compiling:
     @property
     def steps(self) -> dict[str, str]:
         """What every step says of itself in the execution plan, where the gate reads it: no launch can set it."""
-        return {PIPELINE_TAG: self.spec.name, VERSION_TAG: digest(self.spec), ENVIRONMENT_TAG: self.environment}
+        return {PIPELINE_TAG: self.spec.name, VERSION_TAG: digest(self.spec), ENVIRONMENT_TAG: str(self.environment)}
 
     def key(self, node_id: str) -> dg.AssetKey:
         return node_key(self.spec, node_id, self.environment, self.catalog)
@@ -69,7 +70,7 @@ class Compiling:
             "metadata": {
                 PIPELINE_TAG: spec.name,
                 "drls/node": node_id,
-                ENVIRONMENT_TAG: self.environment,
+                ENVIRONMENT_TAG: str(self.environment),
                 **left_out(spec),
                 **self.told,
             },

@@ -15,7 +15,7 @@ from lifecycle.usecases.automation import schedules_run
 
 
 def schedules_of(
-    spec: PipelineSpec, environment: str, settings: Settings, *, starts: bool
+    spec: PipelineSpec, environment: Environment, settings: Settings, *, starts: bool
 ) -> list[dg.ScheduleDefinition]:
     """The schedule, if the pipeline has one. `starts`: whether it runs without anybody starting it.
 
@@ -33,8 +33,8 @@ def schedules_of(
         default_status=dg.DefaultScheduleStatus.RUNNING if starts else dg.DefaultScheduleStatus.STOPPED,
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if not _may_start(settings, Environment(environment), spec.name):
-            where = Environment(environment).label
+        if not _may_start(settings, environment, spec.name):
+            where = environment.label
             return dg.SkipReason(f"the policy does not run schedules in {where}; an Admin can change it")
         at = context.scheduled_execution_time
         if partitions is None:

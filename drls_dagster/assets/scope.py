@@ -19,6 +19,7 @@ from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
 from drls_dagster.steps.run import PipelineRun
 from drls_dagster.steps.staging import clear_old_runs
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import PipelineSpec
 
 # Dagster has one name for a resource in a whole code location, and a project has resources of its own.
@@ -34,7 +35,7 @@ class Scope:
 
 
 def scope_of(
-    context: dg.AssetExecutionContext, spec: PipelineSpec, environment: str, search_path: tuple[str, ...]
+    context: dg.AssetExecutionContext, spec: PipelineSpec, environment: Environment, search_path: tuple[str, ...]
 ) -> Scope:
     """The scope that all steps of the run in this process share."""
     spark: SparkOnRay = getattr(context.resources, SPARK)

@@ -11,6 +11,7 @@ import click
 from drls_dagster.cli.output import json_option, make_console, print_json, print_table
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.settings import Settings, examples_folder, load_settings
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from drls_dagster.demo import Stage, Telling
@@ -32,7 +33,7 @@ def demo(quick: bool, as_json: bool) -> None:
 
 def local_landing(settings: Settings) -> str:
     """The folder that the example's files go to. Raises DrlsError when it is not on this machine."""
-    landing = settings.landing_for("development")
+    landing = settings.landing_for(Environment.DEVELOPMENT)
     if "://" in landing:
         raise DrlsError(f"the demo puts its files in a local folder, but the setting landing is {landing}; unset it")
     return landing
@@ -144,7 +145,7 @@ def _preview() -> None:
     from drls_dagster.lakehouse.tables import find_table, preview
 
     console = make_console()
-    found = find_table(load_catalog(), "flights.daily_delays", "development")
+    found = find_table(load_catalog(), "flights.daily_delays", Environment.DEVELOPMENT)
     console.print(f"\n{found.name}", style="bold")
     _, rows = preview(found, limit=5)
     rounded = [

@@ -11,6 +11,7 @@ from drls_dagster.cli.output import duplicate_stdout, in_words, json_option, mak
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse.naming import ENVIRONMENTS
 from drls_dagster.settings import Settings, load_settings
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ _STYLES = {"waiting": "dim", "running": "blue", "done": "green", "failed": "red"
 @json_option
 def run(
     pipeline: str,
-    environment: str,
+    environment: Environment,
     select: str | None,
     parameters: tuple[str, ...],
     partition: str | None,
@@ -100,7 +101,7 @@ def _listed(names: Sequence[str]) -> str:
 def run_pipeline(
     loaded: Loaded,
     settings: Settings,
-    environment: str = "development",
+    environment: Environment = Environment.DEVELOPMENT,
     *,
     select: str | None = None,
     parameters: tuple[str, ...] = (),

@@ -12,6 +12,7 @@ import click
 from drls_dagster.cli.output import cell, in_words, json_option, make_console, print_json, print_table
 from drls_dagster.errors import UsageError
 from drls_dagster.lakehouse.naming import ENVIRONMENTS
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -70,7 +71,7 @@ def list_command(as_json: bool) -> None:
 @name_argument
 @environment_option
 @json_option
-def show(name: str, environment: str | None, as_json: bool) -> None:
+def show(name: str, environment: Environment | None, as_json: bool) -> None:
     """Show a table's schema, layout, properties, refs and latest snapshots."""
     from drls_dagster.lakehouse.tables import find_table
 
@@ -101,7 +102,7 @@ def show(name: str, environment: str | None, as_json: bool) -> None:
 @click.option("--ref", help="Read this branch or tag.")
 @json_option
 def preview(
-    name: str, environment: str | None, limit: int, snapshot: int | None, ref: str | None, as_json: bool
+    name: str, environment: Environment | None, limit: int, snapshot: int | None, ref: str | None, as_json: bool
 ) -> None:
     """Print a table's first rows."""
     from drls_dagster.lakehouse import tables
@@ -126,7 +127,7 @@ def preview(
 @click.argument("source")
 @click.option("--to", required=True, metavar="start|head|SNAPSHOT", help="What to treat as already read.")
 @environment_option
-def reset_position(sink: str, source: str, to: str, environment: str | None) -> None:
+def reset_position(sink: str, source: str, to: str, environment: Environment | None) -> None:
     """Set where an incremental SINK continues reading SOURCE.
 
     "start" reads everything again; "head" reads only what is appended from now on.

@@ -16,11 +16,12 @@ from drls_dagster.dagster_private.loading import (
     plan_of_this_run,
 )
 from drls_dagster.tags import PIPELINE_TAG
+from lifecycle.domain.environment import Environment
 
 _KEY = "drls/{}"
 
 
-def pinned(environment: str) -> Mapping[str, str] | None:
+def pinned(environment: Environment) -> Mapping[str, str] | None:
     """Digests by pipeline that this process is to build again; None where it builds what is deployed now."""
     context = DefinitionsLoadContext.get()
     if context.load_type is not DefinitionsLoadType.RECONSTRUCTION:
@@ -29,7 +30,7 @@ def pinned(environment: str) -> Mapping[str, str] | None:
     return None if text is None else json.loads(text)
 
 
-def pin(environment: str, digests: Mapping[str, str]) -> None:
+def pin(environment: Environment, digests: Mapping[str, str]) -> None:
     """Says what was built. Needed at both loads: the code server builds twice."""
     context = DefinitionsLoadContext.get()
     context.add_to_pending_reconstruction_metadata(_KEY.format(environment), json.dumps(dict(sorted(digests.items()))))

@@ -11,6 +11,7 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.commit import commit_with_retry
 from drls_dagster.lakehouse.locating import load_if_exists
 from drls_dagster.lakehouse.naming import MAIN, table_location
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -26,7 +27,7 @@ def drop_columns(catalog: Catalog, name: str, columns: Sequence[str]) -> tuple[s
 
     Data files stay as they are. A column by which the table is partitioned or sorted stays too.
     """
-    location = table_location("production", name)
+    location = table_location(Environment.PRODUCTION, name)
 
     def attempt() -> tuple[str, ...]:
         table = load_if_exists(catalog, location.identifier)

@@ -55,7 +55,7 @@ class IcebergDataPlane(DataPlane):
 
     def table(self, table: str, environment: Environment) -> TableFacts:
         with self._catalog() as catalog:
-            look = locating.look_at(catalog, environment.value, table)
+            look = locating.look_at(catalog, environment, table)
             if look.table is None:
                 return TableFacts(table=table, uuid=None, head=None)
             return TableFacts(
@@ -69,14 +69,14 @@ class IcebergDataPlane(DataPlane):
         self, table: str, environment: Environment, head: int | None, until: int | None
     ) -> Sequence[SnapshotFacts]:
         with self._catalog() as catalog:
-            _, found = locating.find(catalog, environment.value, table)
+            _, found = locating.find(catalog, environment, table)
             return () if found is None else snapshots_between(found, head, until)
 
     def is_on_main(self, table: str, snapshot: int) -> bool:
         if is_environments_own(table):
             return False
         with self._catalog() as catalog:
-            found = locating.load_if_exists(catalog, table_location("production", table).identifier)
+            found = locating.load_if_exists(catalog, table_location(Environment.PRODUCTION, table).identifier)
             return found is not None and descends_from(found, refs.head(found, MAIN), snapshot)
 
     def metadata_changes(self, spec: str, environment: Environment) -> Mapping[str, Sequence[str]]:
@@ -85,17 +85,17 @@ class IcebergDataPlane(DataPlane):
         changes: dict[str, Sequence[str]] = {}
         with self._catalog() as catalog:
             for sink in _spec(spec).sinks:
-                found = locating.load_if_exists(catalog, table_location("production", sink.table).identifier)
+                found = locating.load_if_exists(catalog, table_location(Environment.PRODUCTION, sink.table).identifier)
                 wanted = wanted_changes(found.metadata, sink) if found is not None else ()
                 changes[sink.table] = tuple(format_change(change) for change in wanted if is_listed(change))
         return changes
 
     def fingerprints(self, spec: str, environment: Environment) -> Mapping[str, str]:
-        return fingerprints(_spec(spec), self._settings, environment.value)
+        return fingerprints(_spec(spec), self._settings, environment)
 
     def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
         with self._catalog() as catalog:
-            return planned_positions(catalog, open_ledger(self._settings), _spec(spec), source.value, target.value)
+            return planned_positions(catalog, open_ledger(self._settings), _spec(spec), source, target)
 
     def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
         with self._catalog() as catalog:
@@ -106,25 +106,23 @@ class IcebergDataPlane(DataPlane):
     ) -> Mapping[str, int | None]:
         facts = {name: (one.uuid, one.head) for name, one in (seen or {}).items()}
         with self._catalog() as catalog:
-            return {
-                table: sessions.start_fresh(catalog, environment.value, table, facts.get(table)) for table in tables
-            }
+            return {table: sessions.start_fresh(catalog, environment, table, facts.get(table)) for table in tables}
 
     def pin(self, table: str, environment: Environment, snapshot: int, tag: str) -> None:
         with self._catalog() as catalog:
-            sessions.pin(catalog, environment.value, table, snapshot, tag)
+            sessions.pin(catalog, environment, table, snapshot, tag)
 
     def unpin(self, table: str, environment: Environment, tag: str) -> None:
         with self._catalog() as catalog:
-            sessions.unpin(catalog, environment.value, table, tag)
+            sessions.unpin(catalog, environment, table, tag)
 
     def move(self, move: Move, environment: Environment) -> MoveResult:
         with self._catalog() as catalog:
-            return releases.move(catalog, locating.locate(catalog, environment.value, move.table).identifier, move)
+            return releases.move(catalog, locating.locate(catalog, environment, move.table).identifier, move)
 
     def undo(self, move: Move, environment: Environment) -> bool:
         with self._catalog() as catalog:
-            return releases.undo(catalog, locating.locate(catalog, environment.value, move.table).identifier, move)
+            return releases.undo(catalog, locating.locate(catalog, environment, move.table).identifier, move)
 
     def compare(
         self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch

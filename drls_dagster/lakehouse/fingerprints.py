@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import rfc8785
 
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import IcebergSource, PipelineSpec
 from lifecycle.spec.kind import LandingPath, NamedConnection
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from lifecycle.spec import SourceNode
 
 
-def fingerprints(spec: PipelineSpec, settings: Settings, environment: str) -> Mapping[str, str]:
+def fingerprints(spec: PipelineSpec, settings: Settings, environment: Environment) -> Mapping[str, str]:
     """Per source node that is no Iceberg table: `sha256:<hex>` of the place it is read from."""
     return {
         node.id: fingerprint(node, settings, environment)
@@ -31,19 +32,19 @@ def fingerprints(spec: PipelineSpec, settings: Settings, environment: str) -> Ma
     }
 
 
-def fingerprint(node: SourceNode, settings: Settings, environment: str) -> str:
+def fingerprint(node: SourceNode, settings: Settings, environment: Environment) -> str:
     """Of one such node; what a run puts into its receipt."""
     return "sha256:" + hashlib.sha256(rfc8785.dumps(_place(node, settings, environment))).hexdigest()
 
 
-def _place(node: SourceNode, settings: Settings, environment: str) -> dict[str, Any]:
+def _place(node: SourceNode, settings: Settings, environment: Environment) -> dict[str, Any]:
     kind = node.source.kind
     match node.source.place:
         case LandingPath(path):
             return {"kind": kind, "at": _resolved(path, settings.landing_for(environment))}
         case NamedConnection(name):
             # Settings name no connections yet, so nothing shows that two environments mean the same server.
-            return {"kind": kind, "connection": name, "environment": environment}
+            return {"kind": kind, "connection": name, "environment": str(environment)}
         case None:
             return {"kind": kind}
 

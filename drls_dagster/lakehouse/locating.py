@@ -13,6 +13,7 @@ from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 from drls_dagster.lakehouse.naming import TableLocation, separate_location, table_location
 from drls_dagster.lakehouse.refs import head, read_head
 from drls_dagster.lakehouse.reread import Reread, note_reread
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -51,7 +52,7 @@ class TableLook:
         return made_anew or (self.own, self.read) != (since.own, since.read)
 
 
-def look_at(catalog: Catalog, environment: str, table: str) -> TableLook:
+def look_at(catalog: Catalog, environment: Environment, table: str) -> TableLook:
     """A look at `table` (`namespace.table`) where it is in `environment` now: its separate table, else the real one."""
     own = separate_location(environment, table)
     found = load_if_exists(catalog, own.identifier) if own else None
@@ -61,13 +62,13 @@ def look_at(catalog: Catalog, environment: str, table: str) -> TableLook:
     return TableLook.of(real, load_if_exists(catalog, real.identifier))
 
 
-def find(catalog: Catalog, environment: str, table: str) -> tuple[TableLocation, Table | None]:
+def find(catalog: Catalog, environment: Environment, table: str) -> tuple[TableLocation, Table | None]:
     """Where `table` (`namespace.table`) is in `environment` now, and the table; None where it is not there yet."""
     found = look_at(catalog, environment, table)
     return found.location, found.table
 
 
-def locate(catalog: Catalog, environment: str, table: str) -> TableLocation:
+def locate(catalog: Catalog, environment: Environment, table: str) -> TableLocation:
     """Where `table` is in `environment`: its separate table where there is one, else as `table_location` says."""
     return look_at(catalog, environment, table).location
 

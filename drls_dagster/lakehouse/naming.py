@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drls_dagster.errors import UsageError
+from lifecycle.domain.environment import Environment
 
 ENVIRONMENTS = ("development", "qa", "uat", "production")
 MAIN = "main"
@@ -24,7 +25,7 @@ class TableLocation:
         return ".".join(self.identifier)
 
 
-def table_location(environment: str, table: str) -> TableLocation:
+def table_location(environment: Environment, table: str) -> TableLocation:
     """Where `table` (`namespace.table`, as a pipeline names it) is in `environment`.
 
     Development has tables of its own in `<namespace>__development`; QA and UAT are branches of the
@@ -42,7 +43,7 @@ def table_location(environment: str, table: str) -> TableLocation:
     return TableLocation(parts, MAIN if environment == "production" else environment)
 
 
-def separate_location(environment: str, table: str) -> TableLocation | None:
+def separate_location(environment: Environment, table: str) -> TableLocation | None:
     """The table of its own that QA or UAT uses where a branch of the real one cannot hold the result (D10).
 
     None where an environment has none: development's tables are its own, production's are the real ones.

@@ -11,6 +11,7 @@ from drls_dagster.lakehouse.locating import look_at
 from drls_dagster.lakehouse.positions import POSITIONS, RESET, PositionLost, find_position, plan_read
 from drls_dagster.lakehouse.tables import snapshot_total
 from drls_dagster.ledger import Ledger
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.spec import IcebergSource, PipelineSpec, SinkNode
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def planned_positions(
-    catalog: Catalog, ledger: Ledger, spec: PipelineSpec, source: str, target: str
+    catalog: Catalog, ledger: Ledger, spec: PipelineSpec, source: Environment, target: Environment
 ) -> tuple[PositionPlan, ...]:
     """For each sink and incremental source above it: where a run in `target` goes on.
 
@@ -69,9 +70,9 @@ def _incremental(spec: PipelineSpec, sink: SinkNode) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _readable(catalog: Catalog, environment: str, name: str) -> tuple[Table, int] | None:
+def _readable(catalog: Catalog, environment: Environment, name: str) -> tuple[Table, int] | None:
     """The table that a read in the environment takes, and its head; None where there is nothing to read."""
-    for where in (environment, "production"):
+    for where in (environment, Environment.PRODUCTION):
         look = look_at(catalog, where, name)
         if look.table is not None and look.read is not None:
             return look.table, look.read

@@ -22,6 +22,7 @@ from drls_dagster.lakehouse.naming import TableLocation, separate_location
 from drls_dagster.lakehouse.positions import RESET
 from drls_dagster.lakehouse.rebuild import REBUILD
 from drls_dagster.lakehouse.refs import RELEASED, RefMoved
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -37,7 +38,7 @@ class GoesSeparate(RefMoved):
     """The sink's table is another one from now on: locate it again, pin again, write there."""
 
 
-def may_reshape(environment: str, location: TableLocation) -> bool:
+def may_reshape(environment: Environment, location: TableLocation) -> bool:
     """Whether a run may change the table's layout and widen its columns, rather than add columns only.
 
     In development, in a separate table, and in production: there only the deployed version runs, whose layout was
@@ -68,7 +69,7 @@ def go_separate(catalog: Catalog, table: Table, location: TableLocation, why: st
 
     Like the real one, so that the sink changes it as production's first run will change that, or fails likewise.
     """
-    own = separate_location(location.ref, location.name)
+    own = separate_location(Environment(location.ref), location.name)
     assert own is not None, "development and production reshape their tables themselves"  # noqa: S101
     catalog.create_namespace_if_not_exists(own.identifier[:-1])
     # Nothing of where the real table's data stands: this one begins empty.
@@ -88,7 +89,7 @@ def go_separate(catalog: Catalog, table: Table, location: TableLocation, why: st
     return GoesSeparate(f"{location.name} cannot hold the result on a branch ({why}); it goes to {own.name}")
 
 
-def remove(catalog: Catalog, environment: str, table: str, uuid: str | None) -> None:
+def remove(catalog: Catalog, environment: Environment, table: str, uuid: str | None) -> None:
     """Drops the separate table `uuid` with its files, for a fresh start; nothing when another one, or none, is there.
 
     Raises DrlsError for a table of that name which DRLS did not make.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Seen = tuple[str | None, int | None]  # a table's uuid and head, as `IcebergDataPlane.table` tells them
 
 
-def start_fresh(catalog: Catalog, environment: str, name: str, seen: Seen | None = None) -> int | None:
+def start_fresh(catalog: Catalog, environment: Environment, name: str, seen: Seen | None = None) -> int | None:
     """Puts the environment's branch of a table at main's head and answers where that is.
 
     The branch goes where main has no snapshot, and the separate table in any case. Branches of runs are left alone.
@@ -30,7 +30,7 @@ def start_fresh(catalog: Catalog, environment: str, name: str, seen: Seen | None
     real = found if at == location else locating.load_if_exists(catalog, location.identifier)
     own = refs.head(real, location.ref) if real is not None else None
     now = (str(found.metadata.table_uuid), refs.read_head(found, at.ref)) if found is not None else (None, None)
-    what = f"session of {name} in {Environment(environment).label}"
+    what = f"session of {name} in {environment.label}"
     if seen not in (None, now):
         raise refs.RefMoved(f"the {what} was written while it was being opened; try again")
     separate.remove(catalog, environment, name, now[0])
@@ -50,7 +50,7 @@ def start_fresh(catalog: Catalog, environment: str, name: str, seen: Seen | None
     return commit_with_retry(attempt, what=what)
 
 
-def pin(catalog: Catalog, environment: str, name: str, snapshot: int, tag: str) -> None:
+def pin(catalog: Catalog, environment: Environment, name: str, snapshot: int, tag: str) -> None:
     """Keeps `snapshot` under `tag` in whichever table of the environment has it. Raises DrlsError where none has."""
 
     def attempt() -> None:
@@ -60,13 +60,13 @@ def pin(catalog: Catalog, environment: str, name: str, snapshot: int, tag: str) 
                 if tagged != snapshot:
                     _commit(catalog, table, [refs.ref_is(tag, tagged)], refs.set_tag(tag, snapshot))
                 return
-        where = Environment(environment).label
+        where = environment.label
         raise DrlsError(f"{name} no longer has snapshot {snapshot} in {where}; run the pipeline there again")
 
     commit_with_retry(attempt, what=f"tag {tag} of {name}")
 
 
-def unpin(catalog: Catalog, environment: str, name: str, tag: str) -> None:
+def unpin(catalog: Catalog, environment: Environment, name: str, tag: str) -> None:
     """Takes `tag` away from the environment's tables; nothing where it is not there."""
 
     def attempt() -> None:
@@ -78,7 +78,7 @@ def unpin(catalog: Catalog, environment: str, name: str, tag: str) -> None:
     commit_with_retry(attempt, what=f"tag {tag} of {name}")
 
 
-def tables_of(catalog: Catalog, environment: str, name: str) -> list[Table]:
+def tables_of(catalog: Catalog, environment: Environment, name: str) -> list[Table]:
     """The real table and the separate one, as far as they exist: a version may have gone from one to the other."""
     locations = (table_location(environment, name), separate_location(environment, name))
     found = (locating.load_if_exists(catalog, one.identifier) for one in locations if one is not None)

@@ -12,6 +12,7 @@ from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse.locating import load_if_exists, look_at
 from drls_dagster.lakehouse.naming import MAIN
 from drls_dagster.lakehouse.storage_words import in_words
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,7 +75,7 @@ def list_tables(catalog: Catalog) -> list[TableSummary]:
     return [_summary(catalog, identifier) for identifier in sorted(table_identifiers(catalog))]
 
 
-def find_table(catalog: Catalog, name: str, environment: str | None = None) -> FoundTable:
+def find_table(catalog: Catalog, name: str, environment: Environment | None = None) -> FoundTable:
     """The table called `name`: its exact identifier, or a pipeline's name for it in `environment`.
 
     Raises UnknownTableError, or UsageError where there is no name.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from drls_dagster.pipeline_files import Loaded
 
 
-def find_pipeline(name: str, settings: Settings, environment: str = "development") -> Loaded:
+def find_pipeline(name: str, settings: Settings, environment: Environment = Environment.DEVELOPMENT) -> Loaded:
     """The pipeline of that name as it is deployed in `environment`.
 
     In development also that of a file, or an unsaved one of the configured folder. Raises UsageError; NotFound for a
@@ -22,7 +22,7 @@ def find_pipeline(name: str, settings: Settings, environment: str = "development
     """
     from drls_dagster.pipeline_files import SUFFIXES, load_file
 
-    path, label = Path(name), Environment(environment).label
+    path, label = Path(name), environment.label
     if path.suffix in SUFFIXES or path.is_file():
         if environment != "development":
             raise UsageError(f"{name} is a file, and files run in development; save it and promote it to {label}")

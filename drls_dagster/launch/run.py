@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drls_dagster.launch.choices import Partitions
 from drls_dagster.launch.progress import Follower, RunOutcome, StepProgress
 from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from drls_dagster.pipeline_files import Loaded
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def launch(
     loaded: Loaded,
     settings: Settings,
-    environment: str,
+    environment: Environment,
     *,
     nodes: Sequence[str],
     parameters: Mapping[str, Any],

@@ -10,10 +10,11 @@ import dagster as dg
 from drls_dagster.assets.compile import compile_pipeline
 from drls_dagster.pipeline_files import Loaded, refuse_twins
 from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
 
 
 def build_location(
-    loaded: Iterable[Loaded], environment: str, settings: Settings, *, starting: Container[str] = ()
+    loaded: Iterable[Loaded], environment: Environment, settings: Settings, *, starting: Container[str] = ()
 ) -> dg.Definitions:
     """The definitions of an environment. What cannot be built, or clashes, is an asset that shows its error.
 
@@ -79,9 +80,9 @@ def merge(parts: list[dg.Definitions]) -> dg.Definitions:
     )
 
 
-def _broken_asset(environment: str, name: str, one: Loaded, problem: str) -> dg.AssetSpec:
+def _broken_asset(environment: Environment, name: str, one: Loaded, problem: str) -> dg.AssetSpec:
     return dg.AssetSpec(
-        dg.AssetKey([environment, "broken", name]),
+        dg.AssetKey([str(environment), "broken", name]),
         group_name="broken",
         kinds={"error"},
         description=f"Pipeline {one.name} cannot be built.\n\n{problem}",

@@ -21,7 +21,7 @@ from lifecycle.spec import digest
 from lifecycle.usecases.automation import policies_of, runs_by_itself
 
 
-def load_environment(environment: str, settings: Settings) -> dg.Definitions:
+def load_environment(environment: Environment, settings: Settings) -> dg.Definitions:
     """The definitions of a code location. A process that executes one run builds that run's pipelines alone.
 
     Raises GateRefused where the lifecycle cannot be asked.
@@ -39,7 +39,7 @@ def load_environment(environment: str, settings: Settings) -> dg.Definitions:
     return dg.Definitions.merge(definitions, dg.Definitions(sensors=sensors))
 
 
-def load_files(path: Path, environment: str, settings: Settings) -> dg.Definitions:
+def load_files(path: Path, environment: Environment, settings: Settings) -> dg.Definitions:
     """The definitions of a pipeline file, or of a folder of them, in somebody's own code location.
 
     A file runs above development while its content is what is deployed there. Raises UsageError for a path that is not
@@ -47,7 +47,7 @@ def load_files(path: Path, environment: str, settings: Settings) -> dg.Definitio
     """
     if not path.exists():
         raise UsageError(f"there is no pipeline file or folder {path}")
-    only, where = pipelines_of_this_run(), Environment(environment)
+    only, where = pipelines_of_this_run(), environment
     files = load_folder(path) if path.is_dir() else [load_file(path)]
     wanted = [one for one in files if only is None or one.name in only]
     ctx = lifecycle_of(settings)
@@ -57,13 +57,13 @@ def load_files(path: Path, environment: str, settings: Settings) -> dg.Definitio
     return build_location(loaded, environment, settings, starting=_starting(settings, environment, loaded))
 
 
-def _starting(settings: Settings, environment: str, loaded: Sequence[Loaded]) -> set[str]:
+def _starting(settings: Settings, environment: Environment, loaded: Sequence[Loaded]) -> set[str]:
     """Whose schedules run by themselves, as the policies say (L4)."""
     names = {one.name for one in loaded if one.spec is not None and one.spec.schedule is not None}
     ctx = lifecycle_of(settings) if names else None
     if ctx is None:
         return set()
-    where = Environment(environment)
+    where = environment
     with ctx.store.read() as view:
         policy_of = policies_of(view, where)
         ids = {name: pipeline.id for name in names if (pipeline := view.pipelines.find(name)) is not None}

@@ -27,7 +27,7 @@ def report_release(
     from drls_dagster.asset_keys import table_key
 
     for table, snapshot in tables.items():
-        key = table_key(environment.value, catalog, table)
+        key = table_key(environment, catalog, table)
         metadata: dict[str, Any] = {
             "snapshot_id": str(snapshot),
             "dagster/table_name": f"{catalog}.{table}",

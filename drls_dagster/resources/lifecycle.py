@@ -36,7 +36,7 @@ class Lifecycle(dg.ConfigurableResource):
     def enter(
         self,
         spec: PipelineSpec,
-        environment: str,
+        environment: Environment,
         run_id: str,
         *,
         run_key: str,
@@ -48,7 +48,7 @@ class Lifecycle(dg.ConfigurableResource):
         The version asked for is the one that this process has built, whatever the run's tags say. Raises GateRefused.
         """
         settings = self.settings
-        part = Part(spec.name, digest(spec), Environment(environment))
+        part = Part(spec.name, digest(spec), environment)
         open_ledger(settings).execute(run_id, run_key)
         self._runs.add(run_id)
         admission = admit(settings, part, run_id, run_key=run_key, parameters=parameters)

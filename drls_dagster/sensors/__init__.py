@@ -13,6 +13,7 @@ from drls_dagster.sensors.promotions import promotions_sensor
 from drls_dagster.sensors.reconcile import reconcile_sensor
 from drls_dagster.sensors.sources import sources_sensor
 from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import PipelineSpec, digest
 from lifecycle.usecases.automation import schedules_run
 from lifecycle.usecases.loaded import DRAFT
@@ -21,7 +22,7 @@ __all__ = ["schedules_run", "sensors_of"]
 
 
 def sensors_of(
-    environment: str,
+    environment: Environment,
     settings: Settings,
     specs: Sequence[PipelineSpec],
     *,

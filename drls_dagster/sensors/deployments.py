@@ -24,7 +24,7 @@ ANNOUNCED_AFTER = 8
 
 
 def deployments_sensor(
-    environment: str,
+    environment: Environment,
     loaded: Mapping[str, str],
     gateway: Gateway,
     *,
@@ -35,7 +35,7 @@ def deployments_sensor(
 
     `scheduled` names those with a schedule, `starting` those whose schedule the policy lets run by itself.
     """
-    watch = _Watch(Environment(environment), dict(loaded), frozenset(scheduled), frozenset(starting), gateway)
+    watch = _Watch(environment, dict(loaded), frozenset(scheduled), frozenset(starting), gateway)
     return steady(
         f"{environment}_deployments",
         watch.evaluate,

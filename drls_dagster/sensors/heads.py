@@ -54,5 +54,5 @@ class Heads:
     def _mark(self, locations: Mapping[str, str] | None, table: str) -> object:
         if locations is None:
             return None
-        own = table_location(self._environment.value, table).name
+        own = table_location(self._environment, table).name
         return (locations.get(own, ""), locations.get(table, ""))

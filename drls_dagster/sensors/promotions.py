@@ -13,6 +13,7 @@ from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.sensors.evidence import ask_evidence
 from drls_dagster.sensors.steady import Background, Evaluation, Gateway, ItemsFailed, steady, told_of
 from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
 from lifecycle.ports import Notifier
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.deliver import Delivered, deliver
@@ -25,7 +26,7 @@ _SETTLED = timedelta(minutes=1)
 _NOTHING = "nothing due"
 
 
-def promotions_sensor(environment: str, settings: Settings, gateway: Gateway) -> dg.SensorDefinition:
+def promotions_sensor(environment: Environment, settings: Settings, gateway: Gateway) -> dg.SensorDefinition:
     """For the whole installation; it is defined in one location."""
     # Apart from each other: a catalog that hangs holds up neither expiry nor messages.
     telling = Background(lambda: tell_people(gateway(), lambda: instance_of(settings), lambda: sender_of(settings)))

@@ -8,6 +8,7 @@ from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.sensors.debris import clear_debris
 from drls_dagster.sensors.steady import Background, Evaluation, Gateway, steady, told_of
 from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.rounds import Round
 from lifecycle.usecases.reconcile import reconcile
@@ -15,7 +16,7 @@ from lifecycle.usecases.reconcile import reconcile
 SECONDS = 60
 
 
-def reconcile_sensor(environment: str, settings: Settings, gateway: Gateway) -> dg.SensorDefinition:
+def reconcile_sensor(environment: Environment, settings: Settings, gateway: Gateway) -> dg.SensorDefinition:
     """For the whole installation; it is defined in one location."""
     work = Background(lambda: put_right(gateway(), settings))
 

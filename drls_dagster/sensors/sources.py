@@ -35,14 +35,14 @@ SECONDS = 30
 
 
 def sources_sensor(
-    environment: str, specs: Sequence[PipelineSpec], gateway: Gateway, locations: Locations
+    environment: Environment, specs: Sequence[PipelineSpec], gateway: Gateway, locations: Locations
 ) -> dg.SensorDefinition | None:
     """One sensor for all pipelines of the location that start on new data; None when there is none."""
     automatic = tuple(Watched.of(spec) for spec in specs if spec.automation == "on_new_data")
     watched = tuple(one for one in automatic if one.sources)
     if not watched:
         return None
-    watch = _Watch(Environment(environment), watched, gateway, locations)
+    watch = _Watch(environment, watched, gateway, locations)
     return steady(
         f"{environment}_sources",
         watch.evaluate,

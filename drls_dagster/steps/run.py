@@ -16,6 +16,7 @@ from drls_dagster.steps.sources.kind import Standing
 from drls_dagster.steps.sources.kinds import kind_of
 from drls_dagster.steps.sources.pins import Pin, Place
 from drls_dagster.steps.window import Window
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import CheckResult
 from lifecycle.spec import PipelineSpec, SinkNode, SourceNode, digest
 
@@ -85,7 +86,7 @@ class PipelineRun:
     """What the steps of a run share. `run_key` is the run's id, or that of the run it resumes (D7)."""
 
     spec: PipelineSpec
-    environment: str
+    environment: Environment
     settings: Settings
     catalog: Catalog
     ledger: Ledger

@@ -346,7 +346,7 @@ def _summary(run: PipelineRun, sink: SinkNode, reads: Reads) -> Mapping[str, str
     values: dict[str, Any] = {
         "drls.version": run.version,
         "drls.pipeline": run.spec.name,
-        "drls.environment": run.environment,
+        "drls.environment": str(run.environment),
         "drls.root_run": run.run_key,
         "drls.run": run.run_id,
         "drls.step": sink.id,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.engine.isolated import MOST, PREFIX
 from drls_dagster.engine.step_code import CodeChanged, SentCode, check_code
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import PipelineSpec, content_digest, digest, local_code
 from lifecycle.spec.modules import find_top
 
@@ -45,7 +46,9 @@ def locked_digest(spec: PipelineSpec, entrypoint: str | None) -> str | None:
     return spec.lock.code[entrypoint]
 
 
-def _read(spec: PipelineSpec, environment: str, settings: Settings, search_path: tuple[str, ...]) -> SentCode | None:
+def _read(
+    spec: PipelineSpec, environment: Environment, settings: Settings, search_path: tuple[str, ...]
+) -> SentCode | None:
     lock = spec.lock
     if lock is None:
         return None
@@ -60,7 +63,7 @@ def _read(spec: PipelineSpec, environment: str, settings: Settings, search_path:
 
 
 def _of_folder(
-    spec: PipelineSpec, environment: str, saved: Mapping[str, str], search_path: tuple[str, ...], root: str
+    spec: PipelineSpec, environment: Environment, saved: Mapping[str, str], search_path: tuple[str, ...], root: str
 ) -> SentCode:
     """The code of a version from before files were kept: what lies in the folder, if its package is what was saved."""
     for entrypoint, value in saved.items():
@@ -71,7 +74,7 @@ def _of_folder(
     return SentCode(name=name, files=_encoded(found.files), root=root, folder=folder, guarded=False)
 
 
-def _name(spec: PipelineSpec, environment: str, digests: Mapping[str, str]) -> str:
+def _name(spec: PipelineSpec, environment: Environment, digests: Mapping[str, str]) -> str:
     """Two environments and two versions share no module, equal files or not: modules keep what they computed."""
     text = "\0".join([environment, digest(spec), *(f"{path} {value}" for path, value in sorted(digests.items()))])
     return f"{PREFIX}{hashlib.sha256(text.encode()).hexdigest()[:32]}"

@@ -89,7 +89,7 @@ def test_d10_what_additions_cannot_hold_goes_separate_and_the_real_table_stays(
     assert kinds(lake, "flights__qa.daily") == fits
     assert made.rebuilt is (sink.get("on_schema_change") == "rebuild"), "as production's first run will be"
     assert lake.lake_table(DAILY).metadata == before
-    assert find_table(lake.catalog, DAILY, "qa").name == "flights__qa.daily"
+    assert find_table(lake.catalog, DAILY, Environment.QA).name == "flights__qa.daily"
     assert lake.table(DAILY, QA).separate == why
     assert lake.table(DAILY, UAT).separate is None
     assert lake.table(DAILY, PRODUCTION).separate is None

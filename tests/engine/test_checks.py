@@ -9,6 +9,7 @@ import pytest
 from lab import Lab, files, iceberg, monitor, python, sink, sql
 
 from drls_dagster.steps.checks import evaluate
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import Freshness
 
 GOOD = f"id,kind,score,at\n1,a,0.5,{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}\n2,b,,2024-01-01T00:00:00\n"
@@ -103,7 +104,7 @@ def test_two_pipelines_may_check_the_same_table_by_the_same_name(lab: Lab) -> No
         )
 
     loaded = [Loaded(lab.landing / f"{name}.json", lab.spec(reader(name))) for name in ("one", "two")]
-    definitions = build_location(loaded, "development", lab.settings)
+    definitions = build_location(loaded, Environment.DEVELOPMENT, lab.settings)
     repository = definitions.get_repository_def()
     assert {job.name for job in repository.get_all_jobs()} >= {f"{lab.name}_one", f"{lab.name}_two"}
     ran = lab.run(reader("one"))

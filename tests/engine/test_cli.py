@@ -16,6 +16,7 @@ from lab import Lab, files, monitor, sink, sql, wait_for
 
 from drls_dagster.cli.demo_data import lay_out
 from drls_dagster.cli.main import run
+from lifecycle.domain.environment import Environment
 
 CHECKOUT = Path(__file__).parents[2]
 COMMANDS = [
@@ -174,7 +175,7 @@ def test_wrong_use_is_exit_code_2_and_writes_nothing(
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_of_the_how_tos_run(lab: Lab, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(CHECKOUT)
-    lay_out(Path(lab.settings.landing_for("development")))
+    lay_out(Path(lab.settings.landing_for(Environment.DEVELOPMENT)))
     program, *arguments = shlex.split(command)
     assert program == "drls"
     assert run(arguments) == 0

@@ -15,6 +15,7 @@ from drls_dagster.lakehouse.refs import RELEASED
 from drls_dagster.locations.building import build_location
 from drls_dagster.pipeline_files import load_folder
 from drls_dagster.steps.sink import NotPublished
+from lifecycle.domain.environment import Environment
 
 
 def simple(lab: Lab, *checks: dict[str, Any], name: str = "", table: str = "out") -> str:
@@ -43,7 +44,7 @@ def test_d11_two_files_that_write_one_table_are_both_broken_and_the_others_load(
         table = "good" if name == "good" else "out"
         lab.file(f"{name}.json", simple(lab, name=f"{lab.name}_{name}", table=table))
     lab.file("worse.yaml", "format_version: 1\nname: [")
-    definitions = build_location(load_folder(lab.landing), "development", lab.settings)
+    definitions = build_location(load_folder(lab.landing), Environment.DEVELOPMENT, lab.settings)
     specs = {spec.key.path[-1]: spec for spec in definitions.resolve_all_asset_specs() if "broken" in spec.key.path}
     assert sorted(specs) == ["one", "two", "worse"]
     assert f"table {lab.named('out')} belongs to '{lab.name}_two' (two.json) too" in (specs["one"].description or "")

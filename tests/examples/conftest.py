@@ -14,6 +14,7 @@ from drls_dagster.launch.find import find_pipeline
 from drls_dagster.launch.progress import RunOutcome
 from drls_dagster.launch.run import launch
 from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"
@@ -42,7 +43,7 @@ def run_example(engine: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
         partitioned = loaded.spec.partitions is not None
         (window,) = read_partitions(loaded.spec, "all" if partitioned else None, each=False)
         nodes = select_nodes(loaded.spec, None)
-        outcome = launch(loaded, engine, "development", nodes=nodes, parameters=parameters, partitions=window)
+        outcome = launch(loaded, engine, Environment.DEVELOPMENT, nodes=nodes, parameters=parameters, partitions=window)
         assert outcome.success, outcome.failure
         return outcome
 

@@ -13,6 +13,7 @@ from flights_sql import AIRCRAFT, DAILY, open_flights
 from drls_dagster.cli.main import run
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
 
 # What each scene must say, in the product's own words where it refuses.
 TOLD = [
@@ -54,7 +55,7 @@ def test_the_demo_goes_from_a_file_to_production_and_back_and_copies_nothing(
     copied = [re.findall(r"(\d+) bytes copied", scene["outcome"]) for scene in scenes]
     assert [found for found in copied if found] == [["0"], ["0"], ["0"]]
 
-    database = open_flights(Path(engine.landing_for("production")) / "flights")
+    database = open_flights(Path(engine.landing_for(Environment.PRODUCTION)) / "flights")
     database.sql(SUMMER)
     daily = expected(database, DAILY.replace("scored", "summer"), ["day", "origin"])
     aircraft = expected(database, AIRCRAFT.replace("scored", "summer"), ["month", "tailnum", "airline"])

@@ -16,6 +16,7 @@ from drls_dagster import settings
 from drls_dagster.cli.demo_data import lay_out
 from drls_dagster.cli.main import run
 from drls_dagster.lakehouse.catalog import load_catalog
+from lifecycle.domain.environment import Environment
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = [
@@ -55,7 +56,7 @@ def test_the_story_can_be_typed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(CHECKOUT / "examples")
-    lay_out(Path(engine.landing_for("development")))
+    lay_out(Path(engine.landing_for(Environment.DEVELOPMENT)))
     for line in LINES:
         if line.startswith("sed "):
             subprocess.run(["bash", "-c", line], check=True)

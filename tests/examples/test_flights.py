@@ -15,6 +15,7 @@ from drls_dagster.cli.demo_data import lay_out
 from drls_dagster.cli.main import run
 from drls_dagster.launch.progress import RunOutcome
 from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
 
 CHECKS = {
     ("daily_delays", "row_count"): True,
@@ -40,7 +41,7 @@ def test_both_tables_equal_what_duckdb_computes_and_a_second_run_changes_nothing
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "")  # the command sets it for its process, which here is that of the tests
-    database = open_flights(lay_out(Path(engine.landing_for("development"))))
+    database = open_flights(lay_out(Path(engine.landing_for(Environment.DEVELOPMENT))))
     daily = expected(database, DAILY, ["day", "origin"])
     aircraft = expected(database, AIRCRAFT, ["month", "tailnum", "airline"])
     late = sum(not -20 <= row["mean_delay"] <= 60 for row in daily if row["mean_delay"] is not None)

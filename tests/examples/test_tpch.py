@@ -16,6 +16,8 @@ from drls_dagster.settings import Settings
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "tpch"))
 from generate import TABLES, generate
 
+from lifecycle.domain.environment import Environment
+
 PRICES = """
 SELECT l_returnflag AS return_flag, l_linestatus AS line_status, sum(l_quantity) AS quantity,
        sum(l_extendedprice) AS base_price, sum(l_extendedprice * (1 - l_discount)) AS discounted_price,
@@ -60,7 +62,7 @@ EXPECTED = {
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_table_equals_what_duckdb_computes(engine: Settings, run_example: Callable[..., RunOutcome]) -> None:
-    folder = generate(Path(engine.landing_for("development")), 0.01)
+    folder = generate(Path(engine.landing_for(Environment.DEVELOPMENT)), 0.01)
     database = duckdb.connect()
     for name in TABLES:
         database.sql(f"CREATE VIEW {name} AS FROM '{folder / name}.parquet'")

@@ -57,7 +57,7 @@ def find_version(catalog: Catalog, name: str, side: Side) -> Version:
     """A side in whichever table of its environment has it. Raises DrlsError for a snapshot that is not there."""
     if side.snapshot is None:
         return Version(side)
-    for table in tables_of(catalog, side.environment.value, name):
+    for table in tables_of(catalog, side.environment, name):
         snapshot = table.snapshot_by_id(side.snapshot)
         if snapshot is not None:
             return Version(side, table, snapshot)

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def source_table(catalog: Catalog, environment: str, name: str) -> tuple[Table, str] | None:
+def source_table(catalog: Catalog, environment: Environment, name: str) -> tuple[Table, str] | None:
     """The table that a read in `environment` takes, and the ref: the environment's own, else the real `main`."""
     look = look_at(catalog, environment, name)
     if look.table is not None and look.read is not None:
         return look.table, look.location.ref if look.own is not None else MAIN
-    real = table_location("production", name)
+    real = table_location(Environment.PRODUCTION, name)
     is_real = look.location.identifier == real.identifier
     found = look.table if is_real else load_if_exists(catalog, real.identifier)
     if found is not None:
@@ -65,7 +65,7 @@ class IcebergTables(SourceKind[IcebergSource, IcebergPin]):
     def pin(self, node: str, source: IcebergSource, place: Place) -> IcebergPin:
         found = source_table(place.catalog, place.environment, source.table)
         if found is None:
-            where = Environment(place.environment).label
+            where = place.environment.label
             raise SourceMissing(
                 f"node '{node}': there is no table {source.table} in {where}; run the pipeline that writes it first"
             )

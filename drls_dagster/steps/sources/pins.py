@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.errors import DrlsError
+from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -50,7 +51,7 @@ class Place:
     """Where an environment's sources are looked for."""
 
     settings: Settings
-    environment: str
+    environment: Environment
     catalog: Catalog
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from lifecycle.domain.environment import Environment
+
 
 def pipeline(name: str) -> str:
     return f"/pipelines/{quote(name, safe='')}"
@@ -59,7 +61,7 @@ def environments() -> str:
     return "/environments"
 
 
-def hold(environment: str, kind: str, name: str = "") -> str:
+def hold(environment: Environment, kind: str, name: str = "") -> str:
     """The page that sets a freeze or a stop; `name`: of this pipeline alone."""
     return f"/environments/{environment}/{kind}" + (f"?pipeline={quote(name, safe='')}" if name else "")
 
@@ -68,7 +70,7 @@ def lift(hold_id: int) -> str:
     return f"/holds/{hold_id}/lift"
 
 
-def evidence_session(environment: str, name: str) -> str:
+def evidence_session(environment: Environment, name: str) -> str:
     return f"/environments/{environment}/session/{quote(name, safe='')}"
 
 
@@ -122,7 +124,7 @@ def policies() -> str:
     return "/settings/policies"
 
 
-def policy(environment: str, pipeline: str | None = None, page: str = "") -> str:
+def policy(environment: Environment, pipeline: str | None = None, page: str = "") -> str:
     """The policy of an environment, or of one pipeline in it; `page`: /edit, /delete or nothing."""
     query = f"?pipeline={quote(pipeline, safe='')}" if pipeline else ""
     return f"/settings/policies/{environment}{page}{query}"

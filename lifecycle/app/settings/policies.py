@@ -127,7 +127,7 @@ def save(
         return _form(request, environment, found, fields, None, revision, status=422)
     after = set_policy(ctx, who.actor, environment, pipeline or None, body, if_revision=revision, key=key)
     told = "Nothing changed: the policy stays the same." if after.id == revision else "The policy is now in effect."
-    return done(request, links.policy(environment.value, pipeline or None), told)
+    return done(request, links.policy(environment, pipeline or None), told)
 
 
 @router.get("/settings/policies/{environment}/delete")

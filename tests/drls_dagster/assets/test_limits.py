@@ -10,6 +10,7 @@ import pytest
 from drls_dagster.assets.compile import compile_pipeline
 from drls_dagster.dagster_private.tried import DISALLOWED_NAMES
 from drls_dagster.settings import load_settings
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import PipelineSpec, SpecError, parse_pipeline
 
 ALL = "SELECT * FROM raw"
@@ -85,14 +86,14 @@ def test_f13_partitions_before_dagsters_calendar_are_refused(start: str) -> None
     ],
 )
 def test_f13_what_validates_loads_in_dagster(more: dict[str, Any]) -> None:
-    compile_pipeline(spec(**more), "development", load_settings())
+    compile_pipeline(spec(**more), Environment.DEVELOPMENT, load_settings())
 
 
 def test_tags_and_owners_that_dagster_does_not_take_are_in_its_metadata() -> None:
     """Failed on 0.1.0: one of them kept the pipeline from loading."""
     found = compile_pipeline(
         spec(tags={"domain": "sales", "time": "12:30:45"}, owners=["team:risk", "ada@example.engineering"]),
-        "development",
+        Environment.DEVELOPMENT,
         load_settings(),
     )
     for asset in found.resolve_asset_graph().asset_nodes:

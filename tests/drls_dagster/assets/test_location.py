@@ -8,6 +8,7 @@ import pytest
 from drls_dagster.locations.building import build_location
 from drls_dagster.pipeline_files import load_folder
 from drls_dagster.settings import load_settings
+from lifecycle.domain.environment import Environment
 
 PIPELINE = """
 format_version: 1
@@ -33,7 +34,7 @@ def put(folder: Path, name: str, *, source: str = FILES, table: str | None = Non
 
 
 def location(folder: Path) -> dg.Definitions:
-    return build_location(load_folder(folder), "development", load_settings())
+    return build_location(load_folder(folder), Environment.DEVELOPMENT, load_settings())
 
 
 def jobs(definitions: dg.Definitions) -> set[str]:

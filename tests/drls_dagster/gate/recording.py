@@ -10,11 +10,12 @@ import dagster as dg
 
 from drls_dagster.locations.deployed import load_environment
 from drls_dagster.settings import load_settings
+from lifecycle.domain.environment import Environment
 
 
 @dg.definitions
 def qa() -> dg.Definitions:
-    found = load_environment("qa", load_settings())
+    found = load_environment(Environment.QA, load_settings())
     built = {job.name: dict(job.tags or {})["drls/version"] for job in found.jobs or ()}
     folder = Path(os.environ["RECORDED"])
     (folder / f"{os.getpid()}.json").write_text(json.dumps(built))

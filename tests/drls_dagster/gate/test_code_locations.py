@@ -134,12 +134,12 @@ def test_each_location_has_only_what_is_deployed_in_its_environment(life: Life) 
     for environment, rows in ((DEVELOPMENT, 3), (QA, 2), (UAT, 1)):
         found = versions(load_environment(environment.value, load_settings()))
         assert found["flights"] == digest(make_spec(rows=rows, **DAILY)), environment
-    assert versions(load_environment("uat", load_settings())).keys() == {"flights"}
-    assert "flights" not in jobs(load_environment("production", load_settings()))
+    assert versions(load_environment(Environment.UAT, load_settings())).keys() == {"flights"}
+    assert "flights" not in jobs(load_environment(Environment.PRODUCTION, load_settings()))
 
 
 def test_assets_say_which_version_they_are_of_and_who_answers_for_it(life: Life) -> None:
-    graph = load_environment("uat", load_settings()).resolve_asset_graph()
+    graph = load_environment(Environment.UAT, load_settings()).resolve_asset_graph()
     sink, view = (
         graph.get(dg.AssetKey(["uat", *path])) for path in (["lake", "flights", "daily"], ["flights", "delays"])
     )
@@ -152,12 +152,12 @@ def test_assets_say_which_version_they_are_of_and_who_answers_for_it(life: Life)
         assert told["drls/approvals"].url.endswith("/pipelines/flights/versions/1")
         assert node.code_version
     assert sink.code_version != view.code_version
-    other = load_environment("qa", load_settings()).resolve_asset_graph()
+    other = load_environment(Environment.QA, load_settings()).resolve_asset_graph()
     assert other.get(dg.AssetKey(["qa", "flights", "delays"])).code_version != view.code_version
 
 
 def test_what_is_broken_is_seen_with_its_error_and_the_others_load(life: Life) -> None:
-    found = load_environment("production", load_settings())
+    found = load_environment(Environment.PRODUCTION, load_settings())
     assert jobs(found) == {"producer", "consumer_a", "consumer_b"}
     told = broken(found)
     assert told.keys() == {"tampered", "unreadable", "jdbc", "clash_a", "clash_b"}
@@ -169,7 +169,7 @@ def test_what_is_broken_is_seen_with_its_error_and_the_others_load(life: Life) -
 
 
 def test_a_producer_and_two_consumers_are_one_graph(life: Life) -> None:
-    graph = load_environment("production", load_settings()).resolve_asset_graph()
+    graph = load_environment(Environment.PRODUCTION, load_settings()).resolve_asset_graph()
     table = graph.get(dg.AssetKey(["production", "lake", "producer", "daily"]))
     assert table.is_executable
     readers = {dg.AssetKey(["production", name, "delays"]) for name in ("consumer_a", "consumer_b")}
@@ -186,7 +186,7 @@ def test_a_changed_file_takes_the_saved_versions_place_in_development_and_nowher
         (folder / "flights.yaml").write_text(dump_yaml(draft))
         (folder / "producer.yaml").write_text(dump_yaml(make_spec("producer", **DAILY)))  # as it is saved
         (folder / "wrong.yaml").write_text("format_version: 1\nname: wrong\n")
-        found = load_environment("development", load_settings())
+        found = load_environment(Environment.DEVELOPMENT, load_settings())
         assert versions(found)["flights"] == digest(draft)
         assert "wrong" in broken(found)
         graph = found.resolve_asset_graph()
@@ -195,10 +195,12 @@ def test_a_changed_file_takes_the_saved_versions_place_in_development_and_nowher
             for name in ("flights", "producer")
         }
         assert told == {"flights": "draft", "producer": "v1"}
-        assert versions(load_environment("qa", load_settings()))["flights"] == digest(make_spec(rows=2, **DAILY))
+        assert versions(load_environment(Environment.QA, load_settings()))["flights"] == digest(
+            make_spec(rows=2, **DAILY)
+        )
         # A run that was created before the file was changed is of the saved version.
         pins = {"flights": digest(make_spec(rows=3, **DAILY))}
-        (kept,) = load_deployed("development", load_settings(), pins=pins, only=["flights"])
+        (kept,) = load_deployed(Environment.DEVELOPMENT, load_settings(), pins=pins, only=["flights"])
         assert kept.spec is not None
         assert digest(kept.spec) == pins["flights"]
     finally:
@@ -212,7 +214,7 @@ def test_a_process_that_reconstructs_builds_the_version_that_was_pinned(life: Li
     spec = make_spec("pinned", rows=1)
     deploy(life, "pinned", life.save(spec), QA)
     with DefinitionsLoadContext.scoped(DefinitionsLoadContext(DefinitionsLoadType.INITIALIZATION)) as context:
-        load_environment("qa", load_settings())
+        load_environment(Environment.QA, load_settings())
         pending = context.get_pending_reconstruction_metadata()
     deploy(life, "pinned", life.save(make_spec("pinned", rows=2)), QA)
     load_data = RepositoryLoadData(
@@ -221,15 +223,15 @@ def test_a_process_that_reconstructs_builds_the_version_that_was_pinned(life: Li
     )
     again = DefinitionsLoadContext(DefinitionsLoadType.RECONSTRUCTION, load_data)
     with DefinitionsLoadContext.scoped(again):
-        rebuilt = load_environment("qa", load_settings())
+        rebuilt = load_environment(Environment.QA, load_settings())
         assert versions(rebuilt)["pinned"] == digest(spec)
         # The code server builds twice: what it hands on must be the same.
         assert dict(again.get_pending_reconstruction_metadata()) == dict(pending)
-    assert versions(load_environment("qa", load_settings()))["pinned"] == digest(make_spec("pinned", rows=2))
+    assert versions(load_environment(Environment.QA, load_settings()))["pinned"] == digest(make_spec("pinned", rows=2))
 
 
 def test_a_process_started_for_one_run_builds_its_pipelines_alone(life: Life) -> None:
-    whole = load_environment("production", load_settings())
+    whole = load_environment(Environment.PRODUCTION, load_settings())
 
     def core_execute_run(job: str) -> tuple[tuple[str, ...] | None, dg.Definitions]:
         """Called as Dagster's own is, with its plan at hand."""
@@ -237,13 +239,13 @@ def test_a_process_started_for_one_run_builds_its_pipelines_alone(life: Life) ->
         plan = create_execution_plan(definition)
         execution_plan_snapshot = snapshot_from_execution_plan(plan, definition.get_job_snapshot_id())
         assert execution_plan_snapshot.steps
-        return pipelines_of_this_run(), load_environment("production", load_settings())
+        return pipelines_of_this_run(), load_environment(Environment.PRODUCTION, load_settings())
 
     only, found = core_execute_run("consumer_a")
     assert only == ("consumer_a",)
     assert jobs(found) == {"consumer_a"}
     assert broken(found) == {}
-    assert [one.name for one in load_deployed("production", load_settings(), only=only)] == ["consumer_a"]
+    assert [one.name for one in load_deployed(Environment.PRODUCTION, load_settings(), only=only)] == ["consumer_a"]
     assert not found.sensors
     everything, _ = core_execute_run("__ASSET_JOB")
     assert everything == ("consumer_a", "consumer_b", "producer")
@@ -267,7 +269,7 @@ def test_l4_schedules_stand_still_but_where_the_policy_lets_them_run(life: Life)
 
 
 def test_l4_a_tick_where_the_policy_says_no_skips_and_says_why(life: Life) -> None:
-    (schedule,) = load_environment("uat", load_settings()).get_repository_def().schedule_defs
+    (schedule,) = load_environment(Environment.UAT, load_settings()).get_repository_def().schedule_defs
 
     def tick() -> Any:
         with (

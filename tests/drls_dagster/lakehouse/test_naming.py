@@ -5,6 +5,7 @@ import pytest
 from drls_dagster.errors import UsageError
 from drls_dagster.lakehouse.naming import ENVIRONMENTS, TableLocation, table_location
 from lifecycle import spec
+from lifecycle.domain.environment import Environment
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ from lifecycle import spec
         ("production", TableLocation(("flights", "daily"), "main")),
     ],
 )
-def test_each_environment_has_its_place(environment: str, expected: TableLocation) -> None:
+def test_each_environment_has_its_place(environment: Environment, expected: TableLocation) -> None:
     assert table_location(environment, "flights.daily") == expected
 
 

@@ -59,7 +59,9 @@ def test_l14_a_carried_promotion_is_a_materialization_without_a_run(settings: Se
     release = ReleaseFacts(version=1, digest="d" * 64, label=Label.APPROVED, promotion=7)
     DagsterOrchestrator(settings).released(Environment.DEVELOPMENT, "flights", {"flights.daily": 2**62 + 1}, release)
 
-    record = instance_of(settings).get_latest_materialization_event(table_key("development", "lake", "flights.daily"))
+    record = instance_of(settings).get_latest_materialization_event(
+        table_key(Environment.DEVELOPMENT, "lake", "flights.daily")
+    )
     assert record is not None
     told = record.asset_materialization
     assert told is not None

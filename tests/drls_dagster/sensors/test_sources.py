@@ -14,6 +14,7 @@ from drls_dagster.sensors.sources import sources_sensor
 from drls_dagster.steps.sources import kinds
 from drls_dagster.steps.sources.kind import Look, Mark
 from drls_dagster.steps.sources.rate import Rate
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.version import Version
 from lifecycle.errors import StoreError
@@ -49,7 +50,7 @@ class Ticks:
         self,
         life: Life,
         instance: dg.DagsterInstance,
-        environment: str = "production",
+        environment: Environment = Environment.PRODUCTION,
         spec: PipelineSpec | None = None,
     ) -> None:
         self.life = life

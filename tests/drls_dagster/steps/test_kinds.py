@@ -11,6 +11,7 @@ import pytest
 from drls_dagster.assets.compile import CannotBuild, compile_pipeline
 from drls_dagster.settings import Settings
 from drls_dagster.steps.kinds import BUILDERS, KINDS
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import AnyTransform, PipelineSpec, parse_pipeline
 
 NOT_RUN: dict[str, dict[str, Any]] = {
@@ -51,7 +52,7 @@ def test_a_step_kind_that_this_release_does_not_run_is_refused_by_node_with_thos
         rf"pipeline 'kinds', node 'work': this release does not run steps of kind {step}; use spark or rayProcess$"
     )
     with pytest.raises(CannotBuild, match=refusal):
-        compile_pipeline(pipeline(step, **NOT_RUN[step]), "development", Settings(home=tmp_path))
+        compile_pipeline(pipeline(step, **NOT_RUN[step]), Environment.DEVELOPMENT, Settings(home=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,6 @@ def test_a_step_kind_that_this_release_does_not_run_is_refused_by_node_with_thos
 def test_dagster_shows_what_does_the_work_and_the_language(
     step: str, fields: dict[str, Any], shown: set[str], tmp_path: Path
 ) -> None:
-    made = compile_pipeline(pipeline(step, **fields), "development", Settings(home=tmp_path))
+    made = compile_pipeline(pipeline(step, **fields), Environment.DEVELOPMENT, Settings(home=tmp_path))
     (asset,) = (one for one in made.resolve_all_asset_specs() if one.key.path[-1] == "work")
     assert asset.kinds == shown

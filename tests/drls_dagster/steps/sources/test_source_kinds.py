@@ -17,6 +17,7 @@ from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
 from drls_dagster.steps.run import FIRST, PipelineRun, SourceRead
 from drls_dagster.steps.sources.kinds import KINDS, kind_of
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import AnySource, PipelineSpec, parse_pipeline
 
 # As 0.1.0 wrote them, with the recipes' names that they led to.
@@ -92,7 +93,7 @@ def test_a_source_kind_that_this_release_does_not_run_is_refused_by_node_with_th
         "use iceberg, files or rate$"
     )
     with pytest.raises(CannotBuild, match=refusal):
-        compile_pipeline(spec, "development", Settings(home=tmp_path))
+        compile_pipeline(spec, Environment.DEVELOPMENT, Settings(home=tmp_path))
     with pytest.raises(DrlsError, match="node 'made': this release does not read sources of kind"):
         kind_of(spec.sources[0])
 
