@@ -210,8 +210,8 @@ def test_d10_fields_of_structs_are_added_and_wider_ones_are_not(lake: LakePlane)
 
 @pytest.mark.parametrize("environment", list(Environment))
 def test_a_sinks_environment_decides_what_may_be_reshaped(lake: LakePlane, environment: Environment) -> None:
-    location, _ = find(lake.catalog, environment.value, DAILY)
-    assert may_reshape(environment.value, location) is (environment.value in ("development", "production"))
+    location, _ = find(lake.catalog, environment, DAILY)
+    assert may_reshape(environment, location) is (environment.value in ("development", "production"))
 
 
 def test_d10_a_table_that_was_made_sorted_is_not_any_more_when_its_sink_says_so(lake: LakePlane) -> None:

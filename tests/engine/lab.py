@@ -36,10 +36,11 @@ from drls_dagster.steps.kinds import BUILDERS
 from drls_dagster.steps.run import PipelineRun
 from drls_dagster.steps.sink import Published, run_sink
 from drls_dagster.steps.window import Window
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import PipelineSpec, load_pipeline, parse_pipeline, resolve_lock
 
 Node = dict[str, Any]
-ENVIRONMENT = "development"
+ENVIRONMENT = Environment.DEVELOPMENT
 
 
 def files(node: str, path: str, **schema: str) -> Node:

@@ -28,7 +28,7 @@ def job_of_loaded(loaded: Loaded, environment: Environment, settings: Settings) 
         warnings.simplefilter("ignore")
         made = compile_pipeline(
             loaded.spec,
-            environment.value,
+            environment,
             settings,
             search_path=(loaded.path.parent.resolve(),),
             release=loaded.release,
@@ -39,7 +39,8 @@ def job_of_loaded(loaded: Loaded, environment: Environment, settings: Settings) 
 def deployed_job(home: str, name: str, environment: str) -> dg.JobDefinition:
     """The job of what is deployed: what Dagster calls to make it again."""
     settings = load_settings(Path(home))
-    return job_of_loaded(find_pipeline(name, settings, environment), Environment(environment), settings)
+    where = Environment(environment)
+    return job_of_loaded(find_pipeline(name, settings, where), where, settings)
 
 
 def main() -> None:

@@ -136,7 +136,7 @@ class LifecycleLab(Lab):
 
     def found(self, environment: Environment) -> Loaded:
         """What is deployed there now, as a code location would hold it."""
-        return find_pipeline(self.name, self.settings, environment.value)
+        return find_pipeline(self.name, self.settings, environment)
 
     def queue(self, environment: Environment) -> tuple[Loaded, Admission]:
         """A run that waits in the queue: the coordinator has admitted it with what is deployed now."""
@@ -203,7 +203,7 @@ class LifecycleLab(Lab):
         spec = loaded.spec
         assert spec is not None
         catalog = self.settings.catalog.name
-        return {node_key(spec, one.id, environment.value, catalog): one.id for one in (*spec.transforms, *spec.sinks)}
+        return {node_key(spec, one.id, environment, catalog): one.id for one in (*spec.transforms, *spec.sinks)}
 
     # Tables and what is known of them
 

@@ -59,7 +59,7 @@ def run_on_tables(life: Life, version: Version, environment: Environment) -> dic
     admission = _admission(life, run_id, version)
     gate = _Gate(lake.settings, spec, admission, print, ctx=life.ctx)
     run = PipelineRun(
-        spec, environment.value, lake.settings, lake.catalog, open_ledger(lake.settings), _no_engine,
+        spec, environment, lake.settings, lake.catalog, open_ledger(lake.settings), _no_engine,
         run_id=run_id, run_key=run_id, parameters={}, gate=gate,
     )  # fmt: skip
     published = {sink.table: _publish(run, lake, sink) for sink in spec.sinks}

@@ -132,7 +132,7 @@ def broken(definitions: dg.Definitions) -> dict[str, str]:
 
 def test_each_location_has_only_what_is_deployed_in_its_environment(life: Life) -> None:
     for environment, rows in ((DEVELOPMENT, 3), (QA, 2), (UAT, 1)):
-        found = versions(load_environment(environment.value, load_settings()))
+        found = versions(load_environment(environment, load_settings()))
         assert found["flights"] == digest(make_spec(rows=rows, **DAILY)), environment
     assert versions(load_environment(Environment.UAT, load_settings())).keys() == {"flights"}
     assert "flights" not in jobs(load_environment(Environment.PRODUCTION, load_settings()))
@@ -254,7 +254,7 @@ def test_a_process_started_for_one_run_builds_its_pipelines_alone(life: Life) ->
 
 def test_l4_schedules_stand_still_but_where_the_policy_lets_them_run(life: Life) -> None:
     def states(environment: Environment) -> dict[str, bool]:
-        found = load_environment(environment.value, load_settings()).get_repository_def().schedule_defs
+        found = load_environment(environment, load_settings()).get_repository_def().schedule_defs
         return {one.name: one.default_status is dg.DefaultScheduleStatus.RUNNING for one in found}
 
     assert states(QA) == {"flights_schedule": False}

@@ -39,7 +39,7 @@ def test_where_there_is_no_dagster_nothing_is_stopped(drls_home: Path) -> None:
 
 
 def test_every_sensor_for_the_whole_installation_is_watched(drls_home: Path) -> None:
-    found = {one.name for each in Environment for one in sensors_of(each.value, load_settings(drls_home), [])}
+    found = {one.name for each in Environment for one in sensors_of(each, load_settings(drls_home), [])}
     assert found == WITHOUT.keys()
 
 

@@ -21,7 +21,7 @@ from tests.lifecycle.life import DEVELOPMENT, PRODUCTION, QA, UAT, Life, make_sp
 
 class Ticks:
     def __init__(self, life: Life, loaded: dict[str, str], environment: Environment = QA, **more: Any) -> None:
-        self.sensor = deployments_sensor(environment.value, loaded, lambda: life.ctx, **more)
+        self.sensor = deployments_sensor(environment, loaded, lambda: life.ctx, **more)
         self.cursor: str | None = None
 
     def __call__(self) -> str:

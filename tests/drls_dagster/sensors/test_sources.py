@@ -225,7 +225,7 @@ def test_a_store_that_is_down_is_a_line_and_the_news_is_not_lost(ticks: Ticks, l
 def test_l4_outside_of_production_data_starts_runs_only_where_a_policy_says_so(
     life: Life, instance: dg.DagsterInstance, version: Version
 ) -> None:
-    ticks = Ticks(life, instance, "uat")
+    ticks = Ticks(life, instance, Environment.UAT)
     ticks()
     life.plane.commit(RAW)
     assert ticks() == []
