@@ -38,9 +38,10 @@ def table_location(environment: Environment, table: str) -> TableLocation:
     *outer, namespace, name = parts
     if is_environments_own(table):
         raise UsageError(f"{table!r} already names an environment's own table; omit the environment")
-    if environment == "development":
+    if environment == Environment.DEVELOPMENT:
         return TableLocation((*outer, f"{namespace}__development", name), MAIN)
-    return TableLocation(parts, MAIN if environment == "production" else environment)
+    # Iceberg and Dagster take a plain text, and no enum.
+    return TableLocation(parts, MAIN if environment == Environment.PRODUCTION else str(environment))
 
 
 def separate_location(environment: Environment, table: str) -> TableLocation | None:
@@ -52,7 +53,7 @@ def separate_location(environment: Environment, table: str) -> TableLocation | N
     if location.ref == MAIN:
         return None
     *outer, namespace, name = location.identifier
-    return TableLocation((*outer, f"{namespace}__{environment}", name), environment)
+    return TableLocation((*outer, f"{namespace}__{environment}", name), str(environment))
 
 
 def is_environments_own(table: str) -> bool:
