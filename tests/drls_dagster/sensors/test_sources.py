@@ -242,4 +242,4 @@ def test_the_sensor_names_its_jobs_in_a_location(ticks: Ticks) -> None:
 
 def test_tables_that_a_pipeline_writes_itself_do_not_start_it(life: Life) -> None:
     values: dict[str, Any] = {"tables": ("flights_raw.flights",), "automation": "on_new_data"}
-    assert sources_sensor("production", [make_spec(**values)], lambda: life.ctx, lambda: None) is None
+    assert sources_sensor(Environment.PRODUCTION, [make_spec(**values)], lambda: life.ctx, lambda: None) is None
