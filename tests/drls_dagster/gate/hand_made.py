@@ -13,6 +13,7 @@ from drls_dagster.asset_keys import node_key
 from drls_dagster.assets.compile import compile_pipeline
 from drls_dagster.locations.building import merge
 from drls_dagster.settings import load_settings
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import parse_pipeline
 
 
@@ -23,9 +24,9 @@ def build() -> dg.Definitions:
     automatic: list[dg.AssetKey] = []
     for file in sorted(Path(os.environ["HAND_MADE"]).glob("*.json")):
         said = json.loads(file.read_text())
-        spec = parse_pipeline(said["spec"])
-        key = node_key(spec, "kept", said["environment"], settings.catalog.name)
-        parts.append(compile_pipeline(spec, said["environment"], settings))
+        spec, environment = parse_pipeline(said["spec"]), Environment(said["environment"])
+        key = node_key(spec, "kept", environment, settings.catalog.name)
+        parts.append(compile_pipeline(spec, environment, settings))
         sensors += [_sensor(spec.name, key), _automation(spec.name, key)]
         automatic.append(key)
     made = merge(parts).map_asset_specs(func=lambda spec: _with_condition(spec, automatic))
