@@ -24,12 +24,13 @@ COMPILED = """
 from pathlib import Path
 from drls_dagster.assets.compile import compile_pipeline
 from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import parse_pipeline
 from lifecycle.spec.writing import dump_yaml
 for name in ("latest", "days"):
     spec = parse_pipeline(Path(f"pipelines/{name}.yaml").read_text())
     assert parse_pipeline(dump_yaml(spec)) == spec
-    made = compile_pipeline(spec, "development", Settings(home=Path("home")))
+    made = compile_pipeline(spec, Environment.DEVELOPMENT, Settings(home=Path("home")))
     for asset in made.resolve_all_asset_specs():
         print(asset.key.path[-1], *sorted(asset.kinds))
 """

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def queued(town: Town, ways: Ways, state: str) -> dg.DagsterRun:
-    key = node_key(town.specs[state], "kept", environment_of(state).value, town.settings.catalog.name)
+    key = node_key(town.specs[state], "kept", environment_of(state), town.settings.catalog.name)
     (run_id,) = ways.launch_run(state, key)
     run = ways.instance.get_run_by_id(run_id)
     assert run is not None

@@ -43,7 +43,7 @@ def _combinations() -> list[ParameterSet]:
 @pytest.mark.parametrize(("way", "state"), _combinations())
 def test_every_way_in_asks_the_gate(town: Town, ways: Ways, way: str, state: str) -> None:
     before = town.written()
-    key = node_key(town.specs[state], "kept", environment_of(state).value, town.settings.catalog.name)
+    key = node_key(town.specs[state], "kept", environment_of(state), town.settings.catalog.name)
     ids = WAYS[way](ways, state, key)
     assert ids, "the way made no run"
     for run_id in ids:
