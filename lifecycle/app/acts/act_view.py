@@ -128,7 +128,7 @@ def request_group(ctx: Context, title: str, requests: Sequence[Promotion], none:
         Line(
             f": {one.plan.pipeline} v{one.plan.version} to {NAMES[one.target]}, {one.state.value}, requested "
             f"by {names[one.requested_by]}",
-            href=links.approval(one.id),
+            href=links.request(one.id),
             link=f"Request {one.id}",
         )
         for one in requests

@@ -126,7 +126,7 @@ def _expected(plan: Settlement, dagster: str | None) -> Line:
         return Line(text, href=links.drift(by.id), link="An earlier drift", code=str(snapshot or "none"))
     if by.promotion_id is not None:
         text = f" released it on {exact(by.at)}, snapshot"
-        return Line(text, href=links.approval(by.promotion_id), link=f"Request {by.promotion_id}", code=str(snapshot))
+        return Line(text, href=links.request(by.promotion_id), link=f"Request {by.promotion_id}", code=str(snapshot))
     href = links.run(dagster, by.run_id) if dagster else ""
     return Line(f"Snapshot {snapshot}, published on {exact(by.at)} by run", href=href, code=by.run_id)
 

@@ -99,7 +99,7 @@ def rollback(
 
 def came_of(request: Request, promotion: Answered, success: str) -> Response:
     """On to a release that executes at once, with what became of it."""
-    number, url = f"v{promotion.plan.version}", links.approval(promotion.id)
+    number, url = f"v{promotion.plan.version}", links.request(promotion.id)
     if promotion.state is State.DONE:
         return done(request, url, f"{success}: {number} is active in {NAMES[promotion.target]}.")
     why = f": {promotion.outcome}" if promotion.outcome else ""
@@ -167,7 +167,7 @@ def _undone(one: UndonePublish, dagster: str | None) -> Line:
     _, carried, request = one.run_id.partition("promotion:")
     if carried and request.isdecimal():
         text = f" released {one.table}{partition}, snapshot"
-        return Line(text, href=links.approval(int(request)), link=f"Request {request}", code=str(one.snapshot))
+        return Line(text, href=links.request(int(request)), link=f"Request {request}", code=str(one.snapshot))
     return Line(
         f"{one.table}{partition}, snapshot {one.snapshot}: of run",
         href=links.run(dagster, one.run_id) if dagster else "",

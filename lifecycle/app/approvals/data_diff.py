@@ -34,7 +34,7 @@ def data(
         promotion_id=promotion_id,
         comparison=found,
         shown=view_of(found.diff) if found.diff is not None else None,
-        url=links.approval_data(promotion_id, table),
+        url=links.request_data(promotion_id, table),
     )
     # Samples of data stay out of caches, the browser's own too.
     answer.headers["Cache-Control"] = "no-store"

@@ -94,12 +94,12 @@ def ask(
         _say_what_moved(ctx, who, (name, number, target), if_plan, seen)
         raise
     if target.governed:
-        return done(request, links.approval(asked.id), f"Approval requested: request {asked.id}.")
+        return done(request, links.request(asked.id), f"Approval requested: request {asked.id}.")
     now = carry_on(ctx, who.actor, asked)
     if now.state is State.DONE:
-        return done(request, links.approval(asked.id), f"{name} version {number} is active in QA.")
+        return done(request, links.request(asked.id), f"{name} version {number} is active in QA.")
     waiting = f", waiting: {now.waiting}" if now.waiting else ""
-    return done(request, links.approval(asked.id), f"The promotion is {now.state.value}{waiting}.", "warn")
+    return done(request, links.request(asked.id), f"The promotion is {now.state.value}{waiting}.", "warn")
 
 
 def _reachable(target: Environment) -> Environment:

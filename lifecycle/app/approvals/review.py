@@ -109,7 +109,7 @@ def approve(
     """Approves the plan with the digest that was seen."""
     after = approve_promotion(ctx, who.actor, promotion_id, plan_digest, reason=reason.strip(), key=key)
     waiting = f" Waiting: {after.waiting}." if after.waiting else ""
-    return done(request, links.approval(promotion_id), f"You approved. {_stands(after)}{waiting}", _kind(after))
+    return done(request, links.request(promotion_id), f"You approved. {_stands(after)}{waiting}", _kind(after))
 
 
 @router.post(_PATH + "/reject")
@@ -118,21 +118,21 @@ def reject(
 ) -> Response:
     """Rejects with a reason; one denial blocks."""
     reject_promotion(ctx, who.actor, promotion_id, plan_digest, reason=reason.strip(), key=key)
-    return done(request, links.approval(promotion_id), "You rejected the request.")
+    return done(request, links.request(promotion_id), "You rejected the request.")
 
 
 @router.post(_PATH + "/withdraw")
 def withdraw(ctx: Ctx, request: Request, who: Who, promotion_id: Id, key: FormKey, reason: FormText = "") -> Response:
     """Takes the request back."""
     withdraw_promotion(ctx, who.actor, promotion_id, reason=reason.strip(), key=key)
-    return done(request, links.approval(promotion_id), "Request withdrawn.")
+    return done(request, links.request(promotion_id), "Request withdrawn.")
 
 
 @router.post(_PATH + "/refresh")
 def refresh(ctx: Ctx, request: Request, who: Who, promotion_id: Id, key: FormKey) -> Response:
     """A new request with the plan as of now."""
     fresh = refresh_promotion(ctx, who.actor, promotion_id, key=key)
-    return done(request, links.approval(fresh.id), f"Request {fresh.id} replaces it, with the current plan.")
+    return done(request, links.request(fresh.id), f"Request {fresh.id} replaces it, with the current plan.")
 
 
 @router.post(_PATH + "/execute")
@@ -143,7 +143,7 @@ def execute(ctx: Ctx, request: Request, who: Who, promotion_id: Id, key: FormKey
     execution = execute_promotion(ctx, who.actor, promotion_id)
     said = f"Not yet: {execution.waiting.why}." if execution.waiting else _stands(execution.promotion)
     kind = "warn" if execution.waiting else _kind(execution.promotion)
-    return done(request, links.approval(promotion_id), said, kind)
+    return done(request, links.request(promotion_id), said, kind)
 
 
 @router.post(_PATH + "/review")
@@ -159,7 +159,7 @@ def review_later(
 ) -> Response:
     """Says afterwards what to think of an unreviewed release."""
     review_release(ctx, who.actor, promotion_id, plan_digest, verdict, reason=reason.strip(), key=key)
-    return done(request, links.approval(promotion_id), 'Review recorded; the release keeps the label "unreviewed".')
+    return done(request, links.request(promotion_id), 'Review recorded; the release keeps the label "unreviewed".')
 
 
 @router.post(_PATH + "/comments")
@@ -174,7 +174,7 @@ def comment(
     """Adds a remark."""
     # Browsers send each line's end as two characters.
     comment_promotion(ctx, who.actor, promotion_id, body.replace("\r\n", "\n"), key=key)
-    return done(request, f"{links.approval(promotion_id)}#comment", "Comment added.")
+    return done(request, f"{links.request(promotion_id)}#comment", "Comment added.")
 
 
 def _look(ctx: Context, request: Request, who: Visitor, promotion_id: int, wait: float) -> tuple[Promotion, Present]:

@@ -16,7 +16,7 @@ from lifecycle.app.audit.chain_state import ChainWatch
 from lifecycle.app.kit import links
 from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Who
-from lifecycle.app.kit.parts import parts_in
+from lifecycle.app.kit.parts import part
 from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.audit import Entry, Head, anchor_line, export_lines
@@ -31,7 +31,7 @@ router = APIRouter()
 PAGE = 100
 _BATCH = 1_000
 _SUMMARY = 160
-_PAGES = {"pipeline": links.pipeline, "promotion": links.approval, "person": links.person, "team": links.team}
+_PAGES = {"pipeline": links.pipeline, "promotion": links.request, "person": links.person, "team": links.team}
 _Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -80,6 +80,7 @@ def filter_of(
 
 
 Asked = Annotated[Filter, Depends(filter_of)]
+Watch = Annotated[ChainWatch, part(ChainWatch)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,16 @@ def line_of(entry: Entry) -> Line:
 
 @router.get("/audit")
 def audit(
-    ctx: Ctx, request: Request, who: Who, asked: Asked, before: Annotated[int | None, Query(ge=1, le=2**53)] = None
+    ctx: Ctx,
+    request: Request,
+    who: Who,
+    asked: Asked,
+    watch: Watch,
+    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
 ) -> Response:
     """Entries, newest first, beside the state of the chain."""
     wanted = asked.wanted
-    state = chain_of(request).state()
+    state = watch.state()
     with ctx.store.read() as view:
         _require(view, who)
         found = view.log.search(**wanted, before=before, limit=PAGE + 1)
@@ -145,19 +151,19 @@ def audit(
 
 
 @router.get("/audit/chain")
-def chain(ctx: Ctx, request: Request, who: Who) -> Response:
+def chain(ctx: Ctx, request: Request, who: Who, watch: Watch) -> Response:
     """The state of the chain, again."""
     with ctx.store.read() as view:
         _require(view, who)
-    return render(request, "audit/chain.html", chain=chain_of(request).state())
+    return render(request, "audit/chain.html", chain=watch.state())
 
 
 @router.post("/audit/rescan")
-def rescan(ctx: Ctx, request: Request, who: Who) -> Response:
+def rescan(ctx: Ctx, request: Request, who: Who, watch: Watch) -> Response:
     """Reads the whole log again."""
     with ctx.store.read() as view:
         _require(view, who)
-    chain_of(request).rescan()
+    watch.rescan()
     return done(request, links.audit(), "Verifying the log from its first entry.")
 
 
@@ -187,10 +193,6 @@ def anchor(ctx: Ctx, who: Who) -> Response:
         _require(view, who)
         head = view.log.head()
     return _file(iter([anchor_line(head, ctx.store.signing_key.public) + "\n"]), "audit-anchor", head)
-
-
-def chain_of(request: Request) -> ChainWatch:
-    return parts_in(request).of(ChainWatch)
 
 
 def _require(view: View, who: Who) -> None:

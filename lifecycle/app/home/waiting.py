@@ -61,7 +61,7 @@ def waiting(view: View, actor: Actor, number: int, asked: Mapping[str, str]) -> 
     return Waiting(
         len(to_decide),
         len(to_review),
-        links.approval(to_decide[0]) if to_decide else None,
+        links.request(to_decide[0]) if to_decide else None,
         part.of(_row(rows[one], names) for one in part.items),
     )
 
@@ -69,7 +69,7 @@ def waiting(view: View, actor: Actor, number: int, asked: Mapping[str, str]) -> 
 def _row(one: Promotion, names: Mapping[int, str]) -> WaitingRow:
     done = one.state.is_terminal
     return WaitingRow(
-        url=links.approval(one.id),
+        url=links.request(one.id),
         pipeline=one.plan.pipeline,
         number=one.plan.version,
         source=one.plan.source,

@@ -158,10 +158,10 @@ def _more(head: Head, environment: Environment, count: int) -> AskedMark | None:
     if count <= 0:
         return None
     title = f"{count} more open requests to {NAMES[environment]}"
-    return AskedMark(links.approvals(head.name, environment.value), "pending", f"{count} more", title)
+    return AskedMark(links.requests(head.name, environment.value), "pending", f"{count} more", title)
 
 
 def _asked_mark(one: Asked) -> AskedMark:
     word = {State.REQUESTED: "pending"}.get(one.state, one.state.value)
     title = f"request {one.id}: v{one.number} to {NAMES[one.target]} {_ASKED_WORDS[one.state]}"
-    return AskedMark(links.approval(one.id), LOOKS[one.state], f"v{one.number} {word}", title)
+    return AskedMark(links.request(one.id), LOOKS[one.state], f"v{one.number} {word}", title)

@@ -39,18 +39,18 @@ def rollback(name: str) -> str:
     return f"{pipeline(name)}/rollback"
 
 
-def approvals(pipeline: str, target: str) -> str:
+def requests(pipeline: str, target: str) -> str:
     """The requests of a pipeline into one environment."""
     return f"/approvals?pipeline={quote(pipeline, safe='')}&target={target}"
 
 
-def approval(promotion_id: int) -> str:
+def request(promotion_id: int) -> str:
     return f"/approvals/{promotion_id}"
 
 
-def approval_data(promotion_id: int, table: str) -> str:
+def request_data(promotion_id: int, table: str) -> str:
     """The data diff of one table: a part of the request's page."""
-    return f"{approval(promotion_id)}/data/{quote(table, safe='')}"
+    return f"{request(promotion_id)}/data/{quote(table, safe='')}"
 
 
 def environment(name: str) -> str:

@@ -179,7 +179,7 @@ def state_of(view: View, pipeline: Pipeline, dagster: str | None) -> State:
         name=pipeline.name,
         cells=cells_of(view, (head,), view.policies.holds(), dagster)[0],
         requests=tuple(
-            RequestRow(links.approval(one.id), one, names.get(one.requested_by or 0, ""), one.id in unreviewed)
+            RequestRow(links.request(one.id), one, names.get(one.requested_by or 0, ""), one.id in unreviewed)
             for one in requests
         ),
         runs=tuple(run_mark(run, dagster) for run in view.overview.runs(pipeline.id, limit=RUNS)),
