@@ -17,7 +17,7 @@ from lifecycle.outages import is_outage
 
 
 class _Told(DagsterUserCodeProcessError):
-    """An error that was put in words elsewhere: Dagster logs those words and no stack of its own."""
+    """An error that is already explained: Dagster logs that explanation and no stack of its own."""
 
     def __init__(self, text: str) -> None:
         info = SerializableErrorInfo(text, [], DrlsError.__name__)

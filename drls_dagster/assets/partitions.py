@@ -52,7 +52,7 @@ def backfill_policy(spec: PipelineSpec) -> dg.BackfillPolicy | None:
 def window_of(run: dg.DagsterRun, spec: PipelineSpec) -> Window | None:
     """The window of a run; a range of partitions is one window.
 
-    Told by the run, because steps of checks on sources have no partitions of their own.
+    Set by the run, because steps of checks on sources have no partitions of their own.
     """
     partitions, definition = spec.partitions, partitions_definition(spec)
     keys = _keys(run, definition) if definition is not None else ()

@@ -96,7 +96,7 @@ def scope_of(
 
 
 def parameters_key(spec: PipelineSpec) -> str:
-    """The resource under which a pipeline's parameters stand in a run's configuration."""
+    """The resource that holds a pipeline's parameters in a run's configuration."""
     return f"{spec.name}_parameters"
 
 

@@ -89,7 +89,7 @@ def verify(file: Path | None, anchors: tuple[Path, ...], keys: tuple[str, ...], 
                 "no trusted key to check the log with; pass the signer's public key with --key, or an anchor "
                 "with --anchor"
             )
-        # What is no text becomes text that is no JSON, and is told of like it.
+        # Bytes that are not text become text that is not JSON, and are reported like it.
         with file.open(encoding="utf-8", errors="replace") as lines:
             head = _read_head(file, lines)
             verdict = check(_read_entries(file, lines), head, _by_id(trusted), heads)

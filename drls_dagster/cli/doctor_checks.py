@@ -23,7 +23,7 @@ from drls_dagster.settings import Settings, load_settings
 PORTS = {"approvals app": 3000, "Dagster": 3001, "MCP": 8100}
 _LITTLE_DISK = 10 * 10**9
 _NO_DISK = 10**9
-# Dagster's processes, the app and Ray's own, beside the engine's settings.
+# Dagster's processes, the app and Ray's own, besides the engine's settings.
 _MEMORY_BESIDE_THE_ENGINE = 2 * 10**9
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 

@@ -1,4 +1,4 @@
-"""`drls drift`: heads of governed tables that no run and no promotion answers for (L15)."""
+"""`drls drift`: heads of governed tables that no run and no promotion explains (L15)."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def own_public_key() -> tuple[str, ...]:
 
 
 def checked_keys(keys: Sequence[str]) -> Sequence[str]:
-    """Public keys that somebody typed. Raises UsageError for what is none."""
+    """Public keys that somebody typed. Raises UsageError for anything else."""
     if any(re.fullmatch("[0-9a-f]{64}", key) is None for key in keys):
         raise UsageError("a public key is 64 hexadecimal digits, as printed by `drls audit anchor`")
     return keys

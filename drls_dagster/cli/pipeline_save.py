@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("path", metavar="FILE|DIR", type=click.Path(exists=True, path_type=Path))
-@click.option("-m", "--message", default="", help="What is new in this version.")
+@click.option("-m", "--message", default="", help="Describe what changed in this version.")
 @click.option(
     "--on", type=number_type, metavar="VERSION", help="The version this one is based on. Default: the newest."
 )

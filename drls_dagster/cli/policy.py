@@ -72,7 +72,7 @@ def show(environment: Environment, pipeline: str | None, as_json: bool) -> None:
     default=None,
     help="Whether the newest run in the previous environment must have passed.",
 )
-@click.option("--break-glass", metavar="ROLE|nobody", help="Who may deploy without approval.")
+@click.option("--break-glass", metavar="ROLE|nobody", help="Role that may deploy without approval.")
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

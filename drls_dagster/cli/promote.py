@@ -95,7 +95,7 @@ def _ask(
 
 
 def _wait(client: Lifecycle, request: Request, timeout: float | None) -> Request:
-    """The request when nothing more happens to it by itself. Raises DrlsError when that takes too long."""
+    """The request when nothing more happens to it automatically. Raises DrlsError when that takes too long."""
     from lifecycle.domain.promotion import State
     from lifecycle.errors import Conflict
 

@@ -64,7 +64,7 @@ def print_plan(plan: Plan, digest: str) -> None:
 
 
 def print_detail(detail: RequestDetail) -> None:
-    """A request with its plan and what was said."""
+    """A request with its plan and discussion."""
     console = make_console()
     by = f"{detail.requested_by} for {detail.acted_for}" if detail.acted_for else detail.requested_by
     console.print(f"request     {detail.id}, {detail.state.value}, by {by}, {short_time(detail.requested_at)}")
@@ -91,7 +91,7 @@ def print_detail(detail: RequestDetail) -> None:
 
 
 def report(request: Request, as_json: bool, *, done: str = "") -> None:
-    """Prints where a request stands. Raises DrlsError when it ended without effect, or failed.
+    """Prints the state of a request. Raises DrlsError when it ended without effect, or failed.
 
     `done` says what was recorded in any case: then an execution that failed is no failure of the command.
     """

@@ -112,7 +112,7 @@ def run_pipeline(
 ) -> tuple[list[RunOutcome], list[str]]:
     """Check what was asked for, start the engine, run: one outcome per run, and the partitions that were not run.
 
-    What is wrong is said before Dagster and the engine are loaded, as far as they need not be asked.
+    Reports what is wrong before it loads Dagster and the engine, as far as they need not be asked.
 
     Without `keep_going` the first run that fails is the last one. Raises KeyboardInterrupt behind a run that was
     interrupted.

@@ -49,7 +49,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
         serve_connections(app, channel, proxies)
         context.store.close()
 
-    # Makes the store where there is none, and says what is wrong with it; connections do not survive a fork.
+    # Creates a missing store, and says what is wrong with it; connections do not survive a fork.
     open_context(settings, given, lambda started: welcome(settings, started)).store.close()
     with _listen(host, port) as listening:
         click.echo(f"DRLS is at http://{host}:{port}", err=True)

@@ -125,7 +125,7 @@ def preview(
 @table.command("reset-position")
 @click.argument("sink")
 @click.argument("source")
-@click.option("--to", required=True, metavar="start|head|SNAPSHOT", help="What to treat as already read.")
+@click.option("--to", required=True, metavar="start|head|SNAPSHOT", help="Position to treat as already read.")
 @environment_option
 def reset_position(sink: str, source: str, to: str, environment: Environment | None) -> None:
     """Set where an incremental SINK continues reading SOURCE.

@@ -37,7 +37,7 @@ def seed(
     """v1 in production, v2 rejected, v3 in UAT and asked for in production, v4 in QA and asked for in UAT.
 
     The two requests wait for whoever owns `token`, an Admin; `prepare` brings the data and the engine. A pipeline
-    that an interrupted seed left is not touched again. Raises Astray when something does not go as told.
+    that an interrupted seed left is not touched again. Raises Astray when something does not go as planned.
     """
     with cast(ctx, token, SEEDED) as players:
         stage = Stage(settings, players, SEEDED, (f"{SEEDED}.daily_delays", f"{SEEDED}.aircraft_use"))

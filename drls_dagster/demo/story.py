@@ -30,7 +30,7 @@ def tell_story(
     """Plays every scene in this home, on a pipeline and with accounts of its own; `token` is an Admin's.
 
     `prepare` brings what runs need, the data and the engine, once it is known that the token is one.
-    Raises Astray at the first thing that does not go as told, and whatever refuses.
+    Raises Astray at the first thing that does not go as planned, and whatever refuses.
     """
     from drls_dagster.lakehouse.catalog import load_catalog
 

@@ -1,4 +1,4 @@
-"""How the story is told: numbered scenes, what came of each, and how long it took."""
+"""How the story is presented: numbered scenes, what came of each, and how long it took."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Telling:
 
     @contextmanager
     def scene(self, who: str, what: str) -> Iterator[Outcome]:
-        """A scene while it is played. One that does not end as told raises, and is not among `scenes`."""
+        """A scene while it is played. One that does not end as planned raises, and is not among `scenes`."""
         scene = Scene(len(self.scenes) + 1, who, what)
         lines = Outcome()
         if self.console:
@@ -64,7 +64,7 @@ class Telling:
 
 @dataclass
 class Outcome:
-    """What came of a scene, told line by line."""
+    """The outcome of a scene, line by line."""
 
     said: list[tuple[str, str]] = field(default_factory=list)
 

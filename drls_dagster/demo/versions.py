@@ -40,7 +40,7 @@ def fresh_name(ctx: Context, catalog: Catalog, drafts: Path) -> str:
 
 
 def first(example: Path, name: str) -> PipelineSpec:
-    """v1: the example under another name, and without its schedule, so that nothing runs by itself afterwards."""
+    """v1: the example under another name, and without its schedule, so that nothing runs automatically later."""
     return parse_pipeline(_first(example, name))
 
 

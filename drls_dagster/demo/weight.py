@@ -38,7 +38,7 @@ def weigh(catalog: Catalog, tables: Sequence[str]) -> Weight:
         scheme, netloc, path = PyArrowFileIO.parse_location(table.location(), table.io.properties)
         storage = PyArrowFileIO(table.io.properties).fs_by_scheme(scheme, netloc)
         for file in storage.get_file_info(FileSelector(path, recursive=True)):
-            # Hadoop writes a hidden checksum beside each file.
+            # Hadoop writes a hidden checksum next to each file.
             if file.type != FileType.File or file.base_name.startswith("."):
                 continue
             if "/metadata/" in file.path.removeprefix(path):

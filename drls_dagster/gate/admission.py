@@ -28,7 +28,7 @@ RECONCILE_SECONDS = 15.0
 
 
 def lifecycle_of(settings: Settings) -> Context | None:
-    """The lifecycle; None where there is none yet, so nothing is saved or deployed. Raises GateRefused otherwise."""
+    """The lifecycle; None before it exists, so nothing is saved or deployed. Raises GateRefused otherwise."""
     try:
         return open_lifecycle(settings)
     except NoLifecycleYet:

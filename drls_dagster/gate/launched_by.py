@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Dagster shows and answers no tag of this prefix; knowing one would not help either.
 LAUNCHED_BY_TAG = f"{HIDDEN_TAG_PREFIX}drls_launched_by"
 _AUDIENCE = "drls-launched-by"
-# A backfill goes on for days, and what is left of a run may be tried again by Dagster itself.
+# A backfill continues for days, and what is left of a run may be tried again by Dagster itself.
 LIFE = timedelta(days=7)
 
 
@@ -72,7 +72,7 @@ def launcher_of(settings: Settings, run: DagsterRun, parts: Iterable[Part]) -> A
 
 
 def _subjects(run: DagsterRun) -> set[str]:
-    """A run's own signature, that of its backfill, or that of the run which Dagster tries again by itself."""
+    """A run's own signature, that of its backfill, or that of the run which Dagster retries automatically."""
     backfill = run.tags.get(BACKFILL_ID_TAG)
     return {run_subject(run.run_id), *_before(run), *([backfill_subject(backfill)] if backfill else [])}
 

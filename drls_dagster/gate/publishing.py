@@ -75,9 +75,9 @@ class Permitted:
 
     @contextmanager
     def publishing(self, publication: Publication) -> Iterator[None]:
-        """A permit around a compare-and-set, and its receipt afterwards.
+        """A permit around a compare-and-set, then its receipt.
 
-        Raises GateRefused when the run may not publish (any more); what the block raises passes through.
+        Raises GateRefused when the run may not, or no longer, publish; what the block raises passes through.
         """
         leave = self._ask(publication)
         if leave.permit is None:

@@ -66,7 +66,7 @@ def shown_tags(run: DagsterRun, admissions: Sequence[Admission | None], launched
 
 
 def refuse_revoked(instance: DagsterInstance, run: DagsterRun) -> None:
-    """Raises GateRefused where a queued run may not begin any more."""
+    """Raises GateRefused where a queued run may no longer begin."""
     settings = load_settings()
     for part in parts_of(instance, run):
         ctx = lifecycle_of(settings)

@@ -49,7 +49,7 @@ def find_pipeline(name: str, settings: Settings, environment: Environment = Envi
 
 
 def _example(name: str) -> str:
-    """How to run the example of that name; empty when there is none. A folder of one's own hides the examples."""
+    """How to run the example of that name; empty without one. Your own folder hides the examples."""
     here = Path.cwd()
     files = [file for file in examples_folder().rglob("*.yaml") if file.stem == name]
     shown = [file.relative_to(here) if file.is_relative_to(here) else file for file in files]

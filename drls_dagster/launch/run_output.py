@@ -44,7 +44,7 @@ class ShownOutput(LocalComputeLogManager):
 def _shown(stream: IO[str], path: str) -> Iterator[None]:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).touch()
-    to = os.dup(2)  # where stderr is outside of here
+    to = os.dup(2)  # where stderr is outside this block
     ended = threading.Event()
     thread = threading.Thread(target=_show, args=(path, os.path.getsize(path), to, ended), daemon=True)
     thread.start()

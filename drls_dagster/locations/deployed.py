@@ -58,7 +58,7 @@ def load_files(path: Path, environment: Environment, settings: Settings) -> dg.D
 
 
 def _starting(settings: Settings, environment: Environment, loaded: Sequence[Loaded]) -> set[str]:
-    """Whose schedules run by themselves, as the policies say (L4)."""
+    """Whose schedules run automatically, as the policies say (L4)."""
     names = {one.name for one in loaded if one.spec is not None and one.spec.schedule is not None}
     ctx = lifecycle_of(settings) if names else None
     if ctx is None:

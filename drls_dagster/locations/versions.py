@@ -54,7 +54,7 @@ def _is(active: Mapping[str, Release], name: str, value: str) -> bool:
 
 
 def _earlier(view: View, where: Environment, name: str, value: str) -> Release | None:
-    """A version that was deployed when the run was created and is not any more; None for a draft."""
+    """A version that was deployed when the run was created and no longer is; None for a draft."""
     pipeline = view.pipelines.find(name)
     version = view.pipelines.with_digest(pipeline.id, value) if pipeline else None
     if pipeline is None or version is None:
@@ -77,7 +77,7 @@ def _earlier(view: View, where: Environment, name: str, value: str) -> Release |
 
 
 def _read(settings: Settings, release: Release) -> Loaded:
-    # Modules that a version names are looked for beside the pipeline files; its lock says which code they must be.
+    # Modules that a version names are looked for next to the pipeline files; its lock says which code they must be.
     path = settings.pipeline_folder / release.pipeline
     if not has_digest(release.spec, release.digest):
         problem = f"v{release.number} was changed in the database: its digest does not match; restore a backup"

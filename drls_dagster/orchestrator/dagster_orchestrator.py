@@ -56,7 +56,7 @@ class DagsterOrchestrator(Orchestrator):
         if run is None:
             return None
         said = _OUTCOMES.get(run.status.value)
-        # A process that was killed says nothing any more, and Dagster has not noticed.
+        # A killed process reports nothing more, and Dagster has not noticed.
         return Outcome.FAILED if said is None and open_ledger(self._settings).is_dead(run_id) else said
 
     def deployments_changed(self, environment: Environment) -> None:
@@ -84,7 +84,7 @@ class DagsterOrchestrator(Orchestrator):
     def released(
         self, environment: Environment, pipeline: str, tables: Mapping[str, int], release: ReleaseFacts
     ) -> None:
-        """Never raises: the promotion is done by now, whether Dagster can be told or not."""
+        """Never raises: the promotion is done by now, whether or not Dagster can be informed."""
         from dagster import DagsterError
         from sqlalchemy.exc import SQLAlchemyError
 

@@ -1,4 +1,4 @@
-"""The Dagster instance with the gate in it: what stands in dagster.yaml, and whether it does."""
+"""The Dagster instance with the gate in it: what dagster.yaml must contain, and whether it does."""
 
 from __future__ import annotations
 

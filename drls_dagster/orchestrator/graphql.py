@@ -37,7 +37,7 @@ mutation Launch($params: ExecutionParams!) {
 
 
 def ask_reload(up: UpState, environment: Environment) -> bool:
-    """Asks for a reload, which then happens by itself; whether the request was taken.
+    """Asks for a reload, which then happens automatically; whether the request was taken.
 
     Not Dagster's own mutation: that answers only after the reload, and reloads twice when asked twice.
     """
@@ -102,9 +102,9 @@ def _ask(up: UpState, where: str, query: str, variables: dict[str, Any]) -> dict
         body = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         raise Unavailable(
-            f"drls up at {up.url} did not answer for {where} ({type(error).__name__}); try again"
+            f"drls up at {up.url} did not answer the request about {where} ({type(error).__name__}); try again"
         ) from error
-    # A refusal by the run coordinator comes as an error beside the data, or as a body of its own.
+    # A refusal by the run coordinator comes as an error next to the data, or as a body of its own.
     if errors := body.get("errors"):
         raise Refused(f"a run of {where} was refused: {_one_line(errors[0].get('message', ''))}")
     if body.get("data") is None:

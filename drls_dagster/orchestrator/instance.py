@@ -50,7 +50,7 @@ def make_storage(settings: Settings) -> None:
     """Makes Dagster's storage, one process at a time; nothing when it is there.
 
     Dagster itself takes no lock: of processes that make it at once two write the schema's version, and nothing
-    can open it any more.
+    can still open it.
     """
     if has_storage(settings):
         return

@@ -1,4 +1,4 @@
-"""What runs by itself. A push is faster; a sensor catches what a push missed."""
+"""What runs automatically. A push is faster; a sensor catches what a push missed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sensors_of(
 ) -> list[dg.SensorDefinition]:
     """The sensors of a code location that loaded `specs`: with their lock, as they are deployed.
 
-    `drafts` names those of which an unsaved file was loaded, `starting` those whose schedules run by themselves.
+    `drafts` names those of which an unsaved file was loaded, `starting` those whose schedules run automatically.
     What is for the whole installation is in production's location only.
     """
     sources = sources_sensor(environment, specs, lambda: open_lifecycle(settings), lambda: catalog_locations(settings))

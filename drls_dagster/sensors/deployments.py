@@ -19,7 +19,7 @@ from lifecycle.usecases.parts.following import reload
 from lifecycle.usecases.parts.outbox import tell
 
 SECONDS = 10
-# After so many reloads that changed nothing it is no delay any more.
+# After so many reloads that changed nothing it is more than a delay.
 ANNOUNCED_AFTER = 8
 
 
@@ -33,7 +33,7 @@ def deployments_sensor(
 ) -> dg.SensorDefinition:
     """`loaded`: by pipeline, the digest that this location was built from, DRAFT for an unsaved file.
 
-    `scheduled` names those with a schedule, `starting` those whose schedule the policy lets run by itself.
+    `scheduled` names those with a schedule, `starting` those whose schedule the policy lets run automatically.
     """
     watch = _Watch(environment, dict(loaded), frozenset(scheduled), frozenset(starting), gateway)
     return steady(
@@ -45,7 +45,7 @@ def deployments_sensor(
 
 
 class _Watch:
-    """One location's sensor. What it compares changes with an audit entry: while the log stands still, so does that."""
+    """One location's sensor. What it compares changes with an audit entry: without new entries, neither does that."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Where the tables of an environment stand, asked again only of those that changed."""
+"""The heads of an environment's tables, read again only for those that changed."""
 
 from __future__ import annotations
 

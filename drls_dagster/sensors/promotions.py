@@ -1,4 +1,4 @@
-"""*promotions*: carries on what was interrupted, expires, reminds, tells, and asks for the run after a promotion."""
+"""*promotions*: resumes what was interrupted, expires, reminds, notifies, and asks for the run after a promotion."""
 
 from __future__ import annotations
 

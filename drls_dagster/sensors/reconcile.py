@@ -1,4 +1,4 @@
-"""*reconcile*: closes permits and runs that ended without a word, finds drift, clears debris (L11, L15, D13)."""
+"""*reconcile*: closes permits and runs that ended silently, finds drift, clears debris (L11, L15, D13)."""
 
 from __future__ import annotations
 

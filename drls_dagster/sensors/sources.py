@@ -37,7 +37,7 @@ SECONDS = 30
 def sources_sensor(
     environment: Environment, specs: Sequence[PipelineSpec], gateway: Gateway, locations: Locations
 ) -> dg.SensorDefinition | None:
-    """One sensor for all pipelines of the location that start on new data; None when there is none."""
+    """One sensor for all pipelines of the location that start on new data; None without such pipelines."""
     automatic = tuple(Watched.of(spec) for spec in specs if spec.automation == "on_new_data")
     watched = tuple(one for one in automatic if one.sources)
     if not watched:

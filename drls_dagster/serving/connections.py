@@ -38,7 +38,7 @@ class Connections:
         self._sweeping: asyncio.TimerHandle | None = None
 
     def add(self, one: _Bounded) -> bool:
-        """Makes room for a connection; False where there is none."""
+        """Makes room for a connection; False if there is no room."""
         own = self._of.get(one.peer, {})
         if len(own) >= self.most // 2 and not is_trusted(one.peer, self._proxies) and not _close_idle(own):
             return False

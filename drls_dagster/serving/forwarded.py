@@ -1,7 +1,7 @@
 """Who is behind a proxy, and over what: read from headers that only a trusted proxy may send.
 
 Everybody can send these headers. They count only where the connection itself comes from an address of
-`web.trusted_proxies`, and only as far as each further address in them is a trusted proxy, too.
+`web.trusted_proxies`, and only as far as each further address in them is also a trusted proxy.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _scheme(kind: str, said: str) -> str | None:
 
 
 def _address(said: str) -> str | None:
-    """The address in `192.0.2.1`, `192.0.2.1:4711`, `[2001:db8::1]:4711`; None for what is none."""
+    """The address in `192.0.2.1`, `192.0.2.1:4711`, `[2001:db8::1]:4711`; None for anything else."""
     text = said.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -102,7 +102,7 @@ def _forwarded(lines: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _split(text: str, at: str) -> list[str]:
-    """Splits outside of quotes."""
+    """Splits outside quotes."""
     parts, quoted = [""], False
     for letter in text:
         quoted ^= letter == '"'

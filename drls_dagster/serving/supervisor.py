@@ -114,7 +114,7 @@ class Supervisor:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
-        # What stands in a buffer would be written by both.
+        # Both would write what is in a buffer.
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()

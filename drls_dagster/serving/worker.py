@@ -78,6 +78,6 @@ class _Server(uvicorn.Server):
             connection.close()
 
     def _protocol(self) -> asyncio.Protocol:
-        # Uvicorn's own loop calls it so, too; the protocol's declared type knows nothing of these.
+        # Uvicorn's own loop also calls it this way; the protocol's declared type knows nothing of these.
         make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
         return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)

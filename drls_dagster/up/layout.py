@@ -72,7 +72,7 @@ class Layout:
             self._socket(environment).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Takes the sockets away."""
+        """Removes the sockets."""
         self.clear_sockets()
         if self.sockets != self.folder:
             shutil.rmtree(self.sockets, ignore_errors=True)

@@ -24,7 +24,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    # The engine stays: it belongs to whoever uses it and stops by itself when nobody does.
+    # The engine stays: it belongs to whoever uses it and stops automatically when nobody does.
     end_all(given.up_id, mark=given.mark, without=ENGINE_MARK)
     if given.remove:
         shutil.rmtree(given.remove, ignore_errors=True)

@@ -32,7 +32,7 @@ _Nobody = str | None
 
 
 def _named(field: str, *others: str) -> Any:
-    """A name that the record has beside the id, or under another word."""
+    """A name that the record has besides the id, or under another word."""
     return Field(validation_alias=AliasChoices(f"{field}_name", *others, field))
 
 
@@ -198,7 +198,7 @@ class ApprovalRecord(BaseModel):
 
 
 class RequestDetail(Request):
-    """A request with what is to be approved, by whom, and what was said so far.
+    """A request with what is to be approved, by whom, and the discussion so far.
 
     `newer_runs` are those of the version since the evidence.
     """

@@ -162,7 +162,7 @@ def holds(call: Call) -> Page[HoldView]:
 def freeze(
     call: Call, environment: Environment, pipeline: PipelineName | None = None, *, reason: Reason, key: Key = None
 ) -> HoldRecord:
-    """No promotion, demotion or rollback until it is lifted; runs go on (L9)."""
+    """No promotion, demotion or rollback until it is lifted; runs continue (L9)."""
     return _hold(call, HoldKind.FREEZE, environment, pipeline, reason, key)
 
 
@@ -199,14 +199,14 @@ def drifts(call: Call) -> Page[DriftView]:
 
 @answers(DriftInfo)
 def adopt(call: Call, drift_id: Id, *, reason: Reason, key: Key = None) -> DriftView:
-    """Adopts a write that nobody answers for."""
+    """Adopts an unexplained write."""
     settled = settle_drift(call.ctx, call.who, drift_id, "adopt", reason=reason, key=key)
     return call.named(lambda names: names.drift(settled))
 
 
 @answers(DriftInfo)
 def revert(call: Call, drift_id: Id, *, reason: Reason, key: Key = None) -> DriftView:
-    """Reverts a write that nobody answers for."""
+    """Reverts an unexplained write."""
     settled = settle_drift(call.ctx, call.who, drift_id, "revert", reason=reason, key=key)
     return call.named(lambda names: names.drift(settled))
 

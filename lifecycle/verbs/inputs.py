@@ -1,4 +1,4 @@
-"""The types of what verbs take. How REST carries some of them is said here too."""
+"""The types of what verbs take, and how REST carries some of them."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def save_over(
     if_newest: IfDigest = None,
     key: Key = None,
 ) -> VersionDetail:
-    """Saves a new version when If-Match is the newest one's ETag (L16)."""
+    """Saves a new version when If-Match is the ETag of the newest (L16)."""
     if if_newest is None:
         raise Conflict("send If-Match with the ETag of the version that you changed")
     spec = _spec(definition, name)
@@ -104,7 +104,7 @@ def import_bundle(
 ) -> VersionDetail:
     """Saves the definition in a bundle (the request's body) that this installation or a key in `trusted` signed.
 
-    Whom to trust is the importer's word: it decides nothing here, the importer answers for it like an author.
+    Whom to trust is the importer's word: it decides nothing here, and makes the importer responsible like an author.
     """
     version = import_version(call.ctx, call.who, data, trusted=trusted, key=key)
     return call.named(lambda names: names.version(version))

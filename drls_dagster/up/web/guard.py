@@ -298,5 +298,5 @@ def _unframed(send: Send) -> Send:
 
 
 def _no(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    # Dagster's UI shows what stands under "errors".
+    # Dagster's UI shows what is under "errors".
     return JSONResponse({"detail": detail, "errors": [{"message": detail}]}, status, headers)

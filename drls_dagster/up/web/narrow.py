@@ -70,7 +70,7 @@ _TYPES = (
     *("EventConnection", "DagsterRunEvent", "MessageEvent", "PythonError", "Error", "ErrorChainLink"),
     *("TerminatePipelineExecutionSuccess", "TerminatePipelineExecutionFailure", "PipelineConfigValidationError"),
 )
-# They lead away from the run: a key can name another one's file.
+# They lead away from the run: a key can name another run's file.
 _NOT = frozenset({("Run", "capturedLogs"), ("PipelineRun", "capturedLogs")})
 
 

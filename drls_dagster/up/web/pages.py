@@ -18,7 +18,7 @@ _HEAD = (
 
 
 def starting() -> str:
-    """A page that looks again by itself."""
+    """A page that reloads automatically."""
     return (
         f"{_HEAD}<title>DRLS is starting</title>"
         f'<meta http-equiv="refresh" content="2"><style>{_STYLE}</style></head>'

@@ -18,7 +18,7 @@ _CLOSED: Message = {"type": "websocket.disconnect", "code": 1008}
 
 
 class Subscriptions:
-    """Both ways of a connection. What goes on to Dagster is what was read here, not what was sent.
+    """Both ways of a connection. Dagster gets what was read here, not what was sent.
 
     `look_up` gives the visitor as they are by now and raises for one who may not stay; `may` raises for what they may
     not subscribe to.

@@ -1,4 +1,4 @@
-"""Signing in and out, and changing one's own password: in a session, so no verb."""
+"""Signing in and out, and changing your own password: in a session, so no verb."""
 
 from __future__ import annotations
 

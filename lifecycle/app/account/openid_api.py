@@ -61,7 +61,7 @@ def begin_openid(
     request: Request,
     back: Annotated[str, Query(max_length=500, pattern=r"^/([A-Za-z0-9_.~?&=%-][!-~]*)?$")] = "/",
 ) -> RedirectResponse:
-    """Sends the browser to the provider; afterwards it is at the path `back`."""
+    """Sends the browser to the provider, and then to the path `back`."""
     address, attempt = _provider(request).begin(back)
     answer = RedirectResponse(address, status_code=303)
     answer.set_cookie(

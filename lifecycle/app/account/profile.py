@@ -1,4 +1,4 @@
-"""One's own page: who one is here, password, sessions and personal tokens."""
+"""The visitor's own page: account, password, sessions and personal tokens."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def new_token(
     days: Annotated[int, Form(ge=1, le=366)] = 30,
     scopes: Annotated[tuple[TokenScope, ...], Form(max_length=4)] = (),
 ) -> Response:
-    """Issues a personal token; this answer is the only place where its secret ever stands."""
+    """Issues a personal token; this answer is the only place that ever shows its secret."""
     life = timedelta(days=days)
     issued = issue_token(ctx, who.actor, name, scopes=scopes, life=life, within=who.scopes, key=key)
     return shown_once(

@@ -24,7 +24,7 @@ _Back = Annotated[str, Query(max_length=2_000)]
 
 @router.get("/sign-in")
 def sign_in_page(request: Request, back: _Back = "/") -> Response:
-    """The form; who is signed in already goes on."""
+    """The form; a visitor who is already signed in is sent on."""
     if request.state.visitor is not None:
         return RedirectResponse(safe_back(back), 303)
     return _form(request, back)

@@ -1,4 +1,4 @@
-"""What a page shows before somebody acts: what would happen, in words, and what stands in the way."""
+"""What a page shows before somebody acts: what would happen, in words, and what blocks it."""
 
 from __future__ import annotations
 

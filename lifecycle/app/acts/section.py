@@ -11,7 +11,7 @@ from lifecycle.app.kit.section import Pages, Section
 HERE = Path(__file__).parent
 ACTS = (break_glass, demote, drifts, evidence_session, holds, retire, rollback)
 
-# Whoever may look is told why they may not act.
+# The page says to those who may look why they may not act.
 PAGES = {
     ("GET", "/environments/{environment}/freeze"): needs.READ,
     ("POST", "/environments/{environment}/freeze"): needs.LEAD,

@@ -15,7 +15,7 @@ from lifecycle.store.unit import View
 
 SHOWN = 50
 _MOST = 500
-# What is said by a comment itself, or by the line beside it.
+# What a comment itself, or the line next to it, says.
 _SILENT = {"promotion.commented"}
 _WORDS = {
     "promotion.requested": ("pending", "requested this promotion"),

@@ -60,7 +60,7 @@ class ColumnView:
 
 @dataclass(frozen=True, slots=True)
 class DiffView:
-    """What the page shows beside the difference itself."""
+    """What the page shows besides the difference itself."""
 
     diff: DataDiff
     tallies: tuple[Tally, ...]

@@ -90,7 +90,7 @@ class PlanView:
 def plan_view(view: View, pipeline_id: int, plan: Plan, dagster: str | None, *, ahead: bool = True) -> PlanView:
     """Reads what `plan` names: a few queries, however many tables and runs it has.
 
-    `ahead`: it may still be executed, so what ends with it is said.
+    `ahead`: it may still be executed, so the plan names what ends with it.
     """
     replaced = view.pipelines.with_digest(pipeline_id, plan.replaces) if plan.replaces else None
     revision = view.policies.get(plan.policy) if plan.policy is not None else None

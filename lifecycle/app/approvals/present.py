@@ -1,4 +1,4 @@
-"""How open requests stand to the present, for pages: computed beside the request, shared by all who look at once.
+"""How open requests compare with the present, for pages: computed in the background, shared by concurrent viewers.
 
 Asking the catalog may take longer than a page may: so a page waits a moment, and its live part asks again.
 """

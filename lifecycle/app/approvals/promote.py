@@ -38,7 +38,7 @@ FormDigest = Annotated[str, Form(max_length=100, pattern=r"^[!-~]+$")]
 
 @router.get(_PATH)
 def promote_page(ctx: Ctx, request: Request, who: Who, name: Name, number: Number, target: Environment) -> Response:
-    """What promoting would be now, what stands in the way, and the form that asks for exactly that."""
+    """What promoting would be now, what blocks it, and the form that asks for exactly that."""
     planned = plan_promotion(ctx, who.actor, name, number, _reachable(target))
     with ctx.store.read() as view:
         pipeline = view.pipelines.named(name)

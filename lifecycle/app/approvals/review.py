@@ -47,7 +47,7 @@ Everything = Annotated[bool, Query(alias="all")]
 
 @router.get(_PATH)
 def review_page(ctx: Ctx, request: Request, who: Who, promotion_id: Id, everything: Everything = False) -> Response:
-    """The plan, what changes, the evidence, who decides, and what was said."""
+    """The plan, what changes, the evidence, who decides, and the discussion."""
     promotion, present = _look(ctx, request, who, promotion_id, _PAGE_WAITS)
     with ctx.store.read() as view:
         shown = review(view, who.actor, promotion, present)
@@ -77,7 +77,7 @@ def review_page(ctx: Ctx, request: Request, who: Who, promotion_id: Id, everythi
 
 @router.get(_PATH + "/status")
 def status_part(ctx: Ctx, request: Request, who: Who, promotion_id: Id) -> Response:
-    """Where the request stands now, compared with the present by what executes it."""
+    """The state of the request, compared with the present by what executes it."""
     promotion, present = _look(ctx, request, who, promotion_id, _PART_WAITS)
     with ctx.store.read() as view:
         shown = review(view, who.actor, promotion, present)
@@ -95,7 +95,7 @@ def decision_part(ctx: Ctx, request: Request, who: Who, promotion_id: Id) -> Res
 
 @router.get(_PATH + "/activity")
 def activity_part(ctx: Ctx, request: Request, who: Who, promotion_id: Id, everything: Everything = False) -> Response:
-    """What happened and what was said."""
+    """The history and the discussion."""
     with ctx.store.read() as view:
         promotion = visible_request(view, who.actor, promotion_id)
         told = activity(view, promotion, all_of_it=everything)
@@ -157,7 +157,7 @@ def review_later(
     verdict: Annotated[Verdict, Form()],
     reason: FormText = "",
 ) -> Response:
-    """Says afterwards what to think of an unreviewed release."""
+    """Records a review of an unreviewed release."""
     review_release(ctx, who.actor, promotion_id, plan_digest, verdict, reason=reason.strip(), key=key)
     return done(request, links.request(promotion_id), 'Review recorded; the release keeps the label "unreviewed".')
 
@@ -178,7 +178,7 @@ def comment(
 
 
 def _look(ctx: Context, request: Request, who: Visitor, promotion_id: int, wait: float) -> tuple[Promotion, Present]:
-    """The request, and how it stands to the present while it is open."""
+    """The request, and how it compares with the present while it is open."""
     with ctx.store.read() as view:
         promotion = visible_request(view, who.actor, promotion_id)
         head = view.log.head().sequence

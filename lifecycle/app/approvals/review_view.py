@@ -1,4 +1,4 @@
-"""A request as its reviewers see it: where it stands, who decides, what they may do, and what happened so far."""
+"""A request as its reviewers see it: its state, who decides, what they may do, and what happened so far."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Review:
 
     @property
     def says(self) -> str:
-        """Where it stands in a line, to be read out whenever it is another one."""
+        """Its state in a line, to be read out whenever that changes."""
         parts = [f"request {self.promotion.id} is {self.promotion.state.value}"]
         if self.decisions:
             parts.append(f"{self.decisions[-1].name} {self.decisions[-1].verdict}")
@@ -140,7 +140,7 @@ class Review:
 
 
 def review(view: View, actor: Actor, promotion: Promotion, present: Present) -> Review:
-    """Reads what the store knows; `present` is how the plan stands to the data."""
+    """Reads what the store knows; `present` is how the plan compares with the data."""
     policy = policy_of(view, promotion)
     pipeline = view.pipelines.get(promotion.pipeline_id)
     version = view.pipelines.version(promotion.version_id)

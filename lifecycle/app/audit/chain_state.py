@@ -60,7 +60,7 @@ class _Reading:
 
 
 class ChainWatch:
-    """One for each process. A long log is read beside the pages, who ask meanwhile see how far it is."""
+    """One for each process. A long log is read in the background; pages show how far it is."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

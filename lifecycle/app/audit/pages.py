@@ -1,4 +1,4 @@
-"""The audit log: what happened, whether it is whole, and how to take it away."""
+"""The audit log: what happened, whether it is intact, and how to export it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def audit(
     watch: Watch,
     before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
 ) -> Response:
-    """Entries, newest first, beside the state of the chain."""
+    """Entries, newest first, next to the state of the chain."""
     wanted = asked.wanted
     state = watch.state()
     with ctx.store.read() as view:
@@ -221,7 +221,7 @@ def _upto(store: Store, head: Head) -> Iterator[Entry]:
     while after < head.sequence:
         with store.read() as view:
             page = tuple(view.log.entries(after, limit=min(_BATCH, head.sequence - after)))
-        # What is missing is missing in the file, too: its verifier says so.
+        # What is missing is also missing in the file: its verifier says so.
         page = tuple(entry for entry in page if entry.sequence <= head.sequence)
         yield from page
         if not page:

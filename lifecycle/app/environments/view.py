@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """An environment in figures, with what stands in the way there. `waiting` requests want to get in."""
+    """An environment in figures, with what blocks promotions there. `waiting` requests want to get in."""
 
     environment: Environment
     active: int
@@ -94,7 +94,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class _Everywhere:
-    """What one query answers for all environments; `only` are the pipelines that the visitor may see (None: all)."""
+    """What one query says about all environments; `only` are the pipelines that the visitor may see (None: all)."""
 
     only: frozenset[int] | None
     at: datetime | None

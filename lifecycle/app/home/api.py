@@ -61,7 +61,7 @@ def events(
     if start is None:
         with ctx.store.read() as view:
             start = view.log.head().sequence
-    # A proxy that gathers the answer before it passes it on, as nginx does by itself, would tell all of it too late.
+    # A proxy that buffers the answer, as nginx does by default, would pass all of it on too late.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     stream = _stream(ctx.store, who, request, start, seconds)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
@@ -88,7 +88,7 @@ async def _stream(store: Store, who: Actor, request: Request, after: int, second
 
 
 def _let_in(request: Request) -> bool:
-    """Whether who listens would still be let in: sessions end, and roles and accounts are taken away."""
+    """Whether the listener would still be let in: sessions end, and roles and accounts are removed."""
     try:
         guard(request)
     except (Unauthorized, Forbidden):

@@ -48,7 +48,7 @@ def board(
 ) -> Board:
     """What the actor may see, by name; everything about the rows of one page is read in a few statements.
 
-    `asked` is what the links to other pages ask, too.
+    `asked` is what the links to other pages also ask.
     """
     heads = catalog(view, actor, search)
     holds = view.policies.holds()

@@ -40,7 +40,7 @@ class WaitingRow:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Oldest first: what the visitor may decide, then what they may review afterwards; how many, and a page of them."""
+    """Oldest first: what the visitor may decide, then what they may review; how many, and a page of them."""
 
     to_decide: int
     to_review: int
@@ -51,7 +51,7 @@ class Waiting:
 def waiting(view: View, actor: Actor, number: int, asked: Mapping[str, str]) -> Waiting:
     """What waits for the actor: the same queries as the badge and the list of unreviewed releases.
 
-    `asked` is what the links to other pages ask, too.
+    `asked` is what the links to other pages also ask.
     """
     to_decide, to_review = pending_ids(view, actor), review_ids(view, actor)
     part = paged(to_decide + to_review, number, "/", asked, name="waiting", at="waiting", size=SIZE)

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 SMALL = 64 * 1024
 SECONDS = 30.0
-# A client hears that it sends too much when it has sent it; one that goes on for long is cut off.
+# A client hears that it sends too much when it has sent it; one that keeps sending is cut off.
 DRAINED = 32 * 1024 * 1024
 DRAIN_SECONDS = 5.0
 

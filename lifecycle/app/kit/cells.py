@@ -46,7 +46,7 @@ class AskedMark:
 class Cell:
     """One pipeline in one environment; without `number` nothing is active there.
 
-    `asked` are the oldest MARKS requests; `more` leads to the list that has the others, too.
+    `asked` are the oldest MARKS requests; `more` leads to the list that also has the others.
     """
 
     environment: Environment

@@ -1,6 +1,6 @@
 """The hidden field of every form: the session's CSRF token, in a different dress each time.
 
-The token itself never stands in a page, only the token XORed with fresh random bytes, so that a compressed
+The token itself is never in a page, only the token XORed with fresh random bytes, so that a compressed
 page does not give it away byte by byte (BREACH, CVE-2013-3587).
 """
 

@@ -46,7 +46,7 @@ class Visitor:
 
 
 class CrossSite(Exception):
-    """Another site's link led here, so the browser kept the strict cookie back: the page asks again by itself."""
+    """Another site's link led here, so the browser kept the strict cookie back: the page reloads automatically."""
 
 
 async def form_of(request: Request) -> FormData | None:
@@ -59,7 +59,7 @@ async def form_of(request: Request) -> FormData | None:
 def page_guard(ctx: Ctx, request: Request, form: Annotated[FormData | None, Depends(form_of)]) -> None:
     """Lets the request in, or raises Unauthorized, Forbidden, CrossSite, or Invalid for a text that no store keeps."""
     _let_in(ctx, request, form)
-    # After the visitor is known, so that the refusal is a page of theirs. Keys are kept in a row, too.
+    # After the visitor is known, so that the refusal is a page of theirs. Keys are also kept in a row.
     for name, value in form.multi_items() if form is not None else ():
         if isinstance(value, str) and "\x00" in value:
             raise Invalid(f"{name} contains a NUL character, which cannot be stored; remove it")

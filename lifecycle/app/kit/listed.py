@@ -37,7 +37,7 @@ def check_listed(routers: Iterable[APIRouter], access: Collection[Route], sectio
 
 
 def _check_reached(sections: Sequence[tuple[str, Pages | Api]]) -> None:
-    """An earlier section's `/pipelines/{name}` would answer a later one's `/pipelines/new`, and with its permission."""
+    """An earlier section's `/pipelines/{name}` would answer a later section's `/pipelines/new`, with its permission."""
     earlier: list[tuple[str, str, str, re.Pattern[str]]] = []
     for name, part in sections:
         own = _routes(part.routers)

@@ -49,7 +49,7 @@ def _open_link(tokens: list[Token], index: int, options: Any, env: Any) -> str:
 
 
 def _heading(tokens: list[Token], index: int, options: Any, env: Any) -> str:
-    """A comment's headings stand below those of the page."""
+    """A comment's headings are below those of the page."""
     token = tokens[index]
     token.tag = f"h{min(_DEEPEST, int(token.tag[1:]) + _BELOW_THE_PAGE)}"
     return _render(tokens, index, options)
@@ -61,7 +61,7 @@ def _render(tokens: list[Token], index: int, options: Any) -> str:
 
 def _too_deep(state: StateBlock, first: int, end: int, silent: bool) -> bool:
     """What is nested deeper is one paragraph, as it was written: markdown-it itself would leave it out, and with it
-    the rest of the list that it stands in."""
+    the rest of its list."""
     if silent or state.level < MAX_NESTING:
         return False
     after = first + 1

@@ -97,7 +97,7 @@ def _when(window: Window) -> str:
     if weekly and all(day in _DAYS for day in days):
         every = [_DAYS[day] for day in days] or [start.weekday()]
         return _weekly(start, window.duration, sorted(set(every)))
-    # What is rarer is said as exactly as it is written.
+    # Rarer rules are shown exactly as written.
     return f"from {_moment(start)} for {long(window.duration)}, repeated by {window.rule}"
 
 

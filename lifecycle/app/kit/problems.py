@@ -41,7 +41,7 @@ def add_handlers(app: FastAPI) -> None:
         if isinstance(error, Unauthorized) and request.url.path != "/sign-in":
             return _to_sign_in(request)
         if _lost_all(request):
-            # A part of an open page asks: the page as a whole is not theirs any more, and says so when it is loaded.
+            # A part of an open page asks: the page as a whole is no longer theirs, and says so when it is loaded.
             return Response(status_code=error.status, headers={"HX-Refresh": "true"})
         return await _told(request, error.status, error.message)
 

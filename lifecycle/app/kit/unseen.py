@@ -18,7 +18,7 @@ _HIDDEN = re.compile(f"[{_MARKS}{_NO_WIDTH}{_CONTROLS}]|(?<![^\x00-\x7f])[\u200c
 
 
 def reveal(text: str) -> Markup:
-    """`text` as HTML, in which what nobody would see stands as U+202E."""
+    """`text` as HTML, in which invisible characters are shown as U+202E."""
     shown = escape(text)
     return Markup(_HIDDEN.sub(_number, shown)) if _HIDDEN.search(shown) else shown  # noqa: S704 (escaped before)
 

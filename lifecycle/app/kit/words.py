@@ -18,7 +18,7 @@ from lifecycle.domain.promotion import State
 # What people call the environments.
 NAMES: dict[Environment, str] = {environment: environment.label for environment in Environment}
 
-# The look and the icon of each state; the word stands beside them, always.
+# The look and the icon of each state; the word is always next to them.
 LOOKS: dict[State, str] = {
     State.REQUESTED: "pending",
     State.APPROVED: "approved",
@@ -30,7 +30,7 @@ LOOKS: dict[State, str] = {
     State.STALE: "stale",
     State.FAILED: "rejected",
 }
-# The verbs and the store answer the command line, too; where they name a command, a page names a page.
+# The verbs and the store also answer the command line; where they name a command, a page names a page.
 _PAGES_FOR = tuple(
     (re.compile(command), page)
     for command, page in (

@@ -59,7 +59,7 @@ class RequestRow:
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """When runs start by themselves: in words, and the next time in each environment where that happens."""
+    """When runs start automatically: in words, and the next time in each environment where that happens."""
 
     words: str
     upcoming: tuple[tuple[Environment, datetime], ...]
@@ -168,7 +168,7 @@ def pipeline_view(
 
 
 def state_of(view: View, pipeline: Pipeline, dagster: str | None) -> State:
-    """What moves, asked again by itself."""
+    """What moves, refreshed automatically."""
     newest = view.pipelines.newest(pipeline.id)
     assert newest is not None  # noqa: S101 (a pipeline begins with a version)
     head = Head(pipeline.id, pipeline.name, newest.number, newest.digest)

@@ -60,7 +60,7 @@ def save_sent(
     """Saves a definition, as a version of `name` on version `on` when they are given.
 
     Raises Invalid naming the file when it is no definition, and Conflict when `newest`, a digest, is not the newest
-    version's any more.
+    version's.
     """
     try:
         if len(file.data) > MAX_BYTES:

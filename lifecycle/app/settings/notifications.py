@@ -1,4 +1,4 @@
-"""Who is told of what, and what did not arrive. An address may be a secret (a webhook's): it is shown once, typed."""
+"""Who is notified of what, and undelivered messages. A webhook's address may be a secret: it is shown once, typed."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def add(
 
 @router.post("/settings/notifications/{number}/events")
 def change(ctx: Ctx, request: Request, who: Who, number: Number, revision: Revision, events: Events = ()) -> Response:
-    """Changes of what a receiver is told."""
+    """Changes a receiver's events."""
     receivers = _current(ctx, who, revision)
     changed = _receiver(_numbered(receivers, number).address, events)
     set_receivers(ctx, who.actor, [*receivers[:number], changed, *receivers[number + 1 :]], expected=revision)
@@ -151,7 +151,7 @@ def change(ctx: Ctx, request: Request, who: Who, number: Number, revision: Revis
 
 @router.post("/settings/notifications/{number}/remove")
 def remove(ctx: Ctx, request: Request, who: Who, number: Number, revision: Revision) -> Response:
-    """Takes a receiver away."""
+    """Removes a receiver."""
     receivers = _current(ctx, who, revision)
     gone = _numbered(receivers, number)
     set_receivers(ctx, who.actor, [*receivers[:number], *receivers[number + 1 :]], expected=revision)

@@ -36,8 +36,10 @@ def cards_for(who: Visitor) -> tuple[Card, ...]:
     if admin:
         found += [
             Card("person", "People and teams", "Accounts, roles, teams, sign-in links.", links.people()),
-            Card("bell", "Notifications", "Who is notified of what, and undelivered messages.", links.notifications()),
-            Card("lock", "Audit", "What happened, and proof that nobody changed it.", links.audit()),
+            Card(
+                "bell", "Notifications", "Receivers of notifications, and undelivered messages.", links.notifications()
+            ),
+            Card("lock", "Audit", "Every change, and proof that nobody altered the log.", links.audit()),
         ]
     return tuple(found)
 

@@ -189,7 +189,7 @@ def service_token(
     days: Annotated[int, Form(ge=1, le=366)] = 30,
     scopes: Annotated[tuple[TokenScope, ...], Form(max_length=4)] = (),
 ) -> Response:
-    """A token for a service account; this answer is the only place where its secret ever stands."""
+    """A token for a service account; this answer is the only place that ever shows its secret."""
     life = timedelta(days=days)
     issued = issue_token(ctx, who.actor, name, scopes=scopes, life=life, within=who.scopes, owner=person, key=key)
     return shown_once(
@@ -236,7 +236,7 @@ def disable(ctx: Ctx, request: Request, who: Who, person: PersonName) -> Respons
 
 @router.post("/settings/grants/{grant_id}/revoke")
 def revoke(ctx: Ctx, request: Request, who: Who, grant_id: Id) -> Response:
-    """Takes a grant away, a person's or a team's."""
+    """Removes a person's or a team's grant."""
     revoked = revoke_grant(ctx, who.actor, grant_id)
     with ctx.store.read() as view:
         teams = {team.id: team.name for team in view.people.teams()}

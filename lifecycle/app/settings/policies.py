@@ -132,7 +132,7 @@ def save(
 
 @router.get("/settings/policies/{environment}/delete")
 def before_deleting(ctx: Ctx, request: Request, who: Who, environment: Environment, pipeline: InQuery = "") -> Response:
-    """What taking a policy away would mean."""
+    """What removing a policy would mean."""
     _refuse_development(environment)
     with ctx.store.read() as view:
         found = _admins_pipeline(view, who, pipeline)

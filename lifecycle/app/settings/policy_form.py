@@ -24,7 +24,7 @@ _KNOWN = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class PolicyFields:
-    """What stands in the form, valid or not; `windows` with a blank one or two at their end."""
+    """The contents of the form, valid or not; `windows` with a blank one or two at their end."""
 
     values: Mapping[str, str]
     windows: tuple[Mapping[str, str], ...]
@@ -32,7 +32,7 @@ class PolicyFields:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """Every place where an error can stand."""
+        """Every place that can show an error."""
         own = (
             *_TEXTS,
             "approvals",
@@ -102,12 +102,12 @@ def policy_of_fields(fields: PolicyFields, environment: Environment) -> tuple[Po
 
 
 def _counts(row: Mapping[str, str]) -> bool:
-    """Whether a window's fields say anything: a blank one, or one that is to go, is none."""
+    """Whether a window's fields say anything; blank windows and those to be removed do not count."""
     return not row.get("gone") and any(row[name] for name in ("name", "start", "rule", "duration"))
 
 
 def _slot(place: tuple[int | str, ...], counted: list[int]) -> str:
-    """Where an error stands; `counted` are the rows of the windows that count."""
+    """Where an error is shown; `counted` are the rows of the windows that count."""
     first, *rest = place
     if first == "windows" and rest and isinstance(rest[0], int):
         return f"window-{counted[rest[0]]}"

@@ -84,7 +84,7 @@ def meaning(
     *,
     saved: bool = False,
 ) -> Meaning:
-    """What `policy` would mean in place of `present`. `policy` None: taken away.
+    """What `policy` would mean in place of `present`. `policy` None: removed.
 
     `saved`: it would be saved for this scope, where what is set already makes no request stale.
     """
@@ -147,7 +147,7 @@ def would_be_stale(
 ) -> tuple[tuple[Promotion, str], ...]:
     """Open requests whose plan names the policy that would be replaced, with their pipelines' names.
 
-    A plan names the revision: a pipeline's own that says the same as the environment's makes them stale, too.
+    A plan names the revision: a pipeline's own that says the same as the environment's also makes them stale.
     """
     waiting = view.promotions.list(
         states=[State.REQUESTED, State.APPROVED],

@@ -1,4 +1,4 @@
-"""What an installation is told about its OpenID Connect provider."""
+"""What an installation knows about its OpenID Connect provider."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _turned(nodes: Sequence[str], edges: Sequence[Edge]) -> dict[Edge, Edge]:
 
 
 def _layers(nodes: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
-    """Longest path from the left; what has nothing before it stands directly left of what follows it."""
+    """Longest path from the left; a node with nothing before it is placed directly left of what follows it."""
     down, up = _grouped(edges), _grouped((end, start) for start, end in edges)
     waiting = {node: len(up.get(node, ())) for node in nodes}
     ready = [node for node in nodes if not waiting[node]]

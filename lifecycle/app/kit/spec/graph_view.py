@@ -14,7 +14,7 @@ from lifecycle.spec import AnyNode, PipelineSpec
 
 Mark = Literal["", "added", "removed", "changed"]
 MAX_DRAWN = 100
-# What fits into a box of 196 px beside its icon, in the widest of the usual fonts.
+# What fits into a box of 196 px next to its icon, in the widest of the usual fonts.
 _LETTERS = 19
 _SMALL_LETTERS = 22
 

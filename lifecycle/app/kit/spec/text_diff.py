@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Lines that stand together; a folded block is a run of unchanged lines."""
+    """Adjacent lines; a folded block is a run of unchanged lines."""
 
     rows: tuple[Row, ...]
     folded: bool
@@ -111,7 +111,7 @@ def _rows(
 
 
 def _blocks(rows: Sequence[Row]) -> Iterator[Block]:
-    """Unchanged runs are folded but for AROUND lines beside a change; a fold hides at least as many lines."""
+    """Unchanged runs are folded but for AROUND lines next to a change; a fold hides at least as many lines."""
     at = 0
     while at < len(rows):
         same = rows[at].kind == "same"
