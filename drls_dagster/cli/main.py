@@ -50,7 +50,7 @@ COMMANDS = {
     "verify": ("drls_dagster.cli.verify", "verify", "Check an exported version offline."),
     "whoami": ("drls_dagster.cli.login", "whoami", "Show who you are and what you may do."),
 }
-# Names of before, which work and are shown nowhere.
+# Previous names: they still work and are shown nowhere.
 OLD_NAMES = {
     "refresh": ("drls_dagster.cli.session", "refresh", "session new"),
 }
