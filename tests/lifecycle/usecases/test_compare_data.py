@@ -258,7 +258,7 @@ def test_too_many_that_wait_are_refused(slow: SlowPlane) -> None:
     comparisons = Comparisons()
     for _ in range(32):
         comparisons.ask(slow, asked(slow))
-    with pytest.raises(TooMany, match="32 comparisons"):
+    with pytest.raises(TooMany, match="32 data comparisons"):
         comparisons.ask(slow, asked(slow))
     slow.go_on.set()
 
