@@ -42,7 +42,7 @@ def _check_reached(sections: Sequence[tuple[str, Pages | Api]]) -> None:
     for name, part in sections:
         own = _routes(part.routers)
         for method, path, _ in own:
-            example = re.sub(r"{\w+}", "0", path)
+            example = re.sub(r"{[^}]+}", "0", path)
             for other, by, pattern, matches in earlier:
                 if by == method and matches.fullmatch(example):
                     raise RuntimeError(

@@ -33,7 +33,7 @@ class NavLink:
 
     def leads_to(self, path: str) -> bool:
         """Whether the page at this path is behind the link."""
-        return path == self.href or (self.href != "/" and path.startswith(self.href))
+        return path == self.href or (self.href != "/" and path.startswith(f"{self.href}/"))
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from fastapi import APIRouter, Request
 from fastapi.testclient import TestClient
 from starlette.responses import Response
 
+from drls_dagster.up.web.sections import SECTIONS as WITH_DAGSTER
 from lifecycle.app.kit import needs
 from lifecycle.app.kit.guard import Who
-from lifecycle.app.kit.parts import part
+from lifecycle.app.kit.parts import DagsterAt, part
 from lifecycle.app.kit.render import render
 from lifecycle.app.kit.section import Api, NavLink, Pages, Section
 from lifecycle.app.sections import SECTIONS
@@ -150,3 +151,19 @@ def test_two_files_of_one_name_stop_the_start(life: Life, tmp_path: Path) -> Non
 def test_a_module_without_a_section_stops_the_start(life: Life) -> None:
     with pytest.raises(RuntimeError, match=r"lifecycle\.app\.audit\.pages is no section"):
         create_site(life.ctx, (*SECTIONS, "lifecycle.app.audit.pages"))
+
+
+def test_a_link_is_marked_on_the_pages_behind_it_alone() -> None:
+    link = NavLink("/tables", "Tables")
+    assert link.leads_to("/tables")
+    assert link.leads_to("/tables/flights")
+    assert not link.leads_to("/tables-of-others")
+    assert not NavLink("/", "Home").leads_to("/tables")
+
+
+def test_dagster_is_linked_where_it_is_behind_the_same_address(life: Life) -> None:
+    life.give_password("vic", PASSWORD)
+    for connected in ((DagsterAt("/dagster"),), ()):
+        client = TestClient(create_site(life.ctx, WITH_DAGSTER, connected=connected))
+        home = client.post("/sign-in", data={"account": "vic", "password": PASSWORD}).text
+        assert ('<a href="/dagster">Dagster</a>' in home) == bool(connected)
