@@ -51,7 +51,7 @@ def test_a_missed_push_is_caught(life: Life, loaded: dict[str, str]) -> None:
     ticks()
     life.to_qa(life.save(make_spec(rows=2)))
     life.dagster.changed.clear()
-    assert ticks() == "loaded ≠ deployed: flights; asked for a reload"
+    assert ticks() == "loaded ≠ deployed: flights; requested a reload"
     assert life.dagster.changed == [QA]
 
 
@@ -85,7 +85,7 @@ def test_l15_a_target_that_holds_another_version_blocks_and_one_that_holds_none_
     life.to_qa(second)
     life.run(second, QA)
     get_stuck(Ticks(life, {"flights": "sha256:0"}, UAT))
-    with pytest.raises(Refused, match="the code location of UAT does not hold"):
+    with pytest.raises(Refused, match="the code location of UAT has not loaded the deployed version"):
         life.ask(second, UAT)
     get_stuck(Ticks(life, {}, UAT))
     assert life.approve(life.ask(second, UAT)).state is State.DONE
@@ -119,7 +119,7 @@ def test_a_policy_that_changes_what_schedules_do_is_pushed_and_a_missed_push_is_
     life.dagster.changed.clear()
     set_policy(life.ctx, life.as_("adam"), PRODUCTION, "flights", Policy(schedules=False))
     assert life.dagster.changed == [PRODUCTION]
-    assert ticks() == "loaded ≠ deployed: flights; asked for a reload"
+    assert ticks() == "loaded ≠ deployed: flights; requested a reload"
     again = Ticks(life, {"flights": digest(spec)}, PRODUCTION, scheduled=["flights"])
     assert again() == "the deployed versions are loaded"
 
