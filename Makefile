@@ -49,8 +49,9 @@ check: $(READY) ## Lint, format, types, import layers, lock file, English
 	$(PYTHON) scripts/check_lock.py
 	$(PYTHON) scripts/check_english.py
 
-docs: $(READY) ## Write docs/reference from the code
+docs: $(READY) ## Write docs/reference, the list of decisions and the layers in the design, from the code
 	$(PYTHON) scripts/reference
+	$(PYTHON) scripts/draw_layers.py
 
 pictures: $(READY) java ## Take the pictures of the documentation again, from drls up --seed-demo
 	@scripts/chromium.sh
