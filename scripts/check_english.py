@@ -39,6 +39,8 @@ ROOTS = (
     "lifecycle/app",
     "lifecycle/verbs",
 )
+# Of all code, at least what the program shows: messages, help texts, the docstrings of commands and routes.
+SHOWN = ("lifecycle", "drls_dagster")
 ALLOW = "english: ok"
 ELSEWHERE = {"vendor", "reference"}  # of others, and made from code that is checked itself
 
@@ -92,11 +94,12 @@ TICS = (
 
 
 class Text(NamedTuple):
-    """Words that people read, and the line they begin at."""
+    """Words that people read, and the line they begin at; `shown`: by the program."""
 
     line: int
     words: str
     sentences: bool = True
+    shown: bool = True
 
 
 def blank(text: str, pattern: str) -> str:
@@ -110,21 +113,26 @@ def of_markdown(source: str) -> Iterator[Text]:
 
 
 def of_python(source: str) -> Iterator[Text]:
-    """Strings of more than one word, parts of f-strings, docstrings and comments."""
+    """Strings of more than one word, parts of f-strings, docstrings and comments.
+
+    The docstring of a function that is decorated by a call, such as a command or a route, is shown.
+    """
     tree = ast.parse(source)
-    docs = {
+    shown = {
         id(node.body[0].value)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and isinstance(node.body[0], ast.Expr)
+        and any(isinstance(one, ast.Call) for one in node.decorator_list)
     }
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
-            yield Text(node.lineno, node.value, id(node) not in docs)
+            is_doc = id(node) in docs
+            yield Text(node.lineno, node.value, not is_doc, not is_doc or id(node) in shown)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
-            yield Text(token.start[0], token.string, False)
+            yield Text(token.start[0], token.string, sentences=False, shown=False)
 
 
 def quoted(source: str) -> Iterator[Text]:
@@ -160,20 +168,22 @@ READERS: dict[str, Callable[[str], Iterator[Text]]] = {
 }  # fmt: skip
 
 
-def files() -> Iterator[Path]:
-    """Every file of ROOTS that a reader knows, in order."""
-    for root in ROOTS:
+def files(roots: tuple[str, ...]) -> Iterator[Path]:
+    """Every file of the roots that a reader knows, in order."""
+    for root in roots:
         for path in sorted(Path().glob(root)):
             inside = [path] if path.is_file() else sorted(path.rglob("*"))
             known = (one for one in inside if one.is_file() and one.suffix in READERS)
             yield from (one for one in known if not ELSEWHERE & {*one.parts})
 
 
-def findings(path: Path) -> Iterator[tuple[int, str, str, bool]]:
-    """Line, phrase, what to say instead and whether the line allows it, for each phrase in a file."""
+def findings(path: Path, *, shown: bool = False) -> Iterator[tuple[int, str, str, bool]]:
+    """Line, phrase, what to say instead and whether the line allows it; `shown`: only in what the program shows."""
     source = path.read_text()
     lines = source.splitlines()
     for text in READERS[path.suffix](source):
+        if shown and not text.shown:
+            continue
         for one in TICS:
             if one.sentences and not text.sentences:
                 continue
@@ -185,11 +195,12 @@ def findings(path: Path) -> Iterator[tuple[int, str, str, bool]]:
 
 
 def main() -> int:
-    found = [(path, *finding) for path in files() for finding in findings(path)]
-    bad = [one for one in found if not one[-1]]
-    for path, line, phrase, instead, _ in sorted(set(bad)):
+    found = {(path, *finding) for path in files(ROOTS) for finding in findings(path)}
+    found |= {(path, *finding) for path in files(SHOWN) for finding in findings(path, shown=True)}
+    bad = sorted(one for one in found if not one[-1])
+    for path, line, phrase, instead, _ in bad:
         print(f"{path}:{line}: {phrase!r}: say {instead!r}")
-    print(f"English: {len(set(bad))} phrases to change, {len(found) - len(bad)} allowed")
+    print(f"English: {len(bad)} phrases to change, {len(found) - len(bad)} allowed")
     return 1 if bad else 0
 
 

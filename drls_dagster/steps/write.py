@@ -148,7 +148,7 @@ def _overwrite_window(spark: SparkSession, rows: DataFrame, plan: WritePlan, win
     inside = window.condition(field.dataType, plan.sink.id)
     outside = f.raise_error(
         f.concat(
-            f.lit("DRLS: a row lies outside of the run's partition: "),
+            f.lit("DRLS: a row is outside the run's partition: "),
             f.lit(f"{window.column} = "),
             f.coalesce(f.col(f"`{window.column}`").cast("string"), f.lit("null")),
             f.lit(f", the partition is {window.id}; filter by :partition_start and :partition_end"),

@@ -55,7 +55,7 @@ def _end_runs(ctx: Context, actor: Actor, work: Round) -> tuple[str, ...]:
         young = {one.id for one in live if one.admitted_at + ctx.lease > view.now}
     over: list[str] = []
     for admission in live:
-        with work.item(f"run:{admission.run_id}", "asking whether it goes on"):
+        with work.item(f"run:{admission.run_id}", "asking whether it still runs"):
             state = ctx.orchestrator.run_state(admission.run_id)
             # A run that was admitted a moment ago may not be known to the orchestrator yet.
             if state is RunState.ACTIVE or (state is RunState.UNKNOWN and admission.id in young):

@@ -101,7 +101,7 @@ def test_d6_a_row_outside_of_the_window_fails_the_sink_and_publishes_nothing(lab
     lab.prepare(daily(lab), window=day_window(1, 1)).sink("out")
     lab.file("a.csv", f"day,n\n2024-01-01,7\n{row}\n")
     everything = daily(lab, "SELECT * FROM raw WHERE :partition_key IS NOT NULL")
-    with pytest.raises(DrlsError, match=r"sink 'out': a row lies outside of the run's partition: day = ") as failed:
+    with pytest.raises(DrlsError, match=r"sink 'out': a row is outside the run's partition: day = ") as failed:
         lab.prepare(everything, window=day_window(1, 1)).sink("out")
     assert "filter by :partition_start and :partition_end" in str(failed.value)
     assert "\n" not in str(failed.value)

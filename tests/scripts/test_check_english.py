@@ -14,7 +14,7 @@ CHECK = f"""
 import sys
 sys.path.insert(0, {str(SCRIPT.parent)!r})
 import check_english
-check_english.ROOTS = ("*",)
+check_english.ROOTS, check_english.SHOWN = ("*.*", "Makefile"), ("shown",)
 sys.exit(check_english.main())
 """
 
@@ -67,6 +67,22 @@ def test_a_phrase_is_named_with_its_place_and_what_to_say(tmp_path: Path, name: 
 def test_code_names_and_questions_are_left_alone(tmp_path: Path, name: str, text: str) -> None:
     result = check(tmp_path, name, text)
     assert (result.returncode, result.stdout) == (0, "English: 0 phrases to change, 0 allowed\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('"""It goes on."""\nx = "all is well"  # it stands\n"""It goes on."""\n', None),
+        ('raise Refused("it stands in the way")\n', 1),
+        ('@command()\ndef go():\n    """It goes on."""\n', 3),
+        ('@option("--x", help="What is new in it.")\ndef go():\n    pass\n', 1),
+    ],
+)
+def test_of_some_folders_only_text_that_people_see_counts(tmp_path: Path, text: str, line: int | None) -> None:
+    (tmp_path / "shown").mkdir()
+    result = check(tmp_path, "shown/a.py", text)
+    assert result.returncode == (line is not None)
+    assert result.stdout.startswith(f"shown/a.py:{line}: " if line else "English: 0 phrases")
 
 
 def test_an_allowed_phrase_is_counted(tmp_path: Path) -> None:
