@@ -123,7 +123,7 @@ def test_a_policy_is_changed_with_its_meaning_in_sight(lively: Life, browse: Cal
 def test_a_refusal_stands_at_its_form(lively: Life, browse: Callable[..., Page]) -> None:
     page = browse("adam")
     page.goto("/settings/people/adam")
-    page.get_by_role("button", name="Take Admin on everything away").click()
+    page.get_by_role("button", name="Remove Admin on everything").click()
     expect(page.get_by_role("alert")).to_contain_text("this is the last Admin")
     page.get_by_role("button", name="Create a sign-in link").click()
     expect(page.locator("#secret")).to_contain_text("/sign-in#drls_link_")
