@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,17 @@ import pytest
 import drls_dagster
 
 CHECKOUT = Path(__file__).parents[2]
+
+
+def test_the_reference_fits_the_code() -> None:
+    done = subprocess.run(
+        [sys.executable, CHECKOUT / "scripts" / "reference", "--check"],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", drls_dagster.__all__)
