@@ -45,7 +45,7 @@ def _is_link_local(url: str) -> bool:
         address = ip_address(host)
     except ValueError:
         try:
-            # One number, or octal and hexadecimal parts: what resolvers take for an address, too.
+            # One number, or octal and hexadecimal parts: what resolvers also take for an address.
             address = IPv4Address(socket.inet_aton(host))
         except OSError:
             return False

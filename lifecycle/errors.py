@@ -64,7 +64,7 @@ class Conflict(LifecycleError):
 
 
 class LeaseLost(Conflict):
-    """Another executor carries on with what this one had begun."""
+    """Another executor has resumed what this one had begun."""
 
 
 class Refused(LifecycleError):

@@ -55,7 +55,7 @@ class MoveResult(StrEnum):
     """MOVED now; ALREADY by an earlier try: the tag is there, at the candidate.
 
     CONFLICT: the ref is not at `base`, the candidate is gone, the tag is somebody else's, or what a metadata
-    change starts from is not so any more.
+    change starts from no longer holds.
     """
 
     MOVED = "moved"
@@ -64,7 +64,7 @@ class MoveResult(StrEnum):
 
 
 class DataPlane(ABC):
-    """Iceberg refs. Each call is atomic by itself and safe to repeat; none asks who may do it.
+    """Iceberg refs. Each call is atomic and safe to repeat; none asks who may do it.
 
     A call that cannot reach the catalog raises; the caller leaves its journal for resume.
     """
@@ -99,7 +99,7 @@ class DataPlane(ABC):
 
     @abstractmethod
     def positions(self, spec: str, source: Environment, target: Environment) -> Sequence[PositionPlan]:
-        """Where incremental reading would go on in `target` (D4), from the sinks as they are in `source`.
+        """Where incremental reading would continue in `target` (D4), from the sinks as they are in `source`.
 
         That is the environment whose data comes along, or `target` itself where no data does.
         """
@@ -115,7 +115,7 @@ class DataPlane(ABC):
         """Puts each table's branch of `environment` freshly on main (D9); returns where each starts.
 
         `seen` is what `table` said of them before the caller got leave to do this: raises Conflict, before it
-        changes a table, where that is not so any more.
+        changes a table, where that no longer holds.
         """
 
     @abstractmethod
@@ -124,7 +124,7 @@ class DataPlane(ABC):
 
     @abstractmethod
     def unpin(self, table: str, environment: Environment, tag: str) -> None:
-        """Takes `tag` away; nothing when it is not there."""
+        """Removes `tag`; nothing when it is not there."""
 
     @abstractmethod
     def move(self, move: Move, environment: Environment) -> MoveResult:
@@ -132,10 +132,10 @@ class DataPlane(ABC):
 
     @abstractmethod
     def undo(self, move: Move, environment: Environment) -> bool:
-        """Puts a moved ref back from `candidate` to `base` and takes the tag away.
+        """Puts a moved ref back from `candidate` to `base` and removes the tag.
 
         Metadata changes go back too where the table still has what the move made of it; columns stay. True
-        when the ref is not moved afterwards, False when others wrote on top of it since.
+        when the ref has not moved since, False when others wrote on top of it since.
         """
 
     @abstractmethod
@@ -176,11 +176,11 @@ class Orchestrator(ABC):
 
     @abstractmethod
     def run_outcome(self, run_id: str) -> Outcome | None:
-        """How a run ended; None while it goes on, and for one that is not known. For people, not for rules (L14)."""
+        """How a run ended; None while it is running, and for one that is not known. For people, not for rules (L14)."""
 
     @abstractmethod
     def deployments_changed(self, environment: Environment) -> None:
-        """What is active in `environment`, or by policy starts there by itself, is another than before."""
+        """What is active in `environment`, or by policy starts there automatically, has changed."""
 
     @abstractmethod
     def launch(self, environment: Environment, pipeline: str, reason: str) -> None:

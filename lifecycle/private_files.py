@@ -56,7 +56,7 @@ def new_private(file: Path) -> Generator[Path]:
 def private_database(file: Path) -> None:
     """Sees to it that the SQLite database at `file` and what SQLite keeps next to it are of mode 0600.
 
-    Makes an empty one where there is none. Call it before each connect. Raises StoreError where others can read
+    Creates an empty one if it is missing. Call it before each connect. Raises StoreError where others can read
     the file and this user may not change that.
     """
     # An open and close of a database in use would drop the locks that this process holds on it: only look at it.

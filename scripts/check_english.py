@@ -36,7 +36,13 @@ ROOTS = (
     "drls_dagster/sensors",
     "drls_dagster/serving",
     "drls_dagster/up",
+    "lifecycle/*.py",
     "lifecycle/app",
+    "lifecycle/audit",
+    "lifecycle/bundle",
+    "lifecycle/domain",
+    "lifecycle/spec",
+    "lifecycle/usecases",
     "lifecycle/verbs",
 )
 # Of all code, at least what the program shows: messages, help texts, the docstrings of commands and routes.

@@ -51,7 +51,7 @@ class Verdict(Frozen):
 
 
 class Check:
-    """A check of one log that goes on where it stopped: `take` the entries in order, then ask for the `verdict`.
+    """A check of one log that continues where it stopped: `take` the entries in order, then ask for the `verdict`.
 
     Constant memory. What was taken is not looked at again: an edit of an entry that was taken before is found by
     a new Check from the first entry on. `anchors` are heads of this log that were kept elsewhere.
@@ -85,7 +85,7 @@ class Check:
         self.last, self._previous = entry.sequence, entry.hash
 
     def verdict(self, head: Head, keys: Mapping[str, str]) -> Verdict:
-        """What is wrong with the entries so far, the head and the anchors; more may be taken afterwards."""
+        """What is wrong with the entries so far, the head and the anchors; more may be taken later."""
         findings: list[Finding] = list(_check_signature("the head", head, keys))
         for anchor in self._anchors:
             findings.extend(_check_signature(f"the anchor at {anchor.sequence}", anchor, keys))

@@ -40,5 +40,5 @@ def refuse(checks: Iterable[Check]) -> None:
 
 
 def fulfilled(checks: Iterable[Check]) -> bool:
-    """Whether nothing stands in the way."""
+    """Whether nothing blocks it."""
     return all(check.ok for check in checks)

@@ -2,7 +2,7 @@
 
 A value is shown as text of bounded length, None is NULL. Rows are compared on the columns that both snapshots have,
 by value also where a type became wider: a column that is new or gone changes the schema and no row. They are compared
-as a multiset: what stands in both snapshots cancels out, however often. With a key, what is left of it exactly once
+as a multiset: rows in both snapshots cancel out, however often. With a key, what is left of it exactly once
 on each side is a changed row; everything else that is left was added or removed. NULL equals NULL and NaN equals NaN.
 """
 
@@ -70,7 +70,7 @@ class Progress(Frozen):
 
 
 Watch = Callable[[Progress], None]
-"""Told of progress several times a second, from any thread; what it raises ends the comparison."""
+"""Called with the progress several times a second, from any thread; what it raises ends the comparison."""
 
 
 class SnapshotShown(Frozen):

@@ -57,7 +57,7 @@ _ORDER = (Environment.DEVELOPMENT, Environment.QA, Environment.UAT, Environment.
 
 
 class Stage(StrEnum):
-    """Where a version stands: its highest active environment, else superseded or retired (L1)."""
+    """The stage of a version: its highest active environment, else superseded or retired (L1)."""
 
     DEVELOPMENT = "development"
     QA = "qa"

@@ -94,9 +94,9 @@ def assess(
 
 
 def answering(chain: Sequence[int], named: Sequence[Receipt | None]) -> list[Receipt | None]:
-    """Per snapshot of a chain, newest first, the receipt that answers for it; `named` are those of the snapshots.
+    """Per snapshot of a chain, newest first, the receipt that covers it; `named` are those of the snapshots.
 
-    A publish may bring several snapshots along: its receipt answers for all from its own down to its base.
+    A publish may bring several snapshots along: its receipt covers all from its own down to its base.
     """
     found: list[Receipt | None] = []
     within: Receipt | None = None

@@ -11,7 +11,7 @@ from lifecycle.domain.version import Label
 
 
 class Action(StrEnum):
-    """DEFINE: show it in the code location. ADMIT: a new run. RUN: one goes on. PUBLISH: it writes."""
+    """DEFINE: show it in the code location. ADMIT: a new run. RUN: one continues. PUBLISH: it writes."""
 
     DEFINE = "define"
     ADMIT = "admit"

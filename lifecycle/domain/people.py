@@ -118,7 +118,7 @@ class Actor(Frozen):
 
 
 def system_actor(name: str, way_in: WayIn = WayIn.SYSTEM, host: str = "", os_user: str = "") -> Actor:
-    """The installation acting by itself: a sensor, a code location, the reconciler."""
+    """The installation acting on its own: a sensor, a code location, the reconciler."""
     return Actor(person=None, name=name, way_in=way_in, host=host, os_user=os_user)
 
 

@@ -44,7 +44,7 @@ class TablePlan(Frozen):
 
 
 class PositionPlan(Frozen):
-    """Where incremental reading of `source` into `table` goes on (D4); `rows` is what it would read now.
+    """Where incremental reading of `source` into `table` continues (D4); `rows` is what it would read now.
 
     `rows`, and the position of one that continues, move with each run and each write to the source: they are
     shown, and are no part of what is approved.
@@ -85,7 +85,7 @@ class Plan(Frozen):
 
     @property
     def approved(self) -> dict[str, Any]:
-        """The plan as plain values, without what moves by itself."""
+        """The plan as plain values, without what moves on its own."""
         values = self.model_dump(mode="json")
         for position in values["positions"]:
             position["rows"] = None
@@ -95,7 +95,7 @@ class Plan(Frozen):
 
 
 class Advice(Frozen):
-    """What people see beside a plan and do not approve: it may change without making the plan stale.
+    """What people see next to a plan and do not approve: it may change without making the plan stale.
 
     `may_not` says of those whom the quorum names and who may not approve why that is so. `newer_runs` are
     those of the version since the evidence.

@@ -1,4 +1,4 @@
-"""From facts to a plan: what a promotion would be now, and everything that stands in its way.
+"""From facts to a plan: what a promotion would be now, and everything that blocks it.
 
 The same function serves `plan`, `request` and `execute`, so that what people are shown as blocking is
 what blocks.

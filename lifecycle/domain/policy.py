@@ -84,7 +84,7 @@ def says_the_same(one: Policy | None, other: Policy | None) -> bool:
 
 
 class HoldKind(StrEnum):
-    """Freeze: nothing is promoted, demoted or rolled back, runs go on. Stop: nothing runs (L9)."""
+    """Freeze: nothing is promoted, demoted or rolled back, runs continue. Stop: nothing runs (L9)."""
 
     FREEZE = "freeze"
     STOP = "stop"

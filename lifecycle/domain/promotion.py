@@ -20,7 +20,7 @@ from lifecycle.errors import Conflict, LeaseLost
 
 
 class State(StrEnum):
-    """Where a request stands."""
+    """The state of a request."""
 
     REQUESTED = "requested"
     APPROVED = "approved"
@@ -34,7 +34,7 @@ class State(StrEnum):
 
     @property
     def standing(self) -> str:
-        """Where a request that is not over stands, as the end of "request 7 …"."""
+        """The state of a request that is not over, as the end of "request 7 …"."""
         match self:
             case State.REQUESTED:
                 return "waits for approval"
@@ -50,7 +50,7 @@ class State(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing can happen to it any more."""
+        """Whether nothing can happen to it."""
         return self in (State.DONE, State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.STALE)
 
 
@@ -230,7 +230,7 @@ class Finished(Frozen):
 
 
 class Broken(Frozen):
-    """Execution could not go on; everything that had moved stays in the journal for resume."""
+    """Execution could not continue; everything that had moved stays in the journal for resume."""
 
     kind: Literal["broken"] = "broken"
     executor: str

@@ -14,7 +14,7 @@ ROLLBACK = "rollback"
 
 
 def previous_release(history: Sequence[Deployment]) -> Deployment | None:
-    """The release that a rollback of the active one re-activates; None when there is none.
+    """The release that a rollback of the active one re-activates; None without one.
 
     `history` is every deployment of one pipeline in one environment, oldest first.
     """

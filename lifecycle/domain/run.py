@@ -85,7 +85,7 @@ class Admission(Frozen):
 
 
 class PermitState(StrEnum):
-    """LIVE until it is used, its publish was found never to have happened, or it is taken away."""
+    """LIVE until it is used, its publish was found never to have happened, or it is revoked."""
 
     LIVE = "live"
     USED = "used"

@@ -1,6 +1,6 @@
 """The canonical form of a spec and its digests.
 
-Equal meaning gives equal bytes: defaults are filled in, absent and empty are the same, nodes stand by id and
+Equal meaning gives equal bytes: defaults are filled in, absent and empty are the same, nodes are ordered by id and
 edges by the node they lead to (the order of a node's own inputs counts), columns keep their order. The
 canonical JSON is itself a pipeline file with the same digest.
 """

@@ -143,7 +143,7 @@ class _Closure:
         return self._known.get(top)
 
     def _refuse_shadow(self, top: str, whose: str) -> None:
-        """Their own module is what is imported; a file of that name would be left out without a word."""
+        """Their own module is what is imported; a file of that name would be left out silently."""
         theirs = find_spec(top, ())
         for base in self.search_path:
             for own in (base / f"{top}.py", base / top / "__init__.py"):

@@ -1,4 +1,4 @@
-"""Column types as they stand in a file: `long`, `decimal(10,2)`, `array<struct<a:int,b:string>>`."""
+"""Column types as written in a file: `long`, `decimal(10,2)`, `array<struct<a:int,b:string>>`."""
 
 from __future__ import annotations
 

@@ -61,6 +61,6 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str | None:
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """A value as it may stand in a message: one line, at most `limit` characters."""
+    """A value as it may appear in a message: one line, at most `limit` characters."""
     text = " ".join(str(value)[: limit * 4].split())
     return text if len(text) <= limit else text[: limit - 1] + "…"

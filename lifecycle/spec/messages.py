@@ -100,7 +100,7 @@ def _problem(detail: ErrorDetails, data: dict[str, Any]) -> Problem:
 
 
 def _place(loc: Sequence[str | int], data: dict[str, Any]) -> tuple[list[str | int], list[str]]:
-    """The path as the file has it, and the kinds that the mapping says in which its last part stands.
+    """The path as the file has it, and the kinds that the mapping says in which its last part is.
 
     Pydantic puts the kinds of node, step, source and check that it chose into its path: they go.
     """

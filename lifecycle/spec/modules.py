@@ -51,7 +51,7 @@ def find_top(top: str, search_path: Sequence[Path], *, here_only: bool = False) 
 
 
 def find_spec(top: str, search_path: Sequence[Path]) -> importlib.machinery.ModuleSpec | None:
-    """Python's rule: the first module or package with code; a mere folder only where there is none."""
+    """Python's rule: the first module or package with code; a mere folder only without those."""
     importlib.machinery.PathFinder.invalidate_caches()
     own = importlib.machinery.PathFinder.find_spec(top, [str(path.absolute()) for path in search_path])
     if own is not None and own.origin is not None:

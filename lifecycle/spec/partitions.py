@@ -44,7 +44,7 @@ Moment = Annotated[
 class TimePartitions(Frozen):
     """Windows of one hour, day, week (from Monday) or month, from `start` up to, not including, `end`.
 
-    `start` and `end` are wall clock times in `timezone`, without an offset; without `end` the windows go on.
+    `start` and `end` are wall clock times in `timezone`, without an offset; without `end` the windows continue.
     A run's window is `column >= :partition_start AND column < :partition_end`.
     """
 

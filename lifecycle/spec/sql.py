@@ -12,7 +12,7 @@ from lifecycle.spec.errors import Problem, SpecError
 class SqlFacts:
     """What was found in a SQL text. With `problems`, (message, remedy) each, the rest is not complete.
 
-    `tables` are lower case, for Spark takes names so; a name of several parts is kept as it stands.
+    `tables` are lower case, for Spark takes names so; a name of several parts is kept unchanged.
     """
 
     tables: tuple[str, ...] = ()

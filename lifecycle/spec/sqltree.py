@@ -148,7 +148,7 @@ def _refuse_wrong_tokens(tokens: list[Any]) -> None:
 def _readable(kinds: list[str]) -> bool:
     """Whether parsing ends soon.
 
-    The parser tries both readings of a bracket beside the name of a type and of a JOIN without ON, so its
+    The parser tries both readings of a bracket next to the name of a type and of a JOIN without ON, so its
     time doubles with each one inside another. It reads a type again at each level of `array<array<…>>`, and
     copies everything before it at each call in `a.f(1).g(2)`.
     """

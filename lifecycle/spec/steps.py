@@ -1,4 +1,4 @@
-"""Transforms, told apart by `step`."""
+"""Transforms, distinguished by `step`."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from lifecycle.usecases.parts.access import require
 from lifecycle.usecases.parts.counting import recount_all
 
 MIN_PASSWORD = 12
-# Names stand in addresses of pages, so neither "." nor ".." is one.
+# Names are part of the addresses of pages, so neither "." nor ".." is one.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ADDRESS = re.compile(r"[^@\s\x00]+@[^@\s\x00]+")
 
@@ -88,7 +88,7 @@ def add_person(
 
 
 def set_password(ctx: Context, actor: Actor, name: str, password: str) -> None:
-    """An Admin sets somebody else's password; every session of the account ends. One's own: see change_password."""
+    """An Admin sets somebody else's password; every session of the account ends. For your own, see change_password."""
     hashed = hash_password(ctx, password)
     with ctx.store.write(actor, "set_password") as unit:
         person = unit.people.named(name)

@@ -1,4 +1,4 @@
-"""Approve: one person says yes to one plan; when the quorum is met the promotion executes by itself (L8)."""
+"""Approve: one person says yes to one plan; when the quorum is met the promotion executes automatically (L8)."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ def _begin(ctx: Context, unit: Unit, promotion_id: int) -> Begun | None:
     try:
         return begin(ctx, unit, promotion_id)
     except Conflict:
-        # The approval stands all the same; what is in the way is said when it is executed on its own.
+        # The approval is valid all the same; executing it on its own says what is in the way.
         return None

@@ -43,7 +43,7 @@ def deployed_digests(view: View, environment: Environment) -> dict[str, str]:
 
 
 def starting_schedules(view: View, environment: Environment, scheduled: Collection[str]) -> frozenset[str]:
-    """Which of these pipelines' schedules run by themselves, as the policies say now (L4)."""
+    """Which of these pipelines' schedules run automatically, as the policies say now (L4)."""
     if not scheduled:
         return frozenset()
     policy_of = policies_of(view, environment)

@@ -1,4 +1,4 @@
-"""Changing one's own password: with the old one, in a browser session; a token is not enough."""
+"""Changing your own password: with the old one, in a browser session; a token is not enough."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lifecycle.usecases.tokens import Issued, living
 
 
 def change_password(ctx: Context, actor: Actor, old: str | None, new: str) -> Issued:
-    """Sets one's own password. Every session and token of the account ends; a new session begins.
+    """Sets the actor's own password. Every session and token of the account ends; a new session begins.
 
     Raises Unauthorized when `old` is wrong, TooMany for who guesses at it, Forbidden for who came with a token. An
     account that has no password yet gets its first one without `old`.

@@ -17,7 +17,7 @@ from lifecycle.usecases.parts.specs import is_intact
 
 
 class Comparison(Frozen):
-    """What is not as approved: the fields of the plan that moved, and what stands in the way besides."""
+    """What is not as approved: the fields of the plan that moved, and what else blocks it."""
 
     changes: tuple[FieldChange, ...] = ()
     problems: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Comparison(Frozen):
 def compare_plan(ctx: Context, promotion: Promotion) -> Comparison:
     """Computes the plan again, with the approved candidates and receipts, and compares. Changes nothing.
 
-    There is nothing to compare any more when refs began to move already.
+    There is nothing left to compare when refs have begun to move.
     """
     approved: Plan = promotion.plan
     with ctx.store.read() as view:

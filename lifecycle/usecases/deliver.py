@@ -26,7 +26,7 @@ class Delivered(Frozen):
 
 
 def deliver(ctx: Context, actor: Actor, notifier: Notifier) -> Delivered:
-    """Tries every message that is due, once; outside of any transaction.
+    """Tries every message that is due, once; outside any transaction.
 
     A message may arrive twice when this process dies between sending and noting; its key is the same.
     Receivers that just failed are left alone until the next call, so that one dead receiver costs one try.

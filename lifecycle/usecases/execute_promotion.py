@@ -1,6 +1,6 @@
 """Execute: compare the plan with the present, move the refs, switch the deployment (L12).
 
-Interrupted anywhere, calling it again goes on where it stopped; it ends in all or nothing.
+Interrupted anywhere, calling it again continues where it stopped; it ends in all or nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Execution(Frozen):
-    """Where the request stands now; `waiting` says what an unfinished one waits for."""
+    """The state of the request now; `waiting` says what an unfinished one waits for."""
 
     promotion: Promotion
     waiting: Waiting | None = None
@@ -151,9 +151,9 @@ def _now(ctx: Context, promotion: Promotion) -> Promotion:
 
 
 def _wait(ctx: Context, acting: Actor, promotion: Promotion, waiting: Waiting) -> Promotion:
-    """Still executing, so that no new permit is granted, but free for any executor to go on with."""
+    """Still executing, so that no new permit is granted, but free for any executor to continue."""
     with ctx.store.write(acting, "execute_promotion") as unit:
-        # Not "until now": the next executor's clock may be behind this one's (L8).
+        # Not "until now": the next executor's clock may be behind this clock (L8).
         unit.promotions.renew(promotion, None)
         unit.audit("promotion.waiting", f"promotion:{promotion.id}", reason=waiting.why)
         return unit.promotions.get(promotion.id)

@@ -128,7 +128,7 @@ def _why_not(unit: Unit, pipeline: Pipeline, admission: Admission | None, publis
 def record_receipt(ctx: Context, actor: Actor, permit_id: int) -> Receipt:
     """The receipt of a used permit; writing it twice is writing it once.
 
-    A permit that was taken away while the compare-and-set was under way gets its receipt if, and only
+    A permit that was revoked while the compare-and-set was under way gets its receipt if, and only
     if, the candidate is on the ref: no snapshot is without one. Raises Refused otherwise.
     """
     with ctx.store.read() as view:

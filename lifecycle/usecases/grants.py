@@ -82,7 +82,7 @@ def add_grant(
 
 
 def revoke_grant(ctx: Context, actor: Actor, grant_id: int) -> Grant:
-    """Takes a grant away, once; the last Admin stays."""
+    """Removes a grant, once; the last Admin stays."""
     with ctx.store.write(actor, "revoke_grant") as unit:
         require(unit, actor, Role.ADMIN, Target(), "revoking a grant")
         grant = unit.people.grant(grant_id)

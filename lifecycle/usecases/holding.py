@@ -23,7 +23,7 @@ class Holding:
     """What setting or lifting a freeze or stop would do now. `pipeline` None: of the whole environment.
 
     `same` are the living holds of this kind that cover it already, `waiting` the open requests that a freeze
-    keeps from executing, `stopped` what a stop takes away. What the actor may not see of them is left out.
+    keeps from executing, `stopped` what a stop revokes. What the actor may not see of them is left out.
     """
 
     pipeline: Pipeline | None
@@ -116,5 +116,5 @@ def freeze_check(view: View, environment: Environment, pipeline: Pipeline) -> Ch
 
 
 def stopped_by(view: View, environment: Environment, pipeline: Pipeline | None) -> Revocation:
-    """What a stop takes away: every run and unused permit, of one pipeline or of the environment."""
+    """What a stop revokes: every run and unused permit, of one pipeline or of the environment."""
     return revocation(view, pipeline.id if pipeline else None, environment, running=True)

@@ -1,4 +1,4 @@
-"""Offers: what a person may do with a request now, and what stands in the way: asked of the verbs themselves."""
+"""Offers: what a person may do with a request now, and what blocks it: asked of the verbs themselves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lifecycle.usecases.withdraw_promotion import require_withdrawer
 
 
 class Offers(Frozen):
-    """By verb: what stands in the way, a line each in the words of the refusal; empty when it may be done."""
+    """By verb: what blocks it, a line each in the words of the refusal; empty when it may be done."""
 
     approve: tuple[str, ...]
     reject: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Plan: what promoting a version would be now, who may approve it, and what stands in its way."""
+"""Plan: what promoting a version would be now, who may approve it, and what blocks it."""
 
 from __future__ import annotations
 

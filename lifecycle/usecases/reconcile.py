@@ -91,7 +91,7 @@ def _drift_of(ctx: Context, actor: Actor, deployment: Deployment, work: Round) -
 
 
 def _look(ctx: Context, actor: Actor, deployment: Deployment, table: str) -> Drift | None:
-    """The drift of a table, noted; None where there is none, or where it is known."""
+    """The drift of a table, noted; None without drift, or where it is known."""
     environment = deployment.environment
     with ctx.store.read() as view:
         answer = _answer(view, table, deployment)
@@ -103,7 +103,7 @@ def _look(ctx: Context, actor: Actor, deployment: Deployment, table: str) -> Dri
             if _is_known(unit, deployment, table, head):
                 return None
             # A run or a request may have published since: then the answer is another, and the catalog is asked
-            # again, outside of this transaction.
+            # again, outside this transaction.
             now = _answer(unit, table, deployment)
             if now == answer:
                 return _note(unit, deployment, table, head)
@@ -133,7 +133,7 @@ def _is_known(view: View, deployment: Deployment, table: str, head: int | None) 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What the store answers for of one ref.
+    """What the store explains of one ref.
 
     `heads` are snapshots that it may have, none when DRLS has never written it. `moving` are those that a request
     which executes gives it. `newest` was published or adopted last; None: nothing, or nothing that has to stay.
@@ -162,7 +162,7 @@ def _answer(view: View, table: str, deployment: Deployment) -> _Answer:
 
 
 def _moving(view: View, table: str, deployment: Deployment) -> frozenset[int]:
-    """Refs move first and receipts are written last: between the two the request answers for them (L12)."""
+    """Refs move first and receipts are written last: between the two the request explains them (L12)."""
     return frozenset(
         one.candidate
         for request in view.promotions.unfinished(deployment.pipeline_id)
@@ -173,17 +173,17 @@ def _moving(view: View, table: str, deployment: Deployment) -> frozenset[int]:
 
 
 def _is_drift(ctx: Context, table: str, environment: Environment, head: int | None, answer: _Answer) -> bool:
-    """Whether nobody answers for `head`: it was written past DRLS, or what was published is not in it any more."""
+    """Whether `head` is unexplained: it was written outside DRLS, or no longer contains what was published."""
     if not answer.heads or head in answer.moving:
         return False
     if head is not None and environment.has_sessions and ctx.plane.is_on_main(table, head):
-        return False  # what is on main is production's to answer for; the branch may not even be there
+        return False  # what is on main is production's to explain; the branch may not even be there
     if head is None:
         return answer.newest is not None
     for snapshot in ctx.plane.snapshots(table, environment, head, None):
         if snapshot.id in answer.heads:
             newest = answer.newest
             return newest is not None and newest != snapshot.id and not ctx.plane.is_on_main(table, newest)
-        if snapshot.operation != "replace":  # compaction answers for itself
+        if snapshot.operation != "replace":  # compaction explains itself
             return True
     return False  # an expiry has left nothing but compaction, and nothing says otherwise

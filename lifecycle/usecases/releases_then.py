@@ -14,7 +14,7 @@ from lifecycle.store.unit import View
 
 
 def tables_then(view: View, deployment: Deployment, at: datetime | None = None) -> tuple[TableThen, ...]:
-    """Every table that the pipeline writes, or was the last to write, by name; none outside of production.
+    """Every table that the pipeline writes, or was the last to write, by name; none outside production.
 
     As the receipts have it: a publish counts from its receipt, some milliseconds behind its commit, and compaction,
     which changes no row, leaves the snapshot that it compacted.

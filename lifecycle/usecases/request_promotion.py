@@ -36,7 +36,7 @@ def request_promotion(
     """A request with its plan. Into QA it needs no approval and is approved at once.
 
     `if_plan` (a digest) raises Conflict when the plan is another by now. Raises Refused with everything
-    that stands in the way. `refresh_of` withdraws that older request; its approvals are not taken over.
+    that blocks it. `refresh_of` withdraws that older request; its approvals are not taken over.
     """
     if target.before is None:
         raise Invalid("a version becomes active in development when you save it; promote to QA, UAT or production")

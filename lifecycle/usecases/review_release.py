@@ -1,4 +1,4 @@
-"""Review: somebody independent looks at an unreviewed release afterwards (L7). The label stays."""
+"""Review: somebody independent reviews an unreviewed release later (L7). The label stays."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def receivers_of(view: View) -> tuple[tuple[Receiver, ...], int]:
 def set_receivers(ctx: Context, actor: Actor, receivers: Sequence[Receiver], *, expected: int) -> Setting:
     """Replaces the receivers.
 
-    Raises Conflict when the setting's revision is not `expected` any more, Invalid for an event that is never sent
+    Raises Conflict when the setting's revision is no longer `expected`, Invalid for an event that is never sent
     and for a webhook that no message may be sent to.
     """
     for one in receivers:

@@ -64,7 +64,7 @@ def plan_settlement(ctx: Context, actor: Actor, drift_id: int) -> Settlement:
 def settle_checks(
     ctx: Context, view: View, actor: Actor, drift: Drift, pipeline: Pipeline, how: How
 ) -> tuple[Check, ...]:
-    """What settling a drift asks for, apart from a reason. A revert that has begun can only be carried on with."""
+    """What settling a drift asks for, apart from a reason. A revert that has begun can only be resumed."""
     if drift.is_settled:
         state = Check(False, f"drift {drift.id} has already been settled; reload the page", Conflict)
     elif drift.state == "open":
@@ -89,7 +89,7 @@ def settle_drift(
     """`adopt`: the head counts as explained from now on. `revert`: back to what was published or adopted last.
 
     A revert that the catalog does not let end now is answered as `reverting`: `outcome` says what it waits for, and
-    `reconcile` carries on with it.
+    `reconcile` resumes it.
     """
     if not reason.strip():
         raise Invalid("adopting or reverting drift needs a reason")

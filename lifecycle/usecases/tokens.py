@@ -60,7 +60,7 @@ def issue_token(
 ) -> Issued:
     """A personal token, for oneself or (Admin) for a service account; never wider than `within`, what was shown.
 
-    One's own that is issued with a personal token ends when that one does. A signed token issues none.
+    Your own that is issued with a personal token ends when that one does. A signed token issues none.
 
     The same `key` again raises Conflict: a secret is nowhere kept to be shown twice.
     """
@@ -148,14 +148,14 @@ def issue(
 
 
 def list_tokens(ctx: Context, actor: Actor) -> tuple[TokenView, ...]:
-    """One's own living tokens."""
+    """The actor's own valid tokens."""
     with ctx.store.read() as view:
         tokens = view.people.tokens(actor.person or 0)
         return tuple(_shown(token) for token in tokens if token.expires_at > view.now)
 
 
 def revoke_token(ctx: Context, actor: Actor, token_id: int) -> TokenView:
-    """Ends one's own token, or (Admin) anybody's."""
+    """Ends the actor's own token, or (Admin) anybody's."""
     with ctx.store.write(actor, "revoke_token") as unit:
         token = unit.people.token(token_id)
         if token.person_id != actor.person:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lifecycle.spec.errors import Problem, did_you_mean
 from lifecycle.spec.pipeline import AnyNode, PipelineSpec, reach
 
-# Seen to be read as something else where a table name stands, by Spark 4.1 or by the parser; and their like.
+# Seen to be read as something else where a table name belongs, by Spark 4.1 or by the parser; and their like.
 RESERVED_WORDS = frozenset(
     """all alter and any as between create cross describe distinct drop else except fetch for from glob grant
     having ilike inner insert intersect into join lateral like minus not notnull on or outer partitioned_by

@@ -16,7 +16,7 @@ from lifecycle.usecases.parts.outbox import tell
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Runs whose admission is taken away, so that they publish nothing more, and permits that nobody has used."""
+    """Runs whose admission is revoked, so that they publish nothing more, and permits that nobody has used."""
 
     runs: tuple[Admission, ...] = ()
     permits: tuple[Permit, ...] = ()
@@ -31,7 +31,7 @@ class Ending:
 
 
 def ending(view: View, deployment: Deployment, *, running: bool = True) -> Ending:
-    """What ends with a deployment that is taken away; `running` False: runs that have started go on."""
+    """What ends with a deployment that is removed; `running` False: runs that have started continue."""
     return Ending(_requests(view, deployment), _revoked(view, deployment, running=running))
 
 

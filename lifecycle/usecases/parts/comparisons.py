@@ -2,7 +2,7 @@
 
 What two snapshots hold never changes, so what was found once stays true. It is kept in memory and, where there is a
 folder, there as well: a bounded number of files, for the owner of the installation alone. Processes that share the
-folder share the work, too: one of them computes at a time, and the others show how far it is.
+folder also share the work: one of them computes at a time, and the others show how far it is.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ class Comparisons:
         if self._folder is None:
             return
         file = self._folder / f"{key}.progress"
-        with contextlib.suppress(OSError):  # shown elsewhere or not, it goes on
+        with contextlib.suppress(OSError):  # shown elsewhere or not, it continues
             if progress is None:
                 file.unlink(missing_ok=True)
             else:

@@ -42,7 +42,7 @@ class Contributors:
     hands: Hands
 
     def why_not(self, person: Person, at: datetime) -> str:
-        """Why an approval by this account at `at` is none by somebody independent; empty where it is one."""
+        """Why an approval by this account at `at` is not independent; empty where it is."""
         if person.identity in self.identities:
             return "contributed to what would be released"
         for other, hand in behind(person.id, self.hands, self.since, at).items():

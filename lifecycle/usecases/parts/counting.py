@@ -20,7 +20,7 @@ _AT_ONCE = 1_000
 
 
 class Approval(Frozen):
-    """An approval of the plan with its giver as they stand now. `lapsed` says why it no longer counts.
+    """An approval of the plan with its giver as they are now. `lapsed` says why it no longer counts.
 
     `one_with` names others who approved and count as the same person: one gave another a credential.
     """

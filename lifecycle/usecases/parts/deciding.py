@@ -32,7 +32,7 @@ def check_fresh(promotion: Promotion, plan_digest: str, if_revision: int | None)
 
 
 def check_waiting(promotion: Promotion, now: datetime) -> None:
-    """Raises Conflict when the request takes no approval any more."""
+    """Raises Conflict when the request can no longer be approved."""
     if promotion.state is not State.REQUESTED:
         raise Conflict(f"request {promotion.id} is {promotion.state.value} and can no longer be approved")
     if promotion.expires_at <= now:
@@ -40,13 +40,13 @@ def check_waiting(promotion: Promotion, now: datetime) -> None:
 
 
 def check_open(promotion: Promotion, doing: str) -> None:
-    """Raises Conflict when the request is executed or over and cannot be `doing` (rejected, withdrawn) any more."""
+    """Raises Conflict when the request is executed or over and can no longer be `doing` (rejected, withdrawn)."""
     if not promotion.state.is_open:
         raise Conflict(f"request {promotion.id} is {promotion.state.value} and can no longer be {doing}")
 
 
 class Voice(Frozen):
-    """A person who may decide about a request, as they stand to it."""
+    """A person who may decide about a request, in relation to it."""
 
     person: Person
     standing: Standing

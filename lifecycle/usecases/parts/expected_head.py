@@ -14,7 +14,7 @@ from lifecycle.store.unit import View
 class Expected:
     """`snapshot` is None where an adoption says that the ref, or its table, is rightly gone.
 
-    `by` answers for it.
+    `by` explains it.
     """
 
     snapshot: int | None

@@ -1,4 +1,4 @@
-"""What follows a change that is recorded. When it fails, the change stands, and a sensor does it later."""
+"""What follows a change that is recorded. When it fails, the change remains, and a sensor does it later."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ _GUESSES = Guesses()
 
 
 def prove(ctx: Context, acting: Actor, name: str, password: str, client: str) -> tuple[Person, int]:
-    """The person whose password this is, and the attempt, to be told to `attempt_succeeded` where all is well.
+    """The person whose password this is, and the attempt, to be passed to `attempt_succeeded` where all is well.
 
     Raises Unauthorized without saying what was wrong, TooMany for who has to wait. The attempt is counted as failed
     before the password is looked at, so that guessing in parallel gains nothing.

@@ -7,7 +7,7 @@ from typing import Any
 from lifecycle.store.unit import Unit
 
 RECEIVERS = "notifications"
-# What is told, with what it means to who is told.
+# The events of notifications, with what they mean to the receiver.
 EVENTS = {
     "promotion.requested": "a request needs approval",
     "promotion.approved": "a request has all its approvals",

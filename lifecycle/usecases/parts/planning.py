@@ -1,4 +1,4 @@
-"""Gathering the facts for planning: the store's in one transaction, the data plane's outside of any."""
+"""Gathering the facts for planning: the store's in one transaction, the data plane's outside any."""
 
 from __future__ import annotations
 

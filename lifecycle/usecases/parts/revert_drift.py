@@ -1,7 +1,7 @@
-"""Revert drift: a foreign write is undone through a journal, like a promotion, never inside of a transaction (L15).
+"""Revert drift: a foreign write is undone through a journal, like a promotion, never inside a transaction (L15).
 
 Begun, moved, finished: who is killed in between leaves the revert to `reconcile`, or to whoever asks again. It ends
-as reverted, or, where the ref cannot go back any more, as the open drift that it was.
+as reverted, or, where the ref can no longer go back, as the open drift that it was.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def revert(ctx: Context, actor: Actor, drift: Drift, expected: Expected | None, 
 
 
 def resume_reverts(ctx: Context, actor: Actor, work: Round) -> tuple[int, ...]:
-    """Carries on with reverts that were interrupted, each on its own; those that are done now."""
+    """Resumes reverts that were interrupted, each on its own; those that are done now."""
     with ctx.store.read() as view:
         begun = [one for one in view.runs.open_drifts() if one.state == "reverting"]
         names = {one.id: view.pipelines.get(one.pipeline_id).name for one in begun}
@@ -180,7 +180,7 @@ def _carry_on(ctx: Context, actor: Actor, drift: Drift, command: Command) -> Dri
 
 
 def _move(plane: DataPlane, drift: Drift) -> str:
-    """Moves the ref, once; why it cannot be moved any more, or nothing."""
+    """Moves the ref, once; why it can no longer be moved, or nothing."""
     assert drift.expected is not None  # noqa: S101 (noted when it was taken)
     if plane.table(drift.table_name, drift.environment).head == drift.expected:
         return ""  # by this revert before it was interrupted, a newer drift's, or a rollback
@@ -197,7 +197,7 @@ def _move(plane: DataPlane, drift: Drift) -> str:
 
 
 def _let_go(ctx: Context, actor: Actor, drift: Drift, why: str, *, waits: str = "") -> None:
-    """Open again; or, where it is not known what the catalog did, for anybody to carry on with."""
+    """Open again; or, where it is not known what the catalog did, for anybody to resume."""
     with ctx.store.write(actor, _VERB) as unit:
         current = _held(unit, drift)
         if waits:

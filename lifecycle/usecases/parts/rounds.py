@@ -67,7 +67,7 @@ class Round:
 
     @contextmanager
     def item(self, item: str, doing: str, pipeline: str | None = None) -> Generator[None]:
-        """Handles one item: what it raises is kept for this item, and the round goes on."""
+        """Handles one item: what it raises is kept for this item, and the round continues."""
         try:
             yield
         except StoreError:

@@ -1,7 +1,7 @@
 """Columns that runs in QA and UAT add to a real table, which all environments share: on trial until released (D10).
 
-Noted before the table gets them, so that a run that dies leaves no column that nobody answers for. When no version
-that wanted a column is on trial any more, and none of them ever came to production, it is taken out again.
+Noted before the table gets them, so that a run that dies leaves no unexplained column. When no version
+that wanted a column is still on trial, and none of them ever came to production, it is removed again.
 """
 
 from __future__ import annotations
