@@ -159,5 +159,5 @@ def test_it_raises_for_an_address_of_no_kind_that_it_knows(place: Place) -> None
 
 
 def test_a_mail_without_a_mail_server_says_what_to_set() -> None:
-    with pytest.raises(ValueError, match="no mail server is set"):
+    with pytest.raises(ValueError, match="no mail server is configured"):
         Sender(SECRET).deliver(Message(key="drls-1", event="test", receiver="mailto:lea@example.org", body=BODY))
