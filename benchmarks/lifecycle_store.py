@@ -15,10 +15,11 @@ from sqlalchemy import insert
 from lifecycle.audit.keys import load_signing_key
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.people import Actor, WayIn, system_actor
 from lifecycle.domain.plan import PositionPlan
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import CheckResult, InputRead, Outcome, Work
 from lifecycle.ports import DataPlane, Move, MoveResult, Orchestrator, ReleaseFacts, RunState, SystemClock
 from lifecycle.spec import PipelineSpec, canonical_json

@@ -11,8 +11,8 @@ from sqlalchemy import insert, select
 
 from benchmarks.lifecycle_store import LEADS, fill, open_lifecycle
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import system_actor
+from lifecycle.domain.roles import Role
 from lifecycle.store import tables as rows
 from lifecycle.store import tables_people as rows_people
 from lifecycle.usecases.tokens import issue

@@ -11,7 +11,7 @@ from drls_dagster.dagster_private.errors import DagsterUserCodeProcessError, Ser
 from drls_dagster.engine.client import EngineError
 from drls_dagster.engine.spark_errors import explain
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse.commit import CommitConflictError
+from drls_dagster.lakehouse.commit_retry import CommitConflictError
 from drls_dagster.lakehouse.storage_words import in_words, is_of_storage
 from lifecycle.outages import is_outage
 

@@ -11,7 +11,7 @@ from drls_dagster.cli.lifecycle import lifecycle
 from drls_dagster.cli.options import ask_secret, key_option, number_type, print_model, print_models
 from drls_dagster.cli.output import json_option, print_json, print_table
 from drls_dagster.errors import UsageError
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 
 if TYPE_CHECKING:
     from lifecycle.verbs.answers import GrantInfo, PersonInfo

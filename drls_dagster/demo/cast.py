@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.lifecycle_client.opening import host, os_user
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import ScopeKind
+from lifecycle.domain.roles import Role
 
 if TYPE_CHECKING:
     from lifecycle.usecases.context import Context

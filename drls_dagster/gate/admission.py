@@ -11,9 +11,10 @@ from drls_dagster.gate.refusal import GateRefused, refusal
 from drls_dagster.lifecycle_client.gateway import gateway_actor, open_lifecycle
 from drls_dagster.lifecycle_client.opening import NoLifecycleYet
 from drls_dagster.settings import Settings
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
 from lifecycle.domain.people import Actor
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Admission
 from lifecycle.errors import Conflict, LifecycleError, StoreError
 from lifecycle.usecases.admit_run import admit_run

@@ -1,1 +1,1 @@
-"""Operations on Iceberg tables: the catalog, names, commits. No Dagster, no Spark."""
+"""Iceberg tables: the catalog, names, refs and the compare-and-set that publishes. No Dagster, no Spark."""

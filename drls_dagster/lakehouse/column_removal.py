@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyiceberg.schema import Schema
 
 from drls_dagster.lakehouse import refs
-from drls_dagster.lakehouse.commit import commit_with_retry
+from drls_dagster.lakehouse.commit_retry import commit_with_retry
 from drls_dagster.lakehouse.locating import load_if_exists
 from drls_dagster.lakehouse.naming import MAIN, table_location
 from lifecycle.domain.environment import Environment

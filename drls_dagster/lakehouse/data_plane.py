@@ -11,7 +11,7 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import column_removal, locating, refs, releases, separate, sessions
 from drls_dagster.lakehouse.catalog import CatalogFailed, CatalogFault, catalog_errors, load_catalog
 from drls_dagster.lakehouse.catalog_config import resolve_catalog
-from drls_dagster.lakehouse.commit import CommitConflictError
+from drls_dagster.lakehouse.commit_retry import CommitConflictError
 from drls_dagster.lakehouse.fingerprints import fingerprints
 from drls_dagster.lakehouse.history import descends_from, snapshots_between
 from drls_dagster.lakehouse.layout import format_change, is_listed, wanted_changes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import UsageError
 from drls_dagster.lakehouse import refs
-from drls_dagster.lakehouse.commit import commit_with_retry
+from drls_dagster.lakehouse.commit_retry import commit_with_retry
 from drls_dagster.lakehouse.positions import reset_property
 
 if TYPE_CHECKING:

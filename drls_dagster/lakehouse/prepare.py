@@ -12,7 +12,7 @@ from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, NullOrder, SortDirectio
 from pyiceberg.transforms import IdentityTransform
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse.commit import commit_with_retry
+from drls_dagster.lakehouse.commit_retry import commit_with_retry
 from drls_dagster.lakehouse.evolution import SchemaChange, SchemaConflict, compare
 from drls_dagster.lakehouse.layout import parsed_field, partition_text, stage, wanted_changes
 from drls_dagster.lakehouse.locating import TableLook

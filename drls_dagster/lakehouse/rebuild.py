@@ -22,7 +22,7 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
-from drls_dagster.lakehouse.commit import commit_with_retry
+from drls_dagster.lakehouse.commit_retry import commit_with_retry
 from drls_dagster.lakehouse.layout import PARTITIONS, SORT_ORDER, LayoutChange, parsed_field, present, stage
 from drls_dagster.lakehouse.reread import Reread, load_again
 

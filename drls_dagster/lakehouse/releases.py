@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
-from drls_dagster.lakehouse.commit import commit_with_retry
+from drls_dagster.lakehouse.commit_retry import commit_with_retry
 from drls_dagster.lakehouse.history import descends_from
 from drls_dagster.lakehouse.layout import LayoutChange, parse_change, present, stage
 from drls_dagster.lakehouse.locating import load_if_exists

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import locating, refs, separate
-from drls_dagster.lakehouse.commit import commit_with_retry
+from drls_dagster.lakehouse.commit_retry import commit_with_retry
 from drls_dagster.lakehouse.naming import MAIN, separate_location, table_location
 from lifecycle.domain.environment import Environment
 

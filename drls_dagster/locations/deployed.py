@@ -10,7 +10,7 @@ import dagster as dg
 
 from drls_dagster.errors import UsageError
 from drls_dagster.gate.admission import lifecycle_of
-from drls_dagster.gate.pins import pin, pinned, pipelines_of_this_run
+from drls_dagster.gate.built_versions import pin, pinned, pipelines_of_this_run
 from drls_dagster.locations.building import build_location
 from drls_dagster.locations.versions import load_deployed, releases_of
 from drls_dagster.pipeline_files import Loaded, load_file, load_folder

@@ -1,4 +1,4 @@
-"""Environments in their order, the moves between them, and roles in theirs."""
+"""Environments in their order, and the moves between them."""
 
 from __future__ import annotations
 
@@ -65,23 +65,6 @@ class Stage(StrEnum):
     PRODUCTION = "production"
     SUPERSEDED = "superseded"
     RETIRED = "retired"
-
-
-class Role(StrEnum):
-    """What a grant gives; each role includes the ones before it."""
-
-    VIEWER = "Viewer"
-    DATA_ENGINEER = "DataEngineer"
-    LEAD = "LeadDataEngineer"
-    ADMIN = "Admin"
-
-    @property
-    def rank(self) -> int:
-        return list(Role).index(self)
-
-    def includes(self, other: Role) -> bool:
-        """Whether who has this role may do what `other` may."""
-        return self.rank >= other.rank
 
 
 def stage_of(active: frozenset[Environment], *, retired: bool) -> Stage:

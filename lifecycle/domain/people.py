@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
+from lifecycle.domain.roles import Role
 
 
 class PersonKind(StrEnum):

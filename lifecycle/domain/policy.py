@@ -10,9 +10,10 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from lifecycle.domain.duration import Duration
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.quorum import Quorum, parse_quorum
+from lifecycle.domain.roles import Role
 from lifecycle.domain.windows import Window
 
 

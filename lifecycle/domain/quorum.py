@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Invalid
 
 _CLAUSE = re.compile(r"^(?P<count>[1-9]\d?)\s+(?:of\s+)?(?P<who>\S+)$")

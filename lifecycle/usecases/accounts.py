@@ -10,10 +10,10 @@ from functools import lru_cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.hands import Credential
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Forbidden, Invalid
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context

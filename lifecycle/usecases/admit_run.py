@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lifecycle.domain.checklist import Check
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
 from lifecycle.domain.people import Actor
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Admission, AdmissionState
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Refused

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lifecycle.domain.checklist import Check, refuse
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
 from lifecycle.domain.plan import Carry, Plan
 from lifecycle.domain.policy import PolicyRevision
 from lifecycle.domain.promotion import Answered, Promotion, State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Deployment, Pipeline, Version
 from lifecycle.errors import Conflict, Forbidden, Invalid
 from lifecycle.store.unit import View

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Version
 from lifecycle.spec import PipelineSpec
 from lifecycle.usecases.context import Context

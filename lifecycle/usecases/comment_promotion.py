@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Comment
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Invalid
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require, target_of

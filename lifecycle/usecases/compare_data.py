@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 
 from lifecycle.domain.data_diff import DataDiff, Progress, Side
-from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
 from lifecycle.domain.plan import Carry, Plan, TablePlan
 from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Receipt
 from lifecycle.domain.version import Version
 from lifecycle.errors import NotFound

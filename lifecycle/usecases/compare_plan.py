@@ -12,7 +12,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.deciding import policy_of
 from lifecycle.usecases.parts.one_writer import other_writers
-from lifecycle.usecases.parts.planning import data_facts, store_facts
+from lifecycle.usecases.parts.plan_facts import data_facts, store_facts
 from lifecycle.usecases.parts.specs import is_intact
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lifecycle.domain.checklist import Check, refuse
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Deployment, Pipeline
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context

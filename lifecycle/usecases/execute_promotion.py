@@ -23,11 +23,11 @@ from lifecycle.store.unit import Unit
 from lifecycle.usecases.compare_plan import compare_plan, waiting_of
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.activation import activate, require_no_execution
+from lifecycle.usecases.parts.candidate_tags import unpin_candidates
 from lifecycle.usecases.parts.counting import approvals, counted, needs_quorum, quorum_is_met, reopen
 from lifecycle.usecases.parts.deciding import policy_of
 from lifecycle.usecases.parts.following import follow, reload
 from lifecycle.usecases.parts.outbox import tell
-from lifecycle.usecases.parts.pinning import unpin_candidates
 from lifecycle.usecases.parts.ref_moves import Moved, move_tables
 from lifecycle.usecases.settle_permits import settle_permits
 

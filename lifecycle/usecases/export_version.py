@@ -6,8 +6,8 @@ import base64
 
 from lifecycle.bundle import Bundle, write_bundle
 from lifecycle.bundle.content import Approval
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require, target_of
 from lifecycle.usecases.parts.specs import spec_of

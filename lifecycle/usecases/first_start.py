@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import system_actor
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.set_policy import write_default_policies

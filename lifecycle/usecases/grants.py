@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Grant, ScopeKind, Target, Team
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.accounts import NAME, refuse_without_admin

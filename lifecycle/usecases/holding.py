@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lifecycle.domain.checklist import Check, refuse
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor, Target
 from lifecycle.domain.policy import Hold, HoldKind
 from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Invalid
 from lifecycle.store.unit import View

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, PersonKind, Target
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Forbidden
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion, Started, Verdict, apply
+from lifecycle.domain.roles import Role
 from lifecycle.errors import LifecycleError, is_refusal
 from lifecycle.store.unit import View
 from lifecycle.usecases.parts.access import require, target_of

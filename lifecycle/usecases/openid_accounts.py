@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.hands import Credential
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target, WayIn, system_actor
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.accounts import PersonView, shown

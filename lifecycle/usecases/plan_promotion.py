@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
 from lifecycle.domain.planning import Planning, planning
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require, target_of
-from lifecycle.usecases.parts.planning import data_facts, store_facts
+from lifecycle.usecases.parts.plan_facts import data_facts, store_facts
 
 
 def plan_promotion(ctx: Context, actor: Actor, name: str, number: int, target: Environment) -> Planning:

@@ -6,10 +6,10 @@ from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Ended, Promotion, State, Verdict
 from lifecycle.errors import Invalid
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.candidate_tags import unpin_candidates
 from lifecycle.usecases.parts.deciding import check_fresh, check_open, record_decision
 from lifecycle.usecases.parts.following import follow
 from lifecycle.usecases.parts.outbox import tell
-from lifecycle.usecases.parts.pinning import unpin_candidates
 
 
 def reject_promotion(

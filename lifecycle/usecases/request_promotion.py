@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
 from lifecycle.domain.planning import Planning, StoreFacts, planning
 from lifecycle.domain.promotion import Ended, Promotion, State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Conflict, Invalid, Refused
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.candidate_tags import pin_candidates
 from lifecycle.usecases.parts.following import follow
 from lifecycle.usecases.parts.outbox import tell
-from lifecycle.usecases.parts.pinning import pin_candidates
-from lifecycle.usecases.parts.planning import data_facts, store_facts
+from lifecycle.usecases.parts.plan_facts import data_facts, store_facts
 
 _WITHOUT_POLICY = timedelta(days=1)
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lifecycle.domain.checklist import Check, refuse
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
 from lifecycle.domain.plan import Carry, Plan
 from lifecycle.domain.promotion import Answered, Promotion, State
 from lifecycle.domain.releases import previous_release
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Deployment, Pipeline, Version
 from lifecycle.errors import Conflict, Invalid, Refused
 from lifecycle.ports import DataPlane

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor, Person, Target
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Contribution, Label, Pipeline, Version
 from lifecycle.errors import Conflict, Refused
 from lifecycle.spec import PipelineSpec, canonical_json, digest, lock_with_code

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor, Target
 from lifecycle.domain.policy import DEFAULT_POLICIES, Policy, PolicyRevision, says_the_same
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context

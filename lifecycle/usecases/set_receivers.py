@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from lifecycle.addresses import refuse_webhook
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Target
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.repositories.settings import Setting
 from lifecycle.store.unit import View

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lifecycle.domain.checklist import Check, refuse
-from lifecycle.domain.environment import Role
 from lifecycle.domain.facts import SnapshotFacts
 from lifecycle.domain.people import Actor
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Drift
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Invalid

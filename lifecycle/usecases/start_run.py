@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lifecycle.domain.checklist import Check, refuse
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.facts import TableFacts
 from lifecycle.domain.gate import Action
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
 from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Admission, AdmissionState, Session, SessionState
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Refused

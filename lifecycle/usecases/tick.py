@@ -12,10 +12,10 @@ from lifecycle.errors import Conflict
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.parts.candidate_tags import pin_candidates, unpin_candidates
 from lifecycle.usecases.parts.counting import needs_recount, recount, with_approvals
 from lifecycle.usecases.parts.deciding import policy_of
 from lifecycle.usecases.parts.outbox import tell
-from lifecycle.usecases.parts.pinning import pin_candidates, unpin_candidates
 from lifecycle.usecases.parts.rounds import Round, Trouble
 
 

@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from lifecycle.domain.credentials import Token, TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.hands import Credential
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context

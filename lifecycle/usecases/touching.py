@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, ScopeKind, Target, role_on
+from lifecycle.domain.roles import Role
 from lifecycle.store.unit import View
 from lifecycle.usecases.parts.access import require, target_of
 from lifecycle.usecases.parts.visible import sees

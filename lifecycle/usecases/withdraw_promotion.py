@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Person
 from lifecycle.domain.promotion import Ended, Promotion, State
+from lifecycle.domain.roles import Role
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require, target_of
+from lifecycle.usecases.parts.candidate_tags import unpin_candidates
 from lifecycle.usecases.parts.deciding import check_open
 from lifecycle.usecases.parts.following import follow
-from lifecycle.usecases.parts.pinning import unpin_candidates
 
 
 def withdraw_promotion(

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, cast
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.domain.environment import Environment, Role, Stage
+from lifecycle.domain.environment import Environment, Stage
 from lifecycle.domain.model import SnapshotId
 from lifecycle.domain.newer_runs import NewerRuns
 from lifecycle.domain.people import Grant, PersonKind, ScopeKind, Team
@@ -22,6 +22,7 @@ from lifecycle.domain.policy import Hold, HoldKind, Policy, PolicyRevision
 from lifecycle.domain.promotion import Answered, Comment, Said, State, Verdict
 from lifecycle.domain.readiness import Waiting
 from lifecycle.domain.releases import TableThen
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Drift, Session, SessionState
 from lifecycle.domain.version import Deployment, Label
 from lifecycle.usecases.accounts import PersonView

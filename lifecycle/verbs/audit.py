@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lifecycle.audit import Entry, Head
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Target
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Invalid
 from lifecycle.store.rows import RowCheck
 from lifecycle.store.unit import View

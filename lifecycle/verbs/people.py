@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import MaxLen, MinLen
 
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import PersonKind, ScopeKind, Target
+from lifecycle.domain.roles import Role
 from lifecycle.store.unit import View
 from lifecycle.usecases import accounts, grants, tokens
 from lifecycle.usecases.openid_accounts import link_person

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.planning import Planning
 from lifecycle.domain.promotion import Answered, State, Verdict
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Invalid
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.break_glass import break_glass as break_the_glass

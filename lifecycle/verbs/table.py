@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden
 from lifecycle.usecases.authenticate import Identity
 from lifecycle.verbs import audit, environments, installation, people, pipelines, promotions

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import ScopeKind
 from lifecycle.domain.policy import HoldKind
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.grants import add_grant, add_team, set_member
 from lifecycle.usecases.holding import set_hold

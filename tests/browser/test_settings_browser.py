@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import ScopeKind
 from lifecycle.domain.policy import Policy
+from lifecycle.domain.roles import Role
 from lifecycle.domain.windows import Window
 from lifecycle.usecases.grants import add_grant, add_team, set_member
 from lifecycle.usecases.set_policy import set_policy

@@ -8,7 +8,8 @@ import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
 
-from drls_dagster.lakehouse import commit, locating
+from drls_dagster.lakehouse import commit_retry as commit
+from drls_dagster.lakehouse import locating
 from drls_dagster.lakehouse.catalog import catalog_errors
 from drls_dagster.lakehouse.catalog_config import resolve_catalog
 from drls_dagster.lakehouse.data_plane import CatalogFailed, CatalogFault, IcebergDataPlane

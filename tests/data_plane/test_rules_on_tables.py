@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 
-from drls_dagster.lakehouse import commit
+from drls_dagster.lakehouse import commit_retry as commit
 from drls_dagster.lakehouse.refs import RELEASED
 from lifecycle.domain.plan import Carry
 from lifecycle.domain.policy import HoldKind

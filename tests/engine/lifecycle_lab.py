@@ -41,10 +41,11 @@ from drls_dagster.settings import Settings
 from drls_dagster.steps.sink import run_sink
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.evidence import answering
 from lifecycle.domain.people import system_actor
 from lifecycle.domain.promotion import State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Admission, Receipt
 from lifecycle.ports import SystemClock
 from lifecycle.spec import digest

@@ -8,8 +8,9 @@ import pytest
 from lab import Lab, files, monitor, on, sink
 from pyiceberg.catalog.sql import SqlCatalog
 
-from drls_dagster.lakehouse import commit, refs
-from drls_dagster.lakehouse.commit import CommitConflictError
+from drls_dagster.lakehouse import commit_retry as commit
+from drls_dagster.lakehouse import refs
+from drls_dagster.lakehouse.commit_retry import CommitConflictError
 from drls_dagster.lakehouse.prepare import ForeignTable
 from drls_dagster.lakehouse.refs import RELEASED
 from drls_dagster.locations.building import build_location

@@ -6,9 +6,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor, WayIn, system_actor
 from lifecycle.domain.promotion import Answered, Promotion, State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import CheckResult, InputRead, Receipt, Work
 from lifecycle.domain.version import Deployment, Version
 from lifecycle.ports import DataPlane, Orchestrator, RunState

@@ -23,8 +23,9 @@ from drls_dagster.settings import Settings, load_settings, make_private
 from drls_dagster.up.web.app import make_app
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import ScopeKind
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Label
 from lifecycle.ports import SystemClock
 from lifecycle.spec import canonical_json

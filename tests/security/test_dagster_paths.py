@@ -19,8 +19,8 @@ from drls_dagster.up.web.guard import DagsterGuard
 from drls_dagster.up.web.paths import ROUTES, Kind, kind_of
 from drls_dagster.up.web.touched import Finder
 from drls_dagster.up.web.visitor import Visitor
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, WayIn
+from lifecycle.domain.roles import Role
 
 PREFIX = "/dagster"
 RUNNER = asyncio.Runner()

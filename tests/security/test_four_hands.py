@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, PersonKind, WayIn
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Version
 from lifecycle.errors import Forbidden, Refused
 from lifecycle.spec import PipelineSpec

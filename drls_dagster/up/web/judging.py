@@ -13,8 +13,8 @@ from drls_dagster.up.web.mutations import MUTATIONS, REPORTS, Rule
 from drls_dagster.up.web.operations import Field
 from drls_dagster.up.web.touched import Finder, Touched
 from drls_dagster.up.web.visitor import Visitor
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context

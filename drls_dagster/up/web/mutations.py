@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dagster import AssetKey
 
 from drls_dagster.up.web.touched import ANYWHERE, EVERYTHING, Arguments, Finder, Touched, every, ids_in
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 
 
 @dataclass(frozen=True)

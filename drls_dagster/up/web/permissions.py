@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from drls_dagster.dagster_private.workspace import EDITOR_PERMISSIONS, PermissionResult, Permissions
 from drls_dagster.up.web.visitor import Visitor
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 
 _ENGINEER, _LEAD, _ADMIN = Role.DATA_ENGINEER, Role.LEAD, Role.ADMIN
 # The least role on anything: which pipeline it is about is asked where the mutation is judged.

@@ -14,7 +14,8 @@ from drls_dagster.dagster_private.workspace import (
     is_implicit_asset_job_name,
 )
 from drls_dagster.gate.parts import parts_of
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.roles import Role
 
 if TYPE_CHECKING:
     from drls_dagster.dagster_private.workspace import BaseWorkspaceRequestContext, RemoteSchedule, RemoteSensor

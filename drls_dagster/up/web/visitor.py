@@ -10,8 +10,8 @@ from starlette.requests import HTTPConnection
 
 from lifecycle.app.kit.request import COOKIE
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, WayIn
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Unauthorized
 from lifecycle.usecases.authenticate import authenticate
 from lifecycle.usecases.context import Context

@@ -11,9 +11,10 @@ from fastapi import Form
 from lifecycle.app.kit import links
 from lifecycle.app.kit.words import NAMES
 from lifecycle.domain.checklist import Check, fulfilled
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Target
 from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Admission, Permit
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context

@@ -22,7 +22,8 @@ from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Label
 from lifecycle.usecases.demote_version import Demotion, demote_version, plan_demotion
 from lifecycle.verbs.inputs import Name, Number

@@ -22,8 +22,9 @@ from lifecycle.app.kit.guard import Visitor, Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.words import NAMES, exact
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Drift
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.settle_drift import How, Settlement, plan_settlement, settle_drift

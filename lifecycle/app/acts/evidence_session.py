@@ -20,7 +20,8 @@ from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.words import NAMES, exact
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import SessionState
 from lifecycle.usecases.start_run import Renewal, new_session, plan_session
 from lifecycle.verbs.inputs import Name

@@ -26,8 +26,9 @@ from lifecycle.app.kit.guard import Visitor, Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.words import NAMES, exact
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Hold, HoldKind
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.holding import Holding, lift_hold, plan_hold, set_hold
 from lifecycle.verbs.inputs import Id

@@ -25,7 +25,8 @@ from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Label
 from lifecycle.usecases.retire_version import plan_retirement, retire_version
 from lifecycle.verbs.inputs import Name, Number

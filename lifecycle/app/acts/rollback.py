@@ -26,8 +26,9 @@ from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.words import NAMES, short
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.promotion import Answered, State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Label
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.data_back import UndonePublish

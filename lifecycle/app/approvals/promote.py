@@ -15,10 +15,11 @@ from lifecycle.app.kit.guard import Visitor, Who
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.domain.checklist import Check, fulfilled
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import Plan, plan_changes
 from lifecycle.domain.planning import Planning
 from lifecycle.domain.promotion import State
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, NotFound
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import carry_on

@@ -20,8 +20,8 @@ from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.spec.spec_diff_view import SpecDiffView, spec_diff_view
 from lifecycle.app.kit.words import NAMES
-from lifecycle.domain.environment import Role
 from lifecycle.domain.promotion import Promotion, State, Verdict
+from lifecycle.domain.roles import Role
 from lifecycle.errors import NotFound
 from lifecycle.store.unit import View
 from lifecycle.usecases.approve_promotion import approve_promotion

@@ -24,7 +24,7 @@ from lifecycle.usecases.parts.contributors import Release, work_of
 from lifecycle.usecases.parts.counting import approvals, counted
 from lifecycle.usecases.parts.counting import said as said_to
 from lifecycle.usecases.parts.deciding import policy_of
-from lifecycle.usecases.parts.planning import who_may_approve
+from lifecycle.usecases.parts.plan_facts import who_may_approve
 from lifecycle.usecases.pending import may_decide, pending_ids
 from lifecycle.usecases.unreviewed import REVIEWED
 

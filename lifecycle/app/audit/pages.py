@@ -20,8 +20,8 @@ from lifecycle.app.kit.parts import part
 from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.audit import Entry, Head, anchor_line, export_lines
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Target, WayIn
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Invalid
 from lifecycle.store.store import Store
 from lifecycle.store.unit import View

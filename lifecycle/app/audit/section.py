@@ -8,7 +8,7 @@ from lifecycle.app.audit import pages
 from lifecycle.app.audit.chain_state import ChainWatch
 from lifecycle.app.kit import needs
 from lifecycle.app.kit.section import NavLink, Pages, Section
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 
 HERE = Path(__file__).parent
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Grant, ScopeKind
+from lifecycle.domain.roles import Role
 
 ROLE_MEANS = {
     Role.VIEWER: "sees pipelines, plans and decisions",

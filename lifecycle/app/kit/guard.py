@@ -16,8 +16,8 @@ from lifecycle.app.kit.needs import PageNeed
 from lifecycle.app.kit.origin import SAFE, check_origin
 from lifecycle.app.kit.request import COOKIE, Ctx, host_of
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Grant, Person, WayIn
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden, Invalid, NotFound, Unauthorized
 from lifecycle.usecases.authenticate import authenticate
 from lifecycle.usecases.context import Context

@@ -6,8 +6,8 @@ the verb, inside its transaction. What is somebody's own asks for no role: whoev
 
 from __future__ import annotations
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
+from lifecycle.domain.roles import Role
 
 
 class PageNeed(Frozen):

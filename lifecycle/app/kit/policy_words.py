@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.quorum import Clause, Quorum
+from lifecycle.domain.roles import Role
 from lifecycle.domain.windows import Window
 
 _DAYS = {"MO": 0, "TU": 1, "WE": 2, "TH": 3, "FR": 4, "SA": 5, "SU": 6}

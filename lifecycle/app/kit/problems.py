@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from lifecycle.app.kit.guard import CrossSite, Visitor, recognise, sign_in_url
 from lifecycle.app.kit.render import render
 from lifecycle.app.kit.words import on_page
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 from lifecycle.errors import DrlsError, Unauthorized
 
 _LOG = logging.getLogger(__name__)

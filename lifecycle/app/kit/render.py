@@ -20,7 +20,8 @@ from lifecycle.app.kit.assets import Assets
 from lifecycle.app.kit.csrf import masked
 from lifecycle.app.kit.guard import Visitor
 from lifecycle.app.kit.section import NavLink, Section
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.pending import pending_ids
 

@@ -14,7 +14,7 @@ from fastapi import APIRouter
 
 from lifecycle.app.kit.needs import PageNeed
 from lifecycle.app.kit.parts import Parts
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.context import Context
 from lifecycle.verbs.table import Need
 

@@ -15,9 +15,10 @@ from lifecycle.app.kit.spec.graph_view import MAX_DRAWN, GraphView, graph_view
 from lifecycle.app.kit.spec.highlight import highlight
 from lifecycle.app.kit.spec.node_view import NodeView, node_view
 from lifecycle.app.pipelines.cron_words import cron_words
-from lifecycle.domain.environment import Environment, Role, Stage, stage_of
+from lifecycle.domain.environment import Environment, Stage, stage_of
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Deployment, Label, Pipeline, Version
 from lifecycle.spec import PipelineSpec, dump_yaml
 from lifecycle.store.repositories.overview import Head

@@ -17,8 +17,8 @@ from lifecycle.app.kit.answers import done
 from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Target
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Invalid
 from lifecycle.store.repositories.outbox import Pending
 from lifecycle.store.unit import View

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from lifecycle.app.kit import links
 from lifecycle.app.kit.guard import Visitor, Who
 from lifecycle.app.kit.render import render
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 
 router = APIRouter()
 

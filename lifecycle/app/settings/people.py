@@ -24,8 +24,8 @@ from lifecycle.app.settings.people_view import (
     team_lines,
 )
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import PersonKind, ScopeKind, Target
+from lifecycle.domain.roles import Role
 from lifecycle.store.unit import View
 from lifecycle.usecases.accounts import MIN_PASSWORD, add_person, disable_person, set_password
 from lifecycle.usecases.grants import add_grant, add_team, revoke_grant, set_member

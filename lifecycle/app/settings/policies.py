@@ -16,9 +16,10 @@ from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.settings.policy_form import PolicyFields, fields_of, policy_of_fields, read_fields
 from lifecycle.app.settings.policy_view import Meaning, meaning, scope_of, scopes
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Target
 from lifecycle.domain.policy import Policy
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import NotFound
 from lifecycle.store.unit import View

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
 
 from lifecycle.domain.checklist import Check
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, Grant, Person, PersonKind, ScopeKind, Target, common_tags, role_on
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.store.unit import View

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.hands import as_one
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Approved, Decision, Promotion, Reopened, Said, State, Verdict
 from lifecycle.domain.quorum import Standing
+from lifecycle.domain.roles import Role
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.parts.access import target_of
 from lifecycle.usecases.parts.contributors import contributors

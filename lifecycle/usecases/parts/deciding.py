@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Promotion, State, Verdict
 from lifecycle.domain.quorum import Standing
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.errors import Conflict, Forbidden
 from lifecycle.store.unit import Unit, View

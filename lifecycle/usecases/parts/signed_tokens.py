@@ -12,9 +12,9 @@ from typing import Any
 import jwt
 
 from lifecycle.domain.credentials import Token, TokenKind
-from lifecycle.domain.environment import Role
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, Target
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context

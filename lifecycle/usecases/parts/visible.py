@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, ScopeKind
 from lifecycle.domain.promotion import Promotion
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Pipeline
 from lifecycle.store.unit import View
 from lifecycle.usecases.parts.access import pipelines_reached, require, target_of

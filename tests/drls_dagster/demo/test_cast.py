@@ -8,8 +8,8 @@ import pytest
 
 from drls_dagster.demo.cast import cast
 from drls_dagster.lifecycle_client.local import LocalLifecycle
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import ScopeKind
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.spec import parse_pipeline
 from lifecycle.usecases.context import Context

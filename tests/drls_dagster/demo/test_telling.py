@@ -16,7 +16,7 @@ from drls_dagster.errors import UsageError
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.settings import Settings
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.context import Context
 
 

@@ -20,7 +20,7 @@ from drls_dagster.dagster_private.tried import (
     create_execution_plan,
     snapshot_from_execution_plan,
 )
-from drls_dagster.gate.pins import pipelines_of_this_run
+from drls_dagster.gate.built_versions import pipelines_of_this_run
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from drls_dagster.locations.deployed import load_environment
 from drls_dagster.locations.versions import load_deployed

@@ -18,7 +18,7 @@ import pytest
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lakehouse.catalog_config import local_as_uri, resolve_catalog
-from drls_dagster.lakehouse.commit import commit_with_retry
+from drls_dagster.lakehouse.commit_retry import commit_with_retry
 from drls_dagster.settings import CatalogSettings, Settings, load_settings
 
 PASSWORD = "p@ss/w:rd hunter2"

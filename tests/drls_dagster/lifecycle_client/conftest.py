@@ -16,8 +16,8 @@ from drls_dagster.lifecycle_client.http import HttpLifecycle
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 from lifecycle.audit.keys import SigningKey
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import ScopeKind
+from lifecycle.domain.roles import Role
 from lifecycle.store.store import Store
 from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.tokens import issue

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import State, Verdict
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Version
 from lifecycle.errors import Conflict
 from lifecycle.spec import canonical_json

@@ -10,9 +10,9 @@ from sqlalchemy import insert
 
 from drls_dagster.lifecycle_client.way import Way
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Verdict
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden, NotFound, Unauthorized
 from lifecycle.store.tables_people import AuditRow
 from lifecycle.usecases.loaded import record_loaded

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import ScopeKind
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Label, Pipeline, Version
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.tokens import issue

@@ -13,8 +13,8 @@ from drls_dagster.up.web.narrow import ROOTS
 from drls_dagster.up.web.operations import OperationType, Sent, Unreadable, read_operation, read_sent
 from drls_dagster.up.web.permissions import EVERYWHERE, SOMEWHERE, permissions_of
 from drls_dagster.up.web.visitor import Visitor
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor, WayIn
+from lifecycle.domain.roles import Role
 
 LAUNCH = """mutation A($p: ExecutionParams!) { first: launchRun(executionParams: $p) { __typename } ...More }
 fragment More on Mutation { second: terminateRun(runId: "r") { __typename } }

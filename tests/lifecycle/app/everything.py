@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.policy import HoldKind, Policy
+from lifecycle.domain.roles import Role
 from lifecycle.domain.windows import Window
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.comment_promotion import comment_promotion

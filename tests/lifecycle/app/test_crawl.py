@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from starlette.routing import compile_path
 
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 from tests.lifecycle.app.everything import fill
 from tests.lifecycle.app.sites import PAGES
 from tests.lifecycle.app.visit import Visit

@@ -13,7 +13,7 @@ from lifecycle.app.kit.guard import safe_back
 from lifecycle.app.kit.listed import check_listed
 from lifecycle.app.kit.request import COOKIE
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.tokens import issue
 from tests.lifecycle.app.sites import PAGES
 from tests.lifecycle.app.visit import PASSWORD, Visit

@@ -16,8 +16,8 @@ from lifecycle.app.kit.request import COOKIE, csrf_of
 from lifecycle.app.site import create_site
 from lifecycle.audit.chain import Entry
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Actor
+from lifecycle.domain.roles import Role
 from lifecycle.store.store import Store
 from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from tests.lifecycle.app.sites import TABLE

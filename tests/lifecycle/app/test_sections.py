@@ -21,7 +21,7 @@ from lifecycle.app.kit.render import render
 from lifecycle.app.kit.section import Api, NavLink, Pages, Section
 from lifecycle.app.sections import SECTIONS
 from lifecycle.app.site import create_site
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 from lifecycle.verbs import table as rest
 from tests.lifecycle.app.visit import PASSWORD
 from tests.lifecycle.life import Life

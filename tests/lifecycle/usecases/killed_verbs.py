@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Verdict
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.accounts import add_person, disable_person
 from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.approve_promotion import approve_promotion

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Promotion, State, Verdict
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Label, Version
 from lifecycle.errors import Conflict, Forbidden, Invalid, Refused, Unauthorized
 from lifecycle.usecases.break_glass import break_glass

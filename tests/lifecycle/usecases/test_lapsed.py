@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import ScopeKind
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Promotion, State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Label
 from lifecycle.errors import Forbidden
 from lifecycle.ports import Move, MoveResult

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import ScopeKind, WayIn
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Forbidden, Unauthorized
 from lifecycle.store.store import Store
 from lifecycle.usecases.accounts import add_person, disable_person

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import WayIn
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.usecases.accounts import set_password
 from lifecycle.usecases.authenticate import authenticate

@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 import lifecycle.verbs
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 from lifecycle.verbs import environments, promotions
 from lifecycle.verbs.carrying import Place, places
 from lifecycle.verbs.table import ROWS, Kind, row_of

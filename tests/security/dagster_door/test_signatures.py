@@ -13,7 +13,7 @@ from drls_dagster.dagster_private.tried import ReexecutionStrategy, execute_back
 from drls_dagster.dagster_private.workspace import BulkActionStatus
 from drls_dagster.gate.launched_by import LAUNCHED_BY_TAG, run_subject
 from drls_dagster.lifecycle_client.opening import os_user
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.parts.signed_tokens import seal
 from tests.drls_dagster.gate.ways import LOG
 from tests.security.dagster_door.asking import AGAIN, BACKFILL, BACKFILL_AGAIN, key, run_by

@@ -1,4 +1,4 @@
-"""The one dependency that lets a request in: who, with what, from where, for which route."""
+"""Whether a request may come in: who sends it, with which token. What a role may call is in `verbs.table`."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from lifecycle.app.account.openid import CALLBACK, OpenIdProvider, OpenIdSettings
 from lifecycle.app.account.openid_api import ATTEMPT
 from lifecycle.app.kit.request import COOKIE, csrf_of
-from lifecycle.domain.environment import Role
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Unauthorized
 from lifecycle.usecases.accounts import disable_person
 from lifecycle.usecases.openid_accounts import AccountRule, link_person

@@ -10,8 +10,8 @@ import pytest
 
 from lifecycle.app.kit.request import COOKIE
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import ScopeKind, WayIn
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Unauthorized
 from lifecycle.usecases.authenticate import authenticate
 from lifecycle.usecases.grants import add_grant, add_team, set_member

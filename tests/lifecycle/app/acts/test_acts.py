@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Label
 from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.break_glass import break_glass

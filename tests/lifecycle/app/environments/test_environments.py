@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from lifecycle.app.environments.view import PAGE
-from lifecycle.domain.environment import Role
 from lifecycle.domain.policy import HoldKind, Policy
+from lifecycle.domain.roles import Role
 from lifecycle.domain.windows import Window
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.holding import lift_hold, set_hold

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.environment import Role
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Outcome
 from lifecycle.errors import NotFound
 from lifecycle.usecases.break_glass import break_glass

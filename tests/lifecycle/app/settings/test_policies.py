@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from lifecycle.app.kit.csrf import FIELD, masked
 from lifecycle.app.settings.policy_form import fields_of, policy_of_fields
 from lifecycle.app.settings.policy_view import ahead, meaning
-from lifecycle.domain.environment import Environment, Role
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import ScopeKind
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import State
+from lifecycle.domain.roles import Role
 from lifecycle.domain.windows import Window
 from lifecycle.usecases.grants import add_grant, add_team, set_member
 from lifecycle.usecases.set_policy import set_policy

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.domain.environment import Role
 from lifecycle.domain.people import Target, WayIn
+from lifecycle.domain.roles import Role
 from lifecycle.usecases.authenticate import authenticate
 from tests.lifecycle.app.visit import PASSWORD, Visit
 from tests.lifecycle.life import SETUP, Life

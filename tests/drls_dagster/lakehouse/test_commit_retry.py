@@ -10,7 +10,7 @@ from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate
 
 from drls_dagster.lakehouse.catalog import load_catalog
-from drls_dagster.lakehouse.commit import CommitConflictError, commit_with_retry
+from drls_dagster.lakehouse.commit_retry import CommitConflictError, commit_with_retry
 
 
 @pytest.fixture
