@@ -88,7 +88,7 @@ def test_processes_take_connections_in_turn(small: Small) -> None:
 def test_a_process_that_dies_is_replaced_and_the_other_answers_meanwhile(small: Small) -> None:
     killed, other = small.workers()
     os.kill(killed.pid, signal.SIGKILL)
-    small.wait_for(lambda: f"server process {killed.pid} ended (SIGKILL); another one takes its place" in small.log)
+    small.wait_for(lambda: f"server process {killed.pid} ended (SIGKILL); starting another one" in small.log)
     assert {small.get("/pid") for _ in range(2)} <= {str(one.pid) for one in small.workers()}
     small.wait_for(lambda: len({small.get("/pid") for _ in range(2)}) == 2)
     assert other.pid in {one.pid for one in small.workers()}
