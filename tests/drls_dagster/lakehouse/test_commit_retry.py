@@ -44,7 +44,7 @@ def test_d14_a_lasting_conflict_ends_in_a_clear_error_after_a_bounded_number(tab
         calls += 1
         move_tag(table, 1)
 
-    with pytest.raises(CommitConflictError, match=r"tag flights\.daily: .* first 3 times, nothing") as caught:
+    with pytest.raises(CommitConflictError, match=r"tag flights\.daily: .* first 3 times, so nothing") as caught:
         commit_with_retry(always_stale, what="tag flights.daily", attempts=3)
     assert calls == 3
     assert isinstance(caught.value.__cause__, CommitFailedException)
