@@ -92,7 +92,7 @@ def _kind(texts: object) -> str:
 def _refuse_misfit(node: str, file: str, name: str, text: str | None, kind: str) -> None:
     if text is not None and not _CHECKS[kind](text):
         raise SourceUnreadable(
-            f"node '{node}': the folder {name}={text} of {file} is not a {kind}; give the column '{name}' "
+            f"node '{node}': the folder {name}={text} of {file} is not a valid {kind}; give the column '{name}' "
             "another type in the schema"
         )
 

@@ -79,10 +79,10 @@ def test_text_is_found_whatever_its_packing_and_encoding(
         ),
         ("b.csv", TEXT.encode("latin-1"), "utf-8", "is not UTF-8: byte 11"),
         ("b.csv", b"id\n\x81\n", "windows-1252", "byte 3"),
-        ("b.csv", TEXT.encode("utf-16-le"), None, "say `encoding: UTF-16LE`"),
-        ("b.csv", TEXT.encode("utf-16-be"), None, "say `encoding: UTF-16BE`"),
+        ("b.csv", TEXT.encode("utf-16-le"), None, "set `encoding: UTF-16LE`"),
+        ("b.csv", TEXT.encode("utf-16-be"), None, "set `encoding: UTF-16BE`"),
         ("b.csv", TEXT.encode("utf-16"), "ISO-8859-1", "starts with the byte order mark of UTF-16"),
-        ("b.csv", TEXT.encode(), "klingon", "the encoding 'klingon' is not known"),
+        ("b.csv", TEXT.encode(), "klingon", "the encoding 'klingon' is unknown"),
     ],
 )
 def test_what_is_no_text_is_refused_by_name(
@@ -167,7 +167,7 @@ def test_hive_folders_give_columns_of_the_types_that_duckdb_finds(
     ("files", "declared", "told"),
     [
         (["/l/k=1/a.csv", "/l/a.csv"], {}, "the folders of /l/a.csv give the columns none, those of /l/k=1/a.csv k"),
-        (["/l/k=x/a.csv"], {"k": "int"}, "the folder k=x of /l/k=x/a.csv is no int"),
+        (["/l/k=x/a.csv"], {"k": "int"}, "the folder k=x of /l/k=x/a.csv is not a valid int"),
         (["/l/k=/a.csv"], {}, "has no value"),
         (["/l/k=1/K=2/a.csv"], {}, "gives the column 'K' twice"),
     ],
