@@ -11,7 +11,7 @@ import pytest
 from drls_dagster.assets.compile import CannotBuild, compile_pipeline
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog import load_catalog
-from drls_dagster.ledger import Ledger
+from drls_dagster.ledger import open_ledger
 from drls_dagster.settings import Settings
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
@@ -59,7 +59,7 @@ def run(spec: PipelineSpec, tmp_path: Path) -> PipelineRun:
         raise AssertionError("this run has no engine")
 
     return PipelineRun(
-        spec, "development", settings, load_catalog(settings), Ledger(settings), no_engine,
+        spec, Environment.DEVELOPMENT, settings, load_catalog(settings), open_ledger(settings), no_engine,
         run_id="later", run_key="earlier", parameters={},
     )  # fmt: skip
 
