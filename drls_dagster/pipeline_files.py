@@ -41,7 +41,7 @@ def pipeline_files(folder: Path) -> list[Path]:
 def sort_files(folder: Path) -> tuple[list[Path], list[Path]]:
     """The pipeline files of a folder and of the folders in it, and the YAML and JSON that is something else.
 
-    A file that cannot be read counts as a pipeline file, so that it is told of and not lost.
+    A file that cannot be read counts as a pipeline file, so that it is reported and not lost.
     """
     if not folder.is_dir():
         return [], []
@@ -57,7 +57,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _is_something_else(path: Path) -> bool:
-    """Whether a file reads well and does not say that it is a pipeline: other YAML and JSON may lie beside them."""
+    """Whether a file reads well and does not say that it is a pipeline: other YAML and JSON may lie next to them."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -78,7 +78,7 @@ def load_folder(folder: Path) -> list[Loaded]:
 
 
 def load_file(path: Path) -> Loaded:
-    """A file with its lock resolved beside it."""
+    """A file with its lock resolved next to it."""
     found = read_file(path)
     if found.spec is None:
         return found

@@ -1,4 +1,4 @@
-"""Processes of this machine, told apart by pid and start time: a pid comes round again."""
+"""Processes of this machine, identified by pid and start time: pids are reused."""
 
 from __future__ import annotations
 

@@ -265,7 +265,7 @@ class Settings(BaseSettings):
 
 
 def examples_folder() -> Path:
-    """The example pipelines: inside the installed package, or beside it in a checkout."""
+    """The example pipelines: inside the installed package, or next to it in a checkout."""
     here = Path(__file__).resolve().parent
     return here / "examples" if (here / "examples").is_dir() else here.parent / "examples"
 
@@ -287,7 +287,7 @@ def make_private(folder: Path) -> Path:
 def private_home(home: Path, *below: str) -> Path:
     """DRLS_HOME, or a folder `below` it, made where missing. Whatever is kept there goes through here.
 
-    A home that other users can enter is closed, and that is said. Raises UsageError where it belongs to another user.
+    A home that other users can enter is closed; this is reported. Raises UsageError where it belongs to another user.
     """
     make_private(home)
     found = home.stat()

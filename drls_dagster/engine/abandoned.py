@@ -1,4 +1,4 @@
-"""Work in Ray whose run is gone ends, too.
+"""Work in Ray also ends when its run is gone.
 
 Ray Data gives nothing to cancel before its first result. So the runner leaves a note in the step's output folder,
 which every worker can read wherever it is, and each task looks for it while the pipeline's function runs.
@@ -20,7 +20,7 @@ LOOK_SECONDS = 2.0
 
 
 class Abandoned(Exception):
-    """Nobody waits for this task's answer any more."""
+    """This task's answer is no longer wanted."""
 
 
 def abandon(output: str, ticket: str) -> None:

@@ -67,7 +67,7 @@ def carry_code_on_ray() -> None:
 
         def dumps(obj: object, *words: Any, **more: Any) -> bytes:
             pickled = plain(obj, *words, **more)
-            # Arguments have buffers beside the pickle; they arrive behind the function, which has brought the code.
+            # Arguments have buffers besides the pickle; they arrive after the function, which has brought the code.
             return pickled if more.get("buffer_callback") else carrying(pickled)
 
         dumps.carries_code = True  # pyright: ignore[reportFunctionMemberAccess]

@@ -49,7 +49,7 @@ class EngineStatus:
 
 
 def status(settings: Settings) -> EngineStatus:
-    """The engine as it is, told by its process and not by its file."""
+    """The engine's actual state, according to its process and not its file."""
     state = st.read_state(settings)
     if state is None:
         return EngineStatus("stopped", "starts with the first step that needs it")

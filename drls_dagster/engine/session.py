@@ -1,4 +1,4 @@
-"""A Spark session of one's own on the warm engine."""
+"""A private Spark session on the warm engine."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def close_session(session: EngineSession) -> None:
 
 
 def interrupt(settings: Settings, session_id: str, engine_id: str, *, release: bool = True) -> bool:
-    """Stop what still runs in a session, a dead process's too: it must not commit any more.
+    """Stop what still runs in a session, even a dead process's: it must no longer commit.
 
     `engine_id` is empty for an endpoint that DRLS does not own. False where nobody confirms it: whoever asks must ask
     again later. An engine of which no process is left needs no answer.
@@ -131,7 +131,7 @@ def _release(spark: SparkSession) -> None:
 
 
 def _close(spark: SparkSession) -> None:
-    """gRPC waits for every call to end, and for ever when Ctrl-C came in one: nobody takes its answer any more."""
+    """gRPC waits for every call to end, and forever if Ctrl-C came during one: its answer is no longer wanted."""
     closing = threading.Thread(target=spark.client.close, daemon=True)
     closing.start()
     closing.join(_CLOSE_SECONDS)
@@ -148,7 +148,7 @@ def session(settings: Settings, report: Report = lambda _: None) -> Iterator[Eng
             close_session(opened)
 
 
-# These say where, and what is behind them says why: up to that one's own stack.
+# These say where; the cause that follows them says why, up to its own stack trace.
 _SAYS_NO_REASON = ("[FAILED_READ_FILE", "Job aborted due to stage failure")
 _CAUSE = re.compile(r"^Caused by: (?:[\w.$]+: )?(.+?)(?=\n\s+at |\nCaused by: |\Z)", re.MULTILINE | re.DOTALL)
 

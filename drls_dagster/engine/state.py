@@ -88,7 +88,7 @@ def read_runner(settings: Settings, engine_id: str) -> RunnerState | None:
 
 @contextlib.contextmanager
 def _guard(settings: Settings) -> Iterator[None]:
-    """One at a time takes a lease, counts them, or says that the engine ends because there is none."""
+    """One caller at a time takes a lease, counts them, or says that the engine ends because there are none."""
     with (folder(settings) / "leases.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -220,7 +220,7 @@ def _spark_properties(config: CatalogConfig) -> dict[str, str]:
     if virtual is not None:
         properties.setdefault("s3.path-style-access", "false" if virtual.lower() == "true" else "true")
     elif "s3.endpoint" in properties:
-        # PyIceberg's default with an endpoint of one's own, and what such servers expect.
+        # PyIceberg's default with a custom endpoint, and what such servers expect.
         properties.setdefault("s3.path-style-access", "true")
     if "s3.endpoint" in properties and "AWS_REGION" not in os.environ:
         # Java's client refuses to start without a region, even where the server has none.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def snapshots_between(table: Table, head: int | None, until: int | None) -> tuple[SnapshotFacts, ...]:
-    """The ancestors of `head`, itself first, back to and without `until`; all where `until` is none of them.
+    """The ancestors of `head`, itself first, back to and without `until`; all if `until` is not among them.
 
     Older metadata files are read only where `until` was not reached and expiry may be the reason.
     """

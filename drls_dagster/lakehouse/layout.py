@@ -71,7 +71,7 @@ class LayoutChange:
 
 
 def format_change(change: LayoutChange) -> str:
-    """The line that stands in a plan."""
+    """The line that a plan shows."""
     what = f"property {_json(change.what)}" if change.is_property else change.what
     return f"{what}: {_json(change.was)} → {_json(change.becomes)}"
 

@@ -1,4 +1,4 @@
-"""Where the incremental reads of a version would go on, for a promotion plan (D4)."""
+"""Where the incremental reads of a version would continue, for a promotion plan (D4)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def planned_positions(
     catalog: Catalog, ledger: Ledger, spec: PipelineSpec, source: Environment, target: Environment
 ) -> tuple[PositionPlan, ...]:
-    """For each sink and incremental source above it: where a run in `target` goes on.
+    """For each sink and incremental source above it: where a run in `target` continues.
 
     The sink is looked at in the environment `source`, what it reads in `target`.
     """
@@ -80,7 +80,7 @@ def _readable(catalog: Catalog, environment: Environment, name: str) -> tuple[Ta
 
 
 def _is_reset(sink: Table, base: int | None, source_uuid: str) -> bool:
-    """Whether a person's decision, not a run, says where reading goes on."""
+    """Whether a person's decision, not a run, says where reading continues."""
     text = sink.properties.get(RESET + source_uuid)
     if text is None:
         return False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def reset_position(catalog: Catalog, sink: FoundTable, source: FoundTable, to: str) -> int | None:
-    """Let `sink` go on reading `source` from `to`: `start`, `head` (only what comes) or a snapshot id.
+    """Let `sink` continue reading `source` from `to`: `start`, `head` (only what comes) or a snapshot id.
 
     Noted in the sink's properties, valid from its head on; the next publish carries the position again.
     Gives the snapshot that is taken as read, None for the start. Raises UsageError for a snapshot that `source` lacks.

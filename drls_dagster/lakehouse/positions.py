@@ -1,4 +1,4 @@
-"""Incremental positions: where a sink stands in each of its sources, and what to read from there (D4, D5).
+"""Incremental positions: how far a sink has read each of its sources, and what to read from there (D4, D5).
 
 A position belongs to (sink table, source table uuid). It is in the summary of the snapshot that the sink
 published, and is looked for along that snapshot's ancestry; the ledger's publish records are the second source.
@@ -29,7 +29,7 @@ Mode = Literal["append", "overwrite", "overwrite_partitions", "merge"]
 
 
 class PositionLost(DrlsError):
-    """It cannot be told up to where a source was read; reading it in full again would be a guess."""
+    """It is unknown how far a source was read; reading it in full again would be a guess."""
 
 
 class NotIncremental(DrlsError):
@@ -70,7 +70,7 @@ def find_position(
     told = [record for record in published if uuid in record.positions]
     found = _in_summaries(refs.ancestors(sink, base), sink, name, uuid, mode, after)
     if found.known or (found.written_by_drls and not told):
-        return found.position  # told, or a source that the sink did not read yet
+        return found.position  # recorded, or a source that the sink has not read yet
     lineage = refs.lineage(sink, base)
     found = _in_summaries(lineage.snapshots, sink, name, uuid, mode, after)
     if found.known:
@@ -143,7 +143,7 @@ def plan_read(source: Table, position: int | None, end: int | None, sink: SinkNo
 
 
 def reset_property(source_uuid: str, after: int | None, position: int | None) -> Mapping[str, str]:
-    """The table property that lets a sink go on from `position` (None: from the start) after its snapshot `after`."""
+    """The table property that lets a sink resume from `position` (None: from the start) after its snapshot `after`."""
     return {RESET + source_uuid: json.dumps({"after": after, "position": position})}
 
 

@@ -63,7 +63,7 @@ def _lay_out_without(transaction: Transaction, names: Sequence[str]) -> None:
 
 
 def put_back(catalog: Catalog, table: Table) -> Table:
-    """The table as it was before a rebuild that was not published; as it is where there is none."""
+    """The table as it was before a rebuild that was not published; unchanged if there was no such rebuild."""
     if REBUILD not in table.properties:
         return table
 
@@ -96,7 +96,7 @@ def put_back_unless_published(catalog: Catalog, table: Table, *, rebuilt: bool) 
 
 
 def published_as(table: Table) -> tuple[TableRequirement, TableUpdate]:
-    """What a publish asserts and changes beside its ref, for rows that were written for `table` being rebuilt."""
+    """What a publish asserts and changes besides its ref, for rows that were written for `table` being rebuilt."""
     return _schema_is(table), RemovePropertiesUpdate(removals=[REBUILD])
 
 

@@ -132,7 +132,7 @@ def publish(
     """Move `ref` from `base` to `candidate` and remove the run's branch, in one commit; and what `also` says.
 
     Returns the table as that commit left it: one metadata file is written and no data. Raises RefMoved when `ref` is
-    not at `base`, or the branch not at `candidate`, any more, or what `also` requires does not hold.
+    no longer at `base`, the branch is no longer at `candidate`, or what `also` requires does not hold.
     """
     from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate
 

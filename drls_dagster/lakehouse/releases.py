@@ -26,7 +26,7 @@ def move(catalog: Catalog, identifier: tuple[str, ...], wanted: Move) -> MoveRes
     """The compare-and-set of `lifecycle.ports.DataPlane.move`, with its tag and metadata changes, in one commit.
 
     CONFLICT also where the candidate is gone, the tag names another snapshot, or what a metadata change starts
-    from is not so any more. Raises CommitConflictError when other refs of the table move at every try.
+    from no longer holds. Raises CommitConflictError when other refs of the table move at every try.
     """
 
     def attempt() -> MoveResult:

@@ -65,14 +65,14 @@ def why_separate(table: Table, sink: SinkNode, frame: Schema) -> str:
 
 
 def go_separate(catalog: Catalog, table: Table, location: TableLocation, why: str) -> GoesSeparate:
-    """Makes the separate table, empty and otherwise like the real one; what the sink is to be told.
+    """Makes the separate table, empty and otherwise like the real one; returns what the sink must know.
 
     Like the real one, so that the sink changes it as production's first run will change that, or fails likewise.
     """
     own = separate_location(Environment(location.ref), location.name)
     assert own is not None, "development and production reshape their tables themselves"  # noqa: S101
     catalog.create_namespace_if_not_exists(own.identifier[:-1])
-    # Nothing of where the real table's data stands: this one begins empty.
+    # Nothing that describes the state of the real table's data: this one begins empty.
     inherited = {
         name: value
         for name, value in table.properties.items()

@@ -67,7 +67,7 @@ def pin(catalog: Catalog, environment: Environment, name: str, snapshot: int, ta
 
 
 def unpin(catalog: Catalog, environment: Environment, name: str, tag: str) -> None:
-    """Takes `tag` away from the environment's tables; nothing where it is not there."""
+    """Removes `tag` from the environment's tables; does nothing where it is not there."""
 
     def attempt() -> None:
         for table in tables_of(catalog, environment, name):

@@ -19,7 +19,7 @@ FAILED_CHECK_DAYS = 7
 class RunBranch:
     """A branch some run writes, or wrote, to. `execution` is None for one that DRLS 0.1.0 noted.
 
-    `dead`: nothing executes its run any more. `here`: it ran in this home and on this machine, as did its engine.
+    `dead`: its run is no longer being executed. `here`: it ran in this home and on this machine, as did its engine.
     """
 
     table: str

@@ -54,7 +54,7 @@ class Database:
         return self._is_sqlite and not Path(self._engine.url.database or "").exists()
 
     def state(self) -> SchemaState:
-        """How the database stands to this DRLS."""
+        """How the database's schema compares to this DRLS."""
         with outages_of(self._engine):
             found = MIGRATIONS.state(self._engine)
             # DRLS 0.1.0 had no migrations.

@@ -30,7 +30,7 @@ _QUEUED_SECONDS = 300.0  # several rounds of the reconcile sensor, which vouches
 
 
 class RunTakenForDead(DrlsError):
-    """This process was cut off and others went on without it."""
+    """This process was cut off and others continued without it."""
 
 
 class Life(StrEnum):
@@ -71,7 +71,7 @@ class Executions(Topic):
     def execute(self, run_id: str, run_key: str) -> str:
         """This process executes the run; the name of that. Its heartbeat starts with the first one.
 
-        A run that resumes another one takes its place: what still executes that one publishes nothing any more.
+        A run that resumes another one takes its place: what still executes that one no longer publishes anything.
         """
         with self._starting:
             if run_id not in self._mine:
@@ -80,7 +80,7 @@ class Executions(Topic):
         return self._mine[run_id]
 
     def leave(self, run_id: str) -> None:
-        """The run is over in this process, which sends no heartbeat for it any more."""
+        """The run is over in this process, which no longer sends a heartbeat for it."""
         self._mine.pop(run_id, None)
 
     def _begin(self, run_id: str, run_key: str) -> str:
@@ -125,15 +125,15 @@ class Executions(Topic):
             connection.execute(self._database.upsert(EXECUTIONS, row))
 
     def life(self, run_id: str) -> Life:
-        """What is known of a run. One that is DEAD has been declared so: it publishes nothing any more."""
+        """What is known of a run. One that is DEAD has been declared so: it no longer publishes anything."""
         return self._judge(self._of_run(run_id))
 
     def is_dead(self, run_id: str) -> bool:
-        """Whether a process began to execute the run and none does any more; it has been declared dead then."""
+        """Whether a process began to execute the run and none does now; it has then been declared dead."""
         return self._judge([one for one in self._of_run(run_id) if one.place != _QUEUE]) is Life.DEAD
 
     def declare_dead(self, run_id: str) -> None:
-        """The orchestrator says that the run is over: whatever still executes it publishes nothing any more."""
+        """The orchestrator says that the run is over: whatever still executes it no longer publishes anything."""
         if any(one.dead is None for one in self._of_run(run_id)):
             with self._database.write() as connection:
                 self._declare(connection, EXECUTIONS.c.run_id == run_id)
@@ -187,7 +187,7 @@ class Executions(Topic):
         return [_execution(dict(row)) for row in connection.execute(query).mappings()]
 
     def _beat(self) -> None:
-        """Not before what was promised already: a clock that is put back takes nothing away."""
+        """Never earlier than already promised: setting a clock back does not shorten a promise."""
         until, fresh = EXECUTIONS.c.until, self._database.now + self._seconds
         where = EXECUTIONS.c.execution.in_(list(self._mine.values())) & EXECUTIONS.c.dead.is_(None)
         with self._database.write() as connection:

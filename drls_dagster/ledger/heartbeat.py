@@ -40,7 +40,7 @@ class Heartbeat:
             try:
                 self._beat()
                 failed = False
-            except Exception as error:  # noqa: BLE001 whatever it is, the run goes on
+            except Exception as error:  # noqa: BLE001 whatever it is, the run continues
                 wait = min(self._seconds, _AGAIN_SECONDS)
                 if not failed:
                     known = isinstance(error, StoreError)

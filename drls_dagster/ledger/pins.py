@@ -21,7 +21,7 @@ class Pins(Topic):
             found = connection.execute(query).scalar_one_or_none()
         if found is not None:
             return found
-        value = json.loads(json.dumps(make()))  # made outside of the transaction: it may take a while
+        value = json.loads(json.dumps(make()))  # made outside the transaction: it may take a while
         row = {"run_key": run_key, "epoch": epoch, "node": node, "value": value}
         with self._database.write() as connection:
             connection.execute(self._database.insert_new(PINS, row))

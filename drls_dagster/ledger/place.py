@@ -43,7 +43,7 @@ class Place:
         return self._is_before(place, host) or not process_is(pid, created)
 
     def _is_before(self, place: str | None, host: str) -> bool:
-        """Whether that was here before the machine was restarted: nothing of it runs any more."""
+        """Whether that was here before the machine was restarted: nothing of it can still run."""
         home, _, rest = (place or "").partition("/")
         return home == self.home and host == self.host and rest.split("/")[0] != self.boot
 

@@ -11,7 +11,7 @@ from lifecycle.store.migrating import SchemaState
 
 
 def check_ledger(settings: Settings) -> tuple[str, SchemaState]:
-    """Where the ledger is, and how it stands to this DRLS. Reads only.
+    """Where the ledger is, and how its schema compares to this DRLS. Reads only.
 
     Raises StoreError for one that this DRLS must not use.
     """

@@ -174,7 +174,7 @@ class Environments(Calls):
     def settle_drift(
         self, drift: int, how: Literal["adopt", "revert"], *, reason: str, key: str | None = None
     ) -> DriftInfo:
-        """Adopts or reverts a write that nobody answers for."""
+        """Adopts or reverts an unexplained write (drift)."""
         settle = self._adopt if how == "adopt" else self._revert
         return settle(drift, reason=reason, key=key)
 
@@ -225,7 +225,7 @@ class People(Calls):
         return MeHere.model_validate({**dict(self._me()), **self.way.here()})
 
     def set_password(self, name: str, password: str, *, old: str | None = None) -> None:
-        """One's own, with the `old` one where there is one, or (Admin) another's; every token of the account ends."""
+        """Sets your own, with the `old` one if there is one, or (Admin) another's; every token of the account ends."""
         if self._me().name == name:
             self.way.change_password(name, password, old)
         else:

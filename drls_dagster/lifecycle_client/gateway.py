@@ -1,4 +1,4 @@
-"""The lifecycle for what runs by itself: code locations, sensors, run workers. Nobody is signed in there."""
+"""The lifecycle for what runs unattended: code locations, sensors, run workers. Nobody is signed in there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def connected_adapters(settings: Settings) -> Adapters:
 def open_lifecycle(settings: Settings) -> Context:
     """The lifecycle of a home, opened once per process.
 
-    Raises StoreError where there is none yet or it cannot be reached; the next call tries again.
+    Raises StoreError where it does not exist yet or cannot be reached; the next call tries again.
     """
     # A forked process must not share its parent's database connections.
     key = (os.getpid(), settings.home, store_url(settings))
@@ -38,5 +38,5 @@ def open_lifecycle(settings: Settings) -> Context:
 
 
 def gateway_actor(name: str) -> Actor:
-    """The installation acting by itself, for the audit log: `name` says which part of it."""
+    """The installation acting on its own, for the audit log: `name` says which part of it."""
     return system_actor(name, WayIn.DAGSTER, host(), os_user())

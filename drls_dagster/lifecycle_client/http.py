@@ -37,7 +37,7 @@ class HttpLifecycle(Lifecycle):
 
 
 class HttpWay(Way):
-    """Asks the server that `client` knows. What it refuses is raised as at home."""
+    """Asks the server that `client` knows. What it refuses raises the same errors as locally."""
 
     def __init__(self, client: httpx.Client, token: str | None, host: str) -> None:
         self._client = client

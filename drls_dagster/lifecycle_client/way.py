@@ -39,7 +39,7 @@ class Way(ABC):
 
     @abstractmethod
     def change_password(self, name: str, password: str, old: str | None) -> None:
-        """Sets one's own password: in a session like a browser's, for a token is not enough."""
+        """Sets the caller's own password: in a session like a browser's, because a token is not enough."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Checks on sources and transforms: a result counts for the recipe that it looked at, and for no other.
 
-A sink may read otherwise than the steps above it did when they ran: it pins again when its table moved (D3), stands at
-another position than a sink beside it, or is rebuilt. What it publishes was checked as it reads it, or is checked now.
+A sink may read otherwise than the steps above it did when they ran: it pins again when its table moved (D3), is at
+another position than a sink next to it, or is rebuilt. What it publishes was checked as it reads it, or is checked now.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks of monitors, evaluated on a frame: one Spark job for all that aggregate, beside it one for each SQL check."""
+"""Checks of monitors, evaluated on a frame: one Spark job for all that aggregate, plus one for each SQL check."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
 Checks = list[tuple[str, AnyCheck]]
-AT_ONCE = 4  # SQL checks beside the aggregates
+AT_ONCE = 4  # SQL checks alongside the aggregates
 AHEAD = 300  # seconds that the clock of another machine may be ahead
 EARLIEST_ZONE = 14 * 3600  # a date or wall clock may be of the zone in which the day begins first
 
@@ -116,7 +116,7 @@ def evaluate(
             asked[name].result() if name in asked else _result(name, check, row[name], kinds) for name, check in checks
         ]
     finally:
-        # Nobody waits here for a query whose answer is not wanted any more; it ends with the session.
+        # Nobody waits here for a query whose answer is no longer wanted; it ends with the session.
         pool.shutdown(wait=False, cancel_futures=True)
 
 

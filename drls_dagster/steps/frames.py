@@ -1,6 +1,6 @@
 """Frames: each node as a Spark DataFrame, built once per run and recipe (D2).
 
-A frame is known by its node and by how every source above it is read, so two sinks that stand at different
+A frame is known by its node and by how every source above it is read, so two sinks that are at different
 positions get different frames of the same node.
 """
 

@@ -58,14 +58,14 @@ class Publication:
 
 
 class Gate(Protocol):
-    """Leave to go on and to publish; where there is no gate (a draft in development), none is needed."""
+    """Permission to continue and to publish; where there is no gate (a draft in development), none is needed."""
 
     def ask_again(self) -> None:
-        """Before each step. Raises DrlsError when the run may not go on."""
+        """Before each step. Raises DrlsError when the run may not continue."""
         ...
 
     def gave_up(self, owner: str, table: str) -> bool:
-        """Whether the pipeline `owner`, known to the lifecycle, writes `table` in no active version any more (D11)."""
+        """Whether the lifecycle knows the pipeline `owner`, and no active version of it still writes `table` (D11)."""
         ...
 
     def tries(self, table: str, added: Sequence[str], columns: Sequence[str]) -> None:

@@ -220,7 +220,7 @@ def _publication(
 
 @contextmanager
 def _run_branch(run: PipelineRun, table: Table, look: TableLook) -> Iterator[str]:
-    """A branch at what is read in `look`, gone afterwards unless its run died (then the next one clears it)."""
+    """A branch at what is read in `look`, removed at the end unless its run died (then the next one clears it)."""
     location, start = look.location, look.read
     branch = f"drls_run_{run.run_id[:8]}_{uuid.uuid4().hex[:8]}"
     session = run.session
@@ -341,7 +341,7 @@ def _followed(reads: Reads) -> list[tuple[Origin, SourceRead]]:
 
 
 def _summary(run: PipelineRun, sink: SinkNode, reads: Reads) -> Mapping[str, str]:
-    """What the snapshot says of itself: who wrote it, from what, and where it stands in its sources."""
+    """What the snapshot says of itself: who wrote it, from what, and how far it has read its sources."""
     followed = _followed(reads)
     values: dict[str, Any] = {
         "drls.version": run.version,

@@ -64,8 +64,8 @@ class Window:
     def arguments(self) -> dict[str, Any]:
         """The values of :partition_start, :partition_end and :partition_key.
 
-        A range of partitions has the start of the first and the end of the last, and as key the first one's. The
-        ends are a `Bound` outside of UTC, as what they are then depends on what SQL compares them with; in UTC
+        A range of partitions has the start of the first and the end of the last, and as key that of the first. The
+        ends are a `Bound` outside UTC, as what they are then depends on what SQL compares them with; in UTC
         dates, or timestamps where the partitions are hours.
         """
         values: dict[str, Any] = {"partition_key": self.keys[0]}

@@ -46,9 +46,9 @@ class WritePlan:
 
 
 def write(spark: SparkSession, frame: DataFrame, plan: WritePlan) -> None:
-    """One sink write. The branch has one new snapshot afterwards, two where files had to be rewritten before.
+    """One sink write. It adds one snapshot to the branch, or two where files had to be rewritten first.
 
-    Raises DrlsError for rows outside of the run's window, and for keys that repeat in a merge.
+    Raises DrlsError for rows outside the run's window, and for keys that repeat in a merge.
     """
     from pyspark.errors import PySparkException
 
@@ -123,8 +123,8 @@ def _with_summary(rows: DataFrame, plan: WritePlan) -> DataFrameWriterV2:
 def _overwrite_partitions(rows: DataFrame, plan: WritePlan) -> None:
     """Replace the partitions that the result has rows of.
 
-    Iceberg compares partitions within one partitioning only, and would leave the rows of files in an earlier one beside
-    the new ones (as HIVE-26133 tells): these go first, with a snapshot of their own.
+    Iceberg compares partitions within one partitioning only, and would leave the rows of files in an earlier one
+    next to the new ones (see HIVE-26133): old rows are removed first, with a snapshot of their own.
     """
     from pyspark.sql.connect.functions import builtin as f
 

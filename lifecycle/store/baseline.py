@@ -1,4 +1,4 @@
-"""What an upgrade does to rows, said in the audit log, so that the log vouches for the rows of an older store, too.
+"""What an upgrade does to rows, noted in the audit log, so that the log also vouches for the rows of an older store.
 
 A migration may change any row. So before it the rows are compared with the log, and after it one entry (in a large
 store several) names every row that became another. A row that was not as the log left it before stays a finding.

@@ -1,4 +1,4 @@
-"""A set of migrations and the tables they make: how a database stands to them, and bringing it up to date."""
+"""A set of migrations and the tables they make: how a database compares to them, and bringing it up to date."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_RIGHT = "42501"
 
 
 class SchemaState(StrEnum):
-    """How a database stands to this DRLS."""
+    """How a database's schema compares to this DRLS."""
 
     EMPTY = "empty"
     OLDER = "older"
@@ -63,7 +63,7 @@ class Migrations:
         """Brings the database up to date, all or nothing. Refuse a newer one first.
 
         Several processes may call it at once: one migrates, the others wait. `around` is called with the connection
-        before an older database is migrated, and what it returns afterwards, with the new revision.
+        before an older database is migrated, and what it returns is called after that, with the new revision.
         """
         config = Config()
         config.set_main_option("script_location", str(self.folder))

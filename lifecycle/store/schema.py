@@ -45,7 +45,7 @@ def upgrade(engine: Engine, around: Callable[[Connection], Callable[[str], None]
     """Brings the database to this DRLS's schema, all or nothing; a newer one is refused.
 
     Several processes may call it at once: one migrates, the others wait. `around` is called with the connection
-    before a store of an older DRLS is migrated, and what it gives afterwards, with the new revision.
+    before a store of an older DRLS is migrated, and what it returns is called after that, with the new revision.
     """
     if schema_state(engine) is SchemaState.NEWER:
         check_schema(engine)

@@ -1,7 +1,7 @@
 """The store: reading, and writing one unit of work at a time.
 
 Every write transaction takes the audit head first (BEGIN IMMEDIATE on SQLite, FOR UPDATE on
-PostgreSQL, A3). So writes stand in one line on both databases: what a use case reads inside its
+PostgreSQL, A3). So writes happen one at a time on both databases: what a use case reads inside its
 transaction cannot change before it commits.
 """
 
@@ -150,7 +150,7 @@ class Store:
         self, connection: Connection, head: Head, now: datetime, actor: dict[str, Any], events: Sequence[Event]
     ) -> None:
         if head != self._own and not self.signing_key.signed(head):
-            # Signed again without a word, it would pass for ours from now on.
+            # Signed again silently, it would pass for ours from now on.
             by = system_actor("audit log").audited
             events = [Event(verb=UNKNOWN_HEAD, subject="audit:head", body={"head": dict(head)}, actor=by), *events]
         entries = chain(head, now, actor, events)

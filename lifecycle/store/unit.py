@@ -130,7 +130,7 @@ class Unit(View):
         return self.answered(self.actor, self._verb, self._key, self._command, answer)
 
     def remember(self, answer: Answer) -> Answer:
-        """Keeps the answer for a repetition of the same keyed command."""
+        """Keeps the answer, to give it again when the same keyed command is repeated."""
         if self._key is not None:
             self._tx.insert(
                 DoneRow,

@@ -52,7 +52,10 @@ def pending_for(view: View, actor: Actor) -> tuple[Promotion, ...]:
 
 
 def review_ids(view: View, actor: Actor) -> tuple[int, ...]:
-    """The unreviewed releases that this person may review now, oldest first (L7); never their own work."""
+    """The unreviewed releases that this person may review now, oldest first (L7).
+
+    Their own work is excluded under every policy.
+    """
     return _theirs(view, actor, unreviewed(view, actor), view.lists.approved_unreviewed, solo=False)
 
 

@@ -1,4 +1,4 @@
-"""The folder that a comparison works in: for its owner alone, gone afterwards, also when the process was killed."""
+"""The folder that a comparison works in: for its owner alone, and removed later, even if the process was killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PREFIX = "drls-data-diff-"
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder of one's own. Those of processes that were killed go first: nobody holds their lock any more."""
+    """A private folder. Those of processes that were killed are removed first: their locks are no longer held."""
     for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         _remove_if_left(left)
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:

@@ -223,7 +223,7 @@ class Overview:
         return found
 
     def last_runs(self, pipeline_ids: Iterable[int]) -> dict[tuple[int, Environment], RunSummary]:
-        """Per pipeline and environment the run that is going on, else the newest."""
+        """Per pipeline and environment the run in progress, else the newest."""
         found: dict[tuple[int, Environment], RunSummary] = {}
         for run in self._tx.prepared_many(RunSummary, _LAST_RUNS, pipeline_ids=list(pipeline_ids)):
             known = found.get((run.pipeline_id, run.environment))

@@ -279,7 +279,7 @@ class People:
         return ended
 
     def add_attempt(self, account: str, client: str, *, most: int, since: timedelta) -> int:
-        """Counts an attempt as failed until `attempt_succeeded` is told; its id.
+        """Counts an attempt as failed until `attempt_succeeded` is called; returns its id.
 
         At most `most` rows are kept, and none for long after `since`.
         """

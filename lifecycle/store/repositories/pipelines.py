@@ -113,7 +113,7 @@ class Pipelines:
         return self._tx.prepared(Pipeline, _BY_NAME, name=name)
 
     def named(self, name: str) -> Pipeline:
-        """A pipeline by name. Raises NotFound when there is none, or it was deleted."""
+        """A pipeline by name. Raises NotFound when it does not exist or was deleted."""
         pipeline = self.find(name)
         if pipeline is None or pipeline.deleted_at is not None:
             raise NotFound(f"there is no pipeline {name!r}; drls pipeline list shows all pipelines")

@@ -107,7 +107,7 @@ class Promotions:
         return self._tx.update(statement.values(pinned=False)) == 1
 
     def over_but_pinned(self) -> tuple[Promotion, ...]:
-        """Requests that are over and whose candidates' tags are still to be taken away."""
+        """Requests that are over and whose candidates' tags are still to be removed."""
         return self._tx.prepared_many(Promotion, _OVER_BUT_PINNED)
 
     def open_for_version(self, version_id: int) -> tuple[Promotion, ...]:

@@ -184,7 +184,7 @@ class Runs:
         return {root: frozenset(tables) for root, tables in found.items()}
 
     def set_outcome(self, admission: Admission, outcome: Outcome) -> bool:
-        """Says once how a finished run ended; False where that is said already."""
+        """Records once how a finished run ended; False if that is already recorded."""
         changed = self._tx.update(
             update(AdmissionRow)
             .where(

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Processes of before send no heartbeat: they are judged as before, by host and pid."""
+    """Older processes send no heartbeat: they are still judged by host and pid."""
     op.create_table(
         "executions",
         sa.Column("execution", sa.String(), nullable=False),

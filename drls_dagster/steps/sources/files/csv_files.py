@@ -2,7 +2,7 @@
 
 Spark itself takes the columns of a schema by place, whatever the header says, so that a schema that leaves one out or
 has them in another order gives wrong values without an error; it looks at the header of one file; and it takes `""`
-inside of quotes for their end.
+inside quotes for their end.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WIDE = ("utf-16", "utf-32", "utf16", "utf32")
 
 @dataclass(frozen=True)
 class Group:
-    """Files whose columns stand in the same order: what Spark reads at once."""
+    """Files whose columns are in the same order: what Spark reads at once."""
 
     names: tuple[str, ...]  # empty where the columns have no names
     heads: tuple[Head, ...]
@@ -64,7 +64,7 @@ def read_csv(reader: Reader, node: str, source: FilesSource, contents: Contents)
         return empty(reader, contents.with_folders(schema))
     latin = (encoding_of(options) or "").lower().replace("_", "-") in {"iso-8859-1", "latin1", "latin-1"}
     items = [text_item(node, head, contents.path_of(head.name), ".csv", latin=latin) for head in rows]
-    # One encoding for all: where one file had to be decoded, Spark is told UTF-8, and the others are decoded as well.
+    # One encoding for all: where one file had to be decoded, Spark reads UTF-8, and the others are decoded as well.
     if latin and any(item.convert is not None for item in items):
         items = [text_item(node, head, contents.path_of(head.name), ".csv", latin=False) for head in rows]
     for name in ("encoding", "charset"):

@@ -23,7 +23,7 @@ _ESCAPES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the values of a line are told apart."""
+    """How a line is split into values."""
 
     sep: str
     quote: str
@@ -77,7 +77,7 @@ def continued(head: Head, dialect: Dialect) -> int | None:
 
 
 def values_of(text: str, dialect: Dialect) -> tuple[list[str], bool]:
-    """The values of the first record of a text, and whether it ends inside of quotes."""
+    """The values of the first record of a text, and whether it ends inside quotes."""
     values: list[str] = []
     at = 0
     while True:
@@ -105,7 +105,7 @@ def _value(text: str, at: int, dialect: Dialect) -> tuple[str, int, bool]:
                 end += 1
             if end == len(text) or text.startswith(dialect.sep, end) or dialect.line.match(text, end):
                 return value, end, False
-            # A quote inside of a quoted value that nothing announces: Spark takes the value as it stands.
+            # An unescaped quote inside a quoted value: Spark takes the value as it is.
             plain, end, _ = _plain(text, start, dialect)
             return plain, end, False
         else:

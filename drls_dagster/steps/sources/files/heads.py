@@ -45,7 +45,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _ENDINGS = {"gz": "gz", "gzip": "gz", "bz2": "bz2", "zst": "zst", "zstd": "zst", "xz": "xz", "lz4": "lz4", "zip": "zip"}
-# Of these Spark's readers are asked; the rest is unpacked beforehand.
+# These are left to Spark's readers; the rest is unpacked first.
 _SPARKS = {"": "", "gz": ".gz", "bz2": ".bz2"}
 _HADOOPS = (".snappy", ".deflate")  # formats of Hadoop, without a mark by which they are known
 
@@ -211,7 +211,7 @@ def _agrees(codec: str, marked: str) -> bool:
 
 
 def text_of(node: str, head: Head, file: IO[bytes]) -> Iterator[str]:
-    """The whole text of a file, piece by piece. Raises SourceUnreadable naming the first byte that is none."""
+    """The whole text of a file, piece by piece. Raises SourceUnreadable naming the first byte that is not text."""
     decode = decoder_of(head.encoding)
     at = 0
     try:

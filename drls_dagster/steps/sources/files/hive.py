@@ -81,7 +81,7 @@ def _values(node: str, file: str, base: str) -> dict[str, str | None]:
 
 
 def _kind(texts: object) -> str:
-    """As DuckDB finds them: whole numbers (not `01`), dates, timestamps; text where one value is none of that."""
+    """As DuckDB finds them: whole numbers (not `01`), dates, timestamps; text if any value is something else."""
     known = list(texts)  # pyright: ignore[reportArgumentType]
     for kind, fits in _CHECKS.items():
         if known and kind != "int" and all(fits(text) for text in known):

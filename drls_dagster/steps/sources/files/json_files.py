@@ -1,4 +1,4 @@
-"""JSON files: a record on each line, or documents laid out over several lines, which are taken apart beforehand."""
+"""JSON files: a record on each line, or documents laid out over several lines, which are taken apart first."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _records(pieces: Iterator[str], *, cut: bool) -> Iterator[str]:  # noqa: PLR
                         return
                     raise
             else:
-                if end < len(buffer) or ended:  # a number may go on in the next piece
+                if end < len(buffer) or ended:  # a number may continue in the next piece
                     yield buffer[at:end]
                     needs_comma, at = True, end
                     continue

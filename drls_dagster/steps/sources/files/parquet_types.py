@@ -26,7 +26,7 @@ class Leaf:
     read: str
     kind: str
     told: str  # the file's type, for people
-    why: str = ""  # why it cannot be read; only who uses the column is told
+    why: str = ""  # why it cannot be read; reported only to those who use the column
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def encoding_of(options: Mapping[str, str]) -> str | None:
 
 
 def text_item(node: str, head: Head, path: str, ending: str, *, latin: bool) -> Item:
-    """A file as Spark reads it, or as a copy in plain UTF-8. `latin`: Spark may be told ISO-8859-1 itself."""
+    """A file as Spark reads it, or as a copy in plain UTF-8. `latin`: Spark may decode ISO-8859-1 itself."""
     if head.opaque or (head.sparks and (latin or head.encoding != "iso8859-1")):
         return Item(head.name, path, ending, packed=head.ending)
     return Item(head.name, path, ending, convert=as_utf8(node, head))
@@ -49,7 +49,7 @@ def refuse_replaced(
 ) -> DataFrame:
     """The frame, whose texts fail where a character was replaced because it could not be decoded.
 
-    Of a longer file only the beginning was decoded beforehand. With an explicit `mode: PERMISSIVE` the spec has
+    Of a longer file, only the beginning was decoded earlier. With an explicit `mode: PERMISSIVE` the spec has
     asked for what can be had.
     """
     from pyspark.sql.connect.functions import builtin as f

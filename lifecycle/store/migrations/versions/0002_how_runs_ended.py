@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Of runs from before it is not known; it is said once and stays."""
+    """For older runs it is unknown; it is recorded once and stays."""
     op.add_column("admission", sa.Column("outcome", sa.Text(), nullable=True))
     op.create_index(
         "runs_without_outcome",

@@ -1,4 +1,4 @@
-"""How reverts of drift stand"""
+"""The state of reverts of drift"""
 
 from __future__ import annotations
 

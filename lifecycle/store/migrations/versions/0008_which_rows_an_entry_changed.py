@@ -12,5 +12,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Older entries name none; what the rows are now is said by the entry that follows every upgrade (baseline)."""
+    """Older entries name none; the entry that follows every upgrade (baseline) records what the rows are now."""
     op.add_column("audit", sa.Column("rows", sa.JSON(), nullable=True))
