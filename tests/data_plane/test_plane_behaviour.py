@@ -124,7 +124,7 @@ def test_pins_come_and_go_and_repeating_changes_nothing(plane: Plane) -> None:
     for _ in range(2):
         plane.unpin(T, UAT, "drls-candidate-1")
         assert plane.tags(T) == {}
-    with pytest.raises(LifecycleError, match=f"{T} has no snapshot 42"):
+    with pytest.raises(LifecycleError, match=f"{T} no longer has snapshot 42"):
         plane.pin(T, UAT, 42, "drls-candidate-1")
 
 
