@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drls_dagster.cli.options import environment_type
 from drls_dagster.cli.output import duplicate_stdout, in_words, json_option, make_console, print_json, print_table
 from drls_dagster.errors import DrlsError, UsageError
-from drls_dagster.lakehouse.naming import ENVIRONMENTS
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.environment import Environment
 
@@ -32,7 +32,7 @@ _STYLES = {"waiting": "dim", "running": "blue", "done": "green", "failed": "red"
 @click.option(
     "--env",
     "environment",
-    type=click.Choice(ENVIRONMENTS),
+    type=environment_type,
     default="development",
     show_default=True,
     help="Environment to run in.",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drls_dagster.cli.options import environment_type
 from drls_dagster.cli.output import cell, in_words, json_option, make_console, print_json, print_table
 from drls_dagster.errors import UsageError
-from drls_dagster.lakehouse.naming import ENVIRONMENTS
 from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ name_argument = click.argument("name")
 environment_option = click.option(
     "--env",
     "environment",
-    type=click.Choice(ENVIRONMENTS),
+    type=environment_type,
     help="Treat NAME as the name a pipeline uses in this environment.",
 )
 

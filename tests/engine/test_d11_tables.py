@@ -33,7 +33,7 @@ def simple(lab: Lab, *checks: dict[str, Any], name: str = "", table: str = "out"
 
 def test_d11_a_table_of_another_pipeline_is_refused_naming_its_owner(lab: Lab) -> None:
     lab.prepare(simple(lab)).sink("out")
-    with pytest.raises(ForeignTable, match=rf"\.out is written by pipeline '{lab.name}'; give the sink of 'thief' a"):
+    with pytest.raises(ForeignTable, match=rf"\.out is written by pipeline '{lab.name}'; give the sink of 'thief' its"):
         lab.prepare(simple(lab, name="thief")).sink("out")
     ran = lab.run(simple(lab, name="thief"))
     assert "is written by pipeline" in ran.failure
@@ -48,7 +48,7 @@ def test_d11_two_files_that_write_one_table_are_both_broken_and_the_others_load(
     definitions = build_location(load_folder(lab.landing), Environment.DEVELOPMENT, lab.settings)
     specs = {spec.key.path[-1]: spec for spec in definitions.resolve_all_asset_specs() if "broken" in spec.key.path}
     assert sorted(specs) == ["one", "two", "worse"]
-    assert f"table {lab.named('out')} belongs to '{lab.name}_two' (two.json) too" in (specs["one"].description or "")
+    assert f"table {lab.named('out')} also belongs to '{lab.name}_two' (two.json)" in (specs["one"].description or "")
     assert definitions.resolve_job_def(f"{lab.name}_good")
 
 

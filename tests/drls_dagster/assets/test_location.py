@@ -69,8 +69,8 @@ def test_d11_two_pipelines_that_write_one_table_are_both_shown_with_the_other_on
     put(folder, "third")
     found = location(folder)
     assert jobs(found) == {"third"}
-    assert "table t.shared belongs to 'second' (second.yaml) too" in broken(found)["first"]
-    assert "table t.shared belongs to 'first' (first.yaml) too" in broken(found)["second"]
+    assert "table t.shared also belongs to 'second' (second.yaml)" in broken(found)["first"]
+    assert "table t.shared also belongs to 'first' (first.yaml)" in broken(found)["second"]
 
 
 def test_two_files_with_one_name_are_both_shown(folder: Path) -> None:

@@ -112,7 +112,7 @@ def test_a1_without_an_admins_token_the_demo_is_refused_and_changes_nothing(
     admin.people.set_password("vic", "correct horse battery")
     issued = admin.sign_in("vic", "correct horse battery", timedelta(minutes=5))
     (settings.home / "secret").unlink()
-    for given, told in (("", "nobody is signed in"), (issued.secret, "adding an account needs the role Admin")):
+    for given, told in (("", "nobody is signed in"), (issued.secret, "this needs the role Admin")):
         monkeypatch.setenv("DRLS_TOKEN", given)
         assert run(["demo"]) == 1
         error = capsys.readouterr().err

@@ -164,8 +164,8 @@ def test_what_is_broken_is_seen_with_its_error_and_the_others_load(life: Life) -
     assert "v1 was changed in the database: its digest does not match" in told["tampered"]
     assert "v1 cannot be read by this release of DRLS" in told["unreadable"]
     assert "does not run sources of kind jdbc" in told["jdbc"]
-    assert "table shared.rows belongs to 'clash_b'" in told["clash_a"]
-    assert "table shared.rows belongs to 'clash_a'" in told["clash_b"]
+    assert "table shared.rows also belongs to 'clash_b'" in told["clash_a"]
+    assert "table shared.rows also belongs to 'clash_a'" in told["clash_b"]
 
 
 def test_a_producer_and_two_consumers_are_one_graph(life: Life) -> None:

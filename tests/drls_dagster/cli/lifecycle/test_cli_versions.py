@@ -40,7 +40,7 @@ def test_who_saved_in_between_is_not_overwritten(shell: Shell) -> None:
     first = shell("pipeline", "save", shell.file(), "--json", by="ada").json["digest"]
     shell.save(rows=2, by="lea")
     stale = shell("pipeline", "save", shell.file(rows=3), "--if-newest", first, by="ada", fails=1)
-    assert "the newest version of flights is v2 now" in stale.err
+    assert "the newest version of flights is now v2" in stale.err
 
 
 def test_a_key_makes_a_repetition_answer_the_same(shell: Shell) -> None:
