@@ -83,8 +83,9 @@ def _publish(run: PipelineRun, lake: LakePlane, sink: SinkNode) -> int:
         rows = _merge(table.scan(snapshot_id=start).to_arrow().to_pylist(), rows, sink.keys or ())
     candidate = lake.write(location.name, start, "overwrite", rows, **_summary(run, sink, reads))
     branch = f"drls_run_{run.run_id}_{sink.id}"
-    refs.create_branch(run.catalog, table, branch, candidate)
     written = run.catalog.load_table(location.identifier)
+    refs.create_branch(run.catalog, written, branch, candidate)
+    written = written.refresh()
     made = written.snapshot_by_id(candidate)
     assert made is not None
     checks = evidence_of(run.spec, sink.id, _audit(run, sink, len(rows)))
