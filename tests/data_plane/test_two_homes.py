@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.save_version import save_version
 from tests.lifecycle.life import make_spec
 from tests.postgres_server import PostgresServer
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.postgres
 
@@ -132,13 +133,6 @@ def writing(settings: Settings, part: Part) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)
-
-
 def branches(settings: Settings) -> set[str]:
     return set(load_catalog(settings).load_table(TABLE).metadata.refs) - {"main"}
 
@@ -166,7 +160,7 @@ def test_d7_d13_a_run_killed_in_one_home_is_resumed_from_the_other(
         run.kill()
         run.wait(30)
 
-    until(lambda: reconcile(ctx, actor).runs == ("first",))
+    wait_until(lambda: reconcile(ctx, actor).runs == ("first",))
     resume(two, part)
     assert open_ledger(two).pin("first", "0", "raw", lambda: "read again") == PIN
     assert clear_debris(two) == [], "the engine of the other home may still write"
@@ -182,7 +176,7 @@ def test_d7_a_run_that_was_only_cut_off_publishes_nothing_once_it_is_resumed(
     one, two = homes
     with writing(one, part) as run:
         run.send_signal(signal.SIGSTOP)
-        until(lambda: reconcile(open_lifecycle(two), gateway_actor("reconcile sensor")).runs == ("first",))
+        wait_until(lambda: reconcile(open_lifecycle(two), gateway_actor("reconcile sensor")).runs == ("first",))
         resume(two, part)
         assert clear_debris(two) == []
         run.send_signal(signal.SIGCONT)

@@ -28,7 +28,7 @@ from tests.drls_dagster.gate.conftest import HAND_MADE
 from tests.drls_dagster.gate.test_ways_in import WHY, told_of
 from tests.drls_dagster.gate.town import Town
 from tests.drls_dagster.gate.ways import BACKFILL, LOCATION, WAYS, Ways
-from tests.drls_dagster.up.conftest import wait_until
+from tests.waiting import wait_until
 
 STATE = "superseded"
 SECONDS = 150.0

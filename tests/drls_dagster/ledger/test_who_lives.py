@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from drls_dagster.ledger import Ledger, Life, RunTakenForDead, open_ledger
 from drls_dagster.ledger.place import Place
 from drls_dagster.settings import Settings
+from tests.waiting import wait_until
 
 Elsewhere = Callable[..., Ledger]
 
@@ -25,13 +26,6 @@ open_ledger(load_settings()).open_branch("shop.sales", "theirs", "run", "session
 print("runs", flush=True)
 input()
 """
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
 
 
 def execute_sql(ledger: Ledger, text: str) -> None:
@@ -70,7 +64,7 @@ def test_d13_elsewhere_a_run_lives_as_long_as_it_sends_heartbeats(ledger: Ledger
         assert ledger.debris() == []
         time.sleep(0.05)
     stop_beating(far)
-    until(lambda: ledger.is_dead("run"))
+    wait_until(lambda: ledger.is_dead("run"), 30)
     (left,) = ledger.debris()
     assert (left.branch, left.here, left.host) == ("theirs", False, "far")
 
@@ -79,7 +73,7 @@ def test_d13_who_was_declared_dead_opens_no_branch_and_publishes_nothing(ledger:
     far = elsewhere()
     far.execute("run", "run")
     stop_beating(far)
-    until(lambda: ledger.is_dead("run"))
+    wait_until(lambda: ledger.is_dead("run"), 30)
     far._beat()  # it was cut off, and is back
     assert ledger.life("run") is Life.DEAD
     with pytest.raises(RunTakenForDead, match=r"run run was declared dead.*re-execute it from failure"):
@@ -93,7 +87,7 @@ def test_d13_who_is_back_before_anybody_acted_lives(ledger: Ledger, elsewhere: E
     far = elsewhere()
     far.execute("run", "run")
     stop_beating(far)
-    until(lambda: far._judge(far._of_run("run")) is not Life.ALIVE or ledger._of_run("run")[0].lapsed)
+    wait_until(lambda: far._judge(far._of_run("run")) is not Life.ALIVE or ledger._of_run("run")[0].lapsed, 30)
     far._beat()
     assert ledger.life("run") is Life.ALIVE
     far.require_alive("run")
@@ -128,7 +122,7 @@ def test_a_run_that_is_started_again_in_another_process_lives(ledger: Ledger, el
     far = elsewhere()
     far.open_branch("shop.sales", "before", "run", "session", "engine")
     stop_beating(far)
-    until(lambda: ledger.is_dead("run"))
+    wait_until(lambda: ledger.is_dead("run"), 30)
     ledger.execute("run", "run")
     assert ledger.life("run") is Life.ALIVE
     assert [one.branch for one in ledger.debris()] == ["before"]
@@ -166,7 +160,7 @@ def test_an_outage_of_the_database_ends_no_run_and_is_said_once(
     said = [one.message for one in caplog.records if "heartbeat" in one.message]
     assert len(said) == 1
     before = promised(ledger)
-    until(lambda: promised(ledger) > before)
+    wait_until(lambda: promised(ledger) > before, 30)
     assert ledger.life("run") is Life.ALIVE
 
 
@@ -194,7 +188,7 @@ def test_a_queued_run_lives_for_other_homes_while_its_own_vouches_for_it(ledger:
     far.execute("other", "other")
     far.vouch("other")
     stop_beating(far)
-    until(lambda: ledger.is_dead("other"))
+    wait_until(lambda: ledger.is_dead("other"), 30)
     assert ledger.life("other") is Life.DEAD
 
 

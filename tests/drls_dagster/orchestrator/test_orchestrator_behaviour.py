@@ -25,8 +25,9 @@ from lifecycle.domain.version import Label
 from lifecycle.errors import Refused
 from lifecycle.ports import Orchestrator, ReleaseFacts, RunState
 from tests.drls_dagster.orchestrator.test_stopped import note
-from tests.drls_dagster.orchestrator.web import running_web, until
+from tests.drls_dagster.orchestrator.web import running_web
 from tests.fakes.orchestrator import FakeOrchestrator
+from tests.waiting import wait_until
 
 QA, PRODUCTION = Environment.QA, Environment.PRODUCTION
 RELEASE = ReleaseFacts(version=4, digest="d" * 64, label=Label.UNREVIEWED, promotion=7)
@@ -214,4 +215,4 @@ def test_it_launches_what_it_knows_refuses_what_it_does_not_and_loads_again(runn
 
     before = running.loads()
     running.orchestrator.deployments_changed(QA)
-    until(lambda: running.loads() > before)
+    wait_until(lambda: running.loads() > before, 120)

@@ -7,8 +7,7 @@ import secrets
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import yaml
 from drls_dagster.orchestrator.running_up import OWN_TOKEN, UpState, write_up
 from drls_dagster.settings import Settings
 from drls_dagster.up.readiness import ask_ready
+from tests.waiting import wait_until
 
 _LOCATION = """
 import os
@@ -58,7 +58,7 @@ def running_web(settings: Settings, folder_: Path, loads: Path) -> Iterator[None
             url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             up = UpState("id", web.pid, created, url, token)
             write_up(settings, up)
-            until(lambda: ask_ready(up).get("qa") == "ready" or web.poll() is not None)
+            wait_until(lambda: ask_ready(up).get("qa") == "ready" or web.poll() is not None, 120)
             yield
         finally:
             children = psutil.Process(web.pid).children(recursive=True)
@@ -67,10 +67,3 @@ def running_web(settings: Settings, folder_: Path, loads: Path) -> Iterator[None
             for child in children:
                 with suppress(psutil.NoSuchProcess):
                     child.kill()
-
-
-def until(done: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.1)

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import uvicorn
@@ -15,16 +14,10 @@ from starlette.types import Receive, Scope, Send
 
 from drls_dagster.serving.connections import bounded_protocol
 from drls_dagster.serving.forwarded import networks
+from tests.waiting import wait_until
 
 PATIENCE = 60.0
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
-def wait_for(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 class Counted:
@@ -58,7 +51,7 @@ class Counted:
         """A connection whose request is being answered."""
         before, made = self.begun, self.connect()
         made.sendall(REQUEST)
-        wait_for(lambda: self.begun > before)
+        wait_until(lambda: self.begun > before, PATIENCE)
         return made
 
 
@@ -71,7 +64,7 @@ def serving(most: int, proxies: Sequence[str] = ()) -> Iterator[Counted]:
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         try:
-            wait_for(lambda: server.started or not thread.is_alive())
+            wait_until(lambda: server.started or not thread.is_alive(), PATIENCE)
             yield counted
         finally:
             counted.go.set()

@@ -10,8 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from lifecycle.audit.keys import SigningKey
 from lifecycle.store.store import Store
 from tests.fakes.clock import FakeClock
 from tests.lifecycle.life import Life
+from tests.waiting import wait_until
 
 READY_SECONDS = 120.0
 
@@ -101,13 +101,6 @@ def left_of(up_id: str) -> list[psutil.Process]:
     """What still runs of a `drls up`, its watchdog included."""
     watchdogs = [one for one in psutil.process_iter(["cmdline"]) if up_id in (one.info["cmdline"] or ())]
     return [*processes_of(up_id, MARK), *watchdogs]
-
-
-def wait_until(done: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"it did not come about in {seconds:g} s"
-        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from drls_dagster.settings import examples_folder, load_settings
 from drls_dagster.up.layout import MARK
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import Refused
-from tests.drls_dagster.up.conftest import Up, left_of, wait_until
+from tests.drls_dagster.up.conftest import Up, left_of
+from tests.waiting import wait_until
 
 # What a browser of `drls up` gets, without one: it starts eleven processes, as its neighbour with a browser does.
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.drls_dagster.up.conftest import Up, left_of, wait_until
+from tests.drls_dagster.up.conftest import Up, left_of
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
