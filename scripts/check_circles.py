@@ -9,6 +9,7 @@ import ast
 import sys
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from importlib.util import resolve_name
 from pathlib import Path
 
 PACKAGES = ("lifecycle", "drls_dagster", "agent", "benchmarks")
@@ -36,8 +37,7 @@ def imports(path: Path, module: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join([*package.split(".")[: 1 - node.level or None], *filter(None, [node.module])])
-            start = base if node.level else node.module or ""
+            start = resolve_name("." * node.level + (node.module or ""), package)
             yield from (f"{start}.{alias.name}" for alias in node.names)
         todo.extend(ast.iter_child_nodes(node))
 

@@ -46,7 +46,7 @@ class Stage:
 
     def run(self, environment: Environment, partition: str, *, deployed: Environment | None = None) -> RunOutcome:
         """Run, in an environment, the version that is deployed there; or the one of another environment."""
-        loaded = find_pipeline(self.name, self.settings, (deployed or environment))
+        loaded = find_pipeline(self.name, self.settings, deployed or environment)
         assert loaded.spec is not None, "find_pipeline gives only pipelines that load"  # noqa: S101
         (window,) = read_partitions(loaded.spec, partition, each=False)
         return launch(

@@ -45,7 +45,7 @@ def may_reshape(environment: Environment, location: TableLocation) -> bool:
     approved with it. After a promotion that carried data nothing is left to change; after one of code alone,
     production's first run makes the change.
     """
-    return environment == "production" or location.identifier[-2].endswith(f"__{environment}")
+    return environment == Environment.PRODUCTION or location.identifier[-2].endswith(f"__{environment}")
 
 
 def why_separate(table: Table, sink: SinkNode, frame: Schema) -> str:

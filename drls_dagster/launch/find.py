@@ -24,7 +24,7 @@ def find_pipeline(name: str, settings: Settings, environment: Environment = Envi
 
     path, label = Path(name), environment.label
     if path.suffix in SUFFIXES or path.is_file():
-        if environment != "development":
+        if environment != Environment.DEVELOPMENT:
             raise UsageError(f"{name} is a file, and files run in development; save it and promote it to {label}")
         if not path.is_file():
             raise UsageError(f"there is no file {name}")
@@ -36,8 +36,8 @@ def find_pipeline(name: str, settings: Settings, environment: Environment = Envi
         found = [one for one in all_loaded if name in (one.name, one.said)]
         if not found:
             known = ", ".join(sorted(one.name for one in all_loaded)) or "none"
-            where = f"in {label}" if environment != "development" else f"in {settings.pipeline_folder}"
-            if environment == "development":
+            where = f"in {label}" if environment != Environment.DEVELOPMENT else f"in {settings.pipeline_folder}"
+            if environment == Environment.DEVELOPMENT:
                 remedy = _example(name)
             else:
                 remedy = f"; promote one: drls promote {name} --to {environment}"

@@ -47,11 +47,11 @@ def load_files(path: Path, environment: Environment, settings: Settings) -> dg.D
     """
     if not path.exists():
         raise UsageError(f"there is no pipeline file or folder {path}")
-    only, where = pipelines_of_this_run(), environment
+    only = pipelines_of_this_run()
     files = load_folder(path) if path.is_dir() else [load_file(path)]
     wanted = [one for one in files if only is None or one.name in only]
     ctx = lifecycle_of(settings)
-    releases = releases_of(ctx, where, None, [one.name for one in wanted]) if ctx else []
+    releases = releases_of(ctx, environment, None, [one.name for one in wanted]) if ctx else []
     known = {(one.pipeline, one.digest): one for one in releases}
     loaded = [replace(one, release=known.get((one.name, digest(one.spec)))) if one.spec else one for one in wanted]
     return build_location(loaded, environment, settings, starting=_starting(settings, environment, loaded))
@@ -63,8 +63,7 @@ def _starting(settings: Settings, environment: Environment, loaded: Sequence[Loa
     ctx = lifecycle_of(settings) if names else None
     if ctx is None:
         return set()
-    where = environment
     with ctx.store.read() as view:
-        policy_of = policies_of(view, where)
+        policy_of = policies_of(view, environment)
         ids = {name: pipeline.id for name in names if (pipeline := view.pipelines.find(name)) is not None}
-        return {name for name, pipeline_id in ids.items() if runs_by_itself(policy_of(pipeline_id), where)}
+        return {name for name, pipeline_id in ids.items() if runs_by_itself(policy_of(pipeline_id), environment)}

@@ -48,7 +48,7 @@ def sensors_of(
     ]
     if sources is not None:
         found.append(sources)
-    if environment == "production":
+    if environment == Environment.PRODUCTION:
         found.append(promotions_sensor(environment, settings, lambda: open_lifecycle(settings)))
         found.append(reconcile_sensor(environment, settings, lambda: open_lifecycle(settings)))
     return found

@@ -13,19 +13,14 @@ from lifecycle.domain.version import Deployment
 from lifecycle.store.unit import View
 
 
-def tables_then(view: View, deployment: Deployment, at: datetime | None = None) -> tuple[TableThen, ...]:
-    """Every table that the pipeline writes, or was the last to write, by name; none outside production.
-
-    As the receipts have it: a publish counts from its receipt, some milliseconds behind its commit, and compaction,
-    which changes no row, leaves the snapshot that it compacted.
-    """
-    return tables_of(view, (deployment,), at)[deployment.id]
-
-
 def tables_of(
     view: View, deployments: Sequence[Deployment], at: datetime | None = None
 ) -> dict[int, tuple[TableThen, ...]]:
-    """The same of many deployments, by their ids, with as few queries as of one."""
+    """By deployment, every table that its pipeline writes, or was the last to write, by name; none outside production.
+
+    As the receipts have it: a publish counts from its receipt, some milliseconds behind its commit, and compaction,
+    which changes no row, leaves the snapshot that it compacted. Many deployments cost as few queries as one.
+    """
     at = at or view.now
     here = [one for one in deployments if one.environment is Environment.PRODUCTION]
     pipelines = {one.pipeline_id for one in here}
