@@ -85,6 +85,29 @@ def memory_bytes(text: str) -> int:
     return int(text[:-1]) * {"m": 2**20, "g": 2**30}[text[-1]]
 
 
+class FenceSettings(_Section):
+    """What confines the code that pipelines bring."""
+
+    mode: Literal["auto", "required", "off"] = Field(
+        default="auto",
+        description="`auto`: wherever the system allows it; `required`: run nothing without it; `off`: pipeline code "
+        "acts as the account that runs DRLS",
+    )
+    read: tuple[str, ...] = Field(default=(), description="Further folders and files that pipeline code can read")
+    write: tuple[str, ...] = Field(default=(), description="Further folders that pipeline code can change")
+    network: Literal["open", "listed", "none"] = Field(
+        default="open", description="Network of pipeline code: `open`, only TCP to the ports `listed`, or `none`"
+    )
+    ports: tuple[int, ...] = Field(default=(), description="TCP ports that pipeline code can reach when listed")
+    environment: tuple[str, ...] = Field(
+        default=(), description="Further environment variables that pipeline code gets, by name"
+    )
+    account: str | None = Field(
+        default=None, description="Account of the operating system for pipeline code, when root runs DRLS"
+    )
+    home: str | None = Field(default=None, description="Folder for the files of runs that the account works on")
+
+
 class LifecycleSettings(_Section):
     """The store of versions, approvals and the audit log."""
 
@@ -229,6 +252,7 @@ class Settings(BaseSettings):
     )
     catalog: CatalogSettings = CatalogSettings()
     engine: EngineSettings = EngineSettings()
+    fence: FenceSettings = FenceSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     ledger: LedgerSettings = LedgerSettings()
     web: WebSettings = WebSettings()

@@ -1,0 +1,1 @@
+"""What confines the code that pipelines bring: which files, sockets and processes it can reach."""

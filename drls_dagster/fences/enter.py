@@ -1,0 +1,308 @@
+"""Confine this process, for good, and become another program.
+
+Run as `python -I -S enter.py FENCE -- argv…`, or call `confine`. FENCE is JSON, or `@` and a file of it. This file
+imports the standard library only, so that it starts in a few hundredths of a second and runs in any Python.
+
+Landlock (Linux 5.13 and later) decides which files can be opened, which TCP ports can be reached, and that nothing
+outside the fence can be traced or signalled. It does not see connections to Unix sockets in the file system, changes of
+a file's mode, or UDP, so seccomp refuses those. Neither needs root. Both last for the life of the process and of
+everything it starts.
+
+Sources: landlock(7), seccomp(2), capabilities(7), mount_namespaces(7) of the Linux man-pages.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import struct
+import sys
+from typing import Any, NoReturn
+
+from_os = ctypes.CDLL(None, use_errno=True)
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+TRUNCATE, IOCTL_DEV = 1 << 14, 1 << 15
+_READ = EXECUTE | READ_FILE | READ_DIR
+_OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+# How many file rights each version of Landlock knows: the bits from 0 on.
+_RIGHTS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
+_BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
+_SCOPES = 1 << 0 | 1 << 1  # abstract Unix sockets, signals
+_SYS_LANDLOCK = 444  # create_ruleset; add_rule and restrict_self follow. The same on every architecture
+_PATH_BENEATH, _NET_PORT = 1, 2
+
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 22, 24, 38
+_NEW_NAMESPACE, _NEW_USER = 0x00020000, 0x10000000
+_BIND, _REC, _PRIVATE, _NOSUID, _NODEV = 4096, 16384, 1 << 18, 2, 4
+_CAPABILITY_VERSION = 0x20080522
+
+
+class CannotConfine(OSError):
+    """The kernel, or what this process may do, does not allow the fence."""
+
+
+def landlock_abi() -> int:
+    """The version of Landlock that this kernel has; 0 where it has none."""
+    found = from_os.syscall(_SYS_LANDLOCK, None, 0, 1)
+    return max(int(found), 0)
+
+
+def confine(fence: dict[str, Any]) -> None:
+    """Confine the calling thread and all that it starts. Call it while the process has one thread.
+
+    `fence` has the fields of `drls_dagster.fences.fence.Fence`. Raises CannotConfine.
+    """
+    if fence.get("hide"):
+        _hide(fence["hide"], [*fence["read"], *fence["write"]])
+    ruleset = _ruleset(fence)
+    account = fence.get("account")
+    if account is not None:
+        os.setgroups([])
+        os.setresgid(account["gid"], account["gid"], account["gid"])
+        os.setresuid(account["uid"], account["uid"], account["uid"])
+    elif os.geteuid() == 0:
+        _keep_capabilities(fence.get("capabilities", ()))
+    if fence.get("dies_with_parent"):
+        _die_with_parent()
+    _checked(from_os.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    _checked(from_os.syscall(_SYS_LANDLOCK + 2, ruleset, 0), "landlock_restrict_self")
+    os.close(ruleset)
+    if fence.get("strict", True):
+        _filter_calls(fence)
+
+
+def _ruleset(fence: dict[str, Any]) -> int:
+    abi = landlock_abi()
+    if not abi:
+        raise CannotConfine("this kernel has no Landlock")
+    files = (1 << _RIGHTS_BY_ABI[min(abi, 5)]) - 1
+    limits_network = abi >= 4 and fence["network"] != "open"
+    net = _BIND_TCP | _CONNECT_TCP if limits_network else 0
+    said = struct.pack("QQQ", files, net, _SCOPES if abi >= 6 else 0)
+    size = {1: 8, 2: 8, 3: 8, 4: 16, 5: 16}.get(abi, 24)
+    ruleset = from_os.syscall(_SYS_LANDLOCK, said, size, 0)
+    _checked(ruleset, "landlock_create_ruleset")
+    for rights, places in ((_READ, fence["read"]), (files, fence["write"])):
+        for place in places:
+            _allow(ruleset, place, rights & files)
+    if limits_network:
+        rules = [(_CONNECT_TCP, port) for port in fence["ports"]]
+        for rights, port in (*rules, (_BIND_TCP, 0)):
+            rule = struct.pack("=QQ", rights, port)
+            _checked(from_os.syscall(_SYS_LANDLOCK + 1, ruleset, _NET_PORT, rule, 0), f"port {port}")
+    return ruleset
+
+
+def _allow(ruleset: int, place: str, rights: int) -> None:
+    try:
+        opened = os.open(place, os.O_PATH | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    try:
+        if not os.path.isdir(place):
+            rights &= _OF_FILES
+        rule = struct.pack("=Qi", rights, opened)
+        _checked(from_os.syscall(_SYS_LANDLOCK + 1, ruleset, _PATH_BENEATH, rule, 0), place)
+    finally:
+        os.close(opened)
+
+
+def _hide(hidden: list[str], shown: list[str]) -> None:
+    """Put an empty folder over each of `hidden`, for this process alone; what the fence allows inside of it stays.
+
+    Otherwise a program could not open what is in there, but could still connect to its sockets and change its modes.
+    """
+    _enter_namespace()
+    inside = {
+        place: os.open(place, os.O_PATH | os.O_CLOEXEC)
+        for place in shown
+        if os.path.exists(place) and any(_is_below(place, one) for one in hidden)
+    }
+    for one in hidden:
+        if os.path.isdir(one):
+            _mount("tmpfs", one, "tmpfs", _NOSUID | _NODEV, "mode=0755,size=1m")
+    for place, opened in sorted(inside.items()):
+        if os.path.isdir(f"/proc/self/fd/{opened}"):
+            os.makedirs(place, mode=0o755, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
+            os.close(os.open(place, os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _mount(f"/proc/self/fd/{opened}", place, None, _BIND | _REC, None)
+        os.close(opened)
+
+
+def _is_below(place: str, folder: str) -> bool:
+    return os.path.realpath(place).startswith(os.path.realpath(folder).rstrip("/") + "/")
+
+
+def _enter_namespace() -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    if from_os.unshare(_NEW_NAMESPACE) != 0:
+        _checked(from_os.unshare(_NEW_NAMESPACE | _NEW_USER), "unshare")
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+    _mount("none", "/", None, _REC | _PRIVATE, None)
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None) -> None:
+    said = [None if one is None else os.fsencode(one) for one in (source, target, kind, options)]
+    _checked(from_os.mount(said[0], said[1], said[2], ctypes.c_ulong(flags), said[3]), f"mount {target}")
+
+
+def _keep_capabilities(kept: Any) -> None:
+    """Drop all other capabilities of root, also for what it executes."""
+    with open("/proc/sys/kernel/cap_last_cap") as file:
+        last = int(file.read())
+    for number in range(last + 1):
+        if number not in kept and from_os.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) != 0 and not _has_none():
+            raise CannotConfine(f"capability {number} cannot be dropped")
+    mask = 0
+    for number in kept:
+        mask |= 1 << number
+    mask &= _permitted()
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    header = struct.pack("Ii", _CAPABILITY_VERSION, 0)
+    data = struct.pack("IIIIII", low, low, low, high, high, high)
+    _checked(from_os.capset(header, data), "capset")
+
+
+def _permitted() -> int:
+    with open("/proc/self/status") as file:
+        return int(next(line.split()[1] for line in file if line.startswith("CapPrm:")), 16)
+
+
+def _has_none() -> bool:
+    return _permitted() == 0
+
+
+def _die_with_parent() -> None:
+    parent = os.getppid()
+    _checked(from_os.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "pdeathsig")
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+# --- seccomp: classic BPF over struct seccomp_data {int nr; u32 arch; u64 ip; u64 args[6]} ---
+
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+_NR, _ARCH = 0, 4
+_ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+_EPERM, _EACCES, _ENOSYS = 1, 13, 38
+_ARCHES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+# Numbers on x86_64 and on aarch64; None where a call does not exist.
+_CALLS: dict[str, tuple[int | None, int | None]] = {
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "pidfd_getfd": (438, 438),
+    "kcmp": (312, 272), "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
+    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
+    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "move_mount": (429, 429),
+    "open_tree": (428, 428), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433),
+    "mount_setattr": (442, 442), "unshare": (272, 97), "setns": (308, 268),
+    "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106), "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294), "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225),
+    "acct": (163, 89), "quotactl": (179, 60), "open_by_handle_at": (304, 265), "name_to_handle_at": (303, 264),
+    "iopl": (172, None), "ioperm": (173, None), "settimeofday": (164, 170), "clock_settime": (227, 112),
+    "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semop": (65, 193),
+    "semctl": (66, 191), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "mq_open": (240, 180),
+    "chown": (92, None), "lchown": (94, None), "fchown": (93, 55), "fchownat": (260, 54),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "removexattr": (197, 14),
+    "lremovexattr": (198, 15), "fremovexattr": (199, 16), "setxattrat": (463, 463), "removexattrat": (466, 466),
+    "ioprio_set": (251, 30), "setpriority": (141, 140), "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+}  # fmt: skip
+_MISSING = {"io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
+            "clone3": (435, 435), "file_setattr": (469, 469)}  # fmt: skip
+# Landlock does not see these. Refusing them would break copying a file with its mode, which means no harm, so they do
+# nothing and say that all is well.
+_WITHOUT_EFFECT = {"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+                   "utime": (132, None), "utimes": (235, None), "futimesat": (261, None)}  # fmt: skip
+_UTIMENSAT, _PRLIMIT, _CLONE = (280, 88), (302, 261), (56, 220)
+_SOCKET, _SOCKETPAIR = (41, 198), (53, 199)
+_NAMESPACES = 0x7E020080  # every CLONE_NEW… flag
+_UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
+_STREAM, _DATAGRAM = 1, 2
+
+
+def _filter_calls(fence: dict[str, Any]) -> None:
+    machine = os.uname().machine
+    if machine not in _ARCHES:
+        raise CannotConfine(f"no system call filter for {machine}")
+    code = b"".join(struct.pack("HBBI", *one) for one in _program(fence, *_ARCHES[machine]))
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(buffer))
+    _checked(from_os.prctl(_PR_SET_SECCOMP, 2, program, 0, 0), "seccomp")
+
+
+def _program(fence: dict[str, Any], arch: int, column: int) -> list[tuple[int, int, int, int]]:
+    made: list[tuple[int, int, int, int]] = [
+        (_LOAD, 0, 0, _ARCH),
+        (_EQUAL, 1, 0, arch),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, _NR),
+    ]
+    if column == 0:
+        made += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _REFUSE | _EPERM)]  # the x32 calls
+    for calls, answer in ((_CALLS, _EPERM), (_MISSING, _ENOSYS), (_WITHOUT_EFFECT, 0)):
+        for numbers in calls.values():
+            if numbers[column] is not None:
+                made += [(_EQUAL, 0, 1, int(numbers[column] or 0)), (_RETURN, 0, 0, _REFUSE | answer)]
+    refuse = [(_RETURN, 0, 0, _REFUSE | _EACCES)]
+    allow = [(_RETURN, 0, 0, _ALLOW)]
+    # By path it changes the times of any file; of an open one only its own.
+    made += _when(_UTIMENSAT[column], [*_word(1), (_EQUAL, 0, 3, 0), *_word(1, 4), (_EQUAL, 0, 1, 0), *allow,
+                                       (_RETURN, 0, 0, _REFUSE)])  # fmt: skip
+    made += _when(_PRLIMIT[column], [*_word(0), (_EQUAL, 0, 1, 0), *allow, (_RETURN, 0, 0, _REFUSE | _EPERM)])
+    made += _when(_CLONE[column], [*_word(0), (_ANY_BIT, 0, 1, _NAMESPACES), (_RETURN, 0, 0, _REFUSE | _EPERM), *allow])
+    made += _when(_SOCKETPAIR[column], [*_word(1), (_AND, 0, 0, 0xF), (_EQUAL, 0, 1, _DATAGRAM), *refuse, *allow])
+    made += _when(_SOCKET[column], _sockets(fence, refuse, allow))
+    return [*made, *allow]
+
+
+def _sockets(fence: dict[str, Any], refuse: list[Any], allow: list[Any]) -> list[tuple[int, int, int, int]]:
+    made = [*_word(0)]
+    if fence.get("unix_sockets"):
+        made += [(_EQUAL, 0, 1, _UNIX), *allow]
+    made += [(_EQUAL, 0, 4, _NETLINK), *_word(2), (_EQUAL, 0, 1, 0), *allow, *refuse]
+    if fence["network"] == "open":
+        made += [(_EQUAL, 0, 1, _INET), *allow, (_EQUAL, 0, 1, _INET6), *allow, *refuse]
+    else:
+        # TCP alone, whose ports Landlock limits.
+        made += [(_EQUAL, 1, 0, _INET), (_EQUAL, 0, 4, _INET6), *_word(1), (_AND, 0, 0, 0xF),
+                 (_EQUAL, 0, 1, _STREAM), *allow, *refuse]  # fmt: skip
+    return made
+
+
+def _word(argument: int, half: int = 0) -> list[tuple[int, int, int, int]]:
+    """Load 32 bits of an argument; both architectures are little-endian."""
+    return [(_LOAD, 0, 0, 16 + 8 * argument + half)]
+
+
+def _when(number: int, body: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    return [(_EQUAL, 0, len(body), number), *body]
+
+
+def _checked(answer: int, what: str) -> None:
+    if answer < 0:
+        number = ctypes.get_errno()
+        raise CannotConfine(number, f"{what}: {os.strerror(number)}")
+
+
+def main() -> NoReturn:
+    said, _, *command = sys.argv[1:]
+    if said.startswith("@"):
+        with open(said[1:]) as file:
+            said = file.read()
+    try:
+        confine(json.loads(said))
+        os.execvp(command[0], command)  # noqa: S606  becoming that program is the point
+    except OSError as error:
+        # Never without its fence.
+        sys.stderr.write(f"drls: cannot confine {os.path.basename(command[0])}: {error}\n")
+        sys.exit(126)
+
+
+if __name__ == "__main__":
+    main()

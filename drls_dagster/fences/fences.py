@@ -1,0 +1,132 @@
+"""Which fence is possible on this machine, and the fences of an installation."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from drls_dagster.errors import DrlsError, UsageError
+from drls_dagster.fences import enter
+from drls_dagster.fences.fence import Account, Fence
+from drls_dagster.fences.places import device_places, python_places, without
+from drls_dagster.settings import Settings
+
+Kind = Literal["account", "landlock", "none"]
+_ENTER = str(Path(enter.__file__).resolve())
+DNS = 53
+
+
+class FenceRequired(DrlsError):
+    """`fence.mode` demands a fence that this machine cannot make."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The fence that this installation has, in words for people."""
+
+    kind: Kind
+    detail: str
+
+    @property
+    def is_on(self) -> bool:
+        return self.kind != "none"
+
+
+def found(settings: Settings) -> Found:
+    """Which fence pipeline code gets here. The first call of a process tries it, which takes a tenth of a second."""
+    if settings.fence.mode == "off":
+        return Found("none", "fence.mode is off: pipeline code acts as the account that runs DRLS")
+    reason = _why_not()
+    if reason:
+        return Found("none", f"{reason}: pipeline code acts as the account that runs DRLS")
+    abi = enter.landlock_abi()
+    weak = "" if abi >= 6 else "; this kernel cannot keep it from signalling processes of the same account"
+    account = account_of(settings)
+    if account is not None:
+        return Found("account", f"account {account.name}, Landlock ABI {abi} and seccomp{weak}")
+    return Found("landlock", f"Landlock ABI {abi} and seccomp{weak}")
+
+
+def is_on(settings: Settings) -> bool:
+    """Whether pipeline code is fenced here. Raises FenceRequired where it must be and cannot."""
+    status = found(settings)
+    if not status.is_on and settings.fence.mode == "required":
+        raise FenceRequired(f"fence.mode is required, but {status.detail}; use Linux 5.13 or later with Landlock")
+    return status.is_on
+
+
+def account_of(settings: Settings) -> Account | None:
+    """The account that pipeline code becomes: only root can give it one. Raises UsageError where it does not exist."""
+    name = settings.fence.account
+    if name is None or os.geteuid() != 0:
+        return None
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        raise UsageError(
+            f"fence.account: this machine has no account {name!r}; create it, or remove the setting"
+        ) from None
+    if entry.pw_uid == 0:
+        raise UsageError("fence.account must not be root")
+    return Account(name, entry.pw_uid, entry.pw_gid)
+
+
+def code_fence(
+    settings: Settings, *, read: Sequence[str] = (), write: Sequence[str] = (), ports: Sequence[int] = ()
+) -> Fence | None:
+    """The fence of pipeline code; None where there is none. `read`, `write` and `ports` are the run's own.
+
+    `fence.read` and `fence.write` are allowed as well. Raises FenceRequired.
+    """
+    if not is_on(settings):
+        return None
+    chosen = settings.fence
+    listed = (*chosen.ports, DNS) if chosen.network == "listed" else ()
+    return Fence(
+        read=(*without((*python_places(), *_places(chosen.read)), settings.home.resolve()), *read),
+        write=(*device_places(), *without(_places(chosen.write), settings.home.resolve()), *write),
+        network=chosen.network,
+        ports=(*listed, *ports),
+        account=account_of(settings),
+    )
+
+
+def confined(fence: Fence | None, command: Sequence[str]) -> list[str]:
+    """The command that runs `command` inside the fence; without one, `command` itself."""
+    if fence is None:
+        return list(command)
+    return [sys.executable, "-I", "-S", _ENTER, fence.to_json(), "--", *command]
+
+
+def can_hide() -> bool:
+    """Whether a mount namespace can be made here."""
+    return _tried(replace(_TRIAL, hide=("/mnt",)))
+
+
+_TRIAL = Fence(read=("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/proc", sys.base_prefix, sys.prefix))
+
+
+@cache
+def _why_not() -> str:
+    if not sys.platform.startswith("linux"):
+        return "Landlock and seccomp are Linux's"
+    if not enter.landlock_abi():
+        return "this kernel has no Landlock, or it is not enabled (CONFIG_LSM, lsm=)"
+    return "" if _tried(_TRIAL) else "Landlock or seccomp cannot be used by this process"
+
+
+@cache
+def _tried(fence: Fence) -> bool:
+    command = confined(fence, ["/bin/sh", "-c", "exit 0"])
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+
+
+def _places(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(str(Path(one).expanduser().resolve()) for one in given)
