@@ -22,8 +22,9 @@ class Account:
 class Fence:
     """Everything that is not named here is refused. Places are absolute; those that do not exist are skipped.
 
-    `read`: places to read and execute. `write`: places to change as well. `ports`: TCP ports to reach, on any host, where
-    `network` is not open. `unix_sockets`: whether Unix sockets can be made, and so any socket in the file system reached.
+    `read`: places to read and execute. `write`: places to change as well. `ports`: TCP ports to reach, on any host,
+    where `network` is not open. `unix_sockets`: whether Unix sockets can be made, and so any socket in the file system
+    reached.
     `account`: whom the process becomes, when root confines it. `strict`: whether system calls are filtered as well.
     `hide`: folders that look empty but for the places above; needs a mount namespace. `capabilities`: what root keeps.
     `dies_with_parent`: when the thread ends that started it.
