@@ -15,7 +15,7 @@ from typing import Literal
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.fences import enter
 from drls_dagster.fences.fence import Account, Fence
-from drls_dagster.fences.places import device_places, python_places, without
+from drls_dagster.fences.places import device_places, python_places, resolved, without
 from drls_dagster.settings import Settings
 
 Kind = Literal["account", "landlock", "none"]
@@ -90,8 +90,8 @@ def code_fence(
     chosen = settings.fence
     listed = (*chosen.ports, DNS) if chosen.network == "listed" else ()
     return Fence(
-        read=(*without((*python_places(), *_places(chosen.read)), settings.home.resolve()), *read),
-        write=(*device_places(), *without(_places(chosen.write), settings.home.resolve()), *write),
+        read=(*without((*python_places(), *resolved(chosen.read)), settings.home.resolve()), *read),
+        write=(*device_places(), *without(resolved(chosen.write), settings.home.resolve()), *write),
         network=chosen.network,
         ports=(*listed, *ports),
         account=account_of(settings),
@@ -126,7 +126,3 @@ def _why_not() -> str:
 def _tried(fence: Fence) -> bool:
     command = confined(fence, ["/bin/sh", "-c", "exit 0"])
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
-
-
-def _places(given: Sequence[str]) -> tuple[str, ...]:
-    return tuple(str(Path(one).expanduser().resolve()) for one in given)

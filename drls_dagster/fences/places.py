@@ -52,6 +52,11 @@ def without(places: Iterable[str], home: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
+def resolved(given: Iterable[str]) -> tuple[str, ...]:
+    """Places as people write them in settings, as absolute ones without links."""
+    return tuple(str(Path(one).expanduser().resolve()) for one in given)
+
+
 def device_places() -> tuple[str, ...]:
     """The devices that are safe to use, accelerators included. To be written, as devices are."""
     found = sorted(name for name in os.listdir("/dev") if name.startswith(_ACCELERATORS))

@@ -1,0 +1,38 @@
+"""The engine's fence names what Spark and Ray work on, and refuses a catalog that lies among the platform's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drls_dagster import settings
+from drls_dagster.errors import UsageError
+from drls_dagster.fences import enter
+from drls_dagster.fences.engine_fence import engine_fence
+from drls_dagster.fences.places import without
+
+pytestmark = pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock")
+
+
+def test_names_the_engines_folders_and_nothing_of_the_platform(
+    drls_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRLS_CATALOG__URI", f"sqlite:///{drls_home}/catalog/catalog.db")
+    fence = engine_fence(settings.load_settings())
+    assert fence is not None
+    inside = {Path(one).relative_to(drls_home).parts[0] for one in fence.write if Path(one).is_relative_to(drls_home)}
+    assert inside == {"engine", "jars", "staging", "warehouse", "catalog"}
+    assert not any(drls_home.is_relative_to(one) for one in (*fence.read, *fence.write))
+
+
+def test_refuses_a_catalog_among_the_platforms_files(drls_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRLS_CATALOG__URI", f"sqlite:///{drls_home}/catalog.db")
+    with pytest.raises(UsageError, match=r"catalog\.uri: .* folder of its own"):
+        engine_fence(settings.load_settings())
+
+
+def test_a_place_around_the_home_is_allowed_but_for_the_home(tmp_path: Path) -> None:
+    for name in ("a/home/secret", "a/data", "b"):
+        (tmp_path / name).mkdir(parents=True)
+    assert without([str(tmp_path)], tmp_path / "a" / "home") == (str(tmp_path / "a" / "data"), str(tmp_path / "b"))
