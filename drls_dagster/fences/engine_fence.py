@@ -21,9 +21,9 @@ _OWN = ("engine", "jars")
 def engine_fence(settings: Settings, *, read: Sequence[str] = (), write: Sequence[str] = ()) -> Fence | None:
     """The fence around the whole tree of the engine's processes; None where there is none.
 
-    `read` and `write` are further places, such as its Java and Ray's folder. What it names is made if need be, because a
-    fence knows folders and not names. Raises FenceRequired, and UsageError where the catalog's SQLite file lies among the
-    platform's own files.
+    `read` and `write` are further places, such as its Java and Ray's folder. Folders that do not exist are made,
+    because a fence knows folders and not names. Raises FenceRequired, and UsageError where the catalog's SQLite
+    file is among the platform's own files.
     """
     if not is_on(settings):
         return None
