@@ -35,7 +35,7 @@ _SYS_LANDLOCK = 444  # create_ruleset; add_rule and restrict_self follow. The sa
 _PATH_BENEATH, _NET_PORT = 1, 2
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 22, 24, 38
-_NEW_NAMESPACE, _NEW_USER = 0x00020000, 0x10000000
+_NEW_NAMESPACE, _NEW_USER, _NEW_PIDS = 0x00020000, 0x10000000, 0x20000000
 _BIND, _REC, _PRIVATE, _NOSUID, _NODEV = 4096, 16384, 1 << 18, 2, 4
 _CAPABILITY_VERSION = 0x20080522
 
@@ -65,7 +65,7 @@ def confine(fence: dict[str, Any]) -> None:
         os.setresuid(account["uid"], account["uid"], account["uid"])
     elif os.geteuid() == 0:
         _keep_capabilities(fence.get("capabilities", ()))
-    if fence.get("dies_with_parent"):
+    if fence.get("dies_with_parent") or fence.get("own_pids"):
         _die_with_parent()
     _checked(from_os.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _checked(from_os.syscall(_SYS_LANDLOCK + 2, ruleset, 0), "landlock_restrict_self")
@@ -139,13 +139,57 @@ def _is_below(place: str, folder: str) -> bool:
 
 
 def _enter_namespace() -> None:
+    _unshare(_NEW_NAMESPACE)
+    _mount("none", "/", None, _REC | _PRIVATE, None)
+
+
+def _unshare(what: int) -> None:
+    """A namespace of this process's own; who is not root gets one of accounts with it, in which nobody changes."""
     uid, gid = os.geteuid(), os.getegid()
-    if from_os.unshare(_NEW_NAMESPACE) != 0:
-        _checked(from_os.unshare(_NEW_NAMESPACE | _NEW_USER), "unshare")
+    if from_os.unshare(what) != 0:
+        _checked(from_os.unshare(what | _NEW_USER), "unshare")
         for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
-    _mount("none", "/", None, _REC | _PRIVATE, None)
+
+
+def enter_own_pids() -> None:
+    """Continue in a child that is the first process of a namespace of its own: when it ends, all that it started end.
+
+    The caller's process waits for the child and ends as the child did. SIGTERM and SIGHUP end the child at once, SIGINT
+    is passed on. The child ends when the waiting process does.
+    """
+    _unshare(_NEW_PIDS)
+    alive, held = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(alive)
+        _wait_for(child, held)
+    os.close(held)
+    _checked(from_os.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "pdeathsig")
+    os.set_blocking(alive, False)
+    try:
+        if os.read(alive, 1) == b"":
+            os._exit(1)  # the parent ended before it was said
+    except BlockingIOError:
+        os.close(alive)
+
+
+def _wait_for(child: int, held: int) -> NoReturn:
+    def end(number: int, _: object) -> None:
+        os.kill(child, number if number == signal.SIGINT else signal.SIGKILL)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    os.closerange(3, held)
+    os.closerange(held + 1, os.sysconf("SC_OPEN_MAX"))
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number != signal.SIGKILL:
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(os.waitstatus_to_exitcode(status))
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None) -> None:
@@ -296,7 +340,12 @@ def main() -> NoReturn:
         with open(said[1:]) as file:
             said = file.read()
     try:
-        confine(json.loads(said))
+        fence = json.loads(said)
+        if fence.get("dies_with_parent"):
+            _die_with_parent()
+        if fence.get("own_pids"):
+            enter_own_pids()
+        confine(fence)
         os.execvp(command[0], command)  # noqa: S606  becoming that program is the point
     except OSError as error:
         # Never without its fence.

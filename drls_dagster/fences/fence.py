@@ -27,7 +27,8 @@ class Fence:
     reached.
     `account`: whom the process becomes, when root confines it. `strict`: whether system calls are filtered as well.
     `hide`: folders that look empty but for the places above; needs a mount namespace. `capabilities`: what root keeps.
-    `dies_with_parent`: when the thread ends that started it.
+    `dies_with_parent`: when the thread ends that started it. `own_pids`: everything it starts ends with it; needs a
+    namespace of process ids.
     """
 
     read: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Fence:
     hide: tuple[str, ...] = ()
     capabilities: tuple[int, ...] = ()
     dies_with_parent: bool = False
+    own_pids: bool = False
 
     def widened(self, *, read: tuple[str, ...] = (), write: tuple[str, ...] = (), ports: tuple[int, ...] = ()) -> Fence:
         """The same fence with more places and ports inside."""

@@ -95,6 +95,7 @@ def code_fence(
         network=chosen.network,
         ports=(*listed, *ports),
         account=account_of(settings),
+        own_pids=can_own_pids(),
     )
 
 
@@ -108,6 +109,11 @@ def confined(fence: Fence | None, command: Sequence[str]) -> list[str]:
 def can_hide() -> bool:
     """Whether a mount namespace can be made here."""
     return _tried(replace(_TRIAL, hide=("/mnt",)))
+
+
+def can_own_pids() -> bool:
+    """Whether a namespace of process ids can be made here."""
+    return _tried(replace(_TRIAL, own_pids=True))
 
 
 _TRIAL = Fence(read=("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/proc", sys.base_prefix, sys.prefix))

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from drls_dagster.fences import enter
 from drls_dagster.fences.fence import Account, Fence
-from drls_dagster.fences.fences import can_hide, code_fence, confined, found
+from drls_dagster.fences.fences import can_hide, can_own_pids, code_fence, confined, found
 from drls_dagster.settings import load_settings
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock")
 NOBODY = 65_534
+NAMESPACE = pytest.mark.skipif(not can_own_pids(), reason="no namespace of process ids can be made here")
 
 
 @pytest.fixture
@@ -102,9 +106,12 @@ def test_network_is_limited_to_the_ports_named(fence: Fence, network: str, ports
         assert tried(fence, code.format(here)) == "ok"
 
 
-def test_nothing_outside_is_signalled_traced_or_read(fence: Fence) -> None:
+@pytest.mark.parametrize("own_pids", [False, pytest.param(True, marks=NAMESPACE)])
+def test_nothing_outside_is_signalled_traced_or_read(fence: Fence, own_pids: bool) -> None:
     parent = os.getpid()
-    assert tried(fence, f"import os, signal; os.kill({parent}, 0)") == "PermissionError"
+    fence = replace(fence, own_pids=own_pids)
+    refused = "ProcessLookupError" if own_pids else "PermissionError"
+    assert tried(fence, f"import os, signal; os.kill({parent}, 0)") == refused
     for name in ("environ", "mem", "maps", "cwd/x", "root/etc/passwd", "fd/0"):
         assert tried(fence, f"open('/proc/{parent}/{name}', 'rb').read(1)") in {"PermissionError", "FileNotFoundError"}
     call = "import ctypes; found = ctypes.CDLL(None, use_errno=True).{}; assert found >= 0, ctypes.get_errno()"
@@ -139,6 +146,31 @@ def test_hides_a_folder_but_for_what_it_may_reach(fence: Fence, home: Path) -> N
     assert tried(hiding, f"open('{home}/open/a').read()") == "ok"
     assert tried(hiding, f"import os; os.stat('{home}/secret')") == "FileNotFoundError"
     assert (home / "secret").read_text() == "sesame"
+
+
+@NAMESPACE
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_all_that_it_started_ends_with_it(fence: Fence, home: Path, number: signal.Signals) -> None:
+    code = (
+        "import subprocess, time\n"
+        "one = subprocess.Popen(['sleep', '1000.5'], start_new_session=True)\n"
+        f"open('{home}/open/ready', 'w').close(); time.sleep(1000)"
+    )
+    with subprocess.Popen(confined(fence, [sys.executable, "-c", code])) as started:
+        wait_until((home / "open" / "ready").exists)
+        (inside,) = psutil.Process(started.pid).children()
+        below = inside.children(recursive=True)
+        assert [one.cmdline() for one in below] == [["sleep", "1000.5"]]
+        started.send_signal(number)
+    assert psutil.wait_procs([inside, *below], timeout=10)[1] == []
+
+
+@NAMESPACE
+def test_ends_as_the_confined_program_does(fence: Fence) -> None:
+    assert fence.own_pids
+    assert subprocess.run(confined(fence, ["/bin/sh", "-c", "exit 7"]), check=False).returncode == 7
+    killed = [sys.executable, "-c", "import os, signal; signal.raise_signal(signal.SIGABRT)"]
+    assert subprocess.run(confined(replace(fence, own_pids=False), killed), check=False).returncode == -signal.SIGABRT
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
