@@ -72,6 +72,11 @@ def show(environment: Environment, pipeline: str | None, as_json: bool) -> None:
     default=None,
     help="Whether the newest run in the previous environment must have passed.",
 )
+@click.option(
+    "--fence",
+    type=click.Choice(["optional", "required"]),
+    help="required refuses runs without a fence, and does not count them as evidence.",
+)
 @click.option("--break-glass", metavar="ROLE|nobody", help="Role that may deploy without approval.")
 @click.option(
     "--file",
@@ -89,6 +94,7 @@ def set_policy(
     soak: str | None,
     max_age: str | None,
     newest_run_passed: bool | None,
+    fence: str | None,
     break_glass: str | None,
     file: Path | None,
     key: str | None,
@@ -102,6 +108,7 @@ def set_policy(
         "soak": soak,
         "evidence_max_age": max_age,
         "newest_run_passed": newest_run_passed,
+        "fence": fence,
         "break_glass": break_glass,
     }
     changes = _from_file(file) | {name: value for name, value in given.items() if value is not None}

@@ -83,6 +83,7 @@ def assess(
         problems.extend(_checks_missing(table, asked.blocking.get(table, ()), found))
     problems.extend(_too_old(used, policy, now))
     problems.extend(_wrong_parameters(used, parameters, policy))
+    problems.extend(_not_fenced(used, policy))
     return Evidence(
         session=session.id,
         receipts=tuple(sorted(used)),
@@ -126,6 +127,17 @@ def _too_old(used: Mapping[int, Receipt], policy: Policy, now: datetime) -> list
         f"{receipt.table_name}: receipt {receipt.id} is older than {write_duration(age)}: run again"
         for receipt in used.values()
         if receipt.at < now - age
+    ]
+
+
+def _not_fenced(used: Mapping[int, Receipt], policy: Policy) -> list[str]:
+    if policy.fence != "required":
+        return []
+    return [
+        f"{receipt.table_name}: receipt {receipt.id} is from a run without a fence, and the policy requires one: "
+        "turn the fence on and run again"
+        for receipt in used.values()
+        if receipt.details.fence is None or not receipt.details.fence.holds
     ]
 
 

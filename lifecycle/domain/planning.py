@@ -16,6 +16,7 @@ from lifecycle.domain.checklist import Check
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.evidence import Asked, Evidence, assess
 from lifecycle.domain.facts import SnapshotFacts, TableFacts
+from lifecycle.domain.fence import FenceKind
 from lifecycle.domain.four_eyes import Eligibility
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.newer_runs import NewerRuns, VersionRun, newer_runs, newest_run_problem
@@ -300,3 +301,6 @@ def _warnings(store: StoreFacts, data: DataFacts, evidence: Evidence, carry: Car
     tools = {f"{k} {v}" for receipt in store.receipts for k, v in receipt.details.tools.items()}
     for name in sorted(repeated(tool.split(" ")[0] for tool in tools)):
         yield f"the evidence was produced with several versions of {name}"
+    unfenced = [one for one in store.receipts if one.id in evidence.receipts and one.details.fence is FenceKind.NONE]
+    if unfenced:
+        yield f"{len(unfenced)} of {len(evidence.receipts)} receipts are from runs without a fence"

@@ -37,6 +37,9 @@ class Policy(Frozen):
     newest_run_passed: bool = Field(
         default=False, description="The newest run in the previous environment must have passed, not only the evidence"
     )
+    fence: Literal["optional", "required"] = Field(
+        default="optional", description="required: runs, and the runs used as evidence, must be fenced"
+    )
     windows: tuple[Window, ...] = ()
     schedules: bool | None = Field(default=None, description="Whether schedules run. Default: only in production")
     on_promote: Literal["nothing", "run"] = "nothing"

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.fence import FenceKind
 from lifecycle.domain.model import Frozen, SnapshotId
 
 
@@ -127,6 +128,7 @@ class Work(Frozen):
     positions: dict[str, SnapshotId] = Field(default_factory=dict)
     tools: dict[str, str] = Field(default_factory=dict)
     table_uuid: str | None = None
+    fence: FenceKind | None = None  # what confined the run's code; None for runs from before it was kept
 
 
 class Permit(Frozen):

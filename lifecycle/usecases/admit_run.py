@@ -6,6 +6,7 @@ from typing import Any
 
 from lifecycle.domain.checklist import Check
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.fence import FenceFacts
 from lifecycle.domain.gate import Action
 from lifecycle.domain.people import Actor
 from lifecycle.domain.roles import Role
@@ -17,6 +18,7 @@ from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask
 from lifecycle.usecases.parts.access import role_check, target_of
+from lifecycle.usecases.parts.fencing import unfenced_run
 from lifecycle.usecases.parts.specs import spec_of
 
 
@@ -47,7 +49,17 @@ def admit_run(
             return known
         may = _may_launch(unit, actor, pipeline)
         why = (
-            _why_not(unit, pipeline, version, environment, digest=digest, known=known, root=root, parameters=given)
+            _why_not(
+                unit,
+                pipeline,
+                version,
+                environment,
+                digest=digest,
+                known=known,
+                root=root,
+                parameters=given,
+                fence=ctx.fence,
+            )
             if may.ok
             else may.text
         )
@@ -102,11 +114,15 @@ def _why_not(
     known: Admission | None,
     root: str,
     parameters: dict[str, Any],
+    fence: FenceFacts | None,
 ) -> str:
     """Why this run is refused, or nothing."""
     answer = ask(unit, pipeline.name, digest, environment, Action.ADMIT)
     if not answer.allowed or version is None:
         return answer.reason
+    unfenced = unfenced_run(unit, pipeline.id, environment, fence)
+    if unfenced:
+        return unfenced
     if known is not None:
         return f"this run was admitted with another version of {pipeline.name}; launch a new run"
     parent = unit.runs.admission(root, pipeline.id)

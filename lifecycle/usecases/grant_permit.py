@@ -15,6 +15,7 @@ from lifecycle.store.unit import Unit
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask
 from lifecycle.usecases.parts.activation import require_no_execution
+from lifecycle.usecases.parts.fencing import unfenced_publish
 from lifecycle.usecases.parts.receipts import write_receipt
 from lifecycle.usecases.parts.specs import asked_of, spec_of
 from lifecycle.usecases.settle_permits import is_published
@@ -112,6 +113,9 @@ def _why_not(unit: Unit, pipeline: Pipeline, admission: Admission | None, publis
     if environment is Environment.PRODUCTION and (active is None or active.version_id != version.id):
         by = f"superseded by v{unit.pipelines.version(active.version_id).number}" if active else "retired"
         return f"{pipeline.name} v{version.number} may not publish in production: {by}"
+    unfenced = unfenced_publish(unit, pipeline.id, environment, publish.work.fence)
+    if unfenced:
+        return unfenced
     asked = asked_of(spec_of(version))
     if publish.table not in asked.tables:
         sinks = ", ".join(asked.tables)

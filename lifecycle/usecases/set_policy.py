@@ -12,7 +12,7 @@ from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require
 from lifecycle.usecases.parts.following import reload
 
-_READ_IN_QA = ("schedules", "on_promote")
+_READ_IN_QA = ("fence", "schedules", "on_promote")
 
 
 def set_policy(
@@ -76,7 +76,7 @@ def _refuse_unread(environment: Environment, body: Policy | None) -> None:
     ]
     if unread:
         raise Invalid(
-            f"{environment.label} needs no approval: its policy may set only {' and '.join(_READ_IN_QA)}, not "
+            f"{environment.label} needs no approval: its policy may set only {', '.join(_READ_IN_QA)}, not "
             f"{', '.join(unread)}"
         )
 

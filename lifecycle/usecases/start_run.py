@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.facts import TableFacts
+from lifecycle.domain.fence import FenceFacts
 from lifecycle.domain.gate import Action
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
@@ -20,6 +21,7 @@ from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask
 from lifecycle.usecases.parts.access import require, role_check, target_of
+from lifecycle.usecases.parts.fencing import unfenced_run
 
 
 class Start(Frozen):
@@ -37,7 +39,7 @@ def start_run(ctx: Context, actor: Actor, run_id: str, name: str) -> Start:
     Raises Refused with the reason when the run was revoked or never admitted, Conflict when it should ask again.
     """
     with ctx.store.read() as view:
-        admission = _admitted(view, run_id, name)
+        admission = _admitted(view, run_id, name, ctx.fence)
         first = _next_in_line(view, admission)
         session = _session_of(view, admission)
         tables = view.pipelines.tables(admission.version_id)
@@ -48,7 +50,7 @@ def start_run(ctx: Context, actor: Actor, run_id: str, name: str) -> Start:
     pending = session is not None and session.state is SessionState.PENDING
     seen = {table: ctx.plane.table(table, admission.environment) for table in tables} if pending else {}
     with ctx.store.write(actor, "start_run") as unit:
-        admission = _admitted(unit, run_id, name)
+        admission = _admitted(unit, run_id, name, ctx.fence)
         if admission.has_begun:
             return Start(admission=admission)
         if _next_in_line(unit, admission).run_id != run_id or _session_of(unit, admission) != session:
@@ -71,7 +73,7 @@ def _open_session(
 ) -> Start:
     bases = dict(ctx.plane.open_session(admission.environment, list(seen), seen))
     with ctx.store.write(actor, "start_run") as unit:
-        current = _admitted(unit, admission.run_id, name)
+        current = _admitted(unit, admission.run_id, name, ctx.fence)
         if current.has_begun:
             return Start(admission=current)  # another process of this run was quicker
         if current.state is not AdmissionState.RUNNING:
@@ -170,7 +172,7 @@ def session_checks(view: View, actor: Actor, pipeline: Pipeline, environment: En
     )
 
 
-def _admitted(view: View, run_id: str, name: str) -> Admission:
+def _admitted(view: View, run_id: str, name: str, fence: FenceFacts | None) -> Admission:
     pipeline = view.pipelines.named(name)
     admission = view.runs.admission(run_id, pipeline.id)
     if admission is None:
@@ -179,6 +181,9 @@ def _admitted(view: View, run_id: str, name: str) -> Admission:
     answer = ask(view, name, version.digest, admission.environment, Action.RUN, run_id=run_id)
     if not answer.allowed:
         raise Refused(answer.reason)
+    unfenced = unfenced_run(view, pipeline.id, admission.environment, fence)
+    if unfenced:
+        raise Refused(unfenced)
     return admission
 
 

@@ -10,7 +10,7 @@ from lifecycle.app.kit import links
 from lifecycle.app.kit.policy_words import policy_words
 from lifecycle.domain.plan import Carry, FieldChange, Plan
 from lifecycle.domain.promotion import Promotion
-from lifecycle.domain.run import Receipt
+from lifecycle.domain.run import Receipt, Work
 from lifecycle.store.unit import View
 from lifecycle.usecases.parts.activation import Ending, superseding
 
@@ -166,9 +166,15 @@ def _run(receipt: Receipt, dagster: str | None) -> RunLine:
         rows=work.rows,
         size=work.bytes,
         took=f"{work.seconds:.1f} s" if work.seconds is not None else "–",
-        tools=", ".join(f"{name} {version}" for name, version in sorted(work.tools.items())),
+        tools=", ".join(_made_with(work)),
         at=receipt.at,
     )
+
+
+def _made_with(work: Work) -> Iterable[str]:
+    yield from (f"{name} {version}" for name, version in sorted(work.tools.items()))
+    if work.fence is not None:
+        yield f"fence: {work.fence.value}"
 
 
 def _run_url(receipt: Receipt, dagster: str | None) -> str | None:

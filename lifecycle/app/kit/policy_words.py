@@ -65,6 +65,8 @@ def _sentences(policy: Policy) -> Iterable[str]:
     if policy.evidence_parameters:
         given = ", ".join(f"{name} = {value}" for name, value in policy.evidence_parameters.items())
         yield f"The evidence must have run with {given}."
+    if policy.fence == "required":
+        yield "Only fenced runs may start here, publish here or count as evidence."
     yield from (window_words(window) for window in policy.windows)
     if policy.schedules is not None:
         yield f"Schedules {'run' if policy.schedules else 'do not run'} here."

@@ -38,6 +38,7 @@ class PolicyFields:
             "approvals",
             "newest_run_passed",
             "evidence_parameters",
+            "fence",
             "schedules",
             "on_promote",
             "break_glass",
@@ -53,6 +54,7 @@ def fields_of(policy: Policy) -> PolicyFields:
         "soak": write_duration(policy.soak),
         "approvals": policy.approvals,
         "newest_run_passed": str(policy.newest_run_passed).lower(),
+        "fence": policy.fence,
         "schedules": "" if policy.schedules is None else str(policy.schedules).lower(),
         "on_promote": policy.on_promote,
         "break_glass": policy.break_glass.value if policy.break_glass else "",
@@ -66,7 +68,16 @@ def fields_of(policy: Policy) -> PolicyFields:
 
 def read_fields(form: FormData) -> PolicyFields:
     """What was typed, as it was."""
-    names = (*_TEXTS, "approvals", "newest_run_passed", "schedules", "on_promote", "break_glass", "evidence_parameters")
+    names = (
+        *_TEXTS,
+        "approvals",
+        "newest_run_passed",
+        "fence",
+        "schedules",
+        "on_promote",
+        "break_glass",
+        "evidence_parameters",
+    )
     values = {name: _text(form, name) for name in names}
     numbers = [number for number in range(_MOST_WINDOWS) if f"window-{number}-name" in form]
     rows = [{name: _text(form, f"window-{number}-{name}") for name in (*_WINDOW, "gone")} for number in numbers]
@@ -87,7 +98,7 @@ def policy_of_fields(fields: PolicyFields, environment: Environment) -> tuple[Po
     body["evidence_parameters"] = _parameters(fields.values["evidence_parameters"], errors)
     if not environment.governed:
         # Of a QA policy only these count; the form asks for nothing else.
-        body = {name: body[name] for name in ("schedules", "on_promote") if name in body}
+        body = {name: body[name] for name in ("fence", "schedules", "on_promote") if name in body}
     policy = None
     try:
         policy = Policy.model_validate(body)

@@ -70,9 +70,10 @@ def words_in(environment: Environment, policy: Policy | None) -> tuple[str, ...]
         return NOTHING if policy is None else policy_words(policy)
     usual = Policy()
     read = policy or usual
-    only = Policy(schedules=read.schedules, on_promote=read.on_promote)
+    only = Policy(fence=read.fence, schedules=read.schedules, on_promote=read.on_promote)
     extra = [line for line in policy_words(only) if line not in policy_words(usual)]
-    return ("Needs no approval: anyone who may promote can do so.", *(extra or ["Schedules do not run here."]))
+    starts = [] if read.schedules is not None else ["Schedules do not run here."]
+    return ("Needs no approval: anyone who may promote can do so.", *extra, *starts)
 
 
 def meaning(

@@ -34,7 +34,7 @@ def test_a_policy_of_qa_says_what_starts_there_and_nothing_of_approvals(life: Li
     assert _running(life) == [QA, PRODUCTION]
     set_policy(life.ctx, adam, QA, "flights", None)
     assert _running(life) == [PRODUCTION]
-    with pytest.raises(Invalid, match="may set only schedules and on_promote, not quorum, soak"):
+    with pytest.raises(Invalid, match="may set only fence, schedules, on_promote, not quorum, soak"):
         set_policy(
             life.ctx, adam, QA, None, Policy(schedules=True, quorum="2 LeadDataEngineer", soak=timedelta(days=1))
         )

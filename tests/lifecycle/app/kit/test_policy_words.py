@@ -41,6 +41,7 @@ def test_each_field_of_a_policy_is_said() -> None:
         "evidence_max_age": "90m",
         "newest_run_passed": True,
         "evidence_parameters": {"region": "eu"},
+        "fence": "required",
         "windows": ({"name": "night", "start": FRIDAY, "duration": "12h", "rule": "FREQ=DAILY"},),
         "schedules": False,
         "on_promote": "run",
