@@ -166,6 +166,31 @@ def engine(settings: Settings) -> Finding:
     return Finding("engine", "ok", told.state if told.detail == told.state else f"{told.state}: {told.detail}")
 
 
+def fence(settings: Settings) -> Finding:
+    from drls_dagster.fences.facts import fence_facts
+
+    facts = fence_facts(settings)
+    if facts.kind.holds:
+        return Finding("fence", "ok", f"pipeline code is fenced: {facts.detail}; {_network_of(settings)}")
+    if settings.fence.mode == "required":
+        return Finding("fence", "fail", facts.detail, "No run starts, because fence.mode is required.")
+    remedy = (
+        "Give the role DataEngineer only to people whom you would let act as this account. See docs/how-to/fences.md."
+    )
+    return Finding("fence", "warn", facts.detail, remedy)
+
+
+def _network_of(settings: Settings) -> str:
+    match settings.fence.network:
+        case "open":
+            return "the network is open to it"
+        case "listed":
+            ports = ", ".join(str(port) for port in settings.fence.ports)
+            return f"it can reach TCP ports {ports}" if ports else "it can reach no TCP port besides its run's"
+        case "none":
+            return "it has no network"
+
+
 def gate(settings: Settings) -> Finding:
     from drls_dagster.orchestrator.dagster_yaml import GATE_LINES, missing_gate
 
@@ -236,6 +261,7 @@ CHECKS: list[Callable[[Settings], Finding]] = [
     catalog,
     jars,
     engine,
+    fence,
     lifecycle,
     ledger,
     gate,

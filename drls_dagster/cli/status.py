@@ -28,6 +28,7 @@ def status(environment: Environment | None, as_json: bool) -> None:
     Drift is a deployed version that is not loaded, or an unexplained write. Stopped sensors that maintain the
     installation are listed first.
     """
+    from drls_dagster.fences.facts import fence_facts
     from drls_dagster.orchestrator.last_runs import last_runs
     from drls_dagster.orchestrator.running_up import running_up
     from drls_dagster.orchestrator.stopped import stopped_sensors
@@ -59,13 +60,17 @@ def status(environment: Environment | None, as_json: bool) -> None:
     ]
     up = running_up(settings)
     stopped = stopped_sensors(settings)
+    fence = None if settings.url else fence_facts(settings)
     if as_json:
         failed = [one.model_dump(mode="json") for one in troubles]
-        print_json({"up": up and up.url, "stopped": list(stopped), "active": rows, "troubles": failed})
+        told = fence and fence.model_dump(mode="json")
+        print_json({"up": up and up.url, "stopped": list(stopped), "fence": told, "active": rows, "troubles": failed})
         return
     click.echo(_up_line(settings, up and up.url))
     for line in stopped:
         click.secho(f"{line}.", fg="red", bold=True)
+    if fence is not None and not fence.kind.holds:
+        click.secho(f"Pipeline code has no fence on this machine: {fence.detail}.", fg="yellow")
     for trouble in troubles:
         click.echo(f"Failing since {short_time(trouble.since)} UTC, and being retried: {trouble}")
     if not rows:

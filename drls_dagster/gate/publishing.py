@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib.metadata import version
 
+from drls_dagster.fences.facts import fence_facts
 from drls_dagster.gate.refusal import GateRefused, refusal
 from drls_dagster.lakehouse.refs import RefMoved
 from drls_dagster.lifecycle_client.gateway import gateway_actor, open_lifecycle
@@ -127,6 +128,7 @@ class Permitted:
             positions=dict(publication.positions),
             tools=_tools(),
             table_uuid=publication.table_uuid,
+            fence=fence_facts(self.settings).kind,
         )
         asked = Publish(
             run_id=self.admission.run_id,

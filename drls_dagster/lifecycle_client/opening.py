@@ -14,6 +14,7 @@ from filelock import FileLock
 from sqlalchemy import Engine, make_url, select
 from sqlalchemy.exc import OperationalError
 
+from drls_dagster.fences.facts import fence_facts
 from drls_dagster.kept_tokens import refuse_to_replace, started
 from drls_dagster.lifecycle_client.adapters import Adapters
 from drls_dagster.settings import Settings, private_home
@@ -141,4 +142,5 @@ def _context(store: Store, adapters: Adapters, settings: Settings) -> Context:
         executor=f"drls-{host()}-{os.getpid()}-{secrets.token_hex(4)}",
         passwords=adapters.passwords,
         comparisons=Comparisons(settings.data_diff.limits, settings.home / "data-diff"),
+        fence=lambda: fence_facts(settings),
     )

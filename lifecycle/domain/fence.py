@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from lifecycle.domain.environment import Environment
@@ -28,9 +29,21 @@ class FenceFacts(Frozen):
     detail: str
 
 
-def run_problem(policy: Policy | None, environment: Environment, facts: FenceFacts | None) -> str:
-    """Why a run may not start here under this policy, or nothing. `facts` None: this process knows of no fence."""
-    if policy is None or policy.fence != "required" or (facts is not None and facts.kind.holds):
+# What confines pipeline code here; None where this process does not know of it. The first answer may take a moment.
+FenceFinder = Callable[[], FenceFacts | None]
+
+
+def unknown_fence() -> FenceFacts | None:
+    """The answer of a process that knows of no fence."""
+    return None
+
+
+def run_problem(policy: Policy | None, environment: Environment, find: FenceFinder) -> str:
+    """Why a run may not start here under this policy, or nothing."""
+    if policy is None or policy.fence != "required":
+        return ""
+    facts = find()
+    if facts is not None and facts.kind.holds:
         return ""
     why = f": {facts.detail}" if facts is not None else ""
     return f"{environment.label} requires a fence, and pipeline code on this machine has none{why}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from lifecycle.domain.checklist import Check
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.fence import FenceFacts
+from lifecycle.domain.fence import FenceFinder
 from lifecycle.domain.gate import Action
 from lifecycle.domain.people import Actor
 from lifecycle.domain.roles import Role
@@ -114,7 +114,7 @@ def _why_not(
     known: Admission | None,
     root: str,
     parameters: dict[str, Any],
-    fence: FenceFacts | None,
+    fence: FenceFinder,
 ) -> str:
     """Why this run is refused, or nothing."""
     answer = ask(unit, pipeline.name, digest, environment, Action.ADMIT)

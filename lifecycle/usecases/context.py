@@ -9,7 +9,7 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 
-from lifecycle.domain.fence import FenceFacts
+from lifecycle.domain.fence import FenceFinder, unknown_fence
 from lifecycle.ports import Clock, DataPlane, Orchestrator
 from lifecycle.store.store import Store
 from lifecycle.usecases.parts.comparisons import Comparisons
@@ -20,7 +20,7 @@ class Context:
     """The store and the ports. `executor` names this process where leases are shown; no two share one.
 
     `passwords` hashes with Argon2id, by default as RFC 9106 recommends for little memory. `comparisons` of data are
-    computed and kept by this process. `fence` confines pipeline code here; None where no pipeline runs.
+    computed and kept by this process. `fence` says what confines pipeline code here.
     """
 
     store: Store
@@ -32,4 +32,4 @@ class Context:
     lease: timedelta = timedelta(seconds=60)
     passwords: PasswordHasher = field(default_factory=PasswordHasher)
     comparisons: Comparisons = field(default_factory=Comparisons)
-    fence: FenceFacts | None = None
+    fence: FenceFinder = unknown_fence

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lifecycle.domain.checklist import Check, refuse
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.facts import TableFacts
-from lifecycle.domain.fence import FenceFacts
+from lifecycle.domain.fence import FenceFinder
 from lifecycle.domain.gate import Action
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
@@ -172,7 +172,7 @@ def session_checks(view: View, actor: Actor, pipeline: Pipeline, environment: En
     )
 
 
-def _admitted(view: View, run_id: str, name: str, fence: FenceFacts | None) -> Admission:
+def _admitted(view: View, run_id: str, name: str, fence: FenceFinder) -> Admission:
     pipeline = view.pipelines.named(name)
     admission = view.runs.admission(run_id, pipeline.id)
     if admission is None:

@@ -6,13 +6,23 @@ from typing import Annotated
 
 from annotated_types import MaxLen
 
-from lifecycle.errors import Conflict
+from lifecycle.domain.fence import FenceFacts
+from lifecycle.errors import Conflict, NotFound
 from lifecycle.usecases.set_receivers import MOST, Receiver, receivers_of, set_receivers
 from lifecycle.verbs.answers import Config
 from lifecycle.verbs.inputs import IfRevision
 from lifecycle.verbs.verb import Call, answers
 
 Receivers = Annotated[tuple[Receiver, ...], MaxLen(MOST)]
+
+
+@answers(FenceFacts)
+def fence(call: Call) -> FenceFacts:
+    """What confines the code of pipelines on the machine that answers."""
+    found = call.ctx.fence()
+    if found is None:
+        raise NotFound("this server does not run pipelines, so it has no fence")
+    return found
 
 
 @answers(Config)

@@ -54,6 +54,7 @@ READ = Need(role=Role.VIEWER)
 SELF = Need(role=Role.VIEWER, scope=TokenScope.WRITE)
 WRITE = Need(role=Role.DATA_ENGINEER, scope=TokenScope.WRITE)
 LEAD = Need(role=Role.LEAD, scope=TokenScope.WRITE)
+LEAD_READ = Need(role=Role.LEAD)
 DECIDE = Need(role=Role.VIEWER, scope=TokenScope.APPROVE)
 ADMIN_READ = Need(role=Role.ADMIN, scope=TokenScope.READ)
 ADMIN = Need(role=Role.ADMIN, scope=TokenScope.ADMIN)
@@ -168,6 +169,7 @@ ROWS: tuple[Row, ...] = (
     _read("/grants", people.list_grants, ADMIN_READ),
     _act("POST /grants", people.grant, ADMIN, status=201, agents=False),
     _act("DELETE /grants/{grant_id}", people.revoke_grant, ADMIN, agents=False),
+    _read("/fence", installation.fence, LEAD_READ),
     _read("/config", installation.config, ADMIN_READ, etag="revision"),
     _act("PUT /config", installation.set_config, ADMIN, etag="revision", agents=False),
     _read("/audit", audit.search, ADMIN_READ),

@@ -14,6 +14,7 @@ from lifecycle.app.kit.guard import Visitor, Who
 from lifecycle.app.kit.paging import PageNumber, QueryText, address
 from lifecycle.app.kit.render import kit_of, render
 from lifecycle.app.kit.request import Ctx
+from lifecycle.domain.roles import Role
 from lifecycle.store.unit import View
 from lifecycle.usecases.catalog import Search
 from lifecycle.usecases.parts.rounds import shown as troubles_shown
@@ -58,6 +59,7 @@ def home(ctx: Ctx, request: Request, who: Who, here: Here) -> Response:
         here=here,
         q=here.q,
         stopped=ctx.orchestrator.stopped(),
+        fence=ctx.fence() if who.has(Role.LEAD) else None,
         troubles=failed,
         pending=lambda: mine.to_decide,
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.fence import FenceFacts, FenceKind, publish_problem, run_problem
+from lifecycle.domain.fence import FenceFinder, FenceKind, publish_problem, run_problem
 from lifecycle.domain.policy import Policy
 from lifecycle.store.unit import View
 
 
-def unfenced_run(view: View, pipeline_id: int, environment: Environment, facts: FenceFacts | None) -> str:
+def unfenced_run(view: View, pipeline_id: int, environment: Environment, find: FenceFinder) -> str:
     """Why a run may not start here, or nothing."""
-    return run_problem(_policy(view, pipeline_id, environment), environment, facts)
+    return run_problem(_policy(view, pipeline_id, environment), environment, find)
 
 
 def unfenced_publish(view: View, pipeline_id: int, environment: Environment, fence: FenceKind | None) -> str:

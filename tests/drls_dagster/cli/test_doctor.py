@@ -7,9 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from drls_dagster import settings as settings_module
 from drls_dagster.cli import doctor_checks
 from drls_dagster.cli.doctor_checks import Finding
 from drls_dagster.cli.main import run
+from drls_dagster.fences.enter import landlock_abi
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.orchestrator.running_up import UpState, write_up
 from drls_dagster.settings import load_settings
@@ -43,6 +45,7 @@ def test_a_fresh_home_is_well_and_stays_unmade(drls_home: Path, capsys: pytest.C
             "catalog",
             "jars",
             "engine",
+            "fence",
             "lifecycle",
             "ledger",
         ),
@@ -140,3 +143,36 @@ def test_for_people_each_finding_is_a_line(capsys: pytest.CaptureFixture[str]) -
     assert run(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ok   python")
+
+
+def test_a_fence_that_is_off_is_a_warning_and_where_it_is_required_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DRLS_FENCE__MODE", "off")
+    found = findings(capsys, 0)["fence"]
+    said = "fence.mode is off: pipeline code acts as the account that runs DRLS"
+    assert (found.state, found.detail) == ("warn", said)
+    assert found.remedy is not None
+    assert "DataEngineer only to people" in found.remedy
+
+
+def test_where_a_fence_is_required_and_none_is_possible_doctor_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DRLS_FENCE__MODE", "required")
+    monkeypatch.setenv("DRLS_ENGINE__SPARK_CONNECT", "sc://elsewhere:15002")
+    found = findings(capsys, 1)["fence"]
+    assert found.state == "fail"
+    assert "an engine that DRLS does not start" in found.detail
+
+
+@pytest.mark.skipif(not landlock_abi(), reason="this kernel has no Landlock")
+def test_doctor_says_which_fence_is_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    found = findings(capsys, 0)["fence"]
+    assert found.state == "ok"
+    assert f"Landlock ABI {landlock_abi()} and seccomp" in found.detail
+    assert "the network is open to it" in found.detail
+    monkeypatch.setenv("DRLS_FENCE__NETWORK", "listed")
+    monkeypatch.setenv("DRLS_FENCE__PORTS", "[443, 5432]")
+    settings_module._load.cache_clear()
+    assert "it can reach TCP ports 443, 5432" in findings(capsys, 0)["fence"].detail

@@ -10,11 +10,13 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.fence import FenceFacts, FenceKind
 from lifecycle.domain.policy import DEFAULT_POLICIES, Policy
 from lifecycle.domain.version import Version
-from lifecycle.errors import Invalid, Refused
+from lifecycle.errors import Invalid, NotFound, Refused
 from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.start_run import start_run
+from lifecycle.verbs import installation
+from lifecycle.verbs.verb import Call
 from tests.lifecycle.life import DAGSTER, DEVELOPMENT, QA, UAT, Life
 
 NONE = FenceFacts(kind=FenceKind.NONE, detail="the kernel has no Landlock")
@@ -22,7 +24,7 @@ LANDLOCK = FenceFacts(kind=FenceKind.LANDLOCK, detail="Landlock ABI 7")
 
 
 def fenced_by(life: Life, facts: FenceFacts | None) -> None:
-    life.ctx = replace(life.ctx, fence=facts)
+    life.ctx = replace(life.ctx, fence=lambda: facts)
 
 
 def require(life: Life, environment: Environment, name: str | None = None) -> None:
@@ -132,3 +134,13 @@ def test_a_policy_of_qa_takes_the_fence_and_nothing_of_approvals(life: Life) -> 
     require(life, QA)
     with pytest.raises(Invalid, match="may set only fence, schedules, on_promote, not quorum"):
         set_policy(life.ctx, life.as_("adam"), QA, None, Policy(fence="required", quorum="1 Admin"))
+
+
+def test_the_fence_is_told_and_a_server_without_one_says_so(life: Life) -> None:
+    def asked() -> FenceFacts:
+        return installation.fence.run(Call(life.ctx, life.as_("lea"), frozenset()))
+
+    with pytest.raises(NotFound, match="does not run pipelines"):
+        asked()
+    fenced_by(life, LANDLOCK)
+    assert asked() == LANDLOCK

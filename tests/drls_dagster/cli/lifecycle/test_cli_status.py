@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from drls_dagster import settings
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.settings import load_settings
 from drls_dagster.tags import REFUSED_TAG
@@ -99,6 +100,16 @@ def test_what_could_not_be_handled_is_shown_at_the_store_and_at_a_server(shell: 
     assert line in shell("status", by="vic").out
     (trouble,) = shell("status", "--json", by="vic").json["troubles"]
     assert (trouble["item"], trouble["kind"], trouble["pipeline"]) == ("table:flights.daily", "refusal", "flights")
+
+
+def test_status_says_where_pipeline_code_has_no_fence(local: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    fenced = local("status", "--json").json["fence"]["kind"] != "none"
+    assert ("Pipeline code has no fence" in local("status").out) is not fenced
+    monkeypatch.setenv("DRLS_FENCE__MODE", "off")
+    settings._load.cache_clear()
+    line = "Pipeline code has no fence on this machine: fence.mode is off: pipeline code acts as the account"
+    assert line in local("status").out
+    assert local("status", "--json").json["fence"]["kind"] == "none"
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from lifecycle.domain.fence import FenceFacts, FenceKind
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import State
 from lifecycle.domain.roles import Role
@@ -51,6 +53,24 @@ def test_a_stopped_sensor_is_said_before_everything_else(visit: Open, life: Life
     page = visit("ada").page("/")
     assert page.index("is stopped.") < page.index("Waiting for you")
     assert SCRIPT not in page
+
+
+def test_home_says_plainly_to_leads_and_admins_where_pipeline_code_has_no_fence(visit: Open, life: Life) -> None:
+    none = FenceFacts(kind=FenceKind.NONE, detail=f"this kernel has no Landlock {SCRIPT}")
+    life.ctx = replace(life.ctx, fence=lambda: none)
+    for name in ("lea", "adam"):
+        page = visit(name).page("/")
+        assert "Pipeline code has no fence on this machine. This kernel has no Landlock" in page
+        assert SCRIPT not in page
+    assert "fence" not in visit("ada").page("/")
+
+
+def test_home_has_a_quiet_line_where_pipeline_code_is_fenced(visit: Open, life: Life) -> None:
+    assert "fence" not in visit("lea").page("/")
+    life.ctx = replace(life.ctx, fence=lambda: FenceFacts(kind=FenceKind.LANDLOCK, detail="Landlock ABI 7"))
+    page = visit("lea").page("/")
+    assert page.index("Board") < page.index("Pipeline code is fenced: Landlock ABI 7.")
+    assert "fence" not in visit("ada").page("/")
 
 
 def test_a_request_waits_for_those_who_may_decide_it_and_for_nobody_else(visit: Open, life: Life) -> None:

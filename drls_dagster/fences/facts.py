@@ -1,0 +1,23 @@
+"""The fence of this installation as the lifecycle knows it, for receipts, policies and people."""
+
+from __future__ import annotations
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.fences.fences import found
+from drls_dagster.settings import Settings
+from lifecycle.domain.fence import FenceFacts, FenceKind
+
+
+def fence_facts(settings: Settings) -> FenceFacts:
+    """What confines pipeline code here. The first call of a process tries it, which takes a tenth of a second."""
+    if settings.engine.spark_connect:
+        return _none("engine.spark_connect names an engine that DRLS does not start, so DRLS cannot fence it")
+    try:
+        status = found(settings)
+    except DrlsError as error:
+        return _none(error.message)
+    return FenceFacts(kind=FenceKind(status.kind), detail=status.detail)
+
+
+def _none(detail: str) -> FenceFacts:
+    return FenceFacts(kind=FenceKind.NONE, detail=detail)
