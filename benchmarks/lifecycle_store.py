@@ -21,6 +21,7 @@ from lifecycle.domain.people import Actor, WayIn, system_actor
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.roles import Role
 from lifecycle.domain.run import CheckResult, InputRead, Outcome, Work
+from lifecycle.domain.seal import Altered, Digests, SealedFiles
 from lifecycle.ports import DataPlane, Move, MoveResult, Orchestrator, ReleaseFacts, RunState, SystemClock
 from lifecycle.spec import PipelineSpec, canonical_json
 from lifecycle.store import tables as rows
@@ -87,6 +88,20 @@ class StillPlane(DataPlane):
         self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         raise NotImplementedError("nobody looks at the data here")
+
+    def differing(self, table: str, environment: Environment, before: int, after: int) -> Sequence[str]:
+        return ()
+
+    def seal(self, table: str, environment: Environment, base: int | None, candidate: int) -> SealedFiles:
+        return SealedFiles(())
+
+    def begin_sealing(self, table: str, environment: Environment, base: int | None, candidate: int) -> None:
+        return
+
+    def altered(
+        self, table: str, environment: Environment, sealed: Sequence[SealedFiles], digests: Digests, **_: object
+    ) -> Sequence[Altered]:
+        return ()
 
 
 class Nobody(Orchestrator):

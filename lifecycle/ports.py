@@ -7,7 +7,7 @@ are asked and moves are made here; whether a move may be made is decided in `dom
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,7 @@ from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
+from lifecycle.domain.seal import Altered, Digests, SealedFiles
 from lifecycle.domain.version import Label
 
 
@@ -147,6 +148,41 @@ class DataPlane(ABC):
         `keys`, best first: the first one that both sides have says which row of one is which of the other. Raises
         LifecycleError for a snapshot that expired, for data that cannot be read, and the one that `watch` raises to
         end it.
+        """
+
+    @abstractmethod
+    def differing(self, table: str, environment: Environment, before: int, after: int) -> Sequence[str]:
+        """What tells the rows of two snapshots apart, in words; nothing where row counts and column sums are the same.
+
+        Reads data, which may take minutes. Raises LifecycleError for a snapshot that is gone.
+        """
+
+    @abstractmethod
+    def seal(self, table: str, environment: Environment, base: int | None, candidate: int) -> SealedFiles:
+        """Every file that a publish of `candidate` over `base` makes visible, with what is in it now (L17).
+
+        Local files become read-only. Raises LifecycleError where a file is not what its manifest says, or changes
+        meanwhile.
+        """
+
+    @abstractmethod
+    def begin_sealing(self, table: str, environment: Environment, base: int | None, candidate: int) -> None:
+        """Lets `seal` begin early, in the background; what goes wrong is raised by `seal`."""
+
+    @abstractmethod
+    def altered(
+        self,
+        table: str,
+        environment: Environment,
+        sealed: Sequence[SealedFiles],
+        digests: Digests,
+        *,
+        head: int | None = None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Sequence[Altered]:
+        """Which sealed files are not as they were published; sizes are always looked at.
+
+        With `head`, a file that this snapshot does not need may be gone. `alive` is called every few seconds.
         """
 
 

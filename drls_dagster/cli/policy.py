@@ -77,6 +77,11 @@ def show(environment: Environment, pipeline: str | None, as_json: bool) -> None:
     type=click.Choice(["optional", "required"]),
     help="required refuses runs without a fence, and does not count them as evidence.",
 )
+@click.option(
+    "--verify",
+    type=click.Choice(["sizes", "digests"]),
+    help="How to check the files that a promotion moves; digests reads all of them.",
+)
 @click.option("--break-glass", metavar="ROLE|nobody", help="Role that may deploy without approval.")
 @click.option(
     "--file",
@@ -95,6 +100,7 @@ def set_policy(
     max_age: str | None,
     newest_run_passed: bool | None,
     fence: str | None,
+    verify: str | None,
     break_glass: str | None,
     file: Path | None,
     key: str | None,
@@ -109,6 +115,7 @@ def set_policy(
         "evidence_max_age": max_age,
         "newest_run_passed": newest_run_passed,
         "fence": fence,
+        "verify": verify,
         "break_glass": break_glass,
     }
     changes = _from_file(file) | {name: value for name, value in given.items() if value is not None}

@@ -74,6 +74,9 @@ class Permitted:
         run_id = self.admission.run_id
         note_trial(self._ctx, self._actor, run_id, self.spec.name, table, added=added, columns=columns)
 
+    def written(self, table: str, base: int | None, candidate: int) -> None:
+        self._ctx.plane.begin_sealing(table, self.admission.environment, base, candidate)
+
     @contextmanager
     def publishing(self, publication: Publication) -> Iterator[None]:
         """A permit around a compare-and-set, then its receipt.

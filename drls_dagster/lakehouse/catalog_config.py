@@ -95,6 +95,12 @@ def resolve_catalog(settings: Settings) -> CatalogConfig:
     )
 
 
+def warehouse_folder(settings: Settings) -> Path | None:
+    """The folder that the tables lie in, without links; None where that is no folder of this machine."""
+    where = resolve_catalog(settings).warehouse
+    return Path(where.removeprefix("file://")).resolve() if where and where.startswith("file://") else None
+
+
 def local_as_uri(location: str) -> str:
     """A local path or `file:/…` as `file:///…`; every other location as it is.
 

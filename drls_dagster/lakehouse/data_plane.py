@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse import column_removal, locating, refs, releases, separate, sessions
+from drls_dagster.lakehouse import column_removal, locating, refs, releases, seal, separate, sessions
 from drls_dagster.lakehouse.catalog import CatalogFailed, CatalogFault, catalog_errors, load_catalog
-from drls_dagster.lakehouse.catalog_config import resolve_catalog
+from drls_dagster.lakehouse.catalog_config import resolve_catalog, warehouse_folder
 from drls_dagster.lakehouse.commit_retry import CommitConflictError
 from drls_dagster.lakehouse.fingerprints import fingerprints
 from drls_dagster.lakehouse.history import descends_from, snapshots_between
@@ -23,6 +23,7 @@ from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.plan import PositionPlan
+from lifecycle.domain.seal import Altered, Digests, SealedFiles
 from lifecycle.errors import Conflict, LifecycleError, Refused, one_line
 from lifecycle.outages import is_defect, is_outage
 from lifecycle.ports import DataPlane, Move, MoveResult
@@ -52,6 +53,8 @@ class IcebergDataPlane(DataPlane):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._sealing = seal.Sealing()
+        self._watcher = seal.Watcher()
 
     def table(self, table: str, environment: Environment) -> TableFacts:
         with self._catalog() as catalog:
@@ -132,8 +135,22 @@ class IcebergDataPlane(DataPlane):
 
         with self._catalog() as catalog:
             old, new = (diff.find_version(catalog, table, side) for side in (before, after))
-        try:
+        with self._comparing(table):
             return diff.compare(table, old, new, keys, limits, watch, memory=self._settings.data_diff.memory)
+
+    def differing(self, table: str, environment: Environment, before: int, after: int) -> Sequence[str]:
+        from drls_dagster.lakehouse import diff
+
+        sides = [Side(environment=environment, snapshot=one) for one in (before, after)]
+        with self._catalog() as catalog:
+            old, new = (diff.find_version(catalog, table, side) for side in sides)
+        with self._comparing(table):
+            return diff.differing(old, new, memory=self._settings.data_diff.memory)
+
+    @contextmanager
+    def _comparing(self, table: str) -> Iterator[None]:
+        try:
+            yield
         except LifecycleError:
             raise
         except Exception as error:  # DuckDB, Arrow, each storage: all have errors of their own
@@ -142,6 +159,45 @@ class IcebergDataPlane(DataPlane):
             clean = resolve_catalog(self._settings).without_secrets(one_line(error))
             kind = CatalogFailed if is_outage(error) else CannotCompare
             raise kind(f"the two snapshots of {table} cannot be compared: {clean}") from error
+
+    def seal(self, table: str, environment: Environment, base: int | None, candidate: int) -> SealedFiles:
+        work = self._seal_of(table, environment, base, candidate)
+        return self._sealing.result((f"{environment}:{table}", base, candidate), work)
+
+    def begin_sealing(self, table: str, environment: Environment, base: int | None, candidate: int) -> None:
+        work = self._seal_of(table, environment, base, candidate)
+        self._sealing.begin((f"{environment}:{table}", base, candidate), work)
+
+    def _seal_of(
+        self, table: str, environment: Environment, base: int | None, candidate: int
+    ) -> Callable[[], SealedFiles]:
+        def work() -> SealedFiles:
+            with self._catalog() as catalog:
+                _, found = locating.find(catalog, environment, table)
+                if found is None:
+                    raise DrlsError(f"{table} is gone")
+                own = self._settings.fence.account is not None
+                return seal.seal(found, base, candidate, root=warehouse_folder(self._settings), own=own)
+
+        return work
+
+    def altered(
+        self,
+        table: str,
+        environment: Environment,
+        sealed: Sequence[SealedFiles],
+        digests: Digests,
+        *,
+        head: int | None = None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Sequence[Altered]:
+        if not sealed:
+            return ()
+        with self._catalog() as catalog:
+            _, found = locating.find(catalog, environment, table)
+            if found is None:
+                return ()
+            return self._watcher.altered(table, found, sealed, digests, head=head, alive=alive)
 
     @contextmanager
     def _catalog(self) -> Iterator[Catalog]:

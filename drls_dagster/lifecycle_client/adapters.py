@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -13,6 +13,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
+from lifecycle.domain.seal import Altered, Digests, SealedFiles
 from lifecycle.errors import Refused
 from lifecycle.ports import Clock, DataPlane, Move, MoveResult, Orchestrator, ReleaseFacts, RunState, SystemClock
 
@@ -64,6 +65,27 @@ class NoDataPlane(DataPlane):
         self, table: str, before: Side, after: Side, keys: Sequence[RowKey], limits: DiffLimits, watch: Watch
     ) -> DataDiff:
         _refuse(f"the data of {table}")
+
+    def differing(self, table: str, environment: Environment, before: int, after: int) -> Sequence[str]:
+        _refuse(f"the data of {table}")
+
+    def seal(self, table: str, environment: Environment, base: int | None, candidate: int) -> SealedFiles:
+        _refuse(f"the files of {table}")
+
+    def begin_sealing(self, table: str, environment: Environment, base: int | None, candidate: int) -> None:
+        return
+
+    def altered(
+        self,
+        table: str,
+        environment: Environment,
+        sealed: Sequence[SealedFiles],
+        digests: Digests,
+        *,
+        head: int | None = None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Sequence[Altered]:
+        _refuse(f"the files of {table}")
 
 
 class NoOrchestrator(Orchestrator):

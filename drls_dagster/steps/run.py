@@ -72,6 +72,10 @@ class Gate(Protocol):
         """Before a branch of the real `table` is written with `columns`, of which `added` are new in it (D10)."""
         ...
 
+    def written(self, table: str, base: int | None, candidate: int) -> None:
+        """`candidate` is written, to be published over `base` if its checks pass: its files can be sealed (L17)."""
+        ...
+
     def publishing(self, publication: Publication) -> AbstractContextManager[None]:
         """Around the compare-and-set. Raises DrlsError where it must not happen."""
         ...

@@ -157,6 +157,8 @@ def _once(
                 raise refs.RefMoved(f"branch '{branch}' of {location.name} is gone")
             made = written.snapshot_by_id(candidate)
             assert made is not None, "the head of a branch is a snapshot of the table"  # noqa: S101
+            if run.gate is not None:
+                run.gate.written(sink.table, look.own, candidate)
             results = _audit(run, sink, checks, plan.target, made)
             at("audited")
             failed = [result for result in results if result.blocking and not result.passed]

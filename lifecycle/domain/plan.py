@@ -34,13 +34,17 @@ class InputPlan(Frozen):
 
 
 class TablePlan(Frozen):
-    """What happens to one sink table. Code carry names the table alone: no base, no candidate."""
+    """What happens to one sink table. Code carry names the table alone: no base, no candidate.
+
+    `seal` stands for the files that the evidence published to it (L17); None for receipts of an older DRLS.
+    """
 
     table: str
     table_uuid: str | None = None
     base: SnapshotId | None = None
     candidate: SnapshotId | None = None
     metadata_changes: tuple[str, ...] = ()
+    seal: str | None = None
 
 
 class PositionPlan(Frozen):
@@ -91,6 +95,10 @@ class Plan(Frozen):
             position["rows"] = None
             if position["state"] == "continues":
                 position["position"] = None
+        for table in values["tables"]:
+            # Plans from before there were seals keep their digest.
+            if table["seal"] is None:
+                del table["seal"]
         return values
 
 
@@ -149,9 +157,9 @@ def _compare_item(field: str, before: Any, after: Any) -> Sequence[FieldChange]:
     if before is None or after is None:
         return (FieldChange(field=field, approved=before, now=after),)
     return [
-        FieldChange(field=f"{field}.{key}", approved=before[key], now=after[key])
-        for key in before
-        if before[key] != after[key]
+        FieldChange(field=f"{field}.{key}", approved=before.get(key), now=after.get(key))
+        for key in {**before, **after}
+        if before.get(key) != after.get(key)
     ]
 
 

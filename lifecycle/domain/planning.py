@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import Field, InstanceOf
 
 from lifecycle.domain.carry import CarryDecision, choose_carry
 from lifecycle.domain.checklist import Check
@@ -24,14 +24,18 @@ from lifecycle.domain.plan import Advice, Carry, InputPlan, Plan, PositionPlan, 
 from lifecycle.domain.policy import Hold, Policy, PolicyRevision
 from lifecycle.domain.readiness import waits_for
 from lifecycle.domain.run import Drift, InputRead, Receipt, Session
+from lifecycle.domain.seal import Altered, SealedFiles, combined
 from lifecycle.domain.version import Deployment, Version
 from lifecycle.spec.repeated import repeated
+
+_NAMED = 5  # altered files; more of them tell nobody more
 
 
 class StoreFacts(Frozen):
     """What the store says about promoting `version` to `target`.
 
-    `runs` are those of the version in its source that began, oldest first.
+    `runs` are those of the version in its source that began, oldest first. `seals` are, by root, the files that its
+    receipts published, where data may move.
     `stuck`: environments whose code location does not come to hold what is deployed of the pipeline.
     """
 
@@ -47,6 +51,7 @@ class StoreFacts(Frozen):
     receipts: tuple[Receipt, ...] = ()
     parameters: dict[str, dict[str, object]] = Field(default_factory=dict)
     runs: tuple[VersionRun, ...] = ()
+    seals: dict[str, InstanceOf[SealedFiles]] = Field(default_factory=dict)
     eligibility: Eligibility | None = None
     owners: dict[str, str] = Field(default_factory=dict)
     drifts: tuple[Drift, ...] = ()
@@ -60,7 +65,8 @@ class StoreFacts(Frozen):
 class DataFacts(Frozen):
     """What the data plane says: per sink table in source and target, and about what was read.
 
-    `positions_carried` hold where the source's data comes along, `positions` where the target keeps its own.
+    `positions_carried` hold where the source's data comes along, `positions` where the target keeps its own. `altered`
+    are the files of the evidence that are no longer what was published.
     """
 
     source: dict[str, TableFacts] = Field(default_factory=dict)
@@ -72,6 +78,7 @@ class DataFacts(Frozen):
     metadata_changes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     positions: tuple[PositionPlan, ...] = ()
     positions_carried: tuple[PositionPlan, ...] = ()
+    altered: tuple[Altered, ...] = ()
 
 
 class Planning(Frozen):
@@ -110,12 +117,19 @@ def planning(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan |
         session=evidence.session,
         parameters=evidence.parameters,
         inputs=tuple(_input(read, store, data) for read in evidence.inputs),
-        tables=tuple(_table(name, decision.carry, evidence, data, approved) for name in store.asked.tables),
+        tables=tuple(
+            _table(name, decision.carry, evidence, data, approved, _roots(name, receipts, evidence))
+            for name in store.asked.tables
+        ),
         positions=data.positions_carried if decision.carry is Carry.SNAPSHOT else data.positions,
         receipts=evidence.receipts,
         policy=store.policy.id if store.policy else None,
     )
-    checks = (*_checks(store, policy), *_evidence_checks(store, evidence, policy))
+    checks = (
+        *_checks(store, policy),
+        *_evidence_checks(store, evidence, policy),
+        *(_seal_checks(plan, data, policy) if decision.carry is Carry.SNAPSHOT else ()),
+    )
     problems = tuple(check.text for check in checks if not check.ok)
     may = store.eligibility.may_approve if store.eligibility else ()
     waiting = waits_for(store.source_deployment, store.freeze, policy, now)
@@ -194,7 +208,17 @@ def _input(read: InputRead, store: StoreFacts, data: DataFacts) -> InputPlan:
     )
 
 
-def _table(name: str, carry: Carry, evidence: Evidence, data: DataFacts, approved: Plan | None) -> TablePlan:
+def _roots(name: str, receipts: Sequence[Receipt], evidence: Evidence) -> tuple[str, ...]:
+    return tuple(
+        one.details.seal.root
+        for one in receipts
+        if one.table_name == name and one.id in evidence.receipts and one.details.seal is not None
+    )
+
+
+def _table(
+    name: str, carry: Carry, evidence: Evidence, data: DataFacts, approved: Plan | None, roots: Sequence[str]
+) -> TablePlan:
     if carry is Carry.CODE:
         return TablePlan(table=name)
     facts = data.target[name]
@@ -204,6 +228,7 @@ def _table(name: str, carry: Carry, evidence: Evidence, data: DataFacts, approve
         base=_base(name, facts, data.since_base, approved),
         candidate=evidence.candidates.get(name),
         metadata_changes=data.metadata_changes.get(name, ()),
+        seal=combined(roots),
     )
 
 
@@ -273,6 +298,15 @@ def _evidence_checks(store: StoreFacts, evidence: Evidence, policy: Policy) -> I
         yield _check(not problem, f"the newest run in {where.label} passed", problem)
 
 
+def _seal_checks(plan: Plan, data: DataFacts, policy: Policy) -> Iterable[Check]:
+    """Whether what would go live is what was published (L17)."""
+    if any(table.seal for table in plan.tables):
+        problems = [f"{one.told}: run the pipeline again in {plan.source.label}" for one in data.altered[:_NAMED]]
+        if len(data.altered) > _NAMED:
+            problems.append(f"{len(data.altered) - _NAMED} more files are not as they were published")
+        yield from _each(f"the files to promote are as they were published ({policy.verify} verified)", problems)
+
+
 def _check(ok: bool, fulfilled: str, missing: str) -> Check:
     return Check(ok, fulfilled if ok else missing)
 
@@ -298,6 +332,10 @@ def _warnings(store: StoreFacts, data: DataFacts, evidence: Evidence, carry: Car
         candidate = evidence.candidates.get(table)
         if candidate is not None and facts.head != candidate:
             yield f"{table}: {store.source.label} has moved from snapshot {candidate} to {facts.head}"
+    if carry is Carry.SNAPSHOT:
+        unsealed = {one.table_name for one in store.receipts if one.id in evidence.receipts and not one.details.seal}
+        for table in sorted(unsealed):
+            yield f"{table}: published by a DRLS without seals, so its files cannot be verified"
     tools = {f"{k} {v}" for receipt in store.receipts for k, v in receipt.details.tools.items()}
     for name in sorted(repeated(tool.split(" ")[0] for tool in tools)):
         yield f"the evidence was produced with several versions of {name}"

@@ -40,6 +40,10 @@ class Policy(Frozen):
     fence: Literal["optional", "required"] = Field(
         default="optional", description="required: runs, and the runs used as evidence, must be fenced"
     )
+    verify: Literal["sizes", "digests"] = Field(
+        default="sizes",
+        description="How to check the files that a promotion moves; sizes also reads local files that look changed",
+    )
     windows: tuple[Window, ...] = ()
     schedules: bool | None = Field(default=None, description="Whether schedules run. Default: only in production")
     on_promote: Literal["nothing", "run"] = "nothing"

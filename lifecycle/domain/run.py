@@ -11,6 +11,7 @@ from pydantic import Field
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.fence import FenceKind
 from lifecycle.domain.model import Frozen, SnapshotId
+from lifecycle.domain.seal import Seal
 
 
 class SessionState(StrEnum):
@@ -118,7 +119,10 @@ class InputRead(Frozen):
 
 
 class Work(Frozen):
-    """What a step says about what it wrote; part of the permit, kept in the receipt."""
+    """What a step says about what it wrote; part of the permit, kept in the receipt.
+
+    `seal` is what DRLS itself found in the files, whatever the step says. None for receipts of an older DRLS.
+    """
 
     inputs: tuple[InputRead, ...] = ()
     checks: tuple[CheckResult, ...] = ()
@@ -129,6 +133,7 @@ class Work(Frozen):
     tools: dict[str, str] = Field(default_factory=dict)
     table_uuid: str | None = None
     fence: FenceKind | None = None  # what confined the run's code; None for runs from before it was kept
+    seal: Seal | None = None
 
 
 class Permit(Frozen):

@@ -99,6 +99,15 @@ class CodeFileRow(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class SealRow(Base):
+    """The files of a seal, compressed, under its root, which receipts name (L17)."""
+
+    __tablename__ = "seal"
+    id: Mapped[int] = _id()
+    root: Mapped[str] = mapped_column(unique=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class SavedRow(Base):
     """Who saved which content, also when the content was there already: each is a contributor (L6)."""
 

@@ -27,6 +27,7 @@ from lifecycle.store.repositories.pipelines import Pipelines
 from lifecycle.store.repositories.policies import Policies
 from lifecycle.store.repositories.promotions import Promotions
 from lifecycle.store.repositories.runs import Runs
+from lifecycle.store.repositories.seals import Seals
 from lifecycle.store.repositories.settings import Settings
 from lifecycle.store.tables_people import DoneRow
 from lifecycle.store.tx import Tx
@@ -46,6 +47,7 @@ class View:
         self.promotions = Promotions(tx)
         self.lists = Lists(tx)
         self.runs = Runs(tx)
+        self.seals = Seals(tx)
         self.policies = Policies(tx)
         self.people = People(tx)
         self.settings = Settings(tx)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.plan import FieldChange, Plan, plan_changes
 from lifecycle.domain.planning import planning
@@ -28,9 +30,12 @@ class Comparison(Frozen):
         return "; ".join(map(str, self.changes)) if self.changes else "; ".join(self.problems)
 
 
-def compare_plan(ctx: Context, promotion: Promotion) -> Comparison:
+def compare_plan(
+    ctx: Context, promotion: Promotion, *, thorough: bool = False, alive: Callable[[], None] = lambda: None
+) -> Comparison:
     """Computes the plan again, with the approved candidates and receipts, and compares. Changes nothing.
 
+    `thorough`: files are verified as far as the policy asks (L17); `alive` is called every few seconds meanwhile.
     There is nothing left to compare when refs have begun to move.
     """
     approved: Plan = promotion.plan
@@ -51,7 +56,8 @@ def compare_plan(ctx: Context, promotion: Promotion) -> Comparison:
         found = active.deployed_digest if active else None
         problem = writers if found == approved.replaces else f"replaces: {approved.replaces} → {found}"
         return Comparison(problems=(problem,) if problem else ())
-    fresh = planning(store, data_facts(ctx.plane, store, approved), now, approved)
+    data = data_facts(ctx.plane, store, approved, thorough=thorough, alive=alive)
+    fresh = planning(store, data, now, approved)
     return Comparison(changes=plan_changes(approved, fresh.plan), problems=fresh.problems)
 
 

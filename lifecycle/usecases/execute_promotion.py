@@ -106,7 +106,7 @@ def go_on(ctx: Context, acting: Actor, begun: Begun) -> Execution:
         waiting = settle_permits(ctx, acting, promotion.pipeline_id, promotion.target) if begun.permits else None
         if waiting is not None:
             return Execution(promotion=_wait(ctx, acting, promotion, waiting), waiting=waiting)
-        outcome = compare_plan(ctx, promotion).outcome
+        outcome = compare_plan(ctx, promotion, thorough=True, alive=lambda: _hold(ctx, acting, promotion)).outcome
         moved = Moved(undone=True, outcome=outcome) if outcome else move_tables(ctx, acting, promotion)
     except (LeaseLost, StoreError):
         raise
@@ -148,6 +148,14 @@ def _now(ctx: Context, promotion: Promotion) -> Promotion:
             return view.promotions.get(promotion.id)
     except StoreError:
         return promotion
+
+
+def _hold(ctx: Context, acting: Actor, promotion: Promotion) -> None:
+    """Keeps the request while its files are read, which may take longer than the lease."""
+    with ctx.store.write(acting, "execute_promotion") as unit:
+        if not unit.promotions.renew(promotion, unit.now + ctx.lease):
+            raise LeaseLost(f"request {promotion.id} is now executed by another process; this process stops")
+        unit.audit("promotion.verifying", f"promotion:{promotion.id}", executor=ctx.executor)
 
 
 def _wait(ctx: Context, acting: Actor, promotion: Promotion, waiting: Waiting) -> Promotion:

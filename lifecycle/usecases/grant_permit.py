@@ -9,9 +9,10 @@ from lifecycle.domain.gate import Action
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Admission, Permit, Receipt, Work
+from lifecycle.domain.seal import SealedFiles
 from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, NotFound, Refused
-from lifecycle.store.unit import Unit
+from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import ask
 from lifecycle.usecases.parts.activation import require_no_execution
@@ -50,6 +51,7 @@ def grant_permit(ctx: Context, actor: Actor, publish: Publish, *, lease: timedel
     A failed or missing blocking check, a table that the version does not write, and (in production) a
     superseded version are refused.
     """
+    sealed = _sealed(ctx, publish)
     with ctx.store.write(actor, "grant_permit") as unit:
         pipeline = unit.pipelines.named(publish.pipeline)
         admission = unit.runs.admission(publish.run_id, pipeline.id)
@@ -61,16 +63,39 @@ def grant_permit(ctx: Context, actor: Actor, publish: Publish, *, lease: timedel
             if known is not None:
                 return Leave(receipt=known)
             require_no_execution(unit, pipeline, admission.environment)
-            return Leave(permit=_grant(unit, pipeline, admission, publish, lease))
+            return Leave(permit=_grant(unit, pipeline, admission, publish, sealed, lease))
     raise Refused(why)
 
 
-def _grant(unit: Unit, pipeline: Pipeline, admission: Admission, publish: Publish, lease: timedelta) -> Permit:
+def _sealed(ctx: Context, publish: Publish) -> SealedFiles | None:
+    """What is to be published, from the files themselves (L17); None for what is refused, or published already."""
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.named(publish.pipeline)
+        admission = view.runs.admission(publish.run_id, pipeline.id)
+        if admission is None or _why_not(view, pipeline, admission, publish):
+            return None
+        if view.runs.receipt_for(admission.root_run_id, pipeline.id, publish.step, publish.partition) is not None:
+            return None
+    return ctx.plane.seal(publish.table, admission.environment, publish.base, publish.candidate)
+
+
+def _grant(
+    unit: Unit,
+    pipeline: Pipeline,
+    admission: Admission,
+    publish: Publish,
+    sealed: SealedFiles | None,
+    lease: timedelta,
+) -> Permit:
     for other in unit.runs.live_permits(pipeline.id, admission.environment):
         if (other.table_name, other.ref) == (publish.table, publish.ref):
             if other.admission_id == admission.id and other.candidate == publish.candidate:
                 return other
             raise Conflict(f"permit {other.id} is publishing {publish.table}; wait until it is used or expires")
+    if sealed is None:
+        raise Conflict(f"{publish.table} was refused a moment ago, and no longer is; ask again")
+    unit.seals.add(sealed)
+    work = publish.work.model_copy(update={"seal": sealed.seal})
     permit = unit.runs.add_permit(
         admission_id=admission.id,
         environment=admission.environment.value,
@@ -83,7 +108,7 @@ def _grant(unit: Unit, pipeline: Pipeline, admission: Admission, publish: Publis
         ref=publish.ref,
         base=publish.base,
         candidate=publish.candidate,
-        details=publish.work.model_dump(mode="json"),
+        details=work.model_dump(mode="json"),
         lease_until=unit.now + lease,
     )
     unit.audit(
@@ -94,26 +119,27 @@ def _grant(unit: Unit, pipeline: Pipeline, admission: Admission, publish: Publis
         ref=publish.ref,
         base=None if publish.base is None else str(publish.base),
         candidate=str(publish.candidate),
+        seal=sealed.seal.root,
     )
     return permit
 
 
-def _why_not(unit: Unit, pipeline: Pipeline, admission: Admission | None, publish: Publish) -> str:
+def _why_not(view: View, pipeline: Pipeline, admission: Admission | None, publish: Publish) -> str:
     """Why this publish is refused, or nothing."""
     if admission is None:
         return f"run {publish.run_id} of {pipeline.name} was not admitted; launch it through DRLS"
-    version = unit.pipelines.version(admission.version_id)
+    version = view.pipelines.version(admission.version_id)
     environment = admission.environment
-    answer = ask(unit, pipeline.name, version.digest, environment, Action.PUBLISH, run_id=publish.run_id)
+    answer = ask(view, pipeline.name, version.digest, environment, Action.PUBLISH, run_id=publish.run_id)
     if not answer.allowed:
         return answer.reason
     if not admission.has_begun:
         return f"run {publish.run_id} has not started; a pipeline's runs execute one at a time"
-    active = unit.deployments.active(pipeline.id, environment)
+    active = view.deployments.active(pipeline.id, environment)
     if environment is Environment.PRODUCTION and (active is None or active.version_id != version.id):
-        by = f"superseded by v{unit.pipelines.version(active.version_id).number}" if active else "retired"
+        by = f"superseded by v{view.pipelines.version(active.version_id).number}" if active else "retired"
         return f"{pipeline.name} v{version.number} may not publish in production: {by}"
-    unfenced = unfenced_publish(unit, pipeline.id, environment, publish.work.fence)
+    unfenced = unfenced_publish(view, pipeline.id, environment, publish.work.fence)
     if unfenced:
         return unfenced
     asked = asked_of(spec_of(version))

@@ -45,7 +45,7 @@ def request_promotion(
         pipeline = view.pipelines.named(name)
         version = view.pipelines.numbered(pipeline, number)
         seen = store_facts(view, pipeline, version, target, requester=actor.person)
-    data = data_facts(ctx.plane, seen)
+    data = data_facts(ctx.plane, seen, thorough=True)
     command = {
         "pipeline": name, "version": number, "target": target.value, "reason": reason, "if_plan": if_plan,
         "refresh_of": refresh_of,

@@ -31,6 +31,8 @@ class Recorder:
 
     def tries(self, table: str, added: object, columns: object) -> None: ...
 
+    def written(self, table: str, base: int | None, candidate: int) -> None: ...
+
     @contextmanager
     def publishing(self, publication: Publication) -> Iterator[None]:
         self.shown.append(publication)

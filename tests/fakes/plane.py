@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from lifecycle.domain.data_diff import DataDiff, DiffLimits, DiffStep, Progress,
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.plan import PositionPlan
+from lifecycle.domain.seal import Altered, Digests, FileKind, SealedFile, SealedFiles, Why
 from lifecycle.errors import Conflict, NotFound
 from lifecycle.ports import DataPlane, Move, MoveResult
 from tests.fakes.rows import ROW, Row, fake_diff
@@ -64,6 +65,8 @@ class FakePlane(DataPlane):
             row = sql.execute("INSERT INTO snapshot (tab, parent, op) VALUES (?, ?, ?)", (table, parent, operation))
             assert row.lastrowid is not None
             held = [] if operation == "overwrite" else self._held(sql, parent)
+            # A compaction keeps the rows; one that claims to and does not is `replace` with other ones.
+            held = list(rows) if operation == "replace" and rows != (ROW,) else held
             held += [] if operation == "replace" else rows
             sql.execute("INSERT INTO held VALUES (?, ?)", (row.lastrowid, json.dumps(held)))
             return row.lastrowid
@@ -239,3 +242,58 @@ class FakePlane(DataPlane):
                     raise NotFound(f"{table} no longer has snapshot {side.snapshot} in {side.environment.label}")
             held = [self._held(sql, side.snapshot) for side in (before, after)]
         return fake_diff(table, before, after, *held, keys, limits)
+
+    def differing(self, table: str, environment: Environment, before: int, after: int) -> Sequence[str]:
+        with self._tx() as sql:
+            held = []
+            for snapshot in (before, after):
+                if not self._has(sql, table, snapshot):
+                    raise NotFound(f"{table} no longer has snapshot {snapshot}")
+                held.append(self._held(sql, snapshot))
+        if len(held[0]) != len(held[1]):
+            return [f"{len(held[0])} rows before, {len(held[1])} rows after"]
+        names = dict.fromkeys(name for row in held[0] for name in row)
+        columns = {name: [sorted(str(row[name]) for row in side) for side in held] for name in names}
+        return [f"column {name} has other values" for name, (one, two) in columns.items() if one != two]
+
+    def seal(self, table: str, environment: Environment, base: int | None, candidate: int) -> SealedFiles:
+        """A snapshot has one file, of a hundred bytes."""
+        with self._tx() as sql:
+            chain = self._chain(sql, table, candidate, base)
+        return SealedFiles.of(
+            SealedFile(FileKind.DATA, f"/lake/{table}/data/{one.id}.parquet", 100, f"sha256:{one.id}") for one in chain
+        )
+
+    def begin_sealing(self, table: str, environment: Environment, base: int | None, candidate: int) -> None:
+        return
+
+    def altered(
+        self,
+        table: str,
+        environment: Environment,
+        sealed: Sequence[SealedFiles],
+        digests: Digests,
+        *,
+        head: int | None = None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Sequence[Altered]:
+        """`alter` says which."""
+        with self._tx() as sql:
+            said = self._said(sql, f"altered:{table}") or {}
+            assert isinstance(said, dict)
+            needed = None if head is None else {one.id for one in self._chain(sql, table, head, None)}
+        paths = {f"/lake/{table}/data/{snapshot}.parquet": (int(snapshot), why) for snapshot, why in said.items()}
+        found = [(one, *paths[one.path]) for files in sealed for one in files.files if one.path in paths]
+        return [
+            Altered(table=table, name=one.name, path=one.path, why=Why(why), detail="7 bytes instead of 100")
+            for one, snapshot, why in found
+            if needed is None or snapshot in needed
+        ]
+
+    def alter(self, table: str, snapshot: int, why: Why | None = Why.SIZE) -> None:
+        """Somebody overwrites or removes the file of a snapshot; None: it is restored."""
+        with self._tx() as sql:
+            said = self._said(sql, f"altered:{table}") or {}
+        assert isinstance(said, dict)
+        said.pop(str(snapshot), None)
+        self.say(f"altered:{table}", {**said, **({str(snapshot): why.value} if why else {})})

@@ -24,6 +24,7 @@ class TableLine:
     candidate: int | None
     rows: int | None
     metadata_changes: tuple[str, ...]
+    seal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def plan_view(view: View, pipeline_id: int, plan: Plan, dagster: str | None, *, 
         replaces=replaced.number if replaced else None,
         policy=policy_words(body) if body else (),
         tables=tuple(
-            TableLine(one.table, one.base, one.candidate, rows.get(one.table), one.metadata_changes)
+            TableLine(one.table, one.base, one.candidate, rows.get(one.table), one.metadata_changes, one.seal)
             for one in plan.tables
         ),
         evidence=evidence_view(receipts, dagster),

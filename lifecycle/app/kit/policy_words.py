@@ -62,6 +62,8 @@ def _sentences(policy: Policy) -> Iterable[str]:
         yield f"Evidence may be at most {long(policy.evidence_max_age)} old."
     if policy.newest_run_passed:
         yield "The newest run in the previous environment must have passed."
+    if policy.verify == "digests":
+        yield "A promotion verifies the content of every file that it moves."
     if policy.evidence_parameters:
         given = ", ".join(f"{name} = {value}" for name, value in policy.evidence_parameters.items())
         yield f"The evidence must have run with {given}."

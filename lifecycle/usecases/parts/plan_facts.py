@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from lifecycle.domain.environment import Environment
@@ -10,6 +11,7 @@ from lifecycle.domain.four_eyes import Eligibility, eligibility
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.planning import DataFacts, StoreFacts
 from lifecycle.domain.policy import HoldKind, Policy, PolicyRevision
+from lifecycle.domain.seal import Altered, Digests, SealedFiles
 from lifecycle.domain.version import Pipeline, Version
 from lifecycle.ports import DataPlane
 from lifecycle.store.unit import View
@@ -42,6 +44,8 @@ def store_facts(
     if approved is not None and approved.session is not None:
         session = view.runs.session(approved.session)
     receipts = view.runs.receipts(session_id=session.id) if session else ()
+    moves_data = target is Environment.PRODUCTION
+    roots = [one.details.seal.root for one in receipts if one.version_id == version.id and one.details.seal]
     replaced_version = view.pipelines.version(replaced.version_id) if replaced else None
     schedules = replaced_version is not None and body.schedules_run(target)
     return StoreFacts(
@@ -57,6 +61,7 @@ def store_facts(
         receipts=tuple(one for one in receipts if one.version_id == version.id),
         parameters=view.runs.parameters({one.root_run_id for one in receipts}, pipeline.id),
         runs=runs_of(view, pipeline.id, version.id, source) if source.has_sessions else (),
+        seals=view.seals.find(roots) if moves_data else {},
         eligibility=None
         if approved
         else who_may_approve(view, pipeline, version, target, policy=policy, requester=requester),
@@ -79,8 +84,19 @@ def _stuck(view: View, name: str, source: Environment, target: Environment) -> t
     return tuple(found)
 
 
-def data_facts(plane: DataPlane, facts: StoreFacts, approved: Plan | None = None) -> DataFacts:
-    """Everything the data plane knows that the plan depends on."""
+def data_facts(
+    plane: DataPlane,
+    facts: StoreFacts,
+    approved: Plan | None = None,
+    *,
+    thorough: bool = False,
+    alive: Callable[[], None] = lambda: None,
+) -> DataFacts:
+    """Everything the data plane knows that the plan depends on.
+
+    `thorough`: files are verified as far as the policy asks; otherwise, as for a page, only what costs no reading.
+    `alive` is called every few seconds meanwhile.
+    """
     if not facts.target.needs_evidence:
         return DataFacts()
     tables = facts.asked.tables
@@ -101,6 +117,13 @@ def data_facts(plane: DataPlane, facts: StoreFacts, approved: Plan | None = None
         base = planned[table].base if table in planned else None
         if approved is not None and base is not None and base != target[table].head:
             since_base[table] = tuple(plane.snapshots(table, facts.target, target[table].head, base))
+    policy = facts.policy.body if facts.policy else None
+    every = thorough and policy is not None and policy.verify == "digests"
+    altered: list[Altered] = []
+    for table in tables if facts.seals else ():
+        chosen = _sealed(facts, table, chains[table], approved)
+        digests = Digests.ALL if every else Digests.CHANGED
+        altered.extend(plane.altered(table, facts.source, chosen, digests, alive=alive))
     reads = [read for receipt in facts.receipts for read in receipt.details.inputs]
     on_main = {
         (read.name, read.snapshot): plane.is_on_main(read.name, read.snapshot)
@@ -119,7 +142,21 @@ def data_facts(plane: DataPlane, facts: StoreFacts, approved: Plan | None = None
         },
         positions=tuple(plane.positions(facts.version.spec, facts.target, facts.target)),
         positions_carried=tuple(plane.positions(facts.version.spec, facts.source, facts.target)),
+        altered=tuple(altered),
     )
+
+
+def _sealed(facts: StoreFacts, table: str, chain: Sequence[int], approved: Plan | None) -> list[SealedFiles]:
+    """The files of the publishes that the candidate is made of."""
+    receipts = facts.receipts if approved is None else [one for one in facts.receipts if one.id in approved.receipts]
+    return [
+        facts.seals[one.details.seal.root]
+        for one in receipts
+        if one.table_name == table
+        and one.snapshot in chain
+        and one.details.seal
+        and one.details.seal.root in facts.seals
+    ]
 
 
 def who_may_approve(

@@ -40,5 +40,6 @@ def write_receipt(unit: Unit, permit: Permit) -> Receipt:
         ref=permit.ref,
         snapshot=str(permit.candidate),
         after=permit.state.value,
+        seal=permit.details.seal and permit.details.seal.root,
     )
     return receipt

@@ -34,7 +34,10 @@ OTHER = {
 }  # fmt: skip
 NESTED = [
     ("inputs", {"name": "o", "table_uuid": "v", "ref": "x", "snapshot": 8, "fingerprint": "g", "node": "n"}),
-    ("tables", {"table": "o", "table_uuid": "v", "base": 9, "candidate": 9, "metadata_changes": ()}),
+    (
+        "tables",
+        {"table": "o", "table_uuid": "v", "base": 9, "candidate": 9, "metadata_changes": (), "seal": "sha256:1"},
+    ),
     ("positions", {"table": "o", "source": "o", "state": "lost", "position": 9}),
 ]
 

@@ -42,6 +42,7 @@ def test_each_field_of_a_policy_is_said() -> None:
         "newest_run_passed": True,
         "evidence_parameters": {"region": "eu"},
         "fence": "required",
+        "verify": "digests",
         "windows": ({"name": "night", "start": FRIDAY, "duration": "12h", "rule": "FREQ=DAILY"},),
         "schedules": False,
         "on_promote": "run",

@@ -33,7 +33,7 @@ WEEKEND = Window(
 RICH = Policy(
     quorum="1 Admin or 2 LeadDataEngineer", approvals="solo", expires=timedelta(days=3), soak=timedelta(hours=36),
     evidence_max_age=timedelta(days=2), newest_run_passed=True, evidence_parameters={"n": 3, "full": True, "x": "y=z", "r": 0.5},
-    fence="required",
+    fence="required", verify="digests",
     windows=(WEEKEND,), schedules=False, on_promote="run", break_glass=None, reminder=None,
 )  # fmt: skip
 
