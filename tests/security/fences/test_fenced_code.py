@@ -1,0 +1,124 @@
+"""What a fence keeps from the code in it, tried on a real home with its real web process. The fence alone, no engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drls_dagster.fences import enter
+from tests.security.fences.owners import BOTH_OWNERS, Owner, owner_of
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock")
+
+ATTEMPTS = Path(__file__).with_name("attempts.py").read_text()
+# As whoever starts the code of a pipeline does it.
+FENCED = """
+import os, subprocess, sys
+from drls_dagster.fences.environment import code_environment
+from drls_dagster.fences.fences import code_fence, confined
+from drls_dagster.fences.private_folder import make_private_folder
+from drls_dagster.settings import load_settings
+settings = load_settings()
+tmp = make_private_folder(settings)
+command = confined(code_fence(settings, write=(str(tmp),)), [sys.executable, "-I", "-c", *sys.argv[1:]])
+sys.exit(subprocess.run(command, env=code_environment(settings, tmp), stdin=subprocess.DEVNULL).returncode)
+"""
+
+
+# Of any process, or only of root's.
+NOT_HERE = {
+    "a gateway without a token",
+    "query the secret",
+    "query the key",
+    "secrets among its own variables",
+    "files that it inherited",
+    "a device",
+    "a mount",
+    "another account",
+    "the variables of any process",
+    "signal any process",
+    "process_vm_readv of the web process",
+}
+NOT_WITHOUT_ROOT = {"the kernel", "rights of root", "what starts later"}
+
+
+@pytest.fixture(params=BOTH_OWNERS, scope="module")
+def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
+    """Whoever owns the home, which has its store, key and the first Admin's token."""
+    with owner_of(request.param) as made:
+        done = made.drls("db", "upgrade")
+        assert done.returncode == 0, done.stderr
+        yield made
+
+
+@pytest.fixture(scope="module")
+def aims(owner: Owner) -> Iterator[dict[str, Any]]:
+    """What there is to attack: the files of a home, its web process, and a terminal."""
+    (owner.home / "staging/of-another-run").mkdir(parents=True, exist_ok=True)
+    if owner.uid is not None:
+        for made in (owner.home / "staging", owner.home / "staging/of-another-run"):
+            os.chown(made, owner.uid, owner.gid)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "drls_dagster.cli.main", "serve", "--workers", "1", "--port", str(port)]
+    ours, theirs = pty.openpty()
+    terminal = os.ttyname(theirs)
+    os.chmod(terminal, 0o666)  # noqa: S103  also for another account
+    log = owner.folder / "serve.log"
+    with log.open("w") as out:
+        serving = subprocess.Popen(
+            owner.command(command), env=owner.environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        )
+    try:
+        wait_until(lambda: serving.poll() is not None or _listens(port), 120)
+        assert serving.poll() is None, log.read_text()
+        names = {"the secret": "secret", "the key": "signing-key.pem", "the store": "lifecycle.db"}
+        yield {
+            "files": {name: str(owner.home / file) for name, file in names.items()},
+            "folders": {
+                "the home": str(owner.home),
+                "another run's staging": str(owner.home / "staging/of-another-run"),
+            },
+            "pids": {"the web process": serving.pid},
+            "ports": {},
+            "terminal": terminal,
+        }
+    finally:
+        serving.terminate()
+        serving.wait(30)
+        os.close(ours)
+        os.close(theirs)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as made:
+        return made.connect_ex(("127.0.0.1", port)) == 0
+
+
+def told(owner: Owner, *command: str) -> dict[str, str | None]:
+    done = owner.run(*command)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_attempts_go_through_without_a_fence(owner: Owner, aims: dict[str, Any]) -> None:
+    """Otherwise that they are refused would say nothing."""
+    said = told(owner, sys.executable, "-I", "-c", ATTEMPTS, json.dumps(aims))
+    refused = {name for name, found in said.items() if found is None}
+    assert refused <= NOT_WITHOUT_ROOT | NOT_HERE if owner.uid is not None else refused <= NOT_HERE
+
+
+def test_fenced_code_reaches_nothing_of_the_platform(owner: Owner, aims: dict[str, Any]) -> None:
+    said = told(owner, sys.executable, "-c", FENCED, ATTEMPTS, json.dumps(aims))
+    assert {name: found for name, found in said.items() if found is not None} == {}
+    assert "drls_" not in json.dumps(said)
