@@ -103,9 +103,16 @@ class FenceSettings(_Section):
         default=(), description="Further environment variables that pipeline code gets, by name"
     )
     account: str | None = Field(
-        default=None, description="Account of the operating system for pipeline code, when root runs DRLS"
+        default=None, description="Reserved: this release cannot run pipeline code as an account of its own"
     )
-    home: str | None = Field(default=None, description="Folder for the files of runs that the account works on")
+
+    @field_validator("account")
+    @classmethod
+    def _is_reserved(cls, given: str | None) -> str | None:
+        # Spark's Python workers and Ray's steps would stay with the account of the engine.
+        if given is not None:
+            raise ValueError("this release cannot run pipeline code as an account of its own; remove the setting")
+        return given
 
 
 class LifecycleSettings(_Section):

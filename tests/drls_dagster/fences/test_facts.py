@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drls_dagster.cli.main import run
+from drls_dagster.errors import UsageError
 from drls_dagster.fences.enter import landlock_abi
 from drls_dagster.fences.facts import fence_facts
 from drls_dagster.lifecycle_client.gateway import open_lifecycle
@@ -42,3 +43,9 @@ def test_without_a_fence_the_lifecycle_knows_why(
     assert isinstance(facts, FenceFacts)
     assert facts.kind is FenceKind.NONE
     assert said in facts.detail
+
+
+def test_an_account_of_its_own_is_refused_and_not_half_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRLS_FENCE__ACCOUNT", "nobody")
+    with pytest.raises(UsageError, match=r"DRLS_FENCE__ACCOUNT.*cannot run pipeline code as an account of its own"):
+        load_settings()
