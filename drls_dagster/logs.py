@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from drls_dagster.settings import Settings
+from drls_dagster.settings import Settings, private_home
 
 _BLOCK = 64 * 1024
 _ENGINE = {"engine": "driver.log", "ray": "runner.log"}
@@ -18,6 +19,13 @@ def log_files(settings: Settings) -> Mapping[str, Path]:
     found = {file.stem: file for file in sorted((settings.home / "logs").glob("*.log"))}
     engine = {name: settings.home / "engine" / file for name, file in _ENGINE.items()}
     return found | {name: file for name, file in engine.items() if file.is_file()}
+
+
+def note(settings: Settings, text: str) -> None:
+    """Write what only the owner may know, such as where a link leads, to the log `runs`."""
+    file = private_home(settings.home, "logs") / "runs.log"
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as log:
+        log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {' '.join(text.splitlines())}\n")
 
 
 def last_lines(file: Path, count: int) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import re
 import tomllib
 from functools import lru_cache
 from pathlib import Path
@@ -188,12 +189,36 @@ class DataDiffSettings(_Section):
         return DiffLimits(rows=self.rows, bytes=self.megabytes * 1_000_000, seconds=self.seconds)
 
 
+def _refuse_relative(roots: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    for root in roots or ():
+        if not re.match(r"/|~|file:/|[A-Za-z][A-Za-z0-9+.-]*://[^/]", root):
+            raise ValueError(f"{root!r} is neither an absolute folder nor a URI such as s3://bucket/folder/")
+    return roots
+
+
+class SourcesSettings(_Section):
+    """What file sources may read. Everything else is refused, also through links and `..`."""
+
+    roots: tuple[str, ...] = Field(
+        default=(),
+        description="Folders and buckets that file sources may name in addition to `landing`, such as "
+        '`["/data/reference", "s3://bucket/folder/"]`',
+    )
+
+    _absolute = field_validator("roots")(_refuse_relative)
+
+
 class EnvironmentSettings(_Section):
     """Settings of one environment."""
 
     landing: str | None = Field(
         default=None, description="Folder or bucket of relative source paths in this environment"
     )
+    roots: tuple[str, ...] | None = Field(
+        default=None, description="What file sources may name in this environment, instead of `sources.roots`"
+    )
+
+    _absolute = field_validator("roots")(_refuse_relative)
 
 
 class WebSettings(_Section):
@@ -262,6 +287,7 @@ class Settings(BaseSettings):
     fence: FenceSettings = FenceSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     ledger: LedgerSettings = LedgerSettings()
+    sources: SourcesSettings = SourcesSettings()
     web: WebSettings = WebSettings()
     notify: NotifySettings = NotifySettings()
     data_diff: DataDiffSettings = DataDiffSettings()
@@ -283,6 +309,11 @@ class Settings(BaseSettings):
         """The folder or URI at which relative source paths of an environment start."""
         own = self.environments.get(environment)
         return (own and own.landing) or self.landing or str(self.home / "landing")
+
+    def roots_for(self, environment: Environment) -> tuple[str, ...]:
+        """The folders and buckets that file sources of an environment may name besides landing."""
+        own = self.environments.get(environment)
+        return self.sources.roots if own is None or own.roots is None else own.roots
 
     @property
     def staging(self) -> str:

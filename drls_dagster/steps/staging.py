@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,9 @@ def parquet_options(schema: StructType) -> dict[str, str]:
 
 
 def staging_folder(settings: Settings, run_key: str, key: str) -> str:
-    """A URI (or absolute path) for one recipe of one run."""
-    return f"{settings.staging.rstrip('/')}/{run_key}/{key}"
+    """A URI, or an absolute path without links, for one recipe of one run."""
+    staging = settings.staging.rstrip("/")
+    return f"{staging if '://' in staging else os.path.realpath(staging)}/{run_key}/{key}"
 
 
 def staged_parts(folder: str, concurrency: int) -> list[list[str]]:

@@ -109,22 +109,19 @@ def _as_lines(node: str, head: Head) -> Convert:
     """Writes each record of a document, or of several after each other, on a line of its own."""
 
     def convert(source: IO[bytes], out: IO[bytes]) -> None:
+        done = 0
         try:
             for record in _records(_without_mark(text_of(node, head, source)), cut=False):
                 out.write(record.replace("\r", " ").replace("\n", " ").encode() + b"\n")
+                done += 1
         except json.JSONDecodeError as error:
             raise SourceUnreadable(
-                f"node '{node}': {head.name} is not JSON: {error.msg} {_near(error)}; records that span "
+                f"node '{node}': {head.name} is not JSON after its first {done:,} record(s): {error.msg}; records that span "
                 "several lines must be complete. For non-standard JSON, set `multiLine: true` and Spark's "
                 "options for it"
             ) from None
 
     return convert
-
-
-def _near(error: json.JSONDecodeError) -> str:
-    around = error.doc[max(error.pos - 20, 0) : error.pos + 20]
-    return f"near {' '.join(around.split())!r}" if around.strip() else "at its end"
 
 
 def _without_mark(pieces: Iterator[str]) -> Iterator[str]:

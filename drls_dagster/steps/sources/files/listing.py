@@ -2,7 +2,7 @@
 
 `*` and `?` match within one name, `[…]` one of its characters, `**` folders of any depth. Where a file or folder has
 exactly the name that the path says, brackets and all, that one is meant. A folder means the files in it and in its
-Hive folders (`day=2024-01-01`).
+Hive folders (`day=2024-01-01`). A link that leads out of what sources may read is refused where the path means it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,36 @@ import re
 from collections.abc import Iterator, Sequence
 
 from drls_dagster.steps.sources.files.hive import folder_column
+from drls_dagster.steps.sources.files.roots import is_pattern
 from drls_dagster.steps.sources.files.storage import Entry, Storage
 from drls_dagster.steps.sources.pins import SourceUnreadable
 
-_WILD = re.compile(r"[*?\[]")
 _DATA = re.compile(
     r"\.(csv|tsv|psv|txt|json|jsonl|ndjson|parquet|parq|pq)(\.(gz|bz2|zst|zstd|xz|lz4|snappy|deflate|zip))?$", re.I
 )
 
 
+class LeadsOutside(Exception):
+    """A path means a link, or something below one, that leads to where no source may read."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        super().__init__(entry.name)
+
+
+class DeltaTable(SourceUnreadable):
+    """A path means the folder of one: which of its files count is in its log, which DRLS does not read."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        super().__init__(
+            f"{folder} is a Delta table: its log decides which files count, and DRLS does not read that "
+            "log; export the table as Parquet, or name the files themselves"
+        )
+
+
 def listed(storage: Storage, path: str) -> list[Entry]:
-    """The files that a whole path or pattern means, sorted by name."""
+    """The files that a whole path or pattern means, sorted by name. Raises LeadsOutside."""
     start, segments = _split(path)
     found: dict[str, Entry] = {}
     for entry in _walk(storage, start, segments):
@@ -31,11 +50,6 @@ def listed(storage: Storage, path: str) -> list[Entry]:
         else:
             found[entry.name] = entry
     return [found[name] for name in sorted(found)]
-
-
-def is_pattern(segment: str) -> bool:
-    """Whether a part of a path may stand for several names."""
-    return _WILD.search(segment) is not None
 
 
 def _split(path: str) -> tuple[str, list[str]]:
@@ -47,15 +61,15 @@ def _split(path: str) -> tuple[str, list[str]]:
     return "/", [part for part in path.split("/") if part]
 
 
-def _walk(storage: Storage, folder: str, segments: Sequence[str]) -> Iterator[Entry]:
+def _walk(storage: Storage, folder: str, segments: Sequence[str], above: tuple[str, ...] = ()) -> Iterator[Entry]:
     if not segments:
-        yield from (entry for entry in storage.look([folder]) if entry is not None)
+        yield from (_inside(entry) for entry in storage.look([folder]) if entry is not None)
         return
     plain = next((at for at, name in enumerate(segments) if is_pattern(name)), len(segments))
     if plain:
         whole = "/".join((folder.rstrip("/"), *segments[:plain]))
         if plain == len(segments):
-            yield from (entry for entry in storage.look([whole]) if entry is not None)
+            yield from (_inside(entry) for entry in storage.look([whole]) if entry is not None)
             return
         yield from _walk(storage, whole, segments[plain:])
         return
@@ -63,8 +77,8 @@ def _walk(storage: Storage, folder: str, segments: Sequence[str]) -> Iterator[En
     if first == "**":
         yield from _walk(storage, folder, rest) if rest else _files(storage.entries(folder))
         for entry in storage.entries(folder):
-            if entry.is_folder and not _hidden(entry):
-                yield from _walk(storage, entry.name, segments)
+            if entry.is_folder and not _hidden(entry) and _inside(entry).place not in above:
+                yield from _walk(storage, entry.name, segments, _with(above, entry))
         return
     entries = storage.entries(folder)
     exact = [entry for entry in entries if _base(entry) == first]
@@ -73,26 +87,34 @@ def _walk(storage: Storage, folder: str, segments: Sequence[str]) -> Iterator[En
         if not exact and _hidden(entry) and not first.startswith(("_", ".")):
             continue
         if not rest:
-            yield entry
-        elif entry.is_folder:
+            yield _inside(entry)
+        elif _inside(entry).is_folder:
             yield from _walk(storage, entry.name, rest)
 
 
-def _below(storage: Storage, folder: str) -> Iterator[Entry]:
+def _below(storage: Storage, folder: str, above: tuple[str, ...] = ()) -> Iterator[Entry]:
     entries = storage.entries(folder)
     for entry in entries:
         if entry.is_folder and _base(entry) == "_delta_log":
-            raise SourceUnreadable(
-                f"{folder} is a Delta table: its log decides which files count, and DRLS does not read that "
-                "log; export the table as Parquet, or name the files themselves"
-            )
-        if entry.is_folder and folder_column(_base(entry)) is not None:
-            yield from _below(storage, entry.name)
+            raise DeltaTable(folder)
+        if entry.is_folder and folder_column(_base(entry)) is not None and _inside(entry).place not in above:
+            yield from _below(storage, entry.name, _with(above, entry))
     yield from _files(entries)
 
 
 def _files(entries: Sequence[Entry]) -> Iterator[Entry]:
-    return (entry for entry in entries if not entry.is_folder and not _hidden(entry))
+    return (_inside(entry) for entry in entries if not entry.is_folder and not _hidden(entry))
+
+
+def _with(above: tuple[str, ...], entry: Entry) -> tuple[str, ...]:
+    """The folders that links lead to and that were come through: a circle of links is gone round once."""
+    return (*above, entry.place) if entry.place else above
+
+
+def _inside(entry: Entry) -> Entry:
+    if entry.leaves:
+        raise LeadsOutside(entry)
+    return entry
 
 
 def _base(entry: Entry) -> str:

@@ -63,7 +63,7 @@ def _footer(node: str, name: str, path: str) -> Footer:
         if not start.startswith(b"PAR1"):
             packed = packing(start)
             refuse_other_formats(node, name, start, "Parquet file")
-            has = "is empty" if not start else f"is packed with {packed}" if packed else f"begins with {start[:8]!r}"
+            has = "is empty" if not start else f"is packed with {packed}" if packed else "does not begin like one"
             raise SourceUnreadable(
                 f"node '{node}': {name} is not a Parquet file: it {has}; send it again, or correct the path"
             )

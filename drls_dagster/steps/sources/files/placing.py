@@ -63,7 +63,7 @@ def fetched(reader: Reader, node: str, storage: Storage, files: Listing) -> dict
     folder = f"{reader.folder}/fetched"
 
     def fetch(at: int) -> str:
-        name, size, modified = files[at]
+        name, size, modified = files[at][:3]
         target = f"{folder}/{at:06d}"
         known = storage_of_place(target).look([target])[0]
         if known is not None and known.size == size:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import unquote, urlsplit
+from stat import S_ISDIR, S_ISREG
+from urllib.parse import urlsplit
 
+from drls_dagster.steps.sources.files.roots import Named, Roots
 from drls_dagster.steps.sources.pins import SourceMissing
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ class Entry:
     is_folder: bool
     size: int = 0
     modified: int = 0  # nanoseconds
+    place: str = ""  # with all links resolved; of this machine only
+    leaves: bool = False  # it leads to where no source may read
 
 
 class Storage(Protocol):
@@ -44,20 +50,55 @@ class Storage(Protocol):
 
 
 class Local:
-    """The file system of this machine. Names may hold any bytes."""
+    """The file system of this machine. Names may hold any bytes.
+
+    `admits` says of a place, its links resolved, whether it may be read: nothing else is listed or looked at.
+    """
+
+    def __init__(self, admits: Callable[[str], bool] = lambda _: True) -> None:
+        self._admits = admits
 
     def entries(self, folder: str) -> list[Entry]:
+        real = os.path.realpath(folder).rstrip("/")
+        if not self._admits(real or "/"):
+            raise PermissionError(errno.EACCES, "it leads to where no source may read")
+        found: list[Entry] = []
         try:
-            with os.scandir(folder) as found:
-                return [entry for one in found if (entry := _local(one.path)) is not None]
+            with os.scandir(real or "/") as names:
+                for one in names:
+                    place = os.path.realpath(one.path) if one.is_symlink() else f"{real}/{one.name}"
+                    entry = self._entry(f"{folder.rstrip('/')}/{one.name}", place)
+                    if entry is not None:
+                        found.append(entry)
         except (FileNotFoundError, NotADirectoryError):
             return []
+        return found
 
     def look(self, names: Sequence[str]) -> list[Entry | None]:
-        return [_local(name) for name in names]
+        return [self._entry(name, os.path.realpath(name)) for name in names]
 
     def open(self, name: str) -> IO[bytes]:
-        return open(name, "rb")
+        """The bytes of a file. Raises OSError where `name`, which no link is part of, has become one meanwhile."""
+        file = open(name, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW))  # noqa: SIM115
+        opened = f"/proc/self/fd/{file.fileno()}"
+        if os.path.exists(opened) and os.readlink(opened) != name:
+            file.close()
+            raise OSError(errno.ELOOP, "it became a link")
+        return file
+
+    def _entry(self, path: str, place: str) -> Entry | None:
+        leaves = not self._admits(place)
+        try:
+            stat = os.stat(place)
+        except OSError as error:
+            if leaves:  # whether it is there is not said
+                return Entry(path, is_folder=False, place=place, leaves=True)
+            if isinstance(error, FileNotFoundError | NotADirectoryError):
+                return None
+            raise
+        if not leaves and not S_ISDIR(stat.st_mode) and not S_ISREG(stat.st_mode):
+            return None  # a pipe or a device holds no rows
+        return Entry(path, S_ISDIR(stat.st_mode), stat.st_size, stat.st_mtime_ns, place, leaves)
 
 
 class Remote:
@@ -91,27 +132,11 @@ class Remote:
         return Entry(f"{self._prefix}{info.path}", folder, info.size or 0, info.mtime_ns or 0)
 
 
-def storage_of(path: str, landing: str, settings: Settings) -> tuple[Storage, str, str]:
-    """The storage that a source's path lies on, the path itself, whole, and the folder or URI it was relative to."""
-    base = "" if os.path.isabs(path) or "://" in path else landing
-    if base:
-        path = f"{base.rstrip('/')}/{path}"
-    if "://" not in path:
-        return Local(), os.path.abspath(os.path.expanduser(path)), base and os.path.abspath(os.path.expanduser(base))
-    if path.startswith("file://"):
-        return Local(), os.path.abspath(unquote(urlsplit(path).path)), ""
-    scheme, _, rest = path.partition("://")
-    # Credentials and options of the URI belong to the landing setting, or to an address that stands for itself.
-    address = base or path
-    filesystem = _filesystem(address, settings)
-    plain = rest.rpartition("@")[2] if "@" in rest.split("/", 1)[0] else rest
-    if base and "?" in base:
-        head = base.partition("?")[0]
-        plain = f"{head.partition('://')[2].rpartition('@')[2].rstrip('/')}/{path[len(base.rstrip('/')) + 1 :]}"
-    elif "?" in plain and ("endpoint_override=" in plain or "region=" in plain):
-        plain = plain.partition("?")[0]
-    root = base and f"{scheme}://{base.partition('://')[2].rpartition('@')[2].partition('?')[0].rstrip('/')}"
-    return Remote(scheme, filesystem), f"{scheme}://{plain}", root
+def storage_of(named: Named, roots: Roots, settings: Settings) -> Storage:
+    """The storage that a source's path lies on. Of a bucket, the settings say how it is opened, and never the path."""
+    if not named.is_remote:
+        return Local(roots.admits)
+    return Remote(named.path.partition("://")[0], _filesystem(named.address, settings))
 
 
 def _filesystem(uri: str, settings: Settings) -> pafs.FileSystem:
@@ -148,8 +173,14 @@ def reachable(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SourceMissing(f"{what} cannot be read: {said[:300]}") from None
+        raise SourceMissing(f"{what} cannot be read: {said(error)}") from None
+
+
+def said(error: OSError) -> str:
+    """What a storage's client says, without the path on this machine that comes with it."""
+    text = error.strerror if error.filename is not None else str(error)
+    text = re.sub(r"'(?:file:)?/[^']*'", "it", text or "")
+    return text.splitlines()[0][:300] if text else type(error).__name__
 
 
 def in_parallel(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -158,14 +189,6 @@ def in_parallel(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
         return [act(item) for item in items]
     with ThreadPoolExecutor(min(THREADS, len(items))) as pool:
         return list(pool.map(act, items))
-
-
-def _local(path: str) -> Entry | None:
-    try:
-        stat = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return Entry(path, os.path.isdir(path), stat.st_size, stat.st_mtime_ns)
 
 
 def storage_of_place(path: str) -> Storage:

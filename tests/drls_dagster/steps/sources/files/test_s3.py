@@ -13,8 +13,9 @@ import pyarrow.fs as pafs
 import pytest
 
 from drls_dagster.lakehouse.catalog import load_catalog
-from drls_dagster.settings import CatalogSettings, Settings
+from drls_dagster.settings import CatalogSettings, Settings, SourcesSettings
 from drls_dagster.steps.sources.files.placing import fetched
+from drls_dagster.steps.sources.files.roots import OutsideRoots, Roots
 from drls_dagster.steps.sources.files.source import Files
 from drls_dagster.steps.sources.files.storage import storage_of
 from drls_dagster.steps.sources.pins import Place, Reader, SourceMissing
@@ -89,10 +90,11 @@ def test_d1_a_bucket_is_listed_and_copied_whatever_the_names(server: str, place:
     put(server, "landing/deep/er.csv", b"deep")
     source = FilesSource(format="csv", path="*.csv")
     pin = Files().pin("raw", source, place)
-    names = [name for name, _, _ in pin.files]
+    names = [file.name for file in pin.files]
     assert names == sorted(f"s3://lake/landing/{name}" for name in NAMES)
     assert SECRET not in str(pin)
-    storage, _, _ = storage_of(source.path, place.landing, place.settings)
+    roots = Roots.of(place.settings, place.environment)
+    storage = storage_of(roots.named("raw", source.path), roots, place.settings)
     reader = Reader(None, place, str(tmp_path / "stage"))  # pyright: ignore[reportArgumentType]
     copies = fetched(reader, "raw", storage, pin.files)
     assert {name.rpartition("/")[2]: Path(path).read_text() for name, path in copies.items()} == {n: n for n in NAMES}
@@ -110,6 +112,22 @@ def test_a_bucket_that_cannot_be_read_is_said_without_the_secret(server: str, tm
     landing = f"s3://{KEY}:wrong-secret@lake/landing?endpoint_override={server}&scheme=http&region=us-east-1"
     settings = Settings(home=tmp_path / "home", landing=landing)
     place = Place(settings, "development", load_catalog(settings))
-    with pytest.raises(SourceMissing, match=r"node 'raw': s3://lake/landing/a\.csv cannot be read") as refused:
+    with pytest.raises(SourceMissing, match=r"node 'raw': a\.csv cannot be read") as refused:
         Files().pin("raw", FilesSource(format="csv", path="a.csv"), place)
     assert "wrong-secret" not in str(refused.value)
+
+
+def test_a_bucket_besides_landing_is_read_below_its_root_and_opened_as_the_settings_say(
+    server: str, tmp_path: Path
+) -> None:
+    put(server, "reference/a.csv", b"a")
+    options = f"endpoint_override={server}&scheme=http&region=us-east-1"
+    roots = SourcesSettings(roots=(f"s3a://{KEY}:{SECRET}@lake/reference/?{options}",))
+    settings = Settings(home=tmp_path / "home", sources=roots)
+    place = Place(settings, "development", load_catalog(settings))
+    for spelled in ("s3://lake/reference/*.csv", "S3A://lake/reference/a.csv"):
+        pin = Files().pin("raw", FilesSource(format="csv", path=spelled), place)
+        assert [file.name for file in pin.files] == ["s3://lake/reference/a.csv"]
+    for outside in ("s3://lake/referenced/a.csv", "s3://lake/*", "s3://other/reference/a.csv", "gs://lake/reference/a"):
+        with pytest.raises(OutsideRoots, match=r"is outside of landing and of \[sources\] roots"):
+            Files().pin("raw", FilesSource(format="csv", path=outside), place)

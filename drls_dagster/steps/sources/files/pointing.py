@@ -1,0 +1,81 @@
+"""Where in a file the record is that Spark could not read: its line, so that a message need not quote what is in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from drls_dagster.steps.sources.files.csv_header import Dialect, values_of
+from drls_dagster.steps.sources.files.heads import packing, unpacked
+
+_PIECE = 4 * 2**20
+_MOST = 64 * 2**20
+
+
+def csv_record(path: str, record: str, encoding: str) -> str:
+    """`line 7`, empty where the record is not found."""
+    first = (record.splitlines() or [""])[0].strip()
+    return next((_line(number) for number, line in _lines(path, encoding) if first and line.strip() == first), "")
+
+
+def csv_value(path: str, value: str, encoding: str, options: Mapping[str, str], schema: Mapping[str, str]) -> str:
+    """`line 7, column 'id'`: the first of a column that is not text which has this value; empty where none is found."""
+    dialect, names = Dialect.of(options), list(schema)
+    header = options.get("header", "false").lower() == "true"
+    kinds = {name.lower(): kind for name, kind in schema.items()}
+    for number, line in _lines(path, encoding):
+        if not line.strip():
+            continue
+        if header:
+            names, header = values_of(line.lstrip("\ufeff"), dialect)[0], False
+        elif value in line:
+            for name, found in zip(names, values_of(line, dialect)[0], strict=False):
+                if found.strip() == value and kinds.get(name.lower(), "string") != "string":
+                    return f"{_line(number)}, column '{name}'"
+    return ""
+
+
+def json_field(path: str, name: str, value: str) -> str:
+    """`line 7`, where a record's field has this value; empty where none is found."""
+    for number, line in _lines(path, "utf-8"):
+        if value.strip('"') in line:
+            record = _parsed(line)
+            if isinstance(record, dict) and str(record.get(name)) == value.strip('"'):
+                return _line(number)
+    return ""
+
+
+def broken_json(path: str) -> str:
+    """`line 7`: the first that is no JSON; empty where all are."""
+    return next(
+        (_line(number) for number, line in _lines(path, "utf-8") if line.strip() and _parsed(line) is _BROKEN), ""
+    )
+
+
+_BROKEN = object()
+
+
+def _parsed(line: str) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return _BROKEN
+
+
+def _line(number: int) -> str:
+    return f"line {number:,}"
+
+
+def _lines(path: str, encoding: str) -> Iterator[tuple[int, str]]:
+    """The lines of a file of this machine, as far as it is sensible to read it again; none where that fails."""
+    try:
+        with open(path, "rb") as file:
+            packed = packing(file.read(8))
+            file.seek(0)
+            stream = unpacked(file, packed)
+            text = b""
+            while (data := stream.read(_PIECE)) and len(text) < _MOST:
+                text += data
+    except (OSError, EOFError):
+        return
+    yield from enumerate(text.decode(encoding, errors="replace").splitlines(), start=1)
