@@ -11,6 +11,8 @@ from pathlib import Path
 from drls_dagster.settings import Settings, private_home
 
 _BLOCK = 64 * 1024
+_MOST = 10 * 2**20
+_LONGEST = 20_000
 _ENGINE = {"engine": "driver.log", "ray": "runner.log"}
 
 
@@ -22,10 +24,12 @@ def log_files(settings: Settings) -> Mapping[str, Path]:
 
 
 def note(settings: Settings, text: str) -> None:
-    """Write what only the owner may know, such as where a link leads, to the log `runs`."""
+    """Write what only the owner may know, such as where a link leads or what Spark says, to the log `runs`."""
     file = private_home(settings.home, "logs") / "runs.log"
+    if file.exists() and file.stat().st_size > _MOST:
+        file.replace(file.with_name("runs.log.1"))
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as log:
-        log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {' '.join(text.splitlines())}\n")
+        log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {' '.join(text.splitlines())[:_LONGEST]}\n")
 
 
 def last_lines(file: Path, count: int) -> list[str]:

@@ -14,6 +14,7 @@ import tomllib
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -189,11 +190,17 @@ class DataDiffSettings(_Section):
         return DiffLimits(rows=self.rows, bytes=self.megabytes * 1_000_000, seconds=self.seconds)
 
 
-def _refuse_relative(roots: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    for root in roots or ():
-        if not re.match(r"/|~|file:/|[A-Za-z][A-Za-z0-9+.-]*://[^/]", root):
+def _absolute_roots(roots: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Folders of this machine as paths, also those that were given as `file:` URIs; the others as they are."""
+    if roots is None:
+        return None
+    found: list[str] = []
+    for root in roots:
+        local = re.sub(r"^file:(?://(?:localhost)?)?(?=/(?!/))", "", root, flags=re.IGNORECASE)
+        if not re.match(r"/|~|(?!file:)[A-Za-z][A-Za-z0-9+.-]*://[^/]", local):
             raise ValueError(f"{root!r} is neither an absolute folder nor a URI such as s3://bucket/folder/")
-    return roots
+        found.append(local if local == root else unquote(local))
+    return tuple(found)
 
 
 class SourcesSettings(_Section):
@@ -205,7 +212,7 @@ class SourcesSettings(_Section):
         '`["/data/reference", "s3://bucket/folder/"]`',
     )
 
-    _absolute = field_validator("roots")(_refuse_relative)
+    _absolute = field_validator("roots")(_absolute_roots)
 
 
 class EnvironmentSettings(_Section):
@@ -218,7 +225,7 @@ class EnvironmentSettings(_Section):
         default=None, description="What file sources may name in this environment, instead of `sources.roots`"
     )
 
-    _absolute = field_validator("roots")(_refuse_relative)
+    _absolute = field_validator("roots")(_absolute_roots)
 
 
 class WebSettings(_Section):

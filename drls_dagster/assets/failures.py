@@ -1,9 +1,14 @@
-"""What a failed step says in Dagster: one line for people, and whether a retry could help."""
+"""What a failed step says in Dagster: one line for people, and whether a retry could help.
+
+Everyone who may see a run reads it, so it has no path of this server's home and no data. What Spark itself said, which
+may quote rows, is in the owner's logs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -13,7 +18,12 @@ from drls_dagster.engine.spark_errors import explain
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.commit_retry import CommitConflictError
 from drls_dagster.lakehouse.storage_words import in_words, is_of_storage
+from drls_dagster.logs import note
+from drls_dagster.steps.shown import trace_of, without_places
 from lifecycle.outages import is_outage
+
+if TYPE_CHECKING:
+    from drls_dagster.settings import Settings
 
 
 class _Told(DagsterUserCodeProcessError):
@@ -29,24 +39,28 @@ class ToldFailure(dg.Failure, _Told):
 
 
 @contextmanager
-def as_failure(node_id: str, sql: Mapping[str, str] | None = None) -> Iterator[None]:
+def as_failure(node_id: str, settings: Settings, sql: Mapping[str, str] | None = None) -> Iterator[None]:
     """Turns DRLS's and Spark's errors into `dg.Failure`. What repeats itself is not tried again.
 
     `sql` has the SQL of the nodes that the step reads, by their ids: it tells which of them Spark means.
     """
     from pyspark.errors import AnalysisException, ParseException, PySparkException
 
+    def failure(text: str, *, retry: bool = True, trace: str | None = None) -> ToldFailure:
+        shown = {} if trace is None else {"python": dg.MetadataValue.md(f"```\n{without_places(trace, settings)}\n```")}
+        return ToldFailure(without_places(text, settings), metadata=shown, allow_retries=retry)
+
     try:
         yield
     except (EngineError, CommitConflictError) as error:
-        raise dg.Failure(str(error)) from error
+        raise failure(str(error)) from None
     except DrlsError as error:
-        raise ToldFailure(str(error), allow_retries=is_outage(error)) from None
-    except (AnalysisException, ParseException) as error:
-        raise dg.Failure(explain(error, node_id, sql), allow_retries=False) from error
+        raise failure(str(error), retry=is_outage(error)) from None
     except PySparkException as error:
-        raise dg.Failure(explain(error, node_id, sql)) from error
+        note(settings, f"node '{node_id}': {error}")
+        lasting = isinstance(error, AnalysisException | ParseException)
+        raise failure(explain(error, node_id, sql), retry=not lasting, trace=trace_of(error)) from None
     except Exception as error:
         if not is_of_storage(error):
             raise
-        raise dg.Failure(f"node '{node_id}': {in_words(error)}") from error
+        raise failure(f"node '{node_id}': {in_words(error)}") from None

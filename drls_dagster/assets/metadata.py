@@ -11,6 +11,7 @@ from drls_dagster.asset_keys import node_key
 from drls_dagster.lakehouse.refs import summary_int
 from drls_dagster.settings import Settings
 from drls_dagster.steps.checks import Finding
+from drls_dagster.steps.shown import without_places
 from drls_dagster.steps.sink import Published
 from drls_dagster.tags import DRAFT, VERSION_TAG
 from lifecycle.domain.environment import Environment
@@ -18,7 +19,7 @@ from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, SparkTransform, column_lineage
 
 if TYPE_CHECKING:
-    from drls_dagster.steps.run import Reads
+    from drls_dagster.steps.run import PipelineRun, Reads
 
 
 def release_metadata(settings: Settings, release: Release | None) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def frame_metadata(
 def table_metadata(
     spec: PipelineSpec,
     sink_id: str,
-    environment: Environment,
+    run: PipelineRun,
     catalog: str,
     done: Published,
     frame_columns: Sequence[str],
@@ -76,7 +77,7 @@ def table_metadata(
     """What a sink published: rows, size, schema, lineage, snapshot, place."""
     table, snapshot = done.table, done.snapshot
     (upstream,) = spec.upstream(sink_id)
-    upstream_key = node_key(spec, upstream, environment, catalog)
+    upstream_key = node_key(spec, upstream, run.environment, catalog)
     known = {name.lower(): name for name in frame_columns}
     fields = table.schema().fields
     lineage = {
@@ -92,7 +93,7 @@ def table_metadata(
         ),
         "dagster/column_lineage": dg.TableColumnLineage(deps_by_column=lineage),
         "dagster/table_name": f"{catalog}.{done.location.name}",
-        "dagster/uri": table.location(),
+        "dagster/uri": without_places(table.location(), run.settings),
         "snapshot_id": dg.MetadataValue.text(str(snapshot.snapshot_id)),  # beyond what JavaScript's numbers hold
         "ref": done.location.ref,
         "rows_added": summary_int(snapshot, "added-records"),

@@ -112,7 +112,7 @@ def transform_asset(to: Compiling, node: AnyTransform) -> dg.AssetsDefinition:
     @dg.asset(**to.arguments(node.id), kinds=ui_kinds(node))
     def view(context: dg.AssetExecutionContext) -> Iterator[Any]:
         scope = scope_of(context, to.spec, to.environment, to.search_path)
-        with as_failure(node.id, sql_of(to.spec, node.id)):
+        with as_failure(node.id, scope.run.settings, sql_of(to.spec, node.id)):
             recipes = recipes_of(scope, to.spec, node.id)
             frames = [scope.frames.frame(node.id, reads) for reads in recipes]
             reads, frame = recipes[0], frames[0]
@@ -135,7 +135,7 @@ def sink_asset(to: Compiling, node: SinkNode) -> dg.AssetsDefinition:
         scope = scope_of(context, to.spec, to.environment, to.search_path)
         key = to.key(node.id)
         try:
-            with as_failure(node.id, sql_of(to.spec, node.id)):
+            with as_failure(node.id, scope.run.settings, sql_of(to.spec, node.id)):
                 try:
                     done = run_sink(scope.run, scope.frames, node, checks)
                 except NotPublished as refused:
@@ -146,7 +146,7 @@ def sink_asset(to: Compiling, node: SinkNode) -> dg.AssetsDefinition:
         finally:
             context.log.debug(f"run key {scope.run.run_key}")
         yield from (check_result(result, key) for result in done.results)
-        yield dg.MaterializeResult(metadata=table_metadata(to.spec, node.id, to.environment, to.catalog, done, columns))
+        yield dg.MaterializeResult(metadata=table_metadata(to.spec, node.id, scope.run, to.catalog, done, columns))
 
     return cast(dg.AssetsDefinition, table)
 
@@ -163,7 +163,7 @@ def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:
     )
     def source_check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         scope = scope_of(context, to.spec, to.environment, to.search_path)  # pyright: ignore[reportArgumentType]
-        with as_failure(node.id, sql_of(to.spec, node.id)):
+        with as_failure(node.id, scope.run.settings, sql_of(to.spec, node.id)):
             results = check_node(scope.frames, node.id, scope.run.reads_of(node.id))
         yield from (check_result(result, to.key(node.id)) for result in results)
         stop_at_failed(node.id, results)

@@ -87,7 +87,7 @@ def scope_of(
         )
         return Scope(run, Frames(run, BUILDERS))
 
-    with as_failure(spec.name):
+    with as_failure(spec.name, spark.settings):
         scope = spark.scoped((spec.name, window), make)
         if scope.run.gate is not None:
             scope.run.gate.ask_again()

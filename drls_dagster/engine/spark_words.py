@@ -120,7 +120,7 @@ CONDITIONS: dict[str, tuple[str, str]] = {
     "INVALID_TIMEZONE": ("'{timeZone}' is not a time zone", "write a name such as Europe/Berlin, or +01:00"),
     "DATETIME_OVERFLOW": ("the date is outside the calendar ({operation})", "use a smaller step"),
     "DATETIME_FIELD_OUT_OF_BOUNDS": ("there is no such date or time ({rangeMessage})", _TRY),
-    "MALFORMED_RECORD_IN_PARSING": ("a record cannot be read: {badRecord}", "correct it, or use a mode that keeps it"),
+    "MALFORMED_RECORD_IN_PARSING": ("a record cannot be read", "correct it, or use a mode that keeps it"),
     "DUPLICATED_MAP_KEY": ("a map would have the key {key} twice", "make the keys distinct first"),
     "NULL_MAP_KEY": ("a map would have null as a key", "filter null keys out first"),
     "INVALID_PARAMETER_VALUE.PATTERN": (
@@ -203,4 +203,4 @@ REMEDIES = {
     "53": "give the engine more memory (engine.memory), or process less at once",
     "54": "make it smaller or simpler",
 }
-OTHERWISE = "check the SQL and the data of this node; Spark's own message is in DRLS_HOME/engine/driver.log"
+OTHERWISE = "check the SQL and the data of this node; `drls logs runs` has Spark's own message"

@@ -32,13 +32,19 @@ def engine_fence(settings: Settings, *, read: Sequence[str] = (), write: Sequenc
     writes = [*(str(private_home(settings.home, name)) for name in _OWN), *_made([_local(settings.staging)])]
     writes += [*_made([_local(resolve_catalog(settings).warehouse or "")]), *_catalog_folder(settings)]
     return Fence(
-        read=(*without((*python_places(), *resolved(settings.fence.read)), home), *reads, *read),
+        read=(*without((*python_places(), *resolved(settings.fence.read), *_roots(settings)), home), *reads, *read),
         write=(*device_places(), "/dev/shm", *without(resolved(settings.fence.write), home), *writes, *write),  # noqa: S108
         unix_sockets=True,
         strict=False,
         hide=(str(home),) if can_hide() else (),
         capabilities=(_CHOWN, _DAC_OVERRIDE, _FOWNER, _KILL, _SETGID, _SETUID),
     )
+
+
+def _roots(settings: Settings) -> tuple[str, ...]:
+    """The folders besides landing that file sources of any environment may name. DRLS does not make them."""
+    found = {root for environment in Environment for root in settings.roots_for(environment)}
+    return tuple(place for place in resolved(sorted(one for one in found if "://" not in one)) if Path(place).exists())
 
 
 def _local(place: str) -> str | None:

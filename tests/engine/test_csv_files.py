@@ -66,7 +66,7 @@ def test_lines_that_cannot_be_read_fail_their_source_unless_the_spec_asks_for_so
     assert lab.rows("out") == [(1, None), (None, "no,b,y")]
     failure = lab.run(pipeline(lab, HEADER, ALL)).failure
     assert failure.startswith(
-        f"node 'raw': {lab.landing / 'a.csv'} has a record that cannot be read: \"no\" does not have the type"
+        f"node 'raw': {lab.path('a.csv')} (line 3, column 'id') has a record that cannot be read: a value does not "
     )
     assert "set in the source's options `mode: PERMISSIVE`" in failure
     assert lab.run(pipeline(lab, {**HEADER, "mode": "PERMISSIVE"}, ALL, "lenient")).success

@@ -122,7 +122,7 @@ def test_an_error_of_sql_says_where_what_and_what_to_do(lab: Lab, query: str, to
     """Failed on 0.1.0: each of them was Spark's own sentence, with its codes, settings and addresses."""
     spark = lab.session.spark
     spark.sql(RAW).createOrReplaceTempView("drls_messages")
-    with pytest.raises(dg.Failure) as failed, as_failure("out", {"part": query}):
+    with pytest.raises(dg.Failure) as failed, as_failure("out", lab.settings, {"part": query}):
         run_sql(spark, query, {"raw": "drls_messages"}, {}).collect()
     said = str(failed.value.description)
     place, _, rest = said.partition(": ")

@@ -26,6 +26,17 @@ def test_names_the_engines_folders_and_nothing_of_the_platform(
     assert not any(drls_home.is_relative_to(one) for one in (*fence.read, *fence.write))
 
 
+def test_what_sources_may_name_is_read_only(drls_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data" / "home").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    monkeypatch.setenv("DRLS_CATALOG__URI", f"sqlite:///{drls_home}/catalog/catalog.db")
+    monkeypatch.setenv("DRLS_SOURCES__ROOTS", f'["{tmp_path}/link", "{tmp_path}/none", "s3://bucket/"]')
+    fence = engine_fence(settings.load_settings())
+    assert fence is not None
+    assert str(tmp_path / "data") in fence.read
+    assert not any(str(tmp_path / "data") in one or "bucket" in one or "none" in one for one in fence.write)
+
+
 def test_refuses_a_catalog_among_the_platforms_files(drls_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRLS_CATALOG__URI", f"sqlite:///{drls_home}/catalog.db")
     with pytest.raises(UsageError, match=r"catalog\.uri: .* folder of its own"):

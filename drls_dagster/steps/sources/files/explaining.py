@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 from drls_dagster.errors import DrlsError
@@ -18,11 +18,9 @@ from drls_dagster.steps.sources.files.text_files import REPLACED, encoding_of
 from drls_dagster.steps.sources.pins import SourceUnreadable
 from lifecycle.spec import FilesSource
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 Files = "Sequence[tuple[str, str]]"  # the name for people, and where it lies
 
+Files = Sequence[tuple[str, str]]  # the name for people, and where it lies
 _FILE = re.compile(r"while reading file (\S.*?)\.\s+(?:Data type mismatches|SQLSTATE|\n|$)")
 _RECORD = re.compile(r"MALFORMED_CSV_RECORD\] Malformed CSV record: (.*?)(?: SQLSTATE|\n|$)")
 _FIELD = re.compile(

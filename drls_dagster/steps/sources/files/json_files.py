@@ -116,9 +116,9 @@ def _as_lines(node: str, head: Head) -> Convert:
                 done += 1
         except json.JSONDecodeError as error:
             raise SourceUnreadable(
-                f"node '{node}': {head.name} is not JSON after its first {done:,} record(s): {error.msg}; records that span "
-                "several lines must be complete. For non-standard JSON, set `multiLine: true` and Spark's "
-                "options for it"
+                f"node '{node}': {head.name} is not JSON after its first {done:,} record(s): {error.msg}; "
+                "records that span several lines must be complete. For non-standard JSON, set `multiLine: true` "
+                "and Spark's options for it"
             ) from None
 
     return convert

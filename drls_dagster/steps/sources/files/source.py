@@ -104,9 +104,7 @@ class Files(SourceKind[FilesSource, FilesPin]):
             raise SourceMissing(f"node '{node}': no file{where} matches {source.path}; add it, or correct the path")
         return FilesPin(tuple(PinnedFile(named.shown(one.name), one.size, one.modified, one.place) for one in files))
 
-    def _listed(
-        self, node: str, source: FilesSource, named: Named, storage: Storage, roots: Roots
-    ) -> list[Entry]:
+    def _listed(self, node: str, source: FilesSource, named: Named, storage: Storage, roots: Roots) -> list[Entry]:
         try:
             with reachable(f"node '{node}': {source.path}"):
                 return listed(storage, named.path)

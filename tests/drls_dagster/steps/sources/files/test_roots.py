@@ -190,7 +190,7 @@ def test_d1_a_pinned_file_or_folder_that_becomes_a_link_is_a_change(home: Path) 
         (home / replaced).symlink_to(moved)
         with pytest.raises(SourceMissing, match=r"node 'raw': deep/b\.csv changed since the run pinned it"):
             Files().refuse_changed("raw", pin)
-        with pytest.raises(OSError, match="link|symbolic"):
+        with pytest.raises(OSError, match=r"link|symbolic"):
             Local().open(pin.files[0].place)
         (home / replaced).unlink()
         os.rename(moved, home / replaced)
@@ -206,9 +206,7 @@ def test_a_path_with_credentials_or_options_of_a_server_is_refused_without_them(
 def test_roots_come_from_the_file_and_from_the_environment_and_must_be_whole(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (home / "drls.toml").write_text(
-        '[sources]\nroots = ["/data", "s3://b/p/"]\n[environments.qa]\nroots = ["/qa"]\n'
-    )
+    (home / "drls.toml").write_text('[sources]\nroots = ["/data", "s3://b/p/"]\n[environments.qa]\nroots = ["/qa"]\n')
     settings = load_settings(home)
     assert settings.roots_for(Environment.PRODUCTION) == ("/data", "s3://b/p/")
     assert settings.roots_for(Environment.QA) == ("/qa",)

@@ -19,6 +19,7 @@ from drls_dagster.steps.sources.files.roots import OutsideRoots, Roots
 from drls_dagster.steps.sources.files.source import Files
 from drls_dagster.steps.sources.files.storage import storage_of
 from drls_dagster.steps.sources.pins import Place, Reader, SourceMissing
+from lifecycle.domain.environment import Environment
 from lifecycle.spec import FilesSource
 
 pytestmark = pytest.mark.s3
@@ -80,7 +81,7 @@ def place(request: pytest.FixtureRequest, server: str, tmp_path: Path, monkeypat
     else:
         landing = f"s3://{KEY}:{SECRET}@lake/landing?endpoint_override={server}&scheme=http&region=us-east-1"
     settings = Settings(home=tmp_path / "home", landing=landing, catalog=catalog)
-    return Place(settings, "development", load_catalog(settings))
+    return Place(settings, Environment.DEVELOPMENT, load_catalog(settings))
 
 
 def test_d1_a_bucket_is_listed_and_copied_whatever_the_names(server: str, place: Place, tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_d1_a_bucket_is_listed_and_copied_whatever_the_names(server: str, place:
 def test_a_bucket_that_cannot_be_read_is_said_without_the_secret(server: str, tmp_path: Path) -> None:
     landing = f"s3://{KEY}:wrong-secret@lake/landing?endpoint_override={server}&scheme=http&region=us-east-1"
     settings = Settings(home=tmp_path / "home", landing=landing)
-    place = Place(settings, "development", load_catalog(settings))
+    place = Place(settings, Environment.DEVELOPMENT, load_catalog(settings))
     with pytest.raises(SourceMissing, match=r"node 'raw': a\.csv cannot be read") as refused:
         Files().pin("raw", FilesSource(format="csv", path="a.csv"), place)
     assert "wrong-secret" not in str(refused.value)
@@ -124,7 +125,7 @@ def test_a_bucket_besides_landing_is_read_below_its_root_and_opened_as_the_setti
     options = f"endpoint_override={server}&scheme=http&region=us-east-1"
     roots = SourcesSettings(roots=(f"s3a://{KEY}:{SECRET}@lake/reference/?{options}",))
     settings = Settings(home=tmp_path / "home", sources=roots)
-    place = Place(settings, "development", load_catalog(settings))
+    place = Place(settings, Environment.DEVELOPMENT, load_catalog(settings))
     for spelled in ("s3://lake/reference/*.csv", "S3A://lake/reference/a.csv"):
         pin = Files().pin("raw", FilesSource(format="csv", path=spelled), place)
         assert [file.name for file in pin.files] == ["s3://lake/reference/a.csv"]
