@@ -12,7 +12,7 @@ import click
 from drls_dagster.cli.lifecycle import lifecycle
 from drls_dagster.cli.options import key_option, number_type, print_model
 from drls_dagster.cli.output import json_option, print_json
-from drls_dagster.cli.pipeline_show import print_skipped, read_spec
+from drls_dagster.cli.pipeline_show import print_skipped, read_spec, warn_of_sources
 from drls_dagster.errors import DrlsError, UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def save(path: Path, message: str, on: int | None, if_newest: str | None, key: s
         _save_folder(path, message, as_json)
         return
     spec = read_spec(str(path))
+    warn_of_sources(spec, path)
     with lifecycle() as client:
         saved = client.pipelines.save(
             spec,
@@ -118,6 +119,7 @@ def _outcomes(client: Lifecycle, loaded: list[Loaded], active: Mapping[str, int]
         if one.spec is None:
             yield _Outcome(file, "refused", reason=_without_file(one.problem or "cannot be read", file))
             continue
+        warn_of_sources(one.spec, one.path)
         try:
             saved = client.pipelines.save(one.spec, search_path=[one.path.parent.resolve()], message=message)
         except (Unauthorized, Unavailable, StoreError):

@@ -50,12 +50,23 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> None:
         else:
             result = {"file": file, "valid": True, "name": spec.name, "digest": digest(spec), "problems": []}
             results.append(result)
+            warn_of_sources(spec, file)
             if not as_json:
                 click.echo(f"{file}: valid, {spec.name}, {len(spec.nodes)} nodes, {result['digest']}")
     if as_json:
         print_json(results)
     if lines:
         raise UsageError("\n".join(lines))
+
+
+def warn_of_sources(spec: PipelineSpec, file: Path) -> None:
+    """Name on stderr the file sources that a run with the settings of this machine would refuse."""
+    from drls_dagster.settings import load_settings
+    from drls_dagster.steps.sources.files.roots import outside
+
+    settings = load_settings()
+    for text in () if settings.url else outside(spec, settings):  # runs of a server have the server's settings
+        click.echo(f"{file}: warning: runs here will fail: {text}", err=True)
 
 
 def print_skipped(files: Sequence[Path]) -> None:

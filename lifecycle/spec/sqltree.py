@@ -257,6 +257,11 @@ class Walk:
             self._qualified_function(node)
         elif isinstance(node, exp.Func) and _name(node) in _RUNS_CODE:
             self._wrong(f"{_name(node)}() may run or read anything", "use a Python step for what SQL cannot do")
+        elif isinstance(node, exp.Func) and _name(node) == "input_file_name":
+            self._wrong(
+                "input_file_name() returns paths of the server",
+                "use a column of the files, or put them into folders such as file_group=a/, which add a column",
+            )
 
     def _table(self, table: exp.Table, ctes: frozenset[str]) -> None:
         if table.args.get("version") or table.args.get("when"):

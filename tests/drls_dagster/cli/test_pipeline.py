@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from drls_dagster.cli.main import run
+from drls_dagster.settings import _load as load
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "pipeline-example.yaml"
 
@@ -130,3 +131,33 @@ edges:
 def test_the_schema_is_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["pipeline", "schema"]) == 0
     assert json.loads(capsys.readouterr().out)["$schema"].startswith("https://json-schema.org/")
+
+
+def test_a_source_outside_of_landing_and_roots_is_valid_and_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], drls_home: Path
+) -> None:
+    """Another machine may have other settings: here a run would fail, and there it may not."""
+    file = tmp_path / "p.yaml"
+    file.write_text(
+        "format_version: 1\nname: p\nnodes:\n"
+        "- {id: raw, type: source, source: {kind: files, format: csv, path: /data/reference/a.csv}}\n"
+        "- {id: out, type: sink, table: ns.out, mode: overwrite}\nedges: [{from: raw, to: out}]\n"
+    )
+    assert run(["pipeline", "validate", str(file)]) == 0
+    out, err = capsys.readouterr()
+    assert "valid, p, 2 nodes" in out
+    assert err.splitlines() == [
+        (
+            f"{file}: warning: runs here will fail: node 'raw': /data/reference/a.csv is outside of landing and of [sources] "
+            "roots; copy the files into landing, or add the folder to sources.roots in drls.toml"
+        )
+    ]
+    drls_home.mkdir()
+    (drls_home / "drls.toml").write_text('[environments.qa]\nroots = ["/data"]\n')
+    load.cache_clear()
+    assert run(["pipeline", "validate", str(file)]) == 0
+    assert "fail: in development, uat, production, node 'raw': /data" in capsys.readouterr().err
+    (drls_home / "drls.toml").write_text('[sources]\nroots = ["/data"]\n')
+    load.cache_clear()
+    assert run(["pipeline", "validate", str(file)]) == 0
+    assert not capsys.readouterr().err

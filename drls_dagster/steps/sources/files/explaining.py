@@ -18,8 +18,6 @@ from drls_dagster.steps.sources.files.text_files import REPLACED, encoding_of
 from drls_dagster.steps.sources.pins import SourceUnreadable
 from lifecycle.spec import FilesSource
 
-Files = "Sequence[tuple[str, str]]"  # the name for people, and where it lies
-
 Files = Sequence[tuple[str, str]]  # the name for people, and where it lies
 _FILE = re.compile(r"while reading file (\S.*?)\.\s+(?:Data type mismatches|SQLSTATE|\n|$)")
 _RECORD = re.compile(r"MALFORMED_CSV_RECORD\] Malformed CSV record: (.*?)(?: SQLSTATE|\n|$)")
@@ -91,8 +89,8 @@ def _what(text: str, source: FilesSource, where: str) -> tuple[str, str]:
         place = pointing.csv_record(where, record[1], encoding) if here else ""
         return place, f": it has more or fewer values than there are columns{hint}"
     if fld:
-        name = fld[1].strip("`")
-        place = pointing.json_field(where, name, fld[2].strip("`")) if here else ""
+        name, value_of = (part.strip("`'\"") for part in fld.groups())
+        place = pointing.json_field(where, name, value_of) if here else ""
         return place, f": its field '{name}' does not have the type in the schema"
     if value and source.format == "csv":
         place = pointing.csv_value(where, value[1], encoding, options, source.schema_ or {}) if here else ""

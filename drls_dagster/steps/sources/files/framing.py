@@ -78,7 +78,8 @@ class Contents:
         for name, kind in order.items():
             read = f.lit(None).cast(kind) if name in lacking else f.col("`" + name.replace("`", "``") + "`")
             chosen.append((made or {}).get(name, read).alias(name))
-        return frame.select(*chosen)
+        # A name of its own ends Spark's hidden column `_metadata`, which has the server's paths.
+        return frame.select(*chosen).alias("drls_files")
 
 
 def empty(reader: Reader, schema: Mapping[str, str]) -> DataFrame:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from drls_dagster.steps.sources.files.hive import Folders, folder_column
+from drls_dagster.steps.sources.files.hive import NULL, Folders, folder_column
 from drls_dagster.steps.sources.files.storage import Storage, in_parallel, reachable, storage_of_place
 from drls_dagster.steps.sources.pins import Reader, SourceMissing, SourceUnreadable
 
@@ -85,7 +85,7 @@ def fetched(reader: Reader, node: str, storage: Storage, files: Listing) -> dict
 
 def place(reader: Reader, node: str, items: Sequence[Item], folders: Folders) -> Placed:
     """Makes the links and copies that Spark needs."""
-    bases = {_above(item.path, len(folders.kinds)) for item in items}
+    bases = {_above(item.path, list(folders.values[item.name].values())) for item in items}
     if len(bases) == 1 and "" not in bases and all(item.as_it_is for item in items):
         return Placed({item.name: item.path for item in items}, bases.pop())
     root = f"{reader.folder}/read"
@@ -129,13 +129,17 @@ def as_utf8(node: str, head: Head) -> Convert:
     return convert
 
 
-def _above(path: str, columns: int) -> str | None:
-    """The folder above a path's Hive folders, empty where they are not just these columns; None without columns."""
-    if not columns:
+def _above(path: str, values: Sequence[str | None]) -> str | None:
+    """The folder above a path's Hive folders, empty where they have not just these values; None without values.
+
+    A link has a name of its own, and so a file that it leads to may lie in a folder of another value.
+    """
+    if not values:
         return None
     parts = path.split("/")[:-1]
-    hive = [at for at, part in enumerate(parts) if folder_column(part) is not None]
-    return "/".join(parts[: hive[0]]) if len(hive) == columns else ""
+    hive = [(at, column[1]) for at, part in enumerate(parts) if (column := folder_column(part)) is not None]
+    found = [None if value == NULL else value for _, value in hive]
+    return "/".join(parts[: hive[0][0]]) if found == list(values) else ""
 
 
 def _encodable(path: str) -> bool:

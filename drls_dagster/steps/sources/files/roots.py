@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from drls_dagster.steps.sources.pins import SourceUnreadable
+from lifecycle.domain.environment import Environment
+from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:
     from drls_dagster.settings import Settings
-    from lifecycle.domain.environment import Environment
+    from lifecycle.spec import PipelineSpec
 
 REMEDY = "copy the files into landing, or add the folder to sources.roots in drls.toml"
 _FILE = re.compile(r"file:(//(?P<host>[^/]*))?(?P<path>/.*)?", re.IGNORECASE | re.DOTALL)
@@ -160,6 +162,21 @@ class Roots:
             return Named(f"{self.landing_root.place.rstrip('/')}/{path}", self.landing_root.place, self.landing)
         base = os.path.abspath(os.path.expanduser(_local(self.landing)))
         return Named(os.path.normpath(f"{base}/{path}"), base)
+
+
+def outside(spec: PipelineSpec, settings: Settings) -> list[str]:
+    """What is to be said of each file source that a run with these settings would refuse in some environment."""
+    found: list[str] = []
+    for node in spec.sources:
+        refused: dict[str, list[str]] = {}
+        for environment in Environment if isinstance(node.source, FilesSource) else ():
+            try:
+                Roots.of(settings, environment).named(node.id, node.source.subject)
+            except OutsideRoots as error:
+                refused.setdefault(str(error), []).append(str(environment))
+        for text, where in refused.items():
+            found.append(text if len(where) == len(Environment) else f"in {', '.join(where)}, {text}")
+    return found
 
 
 def is_pattern(segment: str) -> bool:
