@@ -30,6 +30,15 @@ _ETC = (
 # No terminals: who can open one reads what is typed into it.
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _ACCELERATORS = ("nvidia", "dri", "kfd", "accel", "davinci", "hl")
+_ACCELERATORS_BY_NAME = (
+    "nvidiactl",
+    "nvidia-modeset",
+    "nvidia-uvm",
+    "nvidia-uvm-tools",
+    "nvidia-caps",
+    "davinci_manager",
+)
+_MOST_NUMBERED = 16
 
 
 @cache
@@ -60,7 +69,11 @@ def resolved(given: Iterable[str]) -> tuple[str, ...]:
 
 def device_places() -> tuple[str, ...]:
     """The devices that are safe to use, accelerators included. To be written, as devices are."""
-    found = sorted(name for name in os.listdir("/dev") if name.startswith(_ACCELERATORS))
+    try:
+        found = sorted(name for name in os.listdir("/dev") if name.startswith(_ACCELERATORS))
+    except PermissionError:  # inside a fence, which lets see whether a name exists, but not which ones do
+        numbered = (f"{name}{number}" for name in _ACCELERATORS for number in ("", *range(_MOST_NUMBERED)))
+        found = [name for name in (*numbered, *_ACCELERATORS_BY_NAME) if os.path.exists(f"/dev/{name}")]
     return tuple(f"/dev/{name}" for name in (*_DEVICES, *found))
 
 

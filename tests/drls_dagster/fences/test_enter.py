@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from drls_dagster.fences import enter
+from drls_dagster.fences import enter, places
 from drls_dagster.fences.fence import Account, Fence
 from drls_dagster.fences.fences import can_hide, can_own_pids, code_fence, confined, found
 from drls_dagster.settings import load_settings
@@ -186,3 +186,10 @@ def test_says_which_fence_is_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     load_settings.__globals__["_load"].cache_clear()
     assert found(load_settings(home)).kind == "none"
     assert code_fence(load_settings(home)) is None
+
+
+def test_the_devices_of_a_fence_are_found_from_inside_of_one(fence: Fence) -> None:
+    """The engine is fenced, and makes the fences of steps and of Spark's Python."""
+    asked = f"import runpy; print(runpy.run_path({places.__file__!r})['device_places']())"
+    done = subprocess.run(confined(fence, [sys.executable, "-c", asked]), capture_output=True, text=True, check=False)
+    assert (done.stderr, done.stdout) == ("", f"{places.device_places()}\n")
