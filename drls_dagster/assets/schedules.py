@@ -6,7 +6,7 @@ import dagster as dg
 from dagster import partition_loading_context
 
 from drls_dagster.assets.partitions import partitions_definition
-from drls_dagster.gate.admission import lifecycle_of
+from drls_dagster.runs.admission import lifecycle_of
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import Policy

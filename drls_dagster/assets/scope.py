@@ -10,11 +10,10 @@ import dagster as dg
 from drls_dagster.assets.failures import as_failure
 from drls_dagster.assets.partitions import window_of
 from drls_dagster.gate.parts import run_key
-from drls_dagster.gate.refusal import GateRefused, mark_refused
-from drls_dagster.ledger import open_ledger
 from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
 from drls_dagster.resources.spark_on_ray import SparkOnRay
+from drls_dagster.runs.refusal import GateRefused, mark_refused
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
 from drls_dagster.steps.run import PipelineRun
@@ -54,7 +53,7 @@ def scope_of(
         parameters = parameters_of(context, spec)
         key = run_key(context.instance, context.run)
         try:
-            gate = lifecycle.enter(
+            runs, memory, gate = lifecycle.enter(
                 spec,
                 environment,
                 context.run.run_id,
@@ -75,7 +74,8 @@ def scope_of(
             environment=environment,
             settings=settings,
             catalog=iceberg.catalog(),
-            ledger=open_ledger(settings),
+            runs=runs,
+            memory=memory,
             open_session=spark.session,
             run_id=context.run.run_id,
             run_key=key,

@@ -13,10 +13,15 @@ from drls_dagster.dagster_private.loading import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
     ExecutionPlanSnapshot,
+    id_of_this_run,
     plan_of_this_run,
 )
+from drls_dagster.runs.client import RunClient
+from drls_dagster.runs.handover import taken
+from drls_dagster.settings import Settings
 from drls_dagster.tags import PIPELINE_TAG
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.releases import Release
 
 _KEY = "drls/{}"
 
@@ -43,6 +48,19 @@ def pipelines_of_this_run() -> tuple[str, ...] | None:
     """
     plan = plan_of_this_run()
     return None if plan is None else pipelines_of(plan)
+
+
+def releases_of_this_run(settings: Settings, environment: Environment) -> list[Release] | None:
+    """The versions of the run that this process was started for, from the service that its token is for.
+
+    None where it has no token, or was started for more than a run.
+    """
+    run_id, only = id_of_this_run(), pipelines_of_this_run()
+    given = taken(settings, run_id) if run_id is not None and only is not None else None
+    if given is None:
+        return None
+    found = (RunClient(given.way, name, environment).saved_version() for name in only or ())
+    return [one for one in found if one is not None]
 
 
 def pipelines_of(plan: ExecutionPlanSnapshot) -> tuple[str, ...] | None:

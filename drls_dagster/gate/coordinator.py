@@ -11,7 +11,7 @@ from drls_dagster.dagster_private.workspace import BaseWorkspaceRequestContext
 from drls_dagster.gate.launched_by import launcher_of
 from drls_dagster.gate.parts import parts_of
 from drls_dagster.gate.queue import admit_whole, fail, give_back, own_tags, shown_tags
-from drls_dagster.gate.refusal import GateRefused
+from drls_dagster.runs.refusal import GateRefused
 from drls_dagster.settings import load_settings
 from drls_dagster.tags import REFUSED_TAG
 

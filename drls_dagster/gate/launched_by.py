@@ -11,9 +11,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from drls_dagster.dagster_private.tags import BACKFILL_ID_TAG, HIDDEN_TAG_PREFIX, RETRY_NUMBER_TAG
-from drls_dagster.gate.admission import lifecycle_of
-from drls_dagster.gate.parts import Part
-from drls_dagster.gate.refusal import GateRefused
+from drls_dagster.runs.admission import lifecycle_of
+from drls_dagster.runs.part import Part
+from drls_dagster.runs.refusal import GateRefused
 from drls_dagster.settings import Settings
 from lifecycle.domain.people import Actor, WayIn
 from lifecycle.errors import LifecycleError

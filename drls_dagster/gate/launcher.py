@@ -8,7 +8,10 @@ from dagster import DefaultRunLauncher
 
 from drls_dagster.dagster_private.launching import LaunchRunContext
 from drls_dagster.gate.queue import fail, give_back, refuse_revoked
-from drls_dagster.gate.refusal import GateRefused
+from drls_dagster.gate.tokens import Given, token_for
+from drls_dagster.runs.handover import hand_over, take_back
+from drls_dagster.runs.refusal import GateRefused
+from drls_dagster.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -25,12 +28,35 @@ def may_launch(instance: DagsterInstance, context: LaunchRunContext) -> bool:
     return True
 
 
+def token_or_refusal(instance: DagsterInstance, context: LaunchRunContext, settings: Settings) -> Given | str | None:
+    """The run's token, None where the run gets none, or why it was refused, with which it has ended."""
+    run = context.dagster_run
+    try:
+        return token_for(instance, run, settings)
+    except GateRefused as refused:
+        fail(instance, run, str(refused))
+        give_back(instance, run, "refused before it started")
+        return str(refused)
+
+
 class GatedRunLauncher(DefaultRunLauncher):
-    """Dagster's own launcher, after the gate.
+    """Dagster's own launcher, after the gate. Under `drls up` the process of a run gets a run token.
 
     `dagster.yaml`: `run_launcher: {module: drls_dagster.gate.launcher, class: GatedRunLauncher}`.
     """
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        if may_launch(self._instance, context):
+        run = context.dagster_run
+        if not may_launch(self._instance, context):
+            return
+        settings = load_settings()
+        given = token_or_refusal(self._instance, context, settings)
+        if given is None:
             super().launch_run(context)
+        elif isinstance(given, Given):
+            hand_over(settings, run.run_id, given.token, given.url)
+            try:
+                super().launch_run(context)
+            except BaseException:
+                take_back(settings, run.run_id)
+                raise

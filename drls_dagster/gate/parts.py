@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from drls_dagster.runs.part import Part
 from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from lifecycle.domain.environment import Environment
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
 
 
-@dataclass(frozen=True)
-class Part:
-    """The steps of one pipeline in a run, and the version that they were built from."""
-
-    pipeline: str
-    digest: str
-    environment: Environment
-
-
 def parts_of(instance: DagsterInstance, run: DagsterRun) -> tuple[Part, ...]:
     """The pipelines of a run, none for a run of somebody else's assets.
 
     The steps' own tags come from the definitions that the code location has built, unlike the run's.
     """
+    return _parts(instance, run, chosen_only=True)
+
+
+def all_parts_of(instance: DagsterInstance, run: DagsterRun) -> tuple[Part, ...]:
+    """Those, and the pipelines of which the run executes no step: its process builds them too."""
+    return _parts(instance, run, chosen_only=False)
+
+
+def _parts(instance: DagsterInstance, run: DagsterRun, *, chosen_only: bool) -> tuple[Part, ...]:
     if run.execution_plan_snapshot_id is None:
         return ()
     plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
     chosen = set(plan.step_keys_to_execute)
-    tags = [step.tags or {} for step in plan.steps if step.key in chosen]
+    tags = [step.tags or {} for step in plan.steps if not chosen_only or step.key in chosen]
     found = {
         Part(one[PIPELINE_TAG], one[VERSION_TAG], Environment(one[ENVIRONMENT_TAG]))
         for one in tags

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib.metadata import version
 
 from drls_dagster.fences.facts import fence_facts
-from drls_dagster.gate.refusal import GateRefused, refusal
 from drls_dagster.lakehouse.refs import RefMoved
-from drls_dagster.lifecycle_client.gateway import gateway_actor, open_lifecycle
+from drls_dagster.runs.client import RunClient
+from drls_dagster.runs.refusal import GateRefused, refusal
 from drls_dagster.settings import Settings
 from drls_dagster.steps.run import Publication, Reads
 from drls_dagster.steps.sources.kinds import kind_of
-from lifecycle.domain.gate import Action
-from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Admission, InputRead, Work
-from lifecycle.errors import Conflict, LifecycleError
-from lifecycle.spec import PipelineSpec, SourceNode, canonical_json, digest
-from lifecycle.usecases.context import Context
-from lifecycle.usecases.grant_permit import Leave, Publish, grant_permit, record_receipt, release_permit
-from lifecycle.usecases.may import may
-from lifecycle.usecases.parts.trial_columns import note_trial
-from lifecycle.usecases.settle_permits import settle_permits
-from lifecycle.usecases.start_run import finish_run
+from lifecycle.errors import Conflict
+from lifecycle.spec import PipelineSpec, SourceNode
+from lifecycle.usecases.grant_permit import Leave
 
 # A promotion that is moving this pipeline's refs goes first, and so does another permit within its lease.
 WAIT_SECONDS = 180.0
@@ -40,42 +33,24 @@ class Permitted:
     settings: Settings
     spec: PipelineSpec
     admission: Admission
+    runs: RunClient
     log: Callable[[str], None]
-    _fingerprints: dict[str, str] | None = field(default=None)
-
-    @property
-    def _ctx(self) -> Context:
-        return open_lifecycle(self.settings)
-
-    @property
-    def _actor(self) -> Actor:
-        return gateway_actor("step")
+    _fingerprints: Mapping[str, str] | None = field(default=None)
 
     def ask_again(self) -> None:
         """Before each step: raises GateRefused when the run was revoked meanwhile."""
-        admission = self.admission
-        answer = may(
-            self._ctx,
-            self.spec.name,
-            digest(self.spec),
-            admission.environment,
-            Action.RUN,
-            run_id=admission.run_id,
-        )
+        answer = self.runs.ask_again()
         if not answer.allowed:
-            raise GateRefused(refusal(self.settings, self.spec.name, admission.environment, answer.reason))
+            raise GateRefused(refusal(self.settings, self.spec.name, self.admission.environment, answer.reason))
 
     def gave_up(self, owner: str, table: str) -> bool:
-        with self._ctx.store.read() as view:
-            writes = view.pipelines.owners([table], but=self.admission.pipeline_id).get(table)
-            return writes != owner and view.pipelines.find(owner) is not None
+        return self.runs.gave_up(owner, table)
 
     def tries(self, table: str, added: Sequence[str], columns: Sequence[str]) -> None:
-        run_id = self.admission.run_id
-        note_trial(self._ctx, self._actor, run_id, self.spec.name, table, added=added, columns=columns)
+        self.runs.tries(table, added, columns)
 
     def written(self, table: str, base: int | None, candidate: int) -> None:
-        self._ctx.plane.begin_sealing(table, self.admission.environment, base, candidate)
+        self.runs.written(table, base, candidate)
 
     @contextmanager
     def publishing(self, publication: Publication) -> Iterator[None]:
@@ -92,34 +67,21 @@ class Permitted:
         try:
             yield
         except RefMoved:
-            release_permit(self._ctx, self._actor, leave.permit.id)
+            self.runs.release(leave.permit.id)
             raise
-        record_receipt(self._ctx, self._actor, leave.permit.id)
+        self.runs.receipt(leave.permit.id)
 
     def confirm(self, publication: Publication) -> None:
         """The receipt of a publish that an earlier try of this run made and did not live to note (D7).
 
         Raises GateRefused where nobody has given leave for it.
         """
-        ctx, admission = self._ctx, self.admission
-        with ctx.store.read() as view:
-            known = view.runs.receipt_for(
-                admission.root_run_id, admission.pipeline_id, publication.sink, publication.partition
-            )
-            live = view.runs.live_permits(admission.pipeline_id, admission.environment)
-        if known is not None:
-            return
-        own = [one for one in live if (one.table_name, one.candidate) == (publication.table, publication.candidate)]
-        if not own:
-            raise GateRefused(
-                f"snapshot {publication.candidate} of {publication.table} was published without a permit; see "
-                "`drls drift list`"
-            )
-        record_receipt(ctx, self._actor, own[0].id)
+        one = publication
+        self.runs.confirm(one.sink, one.partition, one.table, one.candidate)
 
     def finish(self) -> None:
         """The run is over; the next of this pipeline may begin."""
-        finish_run(self._ctx, self._actor, self.admission.run_id, self.spec.name)
+        self.runs.finish()
 
     def _ask(self, publication: Publication) -> Leave:
         work = Work(
@@ -133,31 +95,16 @@ class Permitted:
             table_uuid=publication.table_uuid,
             fence=fence_facts(self.settings).kind,
         )
-        asked = Publish(
-            run_id=self.admission.run_id,
-            pipeline=self.spec.name,
-            step=publication.sink,
-            partition=publication.partition,
-            table=publication.table,
-            ref=self.admission.environment.ref,
-            base=publication.base,
-            candidate=publication.candidate,
-            work=work,
-        )
+        one = publication
         until = time.monotonic() + WAIT_SECONDS
         while True:
             try:
-                return grant_permit(self._ctx, self._actor, asked)
+                return self.runs.permit(one.sink, one.partition, one.table, one.base, one.candidate, work)
             except Conflict as conflict:
                 if time.monotonic() > until:
-                    raise GateRefused(f"{publication.table} is not published: {conflict.message}") from None
-                self.log(f"sink '{publication.sink}' waits: {conflict.message}")
-                settle_permits(self._ctx, self._actor, self.admission.pipeline_id, self.admission.environment)
+                    raise GateRefused(f"{one.table} is not published: {conflict.message}") from None
+                self.log(f"sink '{one.sink}' waits: {conflict.message}")
                 time.sleep(2)
-            except LifecycleError as error:
-                raise GateRefused(
-                    refusal(self.settings, self.spec.name, self.admission.environment, error.message)
-                ) from None
 
     def _inputs(self, reads: Reads) -> tuple[InputRead, ...]:
         found: list[InputRead] = []
@@ -170,8 +117,7 @@ class Permitted:
 
     def _fingerprint(self, node: str) -> str | None:
         if self._fingerprints is None:
-            plane, environment = self._ctx.plane, self.admission.environment
-            self._fingerprints = dict(plane.fingerprints(canonical_json(self.spec).decode(), environment))
+            self._fingerprints = self.runs.fingerprints()
         return self._fingerprints.get(node)
 
 

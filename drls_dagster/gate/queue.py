@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from drls_dagster.dagster_private.tags import USER_TAG
-from drls_dagster.gate.admission import admit, lifecycle_of
-from drls_dagster.gate.parts import Part, parameters_given, parts_of, run_key
-from drls_dagster.gate.refusal import GateRefused, mark_refused, refusal
+from drls_dagster.gate.parts import parameters_given, parts_of, run_key
 from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.lifecycle_client.opening import os_user
+from drls_dagster.runs.admission import admit, lifecycle_of
+from drls_dagster.runs.part import Part
+from drls_dagster.runs.refusal import GateRefused, mark_refused, refusal
 from drls_dagster.settings import load_settings
 from drls_dagster.tags import DRAFT, ENVIRONMENT_TAG, LANE_TAG, PIPELINE_TAG, RELEASE_TAG, VERSION_TAG
 from lifecycle.domain.gate import Action

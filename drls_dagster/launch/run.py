@@ -100,8 +100,8 @@ def launch(
 
 def _note_outcome(settings: Settings) -> None:
     """Where no `drls up` reconciles, nobody else would; that it cannot be noted changes nothing about the run."""
-    from drls_dagster.gate.admission import lifecycle_of
     from drls_dagster.lifecycle_client.gateway import gateway_actor
+    from drls_dagster.runs.admission import lifecycle_of
     from lifecycle.errors import DrlsError
     from lifecycle.usecases.note_outcomes import note_outcomes
 

@@ -8,6 +8,7 @@ PostgreSQL database, or in DRLS_HOME/runs.db (ADR 24).
 from drls_dagster.ledger.branches import FAILED_CHECK_DAYS, RunBranch
 from drls_dagster.ledger.executions import Life, RunTakenForDead
 from drls_dagster.ledger.ledger import Ledger, close_ledgers, open_ledger
+from drls_dagster.ledger.place import Place, Worker, place_of, this_worker
 from drls_dagster.ledger.publishes import PublishRecord
 from drls_dagster.ledger.upkeep import check_ledger, upgrade_ledger
 
@@ -15,11 +16,15 @@ __all__ = [
     "FAILED_CHECK_DAYS",
     "Ledger",
     "Life",
+    "Place",
     "PublishRecord",
     "RunBranch",
     "RunTakenForDead",
+    "Worker",
     "check_ledger",
     "close_ledgers",
     "open_ledger",
+    "place_of",
+    "this_worker",
     "upgrade_ledger",
 ]

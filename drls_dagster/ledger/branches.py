@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 
-import psutil
 import sqlalchemy as sa
 
 from drls_dagster.ledger.executions import Execution, Executions
+from drls_dagster.ledger.place import Place, Worker, this_worker
 from drls_dagster.ledger.tables import BRANCHES, EXECUTIONS
 
 FAILED_CHECK_DAYS = 7
@@ -55,22 +54,36 @@ class Branches(Executions):
         Raises RunTakenForDead where others have gone on without this process.
         """
         execution = self.execute(run_id or run_key, run_key)
+        worker = this_worker(self._here)
+        self.open_branch_for(execution, worker, table, branch, run_key, session_id, engine_id)
+
+    def open_branch_for(
+        self,
+        execution: str,
+        worker: Worker,
+        table: str,
+        branch: str,
+        run_key: str,
+        session_id: str,
+        engine_id: str,
+    ) -> None:
+        """The same for another process's execution. Safe to repeat."""
         row = {
             "table_name": table,
             "branch": branch,
             "run_key": run_key,
             "session_id": session_id,
             "engine_id": engine_id,
-            "host": self._here.host,
-            "pid": os.getpid(),
-            "created": psutil.Process().create_time(),
+            "host": worker.host,
+            "pid": worker.pid,
+            "created": worker.created,
             "state": "open",
             "at": time.time(),
             "execution": execution,
         }
         with self._database.write() as connection:
             self._require(connection, execution)
-            connection.execute(BRANCHES.insert().values(row))
+            connection.execute(self._database.insert_new(BRANCHES, row))
 
     def keep_branch(self, table: str, branch: str, *, now: float | None = None) -> None:
         """A check failed: the branch stays for inspection."""
@@ -83,8 +96,8 @@ class Branches(Executions):
         with self._database.write() as connection:
             connection.execute(BRANCHES.delete().where(_named(table, branch)))
 
-    def branches(self, table: str | None = None) -> list[RunBranch]:
-        """All of them, or those of one table."""
+    def branches(self, table: str | None = None, seen_from: Place | None = None) -> list[RunBranch]:
+        """All of them, or those of one table; `seen_from` is where `here` is, if not this process's place."""
         query = sa.select(BRANCHES)
         if table is not None:
             query = query.where(BRANCHES.c.table_name == table)
@@ -92,17 +105,17 @@ class Branches(Executions):
             rows = connection.execute(query).mappings().all()
             names = {row["execution"] for row in rows if row["execution"] is not None}
             known = {one.execution: one for one in self._executions(connection, EXECUTIONS.c.execution.in_(names))}
-        return [self._branch(row, known.get(row["execution"])) for row in rows]
+        return [self._branch(row, known.get(row["execution"]), seen_from or self._here) for row in rows]
 
-    def debris(self, table: str | None = None) -> list[RunBranch]:
+    def debris(self, table: str | None = None, seen_from: Place | None = None) -> list[RunBranch]:
         """The branches for which nobody comes back. Their processes have been declared dead: none publishes one now."""
         for one in self.branches(table):
             if one.state == "open" and one.dead:
                 self.life(one.run_id)
         # Looked up again: a process may have opened another one before it was declared dead.
-        return [one for one in self.branches(table) if one.is_debris]
+        return [one for one in self.branches(table, seen_from) if one.is_debris]
 
-    def _branch(self, row: sa.RowMapping, by: Execution | None) -> RunBranch:
+    def _branch(self, row: sa.RowMapping, by: Execution | None, seen_from: Place) -> RunBranch:
         place = by.place if by is not None else None
         own = Execution("", "", None, row["host"], row["pid"], row["created"], None, lapsed=False)
         return RunBranch(
@@ -117,7 +130,7 @@ class Branches(Executions):
             at=row["at"],
             execution=row["execution"],
             dead=(by or own).is_dead(self._here),
-            here=self._here.is_mine(place, row["host"]),
+            here=seen_from.is_mine(place, row["host"]),
         )
 
 

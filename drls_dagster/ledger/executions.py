@@ -8,20 +8,19 @@ nothing, even if it was only cut off.
 
 from __future__ import annotations
 
-import os
 import threading
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import psutil
 import sqlalchemy as sa
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.ledger.database import Database, Topic
 from drls_dagster.ledger.heartbeat import Heartbeat
-from drls_dagster.ledger.place import Place
+from drls_dagster.ledger.place import Place, Worker, this_worker
 from drls_dagster.ledger.tables import EXECUTIONS
 from drls_dagster.settings import LedgerSettings
 
@@ -31,6 +30,9 @@ _QUEUED_SECONDS = 300.0  # several rounds of the reconcile sensor, which vouches
 
 class RunTakenForDead(DrlsError):
     """This process was cut off and others continued without it."""
+
+    status = 409
+    code = "taken_for_dead"
 
 
 class Life(StrEnum):
@@ -75,7 +77,9 @@ class Executions(Topic):
         """
         with self._starting:
             if run_id not in self._mine:
-                self._mine[run_id] = self._begin(run_id, run_key)
+                name = uuid.uuid4().hex
+                self.begin(name, run_id, run_key, this_worker(self._here))
+                self._mine[run_id] = name
         self._heart.start()
         return self._mine[run_id]
 
@@ -83,16 +87,16 @@ class Executions(Topic):
         """The run is over in this process, which no longer sends a heartbeat for it."""
         self._mine.pop(run_id, None)
 
-    def _begin(self, run_id: str, run_key: str) -> str:
-        name = uuid.uuid4().hex
+    def begin(self, name: str, run_id: str, run_key: str, worker: Worker) -> None:
+        """Notes that `worker` executes the run, under a name that it chose. Safe to repeat.
+
+        Whoever begins one for another process passes on its heartbeats with `beat`.
+        """
         row = {
             "execution": name,
             "run_id": run_id,
             "run_key": run_key,
-            "place": str(self._here),
-            "host": self._here.host,
-            "pid": os.getpid(),
-            "created": psutil.Process().create_time(),
+            **vars(worker),
             "until": self._database.now + self._seconds,
         }
         columns = EXECUTIONS.c
@@ -100,8 +104,7 @@ class Executions(Topic):
             connection.execute(EXECUTIONS.delete().where(columns.execution == _queued(run_id)))
             if run_key != run_id:
                 self._declare(connection, (columns.run_key == run_key) & (columns.run_id != run_id))
-            connection.execute(EXECUTIONS.insert().values(row))
-        return name
+            connection.execute(self._database.insert_new(EXECUTIONS, row))
 
     def vouch(self, run_id: str) -> None:
         """The orchestrator of this home has the run in its queue, where no process executes it yet.
@@ -142,8 +145,12 @@ class Executions(Topic):
         """Raises RunTakenForDead where others have gone on without this process."""
         name = self._mine.get(run_id)
         if name is not None:
-            with self._database.read() as connection:
-                self._require(connection, name)
+            self.require(name)
+
+    def require(self, name: str) -> None:
+        """The same for an execution by its name."""
+        with self._database.read() as connection:
+            self._require(connection, name)
 
     def _require(self, connection: sa.Connection, name: str) -> None:
         query = sa.select(EXECUTIONS.c.run_id, EXECUTIONS.c.dead).where(EXECUTIONS.c.execution == name)
@@ -186,10 +193,19 @@ class Executions(Topic):
         query = sa.select(*(EXECUTIONS.c[name] for name in names), lapsed).where(which)
         return [_execution(dict(row)) for row in connection.execute(query).mappings()]
 
+    def run_of(self, name: str) -> str | None:
+        """The run that an execution is of; None for one that nobody began."""
+        query = sa.select(EXECUTIONS.c.run_id).where(EXECUTIONS.c.execution == name)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
     def _beat(self) -> None:
-        """Never earlier than already promised: setting a clock back does not shorten a promise."""
+        self.beat(list(self._mine.values()))
+
+    def beat(self, names: Sequence[str]) -> None:
+        """Whoever executes these lives. A promise is never shortened: setting a clock back does nothing."""
         until, fresh = EXECUTIONS.c.until, self._database.now + self._seconds
-        where = EXECUTIONS.c.execution.in_(list(self._mine.values())) & EXECUTIONS.c.dead.is_(None)
+        where = EXECUTIONS.c.execution.in_(names) & EXECUTIONS.c.dead.is_(None)
         with self._database.write() as connection:
             connection.execute(
                 EXECUTIONS.update().where(where).values(until=sa.case((until > fresh, until), else_=fresh))

@@ -11,6 +11,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from drls_dagster.processes import process_is
 from drls_dagster.settings import Settings, private_home
 from lifecycle.private_files import write_private
@@ -46,6 +48,21 @@ class Place:
         """Whether that was here before the machine was restarted: nothing of it can still run."""
         home, _, rest = (place or "").partition("/")
         return home == self.home and host == self.host and rest.split("/")[0] != self.boot
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process that executes runs: `place` is where its pid means something, `host` is for people."""
+
+    place: str
+    host: str
+    pid: int
+    created: float
+
+
+def this_worker(place: Place) -> Worker:
+    """This process, at `place`."""
+    return Worker(str(place), place.host, os.getpid(), psutil.Process().create_time())
 
 
 def place_of(settings: Settings) -> Place:

@@ -26,8 +26,12 @@ class PublishRecord:
 
 class Publishes(Topic):
     def record_publish(self, record: PublishRecord) -> None:
+        """Safe to repeat."""
+        names = ("table_uuid", "ref", "snapshot_id", "run_key", "step", "partitions")
+        same = sa.and_(*(PUBLISHES.c[name] == getattr(record, name) for name in names))
         with self._database.write() as connection:
-            connection.execute(PUBLISHES.insert().values({**vars(record), "at": time.time()}))
+            if connection.execute(sa.select(PUBLISHES.c.seq).where(same).limit(1)).first() is None:
+                connection.execute(PUBLISHES.insert().values({**vars(record), "at": time.time()}))
 
     def publishes(self, table_uuid: str) -> list[PublishRecord]:
         """Those of a table, newest first."""

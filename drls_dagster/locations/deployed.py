@@ -9,11 +9,12 @@ from pathlib import Path
 import dagster as dg
 
 from drls_dagster.errors import UsageError
-from drls_dagster.gate.admission import lifecycle_of
-from drls_dagster.gate.built_versions import pin, pinned, pipelines_of_this_run
+from drls_dagster.gate.built_versions import pin, pinned, pipelines_of_this_run, releases_of_this_run
 from drls_dagster.locations.building import build_location
-from drls_dagster.locations.versions import load_deployed, releases_of
+from drls_dagster.locations.versions import load_deployed
 from drls_dagster.pipeline_files import Loaded, load_file, load_folder
+from drls_dagster.runs.admission import lifecycle_of
+from drls_dagster.runs.releases import releases_of
 from drls_dagster.sensors import sensors_of
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
@@ -27,9 +28,11 @@ def load_environment(environment: Environment, settings: Settings) -> dg.Definit
     Raises GateRefused where the lifecycle cannot be asked.
     """
     pins, only = pinned(environment), pipelines_of_this_run()
-    loaded = load_deployed(environment, settings, pins=pins, only=only)
+    releases = releases_of_this_run(settings, environment)
+    loaded = load_deployed(environment, settings, pins=pins, only=only, releases=releases)
     pin(environment, pins or {one.name: digest(one.spec) for one in loaded if one.spec is not None})
-    starting = _starting(settings, environment, loaded)
+    # The process of a run starts no schedule.
+    starting = _starting(settings, environment, loaded) if only is None else set[str]()
     definitions = build_location(loaded, environment, settings, starting=starting)
     if only is not None:
         return definitions
@@ -50,11 +53,14 @@ def load_files(path: Path, environment: Environment, settings: Settings) -> dg.D
     only = pipelines_of_this_run()
     files = load_folder(path) if path.is_dir() else [load_file(path)]
     wanted = [one for one in files if only is None or one.name in only]
-    ctx = lifecycle_of(settings)
-    releases = releases_of(ctx, environment, None, [one.name for one in wanted]) if ctx else []
+    releases = releases_of_this_run(settings, environment)
+    if releases is None:
+        ctx = lifecycle_of(settings)
+        releases = releases_of(ctx, environment, None, [one.name for one in wanted]) if ctx else []
     known = {(one.pipeline, one.digest): one for one in releases}
     loaded = [replace(one, release=known.get((one.name, digest(one.spec)))) if one.spec else one for one in wanted]
-    return build_location(loaded, environment, settings, starting=_starting(settings, environment, loaded))
+    starting = _starting(settings, environment, loaded) if only is None else set[str]()
+    return build_location(loaded, environment, settings, starting=starting)
 
 
 def _starting(settings: Settings, environment: Environment, loaded: Sequence[Loaded]) -> set[str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from drls_dagster.gate.admission import lifecycle_of
 from drls_dagster.pipeline_files import Loaded, load_folder
+from drls_dagster.runs.admission import lifecycle_of
+from drls_dagster.runs.releases import releases_of
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.releases import Release
 from lifecycle.spec import PipelineSpec, digest
-from lifecycle.store.unit import View
-from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.specs import has_digest
 
 
@@ -21,59 +20,20 @@ def load_deployed(
     *,
     pins: Mapping[str, str] | None = None,
     only: Sequence[str] | None = None,
+    releases: Sequence[Release] | None = None,
 ) -> list[Loaded]:
     """The versions that are deployed, or those of `pins`; in development also the folder's unsaved files.
+
+    `releases` are those versions, for a process that may not ask the lifecycle.
 
     A version that is not what was saved, or cannot be read, says so and harms no other.
     """
     where = Environment(environment)
-    ctx = lifecycle_of(settings)
-    deployed = [_read(settings, one) for one in releases_of(ctx, where, pins, only)] if ctx else []
+    if releases is None:
+        ctx = lifecycle_of(settings)
+        releases = releases_of(ctx, where, pins, only) if ctx else []
+    deployed = [_read(settings, one) for one in releases]
     return _with_drafts(deployed, settings, only, pins or {}) if where is Environment.DEVELOPMENT else deployed
-
-
-def releases_of(
-    ctx: Context, where: Environment, pins: Mapping[str, str] | None, only: Sequence[str] | None
-) -> list[Release]:
-    with ctx.store.read() as view:
-        found = list(view.deployments.releases(where, pipelines=only))
-        if pins is None:
-            return found
-        active = {one.pipeline: one for one in found}
-        wanted = {name: value for name, value in pins.items() if only is None or name in only}
-        return [
-            one
-            for name, value in wanted.items()
-            for one in (active.get(name) if _is(active, name, value) else _earlier(view, where, name, value),)
-            if one is not None
-        ]
-
-
-def _is(active: Mapping[str, Release], name: str, value: str) -> bool:
-    return name in active and active[name].digest == value
-
-
-def _earlier(view: View, where: Environment, name: str, value: str) -> Release | None:
-    """A version that was deployed when the run was created and no longer is; None for a draft."""
-    pipeline = view.pipelines.find(name)
-    version = view.pipelines.with_digest(pipeline.id, value) if pipeline else None
-    if pipeline is None or version is None:
-        return None
-    history = view.deployments.history(pipeline.id, where)
-    past = next((one for one in reversed(history) if one.version_id == version.id), None)
-    if past is None:
-        return None
-    return Release(
-        pipeline=name,
-        number=version.number,
-        digest=version.digest,
-        spec=version.spec,
-        environment=where,
-        label=past.label,
-        since=past.started_at,
-        promotion_id=past.promotion_id,
-        author=None,
-    )
 
 
 def _read(settings: Settings, release: Release) -> Loaded:

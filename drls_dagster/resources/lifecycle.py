@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from drls_dagster.gate.admission import admit, begin
-from drls_dagster.gate.parts import Part
 from drls_dagster.gate.publishing import Permitted
-from drls_dagster.ledger import open_ledger
+from drls_dagster.gate.turn import begin
+from drls_dagster.runs.client import RunClient
+from drls_dagster.runs.memory import Executing, RunMemory
+from drls_dagster.runs.opening import way_of
+from drls_dagster.runs.part import Part
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import PipelineSpec, digest
+
+
+class Entered(NamedTuple):
+    """A pipeline in a run: what it asks the platform through, and its gate; None for a draft in development."""
+
+    runs: RunClient
+    memory: RunMemory
+    gate: Permitted | None
 
 
 class Lifecycle(dg.ConfigurableResource):
@@ -27,7 +37,7 @@ class Lifecycle(dg.ConfigurableResource):
     home: str | None = Field(default=None, description="The DRLS_HOME to read; default: that of the process")
 
     _gates: list[Permitted] = PrivateAttr(default_factory=list)
-    _runs: set[str] = PrivateAttr(default_factory=set)
+    _executing: dict[str, Executing] = PrivateAttr(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
@@ -42,24 +52,27 @@ class Lifecycle(dg.ConfigurableResource):
         run_key: str,
         parameters: Mapping[str, Any],
         log: Callable[[str], None],
-    ) -> Permitted | None:
-        """The gate of one pipeline in this run, once it is its turn. None for a draft in development.
+    ) -> Entered:
+        """One pipeline in this run, once it is its turn.
 
         The version asked for is the one that this process has built, whatever the run's tags say. Raises GateRefused.
         """
         settings = self.settings
-        part = Part(spec.name, digest(spec), environment)
-        open_ledger(settings).execute(run_id, run_key)
-        self._runs.add(run_id)
-        admission = admit(settings, part, run_id, run_key=run_key, parameters=parameters)
+        way = way_of(settings, run_id, run_key, Part(spec.name, digest(spec), environment))
+        runs = RunClient(way, spec.name, environment)
+        if run_id not in self._executing:
+            self._executing[run_id] = Executing(runs, settings)
+        memory = RunMemory(runs, self._executing[run_id])
+        admission = runs.admit(dict(parameters))
         if admission is None:
-            return None
-        gate = Permitted(settings, spec, begin(settings, admission, spec.name, log), log)
+            return Entered(runs, memory, None)
+        gate = Permitted(settings, spec, begin(runs, log), runs, log)
         self._gates.append(gate)
-        return gate
+        return Entered(runs, memory, gate)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         while self._gates:
             self._gates.pop().finish()
-        while self._runs:
-            open_ledger(self.settings).leave(self._runs.pop())
+        while self._executing:
+            _, one = self._executing.popitem()
+            one.leave()

@@ -37,7 +37,7 @@ def check_node(frames: Frames, node_id: str, reads: Reads) -> tuple[Finding, ...
     view = frames.view(node_id, seen)
     with frames.reading(node_id, seen):
         results = evaluate(run.session.spark, frame, node_id, checks, view, lambda sql: arguments_of(run, sql))
-    run.ledger.record_checks(run.run_key, node_id, _key(frames, node_id, seen), [asdict(one) for one in results])
+    run.memory.record_checks(node_id, _key(frames, node_id, seen), [asdict(one) for one in results])
     return tuple(results)
 
 
@@ -51,7 +51,7 @@ def checks_above(frames: Frames, sink: SinkNode, reads: Reads) -> tuple[CheckRes
     for node_id in run.spec.ancestors(sink.id):
         if not checks_of(run.spec, node_id):
             continue
-        found = run.ledger.checks(run.run_key, node_id, _key(frames, node_id, _seen(run, node_id, reads)))
+        found = run.memory.checks(node_id, _key(frames, node_id, _seen(run, node_id, reads)))
         if found is None:
             run.log(f"sink '{sink.id}': the checks on '{node_id}' cover what this sink reads from it")
             results: Sequence[Finding] = check_node(frames, node_id, reads)

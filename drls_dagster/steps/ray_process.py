@@ -37,13 +37,13 @@ def build(frames: Frames, node: RayProcessTransform, reads: Reads) -> DataFrame:
     run = frames.run
     spark = run.session.spark
     key = frames.key(node.id, reads)
-    files = run.ledger.output(run.run_key, node.id, key)
+    files = run.memory.output(node.id, key)
     if files is not None and not still_there([path for path, _, _ in files]):
         run.log(f"node '{node.id}': its output from earlier in this run cannot be reached from here; it runs again")
         files = None
     if files is None:
         files = _materialise(frames, node, reads, key)
-        run.ledger.record_output(run.run_key, node.id, key, files)
+        run.memory.record_output(node.id, key, files)
     ddl = spark_ddl_of_spec(node.output_schema)
     if not files:
         return spark.createDataFrame([], ddl)

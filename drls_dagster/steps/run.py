@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from drls_dagster.engine.session import EngineSession
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.locating import TableLook
-from drls_dagster.ledger import Ledger, PublishRecord
+from drls_dagster.ledger import PublishRecord
+from drls_dagster.runs.client import RunClient
+from drls_dagster.runs.memory import RunMemory
 from drls_dagster.settings import Settings
 from drls_dagster.steps.sources.kind import Standing
 from drls_dagster.steps.sources.kinds import kind_of
@@ -93,7 +95,8 @@ class PipelineRun:
     environment: Environment
     settings: Settings
     catalog: Catalog
-    ledger: Ledger
+    runs: RunClient
+    memory: RunMemory
     open_session: Callable[[], EngineSession]
     run_id: str
     run_key: str
@@ -132,7 +135,7 @@ class PipelineRun:
 
     def _read(self, node: SourceNode, sink: SinkNode | None, look: TableLook | None, epoch: str) -> SourceRead:
         kind, place = kind_of(node), self.place
-        stored = self.ledger.pin(self.run_key, epoch, node.id, lambda: kind.pin(node.id, node.source, place).stored())
+        stored = self.memory.pin(epoch, node.id, lambda: kind.pin(node.id, node.source, place).stored())
         try:
             pin = kind.pinned(stored)
         except (KeyError, TypeError, ValueError):
@@ -140,9 +143,9 @@ class PipelineRun:
                 f"node '{node.id}': the run being resumed read a different kind of source there; start a new run"
             ) from None
         table, base = (look.table, look.read) if look is not None else (None, None)
-        standing = None if sink is None else Standing(sink, table, base, lambda: self._published(table))
+        standing = None if sink is None else Standing(sink, table, base, lambda: self._published(sink, table))
         read = kind.position(node.source, pin, place, standing)
         return SourceRead(pin, read.start, read.end)
 
-    def _published(self, table: Table | None) -> list[PublishRecord]:
-        return [] if table is None else self.ledger.publishes(str(table.metadata.table_uuid))
+    def _published(self, sink: SinkNode, table: Table | None) -> list[PublishRecord]:
+        return [] if table is None else self.memory.publishes(sink.table, str(table.metadata.table_uuid))

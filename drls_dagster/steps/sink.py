@@ -163,7 +163,7 @@ def _once(
             at("audited")
             failed = [result for result in results if result.blocking and not result.passed]
             if failed:
-                run.ledger.keep_branch(location.name, branch)
+                run.memory.keep_branch(location.name, branch)
                 raise NotPublished(
                     f"{location.name} was not published: "
                     + "; ".join(f"{result.name}: {result.message}" for result in failed)
@@ -175,13 +175,14 @@ def _once(
                 checks=(*above, *evidence_of(run.spec, sink.id, results)),
                 seconds=time.monotonic() - began,
             )
-            run.ledger.require_alive(run.run_id)
+            run.memory.require_alive()
             with run.gate.publishing(publication) if run.gate is not None else nullcontext():
                 also = published_as(table) if prepared.rebuilt else None
                 final = refs.publish(run.catalog, written, location.ref, look.own, candidate, branch, also)
-            run.ledger.close_branch(location.name, branch)
+            run.memory.close_branch(location.name, branch)
             at("published")
-    run.ledger.record_publish(
+    run.memory.record_publish(
+        sink.table,
         PublishRecord(
             table_uuid=str(table.metadata.table_uuid),
             ref=location.ref,
@@ -190,7 +191,7 @@ def _once(
             step=sink.id,
             partitions=run.window.id if run.window else "",
             positions=_positions(reads),
-        )
+        ),
     )
     return Published(final, location, made, tuple(results), reads)
 
@@ -226,7 +227,7 @@ def _run_branch(run: PipelineRun, table: Table, look: TableLook) -> Iterator[str
     location, start = look.location, look.read
     branch = f"drls_run_{run.run_id[:8]}_{uuid.uuid4().hex[:8]}"
     session = run.session
-    run.ledger.open_branch(location.name, branch, run.run_key, session.session_id, session.engine_id, run_id=run.run_id)
+    run.memory.open_branch(location.name, branch, session.session_id, session.engine_id)
     made = False
     try:
         if start is not None:
@@ -246,7 +247,7 @@ def _run_branch(run: PipelineRun, table: Table, look: TableLook) -> Iterator[str
         # What was on its way when somebody interrupted, or when Spark did not answer, may still arrive: then the next
         # run looks once more (D13).
         if made and ended and isinstance(error, Exception):
-            run.ledger.close_branch(location.name, branch)
+            run.memory.close_branch(location.name, branch)
         raise
 
 
@@ -256,14 +257,14 @@ def clear_debris(run: PipelineRun, look: TableLook) -> bool:
     Returns whether there were any.
     """
     location, found = look.location, False
-    for left in run.ledger.debris(location.name):
+    for left in run.memory.debris(location.name):
         found = True
         ended = has_ended(run.settings, left)
         if look.table is not None:
             refs.drop_branch(run.catalog, look.table, left.branch)
         run.log(f"dropped branch {left.branch} of {location.name}, left by run {left.run_key}")
         if ended:
-            run.ledger.close_branch(location.name, left.branch)
+            run.memory.close_branch(location.name, left.branch)
         else:
             where = "Spark" if left.here else f"Spark on {left.host}"
             run.log(f"{where} did not confirm that run {left.run_key} has ended; its branch stays on the list")

@@ -16,7 +16,7 @@ from lifecycle.spec import PipelineSpec, content_digest, digest, local_code
 from lifecycle.spec.modules import find_top
 
 if TYPE_CHECKING:
-    from drls_dagster.settings import Settings
+    from drls_dagster.runs.client import RunClient
     from drls_dagster.steps.run import PipelineRun
 
 _line = threading.Lock()
@@ -33,7 +33,7 @@ def sent_code(run: PipelineRun) -> SentCode | None:
         if key not in _codes:
             if len(_codes) >= MOST:
                 del _codes[next(iter(_codes))]
-            _codes[key] = _read(run.spec, run.environment, run.settings, tuple(run.search_path))
+            _codes[key] = _read(run, tuple(run.search_path))
         return _codes[key]
 
 
@@ -46,15 +46,13 @@ def locked_digest(spec: PipelineSpec, entrypoint: str | None) -> str | None:
     return spec.lock.code[entrypoint]
 
 
-def _read(
-    spec: PipelineSpec, environment: Environment, settings: Settings, search_path: tuple[str, ...]
-) -> SentCode | None:
-    lock = spec.lock
+def _read(run: PipelineRun, search_path: tuple[str, ...]) -> SentCode | None:
+    spec, environment, lock = run.spec, run.environment, run.spec.lock
     if lock is None:
         return None
-    root = str(settings.home / "code")
+    root = str(run.settings.home / "code")
     if lock.files or lock.unresolved:
-        files = _contents(lock.files, settings, search_path)
+        files = _contents(lock.files, run.runs, search_path)
         return SentCode(name=_name(spec, environment, lock.files), files=_encoded(files), root=root)
     saved_before = {entry: value for entry, value in lock.code.items() if value.startswith("sha256:")}
     if not saved_before:
@@ -84,9 +82,9 @@ def _encoded(files: Mapping[str, bytes]) -> dict[str, str]:
     return {path: base64.b64encode(content).decode() for path, content in files.items()}
 
 
-def _contents(digests: Mapping[str, str], settings: Settings, search_path: tuple[str, ...]) -> dict[str, bytes]:
+def _contents(digests: Mapping[str, str], runs: RunClient, search_path: tuple[str, ...]) -> dict[str, bytes]:
     """The files from the lifecycle store; those of a draft, which nobody saved, from its folder."""
-    kept = _kept(settings, set(digests.values()))
+    kept = runs.code(set(digests.values())) if digests else {}
     found: dict[str, bytes] = {}
     for path, value in digests.items():
         content = kept.get(value)
@@ -108,20 +106,6 @@ def _contents(digests: Mapping[str, str], settings: Settings, search_path: tuple
             raise CodeChanged(f"{path} of the pipeline's code was changed in the database; restore a backup")
         found[path] = content
     return found
-
-
-def _kept(settings: Settings, digests: set[str]) -> Mapping[str, bytes]:
-    from drls_dagster.lifecycle_client.gateway import open_lifecycle
-    from drls_dagster.lifecycle_client.opening import NoLifecycleYet
-
-    if not digests:
-        return {}
-    try:
-        ctx = open_lifecycle(settings)
-    except NoLifecycleYet:
-        return {}
-    with ctx.store.read() as view:
-        return view.code.contents(digests)
 
 
 def _draft(path: str, search_path: Sequence[str]) -> bytes | None:

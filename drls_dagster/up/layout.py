@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import yaml
 from drls_dagster.dagster_private.daemon import DAEMON
 from drls_dagster.orchestrator.instance import dagster_home, has_storage
 from drls_dagster.orchestrator.running_up import OWN_TOKEN, folder
+from drls_dagster.runs.address import UNIX, URL_VARIABLE
 from drls_dagster.settings import Settings, private_home
 from drls_dagster.up.children import Child
 from lifecycle.domain.environment import Environment
@@ -32,6 +34,8 @@ class Layout:
         self.logs = private_home(settings.home, "logs")
         self.sockets = self._socket_folder()
         self.workspace = self.folder / "workspace.yaml"
+        self.run_socket = self.sockets / "runs.sock"
+        self._runs: socket.socket | None = None
         self._listening = listening
         self._token = token
         self._environment = {
@@ -39,6 +43,7 @@ class Layout:
             "DRLS_HOME": str(settings.home),
             "DAGSTER_HOME": str(dagster_home(settings)),
             MARK: up_id,
+            URL_VARIABLE: f"{UNIX}{self.run_socket}",
             "PYTHONUNBUFFERED": "1",
         }
 
@@ -52,6 +57,7 @@ class Layout:
     def prepare(self) -> None:
         """What must be there before the first of them starts; takes seconds the first time only."""
         self.clear_sockets()
+        self._listen_to_runs()
         self.write_workspace()
         if not has_storage(self.settings):
             # In a process of its own: who watches over the others need not carry Dagster.
@@ -59,8 +65,11 @@ class Layout:
             subprocess.run(command, env=self._environment, cwd=self.folder, check=True)
 
     def children(self) -> list[Child]:
+        assert self._runs is not None, "prepare comes first"  # noqa: S101
+        runs = self._runs.fileno()
         web = [*("--fd", str(self._listening)), *("--workspace", str(self.workspace))]
         return [
+            self._child("runs", ["drls_dagster.runs.server", "--fd", str(runs)], (runs,)),
             *(self._code_server(one) for one in Environment),
             self._child("daemon", [DAEMON, "run", "--workspace", str(self.workspace)]),
             self._child("web", ["drls_dagster.up.web.serve", *web], (self._listening,), {OWN_TOKEN: self._token}),
@@ -70,9 +79,19 @@ class Layout:
         """What a killed server left would only be in the way."""
         for environment in Environment:
             self._socket(environment).unlink(missing_ok=True)
+        self.run_socket.unlink(missing_ok=True)
+
+    def _listen_to_runs(self) -> None:
+        """Listens for the run service, so that runs wait while its process is started again."""
+        self._runs = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._runs.bind(str(self.run_socket))
+        self.run_socket.chmod(0o600)
+        self._runs.listen(128)
 
     def remove(self) -> None:
         """Removes the sockets."""
+        if self._runs is not None:
+            self._runs.close()
         self.clear_sockets()
         if self.sockets != self.folder:
             shutil.rmtree(self.sockets, ignore_errors=True)

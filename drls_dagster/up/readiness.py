@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from drls_dagster.orchestrator.running_up import UpState
+from drls_dagster.runs.address import PATH
 
 _SECONDS = 5.0
+_RUNS_SECONDS = 1.0
 _QUERY = """
 {
   workspaceOrError {
@@ -47,6 +51,18 @@ def ask_ready(up: UpState) -> Mapping[str, str]:
     if daemons and all(one["healthy"] for one in daemons):
         found["daemon"] = READY
     return found
+
+
+def ask_runs(place: Path) -> Mapping[str, str]:
+    """The same for the run service, whose socket is at `place`."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            asking.settimeout(_RUNS_SECONDS)
+            asking.connect(str(place))
+            asking.sendall(f"GET {PATH} HTTP/1.1\r\nHost: runs\r\nConnection: close\r\n\r\n".encode())
+            return {"runs": READY} if asking.recv(5) == b"HTTP/" else {}
+    except OSError:
+        return {}
 
 
 def _told(entry: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from drls_dagster.orchestrator.running_up import UpState, forget_up, write_up
 from drls_dagster.settings import Settings
 from drls_dagster.up.children import Child
 from drls_dagster.up.layout import MARK, Layout
-from drls_dagster.up.readiness import READY, ask_ready
+from drls_dagster.up.readiness import READY, ask_ready, ask_runs
 
 LOOK_SECONDS = 0.5
 ASK_SECONDS = 1.0
@@ -75,7 +75,7 @@ class Supervisor:
             if self._watchdog is not None and self._watchdog.poll() is not None:
                 self._start_watchdog()
             if time.monotonic() >= ask_at:
-                self._tell(ask_ready(self._state))
+                self._tell({**ask_runs(self._layout.run_socket), **ask_ready(self._state)})
                 if not is_ready and all(self._told.get(child.name) for child in self._children):
                     is_ready = True
                     self._say(f"up in {time.monotonic() - began:.0f} s: {self._state.url}")

@@ -96,6 +96,7 @@ class Actor(Frozen):
     """Who gives a command; `person` is None for the system itself, which decides nothing.
 
     `token` is the personal token or session that they came with; `signed`: with a signed token made from it.
+    `part` is set where the installation acts for them: the part of it that does, such as the steps of their run.
     """
 
     person: int | None
@@ -105,6 +106,7 @@ class Actor(Frozen):
     os_user: str = ""
     token: int | None = None
     signed: Literal[True] | None = None
+    part: str | None = None
 
     @property
     def audited(self) -> dict[str, Any]:

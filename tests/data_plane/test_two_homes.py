@@ -16,8 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from drls_dagster.gate.admission import admit, begin
-from drls_dagster.gate.parts import Part
+from drls_dagster.gate.turn import begin
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.ledger import open_ledger
@@ -25,6 +24,8 @@ from drls_dagster.lifecycle_client.adapters import Adapters
 from drls_dagster.lifecycle_client.gateway import gateway_actor, open_lifecycle
 from drls_dagster.lifecycle_client.opening import make_store
 from drls_dagster.orchestrator import DagsterOrchestrator
+from drls_dagster.runs.admission import admit
+from drls_dagster.runs.part import Part
 from drls_dagster.sensors.debris import clear_debris
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.environment import Environment
@@ -32,6 +33,7 @@ from lifecycle.domain.people import Actor, WayIn
 from lifecycle.ports import RunState
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.save_version import save_version
+from tests.fakes.own_run import client_of
 from tests.lifecycle.life import make_spec
 from tests.postgres_server import PostgresServer
 from tests.waiting import wait_until
@@ -43,21 +45,24 @@ PIN = {"snapshot": 2**62 + 1}
 # A run up to its write; told to go on, it tries all that a run does to publish, and says what came of it.
 RUN = f"""
 import json, sys
-from drls_dagster.gate.admission import admit, begin
-from drls_dagster.gate.parts import Part
+from drls_dagster.gate.turn import begin
+from drls_dagster.runs.admission import admit
+from drls_dagster.runs.part import Part
 from drls_dagster.gate.publishing import Permitted
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.ledger import open_ledger
 from drls_dagster.settings import load_settings
 from lifecycle.domain.environment import Environment
+from tests.fakes.own_run import client_of
 from tests.lifecycle.life import make_spec
 
 settings, spec, digest = load_settings(), make_spec(), sys.argv[1]
 ledger, catalog = open_ledger(settings), load_catalog(settings)
 ledger.execute("first", "first")
 admission = admit(settings, Part("flights", digest, Environment.DEVELOPMENT), "first", run_key="first", parameters={{}})
-gate = Permitted(settings, spec, begin(settings, admission, "flights", print), print)
+runs = client_of(settings, spec, Environment.DEVELOPMENT, "first")
+gate = Permitted(settings, spec, begin(runs, print), runs, print)
 ledger.pin("first", "0", "raw", lambda: {PIN!r})
 table = catalog.load_table({TABLE!r})
 base = refs.head(table, "main")
@@ -142,7 +147,7 @@ def resume(settings: Settings, part: Part) -> None:
     open_ledger(settings).execute("second", "first")
     admission = admit(settings, part, "second", run_key="first", parameters={})
     assert admission is not None
-    begin(settings, admission, "flights", print)
+    begin(client_of(settings, make_spec(), Environment.DEVELOPMENT, "second", "first"), print)
 
 
 def test_d7_d13_a_run_killed_in_one_home_is_resumed_from_the_other(

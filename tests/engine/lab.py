@@ -30,6 +30,7 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lakehouse.columns import arrow_schema
 from drls_dagster.ledger import open_ledger
+from drls_dagster.runs.memory import Executing, RunMemory
 from drls_dagster.settings import Settings, load_settings
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
@@ -38,6 +39,7 @@ from drls_dagster.steps.sink import Published, run_sink
 from drls_dagster.steps.window import Window
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import PipelineSpec, load_pipeline, parse_pipeline, resolve_lock
+from tests.fakes.own_run import client_of
 
 Node = dict[str, Any]
 ENVIRONMENT = Environment.DEVELOPMENT
@@ -267,12 +269,16 @@ class Lab:
         spec = spec or self.spec(text)
         run_id = uuid.uuid4().hex
         session = self._stack.enter_context(engine_session.session(self.settings))
+        runs = client_of(self.settings, spec, ENVIRONMENT, run_id, run_key)
+        executing = Executing(runs, self.settings)
+        self._stack.callback(executing.leave)
         run = PipelineRun(
             spec=spec,
             environment=ENVIRONMENT,
             settings=self.settings,
             catalog=self.catalog,
-            ledger=self.ledger,
+            runs=runs,
+            memory=RunMemory(runs, executing),
             open_session=lambda: session,
             run_id=run_id,
             run_key=run_key or run_id,

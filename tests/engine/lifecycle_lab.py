@@ -28,8 +28,6 @@ from drls_dagster.dagster_private.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
     RESUME_RETRY_TAG,
 )
-from drls_dagster.gate.admission import admit
-from drls_dagster.gate.parts import Part
 from drls_dagster.lakehouse import refs
 from drls_dagster.launch.find import find_pipeline
 from drls_dagster.lifecycle_client.gateway import connected_adapters, open_lifecycle
@@ -37,6 +35,8 @@ from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.lifecycle_client.opening import make_store, signing_key_file, store_url
 from drls_dagster.locations.building import Loaded
 from drls_dagster.orchestrator.instance import instance_of
+from drls_dagster.runs.admission import admit
+from drls_dagster.runs.part import Part
 from drls_dagster.settings import Settings
 from drls_dagster.steps.sink import run_sink
 from lifecycle.audit import load_signing_key

@@ -9,6 +9,8 @@ from lab import Lab, iceberg, sink, sql
 
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.positions import POSITIONS, PositionLost, reset_property
+from drls_dagster.ledger import PublishRecord
+from drls_dagster.runs.memory import RunMemory
 
 A, B, C, D = (1, "a"), (2, "b"), (3, "c"), (4, "d")
 OTHER = (9, "other")
@@ -134,17 +136,16 @@ def test_d4_a_table_of_another_home_whose_history_was_expired_is_not_read_in_ful
     expire_all_but_head(lab, "out")
     lab.append("src", B)
     step = lab.prepare(text)
-    step.run.ledger = NoPublishes(lab.settings)
+    step.run.memory = NoPublishes(step.run.memory)
     step.sink("out")
     assert lab.rows("out") == [A, B]  # older metadata files still have the summary
 
     compact(lab, "out")
     forget_history(lab, "out")
     step = lab.prepare(text)
-    step.run.ledger = NoPublishes(lab.settings)
+    step.run.memory = NoPublishes(step.run.memory)
     with pytest.raises(PositionLost, match="reset-position"):
         step.sink("out")
-    step.run.ledger.close()
 
 
 def test_d4_two_sinks_at_different_positions_each_get_their_own_rows(lab: Lab) -> None:
@@ -185,16 +186,11 @@ def test_d4_no_new_rows_is_a_run_that_adds_nothing_and_keeps_the_position(lab: L
     assert lab.rows("out") == [A, B]
 
 
-class NoPublishes:
-    """The ledger of a home that has not run this pipeline before."""
+class NoPublishes(RunMemory):
+    """What a run remembers in a home that has not run this pipeline before."""
 
-    def __init__(self, settings: object) -> None:
-        from drls_dagster.ledger import open_ledger
+    def __init__(self, real: RunMemory) -> None:
+        super().__init__(real._client, real._executing)
 
-        self._real = open_ledger(settings)  # pyright: ignore[reportArgumentType]
-
-    def publishes(self, table_uuid: str) -> list[object]:
+    def publishes(self, table: str, table_uuid: str) -> list[PublishRecord]:
         return []
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._real, name)

@@ -7,7 +7,7 @@ permit, the compare-and-set and the receipt.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NoReturn, cast
 
 import duckdb
@@ -18,7 +18,7 @@ from drls_dagster.lakehouse.columns import iceberg_schema
 from drls_dagster.lakehouse.locating import look_at
 from drls_dagster.lakehouse.prepare import prepare_table
 from drls_dagster.lakehouse.separate import may_reshape
-from drls_dagster.ledger import open_ledger
+from drls_dagster.runs.service import RunService
 from drls_dagster.steps.checks import Finding, evidence_of
 from drls_dagster.steps.run import PipelineRun, Reads
 from drls_dagster.steps.sink import _publication, _summary
@@ -27,26 +27,14 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Admission
 from lifecycle.domain.version import Version
 from lifecycle.spec import RowCount, SinkNode, SparkTransform
-from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.specs import spec_of
 from lifecycle.usecases.start_run import finish_run
 from tests.fakes.lake import LakePlane
+from tests.fakes.own_run import client_of, memory_of
 from tests.fakes.rows import Row
 from tests.lifecycle.life import DAGSTER, Life
 
 _SPARK = {"id": "integer", "note": "string"}  # LakePlane's SCHEMA, as Spark describes it
-
-
-@dataclass
-class _Gate(Permitted):
-    """The gate of a step, at the store of a test."""
-
-    ctx: Context | None = None
-
-    @property
-    def _ctx(self) -> Context:
-        assert self.ctx is not None
-        return self.ctx
 
 
 def run_on_tables(life: Life, version: Version, environment: Environment) -> dict[str, int]:
@@ -57,9 +45,10 @@ def run_on_tables(life: Life, version: Version, environment: Environment) -> dic
     spec, lake = spec_of(version), cast(LakePlane, life.plane)
     run_id = life.begin(version, environment, spec.name)
     admission = _admission(life, run_id, version)
-    gate = _Gate(lake.settings, spec, admission, print, ctx=life.ctx)
+    runs = client_of(lake.settings, spec, environment, run_id, service=RunService(lake.settings, lambda: life.ctx))
+    gate = Permitted(lake.settings, spec, admission, runs, print)
     run = PipelineRun(
-        spec, environment, lake.settings, lake.catalog, open_ledger(lake.settings), _no_engine,
+        spec, environment, lake.settings, lake.catalog, runs, memory_of(runs, lake.settings), _no_engine,
         run_id=run_id, run_key=run_id, parameters={}, gate=gate,
     )  # fmt: skip
     published = {sink.table: _publish(run, lake, sink) for sink in spec.sinks}

@@ -99,7 +99,7 @@ def line_of(entry: Entry) -> Line:
     """An entry as the page shows it; nothing of it is trusted to be text of ours."""
     actor = entry.actor
     kind, _, key = entry.subject.partition(":")
-    through = [str(actor[name]) for name in ("way_in", "host", "os_user") if actor.get(name)]
+    through = [str(actor[name]) for name in ("way_in", "part", "host", "os_user") if actor.get(name)]
     told = ", ".join(f"{name} {_plain(value)}" for name, value in entry.body.items() if value not in (None, ""))
     known = kind in _PAGES and key and (kind != "promotion" or key.isdecimal())
     return Line(

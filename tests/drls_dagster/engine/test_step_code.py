@@ -26,10 +26,12 @@ from drls_dagster.lifecycle_client.gateway import open_lifecycle
 from drls_dagster.lifecycle_client.opening import make_store
 from drls_dagster.settings import load_settings
 from drls_dagster.steps.version_code import locked_digest, sent_code
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor, WayIn
 from lifecycle.spec import PipelineSpec, digest, local_code, package_digest, parse_pipeline, resolve_lock
 from lifecycle.usecases.parts.specs import spec_of
 from lifecycle.usecases.save_version import save_version
+from tests.fakes.own_run import client_of
 
 PIPELINE = """
 format_version: 1
@@ -85,6 +87,7 @@ def sent(spec: PipelineSpec, *search_path: Path, environment: str = "development
         version=digest(spec),
         environment=environment,
         settings=load_settings(),
+        runs=client_of(load_settings(), spec, Environment(environment), "a-run"),
         search_path=tuple(str(path) for path in search_path),
     )
     found = sent_code(asked)

@@ -13,16 +13,18 @@ import dagster as dg
 import pytest
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.gate.admission import admit
-from drls_dagster.gate.parts import Part
 from drls_dagster.resources.spark_on_ray import SparkOnRay
+from drls_dagster.runs.admission import admit
+from drls_dagster.runs.part import Part
 from drls_dagster.settings import Settings
 from drls_dagster.tags import REFUSED_TAG
+from lifecycle.usecases.parts.specs import spec_of
 from lifecycle.usecases.start_run import finish_run
 from tests.drls_dagster.gate import hand_made
 from tests.drls_dagster.gate.test_ways_in import REDIRECTIONS, WHY, told_of
 from tests.drls_dagster.gate.town import PARTITION, QUEUED, RUNS, STATES, Town, environment_of
 from tests.drls_dagster.gate.ways import Ways
+from tests.fakes.own_run import client_of
 from tests.lifecycle.life import DAGSTER
 
 PASSED = "the gate let it through"
@@ -159,18 +161,19 @@ def test_l10_one_run_at_a_time(town: Town, ways: Ways, monkeypatch: pytest.Monke
     part = Part("approved", town.versions["approved"].digest, environment_of("approved"))
     admission = admit(town.settings, part, "first", run_key="first", parameters={})
     assert admission is not None
-    from drls_dagster.gate import admission as waiting
+    from drls_dagster.gate import turn
 
     said: list[str] = []
-    begun = waiting.begin(town.settings, admission, "approved", said.append)
+    spec = spec_of(town.versions["approved"])
+    begun = turn.begin(client_of(town.settings, spec, part.environment, "first"), said.append)
     second = admit(town.settings, part, "second", run_key="second", parameters={})
     assert second is not None
 
     def finish(_: float) -> None:
         finish_run(town.life.ctx, DAGSTER, begun.run_id, "approved")
 
-    monkeypatch.setattr(waiting.time, "sleep", finish)
-    started = waiting.begin(town.settings, second, "approved", said.append)
+    monkeypatch.setattr(turn.time, "sleep", finish)
+    started = turn.begin(client_of(town.settings, spec, part.environment, "second"), said.append)
     assert started.run_id == "second"
     assert said == ["approved waits in production until run first ends"]
     finish_run(town.life.ctx, DAGSTER, "second", "approved")

@@ -11,7 +11,6 @@ import pytest
 from drls_dagster.assets.compile import CannotBuild, compile_pipeline
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog import load_catalog
-from drls_dagster.ledger import open_ledger
 from drls_dagster.settings import Settings
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
@@ -19,6 +18,7 @@ from drls_dagster.steps.run import FIRST, PipelineRun, SourceRead
 from drls_dagster.steps.sources.kinds import KINDS, kind_of
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import AnySource, PipelineSpec, parse_pipeline
+from tests.fakes.own_run import client_of, memory_of
 
 # As 0.1.0 wrote them, with the recipes' names that they led to.
 STORED: dict[str, dict[str, Any]] = {
@@ -58,8 +58,9 @@ def run(spec: PipelineSpec, tmp_path: Path) -> PipelineRun:
     def no_engine() -> Any:
         raise AssertionError("this run has no engine")
 
+    runs = client_of(settings, spec, Environment.DEVELOPMENT, "later", "earlier")
     return PipelineRun(
-        spec, Environment.DEVELOPMENT, settings, load_catalog(settings), open_ledger(settings), no_engine,
+        spec, Environment.DEVELOPMENT, settings, load_catalog(settings), runs, memory_of(runs, settings), no_engine,
         run_id="later", run_key="earlier", parameters={},
     )  # fmt: skip
 
@@ -100,7 +101,7 @@ def test_a_source_kind_that_this_release_does_not_run_is_refused_by_node_with_th
 
 def test_d7_a_resumed_run_reads_the_pins_that_an_earlier_release_stored(run: PipelineRun) -> None:
     for node, stored in STORED.items():
-        run.ledger.pin("earlier", FIRST, node, lambda stored=stored: stored)
+        run.memory.pin(FIRST, node, lambda stored=stored: stored)
     reads = run.reads_of("joined")
     assert {node: read.pin.stored() for node, read in reads.items()} == STORED
     assert {node: str(read.pin) for node, read in reads.items()} == SHOWN
@@ -121,7 +122,7 @@ def test_d2_recipes_have_the_names_under_which_an_earlier_release_kept_their_out
 def test_d1_a_draft_whose_source_is_of_another_kind_than_the_run_it_resumes_is_told_to_start_anew(
     run: PipelineRun,
 ) -> None:
-    run.ledger.pin("earlier", FIRST, "orders", lambda: STORED["raw"])
+    run.memory.pin(FIRST, "orders", lambda: STORED["raw"])
     with pytest.raises(DrlsError, match=r"node 'orders': .* a different kind of source there; start a new run"):
         run.reads_of("orders")
 

@@ -1,31 +1,25 @@
-"""Admission and turn of a run, asked by the run coordinator, the launcher and every step (L10)."""
+"""Admission of a run, asked by the run coordinator and by the run itself (L10)."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from drls_dagster.gate.parts import Part
-from drls_dagster.gate.refusal import GateRefused, refusal
 from drls_dagster.lifecycle_client.gateway import gateway_actor, open_lifecycle
 from drls_dagster.lifecycle_client.opening import NoLifecycleYet
+from drls_dagster.runs.part import Part
+from drls_dagster.runs.refusal import GateRefused, refusal
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.gate import Action
 from lifecycle.domain.people import Actor
 from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Admission
-from lifecycle.errors import Conflict, LifecycleError, StoreError
+from lifecycle.errors import LifecycleError, StoreError
 from lifecycle.usecases.admit_run import admit_run
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.may import may
-from lifecycle.usecases.reconcile import reconcile
-from lifecycle.usecases.start_run import start_run
 from lifecycle.usecases.touching import require_on
-
-POLL_SECONDS = 1.0
-RECONCILE_SECONDS = 15.0
 
 
 def lifecycle_of(settings: Settings) -> Context | None:
@@ -46,13 +40,15 @@ def admit(
     run_key: str,
     parameters: Mapping[str, Any],
     launched_by: Actor | None = None,
+    ctx: Context | None = None,
 ) -> Admission | None:
     """The run's admission; admitted before, that one. None for a draft: in development a file may run unsaved.
 
-    `launched_by` is the person who asked for the run, None for the installation itself.
+    `launched_by` is the person who asked for the run, None for the installation itself. `ctx` is the lifecycle, where
+    it is open already.
     Raises GateRefused with the reason.
     """
-    ctx = lifecycle_of(settings)
+    ctx = ctx or lifecycle_of(settings)
     in_development = part.environment is Environment.DEVELOPMENT
     if ctx is None and not in_development:
         reason = "nothing is saved here, so nothing is deployed"
@@ -96,31 +92,3 @@ def is_draft(ctx: Context, settings: Settings, part: Part) -> bool:
         answer = may(ctx, part.pipeline, part.digest, part.environment, Action.ADMIT)
         raise GateRefused(refusal(settings, part.pipeline, part.environment, answer.reason))
     return facts is None or facts.deleted or facts.active_id is None or facts.active_id != facts.version_id
-
-
-def begin(settings: Settings, admission: Admission, name: str, log: Callable[[str], None]) -> Admission:
-    """Waits until the run is the next of its pipeline and environment, and begins it; begun before, that.
-
-    Raises GateRefused when it was revoked, also while it waits.
-    """
-    ctx = open_lifecycle(settings)
-    actor = gateway_actor("gate")
-    told = ""
-    looked = time.monotonic()
-    while True:
-        try:
-            start = start_run(ctx, actor, admission.run_id, name)
-        except Conflict:
-            start = None
-        except LifecycleError as error:
-            raise GateRefused(refusal(settings, name, admission.environment, error.message)) from None
-        if start is not None and not start.waits_for:
-            return start.admission
-        if start is not None and start.waits_for != told:
-            told = start.waits_for
-            log(f"{name} waits in {admission.environment.label} until run {told} ends")
-        if time.monotonic() - looked > RECONCILE_SECONDS:
-            # The run that goes first may have died without saying so.
-            reconcile(ctx, actor)
-            looked = time.monotonic()
-        time.sleep(POLL_SECONDS)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class GateRefused(DrlsError):
     """The lifecycle does not let this run, or this write, happen."""
 
+    status = 409
+    code = "gate"
+
 
 def refusal(settings: Settings, pipeline: str, environment: Environment, reason: str) -> str:
     """One paragraph for people; the reason is the lifecycle's own."""

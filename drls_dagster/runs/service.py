@@ -1,0 +1,89 @@
+"""The run service: it looks at a token, and at whether the run still stands, and does what the run asks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from drls_dagster.ledger import Ledger, RunTakenForDead, open_ledger
+from drls_dagster.runs.admission import lifecycle_of
+from drls_dagster.runs.operation import Operation
+from drls_dagster.runs.operations.admission import ask_again
+from drls_dagster.runs.part import Part
+from drls_dagster.runs.refusal import GateRefused, refusal
+from drls_dagster.runs.run import Run
+from drls_dagster.runs.token import Bound, RunToken, read_token
+from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.run import Admission
+from lifecycle.errors import Unauthorized
+from lifecycle.usecases.context import Context
+
+A = TypeVar("A")
+
+
+class RunService:
+    """Answers the runs of one home. `lifecycle` and `ledger` open what it needs; default: the home's own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        lifecycle: Callable[[], Context | None] | None = None,
+        ledger: Callable[[], Ledger] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._lifecycle = lifecycle or (lambda: lifecycle_of(settings))
+        self._ledger = ledger or (lambda: open_ledger(settings))
+        self._own: dict[str, Bound] = {}
+
+    def own_token(self, bound: Bound) -> RunToken:
+        """A token that this process alone knows, for a run that it executes itself; nothing needs to be signed."""
+        token = RunToken(secrets.token_urlsafe(32))
+        self._own[token.text] = bound
+        return token
+
+    def answer(
+        self,
+        token: str,
+        operation: Operation[..., A],
+        pipeline: str,
+        environment: Environment,
+        given: Mapping[str, Any],
+    ) -> A:
+        """What the operation answers for one pipeline of the token's run.
+
+        Raises Unauthorized for a token that is not good, GateRefused where the run may not do this any more, and what
+        the operation raises.
+        """
+        ctx = self._lifecycle()
+        bound = self._own.get(token)
+        if bound is None:
+            if ctx is None:
+                raise Unauthorized("this run token is not valid; launch the run again")
+            bound = read_token(ctx, token)
+        part = bound.part(pipeline, environment)
+        run = Run(self._settings, bound, part, self._ledger(), ctx, _admission(ctx, bound, part))
+        _require_standing(run, operation)
+        return operation.run(run, **given)
+
+
+def _admission(ctx: Context | None, bound: Bound, part: Part) -> Admission | None:
+    if ctx is None:
+        return None
+    with ctx.store.read() as view:
+        pipeline = view.pipelines.find(part.pipeline)
+        return None if pipeline is None else view.runs.admission(bound.run_id, pipeline.id)
+
+
+def _require_standing(run: Run, operation: Operation[..., Any]) -> None:
+    """A token is good while the run's admission is; what is under way may still be finished."""
+    admission = run.admission
+    if admission is None:
+        if run.environment.rank and not operation.early:
+            run.admitted  # noqa: B018 (raises GateRefused)
+        if not run.environment.rank and not operation.late and run.ledger.is_dead(run.run_id):
+            raise RunTakenForDead(f"run {run.run_id} of {run.name} is over; launch a new one")
+    elif not admission.state.is_live and not operation.late:
+        answer = ask_again.run(run)
+        raise GateRefused(refusal(run.settings, run.name, run.environment, answer.reason))
