@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from drls_dagster.errors import DrlsError
 from drls_dagster.fences.fences import found
 from drls_dagster.settings import Settings
@@ -12,6 +14,8 @@ def fence_facts(settings: Settings) -> FenceFacts:
     """What confines pipeline code here. The first call of a process tries it, which takes a tenth of a second."""
     if settings.engine.spark_connect:
         return _none("engine.spark_connect names an engine that DRLS does not start, so DRLS cannot fence it")
+    if settings.engine.ray_address or os.environ.get("RAY_ADDRESS"):
+        return _none("Spark's Python functions have no fence on a Ray cluster that DRLS does not start")
     try:
         status = found(settings)
     except DrlsError as error:

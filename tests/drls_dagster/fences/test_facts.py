@@ -33,6 +33,8 @@ def test_the_lifecycle_of_a_home_knows_its_fence() -> None:
     [
         ("DRLS_FENCE__MODE", "off", "fence.mode is off"),
         ("DRLS_ENGINE__SPARK_CONNECT", "sc://elsewhere:15002", "an engine that DRLS does not start"),
+        ("DRLS_ENGINE__RAY_ADDRESS", "ray://elsewhere:10001", "a Ray cluster that DRLS does not start"),
+        ("RAY_ADDRESS", "elsewhere:6379", "a Ray cluster that DRLS does not start"),
     ],
 )
 def test_without_a_fence_the_lifecycle_knows_why(
