@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import socket
 import subprocess
 import sys
@@ -122,3 +123,24 @@ def test_fenced_code_reaches_nothing_of_the_platform(owner: Owner, aims: dict[st
     said = told(owner, sys.executable, "-c", FENCED, ATTEMPTS, json.dumps(aims))
     assert {name: found for name, found in said.items() if found is not None} == {}
     assert "drls_" not in json.dumps(said)
+
+
+def test_another_account_reaches_nothing_of_the_platform(owner: Owner, aims: dict[str, Any]) -> None:
+    """Without any fence: the home is closed, and processes of another account cannot be looked into."""
+    strangers = {None: "nobody", 65_534: "daemon"}
+    python = "/usr/bin/python3"
+    if os.geteuid() != 0 or not shutil.which("setpriv") or not Path(python).exists():
+        pytest.skip("only root can become another account, which needs a Python that it can execute")
+    name = strangers[owner.uid]
+    stranger = ["setpriv", "--reuid", name, "--regid", "nogroup", "--clear-groups", python, "-I", "-c"]
+    done = subprocess.run(
+        [*stranger, ATTEMPTS, json.dumps(aims)],
+        env={"PATH": os.environ["PATH"]},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    got = {how for how, found in json.loads(done.stdout).items() if found is not None}
+    assert [how for how in got if how.endswith((*aims["files"], *aims["folders"], *aims["pids"]))] == []
