@@ -78,8 +78,8 @@ def catalog_errors(config: CatalogConfig) -> Iterator[None]:
         is_clean = config.without_secrets(texts) == texts
         if is_defect(error) and is_clean:
             raise
-        reason = config.without_secrets(in_words(error))
-        where = config.without_secrets(config.uri or config.protocol)
+        reason = config.for_people(in_words(error))
+        where = config.for_people(config.uri or config.protocol)
         kind = CatalogFailed if _is_outage(error) else CatalogFault
         told = reason if known_words(error) else f"the catalog {config.name!r} at {where} failed: {reason}"
         raise kind(told) from (error if is_clean else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -51,6 +52,14 @@ class CatalogConfig:
             for written in {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}:
                 text = text.replace(written, "***")
         return text
+
+    def for_people(self, text: str) -> str:
+        """`text` without credentials and without this server's folders: with `warehouse` for that of the tables."""
+        text = self.without_secrets(text)
+        folder = (self.warehouse or "").removeprefix("file://")
+        if folder.startswith("/"):
+            text = re.sub(rf"(?:file:(?://)?)?{re.escape(folder.rstrip('/'))}(?![\w.-])", "warehouse", text)
+        return re.sub(r"\bsqlite:///\S*/", "sqlite:///…/", text)
 
 
 def resolve_catalog(settings: Settings) -> CatalogConfig:

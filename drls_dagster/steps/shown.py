@@ -19,7 +19,7 @@ _TRACE = re.compile(
 
 
 def without_places(text: str, settings: Settings) -> str:
-    """`text` with `landing` and `DRLS_HOME` for the paths of these folders, however Spark and Python write them."""
+    """`text` with `landing`, `warehouse`, `staging` and `DRLS_HOME` for the paths of these folders."""
     for name, path in _places(settings):
         for spelled in dict.fromkeys((path, quote(path))):
             if spelled in text:
@@ -34,11 +34,15 @@ def trace_of(error: BaseException) -> str | None:
 
 
 def _places(settings: Settings) -> Iterator[tuple[str, str]]:
-    """The longest first: landing is in the home."""
-    found = {
-        **{landing: "landing" for one in Environment if (landing := settings.landing_for(one)).startswith(("/", "~"))},
-        str(settings.home): "DRLS_HOME",
-    }
-    spelled = {os.path.expanduser(path).rstrip("/"): name for path, name in found.items()}
-    spelled |= {os.path.realpath(path): name for path, name in spelled.items()}
-    yield from ((spelled[path], path) for path in sorted(spelled, key=len, reverse=True) if path not in {"", "/"})
+    """Each folder's name and path. The longest first: most are in the home."""
+    home = str(settings.home)
+    given = [(settings.landing_for(one), "landing") for one in Environment]
+    given += [(settings.catalog.warehouse or f"{home}/warehouse", "warehouse"), (settings.staging, "staging")]
+    given.append((home, "DRLS_HOME"))
+    named: dict[str, str] = {}
+    for place, name in given:
+        path = os.path.expanduser(place.removeprefix("file://")).rstrip("/")
+        if path.startswith("/"):
+            named.setdefault(path, name)
+            named.setdefault(os.path.realpath(path), name)
+    yield from ((named[path], path) for path in sorted(named, key=len, reverse=True))

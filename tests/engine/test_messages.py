@@ -183,17 +183,18 @@ def test_a_file_of_a_table_that_is_gone_or_damaged_is_named_with_the_remedy(
     data = Path(
         next(iter(lab.table("out").scan().plan_files())).file.file_path.removeprefix("file://").removeprefix("file:")
     )
-    bytes_ = data.read_bytes()
+    bytes_, warehouse = data.read_bytes(), lab.settings.home / "warehouse"
     for broken, told in ((b"x" * 200, "is damaged"), (None, "is missing")):
         data.unlink() if broken is None else data.write_bytes(broken)
-        assert f"the file {data} {told}" in lab.run(text).failure
+        assert f"the file warehouse/{data.relative_to(warehouse)} {told}" in lab.run(text).failure
         assert run(["table", "preview", name]) == 1
         assert "; restore it from a backup, or return to a snapshot" in capsys.readouterr().err
     data.write_bytes(bytes_)
 
     metadata = Path(lab.table("out").metadata_location.removeprefix("file://"))
     metadata.rename(metadata.with_suffix(".away"))
-    missing = f"the table's metadata file {metadata} is missing; restore it from a backup, or drop the table"
+    shown = f"warehouse/{metadata.relative_to(warehouse)}"
+    missing = f"the table's metadata file {shown} is missing; restore it from a backup, or drop the table"
     assert missing in lab.run(text).failure
     for command in ("preview", "show"):
         assert run(["table", command, name]) == 1

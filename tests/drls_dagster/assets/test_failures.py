@@ -78,5 +78,5 @@ def test_folders_are_named_instead_of_written_out(drls_home: Path, tmp_path: Pat
         f"'{tmp_path}/link' {drls_home}-2/x s3://bucket/landing/c"
     )
     assert without_places(text, given) == (
-        f"landing/a.csv landing/b.csv DRLS_HOME/warehouse/t 'DRLS_HOME' {drls_home}-2/x s3://bucket/landing/c"
+        f"landing/a.csv landing/b.csv warehouse/t 'DRLS_HOME' {drls_home}-2/x s3://bucket/landing/c"
     )
