@@ -128,16 +128,13 @@ class Roots:
         return any(root.holds(place) for root in self._all)
 
     def _keeps(self, place: str) -> bool:
-        """A database's journals are called like it."""
-        if "://" in place:
-            return False
-        for kept in self.kept:
-            if (place == kept or place.startswith((f"{kept}/", f"{kept}-"))) and not (
-                Root(kept).holds(self.landing_root.place)
-                and self.landing_root.place != kept
-                and self.landing_root.holds(place)
-            ):
-                return True
+        """Whether DRLS keeps it for itself. Landing, which may lie in its home, is for sources."""
+        landing = self.landing_root
+        for kept in map(Root, self.kept):
+            if kept.holds(place):
+                inside = kept.place != landing.place and kept.holds(landing.place)
+                if not (inside and landing.holds(place)):
+                    return True
         return False
 
     def _named(self, node: str, path: str) -> Named:
@@ -221,7 +218,7 @@ def _kept(settings: Settings, landing: Root) -> Iterator[str]:
     yield os.path.realpath(settings.home)
     for url in (settings.lifecycle.url, settings.catalog.uri):
         if url and url.startswith("sqlite") and (path := url.partition(":///")[2].partition("?")[0]):
-            yield os.path.realpath(path)
+            yield from (f"{os.path.realpath(path)}{journal}" for journal in ("", "-wal", "-shm", "-journal"))
     for folder in (settings.catalog.warehouse, settings.staging):
         if folder and "://" not in (local := _local(folder)) and local.startswith(("/", "~")):
             yield os.path.realpath(os.path.expanduser(local))

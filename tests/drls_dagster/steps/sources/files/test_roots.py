@@ -171,6 +171,9 @@ def test_what_drls_keeps_for_itself_is_never_read_even_below_a_root(home: Path, 
                  home / "warehouse/ns/*", tmp_path / "store/*"):  # fmt: skip
         with pytest.raises(OutsideRoots, match="DRLS itself, which file sources never read"):
             pinned(str(path), home, **settings)
+    (tmp_path / "home-2").mkdir()
+    (tmp_path / "home-2/a.csv").write_text("id\n")
+    assert names(pinned(str(tmp_path / "home-2/*"), home, **settings)) == [f"{tmp_path}/home-2/a.csv"]
     assert names(pinned("*.csv", home, **settings)) == ["a.csv"]
     assert names(pinned(f"{home}/landing/*.csv", home, **settings)) == [f"{home}/landing/a.csv"]
 
