@@ -19,9 +19,11 @@ import pytest
 import yaml
 
 from drls_dagster.cli.main import run
+from drls_dagster.fences.enter import landlock_abi
+from drls_dagster.fences.fences import code_fence
 from drls_dagster.lakehouse.catalog import load_catalog, spark_catalog_conf
 from drls_dagster.orchestrator.dagster_yaml import missing_gate
-from drls_dagster.settings import CatalogSettings, Settings
+from drls_dagster.settings import CatalogSettings, Settings, load_settings
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")])
@@ -40,7 +42,8 @@ COMMANDS = [
 ]
 
 
-SESSIONS = ("docs/how-to/lifecycle.md", "docs/how-to/git.md")
+SESSIONS = ("docs/how-to/lifecycle.md", "docs/how-to/git.md", "docs/how-to/fences.md")
+FENCES = blocks("docs/how-to/fences.md", "toml")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
@@ -73,6 +76,17 @@ def test_the_catalogs_of_the_how_to_can_be_configured(
     conf = spark_catalog_conf(Settings(home=drls_home, catalog=catalog))
     assert conf["spark.sql.catalog.lake"]
     assert ("hunter2" in conf.values()) == bool(catalog.secrets)
+
+
+@pytest.mark.skipif(not landlock_abi(), reason="this kernel has no Landlock")
+@pytest.mark.parametrize("text", FENCES, ids=lambda text: text.splitlines()[1])
+def test_the_fences_of_the_how_to_can_be_configured(text: str, drls_home: Path) -> None:
+    drls_home.mkdir(mode=0o700)
+    (drls_home / "drls.toml").write_text(text)
+    given = tomllib.loads(text)["fence"]
+    found = load_settings(drls_home).fence.model_dump(mode="json", include=set(given))
+    assert found == given
+    assert (code_fence(load_settings(drls_home)) is None) is (given.get("mode") == "off")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -46,6 +46,7 @@ class Owner:
     folder: Path
     uid: int | None = None
     gid: int = 0
+    name: str = "home"  # of DRLS_HOME in `folder`
 
     def command(self, command: Sequence[str]) -> list[str]:
         """`command`, executed by this owner."""
@@ -64,7 +65,7 @@ class Owner:
 
     @property
     def home(self) -> Path:
-        return self.folder / "home"
+        return self.folder / self.name
 
     def run(self, *command: str, timeout: float = 120, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
