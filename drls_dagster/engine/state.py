@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from drls_dagster.engine.inside import open_inside
 from drls_dagster.processes import process_is
 from drls_dagster.settings import Settings, private_home
 from lifecycle.private_files import write_private
@@ -89,7 +91,7 @@ def read_runner(settings: Settings, engine_id: str) -> RunnerState | None:
 @contextlib.contextmanager
 def _guard(settings: Settings) -> Iterator[None]:
     """One caller at a time takes a lease, counts them, or says that the engine ends because there are none."""
-    with (folder(settings) / "leases.lock").open("w") as file:
+    with open_inside(folder(settings), "leases.lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -100,18 +102,19 @@ def lease(settings: Settings) -> Iterator[None]:
 
     Take it before you look for an engine: one that ends has said so by then.
     """
-    leases = folder(settings) / "leases"
-    path = leases / uuid.uuid4().hex
+    name = uuid.uuid4().hex
+    path = folder(settings) / "leases" / name
     with contextlib.ExitStack() as stack:
         with _guard(settings):  # nobody sees the file before it is locked
-            leases.mkdir(exist_ok=True)
-            file = stack.enter_context(path.open("w"))
+            path.parent.mkdir(exist_ok=True)
+            file = stack.enter_context(open_inside(folder(settings), f"leases/{name}", "w"))
             fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
-            (folder(settings) / "last_used").touch()
+            with open_inside(folder(settings), "last_used", "a") as used:
+                os.utime(used.fileno())
 
 
 def live_leases(settings: Settings) -> int:
@@ -140,7 +143,7 @@ def _count(settings: Settings) -> int:
     count = 0
     for path in (settings.home / "engine" / "leases").glob("*"):
         try:
-            with path.open() as file:
+            with open_inside(settings.home / "engine", f"leases/{path.name}", "r") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink(missing_ok=True)
         except BlockingIOError:
