@@ -10,10 +10,13 @@ import pytest
 
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.settings import EnvironmentSettings, LifecycleSettings, Settings, SourcesSettings, load_settings
+from drls_dagster.steps.sources.files.hive import folders_of
+from drls_dagster.steps.sources.files.placing import Item
+from drls_dagster.steps.sources.files.placing import place as put
 from drls_dagster.steps.sources.files.roots import REMEDY, OutsideRoots, Roots
 from drls_dagster.steps.sources.files.source import Files, FilesPin
 from drls_dagster.steps.sources.files.storage import Local
-from drls_dagster.steps.sources.pins import Place, SourceMissing
+from drls_dagster.steps.sources.pins import Place, Reader, SourceMissing
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import FilesSource
 
@@ -197,6 +200,22 @@ def test_d1_a_pinned_file_or_folder_that_becomes_a_link_is_a_change(home: Path) 
             Local().open(pin.files[0].place)
         (home / replaced).unlink()
         os.rename(moved, home / replaced)
+
+
+def test_a_link_gives_the_columns_of_its_own_name_and_not_of_where_it_leads(home: Path, tmp_path: Path) -> None:
+    data = home / "landing/day=1"
+    data.mkdir()
+    (data / "a.csv").write_text("id\n1\n")
+    (home / "landing/day=2").symlink_to(data)
+    given = Settings(home=home)
+    place = Place(given, Environment.DEVELOPMENT, load_catalog(given))
+    reader = Reader(None, place, str(tmp_path / "stage"))  # pyright: ignore[reportArgumentType]
+    for path, folder in (("day=1", data), ("day=2", tmp_path / "stage/read/day=2")):
+        (file,) = pinned(path, home).files
+        folders = folders_of("raw", [file.name], "", {})
+        placed = put(reader, "raw", [Item(file.name, file.place, ".csv")], folders)
+        assert Path(placed.paths[file.name]).parent == folder
+        assert Path(placed.paths[file.name]).read_text() == "id\n1\n"
 
 
 def test_a_path_with_credentials_or_options_of_a_server_is_refused_without_them(home: Path) -> None:
