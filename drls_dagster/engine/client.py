@@ -21,6 +21,7 @@ from drls_dagster.engine import state as st
 from drls_dagster.engine.processes import MARK, end_all
 from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
 
 Report = Callable[[str], None]
 DRIVER = ("-m", "drls_dagster.engine.driver")
@@ -177,7 +178,8 @@ def wait_for_runner(settings: Settings, state: st.EngineState) -> st.RunnerState
 def fingerprint(settings: Settings) -> str:
     """Changes when a setting that the engine was started with changes."""
     text = settings.engine.model_dump_json() + settings.catalog.model_dump_json() + str(settings.home)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    roots = [settings.roots_for(environment) for environment in Environment]  # its fence opens them
+    return hashlib.sha256(f"{text}{roots}".encode()).hexdigest()[:16]
 
 
 def _last_error(log_path: os.PathLike[str]) -> str:

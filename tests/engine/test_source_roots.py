@@ -45,7 +45,6 @@ def test_a_root_of_the_environment_is_read_also_through_links_into_it(lab: Lab, 
     # Copied into staging as UTF-8: an engine that runs already has a fence that does not know this root.
     (data / "a.csv").write_text(ROWS, encoding="utf-16")
     (lab.landing / "day=2024-02-02").symlink_to(data)
-    lab.settings = lab.settings.model_copy(update={"sources": SourcesSettings(roots=(str(tmp_path / "data"),))})
     step = lab.prepare(
         lab.pipeline(
             {
@@ -68,6 +67,8 @@ def test_a_root_of_the_environment_is_read_also_through_links_into_it(lab: Lab, 
             flow="raw>both>out, linked>both",
         )
     )  # fmt: skip
+    sources = SourcesSettings(roots=(str(tmp_path / "data"),))
+    step.run.settings = lab.settings.model_copy(update={"sources": sources})
     step.sink("out")
     days = [str(row[2]) for row in lab.rows("out")]
     assert days == ["2024-01-01", "2024-02-02"] * 2

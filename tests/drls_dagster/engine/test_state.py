@@ -126,8 +126,10 @@ def test_an_engine_that_cannot_start_says_why_and_leaves_nothing(
 def test_other_settings_are_another_engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     before = client.fingerprint(settings)
     assert client.fingerprint(load_settings(settings.home)) == before
-    monkeypatch.setenv("DRLS_ENGINE__CORES", "3")
-    assert client.fingerprint(Settings(home=settings.home)) != before
+    for name, value in (("ENGINE__CORES", "3"), ("SOURCES__ROOTS", '["/data"]')):
+        with monkeypatch.context() as patch:
+            patch.setenv(f"DRLS_{name}", value)
+            assert client.fingerprint(Settings(home=settings.home)) != before
 
 
 def test_a_lease_that_is_just_being_taken_is_counted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from drls_dagster.steps.sources.pins import SourceUnreadable
 from lifecycle.spec import FilesSource
 
 Files = Sequence[tuple[str, str]]  # the name for people, and where it lies
-_FILE = re.compile(r"while reading file (\S.*?)\.\s+(?:Data type mismatches|SQLSTATE|\n|$)")
+_FILE = re.compile(r"while reading file (\S.*?)\.\s+(?:Data type mismatches|File does not exist|SQLSTATE|\n|$)")
 _RECORD = re.compile(r"MALFORMED_CSV_RECORD\] Malformed CSV record: (.*?)(?: SQLSTATE|\n|$)")
 _FIELD = re.compile(
     r"CANNOT_PARSE_JSON_FIELD\] Cannot parse the field name (.*?) and the value (.*?) of the JSON token"
@@ -62,6 +62,11 @@ def explained(error: BaseException, node: str, source: FilesSource, files: Files
             f"node '{node}': {name}{f' ({place})' if place else ''} has a record that cannot be read{what}. Correct "
             "it, or set in the source's options `mode: PERMISSIVE` (unreadable values become null) or `mode: "
             "DROPMALFORMED` (unreadable records are dropped)"
+        )
+    if "Permission denied" in text:
+        return SourceUnreadable(
+            f"node '{node}': the engine may not read {name}; check the file's mode, or stop the engine (`drls engine "
+            "stop`) and run again: its fence opens the folders in sources.roots that exist when it starts"
         )
     said = next((line for line in text.splitlines() if line.startswith("Caused by: ")), "").partition(": ")[2]
     reason = _QUOTED.sub("…", said.partition(": ")[2] or said)

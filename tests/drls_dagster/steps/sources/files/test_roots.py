@@ -10,6 +10,7 @@ import pytest
 
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.settings import EnvironmentSettings, LifecycleSettings, Settings, SourcesSettings, load_settings
+from drls_dagster.steps.sources.files.explaining import explained
 from drls_dagster.steps.sources.files.hive import folders_of
 from drls_dagster.steps.sources.files.placing import Item
 from drls_dagster.steps.sources.files.placing import place as put
@@ -237,3 +238,16 @@ def test_roots_come_from_the_file_and_from_the_environment_and_must_be_whole(
     for wrong in ("data", "../data", "", "s3:bucket"):
         with pytest.raises(ValueError, match="is neither an absolute folder nor a URI"):
             SourcesSettings(roots=(wrong,))
+
+
+def test_a_file_that_the_engines_fence_refuses_is_said_so() -> None:
+    """Spark words it as a file that does not exist."""
+    error = Exception(
+        "[FAILED_READ_FILE.FILE_NOT_EXIST] Encountered error while reading file file:///data/a%20b.csv. File does not "
+        "exist. SQLSTATE: KD001\nCaused by: java.io.FileNotFoundException: /data/a b.csv (Permission denied)"
+    )
+    source = FilesSource(format="csv", path="/data/*.csv")
+    told = explained(error, "raw", source, [("in.csv", "/data/in.csv"), ("a b.csv", "/data/a b.csv")], "/staging")
+    assert str(told).startswith(
+        "node 'raw': the engine may not read a b.csv; check the file's mode, or stop the engine"
+    )
