@@ -35,6 +35,13 @@ class Remote(Way):
         self._token = token
         self._patience = patience
         self._mine = threading.local()  # heartbeats do not wait for an admission
+        self._open: list[http.client.HTTPConnection] = []
+
+    def close(self) -> None:
+        """Gives every connection back."""
+        while self._open:
+            self._open.pop().close()
+        self._mine = threading.local()
 
     def carry(
         self, operation: Operation[..., A], pipeline: str, environment: Environment, given: Mapping[str, Any]
@@ -73,12 +80,14 @@ class Remote(Way):
         found: http.client.HTTPConnection | None = getattr(self._mine, "connection", None)
         if found is None:
             found = self._mine.connection = _open(self._url)
+            self._open.append(found)
         return found
 
     def _forget(self) -> None:
         found: http.client.HTTPConnection | None = getattr(self._mine, "connection", None)
         self._mine.connection = None
         if found is not None:
+            self._open.remove(found)
             with contextlib.suppress(OSError):
                 found.close()
 

@@ -42,8 +42,13 @@ def main() -> None:
     given = arguments.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    service = RunService(load_settings())
     spare_the_collector()
+    with socket.socket(fileno=given.fd) as listening:
+        server_of(RunService(load_settings())).run(sockets=[listening])
+
+
+def server_of(service: RunService) -> uvicorn.Server:
+    """The server, to be run on a Unix socket that listens."""
     config = uvicorn.Config(
         run_routes(service),
         http=OwnersOnly,
@@ -55,8 +60,7 @@ def main() -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
-    with socket.socket(fileno=given.fd) as listening:
-        uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)
 
 
 if __name__ == "__main__":
