@@ -46,9 +46,11 @@ def as_failure(node_id: str, settings: Settings, sql: Mapping[str, str] | None =
     """
     from pyspark.errors import AnalysisException, ParseException, PySparkException
 
-    def failure(text: str, *, retry: bool = True, trace: str | None = None) -> ToldFailure:
+    def failure(text: str, *, retry: bool = True, trace: str | None = None) -> dg.Failure:
         shown = {} if trace is None else {"python": dg.MetadataValue.md(f"```\n{without_places(trace, settings)}\n```")}
-        return ToldFailure(without_places(text, settings), metadata=shown, allow_retries=retry)
+        # Dagster never retries an error of its own, which a ToldFailure is.
+        kind = dg.Failure if retry else ToldFailure
+        return kind(without_places(text, settings), metadata=shown, allow_retries=retry)
 
     try:
         yield

@@ -28,6 +28,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
     this machine's names, the host of app_url, and the setting web.hosts.
     """
     from drls_dagster.lifecycle_client.opening import open_context
+    from drls_dagster.runs.door import RunsDoor
     from drls_dagster.serving.collector import spare_the_collector
     from drls_dagster.serving.forwarded import Forwarded, networks
     from drls_dagster.serving.hosts import KnownHosts
@@ -45,7 +46,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
         context = open_context(settings, given, lambda started: welcome(settings, started))
         site = create_site(context, connected=(provider,))
         spare_the_collector()
-        app = Forwarded(KnownHosts(site, hosts), proxies, settings.web.forwarded)
+        app = Forwarded(KnownHosts(RunsDoor(site, settings), hosts), proxies, settings.web.forwarded)
         serve_connections(app, channel, proxies)
         context.store.close()
 

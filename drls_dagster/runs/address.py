@@ -6,4 +6,5 @@ from __future__ import annotations
 URL_VARIABLE = "DRLS_RUN_URL"
 TOKEN_VARIABLE = "DRLS_RUN_TOKEN"  # noqa: S105
 PATH = "/api/runs"
+RUN_SERVICE = "run-service"  # among the processes of `drls up`
 UNIX = "unix:"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dagster as dg
 
 from drls_dagster.lifecycle_client.gateway import gateway_actor
+from drls_dagster.runs.handover import clear_left
 from drls_dagster.sensors.debris import clear_debris
 from drls_dagster.sensors.steady import Background, Evaluation, Gateway, steady, told_of
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
+from lifecycle.ports import RunState
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.rounds import Round
 from lifecycle.usecases.reconcile import reconcile
@@ -39,6 +41,8 @@ def put_right(ctx: Context, settings: Settings) -> str:
     cleared: list[str] = []
     with work.item("ledger:runs", "looking for debris"):
         cleared = clear_debris(settings, work)
+    with work.item("runs:tokens", "removing tokens of runs that are over"):
+        clear_left(settings, lambda run_id: ctx.orchestrator.run_state(run_id) is not RunState.ACTIVE)
     work.close()
     done = [
         f"{len(found.runs)} run(s) had ended" if found.runs else "",

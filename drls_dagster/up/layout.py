@@ -15,7 +15,7 @@ import yaml
 from drls_dagster.dagster_private.daemon import DAEMON
 from drls_dagster.orchestrator.instance import dagster_home, has_storage
 from drls_dagster.orchestrator.running_up import OWN_TOKEN, folder
-from drls_dagster.runs.address import UNIX, URL_VARIABLE
+from drls_dagster.runs.address import RUN_SERVICE, UNIX, URL_VARIABLE
 from drls_dagster.settings import Settings, private_home
 from drls_dagster.up.children import Child
 from lifecycle.domain.environment import Environment
@@ -69,7 +69,7 @@ class Layout:
         runs = self._runs.fileno()
         web = [*("--fd", str(self._listening)), *("--workspace", str(self.workspace))]
         return [
-            self._child("runs", ["drls_dagster.runs.server", "--fd", str(runs)], (runs,)),
+            self._child(RUN_SERVICE, ["drls_dagster.runs.server", "--fd", str(runs)], (runs,)),
             *(self._code_server(one) for one in Environment),
             self._child("daemon", [DAEMON, "run", "--workspace", str(self.workspace)]),
             self._child("web", ["drls_dagster.up.web.serve", *web], (self._listening,), {OWN_TOKEN: self._token}),

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from drls_dagster.orchestrator.running_up import UpState
-from drls_dagster.runs.address import PATH
+from drls_dagster.runs.address import PATH, RUN_SERVICE
 
 _SECONDS = 5.0
 _RUNS_SECONDS = 1.0
@@ -60,7 +60,7 @@ def ask_runs(place: Path) -> Mapping[str, str]:
             asking.settimeout(_RUNS_SECONDS)
             asking.connect(str(place))
             asking.sendall(f"GET {PATH} HTTP/1.1\r\nHost: runs\r\nConnection: close\r\n\r\n".encode())
-            return {"runs": READY} if asking.recv(5) == b"HTTP/" else {}
+            return {RUN_SERVICE: READY} if asking.recv(5) == b"HTTP/" else {}
     except OSError:
         return {}
 

@@ -89,7 +89,7 @@ class Supervisor:
                 self._say(f"{name} is ready" if told == READY else f"{name} does not load: {told}")
 
     def _start_watchdog(self) -> None:
-        options = [*("--mark", MARK), *("--up-id", self._state.up_id)]
+        options = [*("--mark", MARK), *("--up-id", self._state.up_id), *("--socket", str(self._layout.run_socket))]
         if self._layout.sockets != self._layout.folder:
             options += ["--remove", str(self._layout.sockets)]
         if self._watchdog is not None and self._watchdog.stdin is not None:

@@ -15,16 +15,20 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
 
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import CatalogFailed, load_catalog
 from drls_dagster.ledger import PublishRecord, RunTakenForDead, open_ledger, place_of, this_worker
 from drls_dagster.runs.client import RunClient
+from drls_dagster.runs.door import RunsDoor
 from drls_dagster.runs.opening import direct
 from drls_dagster.runs.operations.table import OPERATIONS
 from drls_dagster.runs.part import Part
 from drls_dagster.runs.problems import problem_of, raised
 from drls_dagster.runs.refusal import GateRefused
+from drls_dagster.runs.remote import Remote
 from drls_dagster.runs.service import RunService
 from lifecycle.domain.policy import HoldKind
 from lifecycle.domain.run import CheckResult, PermitState, Work
@@ -223,6 +227,27 @@ def test_calls_wait_while_the_service_is_killed_and_started_again(world: World, 
         second.wait(30)
     assert len(found) == 1
     assert found[0] is not None
+
+
+def test_a_run_on_another_machine_asks_below_the_web_site(world: World) -> None:
+    """What `drls serve` mounts; a TLS proxy is in front of it."""
+
+    async def site(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("the site")(scope, receive, send)
+
+    config = uvicorn.Config(RunsDoor(site, world.settings), lifespan="off", log_level="warning")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        wait_until(lambda: server.started)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        way = Remote(url, world.token())
+        assert RunClient(way, world.name, HERE).admit({}) is not None
+        assert httpx.get(f"{url}/anything").text == "the site"
+        way.close()
+        server.should_exit = True
+        thread.join(30)
 
 
 def test_a_service_that_does_not_come_back_is_reported(world: World, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import catalog_locations, load_catalog
 from drls_dagster.ledger import RunTakenForDead, open_ledger
 from drls_dagster.orchestrator.instance import instance_of
+from drls_dagster.runs.handover import hand_over
+from drls_dagster.runs.token import RunToken
 from drls_dagster.sensors.debris import clear_debris
 from drls_dagster.sensors.heads import Heads
 from drls_dagster.sensors.reconcile import put_right
@@ -38,7 +40,11 @@ def test_l11_l15_a_run_that_ended_silently_is_closed_and_a_foreign_write_is_drif
     life.clock.advance(minutes=5)
     life.dagster.states[run_id] = RunState.ENDED
     life.plane.commit("flights.daily", "qa")
+    life.dagster.states["starts"] = RunState.ACTIVE
+    for one in (run_id, "starts"):
+        hand_over(settings, one, RunToken("a token that nobody took"), "unix:/nowhere")
     assert put_right(life.ctx, settings) == "1 run(s) had ended; drift on qa of flights.daily"
+    assert [one.name for one in (settings.home / "run-tokens").iterdir()] == ["starts"]
     assert put_right(life.ctx, settings) == "everything is in order"
 
 

@@ -258,6 +258,15 @@ def test_a_child_that_is_killed_is_started_again_and_told(up: Up) -> None:
     wait_until(lambda: sum("uat is ready" in line for line in up.lines) == 2, 60)
 
 
+def test_the_run_service_listens_to_its_owner_and_is_started_again(up: Up) -> None:
+    place = up.home / "up" / "runs.sock"
+    assert (place.stat().st_mode & 0o777, place.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    (service,) = [one for one in processes_of(up.up_id, MARK) if "drls_dagster.runs.server" in one.cmdline()]
+    service.kill()
+    wait_until(lambda: up.has_said("run-service ended with -9; restarting in 1 s"), 30)
+    wait_until(lambda: sum("run-service is ready" in line for line in up.lines) == 2, 60)
+
+
 def test_kill_9_leaves_nothing_after_ten_seconds(up: Up) -> None:
     up_id = up.up_id
     # A code server that was just started again gets its inner server a moment later.
@@ -265,4 +274,5 @@ def test_kill_9_leaves_nothing_after_ten_seconds(up: Up) -> None:
     up.process.kill()
     up.process.wait(10)
     wait_until(lambda: left_of(up_id) == [], 10)
+    assert list((up.home / "up").glob("*.sock")) == []
     assert "drls up is not running here" in up.drls("status").stdout
