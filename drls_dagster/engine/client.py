@@ -18,6 +18,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from drls_dagster.engine import state as st
+from drls_dagster.engine.places import make_places, remove_places
 from drls_dagster.engine.processes import MARK, end_all
 from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings
@@ -97,6 +98,7 @@ def _start(settings: Settings, report: Report, deadline: float, *, again: bool =
     folder = st.folder(settings)
     for name in ("state.json", "runner.json"):
         (folder / name).unlink(missing_ok=True)
+    make_places(settings)
     engine_id = uuid.uuid4().hex
     log_path = folder / "driver.log"
     with log_path.open("ab" if again else "wb") as log:
@@ -155,7 +157,9 @@ def stop(settings: Settings, *, force: bool = False, patience: float = 20.0) -> 
         end_all(state.engine_id)
         # One that this process started is a child, whose end somebody must ask for.
         _STARTED[:] = [process for process in _STARTED if process.poll() is None]
-        (st.folder(settings) / "state.json").unlink(missing_ok=True)
+        for name in ("state.json", "runner.json"):
+            (st.folder(settings) / name).unlink(missing_ok=True)
+        remove_places(settings)
         return alive
 
 

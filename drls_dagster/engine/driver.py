@@ -22,10 +22,14 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from drls_dagster.engine import state as st
+from drls_dagster.engine.app_id import agree_on_app_id
 from drls_dagster.engine.client import TRY_AGAIN
 from drls_dagster.engine.conf import spark_conf
+from drls_dagster.engine.credentials import CONNECT_TOKEN, engine_secrets, java_authentication, spark_authentication
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.java import find_java
+from drls_dagster.engine.lean_ray import start_ray
+from drls_dagster.engine.places import java_places, ray_folder, remove_places, spark_folder, temporary_folder
 from drls_dagster.engine.processes import MARK
 from drls_dagster.engine.ray_work import RETRIES
 from drls_dagster.errors import DrlsError
@@ -73,21 +77,28 @@ class Driver:
         self.report("starting Spark on Ray")
         token = secrets.token_hex(32)
         # By environment, so that it is in no configuration a session can print.
-        os.environ["SPARK_CONNECT_AUTHENTICATE_TOKEN"] = token
+        os.environ[CONNECT_TOKEN] = token
         import raydp
 
         if " " in raydp.__file__:
             raise DrlsError(f"RayDP cannot start from a path with a space ({sys.prefix}); move the environment")
+        from drls_dagster.engine.app_master import guard_app_master
+
+        guard_app_master()
         port = free_port()
+        own = self._owns_ray()
         spark = raydp.init_spark(
             _APP,
             num_executors=settings.engine.executors,
             executor_cores=settings.engine.cores,
             executor_memory=settings.engine.memory,
             fault_tolerant_mode=False,
-            configs=spark_conf(settings, jars, port),
+            # On top of everything: no setting opens the engine's ports to others.
+            configs={**spark_conf(settings, jars, port), **(spark_authentication() if own else {})},
         )
-        del os.environ["SPARK_CONNECT_AUTHENTICATE_TOKEN"]
+        del os.environ[CONNECT_TOKEN]
+        close_accumulators(spark)
+        agree_on_app_id(spark)
         self.state = replace(self.state, connect_port=port, token=token, ray_address=ray_address)
         self.report("waiting for the executors")
         spark.range(1).count()
@@ -104,14 +115,15 @@ class Driver:
         if address:
             context: Any = ray.init(address=address, namespace=_APP, log_to_driver=False)
         else:
-            context = ray.init(
-                address="local",
+            context = start_ray(
                 namespace=_APP,
-                include_dashboard=False,
                 object_store_memory=memory_bytes(engine.object_store_memory),
-                log_to_driver=False,
+                _temp_dir=str(ray_folder(self.settings)),
             )
         return str(context.address_info["gcs_address"])
+
+    def _owns_ray(self) -> bool:
+        return ray_address(self.settings) is None
 
     def watch(self, spark: SparkSession) -> str:
         """Keeps the runner alive; returns why the engine ends."""
@@ -185,6 +197,14 @@ def executors(spark: SparkSession) -> int:
     return len(infos) - 1  # the driver is one of them
 
 
+def close_accumulators(spark: SparkSession) -> None:
+    """Close PySpark's port for the accumulators of classic Python code: one client that says nothing would block it."""
+    context = spark.sparkContext
+    if context._accumulatorServer is not None:  # pyright: ignore
+        context._accumulatorServer.shutdown()  # pyright: ignore
+        context._accumulatorServer = None  # pyright: ignore
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -204,6 +224,17 @@ def main() -> None:
     arguments.add_argument("--fingerprint", required=True)
     given = arguments.parse_args()
     settings = load_settings(given.home)
+    os.umask(0o077)  # whatever a process of the engine writes is its owner's
+    own = ray_address(settings) is None
+    java_options = [
+        # RayDP starts executors with -Xms at the full size, which would never be given back. Of all ways to set options
+        # only this variable comes after that.
+        "-Xms64m",
+        "-XX:-UsePerfData",  # a file in the system's temporary folder
+        *java_places(settings),
+        *(java_authentication() if own else ()),
+        os.environ.get("_JAVA_OPTIONS", ""),
+    ]
     os.environ.update(
         JAVA_HOME=str(find_java().path),
         PYSPARK_PYTHON=sys.executable,
@@ -211,14 +242,15 @@ def main() -> None:
         RAY_USAGE_STATS_ENABLED="0",
         # Ray's default is 15, and executors are Ray workers: a run would give way to all else on the machine.
         RAY_worker_niceness="0",
-        # RayDP starts executors with -Xms at the full size, which would never be given back. Of all ways to
-        # set options only this variable comes after that.
-        _JAVA_OPTIONS=f"-Xms64m {os.environ.get('_JAVA_OPTIONS', '')}".strip(),
+        _JAVA_OPTIONS=" ".join(java_options).strip(),
+        TMPDIR=str(temporary_folder(settings)),
+        SPARK_LOCAL_DIRS=str(spark_folder(settings)),
         # RayDP starts the executors with whatever `java` is first on the path.
         PATH=f"{find_java().path}/bin{os.pathsep}{os.environ.get('PATH', '')}",
     )
-    if ray_address(settings) is None:
+    if own:
         os.environ.update(ray_environment(settings))
+        os.environ.update(engine_secrets())
     driver = Driver(settings, given.fingerprint)
     signal.signal(signal.SIGTERM, lambda *_: driver.stopping.set())
     # The terminal's Ctrl-C is for the command in front of it, not for the engine that others may use.
@@ -230,6 +262,7 @@ def main() -> None:
     finally:
         if driver.owns_state() and driver.state.phase != "starting":
             (st.folder(settings) / "state.json").unlink(missing_ok=True)
+            remove_places(settings)
 
 
 def ray_environment(settings: Settings) -> dict[str, str]:

@@ -3,6 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from drls_dagster.engine.conf import spark_conf
+from drls_dagster.engine.credentials import (
+    OF_THE_ENGINE,
+    SPARK_SECRET,
+    engine_secrets,
+    java_authentication,
+    spark_authentication,
+)
 from drls_dagster.engine.jars import coordinates, jar_path, missing
 from drls_dagster.settings import CatalogSettings, EngineSettings, Settings
 
@@ -62,3 +69,15 @@ def test_a_jar_that_is_there_is_not_fetched_again(drls_home: Path) -> None:
     jar_path(settings, first).parent.mkdir(parents=True)
     jar_path(settings, first).write_bytes(b"")
     assert missing(settings) == [jar_path(settings, second)]
+
+
+def test_spark_finds_its_secret_in_the_environment_and_in_no_configuration() -> None:
+    first, second = engine_secrets(), engine_secrets()
+    assert first[SPARK_SECRET] != second[SPARK_SECRET], "of each start"
+    assert not set(spark_authentication().values()) & set(first.values())
+    assert spark_authentication()["spark.authenticate"] == "true"
+    assert "-Dspark.authenticate=true" in java_authentication()
+
+
+def test_what_the_engine_keeps_secret_is_named_for_those_who_must_not_inherit_it() -> None:
+    assert {name for name, value in engine_secrets().items() if len(value) > 32} <= set(OF_THE_ENGINE)
