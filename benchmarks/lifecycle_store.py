@@ -21,7 +21,7 @@ from lifecycle.domain.people import Actor, WayIn, system_actor
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.roles import Role
 from lifecycle.domain.run import CheckResult, InputRead, Outcome, Work
-from lifecycle.domain.seal import Altered, Digests, SealedFiles
+from lifecycle.domain.seal import Altered, Digests, SealedFile, SealedFiles
 from lifecycle.ports import DataPlane, Move, MoveResult, Orchestrator, ReleaseFacts, RunState, SystemClock
 from lifecycle.spec import PipelineSpec, canonical_json
 from lifecycle.store import tables as rows
@@ -94,6 +94,9 @@ class StillPlane(DataPlane):
 
     def seal(self, table: str, environment: Environment, base: int | None, candidate: int) -> SealedFiles:
         return SealedFiles(())
+
+    def sealed_now(self, table: str, environment: Environment, file: SealedFile) -> SealedFiles:
+        return SealedFiles((file,))
 
     def begin_sealing(self, table: str, environment: Environment, base: int | None, candidate: int) -> None:
         return

@@ -18,7 +18,7 @@ from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
-from lifecycle.domain.seal import Altered, Digests, SealedFiles
+from lifecycle.domain.seal import Altered, Digests, SealedFile, SealedFiles
 from lifecycle.domain.version import Label
 
 
@@ -184,6 +184,10 @@ class DataPlane(ABC):
 
         With `head`, a file that this snapshot does not need may be gone. `alive` is called every few seconds.
         """
+
+    @abstractmethod
+    def sealed_now(self, table: str, environment: Environment, file: SealedFile) -> SealedFiles:
+        """A sealed file as it is now, alone. Raises LifecycleError when it cannot be read."""
 
 
 class RunState(StrEnum):

@@ -18,7 +18,7 @@ drift_argument = click.argument("drift_id", metavar="DRIFT", type=number_type)
 
 @click.group()
 def drift() -> None:
-    """List unexplained writes to governed tables (drift), then adopt or revert them.
+    """List unexplained writes to governed tables and their files (drift), then adopt or revert them.
 
     A pipeline with open drift cannot be promoted.
     """
@@ -35,7 +35,7 @@ def list_drifts(pipeline: str | None, as_json: bool) -> None:
         print_models(found)
         return
     print_table(
-        ["drift", "environment", "pipeline", "table", "ref", "snapshot", "found", "state"],
+        ["drift", "environment", "pipeline", "table", "ref", "snapshot", "found", "state", "file"],
         [
             (
                 one.id,
@@ -46,6 +46,7 @@ def list_drifts(pipeline: str | None, as_json: bool) -> None:
                 None if one.found is None else str(one.found),
                 short_time(one.found_at),
                 f"{one.state}, waiting: {one.outcome}" if one.outcome else one.state,
+                one.why or None,
             )
             for one in found
         ],
@@ -59,7 +60,11 @@ def list_drifts(pipeline: str | None, as_json: bool) -> None:
 @key_option
 @json_option
 def adopt(drift_id: int, reason: str, key: str | None, as_json: bool) -> None:
-    """Adopt an unexplained write. You, the lead, take responsibility for it."""
+    """Adopt an unexplained write. You, the lead, take responsibility for it.
+
+    A compaction is first compared with the snapshot that it compacted, which may take minutes: if row counts or the
+    values of a column differ, it is refused. A file that was overwritten is adopted as it is now.
+    """
     _settle(drift_id, "adopt", reason, key, as_json)
 
 
@@ -69,7 +74,10 @@ def adopt(drift_id: int, reason: str, key: str | None, as_json: bool) -> None:
 @key_option
 @json_option
 def revert(drift_id: int, reason: str, key: str | None, as_json: bool) -> None:
-    """Revert the table to what was last published. Anything written since is lost."""
+    """Revert the table to what was last published. Anything written since is lost.
+
+    The drift of a file closes when the file is restored, or production no longer needs it.
+    """
     _settle(drift_id, "revert", reason, key, as_json)
 
 

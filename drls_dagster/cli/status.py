@@ -98,7 +98,12 @@ def status(environment: Environment | None, as_json: bool) -> None:
 
 
 def _row(one: Active, run: LastRun | None, loaded: Any, drifts: list[DriftInfo]) -> dict[str, Any]:
-    found = [f"{drift.ref} of {drift.table} was written by others (drift {drift.id})" for drift in drifts]
+    found = [
+        f"{drift.table}: {drift.why} (drift {drift.id})"
+        if drift.file
+        else f"{drift.ref} of {drift.table} was written by others (drift {drift.id})"
+        for drift in drifts
+    ]
     # An unsaved file is loaded in its author's development on purpose.
     if loaded is not None and loaded.get(one.pipeline) not in (one.digest, DRAFT):
         found.append("another version is loaded" if one.pipeline in loaded else "it is not loaded")

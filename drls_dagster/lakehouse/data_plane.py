@@ -23,7 +23,7 @@ from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.plan import PositionPlan
-from lifecycle.domain.seal import Altered, Digests, SealedFiles
+from lifecycle.domain.seal import Altered, Digests, SealedFile, SealedFiles
 from lifecycle.errors import Conflict, LifecycleError, Refused, one_line
 from lifecycle.outages import is_defect, is_outage
 from lifecycle.ports import DataPlane, Move, MoveResult
@@ -163,6 +163,13 @@ class IcebergDataPlane(DataPlane):
     def seal(self, table: str, environment: Environment, base: int | None, candidate: int) -> SealedFiles:
         work = self._seal_of(table, environment, base, candidate)
         return self._sealing.result((f"{environment}:{table}", base, candidate), work)
+
+    def sealed_now(self, table: str, environment: Environment, file: SealedFile) -> SealedFiles:
+        with self._catalog() as catalog:
+            _, found = locating.find(catalog, environment, table)
+            if found is None:
+                raise DrlsError(f"{table} is gone")
+            return seal.sealed_now(found, file)
 
     def begin_sealing(self, table: str, environment: Environment, base: int | None, candidate: int) -> None:
         work = self._seal_of(table, environment, base, candidate)

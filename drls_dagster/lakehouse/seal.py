@@ -110,6 +110,16 @@ def _new_files(table: Table, base: int | None, candidate: int) -> Iterator[_Name
                     yield _Named(kind, file.file_path, file.file_size_in_bytes)
 
 
+def sealed_now(table: Table, file: SealedFile) -> SealedFiles:
+    """A sealed file as it is now. Raises DrlsError when it cannot be read."""
+    try:
+        seen, content = _sealed_content(table.io, _Named(file.kind, file.path))
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise DrlsError(f"{_name(table)}: {file.name} cannot be read: {why}") from None
+    return SealedFiles.of([file._replace(size=seen.size, digest=content, tag=seen.tag, identity=seen.identity)])
+
+
 class Sealing:
     """Seals that were begun before they are asked for: the checks of a sink read what is hashed at the same time."""
 
@@ -260,7 +270,7 @@ def _moved_lists(name: str, table: Table, files: Iterable[SealedFile]) -> Iterat
                     table=name,
                     name=f"snapshot {one.snapshot}",
                     path=snapshot.manifest_list,
-                    why=Why.CONTENT,
+                    why=Why.LISTED,
                     snapshot=one.snapshot,
                 )
 

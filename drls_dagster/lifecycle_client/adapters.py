@@ -13,7 +13,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
-from lifecycle.domain.seal import Altered, Digests, SealedFiles
+from lifecycle.domain.seal import Altered, Digests, SealedFile, SealedFiles
 from lifecycle.errors import Refused
 from lifecycle.ports import Clock, DataPlane, Move, MoveResult, Orchestrator, ReleaseFacts, RunState, SystemClock
 
@@ -70,6 +70,9 @@ class NoDataPlane(DataPlane):
         _refuse(f"the data of {table}")
 
     def seal(self, table: str, environment: Environment, base: int | None, candidate: int) -> SealedFiles:
+        _refuse(f"the files of {table}")
+
+    def sealed_now(self, table: str, environment: Environment, file: SealedFile) -> SealedFiles:
         _refuse(f"the files of {table}")
 
     def begin_sealing(self, table: str, environment: Environment, base: int | None, candidate: int) -> None:

@@ -46,7 +46,8 @@ def put_right(ctx: Context, settings: Settings) -> str:
     work.close()
     done = [
         f"{len(found.runs)} run(s) had ended" if found.runs else "",
-        "; ".join(f"drift on {one.ref} of {one.table_name}" for one in found.drifts),
+        "; ".join(f"drift on {one.ref} of {one.table_name}" for one in found.drifts if one.file is None),
+        "; ".join(f"{one.table_name}: {one.why}" for one in found.drifts if one.file is not None),
         f"removed {', '.join(found.columns)} of withdrawn versions" if found.columns else "",
         f"dropped {len(cleared)} branch(es)" if cleared else "",
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lifecycle.domain.model import Frozen, SnapshotId
 
 
@@ -25,3 +27,14 @@ class TableFacts(Frozen):
     uuid: str | None
     head: SnapshotId | None
     separate: str | None = None
+
+
+def only_rewritten(head: int | None, base: int | None, rewrites: Mapping[int, int]) -> bool:
+    """Whether `head` holds the rows of `base`: step by step, each snapshot explained by `rewrites`."""
+    seen: set[int] = set()
+    while head is not None and head != base:
+        if head in seen or head not in rewrites:
+            return False
+        seen.add(head)
+        head = rewrites[head]
+    return head == base

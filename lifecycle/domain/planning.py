@@ -15,7 +15,7 @@ from lifecycle.domain.carry import CarryDecision, choose_carry
 from lifecycle.domain.checklist import Check
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.evidence import Asked, Evidence, assess
-from lifecycle.domain.facts import SnapshotFacts, TableFacts
+from lifecycle.domain.facts import TableFacts, only_rewritten
 from lifecycle.domain.fence import FenceKind
 from lifecycle.domain.four_eyes import Eligibility
 from lifecycle.domain.model import Frozen
@@ -34,8 +34,9 @@ _NAMED = 5  # altered files; more of them tell nobody more
 class StoreFacts(Frozen):
     """What the store says about promoting `version` to `target`.
 
-    `runs` are those of the version in its source that began, oldest first. `seals` are, by root, the files that its
-    receipts published, where data may move.
+    `runs` are those of the version in its source that began, oldest first. `rewrites` are, by table, the
+    snapshots of the target that hold the rows of an earlier one. `seals` are, by root, the files that its receipts
+    published, where data may move.
     `stuck`: environments whose code location does not come to hold what is deployed of the pipeline.
     """
 
@@ -51,6 +52,7 @@ class StoreFacts(Frozen):
     receipts: tuple[Receipt, ...] = ()
     parameters: dict[str, dict[str, object]] = Field(default_factory=dict)
     runs: tuple[VersionRun, ...] = ()
+    rewrites: dict[str, dict[int, int]] = Field(default_factory=dict)
     seals: dict[str, InstanceOf[SealedFiles]] = Field(default_factory=dict)
     eligibility: Eligibility | None = None
     owners: dict[str, str] = Field(default_factory=dict)
@@ -72,7 +74,6 @@ class DataFacts(Frozen):
     source: dict[str, TableFacts] = Field(default_factory=dict)
     target: dict[str, TableFacts] = Field(default_factory=dict)
     chains: dict[str, tuple[int, ...]] = Field(default_factory=dict)
-    since_base: dict[str, tuple[SnapshotFacts, ...]] = Field(default_factory=dict)
     on_main: dict[tuple[str, int], bool] = {}  # noqa: RUF012 (pydantic copies it)
     fingerprints: dict[str, str] = Field(default_factory=dict)
     metadata_changes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -98,7 +99,7 @@ def planning(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan |
     """What promoting would be at `now`.
 
     With `approved`, its candidates and receipts are looked at again, not the newest ones, and a base
-    that only compaction (`replace`) has moved counts as the approved one.
+    that only maintenance has moved, under its permits, counts as the approved one.
     """
     policy = (store.policy and store.policy.body) or Policy()
     receipts = _named(store.receipts, approved)
@@ -118,7 +119,7 @@ def planning(store: StoreFacts, data: DataFacts, now: datetime, approved: Plan |
         parameters=evidence.parameters,
         inputs=tuple(_input(read, store, data) for read in evidence.inputs),
         tables=tuple(
-            _table(name, decision.carry, evidence, data, approved, _roots(name, receipts, evidence))
+            _table(name, decision.carry, evidence, data, approved, store.rewrites, _roots(name, receipts, evidence))
             for name in store.asked.tables
         ),
         positions=data.positions_carried if decision.carry is Carry.SNAPSHOT else data.positions,
@@ -217,7 +218,13 @@ def _roots(name: str, receipts: Sequence[Receipt], evidence: Evidence) -> tuple[
 
 
 def _table(
-    name: str, carry: Carry, evidence: Evidence, data: DataFacts, approved: Plan | None, roots: Sequence[str]
+    name: str,
+    carry: Carry,
+    evidence: Evidence,
+    data: DataFacts,
+    approved: Plan | None,
+    rewrites: Mapping[str, Mapping[int, int]],
+    roots: Sequence[str],
 ) -> TablePlan:
     if carry is Carry.CODE:
         return TablePlan(table=name)
@@ -225,21 +232,18 @@ def _table(
     return TablePlan(
         table=name,
         table_uuid=facts.uuid,
-        base=_base(name, facts, data.since_base, approved),
+        base=_base(name, facts, rewrites, approved),
         candidate=evidence.candidates.get(name),
         metadata_changes=data.metadata_changes.get(name, ()),
         seal=combined(roots),
     )
 
 
-def _base(
-    name: str, facts: TableFacts, since_base: Mapping[str, Sequence[SnapshotFacts]], approved: Plan | None
-) -> int | None:
+def _base(name: str, facts: TableFacts, rewrites: Mapping[str, Mapping[int, int]], approved: Plan | None) -> int | None:
     planned = next((table for table in approved.tables if table.table == name), None) if approved else None
     if planned is None or planned.base == facts.head:
         return facts.head
-    moved = since_base.get(name, ())
-    if moved and moved[-1].parent == planned.base and all(one.operation == "replace" for one in moved):
+    if planned.base is not None and only_rewritten(facts.head, planned.base, rewrites.get(name, {})):
         return planned.base
     return facts.head
 
@@ -270,7 +274,7 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
     ]
     yield from _each("no other pipeline writes its tables", owned)
     drifted = [
-        f"{drift.table_name} has drifted on {drift.ref} (snapshot {drift.found} has no permit): a "
+        f"{drift.table_name} has drifted on {drift.ref} ({drift.told}): a "
         "LeadDataEngineer must adopt or revert it first"
         for drift in store.drifts
     ]

@@ -180,14 +180,40 @@ class Receipt(Frozen):
     at: datetime
 
 
+class MaintenancePermit(Frozen):
+    """Leave to move production's ref of `table_name` from `base` to `candidate`, which holds the same rows (L15)."""
+
+    id: int
+    environment: Environment
+    pipeline_id: int
+    version_id: int
+    table_name: str
+    ref: str
+    base: SnapshotId
+    candidate: SnapshotId
+    details: Work
+    state: PermitState
+    granted_at: datetime
+    granted_by: int | None
+    lease_until: datetime
+    closed_at: datetime | None
+
+    @property
+    def run_id(self) -> str:
+        """What its receipt names as the run."""
+        return f"maintenance:{self.id}"
+
+
 UNSETTLED = ("open", "reverting")
 
 
 class Drift(Frozen):
-    """A head of a governed ref that no permit explains (L15).
+    """A head of a governed ref that no permit explains (L15), or a `file` of production that is not as published (L17).
 
     `state` is open, reverting, adopted or reverted. While it is reverting, `expected` is the snapshot that the ref goes
-    back to, `executor` who moves it until `lease_until`, and `outcome` what that waits for.
+    back to, `executor` who moves it until `lease_until`, and `outcome` what that waits for. Of an adopted compaction,
+    `expected` is the snapshot whose rows it was found to hold. Of a file, `found` is the head that needs it, `why` what
+    is wrong with it, and `seal`, once adopted, the root of what it is now.
     """
 
     id: int
@@ -205,7 +231,15 @@ class Drift(Frozen):
     executor: str | None = None
     lease_until: datetime | None = None
     outcome: str = ""
+    file: str | None = None
+    why: str = ""
+    seal: str | None = None
 
     @property
     def is_settled(self) -> bool:
         return self.state not in UNSETTLED
+
+    @property
+    def told(self) -> str:
+        """What is wrong, without the table's name."""
+        return self.why if self.file is not None else f"snapshot {self.found} has no permit"

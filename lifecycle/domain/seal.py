@@ -147,6 +147,7 @@ class Why(StrEnum):
     SIZE = "size"
     CONTENT = "content"
     UNREAD = "unread"
+    LISTED = "listed"
 
 
 class Altered(Frozen):
@@ -161,7 +162,12 @@ class Altered(Frozen):
 
     @property
     def told(self) -> str:
-        """One line: which file, and what is wrong with it."""
+        """One line: which file of which table, and what is wrong with it."""
+        return f"{self.table}: {self.what}"
+
+    @property
+    def what(self) -> str:
+        """Which file, and what is wrong with it."""
         match self.why:
             case Why.GONE:
                 what = "is gone"
@@ -169,9 +175,11 @@ class Altered(Frozen):
                 what = f"has another size than when it was published ({self.detail})"
             case Why.CONTENT:
                 what = "has other content than when it was published"
+            case Why.LISTED:
+                what = "consists of other files than when it was published"
             case Why.UNREAD:
                 what = f"cannot be read ({self.detail})"
-        return f"{self.table}: {self.name} {what}"
+        return f"{self.name} {what}"
 
 
 class Digests(StrEnum):

@@ -315,6 +315,27 @@ class ReceiptRow(Base):
     at: Mapped[datetime]
 
 
+class MaintenanceRow(Base):
+    """Leave for a commit that keeps every row, such as a compaction (L15)."""
+
+    __tablename__ = "maintenance"
+    __table_args__ = _options(Index(None, "table_name", "environment"), Index(None, "state"))
+    id: Mapped[int] = _id()
+    environment: Mapped[str]
+    pipeline_id: Mapped[int] = mapped_column(ForeignKey("pipeline.id"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("version.id"))
+    table_name: Mapped[str]
+    ref: Mapped[str]
+    base: Mapped[int]
+    candidate: Mapped[int]
+    details: Mapped[dict[str, Any]]
+    state: Mapped[str]
+    granted_at: Mapped[datetime]
+    granted_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    lease_until: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+
 class PolicyRow(Base):
     """One revision of the policy of an environment, for one pipeline or (null) for all without their own."""
 
@@ -345,7 +366,7 @@ class HoldRow(Base):
 
 
 class DriftRow(Base):
-    """A head of a governed ref that no permit explains (L15)."""
+    """A head of a governed ref that no permit explains (L15), or a file that is not as it was published (L17)."""
 
     __tablename__ = "drift"
     __table_args__ = _options(Index(None, "pipeline_id", "environment", "state"))
@@ -364,3 +385,6 @@ class DriftRow(Base):
     executor: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     outcome: Mapped[str] = mapped_column(server_default="")
+    file: Mapped[str | None]
+    why: Mapped[str] = mapped_column(server_default="")
+    seal: Mapped[str | None]

@@ -85,7 +85,10 @@ def begin(ctx: Context, unit: Unit, promotion_id: int) -> Begun:
     promotion = unit.promotions.change(promotion, started)
     unit.audit("promotion.executing", f"promotion:{promotion_id}", executor=ctx.executor)
     # From here on no permit is granted: what is live now is all there is to wait for.
-    permits = bool(unit.runs.live_permits(promotion.pipeline_id, promotion.target))
+    permits = bool(
+        unit.runs.live_permits(promotion.pipeline_id, promotion.target)
+        or unit.runs.live_maintenance(promotion.pipeline_id, promotion.target)
+    )
     return Begun(execution=Execution(promotion=promotion), permits=permits)
 
 

@@ -14,6 +14,7 @@ from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.note_outcomes import note_outcomes
 from lifecycle.usecases.parts.expected_head import expected_head
+from lifecycle.usecases.parts.live_files import look_at_files, note_altered
 from lifecycle.usecases.parts.outbox import tell
 from lifecycle.usecases.parts.revert_drift import resume_reverts
 from lifecycle.usecases.parts.rounds import Round, Trouble
@@ -36,15 +37,18 @@ class Reconciled(Frozen):
     troubles: tuple[Trouble, ...] = ()
 
 
-def reconcile(ctx: Context, actor: Actor) -> Reconciled:
-    """Safe to call at any time, by several at once; each permit, run and table is handled on its own."""
+def reconcile(ctx: Context, actor: Actor, *, files: bool = True) -> Reconciled:
+    """Safe to call at any time, by several at once; each permit, run and table is handled on its own.
+
+    `files`: also looks at the files of production, which takes longer.
+    """
     work = Round(ctx, actor, "runs")
     settle_permits(ctx, actor, work=work)
     runs = _end_runs(ctx, actor, work)
     note_outcomes(ctx, actor, work=work)
     tables = Round(ctx, actor, "drift")
     resume_reverts(ctx, actor, tables)
-    drifts = _find_drift(ctx, actor, tables)
+    drifts = _find_drift(ctx, actor, tables, files=files)
     columns = remove_withdrawn(ctx, actor, tables)
     return Reconciled(runs=runs, drifts=drifts, columns=columns, troubles=(*work.close(), *tables.close()))
 
@@ -68,17 +72,18 @@ def _end_runs(ctx: Context, actor: Actor, work: Round) -> tuple[str, ...]:
     return tuple(over)
 
 
-def _find_drift(ctx: Context, actor: Actor, work: Round) -> tuple[Drift, ...]:
+def _find_drift(ctx: Context, actor: Actor, work: Round, *, files: bool) -> tuple[Drift, ...]:
     found: list[Drift] = []
     for environment in (Environment.QA, Environment.UAT, Environment.PRODUCTION):
         with ctx.store.read() as view:
             deployments = view.deployments.of(environment)
         for deployment in deployments:
-            found.extend(_drift_of(ctx, actor, deployment, work))
+            look = files and environment is Environment.PRODUCTION
+            found.extend(_drift_of(ctx, actor, deployment, work, files=look))
     return tuple(found)
 
 
-def _drift_of(ctx: Context, actor: Actor, deployment: Deployment, work: Round) -> list[Drift]:
+def _drift_of(ctx: Context, actor: Actor, deployment: Deployment, work: Round, *, files: bool) -> list[Drift]:
     with ctx.store.read() as view:
         name = view.pipelines.get(deployment.pipeline_id).name
         tables = view.pipelines.tables(deployment.version_id)
@@ -87,7 +92,24 @@ def _drift_of(ctx: Context, actor: Actor, deployment: Deployment, work: Round) -
         with work.item(f"table:{table}", f"looking for drift in {deployment.environment.label}", name):
             drift = _look(ctx, actor, deployment, table)
             found += [drift] if drift is not None else []
+            if files:
+                found += _look_at_files(ctx, actor, deployment, table)
     return found
+
+
+def _look_at_files(ctx: Context, actor: Actor, deployment: Deployment, table: str) -> list[Drift]:
+    altered = look_at_files(ctx, deployment, table)
+    if not altered:
+        return []
+    head = ctx.plane.table(table, deployment.environment).head
+    with ctx.store.read() as view:
+        drifts = view.runs.open_drifts(deployment.pipeline_id, deployment.environment)
+        known = {one.file for one in drifts if one.table_name == table}
+    new = [one for one in altered if one[0].name not in known]
+    if not new:
+        return []
+    with ctx.store.write(actor, "reconcile") as unit:
+        return note_altered(unit, deployment, table, head, new)
 
 
 def _look(ctx: Context, actor: Actor, deployment: Deployment, table: str) -> Drift | None:
@@ -128,7 +150,7 @@ def _note(unit: Unit, deployment: Deployment, table: str, head: int | None) -> D
 
 def _is_known(view: View, deployment: Deployment, table: str, head: int | None) -> bool:
     drifts = view.runs.open_drifts(deployment.pipeline_id, deployment.environment)
-    return any(drift.table_name == table and drift.found == head for drift in drifts)
+    return any(drift.table_name == table and drift.found == head and drift.file is None for drift in drifts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +176,7 @@ def _answer(view: View, table: str, deployment: Deployment) -> _Answer:
     if not heads:
         return _Answer(frozenset(), frozenset(), None)
     heads.update(permit.candidate for permit in view.runs.permits_on(table, environment.ref, environment))
+    heads.update(view.runs.rewrites(table, environment))
     heads.update(drift.found for drift in view.runs.adopted(table, environment.ref))
     expected = expected_head(view, table, environment)
     newest = expected.snapshot if expected else None
@@ -180,10 +203,6 @@ def _is_drift(ctx: Context, table: str, environment: Environment, head: int | No
         return False  # what is on main is production's to explain; the branch may not even be there
     if head is None:
         return answer.newest is not None
-    for snapshot in ctx.plane.snapshots(table, environment, head, None):
-        if snapshot.id in answer.heads:
-            newest = answer.newest
-            return newest is not None and newest != snapshot.id and not ctx.plane.is_on_main(table, newest)
-        if snapshot.operation != "replace":  # compaction explains itself
-            return True
-    return False  # an expiry has left nothing but compaction, and nothing says otherwise
+    # A snapshot that calls itself `replace` may still hold other rows: maintenance has permits of its own.
+    newest = answer.newest
+    return head not in answer.heads or (newest not in (None, head) and not ctx.plane.is_on_main(table, newest))

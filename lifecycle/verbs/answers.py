@@ -314,7 +314,8 @@ class DriftView(BaseModel):
 class DriftInfo(Answer):
     """A head (`found`) of a governed ref that no permit explains, and how it was settled, if it was.
 
-    `outcome` says what a revert that has begun waits for.
+    `outcome` says what a revert that has begun waits for. With `file`, that file of production is not as it was
+    published, and `why` says how.
     """
 
     within = "drift"
@@ -331,6 +332,8 @@ class DriftInfo(Answer):
     closed_at: datetime | None
     closed_by: _Nobody = _named("closed_by")
     outcome: str = ""
+    file: str | None = None
+    why: str = ""
 
 
 class PolicyRecord(PolicyRevision):

@@ -28,7 +28,7 @@ def test_l12_a_promotion_resumed_after_its_move_undoes_to_the_compacted_head(
     hold = set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, PRODUCTION, None, reason="wait")
     asked = life.approve(life.ask(version, PRODUCTION))
     lift_hold(life.ctx, life.as_("lea"), hold.id)
-    compacted = life.plane.commit(DAILY, operation="replace")
+    compacted = life.compact(DAILY)
     move = life.plane.move
 
     def moves_and_is_lost(*given: Any) -> Any:

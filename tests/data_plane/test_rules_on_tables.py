@@ -119,8 +119,8 @@ def test_l3_main_moved_only_by_compaction_is_not_stale_and_the_candidate_wins(li
     life.run(version, UAT)
     hold = set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, PRODUCTION, None, reason="wait")
     asked = life.approve(life.ask(version, PRODUCTION))
-    life.plane.commit(DAILY, operation="replace")
-    compacted = life.plane.commit(DAILY, operation="replace")
+    life.compact(DAILY)
+    compacted = life.compact(DAILY)
     done = go(life, (asked, hold.id))
     assert done.state is State.DONE
     assert life.plane.head(DAILY, "main") == done.plan.tables[0].candidate != compacted
@@ -214,9 +214,8 @@ def test_l13_a_rollback_with_data_lists_what_it_undoes_and_goes_back(life: Life)
 def test_l15_drift_is_found_blocks_and_is_adopted_or_reverted(life: Life, how: Any) -> None:
     version = life.save()
     life.to_production(version)
-    ours = life.plane.head(DAILY, "main")
-    life.plane.commit(DAILY, operation="replace")
-    assert reconcile(life.ctx, SETUP).drifts == (), "compaction answers for itself"
+    ours = life.compact(DAILY)
+    assert reconcile(life.ctx, SETUP).drifts == (), "maintenance has a permit"
     foreign = life.plane.commit(DAILY)
     (drift,) = reconcile(life.ctx, SETUP).drifts
     assert (drift.table_name, drift.found) == (DAILY, foreign)

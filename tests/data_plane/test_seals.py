@@ -6,17 +6,20 @@ import hashlib
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from position_deletes import delete_rows
 
+from drls_dagster.cli.verify import verify
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs, seal
 from drls_dagster.lakehouse.catalog_config import warehouse_folder
 from drls_dagster.lakehouse.seal import Watcher
 from drls_dagster.lakehouse.stored_files import local_path
+from drls_dagster.lifecycle_client import gateway
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import State
 from lifecycle.domain.run import Receipt
@@ -24,10 +27,15 @@ from lifecycle.domain.seal import Digests, FileKind, SealedFile, SealedFiles, Wh
 from lifecycle.errors import Refused
 from lifecycle.usecases.compare_plan import compare_plan
 from lifecycle.usecases.execute_promotion import execute_promotion
+from lifecycle.usecases.export_version import export_version
 from lifecycle.usecases.holding import lift_hold, set_hold
+from lifecycle.usecases.parts.live_files import live_seals
+from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.set_policy import set_policy
+from lifecycle.usecases.settle_drift import settle_drift
+from lifecycle.usecases.start_run import finish_run
 from tests.fakes.lake import LakePlane
-from tests.lifecycle.life import PRODUCTION, SETUP, UAT, Life
+from tests.lifecycle.life import DAGSTER, PRODUCTION, SETUP, UAT, Life, make_spec
 
 T, DAILY = "lab.t", "flights.daily"
 
@@ -188,7 +196,7 @@ def test_l17_metadata_that_names_another_list_for_a_snapshot_is_found(lake: Lake
     metadata = table.metadata.model_copy(update={"snapshots": [changed]})
     table.metadata = metadata
     found = Watcher().altered(T, table, [files], Digests.CHANGED)
-    assert [(one.name, one.why) for one in found] == [(f"snapshot {base}", Why.CONTENT)]
+    assert [(one.name, one.why) for one in found] == [(f"snapshot {base}", Why.LISTED)]
 
 
 def test_l17_a_file_that_the_head_does_not_need_may_be_gone(lake: LakePlane) -> None:
@@ -270,3 +278,75 @@ def test_l17_a_wide_publish_is_sealed_in_order(lake: LakePlane) -> None:
     assert len(of_kind(files, FileKind.DATA)) >= 6
     assert [one.path for one in files.files] == sorted(one.path for one in files.files)
     assert table.location()
+
+
+def test_l17_a_file_of_production_that_was_overwritten_is_drift_at_the_next_look(life: Life) -> None:
+    """Its size and time of modification are as before."""
+    version = life.save()
+    life.to_uat(version)
+    receipt = life.run(version, UAT)[0]
+    assert life.approve(life.ask(version, PRODUCTION)).state is State.DONE
+    assert reconcile(life.ctx, SETUP).drifts == ()
+    path = sealed_data(life, receipt)
+    content = path.read_bytes()
+    overwrite(path, other(path), times=True)
+    (drift,) = reconcile(life.ctx, SETUP).drifts
+    assert (drift.table_name, drift.file) == (DAILY, f"data/{path.name}")
+    assert drift.why == f"data/{path.name} has other content than when it was published"
+    adopted = settle_drift(life.ctx, life.as_("lea"), drift.id, "adopt", reason="we scrubbed a name")
+    assert adopted.state == "adopted"
+    assert reconcile(life.ctx, SETUP).drifts == (), "it is sealed as it is now"
+    path.unlink()
+    (gone,) = reconcile(life.ctx, SETUP).drifts
+    assert gone.why == f"data/{path.name} is gone"
+    path.write_bytes(content)
+    with pytest.raises(Refused, match="has other content"):
+        settle_drift(life.ctx, life.as_("lea"), gone.id, "revert", reason="another one")
+
+
+def test_l17_files_that_expiry_removed_are_no_drift(life: Life) -> None:
+    life.to_production(life.save())
+    old = life.plane.head(DAILY, "main")
+    assert old is not None
+    life.clock.advance(minutes=1)
+    version = life.save(make_spec(rows=2))
+    life.to_uat(version)
+    run_id = life.begin(version, UAT)
+    for number, table in enumerate((DAILY, "flights.late")):
+        asked = life.publishing(run_id, table, UAT, number)
+        fresh = life.plane.write(table, asked.base, "overwrite", ({"id": 7, "note": "new"},))
+        life.publish(asked.model_copy(update={"candidate": fresh}))
+    finish_run(life.ctx, DAGSTER, run_id, "flights")
+    assert life.approve(life.ask(version, PRODUCTION)).state is State.DONE
+    with life.store.read() as view:
+        seals = live_seals(view, DAILY)
+        lists = view.seals.find(one.root for one in seals)
+    assert len(seals) == 2
+    table = cast(LakePlane, life.plane).lake_table(DAILY)
+    needed = {task.file.file_path for task in table.scan(snapshot_id=refs.head(table, "main")).plan_files()}
+    removed = [
+        path_of(file) for files in lists.values() for file in of_kind(files, FileKind.DATA) if file.path not in needed
+    ]
+    assert removed
+    for path in removed:
+        path.unlink()
+    assert reconcile(life.ctx, SETUP).drifts == ()
+
+
+def test_l17_published_files_can_be_verified_by_hand(
+    life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = life.save()
+    life.to_uat(version)
+    receipt = life.run(version, UAT)[0]
+    file = tmp_path / "flights.json"
+    file.write_bytes(export_version(life.ctx, life.as_("ada"), "flights", 1))
+    monkeypatch.setattr(gateway, "open_lifecycle", lambda _: life.ctx)
+    asked = [str(file), "--key", life.store.signing_key.public, "--data"]
+    fine = CliRunner().invoke(verify, asked)
+    assert "Every file that the tables still need is as it was published" in fine.output
+    path = sealed_data(life, receipt)
+    overwrite(path, other(path), times=True)
+    found = CliRunner().invoke(verify, asked)
+    assert isinstance(found.exception, DrlsError)
+    assert str(found.exception) == f"{DAILY}: data/{path.name} has other content than when it was published"

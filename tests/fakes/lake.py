@@ -127,6 +127,30 @@ class LakePlane(IcebergDataPlane):
                     change.add_column(name, IntegerType())
         return pa.schema([*SCHEMA, *((name, pa.int32()) for name in new)])
 
+    def as_replace(self, table: str, written: int) -> int:
+        """Main at a snapshot with the files of `written`, which calls itself a compaction of what that overwrote."""
+        found = self.lake_table(table)
+        top = found.snapshot_by_id(written)
+        assert top is not None
+        assert top.summary is not None
+        by_id = {one.snapshot_id: one for one in found.metadata.snapshots}
+        parent = top.parent_snapshot_id
+        # PyIceberg overwrites in two snapshots: a delete, then an append.
+        while parent is not None and by_id[parent].summary.operation is Operation.DELETE:  # type: ignore[union-attr]
+            parent = by_id[parent].parent_snapshot_id
+        made = top.model_copy(
+            update={
+                "snapshot_id": found.metadata.new_snapshot_id(),
+                "parent_snapshot_id": parent,
+                "sequence_number": found.metadata.last_sequence_number + 1,
+                "timestamp_ms": found.metadata.last_updated_ms + 1,
+                "summary": Summary(operation=Operation.REPLACE, **top.summary.additional_properties),
+            }
+        )
+        self._commit(table, [], [AddSnapshotUpdate(snapshot=made)])
+        self._commit(table, [], [refs.set_branch(self.lake_table(table), "main", made.snapshot_id)])
+        return made.snapshot_id
+
     def _compact(self, table: Table, parent: int | None) -> int:
         """The commit of a compaction, for which PyIceberg has no verb: operation `replace`, the same rows."""
         before = table.snapshot_by_id(parent) if parent is not None else None

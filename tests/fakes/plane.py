@@ -251,7 +251,7 @@ class FakePlane(DataPlane):
                     raise NotFound(f"{table} no longer has snapshot {snapshot}")
                 held.append(self._held(sql, snapshot))
         if len(held[0]) != len(held[1]):
-            return [f"{len(held[0])} rows before, {len(held[1])} rows after"]
+            return [f"the row count was {len(held[0])} and is {len(held[1])}"]
         names = dict.fromkeys(name for row in held[0] for name in row)
         columns = {name: [sorted(str(row[name]) for row in side) for side in held] for name in names}
         return [f"column {name} has other values" for name, (one, two) in columns.items() if one != two]
@@ -263,6 +263,9 @@ class FakePlane(DataPlane):
         return SealedFiles.of(
             SealedFile(FileKind.DATA, f"/lake/{table}/data/{one.id}.parquet", 100, f"sha256:{one.id}") for one in chain
         )
+
+    def sealed_now(self, table: str, environment: Environment, file: SealedFile) -> SealedFiles:
+        return SealedFiles.of([file._replace(size=7, digest="sha256:now")])
 
     def begin_sealing(self, table: str, environment: Environment, base: int | None, candidate: int) -> None:
         return

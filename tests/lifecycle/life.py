@@ -21,6 +21,7 @@ from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.grant_permit import Publish, grant_permit, record_receipt
+from lifecycle.usecases.parts.receipts import write_maintenance_receipt
 from lifecycle.usecases.request_promotion import request_promotion
 from lifecycle.usecases.save_version import save_version
 from lifecycle.usecases.set_policy import write_default_policies
@@ -171,6 +172,21 @@ class Life:
         assert leave.permit is not None
         assert self.plane.publish(asked.table, asked.ref, asked.base, asked.candidate)
         return record_receipt(self.ctx, DAGSTER, leave.permit.id)
+
+    def compact(self, table: str) -> int:
+        """A rewrite of main's files that maintenance answers for, whatever else is going on."""
+        base = self.plane.head(table, "main")
+        assert base is not None
+        candidate = self.plane.commit(table, operation="replace")
+        with self.store.write(SETUP, "maintain") as unit:
+            pipeline = unit.pipelines.named(table.split(".", maxsplit=1)[0])
+            permit = unit.runs.add_maintenance(
+                environment="production", pipeline_id=pipeline.id, version_id=unit.pipelines.numbered(pipeline, 1).id,
+                table_name=table, ref="main", base=base, candidate=candidate, details={}, granted_by=None,
+                lease_until=unit.now,
+            )  # fmt: skip
+            write_maintenance_receipt(unit, permit)
+        return candidate
 
     def run(self, version: Version, environment: Environment, name: str = "flights", **options: Any) -> list[Receipt]:
         """A whole run: admitted, both sinks published, finished."""

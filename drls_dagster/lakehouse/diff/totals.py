@@ -34,7 +34,7 @@ def differing(before: Version, after: Version, *, memory: str) -> tuple[str, ...
     ]
     (rows, *then), (rows_now, *now) = sides
     if rows != rows_now:
-        return (f"{rows + plan.same.rows} rows before, {rows_now + plan.same.rows} rows after",)
+        return (f"the row count was {rows + plan.same.rows} and is {rows_now + plan.same.rows}",)
     names = [column.name for column in columns for _ in range(2)]
     other = dict.fromkeys(name for name, one, two in zip(names, then, now, strict=False) if one != two)
     if not other and then != now:
@@ -64,8 +64,7 @@ def _totals(
             assert version.table is not None  # noqa: S101 (it has files)
             for batch in read_batches(version.table, task, schema):
                 database.register("batch", pa.Table.from_batches([batch]))
-                row = database.execute(f"SELECT {', '.join(asked)} FROM batch").fetchone()
+                (row,) = database.execute(f"SELECT {', '.join(asked)} FROM batch").fetchall()
                 database.unregister("batch")
-                assert row is not None  # noqa: S101 (an aggregate answers)
                 found = [one + int(more or 0) for one, more in zip(found, row, strict=True)]
     return tuple(found)

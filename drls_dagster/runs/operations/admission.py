@@ -51,7 +51,7 @@ def start(run: Run) -> Start:
 @operation()
 def look_for_dead_runs(run: Run) -> None:
     """The run that goes first may have died without saying so."""
-    reconcile(run.lifecycle, run.actor("gate"))
+    reconcile(run.lifecycle, run.actor("gate"), files=False)
 
 
 @operation(early=True, late=True)

@@ -90,6 +90,8 @@ def _lead(plan: Settlement) -> str:
     if plan.drift.state == "reverting":
         waits = f" Waiting: {plan.drift.outcome}." if plan.drift.outcome else ""
         return f"It is being reverted ({plan.drift.reason}).{waits}"
+    if plan.drift.file is not None:
+        return f"A file of a table of {plan.pipeline.name} is not as it was published: someone changed it outside DRLS."
     of = f"of a table of {plan.pipeline.name}"
     if plan.drift.found is None:
         return f"The ref {plan.drift.ref} {of} or the table itself is gone, and no DRLS run removed it."
@@ -106,6 +108,12 @@ def _facts(plan: Settlement, dagster: str | None) -> tuple[Group, ...]:
     found = Line(f"Found on {exact(drift.found_at)}, snapshot", code=str(drift.found or none))
     if plan.is_older:
         head = (Line("It is older than expected: someone moved the ref back."), *head)
+    if drift.file is not None:
+        now = () if plan.drift.is_settled else (Line(f"Now: {plan.file or 'as published, or no longer needed'}."),)
+        return (
+            Group("Expected", "check", (Line("Files that are published never change."),)),
+            Group("Found", "drift", (Line(f"On {exact(drift.found_at)}: {drift.why}."), *now)),
+        )
     foreign = tuple(Line(f"{one.operation}, snapshot", code=str(one.id)) for one in plan.foreign[:_MOST])
     if len(plan.foreign) > _MOST:
         foreign = (*foreign, Line(f"… and {len(plan.foreign) - _MOST} more."))
@@ -125,6 +133,8 @@ def _expected(plan: Settlement, dagster: str | None) -> Line:
     if isinstance(by, Drift):
         text = f" was adopted on {exact(by.closed_at)}, snapshot"
         return Line(text, href=links.drift(by.id), link="An earlier drift", code=str(snapshot or "none"))
+    if by.run_id.startswith("maintenance:"):
+        return Line(f"Maintenance rewrote its files on {exact(by.at)}, snapshot", code=str(snapshot))
     if by.promotion_id is not None:
         text = f" released it on {exact(by.at)}, snapshot"
         return Line(text, href=links.request(by.promotion_id), link=f"Request {by.promotion_id}", code=str(snapshot))
@@ -134,8 +144,18 @@ def _expected(plan: Settlement, dagster: str | None) -> Line:
 
 def _ways(plan: Settlement) -> tuple[Group, ...]:
     drift = plan.drift
+    if drift.file is not None:
+        return (
+            Group("If you adopt it", "check", (Line("The file counts as published as it is now; no data changes."),)),
+            Group("If you revert it", "turn", (Line("The drift closes, once the file is restored or not needed."),)),
+        )
     what = f"Snapshot {drift.found}" if drift.found else "The removal"
     adopt = [Line(f"{what} counts as explained from now on; no data changes.")]
+    if plan.compaction is not None and plan.compaction.base is not None:
+        against = f"row counts and the values of each column are compared with snapshot {plan.compaction.base}"
+        adopt.append(Line(f"It claims to rewrite files only. First, {against}, which may take minutes."))
+    elif plan.compaction is not None:
+        adopt.append(Line("It claims to rewrite files only. Its base has expired, so no row can be compared."))
     if drift.environment is Environment.PRODUCTION:
         adopt.append(Line("The next run and the next promotion start from it."))
     if drift.environment.has_sessions:

@@ -14,6 +14,7 @@ from lifecycle.domain.run import (
     Admission,
     AdmissionState,
     Drift,
+    MaintenancePermit,
     Outcome,
     Permit,
     PermitState,
@@ -22,10 +23,20 @@ from lifecycle.domain.run import (
     SessionState,
 )
 from lifecycle.errors import Conflict, NotFound
-from lifecycle.store.tables import AdmissionRow, DriftRow, PermitRow, ReceiptRow, SessionRow, SinkTableRow, VersionRow
+from lifecycle.store.tables import (
+    AdmissionRow,
+    DriftRow,
+    MaintenanceRow,
+    PermitRow,
+    ReceiptRow,
+    SessionRow,
+    SinkTableRow,
+    VersionRow,
+)
 from lifecycle.store.tx import Tx, by
 
 _ADMISSION = tuple(AdmissionRow.__table__.columns)
+_MAINTENANCE = tuple(MaintenanceRow.__table__.columns)
 _PERMIT = tuple(PermitRow.__table__.columns)
 _RECEIPT = tuple(ReceiptRow.__table__.columns)
 _SESSION = tuple(SessionRow.__table__.columns)
@@ -239,6 +250,59 @@ class Runs:
         if not changed:
             raise Conflict(f"permit {permit.id} is already closed")
 
+    def add_maintenance(self, **values: Any) -> MaintenancePermit:
+        key = self._tx.insert(MaintenanceRow, granted_at=self._tx.now, state=PermitState.LIVE.value, **values)
+        return self.maintenance(key)
+
+    def maintenance(self, permit_id: int) -> MaintenancePermit:
+        found = self._tx.one(MaintenancePermit, select(*_MAINTENANCE).where(MaintenanceRow.id == permit_id))
+        if found is None:
+            raise NotFound(f"there is no maintenance permit {permit_id}")
+        return found
+
+    def live_maintenance(
+        self, pipeline_id: int | None = None, environment: Environment | None = None
+    ) -> tuple[MaintenancePermit, ...]:
+        query = select(*_MAINTENANCE).where(MaintenanceRow.state == PermitState.LIVE.value)
+        if pipeline_id is not None:
+            query = query.where(MaintenanceRow.pipeline_id == pipeline_id)
+        if environment is not None:
+            query = query.where(MaintenanceRow.environment == environment.value)
+        return self._tx.many(MaintenancePermit, query.order_by(MaintenanceRow.id))
+
+    def close_maintenance(self, permit: MaintenancePermit, state: PermitState) -> None:
+        """Live → `state`. Raises Conflict when it is closed already."""
+        changed = self._tx.update(
+            update(MaintenanceRow)
+            .where(MaintenanceRow.id == permit.id, MaintenanceRow.state == PermitState.LIVE.value)
+            .values(state=state.value, closed_at=self._tx.now)
+        )
+        if not changed:
+            raise Conflict(f"maintenance permit {permit.id} is already closed")
+
+    def rewrites(self, table: str, environment: Environment) -> dict[int, int]:
+        """Snapshots that hold the rows of an earlier one, and that one: by a permit, or adopted after a comparison."""
+        permits = select(MaintenanceRow.candidate, MaintenanceRow.base).where(
+            MaintenanceRow.table_name == table,
+            MaintenanceRow.environment == environment.value,
+            MaintenanceRow.state.in_((PermitState.LIVE.value, PermitState.USED.value)),
+        )
+        adopted = select(DriftRow.found, DriftRow.expected).where(
+            DriftRow.table_name == table,
+            DriftRow.environment == environment.value,
+            DriftRow.state == "adopted",
+            DriftRow.file.is_(None),
+            DriftRow.expected.is_not(None),
+            DriftRow.found.is_not(None),
+        )
+        return {row[0]: row[1] for query in (permits, adopted) for row in self._tx.tuples(query)}
+
+    def receipt_of_maintenance(self, permit: MaintenancePermit) -> Receipt | None:
+        query = select(*_RECEIPT).where(
+            ReceiptRow.root_run_id == permit.run_id, ReceiptRow.pipeline_id == permit.pipeline_id
+        )
+        return self._tx.one(Receipt, query)
+
     def add_receipt(self, **values: Any) -> Receipt:
         key = self._tx.insert(ReceiptRow, at=self._tx.now, **values)
         found = self._tx.one(Receipt, select(*_RECEIPT).where(ReceiptRow.id == key))
@@ -300,6 +364,8 @@ class Runs:
                 ReceiptRow.table_name.in_(tables),
                 ReceiptRow.environment == environment.value,
                 ReceiptRow.at <= at,
+                # Maintenance changes no row, so the publish before it still counts.
+                or_(ReceiptRow.permit_id.is_not(None), ReceiptRow.promotion_id.is_not(None)),
             )
             .group_by(ReceiptRow.table_name)
         )
@@ -373,7 +439,20 @@ class Runs:
     def adopted(self, table: str, ref: str) -> tuple[Drift, ...]:
         """What a Lead took over of this ref though no permit explains it, in the order of adoption."""
         query = select(*DriftRow.__table__.columns).where(
-            DriftRow.table_name == table, DriftRow.ref == ref, DriftRow.state == "adopted"
+            DriftRow.table_name == table,
+            DriftRow.ref == ref,
+            DriftRow.state == "adopted",
+            DriftRow.file.is_(None),
+        )
+        return self._tx.many(Drift, query.order_by(DriftRow.closed_at, DriftRow.id))
+
+    def adopted_files(self, table: str, environment: Environment) -> tuple[Drift, ...]:
+        """Files that a Lead took over as they are now, in the order of adoption."""
+        query = select(*DriftRow.__table__.columns).where(
+            DriftRow.table_name == table,
+            DriftRow.environment == environment.value,
+            DriftRow.state == "adopted",
+            DriftRow.file.is_not(None),
         )
         return self._tx.many(Drift, query.order_by(DriftRow.closed_at, DriftRow.id))
 
@@ -392,11 +471,14 @@ class Runs:
             DriftRow.pipeline_id.in_(list(pipeline_ids)),
             DriftRow.environment == environment.value,
             DriftRow.state == "adopted",
+            DriftRow.file.is_(None),
+            # Nor does a compaction that was compared.
+            DriftRow.expected.is_(None),
             DriftRow.closed_at <= at,
         )
         return self._tx.many(Drift, query.order_by(DriftRow.closed_at, DriftRow.id))
 
-    def close_drift(self, drift: Drift, state: str, reason: str, by: int | None) -> None:
+    def close_drift(self, drift: Drift, state: str, reason: str, by: int | None, **more: Any) -> None:
         changed = self._tx.update(
             update(DriftRow)
             .where(
@@ -404,7 +486,9 @@ class Runs:
                 DriftRow.state == drift.state,
                 DriftRow.executor.is_not_distinct_from(drift.executor),
             )
-            .values(state=state, reason=reason, closed_at=self._tx.now, closed_by=by, lease_until=None, outcome="")
+            .values(
+                state=state, reason=reason, closed_at=self._tx.now, closed_by=by, lease_until=None, outcome="", **more
+            )
         )
         if not changed:
             raise Conflict(f"drift {drift.id} has already been settled; reload the page")

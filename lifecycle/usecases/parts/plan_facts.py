@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.facts import SnapshotFacts
 from lifecycle.domain.four_eyes import Eligibility, eligibility
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.planning import DataFacts, StoreFacts
@@ -61,6 +60,7 @@ def store_facts(
         receipts=tuple(one for one in receipts if one.version_id == version.id),
         parameters=view.runs.parameters({one.root_run_id for one in receipts}, pipeline.id),
         runs=runs_of(view, pipeline.id, version.id, source) if source.has_sessions else (),
+        rewrites={table: view.runs.rewrites(table, target) for table in asked.tables} if moves_data else {},
         seals=view.seals.find(roots) if moves_data else {},
         eligibility=None
         if approved
@@ -102,21 +102,16 @@ def data_facts(
     tables = facts.asked.tables
     source = {table: plane.table(table, facts.source) for table in tables}
     target = {table: plane.table(table, facts.target) for table in tables}
-    planned = {table.table: table for table in approved.tables} if approved else {}
     bases = facts.session.bases if facts.session else {}
     newest = {receipt.table_name: receipt.snapshot for receipt in facts.receipts}
     if approved is not None:
         named = [receipt for receipt in facts.receipts if receipt.id in approved.receipts]
         newest = {receipt.table_name: receipt.snapshot for receipt in named}
     chains: dict[str, tuple[int, ...]] = {}
-    since_base: dict[str, tuple[SnapshotFacts, ...]] = {}
     for table in tables:
         head = newest.get(table) if approved is not None else source[table].head
         chain = plane.snapshots(table, facts.source, head, bases.get(table))
         chains[table] = tuple(snapshot.id for snapshot in chain)
-        base = planned[table].base if table in planned else None
-        if approved is not None and base is not None and base != target[table].head:
-            since_base[table] = tuple(plane.snapshots(table, facts.target, target[table].head, base))
     policy = facts.policy.body if facts.policy else None
     every = thorough and policy is not None and policy.verify == "digests"
     altered: list[Altered] = []
@@ -134,7 +129,6 @@ def data_facts(
         source=source,
         target=target,
         chains=chains,
-        since_base=since_base,
         on_main=on_main,
         fingerprints=dict(plane.fingerprints(facts.version.spec, facts.target)),
         metadata_changes={

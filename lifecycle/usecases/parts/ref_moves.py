@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lifecycle.domain.facts import only_rewritten
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
 from lifecycle.domain.plan import TablePlan
@@ -12,7 +13,7 @@ from lifecycle.errors import LeaseLost
 from lifecycle.ports import Move, MoveResult
 from lifecycle.usecases.context import Context
 
-_TRIES = 4  # compaction may move a ref between two looks
+_TRIES = 4  # maintenance may move a ref between two looks
 
 
 class Moved(Frozen):
@@ -44,7 +45,7 @@ def move_tables(ctx: Context, acting: Actor, promotion: Promotion) -> Moved:
 def _moved(ctx: Context, acting: Actor, promotion: Promotion, table: TablePlan, base: int | None) -> Move | None:
     """The move that was made, now or by an earlier try; None on a conflict.
 
-    `base` is in the journal before the ref moves, and so is another head that compaction has made of it meanwhile:
+    `base` is in the journal before the ref moves, and so is another head that maintenance has made of it meanwhile:
     undoing goes back to just that, also after a resume, when the catalog only says where the ref has come to.
     """
     for _ in range(_TRIES):
@@ -72,13 +73,13 @@ def _move(promotion: Promotion, table: TablePlan, base: int | None) -> Move:
 
 
 def _present_base(ctx: Context, promotion: Promotion, table: TablePlan) -> int | None:
-    """The approved base, or the head that compaction alone has made of it (L3)."""
+    """The approved base, or the head that maintenance alone has made of it (L3)."""
     head = ctx.plane.table(table.table, promotion.target).head
     if head is None or head in (table.base, table.candidate):
         return table.base
-    since = ctx.plane.snapshots(table.table, promotion.target, head, table.base)
-    compacted = since and since[-1].parent == table.base and all(one.operation == "replace" for one in since)
-    return head if compacted else table.base
+    with ctx.store.read() as view:
+        rewrites = view.runs.rewrites(table.table, promotion.target)
+    return head if table.base is not None and only_rewritten(head, table.base, rewrites) else table.base
 
 
 def _undo(ctx: Context, acting: Actor, promotion: Promotion, done: list[Move], lost: str) -> Moved:

@@ -64,3 +64,28 @@ def test_how_a_run_ended_is_said_once_and_stays(life: Life) -> None:
     for value in ("'succeeded'", "NULL"):
         with pytest.raises(DatabaseError, match="final"), life.store.engine.begin() as connection:
             connection.execute(text(f"UPDATE admission SET outcome = {value}"))
+
+
+def test_l17_what_was_found_and_published_before_there_were_seals_stays(empty_url: str) -> None:
+    engine = of_revision(empty_url, "0008")
+    at = "2026-01-01 00:00:00"
+    with engine.connect().execution_options(drls_writes=True) as connection, connection.begin():
+        for table, columns, values in (
+            ("pipeline", "id, name, created_at", f"1, 'p', '{at}'"),
+            (
+                "drift",
+                "id, environment, pipeline_id, table_name, ref, found, state, reason, found_at",
+                f"1, 'production', 1, 'a.b', 'main', 7, 'open', '', '{at}'",
+            ),
+        ):
+            connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"))
+    upgrade(engine)
+    assert schema_state(engine) is SchemaState.CURRENT
+    with engine.connect().execution_options(drls_writes=True) as connection, connection.begin():
+        assert connection.execute(text("SELECT found, file, why, seal FROM drift")).all() == [(7, None, "", None)]
+        assert connection.execute(text("SELECT count(*) FROM maintenance")).scalar_one() == 0
+        connection.execute(text("INSERT INTO seal (id, root, content) VALUES (1, 'r', 'x')"))
+    for statement in ("UPDATE seal SET root = 's'", "DELETE FROM seal"):
+        with pytest.raises(DatabaseError, match="final"), engine.begin() as connection:
+            connection.execute(text(statement))
+    engine.dispose()

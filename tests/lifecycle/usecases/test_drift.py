@@ -68,9 +68,9 @@ def test_l12_a_promotion_that_executes_is_no_drift(life: Life, monkeypatch: pyte
     assert found(life) == ()
 
 
-def test_l15_compaction_and_expiry_are_no_drift(life: Life) -> None:
+def test_l15_maintenance_and_expiry_are_no_drift(life: Life) -> None:
     snapshots = published(life)
-    compacted = [life.plane.commit(DAILY, operation="replace") for _ in range(2)]
+    compacted = [life.compact(DAILY) for _ in range(2)]
     assert found(life) == ()
     life.plane.expire(DAILY, [*snapshots, compacted[0]])
     assert life.plane.head(DAILY, "main") == compacted[1]

@@ -92,10 +92,10 @@ def test_l15_a_foreign_write_is_drift_and_blocks_until_a_lead_settles_it(life: L
     assert life.ask(second, PRODUCTION).state is State.REQUESTED
 
 
-def test_l15_compaction_is_no_drift(life: Life) -> None:
+def test_l15_a_compaction_without_a_permit_is_drift(life: Life) -> None:
     life.to_production(life.save())
-    life.plane.commit("flights.daily", "main", "replace")
-    assert reconcile(life.ctx, SETUP).drifts == ()
+    compacted = life.plane.commit("flights.daily", "main", "replace")
+    assert [one.found for one in reconcile(life.ctx, SETUP).drifts] == [compacted]
 
 
 def test_l15_what_production_writes_is_no_drift_of_a_branch_that_is_not_there(life: Life) -> None:

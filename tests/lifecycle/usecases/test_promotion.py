@@ -124,13 +124,13 @@ def test_l3_newer_uat_runs_do_not_make_it_stale(life: Life) -> None:
     assert life.plane.head("flights.daily", "main") == asked.plan.tables[0].candidate
 
 
-def test_l3_compaction_of_main_is_not_stale(life: Life) -> None:
+def test_l3_maintenance_of_main_is_not_stale(life: Life) -> None:
     life.plane.commit("flights.daily")
     version = life.save()
     life.to_uat(version)
     life.run(version, UAT)
     asked = life.ask(version, PRODUCTION)
-    life.plane.commit("flights.daily", "main", "replace")
+    life.compact("flights.daily")
     assert life.approve(asked).state is State.DONE
 
 

@@ -52,7 +52,7 @@ def test_l12_a_promotion_resumed_after_its_move_undoes_to_the_compacted_head(
 ) -> None:
     """Finding 2; failed on 0.1.0: production went back to the head before the compaction."""
     asked = approved(life)
-    compacted = life.plane.commit(DAILY, operation="replace")
+    compacted = life.compact(DAILY)
     with monkeypatch.context() as patched:
         at_move(life, patched, lambda _, move: lost(move, before=False))
         assert execute_promotion(life.ctx, SETUP, asked.id).promotion.state is State.FAILED
@@ -69,11 +69,11 @@ def test_l12_compaction_between_the_note_and_the_move_is_noted_again(
     life: Life, monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
     asked = approved(life)
-    life.plane.commit(DAILY, operation="replace")
+    life.compact(DAILY)
     with monkeypatch.context() as patched:
         at_move(life, patched, lambda _, move: lost(move, before=True))
         assert execute_promotion(life.ctx, SETUP, asked.id).promotion.state is State.FAILED
-    compacted = life.plane.commit(DAILY, operation="replace")
+    compacted = life.compact(DAILY)
     late = life.plane.commit(LATE) if then == "undone" else asked.plan.tables[1].candidate
     ended = resumed(life, asked)
     assert ended.state is (State.STALE if then == "undone" else State.DONE)
@@ -88,7 +88,7 @@ def test_l12_compaction_while_it_executes_is_undone_to_as_well(life: Life, monke
 
     def contested(wanted: Move, move: Callable[[], MoveResult]) -> MoveResult:
         if wanted.table == DAILY and len(made) < 2:
-            made.append(life.plane.commit(DAILY, operation="replace"))
+            made.append(life.compact(DAILY))
         if wanted.table == LATE:
             life.plane.commit(LATE)
         return move()
@@ -105,7 +105,7 @@ def test_l12_a_ref_that_compaction_never_leaves_alone_ends_in_nothing(
     asked = approved(life)
 
     def contested(wanted: Move, move: Callable[[], MoveResult]) -> MoveResult:
-        life.plane.commit(DAILY, operation="replace")
+        life.compact(DAILY)
         return move()
 
     at_move(life, monkeypatch, contested)

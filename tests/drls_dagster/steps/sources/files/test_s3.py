@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,40 +17,17 @@ from drls_dagster.steps.sources.files.storage import storage_of
 from drls_dagster.steps.sources.pins import Place, Reader, SourceMissing
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import FilesSource
+from tests.s3_server import KEY, SECRET, running_s3
 
 pytestmark = pytest.mark.s3
-CHECKOUT = Path(__file__).parents[5]
-KEY, SECRET = "drls", "not-so-secret"
 NAMES = ["a.csv", "[1].csv", "a b.csv", "2024-01-01T10:00.csv", "p%20.csv", "ü.csv", "_x.csv", "q?.csv"]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 server with the bucket `lake`."""
-    program = subprocess.run(
-        [CHECKOUT / "scripts" / "versitygw.sh"], stdout=subprocess.PIPE, text=True, check=True, timeout=280
-    ).stdout.strip()
-    root = tmp_path_factory.mktemp("s3")
-    (root / "lake").mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    keys = {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET}
-    with subprocess.Popen(
-        [program, "--port", f"127.0.0.1:{port}", "posix", root],
-        env={**os.environ, **keys},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        deadline = time.monotonic() + 30
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert time.monotonic() < deadline, "the S3 server does not answer"
-            time.sleep(0.05)
-        yield f"127.0.0.1:{port}"
-        process.terminate()
+    with running_s3(tmp_path_factory.mktemp("s3"), "lake") as address:
+        yield address
 
 
 def put(server: str, name: str, data: bytes) -> None:
