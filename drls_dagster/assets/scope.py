@@ -10,9 +10,9 @@ import dagster as dg
 from drls_dagster.assets.failures import as_failure
 from drls_dagster.assets.partitions import window_of
 from drls_dagster.gate.parts import run_key
-from drls_dagster.resources.iceberg import Iceberg
 from drls_dagster.resources.lifecycle import Lifecycle
 from drls_dagster.resources.spark_on_ray import SparkOnRay
+from drls_dagster.runs.catalog import RunCatalog
 from drls_dagster.runs.refusal import GateRefused, mark_refused
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
@@ -38,7 +38,6 @@ def scope_of(
 ) -> Scope:
     """The scope that all steps of the run in this process share."""
     spark: SparkOnRay = getattr(context.resources, SPARK)
-    iceberg: Iceberg = getattr(context.resources, ICEBERG)
     lifecycle: Lifecycle = getattr(context.resources, LIFECYCLE)
     window = window_of(context.run, spec)
     if spec.partitions is not None and window is None:
@@ -73,7 +72,7 @@ def scope_of(
             spec=spec,
             environment=environment,
             settings=settings,
-            catalog=iceberg.catalog(),
+            catalog=RunCatalog(settings.catalog.name, runs),
             runs=runs,
             memory=memory,
             open_session=spark.session,

@@ -175,6 +175,31 @@ def catalog_locations(settings: Settings) -> Mapping[str, str] | None:
     return {f"{namespace}.{name}": location or "" for namespace, name, location in rows}
 
 
+def metadata_location(catalog: Catalog, table: tuple[str, ...]) -> str | None:
+    """The place of a table's current metadata, which is not read; None for a catalog that does not say it alone.
+
+    Raises NoSuchTableError.
+    """
+    from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+    from pyiceberg.exceptions import NoSuchTableError
+    from sqlalchemy import select
+
+    if not isinstance(catalog, SqlCatalog):
+        return None
+    *namespace, name = table
+    query = select(IcebergTables.metadata_location).where(
+        IcebergTables.catalog_name == catalog.name,
+        IcebergTables.table_namespace == ".".join(namespace),
+        IcebergTables.table_name == name,
+    )
+    tables = catalog._iceberg_type_filter()
+    with catalog.engine.connect() as connection:
+        found = connection.execute(query if tables is None else query.where(tables)).scalar_one_or_none()
+    if found is None:
+        raise NoSuchTableError(f"Table does not exist: {'.'.join(table)}")
+    return found
+
+
 def close_to_others(settings: Settings) -> None:
     """Makes a SQLite catalog readable by its owner alone, before a client opens it that knows nothing of modes."""
     config = resolve_catalog(settings)

@@ -77,7 +77,7 @@ def put_back(catalog: Catalog, table: Table) -> Table:
                 SetDefaultSortOrderUpdate.model_validate({"sort-order-id": order}),
                 RemovePropertiesUpdate(removals=[REBUILD]),
             )
-            catalog.commit_table(fresh, (_schema_is(fresh),), updates)
+            catalog.commit_table(fresh, (_schema_is(fresh.metadata.current_schema_id),), updates)
             fresh = load_again(catalog, table, Reread.PUT_BACK)
         return fresh
 
@@ -95,10 +95,10 @@ def put_back_unless_published(catalog: Catalog, table: Table, *, rebuilt: bool) 
         raise
 
 
-def published_as(table: Table) -> tuple[TableRequirement, TableUpdate]:
-    """What a publish asserts and changes besides its ref, for rows that were written for `table` being rebuilt."""
-    return _schema_is(table), RemovePropertiesUpdate(removals=[REBUILD])
+def published_as(schema_id: int) -> tuple[TableRequirement, TableUpdate]:
+    """What a publish asserts and changes besides its ref, for rows that were written for a rebuild to that schema."""
+    return _schema_is(schema_id), RemovePropertiesUpdate(removals=[REBUILD])
 
 
-def _schema_is(table: Table) -> TableRequirement:
-    return AssertCurrentSchemaId.model_validate({"current-schema-id": table.metadata.current_schema_id})
+def _schema_is(schema_id: int) -> TableRequirement:
+    return AssertCurrentSchemaId.model_validate({"current-schema-id": schema_id})

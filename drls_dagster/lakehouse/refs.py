@@ -128,11 +128,14 @@ def publish(
     candidate: int,
     branch: str,
     also: tuple[TableRequirement, TableUpdate] | None = None,
+    *,
+    newest: bool = False,
 ) -> Table:
     """Move `ref` from `base` to `candidate` and remove the run's branch, in one commit; and what `also` says.
 
-    Returns the table as that commit left it: one metadata file is written and no data. Raises RefMoved when `ref` is
-    no longer at `base`, the branch is no longer at `candidate`, or what `also` requires does not hold.
+    `newest`: `table` was loaded just now. Returns the table as that commit left it: one metadata file is written and no
+    data. Raises RefMoved when `ref` is no longer at `base`, the branch is no longer at `candidate`, or what `also`
+    requires does not hold.
     """
     from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate
 
@@ -148,7 +151,7 @@ def publish(
         *((SetPropertiesUpdate(updates={RELEASED: "true"}),) if base is None and ref == "main" else ()),
         *(also[1:] if also else ()),
     )
-    return _commit(catalog, table, requirements, updates, ref)
+    return _commit(catalog, table, requirements, updates, ref, newest=newest)
 
 
 def ref_is(ref: str, snapshot_id: int | None) -> TableRequirement:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from drls_dagster.runs.operation import Operation
-from drls_dagster.runs.operations import admission, memory, publishing, version
+from drls_dagster.runs.operations import admission, memory, publishing, tables, version
 from drls_dagster.runs.service import RunService
 from drls_dagster.runs.token import RunToken
 from lifecycle.domain.environment import Environment
@@ -64,10 +64,14 @@ class RunClient:
     tries = admission.tries
     finish = admission.finish
 
+    load_table = tables.load_table
+    create_namespace = tables.create_namespace
+    create_table = tables.create_table
+    commit_table = tables.commit_table
+    read_metadata = tables.read_metadata
+
     written = publishing.written
-    permit = publishing.permit
-    release = publishing.release
-    receipt = publishing.receipt
+    publish = publishing.publish
     confirm = publishing.confirm
     fingerprints = publishing.fingerprints
 
@@ -86,7 +90,6 @@ class RunClient:
     checks = memory.checks
     record_checks = memory.record_checks
     publishes = memory.publishes
-    record_publish = memory.record_publish
 
     saved_version = version.saved_version
     code = version.code

@@ -10,6 +10,7 @@ from typing import Any
 from drls_dagster.ledger import PublishRecord, RunBranch, place_of, this_worker
 from drls_dagster.ledger.heartbeat import Heartbeat
 from drls_dagster.runs.client import RunClient
+from drls_dagster.runs.table_words import Candidate, TableState
 from drls_dagster.runs.token import LIFE, RunToken
 from drls_dagster.settings import Settings
 
@@ -92,6 +93,6 @@ class RunMemory:
         """The publishes of a table that the run writes, newest first (D4)."""
         return self._client.publishes(table, table_uuid)
 
-    def record_publish(self, table: str, record: PublishRecord) -> None:
-        """Notes one."""
-        self._client.record_publish(table, record)
+    def publish(self, candidate: Candidate) -> TableState:
+        """Publishes what the run has written, under the rules of `operations.publishing.publish`."""
+        return self._client.publish(self._executing.name, candidate)

@@ -42,7 +42,7 @@ class Asker(Protocol):
 
 
 class Operation(Generic[P, A]):
-    """As an attribute of an Asker's class it is a method: `client.receipt(permit_id)`.
+    """As an attribute of an Asker's class it is a method: `client.publish(candidate)`.
 
     Every operation can be repeated: one whose answer was lost is asked again. `late`: also when the run's admission is
     over, to finish what it had begun; `early`: also before the run is admitted.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from drls_dagster.lakehouse.naming import separate_location, table_location
 from drls_dagster.ledger import Ledger
@@ -14,11 +16,16 @@ from drls_dagster.runs.token import Bound
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
-from lifecycle.domain.run import Admission, Permit
+from lifecycle.domain.run import Admission
 from lifecycle.errors import Forbidden
 from lifecycle.spec import PipelineSpec
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.specs import spec_of
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+    from drls_dagster.runs.run_tables import RunTables
 
 _DEVELOPMENTS = re.compile(r".+__development\.[^.]+")
 
@@ -33,6 +40,7 @@ class Run:
     ledger: Ledger
     ctx: Context | None
     admission: Admission | None
+    open_catalog: Callable[[], Catalog]
 
     @property
     def name(self) -> str:
@@ -49,6 +57,29 @@ class Run:
     @property
     def run_key(self) -> str:
         return self.bound.run_key
+
+    @property
+    def catalog(self) -> Catalog:
+        """The platform's own catalog."""
+        return self.open_catalog()
+
+    @cached_property
+    def tables(self) -> RunTables:
+        """What the run may ask of it."""
+        from drls_dagster.runs.run_tables import RunTables
+        from drls_dagster.runs.table_policy import TablePolicy
+
+        branches = self.ledger.branches
+        policy = TablePolicy(self.name, self.spec, self.environment, self.run_id, branches, self.gave_up)
+        return RunTables(self.settings, policy, self.open_catalog)
+
+    def gave_up(self, owner: str, table: str) -> bool:
+        """Whether the lifecycle knows the pipeline `owner`, and no active version of it still writes `table` (D11)."""
+        if self.admission is None:
+            return False
+        with self.lifecycle.store.read() as view:
+            writes = view.pipelines.owners([table], but=self.admission.pipeline_id).get(table)
+            return writes != owner and view.pipelines.find(owner) is not None
 
     def actor(self, part: str = "run") -> Actor:
         return self.bound.actor(part)
@@ -97,14 +128,6 @@ class Run:
         spec = self.spec
         if spec is None or table not in {sink.table for sink in spec.sinks}:
             raise Forbidden(f"run {self.run_id} of {self.name} does not write {table}")
-
-    def permit(self, permit_id: int) -> Permit:
-        """A permit of this run. Raises Forbidden for that of another one."""
-        with self.lifecycle.store.read() as view:
-            found = view.runs.permit(permit_id)
-        if found.admission_id != self.admitted.id:
-            raise Forbidden(f"permit {permit_id} is not one of run {self.run_id} of {self.name}")
-        return found
 
     def require_execution(self, execution: str) -> None:
         """Raises Forbidden for the execution of another run."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.ledger import Ledger, RunTakenForDead, open_ledger
 from drls_dagster.runs.admission import lifecycle_of
 from drls_dagster.runs.operation import Operation
@@ -20,21 +21,26 @@ from lifecycle.domain.run import Admission
 from lifecycle.errors import Unauthorized
 from lifecycle.usecases.context import Context
 
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
 A = TypeVar("A")
 
 
 class RunService:
-    """Answers the runs of one home. `lifecycle` and `ledger` open what it needs; default: the home's own."""
+    """Answers the runs of one home. `lifecycle`, `ledger` and `catalog` open what it needs; default: the home's own."""
 
     def __init__(
         self,
         settings: Settings,
         lifecycle: Callable[[], Context | None] | None = None,
         ledger: Callable[[], Ledger] | None = None,
+        catalog: Callable[[], Catalog] | None = None,
     ) -> None:
         self._settings = settings
         self._lifecycle = lifecycle or (lambda: lifecycle_of(settings))
         self._ledger = ledger or (lambda: open_ledger(settings))
+        self._catalog = catalog or (lambda: load_catalog(settings))
         self._own: dict[str, Bound] = {}
 
     def own_token(self, bound: Bound) -> RunToken:
@@ -63,7 +69,7 @@ class RunService:
                 raise Unauthorized("this run token is not valid; launch the run again")
             bound = read_token(ctx, token)
         part = bound.part(pipeline, environment)
-        run = Run(self._settings, bound, part, self._ledger(), ctx, _admission(ctx, bound, part))
+        run = Run(self._settings, bound, part, self._ledger(), ctx, _admission(ctx, bound, part), self._catalog)
         _require_standing(run, operation)
         return operation.run(run, **given)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,10 +75,6 @@ class Gate(Protocol):
 
     def written(self, table: str, base: int | None, candidate: int) -> None:
         """`candidate` is written, to be published over `base` if its checks pass: its files can be sealed (L17)."""
-        ...
-
-    def publishing(self, publication: Publication) -> AbstractContextManager[None]:
-        """Around the compare-and-set. Raises DrlsError where it must not happen."""
         ...
 
     def confirm(self, publication: Publication) -> None:

@@ -9,7 +9,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +23,14 @@ from drls_dagster.lakehouse.locating import TableLook, look_at
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
 from drls_dagster.lakehouse.prepare import OWNER, prepare_table, refuse_foreign, take_over
-from drls_dagster.lakehouse.rebuild import published_as, put_back_unless_published
+from drls_dagster.lakehouse.rebuild import put_back_unless_published
 from drls_dagster.lakehouse.reread import Reread, load_again
 from drls_dagster.lakehouse.separate import may_reshape
-from drls_dagster.ledger import PublishRecord
 from drls_dagster.steps.above import checks_above
 from drls_dagster.steps.checks import Finding, evaluate, evidence_of
 from drls_dagster.steps.debris import has_ended
 from drls_dagster.steps.frames import Frames
+from drls_dagster.steps.publishing import publish
 from drls_dagster.steps.run import FIRST, PipelineRun, Publication, Reads, SourceRead
 from drls_dagster.steps.sources.pins import Origin
 from drls_dagster.steps.write import WritePlan, write
@@ -175,24 +175,9 @@ def _once(
                 checks=(*above, *evidence_of(run.spec, sink.id, results)),
                 seconds=time.monotonic() - began,
             )
-            run.memory.require_alive()
-            with run.gate.publishing(publication) if run.gate is not None else nullcontext():
-                also = published_as(table) if prepared.rebuilt else None
-                final = refs.publish(run.catalog, written, location.ref, look.own, candidate, branch, also)
-            run.memory.close_branch(location.name, branch)
+            rebuilt_as = table.metadata.current_schema_id if prepared.rebuilt else None
+            final = publish(run, location.identifier, publication, branch, rebuilt_as)
             at("published")
-    run.memory.record_publish(
-        sink.table,
-        PublishRecord(
-            table_uuid=str(table.metadata.table_uuid),
-            ref=location.ref,
-            snapshot_id=candidate,
-            run_key=run.run_key,
-            step=sink.id,
-            partitions=run.window.id if run.window else "",
-            positions=_positions(reads),
-        ),
-    )
     return Published(final, location, made, tuple(results), reads)
 
 

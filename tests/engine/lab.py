@@ -15,6 +15,7 @@ from typing import Any, Self
 import dagster as dg
 import pyarrow as pa
 from dagster import build_reconstructable_job
+from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from drls_dagster.asset_keys import node_key
@@ -30,7 +31,9 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lakehouse.columns import arrow_schema
 from drls_dagster.ledger import open_ledger
+from drls_dagster.runs.catalog import RunCatalog
 from drls_dagster.runs.memory import Executing, RunMemory
+from drls_dagster.runs.service import RunService
 from drls_dagster.settings import Settings, load_settings
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
@@ -263,20 +266,25 @@ class Lab:
         spec: PipelineSpec | None = None,
         window: Window | None = None,
         run_key: str | None = None,
+        catalog: Catalog | None = None,
         **params: Any,
     ) -> Step:
-        """The sinks of a pipeline without Dagster around them, in a session of their own. `spec`: locked before."""
+        """The sinks of a pipeline without Dagster around them, in a session of their own. `spec`: locked before.
+
+        `catalog`: the platform's, where that is not the home's.
+        """
         spec = spec or self.spec(text)
         run_id = uuid.uuid4().hex
         session = self._stack.enter_context(engine_session.session(self.settings))
-        runs = client_of(self.settings, spec, ENVIRONMENT, run_id, run_key)
+        service = RunService(self.settings, catalog=lambda: catalog or self.catalog)
+        runs = client_of(self.settings, spec, ENVIRONMENT, run_id, run_key, service)
         executing = Executing(runs, self.settings)
         self._stack.callback(executing.leave)
         run = PipelineRun(
             spec=spec,
             environment=ENVIRONMENT,
             settings=self.settings,
-            catalog=self.catalog,
+            catalog=RunCatalog(self.settings.catalog.name, runs),
             runs=runs,
             memory=RunMemory(runs, executing),
             open_session=lambda: session,

@@ -48,9 +48,9 @@ def main() -> None:
     home, name, environment, stage = sys.argv[1:]
     publish = refs.publish
 
-    def killed(*arguments: Any) -> None:
+    def killed(*arguments: Any, **more: Any) -> None:
         if stage == "behind":
-            publish(*arguments)
+            publish(*arguments, **more)
         os.kill(os.getpid(), signal.SIGKILL)
 
     refs.publish = killed

@@ -110,8 +110,7 @@ def test_d14_a_publish_that_meets_other_commits_is_tried_again_and_then_fails_cl
     catalog = Contested.around(lab, "out")
 
     def contested(times: int) -> Any:
-        step = lab.prepare(text)
-        step.run.catalog = catalog
+        step = lab.prepare(text, catalog=catalog)
 
         def hook(stage: str) -> None:
             catalog.left = times if stage == "audited" else 0

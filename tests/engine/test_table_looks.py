@@ -5,26 +5,29 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from lab import Lab, Step, iceberg, monitor, sink, sql
+from lab import Lab, Step, iceberg, monitor, sink
+from lifecycle_lab import LifecycleLab
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import Table
 
 from drls_dagster.lakehouse import reread
+from drls_dagster.runs import service
+from drls_dagster.runs.catalog import RunCatalog
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
 from drls_dagster.steps.run import Reads
+from lifecycle.domain.environment import Environment
 
 SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
 
 
 class CountingCatalog(SqlCatalog):
-    """The home's catalog. It counts, by table, what DRLS loads and what PyIceberg loads inside of a commit."""
+    """The platform's catalog. It counts, by table, what the platform loads and what PyIceberg loads inside of a commit."""
 
     def __init__(self, to: Catalog) -> None:
         super().__init__(to.name, **to.properties)
@@ -45,33 +48,40 @@ class CountingCatalog(SqlCatalog):
             self._committing = False
 
 
-@pytest.mark.parametrize("environment", ["production", "qa"])
+@pytest.mark.parametrize("environment", [Environment.PRODUCTION, Environment.QA])
 def test_a_sink_loads_its_table_four_times_and_says_what_for(
-    lab: Lab, environment: str, caplog: pytest.LogCaptureFixture
+    life: LifecycleLab, environment: Environment, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was nine times; and twice in PyIceberg's own commits, as now."""
-    lab.catalog.create_namespace_if_not_exists((lab.ns,))
+    """It was nine times; and twice in PyIceberg's own commits, as now. The run loads it three times, its publish once."""
+    life.catalog.create_namespace_if_not_exists((life.ns,))
     for table in ("src", "out"):
-        made = lab.catalog.create_table((lab.ns, table), SCHEMA)
+        made = life.catalog.create_table((life.ns, table), SCHEMA)
         made.append(pa.table({"id": [1], "name": ["a"]}, SCHEMA))
-    text = lab.pipeline(
-        iceberg("raw", lab.named("src")),
-        sql("clean", "SELECT * FROM raw"),
-        sink("out", lab.named("out"), "overwrite"),
+    number = life.save(
+        iceberg("raw", life.named("src")),
+        sink("out", life.named("out"), "overwrite"),
         monitor("checks", {"kind": "row_count", "min": 1}),
-        flow="raw>clean>out>checks",
+        flow="raw>out>checks",
     )
-    catalog = CountingCatalog(lab.catalog)
-    step = Step(replace(lab.prepare(text).run, environment=environment, catalog=catalog))
+    life.deploy(number, environment) if environment is Environment.PRODUCTION else life.promote(number, environment)
+    catalog = CountingCatalog(life.catalog)
+    monkeypatch.setattr(service, "load_catalog", lambda _: catalog)
+    loads = catalog.loads
+    load_table = RunCatalog.load_table
+
+    def counted(own: RunCatalog, identifier: Any) -> Table:
+        found = load_table(own, identifier)
+        loads[found.name()[-1]] += 1
+        return found
+
+    monkeypatch.setattr(RunCatalog, "load_table", counted)
     caplog.set_level(logging.DEBUG, reread.__name__)
-    done = step.sink("out")
+    life.works(environment)
     catalog.close()
 
-    assert (done.location.ref, done.repeated) == ("main" if environment == "production" else "qa", False)
-    assert done.table.metadata == lab.catalog.load_table((lab.ns, "out")).metadata
     again = [record.__dict__["reread"] for record in caplog.records if record.name == reread.__name__]
     assert again == ["SCHEMA", "WRITTEN", "SWAP"], "each for safety, after the first look"
-    assert catalog.loads == {"out": 1 + len(again), "src": 1}
+    assert loads == {"out": 1 + len(again), "src": 1}
     assert catalog.in_commits == {"out": 2}, "the run's branch is made, and published"
 
 

@@ -18,8 +18,10 @@ from drls_dagster.lakehouse.columns import iceberg_schema
 from drls_dagster.lakehouse.locating import look_at
 from drls_dagster.lakehouse.prepare import prepare_table
 from drls_dagster.lakehouse.separate import may_reshape
+from drls_dagster.runs.catalog import RunCatalog
 from drls_dagster.runs.service import RunService
 from drls_dagster.steps.checks import Finding, evidence_of
+from drls_dagster.steps.publishing import publish
 from drls_dagster.steps.run import PipelineRun, Reads
 from drls_dagster.steps.sink import _publication, _summary
 from drls_dagster.steps.sources.iceberg import IcebergPin
@@ -47,8 +49,9 @@ def run_on_tables(life: Life, version: Version, environment: Environment) -> dic
     admission = _admission(life, run_id, version)
     runs = client_of(lake.settings, spec, environment, run_id, service=RunService(lake.settings, lambda: life.ctx))
     gate = Permitted(lake.settings, spec, admission, runs, print)
+    catalog = RunCatalog("lake", runs)
     run = PipelineRun(
-        spec, environment, lake.settings, lake.catalog, runs, memory_of(runs, lake.settings), _no_engine,
+        spec, environment, lake.settings, catalog, runs, memory_of(runs, lake.settings), _no_engine,
         run_id=run_id, run_key=run_id, parameters={}, gate=gate,
     )  # fmt: skip
     published = {sink.table: _publish(run, lake, sink) for sink in spec.sinks}
@@ -64,23 +67,24 @@ def _publish(run: PipelineRun, lake: LakePlane, sink: SinkNode) -> int:
     location = look.location
     schema = iceberg_schema({"fields": [{"name": name, "type": kind} for name, kind in _SPARK.items()]})
     free = may_reshape(run.environment, location)
-    table = prepare_table(run.catalog, look, sink, schema, run.spec.name, free=free).table
+    prepare_table(run.catalog, look, sink, schema, run.spec.name, free=free)
     reads = run.reads_of(upstream, sink, look)
     base, start = look.own, look.read
     rows = _compute(run, lake, upstream, reads)
     if sink.mode == "merge" and start is not None:
-        rows = _merge(table.scan(snapshot_id=start).to_arrow().to_pylist(), rows, sink.keys or ())
+        rows = _merge(
+            lake.lake_table(location.name).scan(snapshot_id=start).to_arrow().to_pylist(), rows, sink.keys or ()
+        )
     candidate = lake.write(location.name, start, "overwrite", rows, **_summary(run, sink, reads))
-    branch = f"drls_run_{run.run_id}_{sink.id}"
+    branch = f"drls_run_{run.run_id[:8]}_{sink.id}"
+    run.memory.open_branch(location.name, branch, "session", "engine")
+    refs.create_branch(run.catalog, run.catalog.load_table(location.identifier), branch, candidate)
     written = run.catalog.load_table(location.identifier)
-    refs.create_branch(run.catalog, written, branch, candidate)
-    written = written.refresh()
     made = written.snapshot_by_id(candidate)
     assert made is not None
     checks = evidence_of(run.spec, sink.id, _audit(run, sink, len(rows)))
     publication = replace(_publication(run, sink, written, base, made, reads), checks=checks, seconds=1.0)
-    with run.gate.publishing(publication):
-        refs.publish(run.catalog, written, location.ref, base, candidate, branch)
+    publish(run, location.identifier, publication, branch, None)
     return candidate
 
 

@@ -63,9 +63,7 @@ def ask_again(run: Run) -> GateAnswer:
 @operation()
 def gave_up(run: Run, owner: str, table: str) -> bool:
     """Whether the lifecycle knows the pipeline `owner`, and no active version of it still writes `table` (D11)."""
-    with run.lifecycle.store.read() as view:
-        writes = view.pipelines.owners([table], but=run.admitted.pipeline_id).get(table)
-        return writes != owner and view.pipelines.find(owner) is not None
+    return run.gave_up(owner, table)
 
 
 @operation()

@@ -115,15 +115,6 @@ def publishes(run: Run, table: str, table_uuid: str) -> list[PublishRecord]:
     return run.ledger.publishes(table_uuid)
 
 
-@operation(late=True)
-def record_publish(run: Run, table: str, record: PublishRecord) -> None:
-    """Notes a publish of this run, for the positions in its sources."""
-    _require_uuid(run, table, record.table_uuid)
-    if record.run_key != run.run_key:
-        raise Forbidden(f"run {run.run_id} of {run.name} notes publishes of its own alone")
-    run.ledger.record_publish(record)
-
-
 def _require_branch(run: Run, table: str, branch: str) -> None:
     for one in run.ledger.branches(table):
         if one.branch == branch and one.run_key != run.run_key and not one.is_debris:

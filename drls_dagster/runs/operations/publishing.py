@@ -1,4 +1,4 @@
-"""Permits and receipts (L11)."""
+"""Publishing, and its receipts (L11)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from drls_dagster.runs.operation import operation
-from drls_dagster.runs.refusal import GateRefused, refusal
-from lifecycle.domain.run import PermitState, Receipt, Work
-from lifecycle.errors import Conflict, LifecycleError
+from drls_dagster.runs.refusal import GateRefused
+from drls_dagster.runs.table_words import Candidate, TableState
 from lifecycle.spec import canonical_json
-from lifecycle.usecases.grant_permit import Leave, Publish, grant_permit, record_receipt, release_permit
-from lifecycle.usecases.settle_permits import settle_permits
+from lifecycle.usecases.grant_permit import record_receipt
 
 if TYPE_CHECKING:
     from drls_dagster.runs.run import Run
@@ -25,45 +23,17 @@ def written(run: Run, table: str, base: int | None, candidate: int) -> None:
 
 
 @operation()
-def permit(run: Run, step: str, partition: str, table: str, base: int | None, candidate: int, work: Work) -> Leave:
-    """Leave for one compare-and-set, or the receipt of this very step's earlier publish.
+def publish(run: Run, execution: str, candidate: Candidate) -> TableState:
+    """Moves the environment's ref to what the run has written and checked: permit, compare-and-set, receipt.
 
-    Raises Conflict when the run must wait, GateRefused when it may not, or no longer, publish.
+    Raises RefMoved when the ref is not where the run began, Conflict when the run must wait, GateRefused when it may
+    not, or no longer, publish, Forbidden for what is not its own, and RunTakenForDead.
     """
-    admission = run.admitted
-    asked = Publish(
-        run_id=run.run_id,
-        pipeline=run.name,
-        step=step,
-        partition=partition,
-        table=table,
-        ref=admission.environment.ref,
-        base=base,
-        candidate=candidate,
-        work=work,
-    )
-    try:
-        return grant_permit(run.lifecycle, run.actor("step"), asked)
-    except Conflict:
-        # Whoever goes first may have died with its lease.
-        settle_permits(run.lifecycle, run.actor("step"), admission.pipeline_id, admission.environment)
-        raise
-    except LifecycleError as error:
-        raise GateRefused(refusal(run.settings, run.name, admission.environment, error.message)) from None
+    from drls_dagster.runs.publishing import publish_candidate
 
-
-@operation(late=True)
-def release(run: Run, permit_id: int) -> None:
-    """Gives an unused permit back, after the compare-and-set was refused."""
-    if run.permit(permit_id).state is not PermitState.VOID:
-        release_permit(run.lifecycle, run.actor("step"), permit_id)
-
-
-@operation(late=True)
-def receipt(run: Run, permit_id: int) -> Receipt:
-    """The receipt of a used permit."""
-    run.permit(permit_id)
-    return record_receipt(run.lifecycle, run.actor("step"), permit_id)
+    run.require_execution(execution)
+    run.ledger.require(execution)
+    return publish_candidate(run, candidate)
 
 
 @operation(late=True)

@@ -9,18 +9,21 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 import uvicorn
 from starlette.responses import PlainTextResponse
 
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import CatalogFailed, load_catalog
-from drls_dagster.ledger import PublishRecord, RunTakenForDead, open_ledger, place_of, this_worker
+from drls_dagster.ledger import RunTakenForDead, open_ledger, place_of, this_worker
+from drls_dagster.runs.catalog import RunCatalog
 from drls_dagster.runs.client import RunClient
 from drls_dagster.runs.door import RunsDoor
 from drls_dagster.runs.opening import direct
@@ -30,10 +33,10 @@ from drls_dagster.runs.problems import problem_of, raised
 from drls_dagster.runs.refusal import GateRefused
 from drls_dagster.runs.remote import Remote
 from drls_dagster.runs.service import RunService
+from drls_dagster.runs.table_words import Candidate
 from lifecycle.domain.policy import HoldKind
-from lifecycle.domain.run import CheckResult, PermitState, Work
-from lifecycle.errors import Conflict, Forbidden, Invalid, NotFound, StoreError, Unauthorized, Unavailable
-from lifecycle.usecases.grant_permit import Leave
+from lifecycle.domain.run import CheckResult, Work
+from lifecycle.errors import Conflict, Forbidden, Invalid, StoreError, Unauthorized, Unavailable
 from lifecycle.usecases.holding import set_hold
 from tests.drls_dagster.runs.conftest import HERE, World, listening_at
 from tests.waiting import wait_until
@@ -47,9 +50,20 @@ def head(world: World) -> int:
     return found
 
 
-def permitted(world: World, client: RunClient) -> Leave:
-    """Leave to publish what is there already: to the lifecycle it is a candidate like any other."""
-    return client.permit("sink0", "", f"{world.name}.daily", None, head(world), CHECKED)
+def written(world: World, client: RunClient) -> Candidate:
+    """A row on a branch of the run, to be published."""
+    branch, name = f"drls_run_{world.run[:8]}_{uuid.uuid4().hex[:8]}", ".".join(world.table)
+    client.open_branch(world.execution, this_worker(place_of(world.settings)), name, branch, "session", "engine")
+    catalog = RunCatalog("lake", client)
+    refs.create_branch(catalog, catalog.load_table(world.table), branch, head(world))
+    table = load_catalog(world.settings).load_table(world.table)
+    table.append(pa.table({"id": [2]}), branch=branch)
+    snapshot = refs.head(table, branch)
+    assert snapshot is not None
+    return Candidate(
+        step="sink0", partition="", table=f"{world.name}.daily", branch=branch, base=head(world), snapshot=snapshot,
+        rebuilt_as=None, work=CHECKED.model_copy(update={"table_uuid": str(table.metadata.table_uuid)}),
+    )  # fmt: skip
 
 
 def test_every_operation_is_a_method_of_the_client_with_what_it_takes_and_answers() -> None:
@@ -63,11 +77,13 @@ def test_every_operation_is_a_method_of_the_client_with_what_it_takes_and_answer
 def test_l11_a_run_publishes_through_the_service_and_its_person_is_in_the_audit_log(world: World) -> None:
     client = world.begun()
     assert client.ask_again().allowed
-    leave = permitted(world, client)
-    assert leave.permit is not None
-    receipt = client.receipt(leave.permit.id)
-    assert (receipt.run_id, receipt.snapshot) == (world.run, head(world))
-    assert client.receipt(leave.permit.id) == receipt, "an answer that was lost is asked for again"
+    candidate = written(world, client)
+    answer = client.publish(world.execution, candidate)
+    assert client.publish(world.execution, candidate) == answer, "an answer that was lost is asked for again"
+    assert head(world) == candidate.snapshot
+    with world.ctx.store.read() as view:
+        (receipt,) = view.runs.receipts_on(candidate.table, HERE)
+    assert (receipt.run_id, receipt.snapshot) == (world.run, candidate.snapshot)
     client.confirm("sink0", "", f"{world.name}.daily", head(world))
     client.finish()
     with world.ctx.store.read() as view:
@@ -84,29 +100,24 @@ def test_a_run_asks_for_nothing_of_another_run(world: World) -> None:
     other = world.client(world.token(world.other))
     worker = this_worker(place_of(world.settings))
     other.execute(f"{world.other}-0", worker)
-    client.open_branch(world.execution, worker, ".".join(world.table), "drls_run_a", "session", "engine")
-    leave = permitted(world, client)
-    assert leave.permit is not None
-    permit = leave.permit
+    candidate = written(world, client)
+    branch, own = candidate.branch, RunCatalog("lake", other)
     other.admit({})
-    record = PublishRecord("another table", "main", 1, world.run, "sink0", "", {})
-    uuid = str(load_catalog(world.settings).load_table(world.table).metadata.table_uuid)
+    table_uuid = str(candidate.work.table_uuid)
     asked: list[Callable[[], Any]] = [
-        lambda: other.receipt(permit.id),
-        lambda: other.release(permit.id),
+        lambda: other.publish(world.execution, candidate),
+        lambda: refs.drop_branch(own, own.load_table(world.table), branch),
         lambda: other.beat(world.execution),
         lambda: other.leave(world.execution),
         lambda: other.require_alive(world.execution),
         lambda: other.open_branch(world.execution, worker, ".".join(world.table), "x", "session", "engine"),
         lambda: other.open_branch(f"{world.other}-0", worker, "others.table", "x", "session", "engine"),
         lambda: other.open_branch(f"{world.other}-0", worker, f"{world.name}.daily", "x", "session", "engine"),
-        lambda: other.close_branch(".".join(world.table), "drls_run_a"),
-        lambda: other.keep_branch(".".join(world.table), "drls_run_a"),
+        lambda: other.close_branch(".".join(world.table), branch),
+        lambda: other.keep_branch(".".join(world.table), branch),
         lambda: other.debris("others.table", place_of(world.settings)),
-        lambda: other.publishes("others.table", uuid),
+        lambda: other.publishes("others.table", table_uuid),
         lambda: other.publishes(f"{world.name}.daily", "another table"),
-        lambda: other.record_publish(f"{world.name}.daily", record),
-        lambda: other.record_publish(f"{world.name}.daily", PublishRecord(uuid, "main", 1, world.run, "sink0", "", {})),
         lambda: other.tries("others.table", ["a"], ["a"]),
         lambda: other.written("others.table", None, 1),
         lambda: other.code({"sha256:0"}),
@@ -114,18 +125,20 @@ def test_a_run_asks_for_nothing_of_another_run(world: World) -> None:
     for one in asked:
         with pytest.raises(Forbidden):
             one()
-    assert [one.branch for one in open_ledger(world.settings).branches()] == ["drls_run_a"]
+    with pytest.raises(GateRefused, match="has not started"):
+        other.publish(f"{world.other}-0", candidate)
+    name = ".".join(world.table)
+    assert [one.branch for one in open_ledger(world.settings).branches(name)] == [branch]
+    assert refs.head(own.load_table(world.table), branch) == candidate.snapshot
     assert other.pinned("0", "raw") is None
     assert client.pin("0", "raw", {"snapshot": 7}) == {"snapshot": 7}
     assert other.pinned("0", "raw") is None, "pins are those of the token's run"
-    with world.ctx.store.read() as view:
-        assert view.runs.permit(permit.id).state is PermitState.LIVE
 
 
 def test_l10_a_revoked_run_may_finish_what_it_began_and_nothing_else(world: World) -> None:
     client = world.begun()
-    leave = permitted(world, client)
-    assert leave.permit is not None
+    late, candidate = written(world, client), written(world, client)
+    client.publish(world.execution, late)
     set_hold(world.ctx, world.person, HoldKind.STOP, HERE, world.name, reason="a leak")
     service, token = RunService(world.settings), world.token()
     for one in OPERATIONS.values():
@@ -134,8 +147,13 @@ def test_l10_a_revoked_run_may_finish_what_it_began_and_nothing_else(world: Worl
                 service.answer(token.text, one, world.name, HERE, {})
     assert not client.ask_again().allowed
     with pytest.raises(GateRefused, match="a leak"):
-        permitted(world, client)
-    assert client.receipt(leave.permit.id).snapshot == head(world), "no snapshot is without its receipt"
+        client.publish(world.execution, candidate)
+    client.confirm("sink0", "", late.table, late.snapshot)
+    with world.ctx.store.read() as view:
+        receipts = [one.snapshot for one in view.runs.receipts_on(late.table, HERE)]
+    assert receipts == [head(world)]
+    table = load_catalog(world.settings).load_table(world.table)
+    RunCatalog("lake", client).commit_table(table, (), (refs.remove_ref(candidate.branch),))
     client.beat(world.execution)
     client.leave(world.execution)
 
@@ -177,9 +195,9 @@ def test_errors_are_the_same_here_and_over_the_socket(world: World, way: str) ->
     client = RunClient(direct(world.settings, world.run, world.run, [part]), world.name, HERE)
     client = client if way == "here" else world.client()
     client.execute(world.execution, this_worker(place_of(world.settings)))
-    with pytest.raises(NotFound, match=r"^there is no permit 99$"):
-        client.admit({})
-        client.receipt(99)
+    assert client.admit({}) is not None
+    with pytest.raises(GateRefused, match=rf"^snapshot 99 of {world.name}\.daily was published without a permit"):
+        client.confirm("sink0", "", f"{world.name}.daily", 99)
     with pytest.raises(Forbidden, match=rf"^run {world.run} of {world.name} does not write others\.table$"):
         client.debris("others.table", place_of(world.settings))
     open_ledger(world.settings).declare_dead(world.run)
