@@ -26,6 +26,7 @@ NAMES = (
     "pages",
     "promotion",
     "gate",
+    "runs",
     "warm_step",
     "approval",
     "flights",

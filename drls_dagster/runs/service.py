@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 A = TypeVar("A")
+_SECONDS = 60.0
+_MOST = 1_000
 
 
 class RunService:
@@ -42,6 +45,7 @@ class RunService:
         self._ledger = ledger or (lambda: open_ledger(settings))
         self._catalog = catalog or (lambda: load_catalog(settings))
         self._own: dict[str, Bound] = {}
+        self._read: dict[str, tuple[Bound, float]] = {}
 
     def own_token(self, bound: Bound) -> RunToken:
         """A token that this process alone knows, for a run that it executes itself; nothing needs to be signed."""
@@ -67,11 +71,23 @@ class RunService:
         if bound is None:
             if ctx is None:
                 raise Unauthorized("this run token is not valid; launch the run again")
-            bound = read_token(ctx, token)
+            bound = self._bound(ctx, token)
         part = bound.part(pipeline, environment)
         run = Run(self._settings, bound, part, self._ledger(), ctx, _admission(ctx, bound, part), self._catalog)
         _require_standing(run, operation)
         return operation.run(run, **given)
+
+    def _bound(self, ctx: Context, token: str) -> Bound:
+        """What a token is bound to. Its signature is looked at again after a minute; whether it stands, every time."""
+        now = time.monotonic()
+        found = self._read.get(token)
+        if found is not None and now < found[1]:
+            return found[0]
+        bound = read_token(ctx, token)
+        if len(self._read) >= _MOST:
+            self._read.clear()
+        self._read[token] = (bound, now + _SECONDS)
+        return bound
 
 
 def _admission(ctx: Context | None, bound: Bound, part: Part) -> Admission | None:
