@@ -160,6 +160,7 @@ def test_the_caller_that_knows_a_run_s_plan_is_where_the_stack_is_searched() -> 
 
     caller = getattr(impl, loading.RUNS_A_RUN)
     assert loading.ITS_PLAN in caller.__code__.co_varnames
+    assert caller.__annotations__[loading.ITS_RUN] in (dg.DagsterRun, "DagsterRun")
     source = inspect.getsource(caller)
     assert source.index(f"{loading.ITS_PLAN} = ") < source.index("get_definition()"), "the plan is read before the load"
 
