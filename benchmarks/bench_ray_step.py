@@ -6,6 +6,7 @@ Both sides are the product's own `process`, on the same Ray cluster, files and f
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.lab import CHECKOUT, Lab, in_turn, seconds
+from benchmarks.ray_token import ray_environment
 from benchmarks.report import Line, Side, at_least
 from drls_dagster.steps.ray_process import ask_runner
 
@@ -53,6 +55,7 @@ def run(lab: Lab) -> list[Line]:
             capture_output=True,
             text=True,
             cwd=CHECKOUT,
+            env={**os.environ, **ray_environment(engine.engine_id)},
             check=False,
         )
         took = time.perf_counter() - began

@@ -6,6 +6,7 @@ process, like the runner's.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -16,6 +17,7 @@ import ray
 
 from benchmarks.exchange_data import Sums, driver_memory, sums, total
 from benchmarks.lab import serve
+from benchmarks.ray_token import ray_environment
 from drls_dagster.engine.ray_work import batches
 from drls_dagster.engine.session import open_session
 from drls_dagster.settings import load_settings
@@ -33,6 +35,7 @@ def main() -> None:
     source, folder = sys.argv[1], Path(sys.argv[2])
     opened = open_session(load_settings())
     assert opened.engine is not None
+    os.environ.update(ray_environment(opened.engine.engine_id))
     ray.init(address=opened.engine.ray_address, namespace="bench", log_to_driver=False)
     engine = opened.engine
     schema = opened.spark.read.parquet(source).schema  # found once, on both sides: it is no part of an exchange
