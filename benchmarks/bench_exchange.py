@@ -26,7 +26,7 @@ FLAT = 0.25  # of one exchange's data: what the driver may grow in all of them
 
 
 def run(lab: Lab) -> list[Line]:
-    source = lab.folder / "exchange_in"
+    source = lab.data / "exchange_in"
     size = make_lineitem(source, lab.folder / "tpch", lab.times(250, 50) / 1000) / MB
     rounds: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []
     with lab.sized(memory=EXECUTOR_MEMORY, object_store_memory=OBJECT_STORE):
@@ -63,7 +63,7 @@ def run(lab: Lab) -> list[Line]:
 def _ours(lab: Lab, source: Path) -> list[dict[str, Any]]:
     """All answers of a new engine, which then ends."""
     lab.engine()
-    worker = lab.worker("exchange_ours", source, lab.folder)
+    worker = lab.worker("exchange_ours", source, lab.data)
     answers = [worker.ask() for _ in range(WARM_UP + lab.times(*COUNTED))]
     worker.close()
     lab.stop_engine()

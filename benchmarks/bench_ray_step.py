@@ -34,19 +34,19 @@ def process(batch):
 
 def run(lab: Lab) -> list[Line]:
     rows = lab.times(10_000_000, 1_000_000)
-    inputs = stage(lab.folder / "step_in", rows)
+    inputs = stage(lab.data / "step_in", rows)
     engine = lab.engine()
     inside: list[float] = []
 
     def warm() -> float:
-        request = _request(inputs, lab.folder / f"step_{time.monotonic_ns()}")
+        request = _request(inputs, lab.data / f"step_{time.monotonic_ns()}")
         files: list[Any] = []
         took = seconds(lambda: files.extend(ask_runner(lab.settings, engine, request)))
         _verify(files, rows)
         return took
 
     def own_job() -> float:
-        request = _request(inputs, lab.folder / f"step_{time.monotonic_ns()}")
+        request = _request(inputs, lab.data / f"step_{time.monotonic_ns()}")
         file = lab.folder / "request.json"
         file.write_text(json.dumps(request))
         began = time.perf_counter()

@@ -1,6 +1,6 @@
 """Spark → Ray as DRLS does it: Spark writes Parquet over Connect, Ray tasks read it where they work. A worker.
 
-Parts and reading are the product's (`staged_parts`, `ray_work.batches`), in a Ray job that lives as long as this
+Parts and reading are the product's (`staged_parts`, `step_part.batches`), in a Ray job that lives as long as this
 process, like the runner's.
 """
 
@@ -18,8 +18,8 @@ import ray
 from benchmarks.exchange_data import Sums, driver_memory, sums, total
 from benchmarks.lab import serve
 from benchmarks.ray_token import ray_environment
-from drls_dagster.engine.ray_work import batches
 from drls_dagster.engine.session import open_session
+from drls_dagster.engine.step_part import batches
 from drls_dagster.settings import load_settings
 from drls_dagster.steps.staging import parquet_options, staged_parts
 

@@ -33,6 +33,8 @@ class Lab:
         self.log = log
         self._stack = contextlib.ExitStack()
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="drls-bench-")))
+        self.data = self.folder / "data"  # what the engine's processes may change
+        self.data.mkdir()
         self.settings = self._home()
 
     def __enter__(self) -> Lab:
@@ -53,6 +55,7 @@ class Lab:
         # The last two: clients of the engine's Ray must look for it on loopback, and show its token.
         os.environ.update(
             DRLS_HOME=str(home),
+            DRLS_FENCE__WRITE=json.dumps([str(self.data)]),
             PYSPARK_PYTHON=sys.executable,
             RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
             RAY_AUTH_MODE="token",

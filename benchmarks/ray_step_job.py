@@ -13,7 +13,8 @@ from pathlib import Path
 import ray
 import ray.data
 
-from drls_dagster.engine.ray_work import ProcessRequest, process
+from drls_dagster.engine.ray_work import process
+from drls_dagster.engine.step_request import ProcessRequest
 
 
 def main() -> None:

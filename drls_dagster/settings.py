@@ -40,7 +40,7 @@ class CatalogSettings(_Section):
     name: str = Field(default="lake", pattern=r"^[a-z][a-z0-9_]*$", description="The catalog's name in Spark SQL")
     type: CatalogType = Field(default="sql", description="Kind of catalog")
     uri: str | None = Field(
-        default=None, repr=False, description="Address of the catalog; default: SQLite at DRLS_HOME/catalog.db"
+        default=None, repr=False, description="Address of the catalog; default: SQLite at DRLS_HOME/catalog/catalog.db"
     )
     warehouse: str | None = Field(
         default=None,

@@ -6,9 +6,8 @@ which every worker can read wherever it is, and each task looks for it while the
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
@@ -31,23 +30,25 @@ def abandon(output: str, ticket: str) -> None:
 
 
 @contextmanager
-def while_wanted(output: str, ticket: str) -> Iterator[None]:
-    """Around a task's work. Raises Abandoned where it is wanted no more; later on, this worker process ends.
+def while_wanted(output: str, ticket: str, stop: Callable[[], None]) -> Iterator[threading.Event]:
+    """Around a task's work. Raises Abandoned where it is wanted no more.
 
-    A pipeline's function may never come back, so nothing less would end it. Ray tries the task again, which raises.
+    Later on the event is set and `stop` called, which must end the pipeline's function: it may never come back.
     """
     if _abandoned(output, ticket):
         raise Abandoned(ticket)
-    done = threading.Event()
+    done, gone = threading.Event(), threading.Event()
 
     def look() -> None:
         while not done.wait(LOOK_SECONDS):
             if _abandoned(output, ticket):
-                os._exit(1)
+                gone.set()
+                stop()
+                return
 
     threading.Thread(target=look, daemon=True).start()
     try:
-        yield
+        yield gone
     finally:
         done.set()
 

@@ -12,15 +12,21 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import psutil
 from filelock import FileLock, Timeout
 
 from drls_dagster.engine import state as st
-from drls_dagster.engine.places import make_places, remove_places
+from drls_dagster.engine.handover import credential_files, engine_environment, hand_over
+from drls_dagster.engine.java import find_java
+from drls_dagster.engine.places import make_places, ray_folder, remove_places
 from drls_dagster.engine.processes import MARK, end_all
 from drls_dagster.errors import DrlsError
+from drls_dagster.fences.engine_fence import engine_fence
+from drls_dagster.fences.fences import confined
+from drls_dagster.lakehouse.catalog_file import earlier_file, take_over
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 
@@ -103,13 +109,8 @@ def _start(settings: Settings, report: Report, deadline: float, *, again: bool =
     log_path = folder / "driver.log"
     with log_path.open("ab" if again else "wb") as log:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                *DRIVER,
-                *("--home", str(settings.home)),
-                *("--fingerprint", fingerprint(settings)),
-            ],
-            env={**os.environ, MARK: engine_id, "PYTHONUNBUFFERED": "1"},
+            _command(settings),
+            env=engine_environment(settings, **{MARK: engine_id}),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -138,6 +139,21 @@ def _start(settings: Settings, report: Report, deadline: float, *, again: bool =
         f"the engine did not start in {settings.engine.start_seconds:g} s (last: {said}); see {log_path}, "
         "or allow more with engine.start_seconds"
     )
+
+
+def _command(settings: Settings) -> list[str]:
+    """What starts the driver, inside the engine's fence. Raises FenceRequired, or EngineError while it has no fence."""
+    hand_over(settings)
+    if not take_over(settings.home):
+        raise EngineError(
+            f"{earlier_file(settings.home)} has to move to {settings.home / 'catalog'} once, and a process of an "
+            "earlier DRLS still uses it; end `drls up` and other commands of DRLS, then run again"
+        )
+    # This DRLS, wherever it is imported from, and its Java.
+    own = (str(Path(__file__).resolve().parents[2]), str(find_java().path.resolve()))
+    fence = engine_fence(settings, read=(*own, *credential_files(settings)), write=(str(ray_folder(settings).parent),))
+    command = [sys.executable, *DRIVER, "--home", str(settings.home), "--fingerprint", fingerprint(settings)]
+    return confined(fence, command)
 
 
 def stop(settings: Settings, *, force: bool = False, patience: float = 20.0) -> bool:
@@ -181,7 +197,8 @@ def wait_for_runner(settings: Settings, state: st.EngineState) -> st.RunnerState
 
 def fingerprint(settings: Settings) -> str:
     """Changes when a setting that the engine was started with changes."""
-    text = settings.engine.model_dump_json() + settings.catalog.model_dump_json() + str(settings.home)
+    sections = (settings.engine, settings.catalog, settings.fence)
+    text = "".join(one.model_dump_json() for one in sections) + str(settings.home)
     roots = [settings.roots_for(environment) for environment in Environment]  # its fence opens them
     return hashlib.sha256(f"{text}{roots}".encode()).hexdigest()[:16]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -45,7 +46,9 @@ def spark_conf(settings: Settings, jars: list[Path], connect_port: int) -> dict[
         "spark.ray.raydp_spark_master.actor.resource.CPU": "0",
         "spark.ray.raydp_spark_executor.actor.resource.cpu": "0",
         "spark.jars": ",".join(str(jar) for jar in jars),
-        "spark.pyspark.python": sys.executable,
+        "spark.pyspark.python": os.environ.get("PYSPARK_PYTHON", sys.executable),
+        "spark.sql.artifact.isolation.enabled": "true",  # so that each session has Python workers of its own
+        "spark.python.unix.domain.socket.enabled": "false",  # a fence refuses them
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",  # the engine's log is no terminal
         "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",

@@ -26,15 +26,17 @@ from drls_dagster.engine.app_id import agree_on_app_id
 from drls_dagster.engine.client import TRY_AGAIN
 from drls_dagster.engine.conf import spark_conf
 from drls_dagster.engine.credentials import CONNECT_TOKEN, engine_secrets, java_authentication, spark_authentication
+from drls_dagster.engine.handover import engine_settings
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.engine.lean_ray import start_ray
 from drls_dagster.engine.places import java_places, ray_folder, remove_places, spark_folder, temporary_folder
 from drls_dagster.engine.processes import MARK
-from drls_dagster.engine.ray_work import RETRIES
+from drls_dagster.engine.python_launcher import spark_python
+from drls_dagster.engine.step_request import RETRIES
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog import close_to_others
-from drls_dagster.settings import Settings, load_settings, memory_bytes
+from drls_dagster.settings import Settings, memory_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -223,7 +225,7 @@ def main() -> None:
     arguments.add_argument("--home", type=Path, required=True)
     arguments.add_argument("--fingerprint", required=True)
     given = arguments.parse_args()
-    settings = load_settings(given.home)
+    settings = engine_settings(given.home)
     os.umask(0o077)  # whatever a process of the engine writes is its owner's
     own = ray_address(settings) is None
     java_options = [
@@ -237,7 +239,8 @@ def main() -> None:
     ]
     os.environ.update(
         JAVA_HOME=str(find_java().path),
-        PYSPARK_PYTHON=sys.executable,
+        # A cluster's machines know nothing of the launcher in this home.
+        PYSPARK_PYTHON=spark_python(settings) if ray_address(settings) is None else sys.executable,
         PYSPARK_DRIVER_PYTHON=sys.executable,
         RAY_USAGE_STATS_ENABLED="0",
         # Ray's default is 15, and executors are Ray workers: a run would give way to all else on the machine.

@@ -25,24 +25,27 @@ from drls_dagster.engine import state as st
 from drls_dagster.engine.abandoned import watching
 from drls_dagster.engine.door import Door
 from drls_dagster.engine.driver import ray_address
+from drls_dagster.engine.handover import engine_settings
 from drls_dagster.engine.processes import MARK
-from drls_dagster.engine.ray_work import ProcessRequest, StepCodeError, StepCrashed, process, refuse_too_much
-from drls_dagster.settings import load_settings
+from drls_dagster.engine.ray_work import process, refuse_too_much
+from drls_dagster.engine.step_request import ProcessRequest, StepCodeError, StepCrashed
+from drls_dagster.errors import DrlsError
+from drls_dagster.settings import FenceSettings, Settings
 from lifecycle.private_files import write_private
 
 
 def serve(home: Path) -> None:
-    settings = load_settings(home)
+    settings = engine_settings(home)
     import ray
     import ray.data
 
     ray.init(address=os.environ["DRLS_RAY_ADDRESS"], namespace="drls", log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    warm_up(ray)
+    warm_up(ray, settings.fence)
     fixed = ray_address(settings) is None  # another cluster may grow
     token = secrets.token_bytes(32)
     me = psutil.Process()
-    door = Door(token, lambda connection: answer(connection, fixed))
+    door = Door(token, lambda connection: answer(connection, fixed, settings))
     with Listener(("127.0.0.1", 0), backlog=64) as listener:
         runner = st.RunnerState(os.environ[MARK], me.pid, me.create_time(), int(listener.address[1]), token.hex())
         write_private(st.folder(settings) / "runner.json", json.dumps(vars(runner)))
@@ -50,26 +53,29 @@ def serve(home: Path) -> None:
         door.keep(listener, threading.Event())
 
 
-def warm_up(ray: Any) -> None:
+def warm_up(ray: Any, fence: FenceSettings) -> None:
     """Start the workers and import what steps need, before the first step waits for it."""
     from drls_dagster.engine.ray_work import touch
 
     warm = ray.remote(touch)
-    ray.get([warm.remote() for _ in range(int(ray.cluster_resources().get("CPU", 1)))])
+    ray.get([warm.remote(fence) for _ in range(int(ray.cluster_resources().get("CPU", 1)))])
 
 
-def answer(connection: Connection, fixed: bool) -> None:
+def answer(connection: Connection, fixed: bool, settings: Settings) -> None:
     """One request and its reply; on a `fixed` cluster what it can never do is refused."""
     import ray
 
     with connection:
         try:
             request = ProcessRequest.model_validate_json(connection.recv_bytes())
+            request = completed(request, settings)
             if fixed:
                 refuse_too_much(request, [node["Resources"] for node in ray.nodes() if node["Alive"]])
             reply = work(connection, request)
         except StepCodeError as error:
             reply = {"error": error.message, "code": True, "details": error.details}
+        except DrlsError as error:
+            reply = {"error": error.message, "code": True, "details": ""}
         except StepCrashed as error:
             reply = {"error": str(error), "code": False, "details": ""}
         except EOFError:
@@ -81,6 +87,12 @@ def answer(connection: Connection, fixed: bool) -> None:
             connection.send_bytes(json.dumps(reply).encode())
         except OSError:
             print("the caller went away before its answer", flush=True)
+
+
+def completed(request: ProcessRequest, settings: Settings) -> ProcessRequest:
+    """The request with what the engine decides: the fence, and where its workers put the version's code."""
+    code = request.code and request.code.model_copy(update={"root": str(settings.home / "engine" / "code")})
+    return request.model_copy(update={"fence": settings.fence, "code": code})
 
 
 def work(connection: Connection, request: ProcessRequest) -> dict[str, Any]:

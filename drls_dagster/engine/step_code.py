@@ -45,12 +45,15 @@ class SentCode(BaseModel):
     folder: str | None = None
     guarded: bool = True
 
+    def contents(self) -> dict[str, bytes]:
+        return {path: base64.b64decode(content) for path, content in self.files.items()}
+
     def package(self) -> Package:
         """The modules, importable in this process."""
         known = sys.modules.get(self.name)
         if known is not None:
             return known.package
-        files = {path: base64.b64decode(content) for path, content in self.files.items()}
+        files = self.contents()
         folder = self.folder or (str(materialise(files, Path(self.root))) if files else self.root)
         return Package(self.name, files, folder, NAMING, refuse_outside if self.guarded else None).install()
 

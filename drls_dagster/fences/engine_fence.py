@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def engine_fence(settings: Settings, *, read: Sequence[str] = (), write: Sequenc
     if not is_on(settings):
         return None
     home = settings.home.resolve()
-    reads = [str(settings.home / "drls.toml"), *_made(_local(settings.landing_for(one)) for one in Environment)]
+    reads = [*_made(_local(settings.landing_for(one)) for one in Environment), str(settings.pipeline_folder.resolve())]
     writes = [*(str(private_home(settings.home, name)) for name in _OWN), *_made([_local(settings.staging)])]
     writes += [*_made([_local(resolve_catalog(settings).warehouse or "")]), *_catalog_folder(settings)]
     return Fence(
@@ -45,6 +46,13 @@ def _roots(settings: Settings) -> tuple[str, ...]:
     """The folders besides landing that file sources of any environment may name. DRLS does not make them."""
     found = {root for environment in Environment for root in settings.roots_for(environment)}
     return tuple(place for place in resolved(sorted(one for one in found if "://" not in one)) if Path(place).exists())
+
+
+def _platform_places(settings: Settings) -> list[Path]:
+    """The home, the store and Dagster's storage, of those on this machine."""
+    places = [settings.home, Path(os.environ.get("DAGSTER_HOME") or settings.home)]
+    store = settings.lifecycle.url or ""
+    return [*places, Path(store.partition(":///")[2])] if store.startswith("sqlite:///") else places
 
 
 def _local(place: str) -> str | None:
@@ -69,7 +77,7 @@ def _catalog_folder(settings: Settings) -> list[str]:
     if url.drivername != "sqlite":
         return []
     folder = Path(url.database or "").parent
-    if settings.home.resolve().is_relative_to(folder.resolve()):
+    if any(one.resolve().is_relative_to(folder.resolve()) for one in _platform_places(settings)):
         raise UsageError(
             f"catalog.uri: {folder} also holds the platform's own files; move the catalog's database into a folder of "
             "its own"

@@ -18,14 +18,14 @@ _NAME = re.compile(r"^(\d+)-(\d+\.\d+)-")
 
 def make_private_folder(settings: Settings) -> Path:
     """A new folder that belongs to this process, for whoever it confines. Remove it with `shutil.rmtree`."""
-    root = private_home(settings.home, "engine", "tmp")
+    root = private_home(settings.home, "private")
     me = psutil.Process()
     return Path(tempfile.mkdtemp(prefix=f"{me.pid}-{me.create_time():.2f}-", dir=root))
 
 
 def clear_private_folders(settings: Settings) -> None:
     """Remove the folders whose process has ended, however it ended."""
-    root = settings.home / "engine" / "tmp"
+    root = settings.home / "private"
     for name in os.listdir(root) if root.is_dir() else ():
         known = _NAME.match(name)
         if known is None or not process_is(int(known[1]), float(known[2])):

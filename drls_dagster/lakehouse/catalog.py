@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog_config import CatalogConfig, parse_sql_uri, resolve_catalog
+from drls_dagster.lakehouse.catalog_file import take_over_once
 from drls_dagster.lakehouse.storage_words import in_words, known_words
 from drls_dagster.settings import Settings, load_settings, make_private, private_home
 from lifecycle.errors import LifecycleError, Unavailable
@@ -42,6 +43,7 @@ def load_catalog(settings: Settings | None = None) -> Catalog:
     settings are wrong; the message contains no credential.
     """
     settings = settings or load_settings()
+    take_over_once(settings.home)
     config = resolve_catalog(settings)
     if any(str(settings.home) in (place or "") for place in (config.uri, config.warehouse)):
         private_home(settings.home)
@@ -202,6 +204,7 @@ def metadata_location(catalog: Catalog, table: tuple[str, ...]) -> str | None:
 
 def close_to_others(settings: Settings) -> None:
     """Makes a SQLite catalog readable by its owner alone, before a client opens it that knows nothing of modes."""
+    take_over_once(settings.home)
     config = resolve_catalog(settings)
     if config.protocol == "sql" and parse_sql_uri(config.uri or "").drivername == "sqlite":
         _private_file(config)

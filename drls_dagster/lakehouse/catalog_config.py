@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, quote_plus
 
 from drls_dagster.errors import UsageError
+from drls_dagster.lakehouse.catalog_file import catalog_file, earlier_file
 from drls_dagster.secret_source import read_secret
 
 if TYPE_CHECKING:
@@ -81,9 +82,11 @@ def resolve_catalog(settings: Settings) -> CatalogConfig:
         if not warehouse:
             raise UsageError("catalog.warehouse is missing: set it to the catalog's name in Polaris")
     if protocol == "sql":
-        uri = uri or f"sqlite:///{settings.home / 'catalog.db'}"
+        uri = uri or f"sqlite:///{catalog_file(settings.home)}"
         warehouse = warehouse or str(settings.home / "warehouse")
         url = parse_sql_uri(uri)
+        if url.drivername == "sqlite" and Path(url.database or "") == earlier_file(settings.home):
+            url = url.set(database=str(catalog_file(settings.home)))
         if url.drivername == "postgresql":
             user = properties.pop("user", None) or url.username or os.environ.get("PGUSER")
             password = properties.pop("password", None) or url.password or os.environ.get("PGPASSWORD")

@@ -93,7 +93,7 @@ def homes(tmp_path: Path, postgres: PostgresServer) -> tuple[Settings, Settings]
     shared.mkdir()
     text = (
         f'[lifecycle]\nurl = "{postgres.fresh_database()}"\n'
-        f'[catalog]\nuri = "sqlite:///{shared}/catalog.db"\nwarehouse = "{shared}/warehouse"\n'
+        f'[catalog]\nuri = "sqlite:///{shared}/catalog/catalog.db"\nwarehouse = "{shared}/warehouse"\n'
         "[ledger]\nheartbeat_seconds = 0.2\ndead_seconds = 2\n"
     )
     made: list[Settings] = []

@@ -66,7 +66,7 @@ def homes(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     with running_postgres() as server:
         text = (
             f'landing = "{shared}/landing"\n[lifecycle]\nurl = "{server.fresh_database()}"\n'
-            f'[catalog]\nuri = "sqlite:///{shared}/catalog.db"\nwarehouse = "{shared}/warehouse"\n'
+            f'[catalog]\nuri = "sqlite:///{shared}/catalog/catalog.db"\nwarehouse = "{shared}/warehouse"\n'
             "[engine]\nstart_seconds = 900\n"
         )
         made: list[Settings] = []

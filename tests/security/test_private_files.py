@@ -64,8 +64,8 @@ def test_databases_and_secrets_are_0600_in_an_open_home_with_umask_0(open_home: 
         assert run(["team", "add", "core"]) == 0
         found = modes(open_home.home)
     ledger.close()
-    names = {"lifecycle.db", "lifecycle.db-wal", "lifecycle.db-shm", "runs.db", "catalog.db", "secret", "secret.store"}
-    assert names | {"signing-key.pem"} <= found.keys()
+    names = {"lifecycle.db", "lifecycle.db-wal", "lifecycle.db-shm", "runs.db", "secret", "secret.store"}
+    assert names | {"catalog/catalog.db"} | {"signing-key.pem"} <= found.keys()
     assert {name: oct(mode) for name, mode in found.items() if mode & 0o077 and not name.endswith(".lock")} == {}
 
 
@@ -74,7 +74,7 @@ def test_databases_of_an_older_drls_are_closed_at_the_next_use(open_home: Settin
     assert run(["whoami"]) == 0
     load_catalog(open_home)
     open_ledger(open_home).close()
-    for name in ("lifecycle.db", "runs.db", "catalog.db"):
+    for name in ("lifecycle.db", "runs.db", "catalog/catalog.db"):
         (open_home.home / name).chmod(0o644)
     with closing(sqlite3.connect(open_home.home / "lifecycle.db")) as reader:
         reader.execute("SELECT count(*) FROM person").fetchone()
@@ -138,7 +138,7 @@ def test_another_user_reads_nothing_of_it(open_home: Settings, tmp_path: Path) -
     assert run(["db", "backup", str(copy)]) == 0
     open_ledger(open_home).close()
     load_catalog(open_home)
-    names = ["lifecycle.db", "runs.db", "catalog.db", "copy.db", "secret", "signing-key.pem"]
+    names = ["lifecycle.db", "runs.db", "catalog/catalog.db", "copy.db", "secret", "signing-key.pem"]
     # Whoever opens the folder again later has still closed files.
     for folder in (open_home.home, *open_home.home.parents):
         if folder == Path(tmp_path.anchor):

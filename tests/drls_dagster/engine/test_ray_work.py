@@ -7,16 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from drls_dagster.engine.ray_work import (
-    ProcessRequest,
-    StepCodeError,
-    apply,
-    batches,
-    conform,
-    gathered,
-    refuse_too_much,
-    write_part,
-)
+from drls_dagster.engine.ray_work import refuse_too_much, write_part
+from drls_dagster.engine.step_part import apply, batches, conform, gathered
+from drls_dagster.engine.step_request import ProcessRequest, StepCodeError
+from drls_dagster.settings import FenceSettings
 from drls_dagster.steps.staging import PART_BYTES, staged_parts
 
 SCHEMA = pa.schema([("id", pa.int64()), ("late", pa.bool_())])
@@ -33,6 +27,7 @@ def request(python: str, output: str = "/nowhere") -> ProcessRequest:
         gpus=0,
         concurrency=1,
         output_schema=SCHEMA.serialize().to_pybytes().hex(),
+        fence=FenceSettings(mode="off"),
     )
 
 

@@ -200,11 +200,11 @@ from drls_dagster.engine.processes import MARK
 from drls_dagster.settings import load_settings
 
 settings = load_settings()
-tries = settings.home / "tries"
+tries = settings.home / "engine" / "tries"
 tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
-if len(tries.read_text()) <= int(os.environ["FAILS"]):
+if len(tries.read_text()) <= FAILS:
     print("Exception: The current node timed out during startup.", flush=True)
-    sys.exit(int(os.environ["CODE"]))
+    sys.exit(CODE)
 me = psutil.Process()
 st.write_state(settings, st.EngineState(os.environ[MARK], me.pid, me.create_time(), "running", "", sys.argv[-1]))
 time.sleep(300)
@@ -216,9 +216,7 @@ def test_a_start_that_failed_for_want_of_time_is_tried_once_more(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, fails: int, code: int, tries: int
 ) -> None:
     """Finding 20; 0.1.0 gave up at the first."""
-    monkeypatch.setattr(client, "DRIVER", ("-c", STAND_IN))
-    monkeypatch.setenv("FAILS", str(fails))
-    monkeypatch.setenv("CODE", str(code))
+    monkeypatch.setattr(client, "DRIVER", ("-c", f"FAILS, CODE = {fails}, {code}\n{STAND_IN}"))
     said: list[str] = []
     if fails < tries:
         state = client.ensure_engine(settings, said.append)
@@ -231,7 +229,7 @@ def test_a_start_that_failed_for_want_of_time_is_tried_once_more(
             client.EngineError, match=r"ended with \d+ while starting: Exception: The current node timed"
         ):
             client.ensure_engine(settings, said.append)
-    assert len((settings.home / "tries").read_text()) == tries
+    assert len((settings.home / "engine" / "tries").read_text()) == tries
     assert (settings.home / "engine" / "driver.log").read_text().count("timed out") == min(fails, tries)
 
 

@@ -15,10 +15,7 @@ from drls_dagster.fences.places import without
 pytestmark = pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock")
 
 
-def test_names_the_engines_folders_and_nothing_of_the_platform(
-    drls_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DRLS_CATALOG__URI", f"sqlite:///{drls_home}/catalog/catalog.db")
+def test_names_the_engines_folders_and_nothing_of_the_platform(drls_home: Path) -> None:
     fence = engine_fence(settings.load_settings())
     assert fence is not None
     inside = {Path(one).relative_to(drls_home).parts[0] for one in fence.write if Path(one).is_relative_to(drls_home)}
@@ -38,8 +35,23 @@ def test_what_sources_may_name_is_read_only(drls_home: Path, tmp_path: Path, mon
 
 
 def test_refuses_a_catalog_among_the_platforms_files(drls_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DRLS_CATALOG__URI", f"sqlite:///{drls_home}/catalog.db")
+    monkeypatch.setenv("DRLS_CATALOG__URI", f"sqlite:///{drls_home}/lake.db")
     with pytest.raises(UsageError, match=r"catalog\.uri: .* folder of its own"):
+        engine_fence(settings.load_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("DRLS_LIFECYCLE__URL", "sqlite:///{shared}/store.db"), ("DAGSTER_HOME", "{shared}/dagster")]
+)
+def test_refuses_a_catalog_next_to_the_store_or_dagsters_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    shared = tmp_path / "shared"
+    monkeypatch.setenv("DRLS_CATALOG__URI", f"sqlite:///{shared}/catalog.db")
+    assert engine_fence(settings.load_settings()) is not None
+    settings._load.cache_clear()
+    monkeypatch.setenv(name, value.format(shared=shared))
+    with pytest.raises(UsageError, match="a folder of its own"):
         engine_fence(settings.load_settings())
 
 

@@ -61,6 +61,13 @@ def test_reads_and_writes_only_what_the_fence_names(fence: Fence, home: Path) ->
     assert tried(fence, "open('/etc/shadow').read()") == "PermissionError"
 
 
+def test_files_can_be_touched_and_copied_with_their_times(fence: Fence, home: Path) -> None:
+    touch = f"from pathlib import Path; new = Path('{home}/open/new'); new.touch(); new.touch(); assert new.exists()"
+    assert tried(fence, touch) == "ok"
+    assert tried(fence, f"import shutil; shutil.copy2('{home}/open/new', '{home}/open/copy')") == "ok"
+    assert tried(fence, f"import os; os.utime('{home}/secret')") == "PermissionError"
+
+
 def test_a_link_leads_nowhere_that_the_fence_does_not_name(fence: Fence, home: Path) -> None:
     (home / "open" / "link").symlink_to(home / "secret")
     assert tried(fence, f"open('{home}/open/link').read()") == "PermissionError"

@@ -45,7 +45,7 @@ def test_the_catalog_has_one_name_and_the_extensions(drls_home: Path) -> None:
 def test_sqlite_is_the_same_file_with_a_busy_timeout(drls_home: Path) -> None:
     assert conf(drls_home) == {
         "catalog-impl": "org.apache.iceberg.jdbc.JdbcCatalog",
-        "uri": f"jdbc:sqlite:{drls_home}/catalog.db",
+        "uri": f"jdbc:sqlite:{drls_home}/catalog/catalog.db",
         "jdbc.schema-version": "V1",
         "jdbc.busy_timeout": "60000",
         "warehouse": f"file://{drls_home}/warehouse",

@@ -31,7 +31,7 @@ def test_an_asset_uses_the_catalog_and_its_run_stores_no_credential(
         stored = repr(instance.get_run_by_id(result.run_id)) + repr(instance.all_logs(result.run_id))
     assert "hunter2" not in stored + repr(iceberg) + repr(iceberg.settings())
     assert iceberg.spark_conf()["spark.sql.catalog.lake.token"] == "hunter2"
-    assert (drls_home / "catalog.db").is_file()
+    assert (drls_home / "catalog" / "catalog.db").is_file()
 
 
 def test_a_home_can_be_named(tmp_path: Path) -> None:

@@ -1,0 +1,115 @@
+"""What Spark starts as its Python is fenced for one session. Here without Spark: the launcher itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from drls_dagster.engine.python_launcher import spark_python
+from drls_dagster.fences import enter
+from drls_dagster.settings import FenceSettings, Settings
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock")
+SESSION = "0b5b1f3e-1c1b-4c1e-9d1f-2f3b4c5d6e7f"
+
+
+@pytest.fixture
+def settings(drls_home: Path) -> Settings:
+    return Settings.model_construct(home=drls_home, fence=FenceSettings(mode="required"))
+
+
+def started(settings: Settings, code: str, cwd: Path, **more: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "SPARK_JOB_ARTIFACT_UUID": SESSION, "PYTHON_WORKER_FACTORY_SECRET": "own", **more}
+    command = [spark_python(settings), "-c", code]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe)
+
+
+def said(settings: Settings, expression: str, cwd: Path, **more: str) -> Any:
+    """What an expression is in a worker; the name of the error that stopped it."""
+    code = (
+        "import json, os, socket\n"
+        f"try: found = {expression}\nexcept Exception as error: found = type(error).__name__\nprint(json.dumps(found))"
+    )
+    with started(settings, code, cwd, **more) as process:
+        told, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    return json.loads(told)
+
+
+def test_a_worker_reads_the_files_of_its_session_and_nothing_of_the_home(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / SESSION).mkdir()
+    (tmp_path / SESSION / "mine").write_text("yes")
+    (tmp_path / "other").write_text("no")
+    spark_python(settings)
+    (settings.home / "secret").write_text("sesame")
+    assert said(settings, f"open('{SESSION}/mine').read()", tmp_path) == "yes"
+    for path in (
+        "other",
+        f"{settings.home}/secret",
+        f"{settings.home}/engine/python-worker.json",
+        f"{settings.home}/engine",
+    ):
+        assert said(settings, f"open({path!r}).read()", tmp_path) == "PermissionError"
+    assert said(settings, f"os.listdir('{settings.home}')", tmp_path) == "PermissionError"
+    assert said(settings, f"open('/proc/{os.getpid()}/environ', 'rb').read()", tmp_path) == "PermissionError"
+    assert said(settings, f"os.kill({os.getpid()}, 0)", tmp_path) == "PermissionError"
+    assert said(settings, "socket.socket(socket.AF_UNIX)", tmp_path) == "PermissionError"
+
+
+def test_a_worker_gets_what_spark_says_to_it_and_no_credential(settings: Settings, tmp_path: Path) -> None:
+    secrets = ("SPARK_CONNECT_AUTHENTICATE_TOKEN", "_SPARK_AUTH_SECRET", "RAY_AUTH_TOKEN", "AWS_SECRET_ACCESS_KEY")
+    names = said(settings, "sorted(os.environ)", tmp_path, **dict.fromkeys((*secrets, "DRLS_LIFECYCLE__URL"), "x"))
+    assert {"SPARK_JOB_ARTIFACT_UUID", "PYTHON_WORKER_FACTORY_SECRET", "PATH"} <= set(names)
+    assert not [name for name in names if name in secrets or name.startswith(("RAY_", "AWS_", "DRLS_"))]
+
+
+def test_two_workers_have_private_folders_that_go_with_them(settings: Settings, tmp_path: Path) -> None:
+    write = "(os.environ['TMPDIR'], open(os.environ['TMPDIR'] + '/a', 'w').write('x'), os.environ['HOME'])"
+    first, second = said(settings, write, tmp_path), said(settings, write, tmp_path)
+    assert first[0] == first[2] != second[0]
+    assert list((settings.home / "engine" / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("end", ["stdin", "terminate", "kill"])
+def test_what_a_worker_started_ends_with_it(settings: Settings, tmp_path: Path, end: str) -> None:
+    code = (
+        "import os, sys\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        f"    os.execve(sys.executable, ['python', '-c', 'import time; time.sleep(600)', '{tmp_path}'], {{}})\n"
+        "print('up', flush=True)\n"
+        "sys.stdin.read()"
+    )
+
+    def left() -> list[psutil.Process]:
+        return [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in (one.info["cmdline"] or [])]
+
+    with started(settings, code, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        wait_until(left)
+        if end == "stdin":
+            process.stdin.close()
+        elif end == "terminate":
+            process.terminate()
+        else:
+            (python,) = psutil.Process(process.pid).children()
+            python.send_signal(signal.SIGKILL)
+        process.wait(timeout=60)
+    assert not left()
+    assert list((settings.home / "engine" / "tmp").iterdir()) == []
+
+
+def test_without_a_fence_spark_starts_python(drls_home: Path) -> None:
+    off = Settings.model_construct(home=drls_home, fence=FenceSettings(mode="off"))
+    assert "python-worker" not in spark_python(off)
