@@ -17,6 +17,7 @@ from drls_dagster.runs.refusal import GateRefused, mark_refused
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
 from drls_dagster.steps.run import PipelineRun
+from drls_dagster.steps.spark import prepare
 from drls_dagster.steps.staging import clear_old_runs
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import PipelineSpec
@@ -31,6 +32,10 @@ class Scope:
 
     run: PipelineRun
     frames: Frames
+
+    def close(self) -> None:
+        """End what the run has started."""
+        self.run.code.end()
 
 
 def scope_of(
@@ -84,6 +89,7 @@ def scope_of(
             log=context.log.info,
             gate=gate,
         )
+        prepare(run)
         return Scope(run, Frames(run, BUILDERS))
 
     with as_failure(spec.name, spark.settings):

@@ -46,6 +46,7 @@ class SentCode(BaseModel):
     guarded: bool = True
 
     def contents(self) -> dict[str, bytes]:
+        """The files by path."""
         return {path: base64.b64decode(content) for path, content in self.files.items()}
 
     def package(self) -> Package:
@@ -53,9 +54,14 @@ class SentCode(BaseModel):
         known = sys.modules.get(self.name)
         if known is not None:
             return known.package
-        files = self.contents()
-        folder = self.folder or (str(materialise(files, Path(self.root))) if files else self.root)
-        return Package(self.name, files, folder, NAMING, refuse_outside if self.guarded else None).install()
+        folder = self.placed().folder or self.root
+        return Package(self.name, self.contents(), folder, NAMING, refuse_outside if self.guarded else None).install()
+
+    def placed(self) -> SentCode:
+        """The same with its files in a folder of this machine, for a process that cannot put them there itself."""
+        if self.folder or not self.files:
+            return self
+        return self.model_copy(update={"folder": str(materialise(self.contents(), Path(self.root)))})
 
 
 def load_function(

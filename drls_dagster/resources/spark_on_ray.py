@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import dagster as dg
 from dagster_pyspark import PySparkResource
@@ -15,7 +15,14 @@ from drls_dagster.engine.session import EngineSession, close_session, open_sessi
 from drls_dagster.engine.state import is_serving, lease
 from drls_dagster.settings import Settings, load_settings
 
-Scoped = TypeVar("Scoped")
+
+class Closing(Protocol):
+    """What is closed when the run ends."""
+
+    def close(self) -> None: ...
+
+
+Scoped = TypeVar("Scoped", bound=Closing)
 
 
 class SparkOnRay(PySparkResource):
@@ -31,7 +38,7 @@ class SparkOnRay(PySparkResource):
 
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
     _session: EngineSession | None = PrivateAttr(default=None)
-    _scoped: dict[object, object] = PrivateAttr(default_factory=dict)
+    _scoped: dict[object, Closing] = PrivateAttr(default_factory=dict)
     # No function as default: pydantic would take it for a method, and what is assigned would not be seen.
     _log: Callable[[str], None] | None = PrivateAttr(default=None)
 
@@ -44,6 +51,8 @@ class SparkOnRay(PySparkResource):
             self._log = context.log.info
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        for scoped in self._scoped.values():
+            scoped.close()
         self._scoped.clear()
         if self._session is not None:
             close_session(self._session)
@@ -78,7 +87,7 @@ class SparkOnRay(PySparkResource):
             self._log(f"engine: {detail}")
 
     def scoped(self, key: object, make: Callable[[], Scoped]) -> Scoped:
-        """What steps of one run in one process share, made once and forgotten with the session."""
+        """What steps of one run in one process share, made once and closed before the session."""
         if key not in self._scoped:
             self._scoped[key] = make()
         return cast(Scoped, self._scoped[key])

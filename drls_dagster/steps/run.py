@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from drls_dagster.engine.code_process import CodeProcess
 from drls_dagster.engine.session import EngineSession
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.locating import TableLook
@@ -101,13 +102,19 @@ class PipelineRun:
     log: Callable[[str], None] = lambda _: None
     gate: Gate | None = None
     version: str = field(init=False)
+    code: CodeProcess = field(init=False)
 
     def __post_init__(self) -> None:
         self.version = digest(self.spec)
+        self.code = CodeProcess(self.settings)
 
     @property
     def session(self) -> EngineSession:
-        return self.open_session()
+        found = self.open_session()
+        from drls_dagster.engine.connection import import_no_types
+
+        import_no_types()
+        return found
 
     @property
     def place(self) -> Place:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from drls_dagster.engine.carried import carry_code
-from drls_dagster.engine.step_code import load_function, told
+from drls_dagster.engine.code_process import Call, CodeFailed, known_port
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.bounds_in_sql import with_bounds
 from drls_dagster.steps.version_code import locked_digest, sent_code
@@ -23,9 +21,6 @@ if TYPE_CHECKING:
     from drls_dagster.steps.run import PipelineRun, Reads
 
 
-_REMOTE = "SPARK_CONNECT_MODE_ENABLED"
-
-
 class StepFailed(DrlsError):
     """The pipeline's own SQL or Python is at fault: trying again would end the same way."""
 
@@ -37,43 +32,29 @@ def build(frames: Frames, node: SparkTransform, reads: Reads) -> DataFrame:
     if node.sql is not None:
         views = {name: frames.view(name, reads) for name in upstream}
         return run_sql(run.session.spark, node.sql, views, arguments_of(run, node.sql))
+    inputs: Any = {name: frames.frame(name, reads) for name in upstream}
     digest = locked_digest(run.spec, node.entrypoint)
-    inputs = {name: frames.frame(name, reads) for name in upstream}
+    try:
+        call = Call(node.id, node.python, node.entrypoint, digest, sent_code(run), inputs)
+        frame = run.code.transform(run.session, call)
+    except CodeFailed as error:
+        raise StepFailed(str(error)) from None
+    _ = frame.schema  # Spark says here what it refuses
+    return frame
+
+
+def prepare(run: PipelineRun) -> None:
+    """Start the process of the run's own Python, where it has any, while the run waits for other things."""
+    if not any(isinstance(node, SparkTransform) and node.sql is None for node in run.spec.transforms):
+        return
+    port = known_port(run.settings)
+    if port is None and run.settings.fence.network != "open":
+        return  # its fence has to name a port that nobody knows yet
     try:
         code = sent_code(run)
-        if code is not None:
-            carry_code()
-        spark = run.session.spark
-        with _as_remote(spark):
-            function = load_function(node.python, node.entrypoint, digest, code, "transform")
-            result = function(spark, **inputs)
     except DrlsError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise StepFailed(f"transform() of node '{node.id}' failed: {told(error)}") from error
-    if not hasattr(result, "schema") or not hasattr(result, "writeTo"):
-        raise StepFailed(f"transform() of node '{node.id}' returned {type(result).__name__}, not a DataFrame")
-    return result
-
-
-@contextmanager
-def _as_remote(spark: SparkSession) -> Iterator[None]:
-    """`pyspark.sql.functions` and types in text ask which Spark they are for: the environment, then the active session.
-
-    Not for longer than the step's own code: an engine that this process starts would ask too.
-    """
-    from drls_dagster.engine.connection import make_active
-
-    make_active(spark)
-    before = os.environ.get(_REMOTE)
-    os.environ[_REMOTE] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(_REMOTE, None)
-        else:
-            os.environ[_REMOTE] = before
+        return  # the step will say it
+    threading.Thread(target=run.code.start, args=(code, port), daemon=True, name=f"Python of {run.spec.name}").start()
 
 
 def arguments_of(run: PipelineRun, sql: str) -> dict[str, Any]:

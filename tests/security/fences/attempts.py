@@ -218,10 +218,19 @@ def any_environment(_):
     return found or None
 
 
+def number_inside(thread):
+    """Of a thread of this process, in its own namespace."""
+    with open(f"/proc/self/task/{thread}/status") as file:
+        return int(next(line.split()[-1] for line in file if line.startswith("NSpid:")))
+
+
 def any_signal(_):
     """By its number here. In a namespace of its own that is only a few, of which 1 waits for this process."""
     found = []
+    own = {number_inside(thread) for thread in os.listdir("/proc/self/task")}
     for pid in others():
+        if pid in own:
+            continue
         try:
             os.kill(pid, 0)
             found += [] if pid == 1 and os.getpid() != int(os.readlink("/proc/self")) else [pid]

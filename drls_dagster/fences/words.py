@@ -1,0 +1,45 @@
+"""What a fence refused, in words: the path, and the setting that allows it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from lifecycle.spec.modules import find_top
+
+# Python's, Java's for opening and for NIO, and Spark's for what it then calls missing.
+_PATHS = (
+    re.compile(r"\[Errno 13\] Permission denied: b?(['\"])(?P<path>.+?)\1"),
+    re.compile(r"(?:File )?(?:file:/*)?(?P<path>/[^\s:'\"]+)(?: does not exist)? ?\(Permission denied\)"),
+    re.compile(r"AccessDeniedException: (?:file:)?(?P<path>/[^\s:'\"]+)"),
+)
+_MODULE = re.compile(r"No module named ['\"](?P<top>\w+)")
+
+
+def explained(error_text: str) -> str | None:
+    """What to do about an error of fenced code that the fence caused; None where it did not.
+
+    Ask where there is a fence: it compares with what this process, which has none, may do.
+    """
+    for pattern in _PATHS:
+        if match := pattern.search(error_text):
+            path = "/" + match["path"].lstrip("/")
+            return refused(path, writing=not os.path.exists(path))
+    match = _MODULE.search(error_text)
+    if match is not None:
+        found = find_top(match["top"], ())
+        if found.kind == "installed":
+            return refused(str(found.places[0]), writing=False)
+    return None
+
+
+def refused(path: str, *, writing: bool) -> str | None:
+    """The words for a path that fenced code could not open; None where this process cannot either."""
+    here = Path(path)
+    if writing:
+        here = next((one for one in (here, *here.parents) if one.exists()), here)
+    if not os.access(here, os.W_OK if writing else os.R_OK):
+        return None
+    verb = "write" if writing else "read"
+    return f"the fence does not let pipeline code {verb} {path}; add its folder to [fence] {verb} in drls.toml"
