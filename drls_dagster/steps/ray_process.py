@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from drls_dagster.engine.client import EngineError, ensure_engine, wait_for_runner
 from drls_dagster.engine.state import EngineState
 from drls_dagster.engine.step_code import check_code
+from drls_dagster.fences.words import explained
 from drls_dagster.lakehouse.columns import arrow_schema, spark_ddl_of_spec
 from drls_dagster.steps.spark import StepFailed
 from drls_dagster.steps.staging import forget, parquet_options, staged_parts, staging_folder, still_there
@@ -100,7 +101,8 @@ def ask_runner(settings: Settings, engine: EngineState, request: dict[str, Any])
         if "files" in reply:
             return reply["files"]
         if reply["code"]:
-            raise StepFailed(reply["error"])
+            hint = explained(reply["error"])
+            raise StepFailed(f"{reply['error']}: {hint}" if hint else reply["error"])
         raise EngineError(f"node '{request['node']}' failed on Ray: {reply['error']}")
     raise AssertionError("unreachable")
 
