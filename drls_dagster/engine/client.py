@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -20,9 +18,10 @@ from filelock import FileLock, Timeout
 
 from drls_dagster.engine import state as st
 from drls_dagster.engine.handover import credential_files, engine_environment, hand_over
+from drls_dagster.engine.inside import open_inside
 from drls_dagster.engine.java import find_java
 from drls_dagster.engine.places import make_places, ray_folder, remove_places
-from drls_dagster.engine.processes import MARK, end_all
+from drls_dagster.engine.processes import MARK, end_all, processes_of
 from drls_dagster.errors import DrlsError
 from drls_dagster.fences.engine_fence import engine_fence
 from drls_dagster.fences.fences import confined
@@ -107,7 +106,7 @@ def _start(settings: Settings, report: Report, deadline: float, *, again: bool =
     make_places(settings)
     engine_id = uuid.uuid4().hex
     log_path = folder / "driver.log"
-    with log_path.open("ab" if again else "wb") as log:
+    with open_inside(folder, log_path.name, "a" if again else "w") as log:
         process = subprocess.Popen(
             _command(settings),
             env=engine_environment(settings, **{MARK: engine_id}),
@@ -166,10 +165,12 @@ def stop(settings: Settings, *, force: bool = False, patience: float = 20.0) -> 
         if alive and (users := st.retire(settings, state, force=force)) and not force:
             raise EngineError(f"the engine is in use by {users} run(s); wait, or run `drls engine stop --force`")
         if alive:
-            os.kill(state.pid, signal.SIGTERM)
+            # What runs in the engine can write its state: only a process that has its mark is ended.
+            driver = [process for process in processes_of(state.engine_id) if process.pid == state.pid]
+            for process in driver:
+                process.terminate()
             # What is left after that is ended below.
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-                psutil.Process(state.pid).wait(patience)
+            psutil.wait_procs(driver, timeout=patience)
         end_all(state.engine_id)
         # One that this process started is a child, whose end somebody must ask for.
         _STARTED[:] = [process for process in _STARTED if process.poll() is None]
@@ -203,7 +204,7 @@ def fingerprint(settings: Settings) -> str:
     return hashlib.sha256(f"{text}{roots}".encode()).hexdigest()[:16]
 
 
-def _last_error(log_path: os.PathLike[str]) -> str:
-    with open(log_path, errors="replace") as log:
+def _last_error(log_path: Path) -> str:
+    with open_inside(log_path.parent, log_path.name, "r") as log:
         lines = [line.strip() for line in log if line.strip()]
     return f"{lines[-1] if lines else 'no output'} (all of it: {os.fspath(log_path)})"

@@ -42,7 +42,7 @@ def open_inside(folder: Path, name: str, mode: str) -> IO[str]:
             os.ftruncate(opened, 0)
         return opened
 
-    return open(folder / name, mode, opener=opener)
+    return open(folder / name, mode, errors="replace", opener=opener)
 
 
 def _refused(folder: Path, name: str) -> DrlsError:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from drls_dagster.engine.inside import open_inside
 from drls_dagster.processes import process_is
@@ -68,7 +68,7 @@ def write_state(settings: Settings, state: EngineState) -> None:
 def read_state(settings: Settings) -> EngineState | None:
     """The state of the last engine, dead or alive; None when there was none."""
     try:
-        return EngineState(**json.loads((settings.home / "engine" / "state.json").read_text()))
+        return EngineState(**_said(settings, "state.json"))
     except (FileNotFoundError, ValueError, TypeError):
         return None
 
@@ -82,10 +82,21 @@ def is_serving(settings: Settings, engine_id: str) -> bool:
 def read_runner(settings: Settings, engine_id: str) -> RunnerState | None:
     """The runner of that engine, None while it is not up."""
     try:
-        runner = RunnerState(**json.loads((settings.home / "engine" / "runner.json").read_text()))
+        runner = RunnerState(**_said(settings, "runner.json"))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return runner if runner.engine_id == engine_id and process_is(runner.pid, runner.created) else None
+
+
+def _said(settings: Settings, name: str) -> dict[str, Any]:
+    """What the engine says of itself, or something else in the engine. Raises ValueError, TypeError."""
+    with open_inside(settings.home / "engine", name, "r") as file:
+        found = json.load(file)
+    for field, kind in {"engine_id": str, "pid": int, "created": (int, float)}.items():
+        # Without an id, its processes would be all that have none.
+        if not isinstance(found.get(field), kind) or not found[field]:
+            raise TypeError(f"{name}: {field}")
+    return found
 
 
 @contextlib.contextmanager

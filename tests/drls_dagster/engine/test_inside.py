@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import uuid
 from pathlib import Path
 
+import psutil
 import pytest
 
+from drls_dagster.engine import client
 from drls_dagster.engine import state as st
 from drls_dagster.engine.inside import open_inside
 from drls_dagster.errors import DrlsError
@@ -60,3 +65,23 @@ def test_whoever_uses_the_engine_changes_no_file_that_a_link_in_its_folder_leads
         pass
     assert victim.read_text() == "the store"
     assert {path.name for path in victim.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("engine_id", [None, "", 7])
+def test_a_state_without_an_id_is_none_so_that_nothing_else_is_ended(victim: Path, engine_id: object) -> None:
+    """Processes of an engine are found by their mark; "no mark" would be those of everything else."""
+    said = {"engine_id": engine_id, "pid": os.getpid(), "created": psutil.Process().create_time(), "phase": "running"}
+    (victim.parent / "engine" / "state.json").write_text(json.dumps({**said, "detail": "", "settings": ""}))
+    settings = load_settings(victim.parent)
+    assert st.read_state(settings) is None
+    assert client.stop(settings, force=True) is False
+
+
+def test_stopping_an_engine_ends_no_process_that_only_its_state_names(victim: Path) -> None:
+    settings = load_settings(victim.parent)
+    with subprocess.Popen(["sleep", "600"]) as other:
+        created = psutil.Process(other.pid).create_time()
+        st.write_state(settings, st.EngineState(uuid.uuid4().hex, other.pid, created, "running", "", ""))
+        client.stop(settings, force=True)
+        assert other.poll() is None
+        other.kill()

@@ -196,14 +196,15 @@ OF_A_PROCESS = {
 
 
 def others():
-    """Processes that are neither this one nor of its making: everyone that is older."""
-    own = set()
+    """Processes that are neither this one, nor of its making, nor the one that made it: that is inside its fence."""
+    with open("/proc/self/stat") as stat:
+        own = {int(stat.read().rpartition(")")[2].split()[1])}
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         with open(f"/proc/{pid}/stat") as stat:
             parent = int(stat.read().rpartition(")")[2].split()[1])
         if pid == int(os.readlink("/proc/self")) or parent in own:
             own.add(pid)
-        else:
+        elif pid not in own:
             yield pid
 
 
@@ -218,22 +219,13 @@ def any_environment(_):
     return found or None
 
 
-def number_inside(thread):
-    """Of a thread of this process, in its own namespace."""
-    with open(f"/proc/self/task/{thread}/status") as file:
-        return int(next(line.split()[-1] for line in file if line.startswith("NSpid:")))
-
-
 def any_signal(_):
-    """By its number here. In a namespace of its own that is only a few, of which 1 waits for this process."""
+    """By its number; in a namespace of its own no process outside has one."""
     found = []
-    own = {number_inside(thread) for thread in os.listdir("/proc/self/task")}
-    for pid in others():
-        if pid in own:
-            continue
+    for pid in others() if os.getpid() == int(os.readlink("/proc/self")) else ():
         try:
             os.kill(pid, 0)
-            found += [] if pid == 1 and os.getpid() != int(os.readlink("/proc/self")) else [pid]
+            found.append(pid)
         except OSError:
             continue
     return found or None
@@ -275,13 +267,14 @@ def its_own_variables(_):
     with open("/proc/self/environ") as file:
         names = {line.split("=")[0] for line in file.read().split("\0")} | set(os.environ)
     secret = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "_KEY", "DRLS_HOME", "DAGSTER_HOME", "DRLS_URL")
+    names.discard("PYTHON_WORKER_FACTORY_SECRET")  # with which a worker of Spark is known to Spark
     return [name for name in sorted(names) if any(word in name.upper() for word in secret)] or None
 
 
 def its_own_descriptors(_):
-    """Files that it inherited and that are none of its own."""
+    """Files that it inherited and that are none of its own, but for where it prints to."""
     found = []
-    for name in os.listdir("/proc/self/fd"):
+    for name in set(os.listdir("/proc/self/fd")) - {"0", "1", "2"}:
         try:
             aim = os.readlink(f"/proc/self/fd/{name}")
         except OSError:
