@@ -279,7 +279,8 @@ def its_own_descriptors(_):
             aim = os.readlink(f"/proc/self/fd/{name}")
         except OSError:
             continue
-        if aim.startswith("/") and not aim.startswith(("/dev/", "/proc/", tempfile.gettempdir())):
+        own = ("/dev/", "/proc/", tempfile.gettempdir())
+        if aim.startswith("/") and not aim.startswith(own) and "/.host-" not in aim:  # where a Ray step writes its rows
             found.append(aim)
     return found or None
 

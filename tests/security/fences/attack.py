@@ -1,0 +1,199 @@
+"""A pipeline whose code attacks the platform from a Spark function, a UDF and a Ray step, and what there is to attack."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from drls_dagster.engine.state import read_state
+from drls_dagster.settings import Settings, load_settings
+from lifecycle.domain.environment import Environment
+from tests.security.fences.owners import Owner
+from tests.waiting import wait_until
+
+ATTEMPTS = Path(__file__).with_name("attempts.py").read_text().partition("if __name__ ==")[0]
+IN_TRANSFORM = """
+def by_spark(spark, aims):
+    def got_by(read):
+        try:
+            rows = read().limit(3).collect()
+            return repr(rows)[:300] if rows else None
+        except Exception:
+            return None
+    said = {}
+    for name, path in {**aims["files"], **aims["links"]}.items():
+        said[f"read {name} as text"] = got_by(lambda: spark.read.text("file://" + path))
+        said[f"read {name} as bytes"] = got_by(lambda: spark.read.format("binaryFile").load("file://" + path))
+        said[f"read {name} by SQL"] = got_by(lambda: spark.sql(f"SELECT * FROM text.`file://{path}`"))
+    for name, pid in aims["pids"].items():
+        for file in ("environ", "root" + aims["files"]["the secret"], "cwd/drls.toml"):
+            said[f"read {file} of {name} by Spark"] = got_by(lambda: spark.read.text(f"file:///proc/{pid}/{file}"))
+    for name, path in aims["folders"].items():
+        if name in ("the home", "Dagster's storage"):
+            said[f"list {name} by Spark"] = got_by(lambda: spark.read.text(f"file://{path}/*"))
+            try:
+                spark.range(1).write.mode("overwrite").csv(f"file://{path}/made-by-a-pipeline")
+                said[f"write to {name} by Spark"] = "written"
+            except Exception:
+                pass
+    return said
+
+def transform(spark, raw):
+    said = {"by Spark": by_spark(spark, AIMS), "in transform": attempts(AIMS)}
+    return spark.createDataFrame([(place, json.dumps(found)) for place, found in said.items()], "place string, said string")
+"""
+IN_UDF = """
+def transform(spark, raw):
+    from pyspark.sql.functions import lit, udf
+    def tried():  # as text: a worker loads what is pickled, and not everything can be
+        names = {}
+        exec(TEXT, names)
+        return json.dumps(names["attempts"](AIMS))
+    return raw.limit(1).select(lit("in a UDF").alias("place"), udf(tried)().alias("said"))
+"""
+IN_PROCESS = """
+def process(batch):
+    import pyarrow as pa
+    return pa.table({"place": ["in process"], "said": [json.dumps(attempts(AIMS))]})
+"""
+PLACES = ("by Spark", "in transform", "in a UDF", "in process")
+
+
+def pipeline(aims: dict[str, Any]) -> dict[str, Any]:
+    def code(text: str) -> str:
+        return f"{ATTEMPTS}\nTEXT = {ATTEMPTS!r}\nAIMS = json.loads({json.dumps(aims)!r})\n{text}"
+
+    source = {
+        "kind": "files",
+        "format": "csv",
+        "path": "attack/*.csv",
+        "options": {"header": True},
+        "schema": {"id": "long"},
+    }
+    schema = {"place": "string", "said": "string"}
+    union = " UNION ALL ".join(f"SELECT place, said FROM {name}" for name in ("driver", "worker", "ray"))
+    return {
+        "format_version": 1,
+        "name": "attack",
+        "nodes": [
+            {"id": "raw", "type": "source", "source": source},
+            {"id": "driver", "type": "transform", "step": "spark", "python": code(IN_TRANSFORM)},
+            {"id": "worker", "type": "transform", "step": "spark", "python": code(IN_UDF)},
+            {
+                "id": "ray",
+                "type": "transform",
+                "step": "rayProcess",
+                "python": code(IN_PROCESS),
+                "output_schema": schema,
+            },
+            {"id": "everything", "type": "transform", "step": "spark", "sql": union},
+            {"id": "out", "type": "sink", "table": "attack.out", "mode": "overwrite"},
+        ],
+        "edges": [
+            *({"from": "raw", "to": one} for one in ("driver", "worker", "ray")),
+            *({"from": one, "to": "everything"} for one in ("driver", "worker", "ray")),
+            {"from": "everything", "to": "out"},
+        ],
+    }
+
+
+@contextmanager
+def laid_out(owner: Owner, pids: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """What there is to attack in an owner's home with a running engine, and the rows that the pipeline reads."""
+    settings = load_settings(owner.home)
+    landing, staging = Path(settings.landing_for(Environment.DEVELOPMENT)), Path(settings.staging)
+    others, links = staging / "of-another-run", landing / "attack-links"
+    with ExitStack() as stack:
+        for folder in (landing / "attack", links, others):
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.callback(shutil.rmtree, folder)
+        (landing / "attack/one.csv").write_text("id\n1\n")
+        (others / "rows.csv").write_text("id\n7\n")
+        if not (owner.home / "secret").exists():
+            (owner.home / "secret").write_text("drls_not_a_token")
+            stack.callback((owner.home / "secret").unlink)
+        (links / "secret").symlink_to(owner.home / "secret")
+        if owner.uid is not None:
+            for made in (landing, landing / "attack", landing / "attack/one.csv", links, staging, others):
+                os.chown(made, owner.uid, owner.gid)
+        ours, theirs = pty.openpty()
+        stack.callback(os.close, ours)
+        stack.callback(os.close, theirs)
+        os.chmod(os.ttyname(theirs), 0o666)  # noqa: S103  also for another account
+        files = {
+            "the secret": "secret",
+            "the key": "signing-key.pem",
+            "the store": "lifecycle.db",
+            "the ledger": "runs.db",
+        }
+        yield {
+            "files": {name: str(owner.home / file) for name, file in files.items()},
+            "links": {"the secret by a link": str(links / "secret")},
+            "folders": {
+                "the home": str(owner.home),
+                "Dagster's storage": str(owner.home / "dagster"),
+                "another run's staging": str(others),
+                "the engine": str(owner.home / "engine"),
+            },
+            "pids": pids,
+            "ports": ports_of(settings),
+            "terminal": os.ttyname(theirs),
+        }
+        for name in files.values():
+            assert (owner.home / name).exists(), name
+
+
+@contextmanager
+def web_process(owner: Owner) -> Iterator[int]:
+    """`drls serve` of the owner's store; its process."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "drls_dagster.cli.main", "serve", "--workers", "1", "--port", str(port)]
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    serving = subprocess.Popen(owner.command(command), env=owner.environment(), **quiet)
+    try:
+        wait_until(lambda: serving.poll() is not None or _listens(port), 120)
+        assert serving.poll() is None
+        yield serving.pid
+    finally:
+        serving.terminate()
+        serving.wait(30)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as made:
+        return made.connect_ex(("127.0.0.1", port)) == 0
+
+
+def ports_of(settings: Settings) -> dict[str, int]:
+    """Where the processes of the engine listen."""
+    state = read_state(settings)
+    assert state is not None
+    driver = psutil.Process(state.pid)
+    return {
+        f"{process.name()} at {one.laddr.port}": one.laddr.port
+        for process in (driver, *driver.children(recursive=True))
+        for one in process.net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN
+    }
+
+
+Said = dict[str, dict[str, str | None]]
+
+
+def said_in(owner: Owner) -> Said:
+    """What the pipeline wrote into its table: by place what each attempt got."""
+    shown = owner.drls("table", "preview", "attack__development.out", "--json")
+    assert shown.returncode == 0, shown.stderr
+    return {row["place"]: json.loads(row["said"]) for row in json.loads(shown.stdout)["rows"]}
