@@ -74,6 +74,8 @@ def process(request: ProcessRequest) -> list[File]:
         cause: BaseException | None = error
         while cause is not None and type(cause) not in TOLD_AS_THEY_ARE:  # Ray's own class is both
             cause = getattr(cause, "cause", None) or cause.__cause__
+        if isinstance(cause, StepCrashed):
+            raise StepCrashed(str(cause).splitlines()[0]) from None  # Ray Data adds advice of its own
         raise (cause or error) from None
     return [(str(row["path"]), int(row["rows"]), int(row["bytes"])) for row in written]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,42 +9,37 @@ from lab import Lab, Step, files, iceberg, monitor, on, sink, sql
 from lifecycle_lab import QA, LifecycleLab
 
 from drls_dagster.errors import DrlsError
+from drls_dagster.runs.memory import RunMemory
+from drls_dagster.runs.table_words import Candidate, TableState
 from drls_dagster.steps.above import ChecksFailed
-from drls_dagster.steps.run import Publication
+from lifecycle.domain.run import Work
 
 POSITIVE = {"kind": "range", "column": "id", "min": 0, "name": "positive"}
 ROWS = {"kind": "row_count", "min": 1, "name": "rows"}
 
 
 class Recorder:
-    """A gate that lets everything through and keeps what it was shown."""
+    """What a run remembers, and each publish that it asks for."""
 
-    def __init__(self) -> None:
-        self.shown: list[Publication] = []
+    def __init__(self, memory: RunMemory) -> None:
+        self._memory = memory
+        self.shown: list[Work] = []
 
-    def ask_again(self) -> None: ...
+    def publish(self, candidate: Candidate) -> TableState:
+        self.shown.append(candidate.work)
+        return self._memory.publish(candidate)
 
-    def gave_up(self, owner: str, table: str) -> bool:
-        return False
-
-    def tries(self, table: str, added: object, columns: object) -> None: ...
-
-    def written(self, table: str, base: int | None, candidate: int) -> None: ...
-
-    @contextmanager
-    def publishing(self, publication: Publication) -> Iterator[None]:
-        self.shown.append(publication)
-        yield
-
-    def confirm(self, publication: Publication) -> None: ...
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._memory, name)
 
 
 def watched(lab: Lab, text: str) -> tuple[Step, Recorder, list[str]]:
-    """A run whose gate and log a test reads."""
-    step, gate, said = lab.prepare(text), Recorder(), list[str]()
-    step.run.gate = gate
+    """A run whose publishes and log a test reads."""
+    step, said = lab.prepare(text), list[str]()
+    asked = Recorder(step.run.memory)
+    step.run.memory = asked  # pyright: ignore[reportAttributeAccessIssue]
     step.run.log = said.append
-    return step, gate, said
+    return step, asked, said
 
 
 def from_file(lab: Lab, *checks: dict[str, Any], at: str = "clean") -> str:
@@ -59,8 +52,8 @@ def from_file(lab: Lab, *checks: dict[str, Any], at: str = "clean") -> str:
     )
 
 
-def evidence(publication: Publication) -> dict[str, tuple[bool, str]]:
-    return {f"{one.node}.{one.check}": (one.passed, one.observed) for one in publication.checks}
+def evidence(work: Work) -> dict[str, tuple[bool, str]]:
+    return {f"{one.node}.{one.check}": (one.passed, one.observed) for one in work.checks}
 
 
 @pytest.mark.parametrize("at", ["raw", "clean"])
@@ -86,14 +79,14 @@ def test_d3_the_evidence_of_a_second_try_is_of_the_rows_that_it_publishes(lab: L
     lab.file("a.csv", "id\n1\n2\n")
     text = from_file(lab, ROWS, {**POSITIVE, "severity": "warn"})
     lab.prepare(text).sink("out")
-    step, gate, said = watched(lab, text)
+    step, asked, said = watched(lab, text)
 
     def both_move() -> None:
         lab.append("out", (9,))
         lab.file("a.csv", "id\n3\n4\n-5\n")
 
     step.sink("out", on("audited", both_move))
-    first, second = gate.shown
+    first, second = asked.shown
     assert evidence(first) == {"quality.rows": (True, "2"), "quality.positive": (True, "0")}
     assert evidence(second) == {"quality.rows": (True, "3"), "quality.positive": (False, "1")}
     assert len([one for one in said if "cover what this sink reads" in one]) == 2
@@ -104,9 +97,9 @@ def test_a_second_try_that_reads_the_same_rows_does_not_check_them_again(lab: La
     lab.file("a.csv", "id\n1\n2\n")
     text = from_file(lab, ROWS)
     lab.prepare(text).sink("out")
-    step, gate, said = watched(lab, text)
+    step, asked, said = watched(lab, text)
     step.sink("out", on("audited", lambda: lab.append("out", (9,))))
-    assert [evidence(one) for one in gate.shown] == [{"quality.rows": (True, "2")}] * 2
+    assert [evidence(one) for one in asked.shown] == [{"quality.rows": (True, "2")}] * 2
     assert len([one for one in said if "cover what this sink reads" in one]) == 1
 
 
@@ -136,14 +129,14 @@ def test_two_sinks_at_different_positions_are_each_checked_on_what_they_read(lab
     assert lab.rows("one") == [(-2,), (1,)]
     assert lab.rows("two") == [(1,)]
 
-    step, gate, _ = watched(lab, two_sinks(lab, POSITIVE, ROWS))
+    step, asked, _ = watched(lab, two_sinks(lab, POSITIVE, ROWS))
     step.sink("one")
-    assert evidence(gate.shown[0]) == {"quality.positive": (True, "0"), "quality.rows": (True, "1")}
+    assert evidence(asked.shown[0]) == {"quality.positive": (True, "0"), "quality.rows": (True, "1")}
     with pytest.raises(ChecksFailed, match=r"positive: 1 row\(s\) fail"):
         step.sink("two")
-    step, gate, _ = watched(lab, two_sinks(lab, {**POSITIVE, "severity": "warn"}, ROWS))
+    step, asked, _ = watched(lab, two_sinks(lab, {**POSITIVE, "severity": "warn"}, ROWS))
     step.sink("two")
-    assert evidence(gate.shown[0]) == {"quality.positive": (False, "1"), "quality.rows": (True, "2")}
+    assert evidence(asked.shown[0]) == {"quality.positive": (False, "1"), "quality.rows": (True, "2")}
 
 
 @pytest.mark.slow
@@ -167,10 +160,10 @@ def test_a_table_that_is_rebuilt_is_checked_on_all_rows_that_go_into_it(lab: Lab
         lab.prepare(pipeline("'x'", POSITIVE)).sink("out")
     assert lab.rows("out") == [(-1, 1)], "the rebuild is taken back"
 
-    step, gate, _ = watched(lab, pipeline("'x'", ROWS))
+    step, asked, _ = watched(lab, pipeline("'x'", ROWS))
     step.sink("out")
     assert lab.rows("out") == [(-1, "x"), (2, "x")]
-    assert evidence(gate.shown[0]) == {"quality.rows": (True, "2")}
+    assert evidence(asked.shown[0]) == {"quality.rows": (True, "2")}
 
 
 @pytest.mark.slow
@@ -197,9 +190,9 @@ def test_a_check_on_an_incremental_source_looks_at_all_of_it_also_for_a_sink_tha
     assert ran.success, ran.failures
     assert [passed for passed, *_ in ran.checks.values()] == [True]
     lab.append("src", (3,))
-    step, gate, _ = watched(lab, text)
+    step, asked, _ = watched(lab, text)
     step.sink("out")
-    assert evidence(gate.shown[0]) == {"quality.rows": (True, "3")}
+    assert evidence(asked.shown[0]) == {"quality.rows": (True, "3")}
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def through(lab: Lab, step: Node, mode: str = "overwrite", **more: Any) -> str:
         ),
         (
             ray("step", "import os\ndef process(batch): os._exit(3)", id="long"),
-            "node 'step' failed on Ray: its workers ended 4 times without an answer: ",
+            "node 'step' failed on Ray: its host ended 4 times without an answer: ",
         ),
         (
             {**ray("step", "def process(batch): return batch", id="long"), "resources": {"cpus": 1000}},

@@ -117,6 +117,12 @@ def door(port):
     return verdict(b"#WELCOME#" in got, b"#CHALLENGE#", got, ended)
 
 
+def python_worker(port):
+    """Spark's daemon of Python workers: it names the worker that it forks, which wants a secret first."""
+    got, ended = talk(port, struct.pack("!i", 5) + b"wrong", lambda got: len(got) >= 11)
+    return verdict(got[4:] == b"\x00\x00\x00\x02ok", b"\x00\x00\x00\x03err", got, ended)
+
+
 def path(name):
     with socket.socket(socket.AF_UNIX) as connection:
         try:
@@ -137,6 +143,7 @@ def main():
                 ("py4j", py4j),
                 ("http", http),
                 ("door", door),
+                ("python_worker", python_worker),
                 *((name, spark, content) for name, content in task["spark"].items()),
                 *([("", methods, task["grpc"], task["headers"])] if task["grpc"] else []),
             ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from drls_dagster.lifecycle_client.http import HttpLifecycle
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 from lifecycle.audit.keys import SigningKey
 from lifecycle.domain.credentials import TokenKind, TokenScope
+from lifecycle.domain.fence import FenceFacts, FenceKind
 from lifecycle.domain.people import ScopeKind
 from lifecycle.domain.roles import Role
 from lifecycle.store.store import Store
@@ -90,6 +92,7 @@ def world(tmp_path: Path, empty_store: tuple[Path, SigningKey]) -> Iterator[Worl
     clock = FakeClock()
     store = Store.open(f"sqlite:///{file}", key, clock)
     life = Life(store, tmp_path, clock)
+    life.ctx = replace(life.ctx, fence=lambda: FenceFacts(kind=FenceKind.LANDLOCK, detail="Landlock"))
     with store.write(SETUP, "rotate") as unit:
         rotate_secret(unit)
     with socket.create_server(("127.0.0.1", 0)) as listening:

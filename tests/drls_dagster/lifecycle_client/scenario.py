@@ -58,6 +58,7 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     people.list_teams: {},
     people.list_grants: {},
     installation.config: {},
+    installation.fence: {},
     audit.search: {"limit": 1000},
     audit.head: {},
     audit.rows: {},
