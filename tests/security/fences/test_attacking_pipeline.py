@@ -18,6 +18,7 @@ from tests.security.fences.owners import OWNERS, Owner, owner_of
 
 pytestmark = [
     pytest.mark.engine,
+    pytest.mark.slow,
     pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock"),
 ]
 
