@@ -34,7 +34,7 @@ _SCOPES = 1 << 0 | 1 << 1  # abstract Unix sockets, signals
 _SYS_LANDLOCK = 444  # create_ruleset; add_rule and restrict_self follow. The same on every architecture
 _PATH_BENEATH, _NET_PORT = 1, 2
 
-_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 22, 24, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 _NEW_NAMESPACE, _NEW_USER, _NEW_PIDS = 0x00020000, 0x10000000, 0x20000000
 _BIND, _REC, _PRIVATE, _NOSUID, _NODEV = 4096, 16384, 1 << 18, 2, 4
 _CAPABILITY_VERSION = 0x20080522
@@ -151,6 +151,9 @@ def _unshare(what: int) -> None:
         for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
+        # Whose capabilities grew, if only in here, is closed to its own account until it executes a program: DRLS could
+        # no longer find the process by the mark in its environment.
+        _checked(from_os.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")
 
 
 def enter_own_pids() -> None:
