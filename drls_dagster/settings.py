@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from drls_dagster.errors import UsageError
 from lifecycle.domain.environment import Environment
@@ -393,6 +393,11 @@ def _load(home: Path) -> Settings:
         return Settings(**{**values, "home": home}).model_copy(update={"home": home})
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not valid TOML: {error}") from None
+    except SettingsError:
+        raise UsageError(
+            "an environment variable DRLS_… that holds a list or a table is not JSON; write it as in "
+            "DRLS_FENCE__READ='[\"/data/models\"]'"
+        ) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

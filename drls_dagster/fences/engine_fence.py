@@ -9,7 +9,7 @@ from pathlib import Path
 from drls_dagster.errors import UsageError
 from drls_dagster.fences.fence import Fence
 from drls_dagster.fences.fences import can_hide, is_on
-from drls_dagster.fences.places import device_places, python_places, resolved, without
+from drls_dagster.fences.places import device_places, given_places, python_places, resolved, without
 from drls_dagster.lakehouse.catalog_config import parse_sql_uri, resolve_catalog
 from drls_dagster.settings import Settings, private_home
 from lifecycle.domain.environment import Environment
@@ -33,8 +33,13 @@ def engine_fence(settings: Settings, *, read: Sequence[str] = (), write: Sequenc
     writes = [*(str(private_home(settings.home, name)) for name in _OWN), *_made([_local(settings.staging)])]
     writes += [*_made([_local(resolve_catalog(settings).warehouse or "")]), *_catalog_folder(settings)]
     return Fence(
-        read=(*without((*python_places(), *resolved(settings.fence.read), *_roots(settings)), home), *reads, *read),
-        write=(*device_places(), "/dev/shm", *without(resolved(settings.fence.write), home), *writes, *write),  # noqa: S108
+        read=(
+            *without((*python_places(), *_roots(settings)), home),
+            *given_places(settings.fence.read, home),
+            *reads,
+            *read,
+        ),
+        write=(*device_places(), "/dev/shm", *given_places(settings.fence.write, home), *writes, *write),  # noqa: S108
         unix_sockets=True,
         strict=False,
         hide=(str(home),) if can_hide() else (),

@@ -15,7 +15,7 @@ from typing import Literal
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.fences import enter
 from drls_dagster.fences.fence import Account, Fence
-from drls_dagster.fences.places import device_places, python_places, resolved, without
+from drls_dagster.fences.places import device_places, given_places, python_places, without
 from drls_dagster.settings import Settings
 
 Kind = Literal["account", "landlock", "none"]
@@ -83,15 +83,15 @@ def code_fence(
 ) -> Fence | None:
     """The fence of pipeline code; None where there is none. `read`, `write` and `ports` are the run's own.
 
-    `fence.read` and `fence.write` are allowed as well. Raises FenceRequired.
+    `fence.read` and `fence.write` are allowed as well, but for what DRLS keeps for itself. Raises FenceRequired.
     """
     if not is_on(settings):
         return None
-    chosen = settings.fence
+    chosen, home = settings.fence, settings.home.resolve()
     listed = (*chosen.ports, DNS) if chosen.network == "listed" else ()
     return Fence(
-        read=(*without((*python_places(), *resolved(chosen.read)), settings.home.resolve()), *read),
-        write=(*device_places(), *without(resolved(chosen.write), settings.home.resolve()), *write),
+        read=(*without(python_places(), home), *given_places(chosen.read, home), *read),
+        write=(*device_places(), *given_places(chosen.write, home), *write),
         network=chosen.network,
         ports=(*listed, *ports),
         account=account_of(settings),

@@ -39,6 +39,7 @@ _ACCELERATORS_BY_NAME = (
     "davinci_manager",
 )
 _MOST_NUMBERED = 16
+_PEOPLES = ("landing", "pipelines")
 
 
 @cache
@@ -60,6 +61,16 @@ def without(places: Iterable[str], home: Path) -> tuple[str, ...]:
         elif Path(place) != home:
             found += without((str(one) for one in sorted(Path(place).iterdir())), home)
     return tuple(found)
+
+
+def given_places(given: Iterable[str], home: Path) -> tuple[str, ...]:
+    """The places that people write in settings, without those that DRLS keeps for itself in `home`."""
+    return without((one for one in resolved(given) if not is_own(Path(one), home)), home)
+
+
+def is_own(place: Path, home: Path) -> bool:
+    """Whether DRLS keeps the place for itself: all of its home but landing and the folder of pipeline files."""
+    return place.is_relative_to(home) and not any(place.is_relative_to(home / name) for name in _PEOPLES)
 
 
 def resolved(given: Iterable[str]) -> tuple[str, ...]:

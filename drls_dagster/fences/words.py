@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from drls_dagster.fences.places import is_own
+from drls_dagster.settings import home_folder
 from lifecycle.spec.modules import find_top
 
 # Python's, Java's for opening and for NIO, and Spark's for what it then calls missing.
@@ -42,4 +44,6 @@ def refused(path: str, *, writing: bool) -> str | None:
     if not os.access(here, os.W_OK if writing else os.R_OK):
         return None
     verb = "write" if writing else "read"
+    if is_own(here.resolve(), home_folder().resolve()):
+        return f"the fence does not let pipeline code {verb} {path}: DRLS keeps it for itself, and no setting opens it"
     return f"the fence does not let pipeline code {verb} {path}; add its folder to [fence] {verb} in drls.toml"

@@ -68,6 +68,17 @@ def test_files_can_be_touched_and_copied_with_their_times(fence: Fence, home: Pa
     assert tried(fence, f"import os; os.utime('{home}/secret')") == "PermissionError"
 
 
+def test_no_setting_opens_what_drls_keeps_for_itself(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "landing").mkdir()
+    monkeypatch.setenv("DRLS_FENCE__READ", json.dumps([str(home), str(home / "secret"), str(home / "landing")]))
+    monkeypatch.setenv("DRLS_FENCE__WRITE", json.dumps([str(home / "secret")]))
+    load_settings.__globals__["_load"].cache_clear()
+    fence = code_fence(load_settings(home))
+    assert fence is not None
+    assert tried(fence, f"open('{home}/secret').read()") == "PermissionError"
+    assert tried(fence, f"import os; os.listdir('{home}/landing')") == "ok"
+
+
 def test_a_link_leads_nowhere_that_the_fence_does_not_name(fence: Fence, home: Path) -> None:
     (home / "open" / "link").symlink_to(home / "secret")
     assert tried(fence, f"open('{home}/open/link').read()") == "PermissionError"
