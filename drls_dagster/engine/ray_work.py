@@ -123,7 +123,8 @@ def _end_process() -> None:
 
 def _settings(fence: FenceSettings | None) -> Settings:
     """Those of the engine that a fence depends on: this worker may be on another machine than its home."""
-    return Settings.model_construct(home=Path("/"), fence=fence or FenceSettings())
+    # No home: the engine's own fence, around this worker, keeps DRLS's files closed.
+    return Settings.model_construct(home=Path("/nonexistent"), fence=fence or FenceSettings())
 
 
 def touch(fence: FenceSettings) -> None:
