@@ -8,6 +8,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+from drls_dagster.engine.framing import exactly
+
 _LENGTHS = struct.Struct("!IQ")  # of a message's JSON, of the bytes behind it
 MOST_JSON, MOST_BYTES = 2**28, 2**31
 Message = tuple[dict[str, Any], list[bytes]]
@@ -43,14 +45,7 @@ def receive(line: socket.socket) -> Message:
 
 
 def _exactly(line: socket.socket, length: int) -> bytearray:
-    found = bytearray(length)
-    view, got = memoryview(found), 0
-    while got < length:
-        try:
-            count = line.recv_into(view[got:])
-        except OSError as error:
-            raise Ended(str(error)) from None
-        if not count:
-            raise Ended("the other side is gone")
-        got += count
-    return found
+    try:
+        return exactly(line, length)
+    except (EOFError, OSError) as error:
+        raise Ended(str(error)) from None

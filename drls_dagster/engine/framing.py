@@ -22,7 +22,7 @@ def send(connection: socket.socket, message: dict[str, Any], *descriptors: int) 
 
 def receive(connection: socket.socket, most: int | None = None) -> dict[str, Any]:
     """The next message. Raises EOFError at the end, ValueError where it is too long or no object of JSON."""
-    return _rest(connection, _exactly(connection, _LENGTH.size), most)
+    return _rest(connection, exactly(connection, _LENGTH.size), most)
 
 
 def receive_with_descriptor(connection: socket.socket) -> tuple[dict[str, Any], int | None]:
@@ -30,26 +30,27 @@ def receive_with_descriptor(connection: socket.socket) -> tuple[dict[str, Any], 
     head, descriptors, _, _ = socket.recv_fds(connection, _LENGTH.size, 1)
     if not head:
         raise EOFError
-    head += _exactly(connection, _LENGTH.size - len(head))
+    head += exactly(connection, _LENGTH.size - len(head))
     return _rest(connection, head, None), descriptors[0] if descriptors else None
 
 
-def _rest(connection: socket.socket, head: bytes, most: int | None) -> dict[str, Any]:
+def _rest(connection: socket.socket, head: bytes | bytearray, most: int | None) -> dict[str, Any]:
     (length,) = _LENGTH.unpack(head)
     if most is not None and length > most:
         raise ValueError(f"a message of {length} bytes is too long")
-    message = json.loads(_exactly(connection, length))
+    message = json.loads(exactly(connection, length))
     if not isinstance(message, dict):
         raise ValueError("a message is no object of JSON")
     return message
 
 
-def _exactly(connection: socket.socket, count: int) -> bytes:
-    parts: list[bytes] = []
-    while count:
-        part = connection.recv(min(count, 2**20))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
+def exactly(connection: socket.socket, count: int) -> bytearray:
+    """The next `count` bytes. Raises EOFError where the other side ends before."""
+    found = bytearray(count)
+    view, got = memoryview(found), 0
+    while got < count:
+        here = connection.recv_into(view[got:])
+        if not here:
+            raise EOFError("the other side is gone")
+        got += here
+    return found
