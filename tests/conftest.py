@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 # No test fails because the machine was busy.
 hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("untimed")
+
+# A shell that starts something with & makes it ignore SIGINT, and Python then has no handler for it: neither Ctrl-C nor a
+# test that interrupts itself would arrive.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests ask Spark for a thousand small things, each once: what the optimizing compiler takes, it never gives back.
 ONCE = "-XX:TieredStopAtLevel=1"
