@@ -1,0 +1,1 @@
+"""TRex, the chat: a model in a loop with the tools, on a budget."""

@@ -1,0 +1,1 @@
+"""`drls mcp`, `drls agent`: the commands of agents."""

@@ -1,0 +1,1 @@
+"""The MCP server: the tools over stdio and streamable HTTP."""

@@ -1,0 +1,34 @@
+"""Calling a tool by name, whichever way the call came."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from agent.tools.call import ToolCall
+from agent.tools.errors import ToolError
+from agent.tools.registry import tools_for
+from agent.tools.tool import Tool, Toolset
+
+LONGEST_ANSWER = 25_000  # bytes of JSON: what is longer comes in pages
+
+
+def find_tool(name: str, call: ToolCall, toolsets: Collection[Toolset] = ()) -> Tool:
+    """Raises ToolError for a tool that does not exist, or is not for this token or these toolsets."""
+    known = {one.name: one for one in tools_for(call.scopes, toolsets)}
+    if name not in known:
+        raise ToolError(f"there is no tool {name} here", hint=f"the tools are: {', '.join(sorted(known))}")
+    return known[name]
+
+
+def invoke(tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> BaseModel:
+    """The tool's answer. Raises ToolError for arguments that do not fit, and whatever the tool raises."""
+    try:
+        given = tool.input.model_validate(dict(arguments))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the arguments"
+        raise ToolError(f"{tool.name}: {where}: {first['msg']}", hint="correct the arguments and call again") from None
+    return tool.run(call, given)

@@ -1,0 +1,1 @@
+"""What agents bring to the web app: a section, loaded by its dotted name."""
