@@ -27,7 +27,7 @@ class Toolset(StrEnum):
 
 
 class Effect(StrEnum):
-    """READ changes nothing. ADD makes something new and takes nothing away. CHANGE alters what counts or what runs."""
+    """READ changes nothing. ADD makes something new and removes nothing. CHANGE alters what counts or what runs."""
 
     READ = "read"
     ADD = "add"
