@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from agent.tools.call import ToolCall
 from agent.tools.errors import ToolError
 from agent.tools.registry import tools_for
+from agent.tools.schema import as_json, size
 from agent.tools.tool import Tool, Toolset
 
 LONGEST_ANSWER = 25_000  # bytes of JSON: what is longer comes in pages
@@ -24,11 +25,21 @@ def find_tool(name: str, call: ToolCall, toolsets: Collection[Toolset] = ()) -> 
 
 
 def invoke(tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> BaseModel:
-    """The tool's answer. Raises ToolError for arguments that do not fit, and whatever the tool raises."""
+    """The tool's answer. Raises ToolError for arguments that do not fit, and whatever the tool raises.
+
+    An answer that is too long is refused: tools page, and this is for what one of them forgot.
+    """
     try:
         given = tool.input.model_validate(dict(arguments))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the arguments"
         raise ToolError(f"{tool.name}: {where}: {first['msg']}", hint="correct the arguments and call again") from None
-    return tool.run(call, given)
+    answer = tool.run(call, given)
+    length = size(as_json(answer))
+    if length > LONGEST_ANSWER:
+        raise ToolError(
+            f"{tool.name}: the answer has {length:,} bytes; the limit is {LONGEST_ANSWER:,}",
+            hint="ask for less of it",
+        )
+    return answer
