@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from drls_dagster.agent_settings import AgentSettings
 from drls_dagster.errors import UsageError
 from lifecycle.domain.environment import Environment
 
@@ -299,6 +300,7 @@ class Settings(BaseSettings):
     notify: NotifySettings = NotifySettings()
     data_diff: DataDiffSettings = DataDiffSettings()
     oidc: OidcSettings | None = None
+    agent: AgentSettings = AgentSettings()
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
 
     @classmethod

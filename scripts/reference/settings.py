@@ -67,18 +67,29 @@ def settings() -> str:
         text += [f"\n## [{key}]\n", f"{inspect.getdoc(section)}\n"]
         if name == "oidc":
             text.append("Without this section, people sign in with local accounts only.\n")
-        rows = []
-        for inner, field in section.model_fields.items():
-            variable = f"DRLS_{name}__{inner}".upper()
-            if name == "environments":
-                variable = f"DRLS_ENVIRONMENTS__<environment>__{inner.upper()}"
-            rows.append((f"`{inner}`", f"`{variable}`", kind(field.annotation), default(field), meaning(field)))
-        text += table(head, rows)
+        variable = "DRLS_ENVIRONMENTS__<environment>" if name == "environments" else f"DRLS_{name.upper()}"
+        text += rows(head, section, variable, key)
     text += [
         "\n## Other environment variables\n",
         *table(("variable", "meaning"), [(f"`{a}`", b) for a, b in VARIABLES]),
     ]
     return "\n".join(text) + "\n"
+
+
+def rows(head: tuple[str, ...], section: type[BaseModel], variable: str, key: str) -> list[str]:
+    """The table of a section, and the sections in it."""
+    plain, inside = [], []
+    for name, field in section.model_fields.items():
+        inner = section_of(field.annotation)
+        of_names = typing.get_origin(field.annotation) is dict
+        if inner is not None:
+            below = (f"{key}.{name}.<name>", "") if of_names else (f"{key}.{name}", f"{variable}__{name.upper()}")
+            inside += [f"\n## [{below[0]}]\n", f"{inspect.getdoc(inner)}\n", *rows(head, inner, below[1], below[0])]
+        if inner is None or of_names:
+            where = f"`{variable}__{name.upper()}`" if variable else ""
+            what = "tables, see below" if inner else kind(field.annotation)
+            plain.append((f"`{name}`", where, what, default(field), meaning(field)))
+    return [*table(head, plain), *inside]
 
 
 def meaning(field: FieldInfo) -> str:
