@@ -9,9 +9,11 @@ from pydantic import BaseModel, ValidationError
 
 from agent.tools.call import ToolCall
 from agent.tools.errors import ToolError
+from agent.tools.redact import known_secrets, redact_model, redact_text
 from agent.tools.registry import tools_for
 from agent.tools.schema import as_json, size
 from agent.tools.tool import Tool, Toolset
+from drls_dagster.errors import DrlsError
 
 LONGEST_ANSWER = 25_000  # bytes of JSON: what is longer comes in pages
 
@@ -25,7 +27,7 @@ def find_tool(name: str, call: ToolCall, toolsets: Collection[Toolset] = ()) -> 
 
 
 def invoke(tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> BaseModel:
-    """The tool's answer. Raises ToolError for arguments that do not fit, and whatever the tool raises.
+    """The tool's answer, without secrets. Raises ToolError for arguments that do not fit, and whatever the tool raises.
 
     An answer that is too long is refused: tools page, and this is for what one of them forgot.
     """
@@ -35,7 +37,13 @@ def invoke(tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> BaseMode
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the arguments"
         raise ToolError(f"{tool.name}: {where}: {first['msg']}", hint="correct the arguments and call again") from None
-    answer = tool.run(call, given)
+    secrets = known_secrets(call.settings)
+    try:
+        answer = redact_model(tool.run(call, given), secrets)
+    except DrlsError as error:
+        if (clean := redact_text(error.message, secrets)) == error.message:
+            raise
+        raise ToolError(clean) from None
     length = size(as_json(answer))
     if length > LONGEST_ANSWER:
         raise ToolError(

@@ -1,0 +1,142 @@
+"""Secrets out of what tools answer: a model and its provider read every answer.
+
+Only shapes that nothing else has are removed, and what stands behind a name such as `password`. Digests, ids and
+snapshots stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from enum import Enum
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, SecretStr
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.secret_source import read_secret
+from drls_dagster.settings import Settings
+
+M = TypeVar("M", bound=BaseModel)
+_SHORTEST = 6
+
+
+def removed(what: str) -> str:
+    """What stands in a secret's place."""
+    return f"[{what} removed]"
+
+
+def _named(found: re.Match[str]) -> str:
+    value = found["value"]
+    quote = next((one for one in ('\\"', '"', "'") if value.startswith(one)), "")
+    inner = value.removeprefix(quote).removesuffix(quote)
+    if len(inner) < _SHORTEST or _IS_A_PLACE.match(inner) or inner.startswith("["):
+        return found[0]
+    return f"{found['name']}{quote}{removed('secret')}{quote}"
+
+
+# Where a secret is, which is none itself, and what stands for nothing.
+_IS_A_PLACE = re.compile(
+    r"(?:env|file):|\$\{|<|\*{3}|(?:null|none|true|false|string|required|optional)\b", re.IGNORECASE
+)
+_CALLED = (
+    r"(?:[a-z]{0,20}pass(?:word|wd|phrase)|pwd|(?:client|webhook|shared)[_-]?secret|secret|(?:api|access|account|private|secret)"
+    r"[_-]?key|(?:access|auth|refresh|session|id|bearer|security)[_-]?token|secret[_.-]access[_.-]key|sasl\.jaas\.config)"
+)
+_NAMES = re.compile(rf"(?:^|[_.-]){_CALLED}$", re.IGNORECASE)
+_SHAPES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (
+        re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        removed("private key"),
+    ),
+    (re.compile(r"\bdrls_[a-z]+_[A-Za-z0-9_-]{16,}"), removed("DRLS token")),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){1,4}\.[A-Za-z0-9_-]{6,}"), removed("signed token")),
+    (re.compile(r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"), removed("AWS key")),
+    (
+        re.compile(
+            r"\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|"
+            r"xox[abeoprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{35}|hf_[A-Za-z0-9]{20,}|dapi[0-9a-f]{32}|"
+            r"npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,})"
+        ),
+        removed("key"),
+    ),
+    # user:password@ of a URL; the user stays.
+    (re.compile(r"(?P<at>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"']*):[^\s/\"']+@"), rf"\g<at>:{removed('password')}@"),
+    (
+        re.compile(r"\b(?P<kind>bearer|basic|negotiate)\s+(?P<value>[A-Za-z0-9._~+/-]{16,}=*)", re.IGNORECASE),
+        rf"\g<kind> {removed('token')}",
+    ),
+    (
+        re.compile(
+            rf"(?P<name>(?:\b|[_.-]){_CALLED}\\?[\"']?\s*(?:=>|[:=])\s*)"
+            r"(?P<value>\\\"[^\"\\]*\\\"|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&)}\]\"']+)",
+            re.IGNORECASE,
+        ),
+        _named,
+    ),
+)
+
+
+def redact_text(text: str, known: tuple[str, ...] = ()) -> str:
+    """`text` without secrets. `known` are secrets to remove whatever they look like."""
+    for secret in known:
+        text = text.replace(secret, removed("secret"))
+    for shape, instead in _SHAPES:
+        text = shape.sub(instead, text)
+    return text
+
+
+def redact(value: Any, known: tuple[str, ...] = ()) -> Any:
+    """The same value without secrets; what has none is returned as it is."""
+    if isinstance(value, Enum | bytes):
+        return value
+    if isinstance(value, str):
+        return redact_text(value, known)
+    if isinstance(value, BaseModel):
+        return redact_model(value, known)
+    if isinstance(value, Mapping):
+        return {redact(name, known): _under(name, one, known) for name, one in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(redact(one, known) for one in value))
+    if isinstance(value, list | tuple | set | frozenset):
+        return type(value)(redact(one, known) for one in value)
+    return value
+
+
+def redact_model(answer: M, known: tuple[str, ...] = ()) -> M:
+    """A model without secrets in any of its fields."""
+    found = {name: getattr(answer, name) for name in type(answer).model_fields}
+    more = dict(answer.model_extra or {})
+    clean = {name: _under(name, value, known) for name, value in {**found, **more}.items()}
+    changed = {name: value for name, value in clean.items() if value != {**found, **more}[name]}
+    return answer.model_copy(update=changed) if changed else answer
+
+
+def known_secrets(settings: Settings) -> tuple[str, ...]:
+    """The secrets that these settings name, and those that are kept in this home; the longest first."""
+    return tuple(sorted({one for one in _look_up(settings) if len(one) >= _SHORTEST}, key=len, reverse=True))
+
+
+def _look_up(settings: Settings) -> Iterator[str]:
+    sources: list[str | None] = [one.key for one in settings.agent.models.values()]
+    sources += settings.catalog.secrets.values()
+    sources += [settings.notify.webhook_secret, settings.notify.smtp_password]
+    sources += [settings.oidc.client_secret] if settings.oidc else []
+    for source in filter(None, sources):
+        # What is not there cannot be shown.
+        with suppress(DrlsError):
+            yield read_secret("a secret", source)
+    for name in ("secret", "webhook-secret"):
+        with suppress(OSError):
+            yield (settings.home / name).read_text().strip()
+
+
+def _under(name: Any, value: Any, known: tuple[str, ...]) -> Any:
+    """A value, by the name that it stands under."""
+    if isinstance(value, SecretStr):
+        return removed("secret")
+    secret = isinstance(value, str) and not isinstance(value, Enum) and isinstance(name, str) and _NAMES.search(name)
+    if secret and len(value) >= _SHORTEST and not _IS_A_PLACE.match(value):
+        return removed("secret")
+    return redact(value, known)
