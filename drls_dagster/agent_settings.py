@@ -10,7 +10,7 @@ class _Section(BaseModel):
 
 
 class ModelSettings(_Section):
-    """A model that people can choose for a chat, under the name that stands in place of `<name>`."""
+    """A model that people can choose for a chat, under the name `<name>`."""
 
     model: str = Field(description="The model as litellm names it, such as `anthropic/claude-sonnet-4-5`")
     key: str | None = Field(

@@ -1,6 +1,6 @@
 """Secrets out of what tools answer: a model and its provider read every answer.
 
-Only shapes that nothing else has are removed, and what stands behind a name such as `password`. Digests, ids and
+Only unmistakable shapes are removed, and the value of a name such as `password`. Digests, ids and
 snapshots stay as they are.
 """
 
@@ -23,7 +23,7 @@ _SHORTEST = 6
 
 
 def removed(what: str) -> str:
-    """What stands in a secret's place."""
+    """What replaces a secret."""
     return f"[{what} removed]"
 
 
@@ -36,7 +36,7 @@ def _named(found: re.Match[str]) -> str:
     return f"{found['name']}{quote}{removed('secret')}{quote}"
 
 
-# Where a secret is, which is none itself, and what stands for nothing.
+# Where to read a secret, and placeholders.
 _IS_A_PLACE = re.compile(
     r"(?:env|file):|\$\{|<|\*{3}|(?:null|none|true|false|string|required|optional)\b", re.IGNORECASE
 )
@@ -133,7 +133,7 @@ def _look_up(settings: Settings) -> Iterator[str]:
 
 
 def _under(name: Any, value: Any, known: tuple[str, ...]) -> Any:
-    """A value, by the name that it stands under."""
+    """A value, by its name."""
     if isinstance(value, SecretStr):
         return removed("secret")
     secret = isinstance(value, str) and not isinstance(value, Enum) and isinstance(name, str) and _NAMES.search(name)
