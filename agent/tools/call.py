@@ -20,8 +20,13 @@ class Dagster(Protocol):
         """Where people see Dagster."""
         ...
 
-    def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The `data` of the answer. Raises ToolError for what Dagster or its door refuses."""
+    def query(
+        self, document: str, variables: Mapping[str, Any] | None = None, *, key: str | None = None
+    ) -> dict[str, Any]:
+        """The `data` of the answer. Raises ToolError for what Dagster or its door refuses.
+
+        `key` makes a launch that is sent again answer the same, and start nothing new.
+        """
         ...
 
 

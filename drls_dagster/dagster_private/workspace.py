@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.remote_representation.code_location import is_implicit_asset_job_name
 from dagster._core.remote_representation.external import RemoteSchedule, RemoteSensor
 from dagster._core.remote_representation.external_data import PARTITION_SET_SNAP_NAME_SUFFIX

@@ -45,6 +45,15 @@ def sign_launch(ctx: Context, actor: Actor, subject: str, pipelines: Iterable[tu
     return seal(ctx, _AUDIENCE, said, LIFE)
 
 
+def is_signed_by(ctx: Context, person: int, text: str, subject: str) -> bool:
+    """Whether `text` is the tag that this person's launch of `subject` carries."""
+    try:
+        said = unseal(ctx, _AUDIENCE, text)
+    except LifecycleError:
+        return False
+    return (said.get("of"), said.get("person")) == (subject, str(person))
+
+
 def launcher_of(settings: Settings, run: DagsterRun, parts: Iterable[Part]) -> Actor | None:
     """The person whose signature a run carries; None for a run that nobody signed.
 

@@ -18,6 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from drls_dagster.up.web.instance import ADMITTED
 from drls_dagster.up.web.judging import Change, Judge
 from drls_dagster.up.web.narrow import WHY, reads_of
+from drls_dagster.up.web.once import HEADER, Claim, Keys, claim_of
 from drls_dagster.up.web.operations import (
     Operation,
     OperationType,
@@ -38,6 +39,7 @@ from lifecycle.errors import Forbidden, LifecycleError, Unauthorized
 MAX_BODY = 4 * 1024 * 1024
 BODY_SECONDS = 30.0
 VISITOR = "drls.visitor"
+_CLAIM = "drls.claim"
 _SAFE = frozenset({"GET", "HEAD"})
 _GRAPHQL_NAMES = ("query", "variables", "operationName")
 
@@ -52,6 +54,8 @@ class Dagster(Protocol):
     def schema(self) -> GraphQLSchema: ...
 
     def finder(self) -> Finder: ...
+
+    def launched(self, claim: Claim, is_signed: Callable[[str, str], bool]) -> str | None: ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
@@ -84,6 +88,7 @@ class DagsterGuard:
         self._look_up = look_up
         self._judge = judge
         self._open_to_all = open_to_all
+        self._keys = Keys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -96,7 +101,27 @@ class DagsterGuard:
             return
         except ClientDisconnect:
             return
-        await self._dagster(scope, receive, _unframed(send))
+        claim: Claim | None = scope.get(_CLAIM)
+        if claim is None:
+            await self._dagster(scope, receive, _unframed(send))
+            return
+        async with self._keys.alone(claim.name):
+            answer = await self._repeated(claim)
+            if answer is not None:
+                await answer(scope, receive, send)
+            else:
+                await self._dagster(scope, receive, _unframed(send))
+
+    async def _repeated(self, claim: Claim) -> Response | None:
+        """The answer to a launch that was made before; None for the first one."""
+        judge = self._judge
+        try:
+            found = await run_in_threadpool(
+                self._dagster.launched, claim, lambda tag, subject: judge.signed_by(claim.person, tag, subject)
+            )
+        except LifecycleError as error:
+            return _no(error.status, error.message)
+        return None if found is None else JSONResponse(claim.answered(found))
 
     async def _admit(self, request: Request) -> tuple[Scope, Receive]:
         try:
@@ -127,9 +152,21 @@ class DagsterGuard:
                 body, request.receive
             )
         sent, changes = await self._graphql(request, visitor, body)
-        await self._carry(visitor, changes)
+        claim = await self._claim(request, visitor, sent)
+        await self._carry(visitor, changes, claim)
         scope = _forwarded(request.scope, visitor, path, b"", sent.body)
-        return scope, _replay(sent.body, request.receive)
+        return {**scope, _CLAIM: claim}, _replay(sent.body, request.receive)
+
+    async def _claim(self, request: Request, visitor: Visitor, sent: Sent) -> Claim | None:
+        """The launch that an Idempotency-Key names; None without one."""
+        key = request.headers.get(HEADER)
+        if key is None or visitor.actor is None or visitor.actor.person is None:
+            return None
+        try:
+            operation = await run_in_threadpool(read_operation, self._dagster.schema, sent)
+            return claim_of(visitor.actor.person, key, operation, sent)
+        except Unreadable as error:
+            raise Stop(_no(400, str(error))) from None
 
     async def _read(self, request: Request, visitor: Visitor, kind: Kind, path: str) -> None:
         """Stops what somebody may not see who sees some pipelines only."""
@@ -183,11 +220,11 @@ class DagsterGuard:
         except LifecycleError as error:
             raise Stop(_no(error.status, error.message)) from None
 
-    async def _carry(self, visitor: Visitor, changes: Sequence[Change]) -> None:
-        """Notes the changes, and lets what they launch carry their visitor's name."""
+    async def _carry(self, visitor: Visitor, changes: Sequence[Change], claim: Claim | None = None) -> None:
+        """Notes the changes, and lets what they launch carry their visitor's name, and the key of the launch."""
         if changes:
             await run_in_threadpool(self._judge.note, visitor, changes)
-            ADMITTED.set(self._judge.admitted(visitor, changes))
+            ADMITTED.set(self._judge.admitted(visitor, changes, claim))
 
     def _is_narrow(self, visitor: Visitor) -> bool:
         return visitor.wide is None and not self._open_to_all

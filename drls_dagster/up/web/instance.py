@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +11,19 @@ import dagster as dg
 
 from drls_dagster.dagster_private.instance import InstanceRef, open_as
 from drls_dagster.dagster_private.tags import USER_TAG
-from drls_dagster.dagster_private.workspace import BaseWorkspaceRequestContext, BulkActionStatus, PartitionBackfill
+from drls_dagster.dagster_private.workspace import (
+    BaseWorkspaceRequestContext,
+    BulkActionsFilter,
+    BulkActionStatus,
+    PartitionBackfill,
+)
 from drls_dagster.gate.launched_by import LAUNCHED_BY_TAG, backfill_subject, run_subject
 from drls_dagster.gate.parts import parts_of
+from drls_dagster.up.web.once import CLAIM_TAG, Claim, same_launch
+from lifecycle.errors import Conflict
 
 Pairs = Iterable[tuple[str, str]]
+_SAME = 20
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,7 @@ class Admitted:
     name: str
     sign: Callable[[str, Pairs], str] | None
     pipelines: frozenset[tuple[str, str]] = field(default=frozenset())
+    claim: Claim | None = None
 
 
 ADMITTED: ContextVar[Admitted | None] = ContextVar("ADMITTED", default=None)
@@ -72,4 +81,27 @@ def _admitted() -> Admitted:
 def _tags(admitted: Admitted, subject: str, pairs: Pairs) -> dict[str, str]:
     if admitted.sign is None:
         return {}
-    return {LAUNCHED_BY_TAG: admitted.sign(subject, pairs), USER_TAG: admitted.name}
+    claimed = {} if admitted.claim is None else admitted.claim.tags
+    return {LAUNCHED_BY_TAG: admitted.sign(subject, pairs), USER_TAG: admitted.name, **claimed}
+
+
+def launched_under(instance: dg.DagsterInstance, claim: Claim, is_signed: Callable[[str, str], bool]) -> str | None:
+    """The id of the run or backfill that a launch with this key made; None for the first launch with it.
+
+    `is_signed(tag, subject)` says whether the key's owner launched it: a caller can put any tag on a run of their own.
+    Raises Conflict where another launch was made under the key.
+    """
+    made: list[tuple[str, str, Mapping[str, str]]]
+    if claim.is_backfill:
+        wanted = BulkActionsFilter(tags={CLAIM_TAG: claim.name})
+        backfills = instance.get_backfills(filters=wanted, limit=_SAME)
+        made = [(one.backfill_id, backfill_subject(one.backfill_id), one.tags) for one in backfills]
+    else:
+        runs = instance.get_runs(dg.RunsFilter(tags={CLAIM_TAG: claim.name}), limit=_SAME)
+        made = [(one.run_id, run_subject(one.run_id), one.tags) for one in runs]
+    for name, subject, tags in made:
+        if is_signed(tags.get(LAUNCHED_BY_TAG, ""), subject):
+            if not same_launch(claim, tags):
+                raise Conflict(f"this Idempotency-Key was used for another launch, {name}; choose a new one")
+            return name
+    return None

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drls_dagster.gate.launched_by import sign_launch
+from drls_dagster.gate.launched_by import is_signed_by, sign_launch
 from drls_dagster.up.web.arguments import audited_arguments
 from drls_dagster.up.web.instance import Admitted, Pairs
 from drls_dagster.up.web.mutations import MUTATIONS, REPORTS, Rule
+from drls_dagster.up.web.once import Claim
 from drls_dagster.up.web.operations import Field
 from drls_dagster.up.web.touched import Finder, Touched
 from drls_dagster.up.web.visitor import Visitor
@@ -59,7 +60,7 @@ class Judge:
         """The event about an asset that a REST route stores. Raises Forbidden."""
         return self._judged(visitor, what, REPORTS, {"assetKey": {"path": list(path)}}, find)
 
-    def admitted(self, visitor: Visitor, changes: Sequence[Change]) -> Admitted:
+    def admitted(self, visitor: Visitor, changes: Sequence[Change], claim: Claim | None = None) -> Admitted:
         """What the instance of the web process signs launches of this request with."""
         actor = visitor.actor
         pairs = frozenset(pair for change in changes for pair in change.touched.pipelines)
@@ -69,7 +70,11 @@ class Judge:
         def sign(subject: str, pipelines: Pairs) -> str:
             return sign_launch(self._ctx, actor, subject, pipelines)
 
-        return Admitted(actor.name, sign, pairs)
+        return Admitted(actor.name, sign, pairs, claim)
+
+    def signed_by(self, person: int, tag: str, subject: str) -> bool:
+        """Whether this person launched `subject`, as its tag says; no longer once the signature is too old."""
+        return is_signed_by(self._ctx, person, tag, subject)
 
     def note(self, visitor: Visitor, changes: Sequence[Change]) -> None:
         """Dagster has no user of its own: who changed what through it is in the audit log (A4)."""

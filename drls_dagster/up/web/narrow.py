@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dagster import AssetKey
 from graphql import (
     FieldNode,
     GraphQLSchema,
@@ -22,6 +23,7 @@ from graphql import (
 )
 
 from drls_dagster.dagster_private.workspace import is_implicit_asset_job_name
+from drls_dagster.tags import PIPELINE_TAG
 from drls_dagster.up.web.operations import Operation, OperationType
 from drls_dagster.up.web.touched import EVERYTHING, Arguments, Finder, Touched
 from lifecycle.errors import Forbidden
@@ -38,10 +40,32 @@ def _logs(find: Finder, given: Arguments) -> Touched:
 
 
 def _runs(_find: Finder, given: Arguments) -> Touched:
-    name = (given.get("filter") or {}).get("pipelineName")
-    if not name or is_implicit_asset_job_name(name):
+    """By a pipeline's job, or by its tag, which the run coordinator writes over whatever a launch has put there."""
+    wanted = given.get("filter") or {}
+    job = wanted.get("pipelineName")
+    names = {tag["value"] for tag in wanted.get("tags") or () if tag["key"] == PIPELINE_TAG}
+    if job and not is_implicit_asset_job_name(job):
+        names.add(job)
+    return Touched(frozenset(("", name) for name in names)) if names else EVERYTHING
+
+
+def _assets(find: Finder, given: Arguments) -> Touched:
+    """By a pipeline's group, or by their keys."""
+    group, keys = given.get("group"), given.get("assetKeys") or []
+    if given.get("pipeline") or bool(group) == bool(keys):
         return EVERYTHING
-    return Touched(frozenset({("", name)}))
+    return find.group(group) if group else find.assets(AssetKey(list(one["path"])) for one in keys)
+
+
+def _job(find: Finder, given: Arguments) -> Touched:
+    selector = given["params"]
+    if is_implicit_asset_job_name(selector["pipelineName"]):
+        return EVERYTHING
+    return find.job(selector)
+
+
+def _backfill(find: Finder, given: Arguments) -> Touched:
+    return find.backfill(given["backfillId"])
 
 
 def _nothing(_find: Finder, _given: Arguments) -> Touched:
@@ -63,13 +87,33 @@ ROOTS: Mapping[str, Callable[[Finder, Arguments], Touched]] = {
     "pipelineRunLogs": _run,
     "capturedLogs": _logs,
     "capturedLogsMetadata": _logs,
+    "assetNodes": _assets,
+    "pipelineOrError": _job,
+    "partitionBackfillOrError": _backfill,
 }
 # Types whose plain fields say something of one run only. Their fields of any other type are not let through.
 _TYPES = (
     *("Run", "Runs", "PipelineRun", "PipelineRuns", "PipelineTag", "RunStatsSnapshot", "RunStatsSnapshotOrError"),
     *("EventConnection", "DagsterRunEvent", "MessageEvent", "PythonError", "Error", "ErrorChainLink"),
     *("TerminatePipelineExecutionSuccess", "TerminatePipelineExecutionFailure", "PipelineConfigValidationError"),
+    *("RunStepStats", "AssetCheckEvaluation", "MetadataEntry", "TableSchema", "TableColumn"),
+    # What a pipeline's own assets say of themselves, the keys of the tables that it reads included.
+    *("AssetKey", "DefinitionTag", "AssetOwner", "BackfillPolicy", "PartitionKeys"),
 )
+# Of these types only these fields: others lead to who reads a table, or to runs of several pipelines.
+_ONLY: Mapping[str, frozenset[str]] = {
+    "AssetNode": frozenset(
+        {
+            *("id", "assetKey", "groupName", "dependencyKeys", "description", "kinds", "tags", "owners"),
+            *("isExecutable", "isMaterializable", "isPartitioned", "metadataEntries", "backfillPolicy"),
+            *("hasMaterializePermission", "partitionKeys"),
+        }
+    ),
+    "Pipeline": frozenset({"id", "name", "description", "isJob", "isAssetJob", "partitionKeysOrError"}),
+    "PartitionBackfill": frozenset(
+        {"id", "status", "numPartitions", "partitionNames", "timestamp", "endTimestamp", "isAssetBackfill", "error"}
+    ),
+}
 # They lead away from the run: a key can name another run's file.
 _NOT = frozenset({("Run", "capturedLogs"), ("PipelineRun", "capturedLogs")})
 
@@ -109,7 +153,8 @@ class _Checker(Visitor):
         if self.refused or parent is None or kind is None or node.name.value.startswith("__"):
             return
         leads = is_composite_type(kind) and parent.name not in self._roots and kind.name not in self._allowed
-        if leads or (parent.name, node.name.value) in _NOT:
+        named = (parent.name, node.name.value)
+        if leads or named in _NOT or (parent.name in _ONLY and node.name.value not in _ONLY[parent.name]):
             self.refused = f"{parent.name}.{node.name.value}"
 
     def _answers(self, names: Sequence[str]) -> set[str]:

@@ -116,6 +116,10 @@ class Finder:
         group = graph.get(key).group_name
         return _pipeline(graph.get_repository_handle(key).location_name, group)
 
+    def group(self, selector: Arguments) -> Touched:
+        """Every asset of a pipeline is in the group of its name."""
+        return _pipeline(str(selector["repositoryLocationName"]), str(selector["groupName"]))
+
     def backfill(self, backfill_id: str | None) -> Touched:
         found = self._instance.get_backfill(backfill_id) if backfill_id else None
         return EVERYTHING if found is None else self.of_backfill(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -24,7 +24,8 @@ from drls_dagster.dagster_private.workspace import (
     WorkspaceRequestContext,
 )
 from drls_dagster.up.web.guard import VISITOR
-from drls_dagster.up.web.instance import door_instance
+from drls_dagster.up.web.instance import door_instance, launched_under
+from drls_dagster.up.web.once import Claim
 from drls_dagster.up.web.pages import starting
 from drls_dagster.up.web.permissions import permissions_of
 from drls_dagster.up.web.touched import Finder
@@ -106,6 +107,12 @@ class DagsterUI:
         if self._workspace is None:
             raise RuntimeError("Dagster's workspace is not loaded yet")
         return Finder(self._workspace.create_request_context())
+
+    def launched(self, claim: Claim, is_signed: Callable[[str, str], bool]) -> str | None:
+        """What was launched before under this key. Raises Conflict, RuntimeError while there is no workspace yet."""
+        if self._workspace is None:
+            raise RuntimeError("Dagster's workspace is not loaded yet")
+        return launched_under(self._workspace.instance, claim, is_signed)
 
     def reload(self, location: str) -> None:
         """Loads a code location again; takes seconds. Raises RuntimeError while there is no workspace yet."""

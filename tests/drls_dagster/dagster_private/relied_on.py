@@ -123,6 +123,7 @@ RELIED: dict[str, Relied] = {
     "automation.InstigatorStatus": Relied("STOPPED is somebody's act, DECLARED_IN_CODE is nobody's", has=("STOPPED",)),
     "automation.InstigatorType": Relied("DagsterInstance.all_instigator_state filters by it", has=("SENSOR",)),
     "workspace.BulkActionStatus": Relied("REQUESTED again means that somebody resumed a backfill", has=("REQUESTED",)),
+    "workspace.BulkActionsFilter": Relied("a backfill is found by the key of its launch, a tag", call=("tags",)),
     "workspace.PartitionBackfill": Relied(
         "its runs get its tags",
         has=("backfill_id", "status", "tags", "_replace", "asset_selection", "job_name", "partition_set_origin"),

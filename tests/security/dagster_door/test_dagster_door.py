@@ -229,6 +229,10 @@ def test_a_grant_that_was_withdrawn_counts_at_once(door: Door) -> None:
     assert door.launch("lena", MINE).status_code == 403
 
 
+_GROUP = f'groupName: "%s", repositoryName: "__repository__", repositoryLocationName: "{LOCATION}"'
+_JOB = f'pipelineName: "%s", repositoryName: "__repository__", repositoryLocationName: "{LOCATION}"'
+
+
 def test_a_viewer_of_one_pipeline_sees_nothing_of_others(door: Door) -> None:
     mine, theirs = run_by(door, "ada"), run_by(door, "ada", THEIRS)
     allowed = [
@@ -236,6 +240,21 @@ def test_a_viewer_of_one_pipeline_sees_nothing_of_others(door: Door) -> None:
         f'{{ logsForRun(runId: "{mine}") {{ ... on EventConnection {{ events {{ ... on MessageEvent {{ message }} }} }} }} }}',
         f'{{ runsOrError(filter: {{pipelineName: "{MINE}"}}) {{ ... on Runs {{ results {{ runId }} }} }} }}',
         f'{{ capturedLogs(logKey: ["{mine}", "compute_logs", "x"]) {{ stdout }} }}',
+        f'{{ runOrError(runId: "{mine}") {{ ... on Run {{ stepStats {{ stepKey status startTime endTime }} }} }} }}',
+        f'{{ runsOrError(filter: {{tags: [{{key: "drls/pipeline", value: "{MINE}"}}]}}) {{ ... on Runs {{ count }} }} }}',
+        f"""{{ logsForRun(runId: "{mine}") {{ ... on EventConnection {{ events {{
+            ... on AssetCheckEvaluationEvent {{ evaluation {{ checkName success assetKey {{ path }}
+                metadataEntries {{ label ... on TextMetadataEntry {{ text }} }} }} }}
+            ... on MaterializationEvent {{ assetKey {{ path }} metadataEntries {{ label
+                ... on TableSchemaMetadataEntry {{ schema {{ columns {{ name type }} }} }} }} }}
+        }} }} }} }}""",
+        f"""{{ assetNodes(group: {{ {_GROUP % MINE} }}) {{
+            assetKey {{ path }} dependencyKeys {{ path }} isMaterializable tags {{ key value }} kinds
+            owners {{ ... on UserAssetOwner {{ email }} }} partitionKeys }} }}""",
+        (
+            f"{{ pipelineOrError(params: {{ {_JOB % MINE} }}) {{ ... on Pipeline {{"
+            " isAssetJob partitionKeysOrError { partitionKeys } } } }"
+        ),
     ]
     for query in allowed:
         answer = door.post("vera", query)
@@ -254,6 +273,22 @@ def test_a_viewer_of_one_pipeline_sees_nothing_of_others(door: Door) -> None:
         f'{{ runOrError(runId: "{mine}") {{ ... on Run {{ pipeline {{ name }} }} }} }}',
         "{ workspaceOrError { __typename } }",
         "{ assetNodes { id } }",
+        f"{{ assetNodes(group: {{ {_GROUP % THEIRS} }}) {{ id }} }}",
+        f"{{ assetNodes(group: {{ {_GROUP % MINE} }}) {{ dependedByKeys {{ path }} }} }}",
+        f"{{ assetNodes(group: {{ {_GROUP % MINE} }}) {{ jobs {{ name }} }} }}",
+        f"{{ assetNodes(group: {{ {_GROUP % MINE} }}, pipeline: {{ {_JOB % THEIRS} }}) {{ id }} }}",
+        f'{{ assetNodes(assetKeys: [{{path: ["{LOCATION}", "lake", "{THEIRS}", "kept"]}}]) {{ id }} }}',
+        f"{{ pipelineOrError(params: {{ {_JOB % THEIRS} }}) {{ __typename }} }}",
+        f"{{ pipelineOrError(params: {{ {_JOB % '__ASSET_JOB'} }}) {{ __typename }} }}",
+        f"{{ pipelineOrError(params: {{ {_JOB % MINE} }}) {{ ... on Pipeline {{ runs {{ runId }} }} }} }}",
+        f"{{ pipelineOrError(params: {{ {_JOB % MINE} }}) {{ ... on Pipeline {{ repository {{ name }} }} }} }}",
+        f'{{ runsOrError(filter: {{tags: [{{key: "drls/pipeline", value: "{THEIRS}"}}]}}) {{ __typename }} }}',
+        '{ runsOrError(filter: {tags: [{key: "drls/release", value: "v1"}]}) { __typename } }',
+        (
+            f'{{ runsOrError(filter: {{pipelineName: "{THEIRS}", tags: [{{key: "drls/pipeline", value: "{MINE}"}}]}})'
+            " { __typename } }"
+        ),
+        '{ partitionBackfillOrError(backfillId: "none") { __typename } }',
         "{ instance { runQueuingSupported } }",
         "{ runTagsOrError { __typename } }",
         (
