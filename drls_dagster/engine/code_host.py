@@ -7,7 +7,6 @@ ends everything that the code has started. The second one does the work, with `d
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import os
@@ -18,22 +17,29 @@ import socket
 import sys
 import time
 from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_file_location
+from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any, NoReturn
 
 SIGNALLED = 128
 GRACE_SECONDS = 1.0  # for the code's own end, its threads and exit handlers
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_PDEATHSIG = 1
 
 
 def main(descriptor: int, hello: dict[str, Any]) -> NoReturn:
     """Be the guard; the process that this one forks does the work."""
     guard = os.getpid()
+    parent = _parent()
+    parent.adopt()
+    signals = parent.Signals(signal.SIGTERM)
     worker = os.fork()
     if worker == 0:
+        signals.forget()
         _die_with(guard)
         _work(descriptor, hello)
-    sys.exit(_guarded(descriptor, worker, hello["folder"]))
+    status = _guarded(descriptor, worker, parent, signals)
+    shutil.rmtree(hello["folder"], ignore_errors=True)  # in a fence it can be emptied, and the run's worker removes it
+    code = os.waitstatus_to_exitcode(status)
+    sys.exit(SIGNALLED - code if code < 0 else code)
 
 
 def _die_with(guard: int) -> None:
@@ -64,59 +70,36 @@ class _Packages:
         return spec_from_file_location(name, f"{folder}/__init__.py", submodule_search_locations=[folder])
 
 
-def _guarded(descriptor: int, worker: int, folder: str) -> int:
-    """Wait for the worker's end, or bring it about. Returns its exit code, or 128 and the signal that it died of.
+def _guarded(descriptor: int, worker: int, parent: Any, signals: Any) -> int:
+    """Wait for the worker's end, or bring it about, and end all that is left. Returns the worker's wait status.
 
     What the code started in the background becomes a child of this process when its own parent ends.
     """
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    signal.signal(signal.SIGTERM, lambda *_: _end_all(worker))
-    end = os.pidfd_open(worker)
     waiting = select.poll()
     waiting.register(descriptor, select.POLLRDHUP)
-    waiting.register(end, select.POLLIN)
+    waiting.register(signals, select.POLLIN)
     until: float | None = None
     while True:
         ready = dict(waiting.poll(None if until is None else max(0, until - time.monotonic()) * 1000))
-        if end in ready or (until is not None and not ready):
-            break
+        if (until is not None and not ready) or signal.SIGTERM in signals.read():
+            return parent.end_children(worker)
+        status = parent.ended(worker)
+        if status is not None:
+            parent.end_children()
+            return status
         if descriptor in ready:
             waiting.unregister(descriptor)
             until = time.monotonic() + GRACE_SECONDS
-    code = os.waitstatus_to_exitcode(_end_all(worker))
-    shutil.rmtree(folder, ignore_errors=True)  # in a fence it can be emptied, and the run's worker removes it
-    return SIGNALLED - code if code < 0 else code
 
 
-def _end_all(worker: int) -> int:
-    """Kill all processes below this one, and theirs, which become children of this one. Returns the worker's status."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    found = 0
-    while True:
-        _kill_children()
-        try:
-            pid, status = os.waitpid(-1, 0)
-        except ChildProcessError:
-            return found
-        if pid == worker:
-            found = status
-
-
-def _kill_children() -> None:
-    me = os.getpid()
-    if me == 1:  # of a namespace of process ids, in which there is nobody else
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
-        return
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat") as file:
-                    state, parent = file.read().rpartition(")")[2].split()[:2]
-            except OSError:  # it has ended
-                continue
-            if int(parent) == me and state != "Z":
-                os.kill(int(name), signal.SIGKILL)
+def _parent() -> Any:
+    path = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fences", "parent.py")
+    spec = spec_from_file_location("parent", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import secrets
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import traceback
 from dataclasses import replace
@@ -51,7 +51,8 @@ class Driver:
 
     def __init__(self, settings: Settings, fingerprint: str) -> None:
         self.settings = settings
-        self.stopping = threading.Event()
+        # A signal's handler may put something here whatever this thread is doing, which an Event does not allow.
+        self.asked_to_stop: queue.SimpleQueue[None] = queue.SimpleQueue()
         me = psutil.Process()
         self.state = st.EngineState(
             engine_id=os.environ[MARK],
@@ -131,7 +132,7 @@ class Driver:
         """Keeps the runner alive; returns why the engine ends."""
         settings = self.settings
         alone_since: float | None = None
-        while not self.stopping.wait(1.0):
+        while not self._is_asked_to_stop(1.0):
             if not self.owns_state():
                 return "its state file is gone"
             if spark._jsc.sc().isStopped():  # pyright: ignore
@@ -152,6 +153,13 @@ class Driver:
             ):
                 return f"idle for {settings.engine.idle_minutes:g} minutes"
         return "asked to stop"
+
+    def _is_asked_to_stop(self, seconds: float) -> bool:
+        try:
+            self.asked_to_stop.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        return True
 
     def _start_runner(self) -> None:
         if self.runner is not None:
@@ -255,7 +263,7 @@ def main() -> None:
         os.environ.update(ray_environment(settings))
         os.environ.update(engine_secrets())
     driver = Driver(settings, given.fingerprint)
-    signal.signal(signal.SIGTERM, lambda *_: driver.stopping.set())
+    signal.signal(signal.SIGTERM, lambda *_: driver.asked_to_stop.put(None))
     # The terminal's Ctrl-C is for the command in front of it, not for the engine that others may use.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -12,7 +12,6 @@ import importlib.util
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import sys
@@ -22,29 +21,30 @@ from typing import Any, NoReturn
 _SESSION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LOOK_SECONDS, _IDLE_LOOKS = 20, 3
 _CANNOT_CONFINE = 126
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> None:
     with open(sys.argv[1]) as file:
         config = json.load(file)
     enter = _module(config["enter"])
-    enter.from_os.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    parent = enter.beside("parent")
+    parent.adopt()
+    signals = parent.Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    me = os.getpid()
     tmp = tempfile.mkdtemp(prefix="python-", dir=config["tmp"])
     pid = os.fork()
     if pid == 0:
-        _become_python(config, enter, tmp)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, _: os.kill(pid, number))
+        signals.forget()
+        _become_python(config, enter, tmp, me)
     for descriptor in (0, 1):  # the other end must find the end of the child
         os.close(descriptor)
-    status = _wait(pid)
-    _sweep()
+    status = os.waitstatus_to_exitcode(_wait(pid, parent, signals))
+    parent.end_children()
     shutil.rmtree(tmp, ignore_errors=True)
     sys.exit(128 - status if status < 0 else status)
 
 
-def _become_python(config: dict[str, Any], enter: Any, tmp: str) -> NoReturn:
+def _become_python(config: dict[str, Any], enter: Any, tmp: str, parent: int) -> NoReturn:
     try:
         fence = config["fence"]
         fence["write"].append(tmp)
@@ -56,6 +56,8 @@ def _become_python(config: dict[str, Any], enter: Any, tmp: str) -> NoReturn:
         said = {name: os.environ[name] for name in config["spark_environment"] if name in os.environ}
         environment = {**config["environment"], **said, "TMPDIR": tmp, "HOME": tmp, "SPARK_LOCAL_DIRS": tmp}
         enter.confine(fence)
+        if os.getppid() != parent:
+            os._exit(_CANNOT_CONFINE)  # it ended before this process was bound to its end
         os.execve(config["python"], [config["python"], *sys.argv[2:]], environment)  # noqa: S606  becoming it is the point
     except OSError as error:
         # Never without its fence.
@@ -64,38 +66,30 @@ def _become_python(config: dict[str, Any], enter: Any, tmp: str) -> NoReturn:
         os._exit(_CANNOT_CONFINE)
 
 
-def _wait(pid: int) -> int:
-    """Python's exit code. A daemon of Spark's that has had no worker for a while is ended: its session may be over.
+def _wait(pid: int, parent: Any, signals: Any) -> int:
+    """Pass signals on until Python has ended; its wait status. A daemon of Spark's that has had no worker for a while
+    is ended: its session may be over.
 
     Spark starts another where it needs one.
     """
-    poll = select.poll()
-    poll.register(os.pidfd_open(pid), select.POLLIN)
     idle = 0
     while True:
-        if not poll.poll(_LOOK_SECONDS * 1000):
+        came = signals.wait(_LOOK_SECONDS)
+        if not came:
             idle = 0 if _children(pid) or "pyspark.daemon" not in sys.argv else idle + 1
             if idle == _IDLE_LOOKS:
                 os.kill(pid, signal.SIGTERM)
-        found, status = os.waitpid(-1, os.WNOHANG)
-        if found == pid:
-            return os.waitstatus_to_exitcode(status)
+        for number in came:
+            if number != signal.SIGCHLD:
+                os.kill(pid, number)
+        status = parent.ended(pid)
+        if status is not None:
+            return status
 
 
 def _children(pid: int) -> list[int]:
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(child) for child in file.read().split()]
-
-
-def _sweep() -> None:
-    """End what Python left behind: all of it has this process as its parent by and by."""
-    while True:
-        for child in _children(os.getpid()):
-            os.kill(child, signal.SIGKILL)
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
 
 
 def _module(path: str) -> Any:

@@ -11,7 +11,6 @@ host's own channel) or "end", and hears "opened" and "ended".
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import json
@@ -27,9 +26,8 @@ from typing import Any, NoReturn
 
 from drls_dagster.engine import step_host
 from drls_dagster.engine.framing import receive_with_descriptor, send
-from drls_dagster.fences import enter
+from drls_dagster.fences import enter, parent
 
-_PR_SET_CHILD_SUBREAPER = 36
 OFTEN_USED = ("numpy", "pandas", "pyarrow.compute", "pyarrow.fs", "pyarrow.parquet")
 
 
@@ -42,8 +40,9 @@ class Host:
 
 
 class Zygote:
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, signals: parent.Signals) -> None:
         self.control = control
+        self.signals = signals
         self.host: Host | None = None
 
     def serve(self) -> None:
@@ -56,9 +55,12 @@ class Zygote:
     def _look(self) -> bool:
         poll = select.poll()
         poll.register(self.control, select.POLLIN)
+        poll.register(self.signals, select.POLLIN)
         if self.host is not None:
             poll.register(self.host.pidfd, select.POLLIN)
         ready = {descriptor for descriptor, _ in poll.poll()}
+        if self.signals.fileno() in ready and signal.SIGTERM in self.signals.read():
+            return False
         if self.host is not None and self.host.pidfd in ready:
             self.end()
         if self.control.fileno() not in ready:
@@ -76,6 +78,7 @@ class Zygote:
         zygote = os.getpid()
         pid = os.fork()
         if pid == 0:
+            self.signals.forget()
             become_host(message, channel, zygote)
         os.close(channel)
         self.host = Host(message["number"], pid, os.pidfd_open(pid), message["folders"])
@@ -86,33 +89,12 @@ class Zygote:
         if self.host is None:
             return
         host, self.host = self.host, None
-        status = _sweep(host.pid)
+        status = os.waitstatus_to_exitcode(parent.end_children(host.pid) or 0)
         os.close(host.pidfd)
         for folder in host.folders:
             remove(folder)
         with contextlib.suppress(OSError):  # the worker may be gone
             send(self.control, {"ended": host.number, "status": status})
-
-
-def _sweep(host: int) -> int:
-    """Kill every process below this one; the host's exit code, negative for a signal.
-
-    What a dead host left behind has this process as its parent (PR_SET_CHILD_SUBREAPER), one generation after another.
-    """
-    status = 0
-    while True:
-        children: list[int] = []
-        for thread in os.listdir("/proc/self/task"):
-            with open(f"/proc/self/task/{thread}/children") as file:
-                children += [int(pid) for pid in file.read().split()]
-        for pid in children:
-            os.kill(pid, signal.SIGKILL)
-        try:
-            pid, how = os.waitpid(-1, 0)
-        except ChildProcessError:
-            return status
-        if pid == host:
-            status = os.waitstatus_to_exitcode(how)
 
 
 def remove(folder: str) -> None:
@@ -152,8 +134,7 @@ def _confine(message: dict[str, Any], channel: int) -> None:
     os.setsid()
     os.closerange(3, channel)
     os.closerange(channel + 1, os.sysconf("SC_OPEN_MAX"))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(message["environment"])
     os.chdir(message["environment"]["TMPDIR"])
@@ -166,16 +147,15 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "PR_SET_CHILD_SUBREAPER")
+    parent.adopt()
+    signals = parent.Signals(signal.SIGTERM)  # before anything can start a thread, which would get them
     for name in OFTEN_USED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.collect()
     gc.freeze()
     send(control, {"ready": True})
-    Zygote(control).serve()
+    Zygote(control, signals).serve()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ Sources: landlock(7), seccomp(2), capabilities(7), mount_namespaces(7) of the Li
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import os
 import signal
@@ -66,7 +67,7 @@ def confine(fence: dict[str, Any]) -> None:
     elif os.geteuid() == 0:
         _keep_capabilities(fence.get("capabilities", ()))
     if fence.get("dies_with_parent") or fence.get("own_pids"):
-        _die_with_parent()
+        _die_with_parent()  # again: a change of the account forgets it
     _checked(from_os.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _checked(from_os.syscall(_SYS_LANDLOCK + 2, ruleset, 0), "landlock_restrict_self")
     os.close(ruleset)
@@ -163,12 +164,15 @@ def enter_own_pids() -> None:
     is passed on. The child ends when the waiting process does.
     """
     _unshare(_NEW_PIDS)
+    parent = beside("parent")
     alive, held = os.pipe()
+    signals = parent.Signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     child = os.fork()
     if child:
         os.close(alive)
-        _wait_for(child, held)
+        _wait_for(child, held, signals)
     os.close(held)
+    signals.forget()
     _checked(from_os.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "pdeathsig")
     os.set_blocking(alive, False)
     try:
@@ -178,20 +182,20 @@ def enter_own_pids() -> None:
         os.close(alive)
 
 
-def _wait_for(child: int, held: int) -> NoReturn:
-    def end(number: int, _: object) -> None:
-        os.kill(child, number if number == signal.SIGINT else signal.SIGKILL)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
-    os.closerange(3, held)
-    os.closerange(held + 1, os.sysconf("SC_OPEN_MAX"))
-    _, status = os.waitpid(child, 0)
+def _wait_for(child: int, held: int, signals: Any) -> NoReturn:
+    first, last = sorted((held, signals.fileno()))
+    os.closerange(3, first)
+    os.closerange(first + 1, last)
+    os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
+    found, status = 0, 0
+    while not found:
+        for number in signals.wait():
+            if number != signal.SIGCHLD:
+                os.kill(child, number if number == signal.SIGINT else signal.SIGKILL)
+        found, status = os.waitpid(child, os.WNOHANG)
     if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number != signal.SIGKILL:
-            signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        signals.forget()
+        os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.waitstatus_to_exitcode(status))
 
 
@@ -333,6 +337,17 @@ def _word(argument: int, half: int = 0) -> list[tuple[int, int, int, int]]:
 
 def _when(number: int, body: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
     return [(_EQUAL, 0, len(body), number), *body]
+
+
+def beside(name: str) -> Any:
+    """The module of that name next to this file, which may run where it has no package."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _checked(answer: int, what: str) -> None:

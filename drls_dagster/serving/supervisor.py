@@ -117,9 +117,12 @@ class Supervisor:
         # Both would write what is in a buffer.
         sys.stdout.flush()
         sys.stderr.flush()
+        # A signal that came before the worker is ready for it would count in the parent's way there, and be lost.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid == 0:
             self._be_worker(ours, theirs)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         ours.setblocking(False)
         worker = _Worker(pid, ours)
@@ -134,6 +137,7 @@ class Supervisor:
             # A terminal sends Ctrl-C to everybody; the parent passes on what is meant.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             for worker in self._workers:
                 worker.channel.close()
             ours.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 from pathlib import Path
@@ -26,9 +28,9 @@ def settings(drls_home: Path) -> Settings:
     return Settings.model_construct(home=drls_home, fence=FenceSettings(mode="required"))
 
 
-def started(settings: Settings, code: str, cwd: Path, **more: str) -> subprocess.Popen[bytes]:
+def started(settings: Settings, code: str, cwd: Path, *given: str, **more: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "SPARK_JOB_ARTIFACT_UUID": SESSION, "PYTHON_WORKER_FACTORY_SECRET": "own", **more}
-    command = [spark_python(settings), "-c", code]
+    command = [spark_python(settings), "-c", code, *given]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe)
 
@@ -79,25 +81,32 @@ def test_two_workers_have_private_folders_that_go_with_them(settings: Settings, 
     assert list((settings.home / "engine" / "tmp").iterdir()) == []
 
 
+LEAVES_ONE = """
+import os, sys
+if os.fork() == 0:
+    os.setsid()
+    os.execve(sys.executable, ['python', '-c', 'import time; time.sleep(600)', sys.argv[1]], {})
+print('up', flush=True)
+sys.stdin.read()
+"""
+
+
+def left_of(tmp_path: Path) -> list[psutil.Process]:
+    return [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in (one.info["cmdline"] or [])]
+
+
+def leaving_one(settings: Settings, tmp_path: Path) -> subprocess.Popen[bytes]:
+    """A worker that starts another process, which does not end with it."""
+    return started(settings, LEAVES_ONE, tmp_path, str(tmp_path))
+
+
 @pytest.mark.parametrize("end", ["stdin", "terminate", "kill"])
 def test_what_a_worker_started_ends_with_it(settings: Settings, tmp_path: Path, end: str) -> None:
-    code = (
-        "import os, sys\n"
-        "if os.fork() == 0:\n"
-        "    os.setsid()\n"
-        f"    os.execve(sys.executable, ['python', '-c', 'import time; time.sleep(600)', '{tmp_path}'], {{}})\n"
-        "print('up', flush=True)\n"
-        "sys.stdin.read()"
-    )
-
-    def left() -> list[psutil.Process]:
-        return [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in (one.info["cmdline"] or [])]
-
-    with started(settings, code, tmp_path) as process:
+    with leaving_one(settings, tmp_path) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdout.readline()
-        wait_until(left)
+        wait_until(lambda: left_of(tmp_path))
         if end == "stdin":
             process.stdin.close()
         elif end == "terminate":
@@ -106,8 +115,48 @@ def test_what_a_worker_started_ends_with_it(settings: Settings, tmp_path: Path, 
             (python,) = psutil.Process(process.pid).children()
             python.send_signal(signal.SIGKILL)
         process.wait(timeout=60)
-    assert not left()
+    assert not left_of(tmp_path)
     assert list((settings.home / "engine" / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["ignored", "blocked"])
+def test_a_worker_is_terminated_whatever_its_starter_does_with_the_signal(
+    settings: Settings, tmp_path: Path, how: str
+) -> None:
+    """A program inherits which signals are ignored and which are blocked."""
+    before = signal.getsignal(signal.SIGTERM)
+    if how == "ignored":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    else:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        process = leaving_one(settings, tmp_path)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+        process.wait(timeout=60)
+    assert not left_of(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+def test_a_worker_that_is_terminated_at_any_moment_leaves_nothing(
+    settings: Settings, tmp_path: Path, seed: int
+) -> None:
+    moment = random.Random(seed).uniform(0, 0.4)
+    with leaving_one(settings, tmp_path) as process:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=moment)
+        process.terminate()
+        process.wait(timeout=60)
+        assert process.returncode != 0
+    assert not left_of(tmp_path)
+    made = settings.home / "engine" / "tmp"
+    assert not made.exists() or list(made.iterdir()) == []
 
 
 def test_without_a_fence_spark_starts_python(drls_home: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -181,6 +183,31 @@ def test_all_that_it_started_ends_with_it(fence: Fence, home: Path, number: sign
         assert [one.cmdline() for one in below] == [["sleep", "1000.5"]]
         started.send_signal(number)
     assert psutil.wait_procs([inside, *below], timeout=10)[1] == []
+
+
+@NAMESPACE
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+def test_ends_with_what_it_started_at_any_moment(fence: Fence, home: Path, seed: int) -> None:
+    """Also where whoever starts it ignores the signal."""
+    chance = random.Random(seed)
+    mark = f"{home}/{seed}"
+    code = f"import subprocess, time; subprocess.Popen(['sh', '-c', 'sleep 1000', '{mark}']); time.sleep(1000)"
+    before = signal.signal(signal.SIGTERM, chance.choice([signal.SIG_IGN, signal.SIG_DFL]))
+    try:
+        process = subprocess.Popen(confined(fence, [sys.executable, "-c", code, mark]))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    with process:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=chance.uniform(0, 0.4))
+        # Before it has begun to listen, an ignored signal is ignored.
+        while process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
+    assert process.returncode < 0
+    wait_until(lambda: not [one for one in psutil.process_iter(["cmdline"]) if mark in (one.info["cmdline"] or [])])
 
 
 @NAMESPACE
