@@ -34,7 +34,7 @@ class DagsterDoor:
     def __init__(self, url: str, token: Callable[[], str], *, http: httpx.Client | None = None) -> None:
         self._url = url.rstrip("/")
         self._token = token
-        self._http = http or httpx.Client(trust_env=False)
+        self._http = http or httpx.Client(trust_env=False, timeout=READ_SECONDS)
         self._graphql = "/dagster/graphql" if http is not None else f"{self._url}/dagster/graphql"
 
     @property
@@ -72,7 +72,7 @@ class DagsterDoor:
                     self._graphql,
                     json={"query": document, "variables": variables},
                     headers=headers,
-                    timeout=LAUNCH_SECONDS if changes else READ_SECONDS,
+                    extensions={"timeout": httpx.Timeout(LAUNCH_SECONDS).as_dict()} if changes else None,
                 )
             except httpx.ConnectError:
                 raise ToolError(f"nothing answers at {self._url}", hint="start it with drls up") from None
