@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from drls_dagster.cli import pipeline_save, pipeline_show, pipeline_versions
+from drls_dagster.cli import catalog, pipeline_save, pipeline_show, pipeline_versions
 
 
 @click.group()
@@ -16,6 +16,7 @@ for command in (
     pipeline_show.validate,
     pipeline_show.schema,
     pipeline_show.show,
+    catalog.about,
     pipeline_save.save,
     pipeline_versions.list_pipelines,
     pipeline_versions.diff,

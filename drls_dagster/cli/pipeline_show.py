@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--for-saving", is_flag=True, help="Also ask the lifecycle what it would refuse, and for advice.")
 @json_option
-def validate(paths: tuple[Path, ...], as_json: bool) -> None:
+def validate(paths: tuple[Path, ...], for_saving: bool, as_json: bool) -> None:
     """Check pipeline files and list every problem, one per line.
 
     Given a folder, checks every pipeline file in it and its subfolders, and whether two files claim the same name or
@@ -34,6 +35,9 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> None:
     from lifecycle.spec import SpecError, digest, load_pipeline
 
     files, twins, skipped = _files(paths)
+    if for_saving:
+        _validate_for_saving(files, as_json)
+        return
     if not as_json:
         print_skipped(skipped)
     results: list[dict[str, Any]] = []
@@ -55,6 +59,30 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> None:
                 click.echo(f"{file}: valid, {spec.name}, {len(spec.nodes)} nodes, {result['digest']}")
     if as_json:
         print_json(results)
+    if lines:
+        raise UsageError("\n".join(lines))
+
+
+def _validate_for_saving(files: Sequence[Path], as_json: bool) -> None:
+    from lifecycle.spec import load_pipeline
+    from lifecycle.usecases.check_definition import Checked
+
+    found: list[tuple[Path, Checked]] = []
+    with lifecycle() as client:
+        for file in files:
+            checked = client.pipelines.check(load_pipeline(file), search_path=[file.parent.resolve()])
+            found.append((file, checked))
+    if as_json:
+        print_json([{"file": file, **checked.model_dump(mode="json")} for file, checked in found])
+    lines: list[str] = []
+    for file, checked in found:
+        lines += [f"{file}: {flaw}" for flaw in checked.problems]
+        if not as_json:
+            for hint in checked.hints:
+                click.echo(f"{file}: advice: {hint}")
+            if checked.valid:
+                saved = f", saved as v{checked.version}" if checked.version else ""
+                click.echo(f"{file}: can be saved, {checked.name}, {checked.digest}{saved}")
     if lines:
         raise UsageError("\n".join(lines))
 

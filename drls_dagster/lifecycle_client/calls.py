@@ -20,9 +20,10 @@ from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.spec import PipelineSpec, canonical_json
+from lifecycle.usecases.check_definition import Checked
 from lifecycle.usecases.rollback_release import RollbackPlan
 from lifecycle.usecases.tokens import Issued
-from lifecycle.verbs import audit, environments, installation, people, pipelines, promotions
+from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions
 from lifecycle.verbs.answers import (
     DriftInfo,
     HoldInfo,
@@ -62,6 +63,7 @@ class Pipelines(Calls):
     delete = pipelines.delete
     import_bundle = pipelines.import_bundle
     diff = pipelines.diff
+    validate = pipelines.validate
     _newest = pipelines.newest
     _version = pipelines.version
     _save = pipelines.save
@@ -89,9 +91,24 @@ class Pipelines(Calls):
                 spec.name, definition, message=message, on=on, code=code, if_newest=if_newest, key=key
             )
 
+    def check(self, spec: PipelineSpec, *, search_path: Sequence[Path] = ()) -> Checked:
+        """What saving it would refuse, and advice."""
+        definition = json.loads(canonical_json(spec.model_copy(update={"lock": None})))
+        with self.way.code(spec, search_path) as code:
+            return self.validate(definition, code=code)
+
     def version(self, name: str, number: int | None = None) -> VersionDetail:
         """One version; the newest when no number is given."""
         return self._newest(name) if number is None else self._version(name, number)
+
+
+class Catalog(Calls):
+    """Looking around."""
+
+    search = catalog.search
+    about = catalog.about
+    lineage = catalog.lineage
+    history = catalog.history
 
 
 class Promotions(Calls):
@@ -300,6 +317,7 @@ class Lifecycle(Calls):
     def __init__(self, way: Way) -> None:
         super().__init__(way)
         self.pipelines = Pipelines(way)
+        self.catalog = Catalog(way)
         self.promotions = Promotions(way)
         self.environments = Environments(way)
         self.people = People(way)

@@ -59,6 +59,11 @@ class Seats(Frozen):
     def full(self) -> bool:
         return len(self.names) == self.clause.count
 
+    def __str__(self) -> str:
+        who = str(self.clause).partition(" ")[2].removeprefix("of ")
+        names = f" ({', '.join(self.names)})" if self.names else ""
+        return f"{len(self.names)} of {self.clause.count} {who}{names}"
+
 
 class Quorum(Frozen):
     """Alternatives; each is a list of clauses that must all be filled by different people."""

@@ -38,7 +38,7 @@ def save_version(
     `on` is the version it was made from (default: the newest). `if_newest` (a digest) raises Conflict
     when somebody saved in between. Saving equal content again adds the saver to its contributors.
     """
-    locked, files = _locked(ctx, spec, code) if origin is None else (spec, code or {})
+    locked, files = locked_with_code(ctx, spec, code) if origin is None else (spec, code or {})
     command = {"digest": digest(locked), "on": on, "if_newest": if_newest, "message": message}
     with ctx.store.write(actor, "save_version", key=key, command=command) as unit:
         earlier = unit.earlier(Version)
@@ -68,9 +68,10 @@ def save_version(
     return version
 
 
-def _locked(
+def locked_with_code(
     ctx: Context, spec: PipelineSpec, code: Mapping[str, bytes] | None
 ) -> tuple[PipelineSpec, Mapping[str, bytes]]:
+    """The spec with its lock (L2), and the files that it names. Raises SpecError, or Invalid for a bad path."""
     if code is None:
         locked, local = lock_with_code(spec, ctx.search_path)
         return locked, local.files

@@ -187,11 +187,14 @@ class ApprovalRecord(BaseModel):
     """A request with everything that people said to it, and who may still approve.
 
     An approval that no longer counts says why in `lapsed`; `newer_runs` are those since the evidence. `quorum` is what
-    the policy that it was made under asks for.
+    the policy that it was made under asks for, `seats` how far each of its alternatives is filled, and by whom.
+    `waiting` says what an approved one waits for.
     """
 
     request: RequestRecord
     quorum: str | None
+    seats: list[str]
+    waiting: Waiting | None
     decisions: list[SaidRecord]
     comments: list[CommentRecord]
     may_approve: list[str]
@@ -201,13 +204,15 @@ class ApprovalRecord(BaseModel):
 class RequestDetail(Request):
     """A request with what is to be approved, by whom, and the discussion so far.
 
-    `newer_runs` are those of the version since the evidence.
+    `seats` says how far each alternative of the quorum is filled. `newer_runs` are those of the version since the
+    evidence.
     """
 
     within = "request"
 
     plan: Plan
     quorum: str | None
+    seats: tuple[str, ...] = ()
     may_approve: tuple[str, ...]
     decisions: tuple[Decided, ...]
     comments: tuple[Remark, ...]

@@ -14,6 +14,7 @@ from lifecycle.domain.version import Pipeline
 from lifecycle.errors import Conflict, Invalid, NotFound
 from lifecycle.spec import PipelineSpec, parse_pipeline
 from lifecycle.spec.closure import MAX_CODE_BYTES, MAX_CODE_FILES
+from lifecycle.usecases.check_definition import Checked, check_definition
 from lifecycle.usecases.clone_pipeline import clone_pipeline
 from lifecycle.usecases.delete_pipeline import delete_pipeline
 from lifecycle.usecases.export_version import export_version
@@ -96,6 +97,14 @@ def add_version(
     """Saves a new version; with If-Match only on top of that one."""
     spec = _spec(definition, name)
     return _save(call, spec, message=message, on=on, code=code, if_newest=if_newest, key=key)
+
+
+@answers(Checked)
+def validate(call: Call, definition: Definition, *, code: Code = None) -> Checked:
+    """Everything that saving this would refuse, with its line, and advice; saves nothing."""
+    is_text = isinstance(definition, str)
+    text = definition if is_text else json.dumps(definition)
+    return check_definition(call.ctx, call.who, text, code=_files(code), lines=is_text)
 
 
 @answers(VersionInfo)

@@ -6,17 +6,18 @@ from typing import Annotated
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.planning import Planning
-from lifecycle.domain.promotion import Answered, State, Verdict
+from lifecycle.domain.promotion import Answered, Promotion, State, Verdict
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Invalid
+from lifecycle.store.unit import View
 from lifecycle.usecases.approve_promotion import approve_promotion
 from lifecycle.usecases.break_glass import break_glass as break_the_glass
 from lifecycle.usecases.comment_promotion import comment_promotion
 from lifecycle.usecases.compare_data import DataComparison, compare_data
-from lifecycle.usecases.compare_plan import Comparison, compare_plan
+from lifecycle.usecases.compare_plan import Comparison, compare_plan, waiting_of
 from lifecycle.usecases.execute_promotion import carry_on, execute_promotion
 from lifecycle.usecases.newer_runs import runs_since
-from lifecycle.usecases.parts.counting import said
+from lifecycle.usecases.parts.counting import approvals, counted, needs_quorum, said
 from lifecycle.usecases.parts.deciding import policy_of
 from lifecycle.usecases.parts.visible import visible_ids, visible_request
 from lifecycle.usecases.pending import may_decide, pending_for
@@ -117,6 +118,8 @@ def show(call: Call, promotion_id: Id) -> ApprovalRecord:
         return ApprovalRecord(
             request=names.request(promotion),
             quorum=policy_of(view, promotion).quorum if promotion.policy_id is not None else None,
+            seats=_seats(view, promotion),
+            waiting=waiting_of(view, promotion) if promotion.state is State.APPROVED else None,
             decisions=[names.said(one) for one in said(view, promotion)],
             comments=[names.comment(one) for one in view.promotions.comments(promotion_id)],
             may_approve=list(may_decide(view, promotion)),
@@ -217,6 +220,15 @@ def comment(call: Call, promotion_id: Id, body: Reason, *, key: Key = None) -> C
     """Adds a comment."""
     said = comment_promotion(call.ctx, call.who, promotion_id, body, key=key)
     return call.named(lambda names: names.comment(said))
+
+
+def _seats(view: View, promotion: Promotion) -> list[str]:
+    """Per alternative of the quorum, in words, how far the approvals that count fill it."""
+    if promotion.policy_id is None or not needs_quorum(promotion):
+        return []
+    policy = policy_of(view, promotion)
+    people = counted(approvals(view, promotion), own_work=policy.approvals == "solo")
+    return [" and ".join(map(str, seats)) for seats in policy.parsed_quorum.seated(people)]
 
 
 def _target(target: Environment) -> Environment:

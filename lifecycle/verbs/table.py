@@ -15,7 +15,7 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden
 from lifecycle.usecases.authenticate import Identity
-from lifecycle.verbs import audit, environments, installation, people, pipelines, promotions
+from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions
 from lifecycle.verbs.verb import Verb
 
 
@@ -105,9 +105,11 @@ ROWS: tuple[Row, ...] = (
     _read(_DEFS, pipelines.list_pipelines),
     _act("POST " + _DEFS, pipelines.save, WRITE, status=201, etag="digest"),
     _act("POST " + _DEFS + "/import", pipelines.import_bundle, WRITE, status=201, etag="digest"),
+    _read(_DEFS + "/validate", pipelines.validate, method="POST"),
     _read(_DEF, pipelines.newest, etag="digest"),
     _act("PUT " + _DEF, pipelines.save_over, WRITE, etag="digest"),
     _act("DELETE " + _DEF, pipelines.delete, LEAD),
+    _read(_DEF + "/about", catalog.about),
     _read(_DEF + "/versions", pipelines.versions),
     _act("POST " + _DEF + "/versions", pipelines.add_version, WRITE, status=201, etag="digest"),
     _read(_VERSION, pipelines.version, etag="digest"),
@@ -133,6 +135,9 @@ ROWS: tuple[Row, ...] = (
     _ask(_APPROVAL + "/withdraw", promotions.withdraw, WRITE),
     _ask(_APPROVAL + "/refresh", promotions.refresh, WRITE, status=201),
     _act("POST " + _APPROVAL + "/execute", promotions.execute, WRITE),
+    _read("/search", catalog.search),
+    _read("/lineage", catalog.lineage),
+    _read("/history", catalog.history),
     _read("/environments", environments.active),
     _read(_ENVIRONMENT + "/may", environments.may),
     _read(_ENVIRONMENT + "/loaded", environments.loaded),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, select
@@ -83,6 +83,18 @@ class AuditLog:
             query = query.where(AuditRow.at >= since)
         if until is not None:
             query = query.where(AuditRow.at < until)
+        if before is not None:
+            query = query.where(AuditRow.sequence < before)
+        return self._tx.many(Entry, query.order_by(AuditRow.sequence.desc()).limit(limit))
+
+    def told(
+        self, verbs: Collection[str], *, subjects: Collection[str] | None, before: int | None, limit: int
+    ) -> tuple[Entry, ...]:
+        """Entries with one of these verbs, newest first; with `subjects` only about one of them."""
+        columns = [column for column in AuditRow.__table__.columns if column.name != "rows"]
+        query = select(*columns).where(AuditRow.verb.in_(list(verbs)))
+        if subjects is not None:
+            query = query.where(AuditRow.subject.in_(list(subjects)))
         if before is not None:
             query = query.where(AuditRow.sequence < before)
         return self._tx.many(Entry, query.order_by(AuditRow.sequence.desc()).limit(limit))

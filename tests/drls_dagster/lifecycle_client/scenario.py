@@ -20,7 +20,7 @@ from lifecycle.spec import canonical_json
 from lifecycle.usecases.loaded import record_loaded
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.set_receivers import Receiver
-from lifecycle.verbs import audit, environments, installation, people, pipelines, promotions
+from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions
 from lifecycle.verbs.verb import Verb
 from tests.drls_dagster.lifecycle_client.conftest import World
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, make_spec
@@ -35,6 +35,11 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     pipelines.versions: {"name": "flights"},
     pipelines.export: {"name": "flights", "number": 1},
     pipelines.diff: {"name": "flights", "number": 1, "other": 2},
+    pipelines.validate: {"definition": "format_version: 1\nname: flights\nnodes: 3\n"},
+    catalog.search: {"text": "s", "limit": 1000},
+    catalog.about: {"name": "flights"},
+    catalog.lineage: {"name": "flights.daily", "column": "day"},
+    catalog.history: {"limit": 1000},
     promotions.plan: {"name": "planes", "number": 1, "target": UAT},
     promotions.list_requests: {"limit": 1000},
     promotions.pending: {},

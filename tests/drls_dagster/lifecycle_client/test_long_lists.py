@@ -42,7 +42,7 @@ def test_no_list_ends_early(world: World) -> None:
         unit.audit("filled", "installation:1")
     with life.store.write(SETUP, "audit") as unit:
         for number in range(MANY):
-            unit.audit("noted", f"number:{number}")
+            unit.audit("policy.set", "environment:qa", revision=number)
     token = world.token("lea")
     admin = world.token("adam")
     for row in ROWS:
