@@ -23,7 +23,7 @@ def read_from(node: SourceNode) -> str:
 
 
 def known_columns(spec: PipelineSpec) -> Columns:
-    """By node the columns that the definition alone tells of, without looking at any table. Nodes may have more."""
+    """By node the columns that the definition alone names, without looking at any table. Nodes may have more."""
     found: dict[str, tuple[str, ...]] = {}
     for name in spec.topological():
         node = spec.node(name)

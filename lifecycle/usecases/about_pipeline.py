@@ -63,7 +63,7 @@ class Step(Frozen):
 class About(Frozen):
     """`version` is the one that `steps` describe; `newest` the newest. `starts` says when runs begin.
 
-    `blocks` are the reasons why the pipeline can not go on, a line each.
+    `blocks` are the reasons why the pipeline cannot continue, a line each.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """History: what happened to pipelines and environments, newest first, as the audit log has it.
 
-The log itself is for Admins; this tells of it what concerns the pipelines that the reader sees.
+The log itself is for Admins; this shows what concerns the pipelines that the reader sees.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def search(
 ) -> Page[Found]:
     """Pipelines, tables and assets that the caller may see, by name, owner, tag (`key` or `key=value`) and column.
 
-    Columns are those that definitions tell of: tables may have more.
+    Columns are those that definitions name: tables may have more.
     """
     with call.read() as (view, _):
         found = find(view, call.who, Wanted(text=text, kind=kind, owner=owner, tag=tag, column=column))
