@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ def log(subject: str | None, verb: str | None, before: int | None, limit: int, a
             (
                 one.sequence,
                 short_time(one.at),
-                one.actor.get("name"),
+                _who(one.actor),
                 one.actor.get("way_in"),
                 one.verb,
                 one.subject,
@@ -54,6 +54,12 @@ def log(subject: str | None, verb: str | None, before: int | None, limit: int, a
         ],
         right=["entry"],
     )
+
+
+def _who(actor: Mapping[str, Any]) -> str:
+    """The account, and for whom it acted."""
+    name, person = actor.get("name", ""), actor.get("acts_for")
+    return f"{name} for {person}" if person else name
 
 
 @audit.command()

@@ -85,6 +85,11 @@ def whoami(as_json: bool) -> None:
         print_model(me)
         return
     click.echo(me.name)
+    if me.agent:
+        alone = ", without asking before it changes things" if me.unattended else ""
+        click.echo(f"agent   {me.agent}, acts for {me.acts_for}{alone}")
+    elif me.acts_for:
+        click.echo(f"service acts for {me.acts_for}")
     click.echo(f"store   {me.store}")
     click.echo(f"token   for {', '.join(scope.value for scope in me.scopes)}")
     for title, values in (("role", me.roles), ("team", me.teams)):

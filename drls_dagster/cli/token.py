@@ -9,6 +9,7 @@ import click
 from drls_dagster.cli.lifecycle import lifecycle
 from drls_dagster.cli.options import number_type, print_model, print_models, short_time
 from drls_dagster.cli.output import json_option, print_table
+from drls_dagster.errors import UsageError
 from lifecycle.domain.credentials import TokenScope
 
 
@@ -27,12 +28,13 @@ def list_tokens(as_json: bool) -> None:
         print_models(found)
         return
     print_table(
-        ["token", "kind", "name", "for", "issued", "expires"],
+        ["token", "kind", "name", "agent", "for", "issued", "expires"],
         [
             (
                 one.id,
                 one.kind.value,
                 one.name,
+                f"{one.agent}, unattended" if one.unattended else one.agent,
                 " ".join(scope.value for scope in one.scopes),
                 short_time(one.created_at),
                 short_time(one.expires_at),
@@ -44,7 +46,7 @@ def list_tokens(as_json: bool) -> None:
 
 
 @token.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option(
     "--scope",
     "scopes",
@@ -56,13 +58,37 @@ def list_tokens(as_json: bool) -> None:
 )
 @click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long the token is valid.")
 @click.option("--for", "owner", metavar="NAME", help="Issue it for this service account (Admin).")
+@click.option(
+    "--agent",
+    metavar="AGENT",
+    help="Issue it for an agent that acts for you, such as claude. Only for read and write.",
+)
+@click.option("--unattended", is_flag=True, help="Let the agent change things without asking you to confirm.")
 @json_option
-def issue(name: str, scopes: tuple[str, ...], days: int, owner: str | None, as_json: bool) -> None:
+def issue(
+    name: str | None,
+    scopes: tuple[str, ...],
+    days: int,
+    owner: str | None,
+    agent: str | None,
+    unattended: bool,
+    as_json: bool,
+) -> None:
     """Issue a token called NAME. Its secret is shown only once."""
+    if agent is not None and owner is not None:
+        raise UsageError("a token is for an agent or for a service account; pass --agent or --for")
+    if unattended and agent is None:
+        raise UsageError("--unattended is for agents; pass --agent")
+    if name is None and agent is None:
+        raise UsageError("name the token")
+    given, life = [TokenScope(scope) for scope in scopes], timedelta(days=days)
     with lifecycle() as client:
-        issued = client.people.issue_token(
-            name, scopes=[TokenScope(scope) for scope in scopes], life=timedelta(days=days), owner=owner
-        )
+        if agent is not None:
+            issued = client.people.issue_agent_token(
+                agent, scopes=given, life=life, name=name or "", unattended=unattended
+            )
+        else:
+            issued = client.people.issue_token(name or "", scopes=given, life=life, owner=owner)
     if as_json:
         print_model(issued)
         return

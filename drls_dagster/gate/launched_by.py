@@ -42,6 +42,8 @@ def sign_launch(ctx: Context, actor: Actor, subject: str, pipelines: Iterable[tu
     """The tag for a run or a backfill of these (environment, pipeline) pairs."""
     where = " ".join(sorted(f"{environment}/{name}" for environment, name in pipelines))
     said = {"of": subject, "person": str(actor.person), "name": actor.name, "host": actor.host, "where": where}
+    if actor.acts_for is not None:
+        said["acts_for"] = actor.acts_for
     return seal(ctx, _AUDIENCE, said, LIFE)
 
 
@@ -77,7 +79,13 @@ def launcher_of(settings: Settings, run: DagsterRun, parts: Iterable[Part]) -> A
     signed = set(said.get("where", "").split())
     if not {f"{part.environment.value}/{part.pipeline}" for part in parts} <= signed:
         raise _not_theirs("the launch was signed for other pipelines")
-    return Actor(person=int(said["person"]), name=said["name"], way_in=WayIn.DAGSTER, host=said.get("host", ""))
+    return Actor(
+        person=int(said["person"]),
+        name=said["name"],
+        way_in=WayIn.DAGSTER,
+        host=said.get("host", ""),
+        acts_for=said.get("acts_for"),
+    )
 
 
 def _subjects(run: DagsterRun) -> set[str]:

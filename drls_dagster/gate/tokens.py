@@ -49,5 +49,6 @@ def _admitted_by(view: View, run_id: str, parts: tuple[Part, ...]) -> Actor | No
         admission = view.runs.admission(run_id, pipeline.id) if pipeline else None
         if admission is not None and admission.admitted_by is not None:
             person = view.people.get(admission.admitted_by)
-            return Actor(person=person.id, name=person.name, way_in=WayIn.DAGSTER)
+            behind = view.people.get(person.acts_for).name if person.acts_for else None
+            return Actor(person=person.id, name=person.name, way_in=WayIn.DAGSTER, acts_for=behind)
     return None

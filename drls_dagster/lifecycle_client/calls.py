@@ -230,12 +230,16 @@ class People(Calls):
     tokens = people.list_tokens
     revoke_token = people.revoke_token
     signed_token = people.signed_token
+    agent_token = people.agent_token
+    agents = people.list_agents
+    end_agent = people.end_agent
     _me = people.me
     _set_password = people.set_password
     _join = people.join
     _leave = people.leave
     _issue_token = people.issue_token
     _issue_service_token = people.issue_service_token
+    _issue_agent_token = people.issue_agent_token
 
     def me(self) -> MeHere:
         """Whose token this is, and where the lifecycle is."""
@@ -259,6 +263,12 @@ class People(Calls):
         if owner is None:
             return self._issue_token(name, tuple(scopes), life.days)
         return self._issue_service_token(owner, name, tuple(scopes), life.days)
+
+    def issue_agent_token(
+        self, agent: str, *, scopes: Sequence[TokenScope], life: timedelta, name: str = "", unattended: bool = False
+    ) -> Issued:
+        """A token for an agent that acts for you; `unattended`: it changes things without asking (A8)."""
+        return self._issue_agent_token(agent, tuple(scopes), life.days, name=name, unattended=unattended)
 
 
 class Log(NamedTuple):

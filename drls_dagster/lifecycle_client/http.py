@@ -14,6 +14,7 @@ import httpx
 from drls_dagster.lifecycle_client.calls import Lifecycle
 from drls_dagster.lifecycle_client.way import Way
 from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.people import WAY_IN, WayIn
 from lifecycle.errors import Forbidden, Invalid, LifecycleError, StoreError, Unauthorized, Unavailable
 from lifecycle.spec import PipelineSpec, local_code
 from lifecycle.usecases.tokens import Issued
@@ -29,11 +30,13 @@ _SECONDS = 60.0
 class HttpLifecycle(Lifecycle):
     """`url` is the server's address, `host` names this machine in the tokens that it signs in with.
 
-    `token` None: nobody is signed in, and nothing is asked.
+    `token` None: nobody is signed in, and nothing is asked. `way_in` tells the server
+    how the calls of an agent came; of people it believes nothing.
     """
 
-    def __init__(self, url: str, token: str | None, *, host: str) -> None:
-        super().__init__(HttpWay(httpx.Client(base_url=url, timeout=_SECONDS), token, host))
+    def __init__(self, url: str, token: str | None, *, host: str, way_in: WayIn | None = None) -> None:
+        headers = {} if way_in is None else {WAY_IN: way_in.value}
+        super().__init__(HttpWay(httpx.Client(base_url=url, timeout=_SECONDS, headers=headers), token, host))
 
 
 class HttpWay(Way):

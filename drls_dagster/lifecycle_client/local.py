@@ -31,22 +31,23 @@ class LocalLifecycle(Lifecycle):
     Closing it closes the store.
     """
 
-    def __init__(self, ctx: Context, token: str | None, *, host: str, os_user: str) -> None:
-        super().__init__(LocalWay(ctx, token, host=host, os_user=os_user))
+    def __init__(self, ctx: Context, token: str | None, *, host: str, os_user: str, way_in: WayIn = WayIn.CLI) -> None:
+        super().__init__(LocalWay(ctx, token, host=host, os_user=os_user, way_in=way_in))
 
 
 class LocalWay(Way):
     """Looks the owner of the token up anew for each call."""
 
-    def __init__(self, ctx: Context, token: str | None, *, host: str, os_user: str) -> None:
+    def __init__(self, ctx: Context, token: str | None, *, host: str, os_user: str, way_in: WayIn = WayIn.CLI) -> None:
         self._ctx = ctx
+        self._way_in = way_in
         self._token = token
         self._host = host
         self._os_user = os_user
 
     def run(self, verb: Verb[..., Any], given: Mapping[str, Any]) -> Any:
         identity = self._identity()
-        row_of(verb).need.admit(identity)
+        row_of(verb).asks.admit(identity)
         return verb.run(Call(self._ctx, identity.actor, identity.scopes), **given)
 
     @contextmanager
@@ -82,7 +83,7 @@ class LocalWay(Way):
         """Raises Unauthorized when the token is missing, wrong, expired or revoked."""
         if self._token is None:
             raise Unauthorized("nobody is signed in; run: drls login")
-        return authenticate(self._ctx, self._token, WayIn.CLI, host=self._host, os_user=self._os_user)
+        return authenticate(self._ctx, self._token, self._way_in, host=self._host, os_user=self._os_user)
 
     @contextmanager
     def _session(self, name: str, password: str) -> Generator[Identity]:

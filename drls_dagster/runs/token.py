@@ -36,6 +36,7 @@ class Bound(Frozen):
     person: int | None = None
     name: str = ""
     host: str = ""
+    acts_for: str | None = None
 
     def part(self, pipeline: str, environment: Environment) -> Part:
         """A pipeline of the run. Raises Unauthorized for one that it does not have."""
@@ -48,7 +49,14 @@ class Bound(Frozen):
         """Who acts when the run does something: its person, through a part of the installation; else that part."""
         if self.person is None:
             return gateway_actor(part)
-        return Actor(person=self.person, name=self.name, way_in=WayIn.DAGSTER, host=self.host, part=part)
+        return Actor(
+            person=self.person,
+            name=self.name,
+            way_in=WayIn.DAGSTER,
+            host=self.host,
+            part=part,
+            acts_for=self.acts_for,
+        )
 
 
 class RunToken:
@@ -68,7 +76,15 @@ def bind(run_id: str, run_key: str, parts: Iterable[Part], launched_by: Actor | 
     if launched_by is None:
         return Bound(run_id=run_id, run_key=run_key, parts=tuple(parts))
     by = launched_by
-    return Bound(run_id=run_id, run_key=run_key, parts=tuple(parts), person=by.person, name=by.name, host=by.host)
+    return Bound(
+        run_id=run_id,
+        run_key=run_key,
+        parts=tuple(parts),
+        person=by.person,
+        name=by.name,
+        host=by.host,
+        acts_for=by.acts_for,
+    )
 
 
 def issue(ctx: Context, bound: Bound) -> RunToken:

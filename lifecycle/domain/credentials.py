@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from lifecycle.domain.model import Frozen
 
@@ -25,8 +26,15 @@ class TokenScope(StrEnum):
     ADMIN = "admin"
 
 
+AGENT_SCOPES = frozenset({TokenScope.READ, TokenScope.WRITE})
+"""The most that an agent's token can be for, whoever issues it."""
+
+
 class Token(Frozen):
-    """An issued secret, by its SHA-256. `issued_from` is the token that it was made with, and ends with."""
+    """An issued secret, by its SHA-256. `issued_from` is the token that it was made with, and ends with.
+
+    `unattended`: an agent that has it changes things without asking a person.
+    """
 
     id: int
     person_id: int
@@ -39,6 +47,7 @@ class Token(Frozen):
     used_at: datetime | None
     revoked_at: datetime | None
     issued_from: int | None = None
+    unattended: Literal[True] | None = None
 
     def lives(self, now: datetime) -> bool:
         """Whether it is neither revoked nor used up nor too old."""

@@ -91,11 +91,12 @@ def eligibility(
     speak: list[tuple[Standing, frozenset[str]]] = []
     excluded: dict[str, str] = {}
     for person, standing in everybody:
-        if not quorum.admits(standing):
+        # An agent has the roles of its person, who is in this list.
+        if person.kind is PersonKind.AGENT or not quorum.admits(standing):
             continue
         if person.disabled_at is not None:
             excluded[person.name] = "the account is disabled"
-        elif person.kind is PersonKind.SERVICE:
+        elif person.kind is not PersonKind.HUMAN:
             excluded[person.name] = "service accounts and agents never approve"
         elif not solo and (why := why_not(person)):
             excluded[person.name] = why

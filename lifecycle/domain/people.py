@@ -14,14 +14,18 @@ from lifecycle.domain.roles import Role
 
 
 class PersonKind(StrEnum):
-    """A service account is for programs and agents: it never approves (L6)."""
+    """A service account is for programs. An agent has its person's rights (A8). Only people approve (L6)."""
 
     HUMAN = "human"
     SERVICE = "service"
+    AGENT = "agent"
 
 
 class Person(Frozen):
-    """An account. Accounts with one verified address are one person (`identity`, L6)."""
+    """An account. Accounts with one verified address are one person (`identity`, L6).
+
+    `agent` is the name under which an agent's person knows it, such as `claude` of the account `claude.ada`.
+    """
 
     id: int
     name: str
@@ -35,6 +39,7 @@ class Person(Frozen):
     access_epoch: int
     disabled_at: datetime | None
     created_at: datetime
+    agent: str | None = None
 
     @property
     def identity(self) -> str:
@@ -92,11 +97,16 @@ class WayIn(StrEnum):
     SYSTEM = "system"
 
 
+WAY_IN = "DRLS-Way-In"
+"""The header in which an agent's program says how its calls came; of people nothing is believed (A4)."""
+
+
 class Actor(Frozen):
     """Who gives a command; `person` is None for the system itself, which decides nothing.
 
     `token` is the personal token or session that they came with; `signed`: with a signed token made from it.
     `part` is set where the installation acts for them: the part of it that does, such as the steps of their run.
+    `acts_for` names the person behind an agent or a service account.
     """
 
     person: int | None
@@ -107,6 +117,7 @@ class Actor(Frozen):
     token: int | None = None
     signed: Literal[True] | None = None
     part: str | None = None
+    acts_for: str | None = None
 
     @property
     def audited(self) -> dict[str, Any]:

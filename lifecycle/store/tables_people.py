@@ -16,9 +16,10 @@ def _id() -> Mapped[int]:
 
 
 class PersonRow(Base):
-    """A person, or a service account (`kind`): an agent acts for the people in `acts_for`."""
+    """A person, or what acts for one (`kind`): a service account, or an agent, which the person calls `agent`."""
 
     __tablename__ = "person"
+    __table_args__ = (Index(None, "acts_for", "agent", unique=True), {"sqlite_autoincrement": True})
     id: Mapped[int] = _id()
     name: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[str]
@@ -31,6 +32,7 @@ class PersonRow(Base):
     access_epoch: Mapped[int]
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    agent: Mapped[str | None]
 
 
 class TeamRow(Base):
@@ -80,6 +82,7 @@ class TokenRow(Base):
     used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     issued_from: Mapped[int | None]
+    unattended: Mapped[bool | None]
 
 
 class HandRow(Base):

@@ -23,6 +23,8 @@ from lifecycle.usecases.parts.counting import recount_all
 MIN_PASSWORD = 12
 # Names are part of the addresses of pages, so neither "." nor ".." is one.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME_LENGTH = 64
+AGENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _ADDRESS = re.compile(r"[^@\s\x00]+@[^@\s\x00]+")
 
 
@@ -57,11 +59,13 @@ def add_person(
     acts_for: str | None = None,
     key: str | None = None,
 ) -> PersonView:
-    """An account without password and without any grant. A service account names whom it acts for."""
+    """An account without password and without any grant. A service account names the person it acts for."""
     if not NAME.fullmatch(name):
         raise Invalid(f"{name!r} is not a valid account name; use up to 64 letters, digits, '-', '_' and '.'")
     if email is not None and not _ADDRESS.fullmatch(email):
         raise Invalid(f"{email!r} is not an email address")
+    if kind is PersonKind.AGENT:
+        raise Invalid("an agent is made by the person it acts for: drls token issue --agent NAME")
     if (kind is PersonKind.SERVICE) != (acts_for is not None):
         raise Invalid("only a service account acts for a person, and it must; pass both or neither")
     command = {"name": name, "email": email, "kind": kind.value, "acts_for": acts_for}
@@ -72,6 +76,10 @@ def add_person(
         require(unit, actor, Role.ADMIN, Target(), "adding an account")
         if unit.people.find(name) is not None:
             raise Conflict(f"an account named {name!r} already exists")
+        behind = unit.people.named(acts_for) if acts_for else None
+        if behind is not None and behind.kind is not PersonKind.HUMAN:
+            # Four eyes look at the person behind an account, and no further (L6).
+            raise Invalid(f"{behind.name} is not a person; name the person that {name} acts for")
         person = unit.people.add(
             name=name,
             kind=kind.value,
@@ -80,7 +88,7 @@ def add_person(
             email_verified=email_verified,
             password_hash=None,
             subject=None,
-            acts_for=unit.people.named(acts_for).id if acts_for else None,
+            acts_for=behind.id if behind else None,
             disabled_at=None,
         )
         unit.audit("person.added", f"person:{name}", kind=kind.value, email=email, verified=email_verified)
@@ -95,8 +103,7 @@ def set_password(ctx: Context, actor: Actor, name: str, password: str) -> None:
         if person.id == actor.person:
             raise Forbidden("change your own password on your profile page, or with drls user password")
         require(unit, actor, Role.ADMIN, Target(), "setting someone else's password")
-        if person.kind is PersonKind.SERVICE:
-            raise Forbidden(f"{name} is a service account; give it a token instead")
+        require_sign_in(person)
         unit.people.change(person.id, password_hash=hashed)
         end_sessions(unit, person)
         if actor.person is not None and actor.person != person.id:
@@ -141,16 +148,28 @@ def _nobodys(passwords: PasswordHasher) -> str:
     return passwords.hash(secrets.token_hex())
 
 
+def require_sign_in(person: Person) -> None:
+    """Raises Forbidden for an account that nobody signs in with."""
+    match person.kind:
+        case PersonKind.HUMAN:
+            return
+        case PersonKind.SERVICE:
+            raise Forbidden(f"{person.name} is a service account; give it a token instead")
+        case PersonKind.AGENT:
+            raise Forbidden(f"{person.name} is an agent; only its person gives it tokens, and nobody signs in as it")
+
+
 def end_sessions(unit: Unit, person: Person) -> None:
-    """Revokes every token of an account."""
-    for token in unit.people.tokens(person.id):
-        unit.people.end_token(token)
+    """Revokes every token of an account, and of the agents that act for it."""
+    for account in (person, *unit.people.agents(person.id)):
+        for token in unit.people.tokens(account.id):
+            unit.people.end_token(token)
 
 
 def refuse_without_admin(unit: View, *, without: int) -> None:
     """Raises Conflict when nobody else than `without` would be Admin of everything."""
     for person, standing in unit.people.standings(Target()):
-        if person.id == without or person.disabled_at is not None or person.kind is PersonKind.SERVICE:
+        if person.id == without or person.disabled_at is not None or person.kind is not PersonKind.HUMAN:
             continue
         if standing.role is Role.ADMIN:
             return

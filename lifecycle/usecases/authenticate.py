@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from lifecycle.domain.credentials import TokenKind, TokenScope
+from lifecycle.domain.credentials import AGENT_SCOPES, Token, TokenKind, TokenScope
 from lifecycle.domain.model import Frozen
-from lifecycle.domain.people import Actor, Grant, Person, WayIn
+from lifecycle.domain.people import Actor, Grant, Person, PersonKind, WayIn
 from lifecycle.errors import NotFound, Unauthorized
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
@@ -15,11 +15,28 @@ from lifecycle.usecases.tokens import PREFIX, hash_of
 
 
 class Identity(Frozen):
-    """Who asks, with their living grants, and the scopes of what they showed."""
+    """Who asks, with their living grants, and the scopes of what they showed.
+
+    `agent`: an agent asks; the grants are those of its person.
+    """
 
     actor: Actor
     scopes: frozenset[TokenScope]
     grants: tuple[Grant, ...]
+    agent: bool = False
+
+    def coming_by(self, way: str | None) -> Identity:
+        """The same by the way that a program says it came. Only an agent is believed, and it gains nothing (A4)."""
+        if not self.agent or way != WayIn.MCP.value:
+            return self
+        return self.model_copy(update={"actor": self.actor.model_copy(update={"way_in": WayIn.MCP})})
+
+
+class _Shown(NamedTuple):
+    person: Person
+    scopes: frozenset[TokenScope]
+    token: Token
+    signed: Literal[True] | None = None
 
 
 def authenticate(
@@ -37,24 +54,39 @@ def authenticate(
     """
     with ctx.store.read() as view:
         try:
-            person, scopes, token, signed = _look_up(view, credential, kind)
+            shown = _look_up(view, credential, kind)
+            behind = None if shown.person.acts_for is None else view.people.get(shown.person.acts_for)
         except NotFound:
             raise Unauthorized("this token is not valid; sign in again") from None
+        person, scopes, is_agent = shown.person, shown.scopes, shown.person.kind is PersonKind.AGENT
+        if is_agent:
+            # Whatever was written into its token (A8).
+            scopes &= AGENT_SCOPES
+            if behind is None or behind.disabled_at is not None:
+                raise Unauthorized(f"{person.name} acts for an account that is disabled; ask an Admin")
+        if kind is TokenKind.SESSION and person.kind is not PersonKind.HUMAN:
+            raise Unauthorized("only people have sessions; use a token")
         grants = view.people.grants(person.id)
     actor = Actor(
-        person=person.id, name=person.name, way_in=way_in, host=host, os_user=os_user, token=token, signed=signed
+        person=person.id,
+        name=person.name,
+        way_in=way_in,
+        host=host,
+        os_user=os_user,
+        token=shown.token.id,
+        signed=shown.signed,
+        acts_for=behind.name if behind else None,
     )
-    return Identity(actor=actor, scopes=frozenset(scopes), grants=grants)
+    return Identity(actor=actor, scopes=scopes, grants=grants, agent=is_agent)
 
 
-def _look_up(
-    view: View, credential: str, kind: TokenKind | None
-) -> tuple[Person, tuple[TokenScope, ...], int, Literal[True] | None]:
+def _look_up(view: View, credential: str, kind: TokenKind | None) -> _Shown:
     if not credential.startswith(PREFIX):
         if kind is not None:
             raise Unauthorized("this session is not valid; sign in again")
         person, names, made_with = read_token(view, credential)
-        return person, tuple(TokenScope(name) for name in names if name in set(TokenScope)), made_with.id, True
+        scopes = frozenset(TokenScope(name) for name in names if name in set(TokenScope))
+        return _Shown(person, scopes, made_with, signed=True)
     token = view.people.token_with_hash(hash_of(credential))
     if token is None or token.kind is TokenKind.LINK or (kind is not None and token.kind is not kind):
         raise Unauthorized("this token is not valid; sign in again")
@@ -64,5 +96,6 @@ def _look_up(
         raise Unauthorized("this token has expired; issue a new one")
     person = view.people.get(token.person_id)
     if person.disabled_at is not None:
-        raise Unauthorized(f"the account {person.name} is disabled; ask an Admin")
-    return person, token.scopes, token.id, None
+        what = "agent" if person.kind is PersonKind.AGENT else "account"
+        raise Unauthorized(f"the {what} {person.name} is disabled; ask an Admin")
+    return _Shown(person, frozenset(token.scopes), token)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.people import Actor, Person, PersonKind, WayIn
+from lifecycle.domain.people import Actor, Person, WayIn
 from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.store.unit import View
-from lifecycle.usecases.accounts import end_sessions, hash_password
+from lifecycle.usecases.accounts import end_sessions, hash_password, require_sign_in
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.guessing import prove
 from lifecycle.usecases.sign_in import open_session
@@ -22,8 +22,7 @@ def change_password(ctx: Context, actor: Actor, old: str | None, new: str) -> Is
     with ctx.store.read() as view:
         person = view.people.get(actor.person or 0)
         require_session(view, actor, person, "changing a password")
-    if person.kind is PersonKind.SERVICE:
-        raise Forbidden(f"{person.name} is a service account; give it a token instead")
+    require_sign_in(person)
     hashed = hash_password(ctx, new)
     # A count of its own for each session: who guesses at the sign-in page does not keep the owner from this.
     attempt = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.people import Actor, Grant, ScopeKind, Target, Team
+from lifecycle.domain.people import Actor, Grant, Person, PersonKind, ScopeKind, Target, Team
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Invalid
-from lifecycle.store.unit import Unit
+from lifecycle.store.unit import Unit, View
 from lifecycle.usecases.accounts import NAME, refuse_without_admin
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require
@@ -32,7 +32,9 @@ def set_member(ctx: Context, actor: Actor, team: str, name: str, *, member: bool
     with ctx.store.write(actor, "set_member") as unit:
         require(unit, actor, Role.ADMIN, Target(), "changing a team")
         found = unit.people.team(team)
-        if not unit.people.set_member(found.id, unit.people.named(name).id, member=member):
+        person = unit.people.named(name)
+        _refuse_agent(unit, person, "join teams")
+        if not unit.people.set_member(found.id, person.id, member=member):
             return found
         if not member:
             refuse_without_admin(unit, without=0)
@@ -67,8 +69,11 @@ def add_grant(
         if earlier is not None:
             return earlier
         require(unit, actor, Role.ADMIN, Target(), "granting a role")
+        holder = unit.people.named(person) if person else None
+        if holder is not None:
+            _refuse_agent(unit, holder, "hold grants")
         grant = unit.people.add_grant(
-            person_id=unit.people.named(person).id if person else None,
+            person_id=holder.id if holder else None,
             team_id=unit.people.team(team).id if team else None,
             role=role.value,
             scope=scope.value,
@@ -94,6 +99,12 @@ def revoke_grant(ctx: Context, actor: Actor, grant_id: int) -> Grant:
         unit.audit("grant.revoked", f"grant:{grant_id}")
         recount_all(unit)
         return unit.people.grant(grant_id)
+
+
+def _refuse_agent(view: View, person: Person, doing: str) -> None:
+    if person.kind is PersonKind.AGENT:
+        owner = view.people.get(person.acts_for or 0).name
+        raise Invalid(f"agents do not {doing}: {person.name} may do what {owner} may; change {owner} instead")
 
 
 def _outdate(unit: Unit, grant: Grant) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.people import Actor, PersonKind, Target
+from lifecycle.domain.people import Actor, Target
 from lifecycle.domain.roles import Role
-from lifecycle.errors import Conflict, Forbidden
+from lifecycle.errors import Conflict
+from lifecycle.usecases.accounts import require_sign_in
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require
 from lifecycle.usecases.tokens import Issued, TokenView, issue
@@ -25,8 +26,7 @@ def issue_link(ctx: Context, actor: Actor, name: str, *, key: str | None = None)
             raise Conflict("this link was already created and is shown only once; create another")
         require(unit, actor, Role.ADMIN, Target(), "creating a sign-in link")
         person = unit.people.named(name)
-        if person.kind is PersonKind.SERVICE:
-            raise Forbidden(f"{name} is a service account; give it a token instead")
+        require_sign_in(person)
         if person.disabled_at is not None:
             raise Conflict(f"the account {name} is disabled; nobody can sign in with it")
         issued = issue(unit, person, TokenKind.LINK, "sign-in link of an Admin", scopes=tuple(TokenScope), life=LIFE)

@@ -9,9 +9,9 @@ from lifecycle.domain.hands import Credential
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, Person, PersonKind, Target, WayIn, system_actor
 from lifecycle.domain.roles import Role
-from lifecycle.errors import Conflict, Forbidden, Invalid, Unauthorized
+from lifecycle.errors import Conflict, Invalid, Unauthorized
 from lifecycle.store.unit import Unit
-from lifecycle.usecases.accounts import PersonView, shown
+from lifecycle.usecases.accounts import PersonView, require_sign_in, shown
 from lifecycle.usecases.change_password import require_session
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require
@@ -65,8 +65,7 @@ def link_person(ctx: Context, actor: Actor, name: str, subject: str) -> PersonVi
     with ctx.store.write(actor, "link_person") as unit:
         require(unit, actor, Role.ADMIN, Target(), "linking an account")
         person = unit.people.named(name)
-        if person.kind is PersonKind.SERVICE:
-            raise Forbidden(f"{name} is a service account; give it a token instead")
+        require_sign_in(person)
         if person.id == actor.person:
             require_session(unit, actor, person, "linking your own account")
         other = unit.people.with_subject(subject)

@@ -97,7 +97,7 @@ def _theirs(
 
 
 def _is_heard(person: Person) -> bool:
-    return person.kind is not PersonKind.SERVICE and person.disabled_at is None
+    return person.kind is PersonKind.HUMAN and person.disabled_at is None
 
 
 def _admits(policy: Policy, standing: Standing) -> bool:

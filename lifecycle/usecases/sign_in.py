@@ -8,6 +8,7 @@ from lifecycle.domain.credentials import Token, TokenKind, TokenScope
 from lifecycle.domain.people import Person, WayIn, system_actor
 from lifecycle.errors import Unauthorized
 from lifecycle.store.unit import Unit
+from lifecycle.usecases.accounts import require_sign_in
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.guessing import client_of, prove
 from lifecycle.usecases.tokens import Issued, hash_of, issue
@@ -56,5 +57,6 @@ def open_session(unit: Unit, person: Person, how: str, *, link: Token | None = N
 
     It ends with the `link` that opened it, where what issued that is revoked.
     """
+    require_sign_in(person)
     unit.audit("session.started", f"person:{person.name}", how=how)
     return issue(unit, person, TokenKind.SESSION, how, scopes=tuple(TokenScope), life=SESSION_LIFE, issued_from=link)

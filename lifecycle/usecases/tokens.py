@@ -32,7 +32,7 @@ class Issued(Frozen):
 
 
 class TokenView(Frozen):
-    """A token as its owner sees it later: without the secret."""
+    """A token as its owner sees it later: without the secret. `agent` names the agent of theirs that it is for."""
 
     id: int
     name: str
@@ -40,6 +40,8 @@ class TokenView(Frozen):
     scopes: tuple[TokenScope, ...]
     created_at: datetime
     expires_at: datetime
+    agent: str | None = None
+    unattended: bool = False
 
 
 def hash_of(secret: str) -> str:
@@ -80,12 +82,16 @@ def issue_token(
         shown = living(unit, actor)
         if actor.signed:
             raise Forbidden("a signed token cannot issue tokens; use a personal token, or sign in")
+        if (caller := unit.people.get(actor.person)).kind is PersonKind.AGENT:
+            raise Forbidden(f"{caller.name} is an agent and issues no tokens; its person does")
         # Whoever has an account may have a token: what it can do is asked of their grants each time.
         person = unit.people.named(owner) if owner else unit.people.get(actor.person)
         if person.id != actor.person:
             require(unit, actor, Role.ADMIN, Target(), "issuing someone else's token")
             if person.kind is not PersonKind.SERVICE:
-                raise Forbidden(f"{person.name} is a person and must issue their own tokens")
+                whose = "an agent; only its person issues tokens for it"
+                whose = whose if person.kind is PersonKind.AGENT else "a person and must issue their own tokens"
+                raise Forbidden(f"{person.name} is {whose}")
         if person.kind is PersonKind.SERVICE and TokenScope.APPROVE in scopes:
             raise Forbidden("service accounts and agents never approve; omit the scope")
         own = person.id == actor.person
@@ -119,10 +125,12 @@ def issue(
     scopes: tuple[TokenScope, ...],
     life: timedelta,
     issued_from: Token | None = None,
+    unattended: bool = False,
 ) -> Issued:
     """Adds a token inside a unit of work; it is revoked with `issued_from`, and lives no longer.
 
-    A one-time link is used up by what comes from it: that lives as long as it is given.
+    A one-time link is used up by what comes from it: that lives as long as it is given. Whoever had a hand in the
+    account of a person has one in what is issued to their agents (L6).
     """
     secret = f"{PREFIX}{kind.value}_{secrets.token_urlsafe(32)}"
     expires_at = unit.now + life
@@ -136,34 +144,41 @@ def issue(
         scopes=[scope.value for scope in scopes],
         expires_at=expires_at,
         issued_from=issued_from.id if issued_from else None,
+        unattended=True if unattended else None,
     )
     giver = unit.actor.person
     if giver is not None and giver != person.id:
         given = Credential.LINK if kind is TokenKind.LINK else Credential.TOKEN
         unit.people.add_hand(person.id, giver, given, token_id=token.id)
-    else:
-        unit.people.pass_hands_on(token)
-    unit.audit("token.issued", f"person:{person.name}", token=token.id, kind=kind.value, name=name)
+    if giver is None or giver in (person.id, person.acts_for):
+        unit.people.pass_hands_on(token, giver or person.id)
+    also = {"unattended": True} if unattended else {}
+    unit.audit("token.issued", f"person:{person.name}", token=token.id, kind=kind.value, name=name, **also)
     return Issued(id=token.id, name=name, secret=secret, scopes=scopes, expires_at=token.expires_at)
 
 
 def list_tokens(ctx: Context, actor: Actor) -> tuple[TokenView, ...]:
-    """The actor's own valid tokens."""
+    """The actor's own valid tokens, and those of their agents."""
     with ctx.store.read() as view:
-        tokens = view.people.tokens(actor.person or 0)
-        return tuple(_shown(token) for token in tokens if token.expires_at > view.now)
+        agents = view.people.agents(actor.person or 0)
+        names = {actor.person or 0: None, **{one.id: one.agent for one in agents}}
+        tokens = [token for person in names for token in view.people.tokens(person)]
+        return tuple(_shown(token, names[token.person_id]) for token in tokens if token.expires_at > view.now)
 
 
 def revoke_token(ctx: Context, actor: Actor, token_id: int) -> TokenView:
-    """Ends the actor's own token, or (Admin) anybody's."""
+    """Ends the actor's own token, one of an agent of theirs, or (Admin) anybody's."""
     with ctx.store.write(actor, "revoke_token") as unit:
         token = unit.people.token(token_id)
-        if token.person_id != actor.person:
+        owner = unit.people.get(token.person_id)
+        theirs = owner.id == actor.person or (owner.kind is PersonKind.AGENT and owner.acts_for == actor.person)
+        if not theirs:
             require(unit, actor, Role.ADMIN, Target(), "revoking someone else's token")
         if unit.people.end_token(token):
             unit.audit("token.revoked", f"token:{token_id}")
-        return _shown(token)
+        return _shown(token, owner.agent)
 
 
-def _shown(token: Token) -> TokenView:
-    return TokenView.model_validate({name: getattr(token, name) for name in TokenView.model_fields})
+def _shown(token: Token, agent: str | None = None) -> TokenView:
+    found = {name: getattr(token, name) for name in TokenView.model_fields if name not in {"agent", "unattended"}}
+    return TokenView(**found, agent=agent, unattended=token.unattended is True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.people import Actor, Person
+from lifecycle.domain.people import Actor, Person, PersonKind
 from lifecycle.domain.promotion import Ended, Promotion, State
 from lifecycle.domain.roles import Role
 from lifecycle.store.unit import View
@@ -36,6 +36,9 @@ def withdraw_promotion(
 def require_withdrawer(view: View, actor: Actor, promotion: Promotion) -> Person:
     """Who acts, when the request is theirs to take back. Raises Forbidden."""
     pipeline = view.pipelines.get(promotion.pipeline_id)
-    own = actor.person is not None and actor.person in (promotion.requested_by, promotion.acted_for)
+    acting = {actor.person}
+    if actor.person is not None and (person := view.people.get(actor.person)).kind is PersonKind.AGENT:
+        acting.add(person.acts_for)
+    own = not acting.isdisjoint({promotion.requested_by, promotion.acted_for} - {None})
     role = Role.DATA_ENGINEER if own else Role.LEAD
     return require(view, actor, role, target_of(view, pipeline), "withdrawing this request")

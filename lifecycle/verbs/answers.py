@@ -426,7 +426,8 @@ class Me(Answer):
     """Who calls, and what they may do at most.
 
     `can_return`: there is another way to sign in, so that the token in use can be forgotten. `has_password`: changing
-    the password takes the current one.
+    the password takes the current one. For an agent, `agent` is its name and `acts_for` its person; `unattended`: its
+    token was issued for changes that nobody confirms.
     """
 
     name: str
@@ -435,6 +436,9 @@ class Me(Answer):
     scopes: tuple[TokenScope, ...]
     can_return: bool
     has_password: bool = True
+    agent: str = ""
+    acts_for: str = ""
+    unattended: bool = False
 
 
 class MeHere(Me):

@@ -11,7 +11,8 @@ from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.people import PersonKind, ScopeKind, Target
 from lifecycle.domain.roles import Role
 from lifecycle.store.unit import View
-from lifecycle.usecases import accounts, grants, tokens
+from lifecycle.usecases import accounts, agents, grants, tokens
+from lifecycle.usecases.agents import AgentView
 from lifecycle.usecases.openid_accounts import link_person
 from lifecycle.usecases.parts.access import require
 from lifecycle.usecases.parts.signed_tokens import sign_token
@@ -37,10 +38,11 @@ Scopes = Annotated[tuple[TokenScope, ...], MinLen(1), MaxLen(len(TokenScope))]
 @answers(Me)
 def me(call: Call) -> Me:
     """Who the caller is."""
-    with call.read() as (view, _):
+    with call.read() as (view, names):
         person = view.people.get(call.who.person or 0)
         living = [one for one in view.people.tokens(person.id) if one.expires_at > view.now]
         others = [one for one in living if one.kind is TokenKind.PERSONAL and one.id != call.who.token]
+        token = view.people.token(call.who.token) if call.who.token and not call.who.signed else None
         return Me(
             name=person.name,
             roles=tuple(
@@ -52,6 +54,9 @@ def me(call: Call) -> Me:
             scopes=tuple(sorted(call.scopes)),
             can_return=person.password_hash is not None or bool(others),
             has_password=person.password_hash is not None,
+            agent=person.agent or "",
+            acts_for=names.person(person.acts_for) if person.acts_for else "",
+            unattended=token is not None and token.unattended is True,
         )
 
 
@@ -63,6 +68,55 @@ def signed_token(call: Call) -> SignedToken:
     """
     signed = sign_token(call.ctx, call.who, tuple(sorted(call.scopes)))
     return SignedToken(token=signed.text, expires_in=signed.seconds)
+
+
+@answers(SignedToken)
+def agent_token(call: Call, agent: inputs.AgentName) -> SignedToken:
+    """A JSON Web Token for 15 minutes for an agent that acts for you, with the scopes of yours, read and write at most.
+
+    The agent's account is made when it does not exist. The token ends with what it was made with.
+    """
+    signed = agents.agent_token(call.ctx, call.who, agent, call.scopes)
+    return SignedToken(token=signed.text, expires_in=signed.seconds)
+
+
+@lists(AgentView)
+def list_agents(call: Call) -> Page[AgentView]:
+    """The agents that act for the caller."""
+    return Page(items=list(agents.list_agents(call.ctx, call.who)))
+
+
+@answers(Issued)
+def issue_agent_token(
+    call: Call,
+    agent: inputs.AgentName,
+    scopes: Scopes,
+    days: inputs.Days = 30,
+    *,
+    name: inputs.ShortText = "",
+    unattended: bool = False,
+) -> Issued:
+    """A token for an agent that acts for you; its secret is shown this once. It is for read and write at most.
+
+    The agent's account is made when it does not exist, and started again when it was ended. `unattended`: the agent
+    changes things without asking anyone to confirm.
+    """
+    return agents.issue_agent_token(
+        call.ctx,
+        call.who,
+        agent,
+        scopes=scopes,
+        life=timedelta(days=days),
+        within=call.scopes,
+        name=name,
+        unattended=unattended,
+    )
+
+
+@answers(AgentView)
+def end_agent(call: Call, agent: inputs.AgentName) -> AgentView:
+    """Ends an agent that acts for you, with all its tokens, until you issue it a token again."""
+    return agents.end_agent(call.ctx, call.who, agent)
 
 
 @lists(PersonInfo)

@@ -28,14 +28,21 @@ class Kind(StrEnum):
 
 
 class Need(Frozen):
-    """What is asked of a caller; `role` None: none, but as a rule that they are signed in."""
+    """What is asked of a caller; `role` None: none, but as a rule that they are signed in.
+
+    `agents`: whether an agent may ever call it.
+    """
 
     role: Role | None
     scope: TokenScope = TokenScope.READ
     signed_in: bool = True
+    agents: bool = True
 
     def admit(self, identity: Identity) -> None:
-        """Raises Forbidden for whoever shows too narrow a token, or has the role nowhere."""
+        """Raises Forbidden for too narrow a token, for who has the role nowhere, and for an agent where none may."""
+        if identity.agent and not self.agents:
+            who = identity.actor
+            raise Forbidden(f"{who.name} is an agent, and no agent may do this (A8); ask {who.acts_for}")
         if self.scope not in identity.scopes:
             has = ", ".join(sorted(identity.scopes)) or "nothing"
             raise Forbidden(
@@ -78,6 +85,11 @@ class Row:
     pending: str | None = None
     file: str | None = None
     agents: bool = True
+
+    @property
+    def asks(self) -> Need:
+        """All that is asked of a caller before the verb itself asks for the pipeline."""
+        return self.need.model_copy(update={"agents": self.agents})
 
 
 def _read(path: str, verb: Verb[..., Any], need: Need = READ, *, method: str = "GET", **how: Any) -> Row:
@@ -158,6 +170,10 @@ ROWS: tuple[Row, ...] = (
     _act("DELETE " + _ENVIRONMENT + "/policy", environments.remove_policy, ADMIN, agents=False),
     _read("/me", people.me, OWN),
     _act("POST /me/signed-token", people.signed_token, READ, status=201, agents=False),
+    _act("POST /me/agent-token", people.agent_token, OWN, status=201, agents=False),
+    _read("/me/agents", people.list_agents, OWN),
+    _act("POST /me/agents/{agent}/tokens", people.issue_agent_token, OWN_WRITE, status=201, agents=False),
+    _act("DELETE /me/agents/{agent}", people.end_agent, OWN_WRITE, agents=False),
     _read("/me/tokens", people.list_tokens, OWN),
     _act("POST /me/tokens", people.issue_token, OWN_WRITE, status=201, agents=False),
     _act("DELETE /me/tokens/{token_id}", people.revoke_token, OWN_WRITE, agents=False),

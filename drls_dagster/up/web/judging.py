@@ -95,6 +95,9 @@ class Judge:
         try:
             if not visitor.writes and rule.role is not Role.VIEWER:
                 raise Forbidden(f"{name} needs the role {role.value} and a token with the scope write")
+            if visitor.agent and role is Role.ADMIN:
+                # What an Admin does takes the scope admin everywhere else, and no agent has that.
+                raise Forbidden(f"{visitor.name} is an agent, and no agent may do this (A8): {name}")
             self._require(visitor, role, touched, name)
         except Forbidden:
             if visitor.actor is not None:

@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from lifecycle.app.kit.request import COOKIE
 from lifecycle.domain.credentials import TokenKind, TokenScope
-from lifecycle.domain.people import Actor, WayIn
+from lifecycle.domain.people import WAY_IN, Actor, WayIn
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Unauthorized
 from lifecycle.usecases.authenticate import authenticate
@@ -32,6 +32,7 @@ class Visitor:
     by_cookie: bool
     wide: Role | None = None
     highest: Role | None = None
+    agent: bool = False
 
     @property
     def name(self) -> str:
@@ -53,7 +54,7 @@ def visitor_of(ctx: Context, own_token: str, connection: HTTPConnection) -> Visi
         if hmac.compare_digest(credential.encode(), own_token.encode()):
             engineer = Role.DATA_ENGINEER
             return Visitor(None, reads=True, writes=True, by_cookie=False, wide=engineer, highest=engineer)
-        identity = authenticate(ctx, credential, WayIn.REST, host=host)
+        identity = authenticate(ctx, credential, WayIn.REST, host=host).coming_by(connection.headers.get(WAY_IN))
     else:
         secret = connection.cookies.get(COOKIE)
         if secret is None:
@@ -73,6 +74,7 @@ def visitor_of(ctx: Context, own_token: str, connection: HTTPConnection) -> Visi
         by_cookie=header is None,
         wide=_least(wide for wide, _ in roles),
         highest=highest,
+        agent=identity.agent,
     )
 
 

@@ -104,7 +104,7 @@ def line_of(entry: Entry) -> Line:
     known = kind in _PAGES and key and (kind != "promotion" or key.isdecimal())
     return Line(
         entry=entry,
-        who=str(actor.get("name", "")),
+        who=" for ".join(str(actor[name]) for name in ("name", "acts_for") if actor.get(name)),
         through=" · ".join(through),
         link=_PAGES[kind](cast("Any", key)) if known else None,
         summary=told if len(told) <= _SUMMARY else told[:_SUMMARY] + "…",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from lifecycle.audit.chain import Entry, Head
@@ -76,7 +76,9 @@ class AuditLog:
         if verb is not None:
             query = query.where(_is(AuditRow.verb, verb, "."))
         if who is not None:
-            query = query.where(AuditRow.actor["name"].as_string() == who)
+            query = query.where(
+                or_(AuditRow.actor["name"].as_string() == who, AuditRow.actor["acts_for"].as_string() == who)
+            )
         if way_in is not None:
             query = query.where(AuditRow.actor["way_in"].as_string() == way_in)
         if since is not None:

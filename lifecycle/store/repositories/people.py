@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import and_, bindparam, case, or_, select, update
 
 from lifecycle.domain.credentials import Token
 from lifecycle.domain.hands import Credential, Hand, Hands, by_account
-from lifecycle.domain.people import Grant, Person, ScopeKind, Target, Team, role_on
+from lifecycle.domain.people import Grant, Person, PersonKind, ScopeKind, Target, Team, role_on
 from lifecycle.domain.quorum import Standing
 from lifecycle.errors import NotFound
 from lifecycle.store.tables_people import (
@@ -22,19 +22,33 @@ from lifecycle.store.tables_people import (
     TeamRow,
     TokenRow,
 )
-from lifecycle.store.tx import Tx, by
+from lifecycle.store.tx import Tx, by, table_of
 
 _PERSON = tuple(PersonRow.__table__.columns)
 _BY_ID = by(PersonRow, "id")
 _BY_NAME = by(PersonRow, "name")
 _ALL = by(PersonRow, order=(PersonRow.name,))
+_AGENTS_OF = by(PersonRow, "acts_for", where=(PersonRow.kind == PersonKind.AGENT.value,), order=(PersonRow.name,))
 _LIVING_GRANTS = by(GrantRow, where=(GrantRow.revoked_at.is_(None),), order=(GrantRow.id,))
-_TEAMS_OF = select(MembershipRow.team_id).where(MembershipRow.person_id == bindparam("person_id"))
+_ACCOUNT = table_of(PersonRow)
+_BEHIND = _ACCOUNT.alias()
+# Whose grants and teams an account has: its own; of an agent those of its person, while both are enabled (A8).
+_OWNER = (
+    select(case((_ACCOUNT.c.kind == PersonKind.AGENT.value, _BEHIND.c.id), else_=_ACCOUNT.c.id))
+    .select_from(_ACCOUNT)
+    .outerjoin(
+        _BEHIND,
+        and_(_BEHIND.c.id == _ACCOUNT.c.acts_for, _BEHIND.c.disabled_at.is_(None), _ACCOUNT.c.disabled_at.is_(None)),
+    )
+    .where(_ACCOUNT.c.id == bindparam("person_id"))
+    .scalar_subquery()
+)
+_TEAMS_OF = select(MembershipRow.team_id).where(MembershipRow.person_id == _OWNER)
 _GRANTS_OF = by(
     GrantRow,
     where=(
         GrantRow.revoked_at.is_(None),
-        or_(GrantRow.person_id == bindparam("person_id"), GrantRow.team_id.in_(_TEAMS_OF)),
+        or_(GrantRow.person_id == _OWNER, GrantRow.team_id.in_(_TEAMS_OF)),
     ),
     order=(GrantRow.id,),
 )
@@ -43,7 +57,7 @@ _MEMBERSHIPS = (
     .join(TeamRow, TeamRow.id == MembershipRow.team_id)
     .order_by(TeamRow.name)
 )
-_TEAM_NAMES_OF = _MEMBERSHIPS.where(MembershipRow.person_id == bindparam("person_id"))
+_TEAM_NAMES_OF = _MEMBERSHIPS.where(MembershipRow.person_id == _OWNER)
 _TOKEN_WITH = by(TokenRow, "secret_hash")
 _BY_TAG = by(GrantRow, "scope", where=(GrantRow.revoked_at.is_(None),), limit=1)
 _GRANT = tuple(GrantRow.__table__.columns)
@@ -121,6 +135,14 @@ class People:
         )
         return self.get(person_id)
 
+    def agents(self, person_id: int) -> tuple[Person, ...]:
+        """The agents that act for a person, by name, disabled ones too."""
+        return self._tx.prepared_many(Person, _AGENTS_OF, acts_for=person_id)
+
+    def agent(self, person_id: int, agent: str) -> Person | None:
+        """The account of a person's agent."""
+        return next((one for one in self.agents(person_id) if one.agent == agent), None)
+
     def add_team(self, name: str) -> Team:
         key = self._tx.insert(TeamRow, name=name, created_at=self._tx.now)
         return Team(id=key, name=name, created_at=self._tx.now)
@@ -180,7 +202,7 @@ class People:
         return self._tx.prepared_many(Grant, _LIVING_GRANTS)
 
     def grants(self, person_id: int) -> tuple[Grant, ...]:
-        """Living grants of a person, their teams' too."""
+        """Living grants of a person, their teams' too; of an agent, its person's (A8)."""
         return self._tx.prepared_many(Grant, _GRANTS_OF, person_id=person_id)
 
     def has_grants_by_tag(self) -> bool:
@@ -202,10 +224,12 @@ class People:
         for person_id, team_id, name in self._tx.prepared_tuples(_MEMBERSHIPS):
             teams.setdefault(person_id, {})[team_id] = name
         grants = self.all_grants()
+        everybody = {person.id: person for person in self.all()}
         found: list[tuple[Person, Standing]] = []
-        for person in self.all():
-            own = teams.get(person.id, {})
-            held = [one for one in grants if one.person_id == person.id or one.team_id in own]
+        for person in everybody.values():
+            owner = _owner(person, everybody)
+            own = teams.get(owner or 0, {})
+            held = [one for one in grants if owner and (one.person_id == owner or one.team_id in own)]
             role = role_on(held, target)
             standing = Standing(identity=person.identity, name=person.name, role=role, teams=tuple(own.values()))
             found.append((person, standing))
@@ -231,14 +255,14 @@ class People:
             until=until,
         )
 
-    def pass_hands_on(self, token: Token) -> None:
-        """A token that comes from one of another's giving is in the same hands."""
+    def pass_hands_on(self, token: Token, account: int) -> None:
+        """A token that comes from one of another's giving to `account` is in the same hands."""
         now = self._tx.now
         rows = self._tx.prepared_tuples(_HANDS)
         givers = {
             (row[1], row[2])
             for row in rows
-            if row[0] == token.person_id and row[3] is not None and (_ends(*row[5:]) or now) >= now
+            if row[0] == account and row[3] is not None and (_ends(*row[5:]) or now) >= now
         }
         for person, credential in sorted(givers):
             self.add_hand(token.person_id, person, Credential(credential), token_id=token.id)
@@ -315,6 +339,15 @@ class People:
             newest = self._tx.values(last.order_by(SignInAttemptRow.id.desc()).limit(1))
             query = query.where(SignInAttemptRow.id > (newest or [0])[0])
         return self._tx.values(query.order_by(SignInAttemptRow.id.desc()).limit(most))
+
+
+def _owner(person: Person, everybody: Mapping[int, Person]) -> int | None:
+    """Whose grants and teams an account has; None for an agent that has lost its own, or its person theirs."""
+    if person.kind is not PersonKind.AGENT:
+        return person.id
+    behind = everybody.get(person.acts_for or 0)
+    enabled = behind is not None and behind.disabled_at is None and person.disabled_at is None
+    return behind.id if behind is not None and enabled else None
 
 
 def _ends(until: datetime | None, *of_token: datetime | None) -> datetime | None:

@@ -108,14 +108,20 @@ def require(view: View, actor: Actor, role: Role, target: Target, doing: str) ->
     """The acting person, who has `role` on `target`.
 
     Raises Unauthorized for the system (it is nobody), Forbidden when the role is missing, also to the
-    person that a service account acts for.
+    person that a service account acts for. An agent has the role where its person has it, no other way (A8).
     """
     if actor.person is None:
         raise Unauthorized(f"{doing} requires a signed-in person; sign in with drls login")
     person = view.people.get(actor.person)
     if person.disabled_at is not None:
         raise Unauthorized(f"the account {person.name} is disabled; ask an Admin")
-    asked = [person] if person.acts_for is None else [person, view.people.get(person.acts_for)]
+    asked = [person]
+    if person.acts_for is not None:
+        behind = view.people.get(person.acts_for)
+        if person.kind is not PersonKind.AGENT:
+            asked.append(behind)
+        elif behind.disabled_at is not None:
+            raise Unauthorized(f"the account {behind.name}, for whom {person.name} acts, is disabled; ask an Admin")
     for one in asked:
         has = view.people.standing(one, target).role
         if has is None or not has.includes(role):
@@ -162,6 +168,7 @@ def human_check(view: View, actor: Actor, doing: str) -> Check:
 
 
 def require_human(person: Person, doing: str) -> None:
-    """Raises Forbidden for service accounts: decisions are people's (L6)."""
-    if person.kind is PersonKind.SERVICE:
-        raise Forbidden(f"{person.name} is a service account; only people may do this: {doing}")
+    """Raises Forbidden for service accounts and agents: decisions are people's (L6)."""
+    if person.kind is not PersonKind.HUMAN:
+        what = "an agent" if person.kind is PersonKind.AGENT else "a service account"
+        raise Forbidden(f"{person.name} is {what}; only people may do this: {doing}")

@@ -13,7 +13,7 @@ import jwt
 
 from lifecycle.domain.credentials import Token, TokenKind
 from lifecycle.domain.model import Frozen
-from lifecycle.domain.people import Actor, Person, Target
+from lifecycle.domain.people import Actor, Person, PersonKind, Target
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.store.unit import Unit, View
@@ -38,34 +38,61 @@ def sign_token(ctx: Context, actor: Actor, scopes: tuple[str, ...]) -> Signed:
 
     Raises Forbidden for who shows a signed token: it does not renew itself.
     """
+    with ctx.store.read() as view:
+        shown = made_with(view, actor)
+        person = require(view, actor, Role.VIEWER, Target(), "a signed token")
+        if person.kind is PersonKind.AGENT:
+            raise Forbidden(f"{person.name} is an agent; only its person makes tokens for it")
+        return _signed(view, person, shown, scopes, {})
+
+
+def sign_for_agent(view: View, agent: Person, shown: Token, scopes: tuple[str, ...]) -> Signed:
+    """The same for an agent of the person who showed `shown`: also a change of that person makes it worthless (A8)."""
+    owner = view.people.get(shown.person_id)
+    return _signed(view, agent, shown, scopes, {"owner_epoch": owner.access_epoch})
+
+
+def made_with(view: View, actor: Actor) -> Token:
+    """The personal token or session that the actor came with.
+
+    Raises Forbidden for who shows a signed token, Unauthorized where it has ended since.
+    """
     if actor.signed or actor.token is None:
         raise Forbidden("create a signed token with a personal token or a session, not with another signed token")
-    with ctx.store.read() as view:
-        person = require(view, actor, Role.VIEWER, Target(), "a signed token")
-        shown = view.people.token(actor.token)
-        life = min(LIFE, shown.expires_at - view.now)
-        claims = {"sub": str(person.id), "epoch": person.access_epoch, "scopes": list(scopes), "tid": shown.id}
-        return Signed(text=_sign(view, AUDIENCE, claims, life), seconds=int(life.total_seconds()))
+    shown = view.people.token(actor.token)
+    if not shown.lives(view.now):
+        raise Unauthorized("this token has ended; sign in again")
+    return shown
+
+
+def _signed(view: View, person: Person, shown: Token, scopes: tuple[str, ...], also: dict[str, int]) -> Signed:
+    life = min(LIFE, shown.expires_at - view.now)
+    claims = {"sub": str(person.id), "epoch": person.access_epoch, "scopes": list(scopes), "tid": shown.id, **also}
+    return Signed(text=_sign(view, AUDIENCE, claims, life), seconds=int(life.total_seconds()))
 
 
 def read_token(view: View, text: str) -> tuple[Person, tuple[str, ...], Token]:
     """Whom a token was signed for, its scopes, and what it was made with. Raises Unauthorized for forgeries.
 
     A change of the person's grants, teams, password or account since then makes it worthless, and so does the end of
-    what it was made with.
+    what it was made with. An agent's was made with what its person showed, and depends on both accounts (A8).
     """
     claims = _verify(view, AUDIENCE, text)
     try:
-        subject, made_with = int(claims["sub"]), int(claims["tid"])
+        subject, token_id = int(claims["sub"]), int(claims["tid"])
     except (KeyError, ValueError, TypeError):
         raise Unauthorized(_NOT_VALID) from None
     person = view.people.get(subject)
-    token = view.people.token(made_with)
-    if token.person_id != person.id or token.kind is TokenKind.LINK or not token.lives(view.now):
+    token = view.people.token(token_id)
+    owner = view.people.get(person.acts_for or 0) if person.kind is PersonKind.AGENT else person
+    if token.person_id != owner.id or token.kind is TokenKind.LINK or not token.lives(view.now):
         raise Unauthorized("the token or session behind this token has ended; sign in again")
     if claims["exp"] - claims["iat"] > LIFE.total_seconds():
         raise Unauthorized(_NOT_VALID)
-    if person.disabled_at is not None or person.access_epoch != claims.get("epoch"):
+    unchanged = person.access_epoch == claims.get("epoch") and (
+        owner is person or owner.access_epoch == claims.get("owner_epoch")
+    )
+    if person.disabled_at is not None or owner.disabled_at is not None or not unchanged:
         raise Unauthorized("your permissions have changed since this token was signed; sign in again")
     return person, tuple(str(scope) for scope in claims.get("scopes", ()) if scope in token.scopes), token
 

@@ -59,6 +59,7 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     environments.policy_in_force: {"environment": UAT},
     people.me: {},
     people.list_tokens: {},
+    people.list_agents: {},
     people.list_people: {},
     people.list_teams: {},
     people.list_grants: {},
@@ -159,6 +160,11 @@ def _people(world: World, way: str) -> None:
     service = adam.people.issue_token("robot's", scopes=[TokenScope.READ], life=life, owner="robot")
     assert service.scopes == (TokenScope.READ,)
     assert adam.people.signed_token().expires_in > 0
+    assert adam.people.agent_token("claude").expires_in > 0
+    both = [TokenScope.READ, TokenScope.WRITE]
+    assert adam.people.issue_agent_token("robbie", scopes=both, life=life, unattended=True).name == "robbie"
+    assert adam.people.end_agent("robbie").ended_at is not None
+    assert [one.account for one in adam.people.agents()] == ["claude.adam", "robbie.adam"]
     assert adam.people.disable("robot").disabled_at is not None
     config = adam.installation.config()
     adam.installation.set_config(receivers=(Receiver(address="mailto:a@example.org"),), if_revision=config.revision)

@@ -94,6 +94,10 @@ def fill(unit: Unit, life: Life, version: Version, asked: Promotion) -> None:
         )  # fmt: skip
         unit.promotions.add_comment(asked.id, ada, f"word {number}")
         _person(unit, number, lea)
+        unit.people.add(
+            name=f"agent{number}", kind="agent", display_name="", email=None, email_verified=False, password_hash=None,
+            subject=None, acts_for=lea, disabled_at=unit.now, agent=f"agent{number}",
+        )  # fmt: skip
     items = [
         {
             "item": f"promotion:{one}",

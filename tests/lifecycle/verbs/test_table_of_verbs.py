@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 import lifecycle.verbs
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.roles import Role
-from lifecycle.verbs import environments, promotions
+from lifecycle.verbs import environments, people, promotions
 from lifecycle.verbs.carrying import Place, places
 from lifecycle.verbs.table import ROWS, Kind, row_of
 from lifecycle.verbs.verb import Verb
@@ -38,7 +38,7 @@ def test_only_what_changes_nothing_may_be_asked_with_a_token_to_read() -> None:
     for row in ROWS:
         if row.kind is Kind.READ:
             assert row.need.scope is TokenScope.READ, row.verb.name
-        elif row.verb.name != "people.signed_token":
+        elif row.verb not in (people.signed_token, people.agent_token):
             assert row.need.scope is not TokenScope.READ, row.verb.name
         if row.method == "GET":
             assert row.kind is Kind.READ, row.verb.name
@@ -49,6 +49,8 @@ def test_l6_no_agent_ever_decides_or_grants() -> None:
         if row.need.scope in {TokenScope.APPROVE, TokenScope.ADMIN}:
             assert not row.agents, row.verb.name
     for verb in (promotions.approve, promotions.reject, promotions.review, promotions.break_glass):
+        assert not row_of(verb).agents
+    for verb in (people.signed_token, people.agent_token, people.issue_token, people.issue_agent_token):
         assert not row_of(verb).agents
     assert row_of(promotions.request).kind is Kind.ASK
     assert row_of(environments.freeze).need.role is Role.LEAD

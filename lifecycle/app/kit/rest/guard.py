@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from lifecycle.app.kit.origin import SAFE, check_origin
 from lifecycle.app.kit.request import COOKIE, context_in, csrf_of, host_of
 from lifecycle.domain.credentials import TokenKind
-from lifecycle.domain.people import Actor, WayIn
+from lifecycle.domain.people import WAY_IN, Actor, WayIn
 from lifecycle.errors import Forbidden, Invalid, Unauthorized
 from lifecycle.spec.repeated import repeated
 from lifecycle.usecases.authenticate import Identity, authenticate
@@ -59,7 +59,8 @@ def identify(request: Request) -> Identity:
         kind, _, credential = header.partition(" ")
         if kind.lower() != "bearer" or not credential:
             raise Unauthorized("send the token as Authorization: Bearer …")
-        return authenticate(ctx, credential.strip(), WayIn.REST, host=host)
+        identity = authenticate(ctx, credential.strip(), WayIn.REST, host=host)
+        return identity.coming_by(request.headers.get(WAY_IN))
     secret = request.cookies.get(COOKIE)
     if secret is None:
         raise Unauthorized("sign in first: drls login, or open the app")

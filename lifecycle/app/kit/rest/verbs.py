@@ -18,4 +18,4 @@ LARGE = {
     ("POST", "/api/pipeline-defs/import"): MAX_BUNDLE + SMALL,
 }
 
-SECTION = Section("verbs", api=Api((router_of(ROWS),), {(row.method, row.path): row.need for row in ROWS}, LARGE))
+SECTION = Section("verbs", api=Api((router_of(ROWS),), {(row.method, row.path): row.asks for row in ROWS}, LARGE))
