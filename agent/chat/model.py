@@ -229,6 +229,7 @@ def litellm() -> ModuleType:
         import litellm as found
 
         found.ModelResponse()
+        found.ModelResponseStream()
     found.suppress_debug_info = True
     found.drop_params = True
     found.disable_aiohttp_transport = True

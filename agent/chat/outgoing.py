@@ -15,7 +15,9 @@ _FENCE = re.compile(r"\s{0,3}(?:```|~~~)")
 _CODE = re.compile(r"(`+[^`]*`+)")
 _TARGET = re.compile(r"\]\(\s*<?(?P<to>[^)\s>]*)>?[^)]*\)?")
 _DEFINITION = re.compile(r"^\s{0,3}\[[^\]]+\]:\s*<?(?P<to>[^\s>]*).*")
-_BARE = re.compile(r"(?:https?|ftp)://[^\s<>()\[\]\"'`]+|\b(?:mailto|javascript|data|file):[^\s<>()\[\]\"'`]+", re.IGNORECASE)
+_BARE = re.compile(
+    r"(?:https?|ftp)://[^\s<>()\[\]\"'`]+|\b(?:mailto|javascript|data|file):[^\s<>()\[\]\"'`]+", re.IGNORECASE
+)
 _KEY_BEGINS, _KEY_ENDS = "-----BEGIN", "-----END"
 REMOVED = "(link removed)"
 
@@ -36,23 +38,28 @@ class Outgoing:
         """What may be shown now."""
         self._line += words
         out = ""
-        while "\n" in self._line and not self._in_a_key:
-            line, _, self._line = self._line.partition("\n")
-            out += self._finish(f"{line}\n")
+        while (end := self._line_end()) > 0:
+            line, self._line = self._line[:end], self._line[end:]
+            out += self._finish(line)
         return out + self._show(self._safe())
 
     def end(self) -> str:
         """The rest of it."""
-        return self._finish(self._line) if self._line else ""
+        line, self._line = self._line, ""
+        return self._finish(line)
 
     @property
     def text(self) -> str:
         """All that may be shown so far."""
         return "".join(self._lines) + self._shown
 
-    @property
-    def _in_a_key(self) -> bool:
-        return _KEY_BEGINS in self._line and _KEY_ENDS not in self._line
+    def _line_end(self) -> int:
+        """Where the first line ends, 0 when it has not; a key is one line with all before and behind it."""
+        end = self._line.find("\n") + 1
+        if _KEY_BEGINS not in self._line[:end]:
+            return end
+        key_ends = self._line.find(_KEY_ENDS)
+        return self._line.find("\n", key_ends) + 1 if key_ends >= 0 else 0
 
     def _safe(self) -> str:
         """The part of an unfinished line that nothing after it changes."""
@@ -71,7 +78,7 @@ class Outgoing:
         clean = self._clean(line)
         new = clean.removeprefix(self._shown)
         self._lines.append(clean)
-        self._line, self._shown = self._line.removeprefix(line) if self._line == line else self._line, ""
+        self._shown = ""
         return new
 
     def _clean(self, line: str) -> str:
@@ -104,7 +111,7 @@ def _prose(text: str, own: str) -> str:
 def _host(url: str) -> str:
     """Whose address it was; what it said stays away."""
     host = urlsplit(url).hostname if "://" in url else None
-    return f"{host} {REMOVED}" if host and len(host) < 60 else REMOVED  # noqa: PLR2004
+    return f"{host} {REMOVED}" if host and len(host) < 60 else REMOVED
 
 
 def _leads_home(to: str, own: str) -> bool:

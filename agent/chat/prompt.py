@@ -1,4 +1,4 @@
-"""What a model is given: who it is, what was said, and what tools answered, marked as data."""
+"""What a model is given: who it is, the messages so far, and the answers of tools, marked as data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from agent.tools.schema import input_schema
 from agent.tools.tool import Tool
 
 _SYSTEM = """\
-You are TRex, the agent of DRLS: you help {person} build, run, explain and improve data pipelines on Dagster, Spark and \
-Iceberg. Today is {today} (UTC).
+You are TRex, the agent of DRLS: you help {person} build, run, explain and improve data pipelines on Dagster, Spark \
+and Iceberg. Today is {today} (UTC).
 
 Rules:
 - Use the tools; never guess what a tool can tell. Answer shortly, in Markdown, in the person's language.
@@ -76,9 +76,7 @@ class Prompt:
         about = self._setting.about
         return text if about is None else f"{text}\nThe person opened this chat from the {about.kind} {about.name!r}.\n"
 
-    def _turns(
-        self, entries: Sequence[Kept], whole: int, longest: int, newest: int | None
-    ) -> list[list[Message]]:
+    def _turns(self, entries: Sequence[Kept], whole: int, longest: int, newest: int | None) -> list[list[Message]]:
         """Messages by turn. Of all outputs but the last `whole` ones `longest` characters stay, of those `newest`."""
         outputs = sum(isinstance(one.entry, wire.ToolEntry) for one in entries)
         turns = list[list[Message]]()
@@ -111,8 +109,9 @@ class Prompt:
         text = _answer(entry)
         if longest is not None and len(text) > longest:
             text = f"{text[:longest]} … ({len(text) - longest:,} characters left out; call the tool again to see them)"
-        # No text in it can look like the end of it.
-        return f'<data id="{self._nonce}">{text.replace("<", "‹")}</data id="{self._nonce}">'
+        # No text in it can look like the end of it; in JSON the backslash says nothing.
+        text = text.replace("</data", "<\\/data")
+        return f'<data id="{self._nonce}">{text}</data id="{self._nonce}">'
 
 
 def tool_messages(tools: Iterable[Tool]) -> list[Message]:

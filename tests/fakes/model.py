@@ -97,11 +97,11 @@ async def _stream(move: Says | Hangs, model: str, request: Request) -> AsyncIter
         yield _chunk(model, {"content": f"{word} "})
     if isinstance(move, Hangs):
         move.began.set()
-        while not move.go.is_set():
-            if await request.is_disconnected():
-                move.left.set()
-                return
-            await asyncio.sleep(0.01)
+        try:
+            while not move.go.is_set() and not await request.is_disconnected():
+                await asyncio.sleep(0.01)
+        finally:
+            move.left.set()
         yield _chunk(model, {}, "stop")
     else:
         for number, (name, arguments) in enumerate(move.calls):

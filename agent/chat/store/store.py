@@ -1,4 +1,4 @@
-"""Chats as they are kept: what was said, which tools were called with what, and what it took.
+"""Chats as they are kept: messages, tool calls, and what they used.
 
 A tool call is kept before it begins and again when it ends. A turn whose process died is closed by whoever looks next:
 of a call without an answer the transcript says so, because nobody knows more.
@@ -28,7 +28,9 @@ DEAD_SECONDS = 120.0
 LOST_CALL = (
     "the process ended before the answer came, so this call may or may not have taken effect; look before repeating it"
 )
-LOST_TURN = "The chat was interrupted: its process ended. Nothing is repeated automatically; send a message to go on."
+LOST_TURN = (
+    "The chat was interrupted: its process ended. Nothing is repeated automatically; send a message to continue."
+)
 _ENTRY: TypeAdapter[wire.Entry] = TypeAdapter(wire.Entry)
 _AROUND = 60
 _PAGE = 50
@@ -137,7 +139,7 @@ class ChatStore:
             db.execute(sa.update(ENTRIES).where(where).values(values))
 
     def remove(self, chat: str, entry: int) -> None:
-        """An answer that the model began and broke off: nothing was said."""
+        """An answer that the model began and broke off: it does not count."""
         with self._database.write() as db:
             db.execute(sa.delete(ENTRIES).where((ENTRIES.c.chat == chat) & (ENTRIES.c.id == entry)))
 
@@ -183,8 +185,10 @@ class ChatStore:
             db.execute(sa.update(TURNS).where(where).values(beat_at=self._now()))
 
     def close_turn(self, chat: str, turn: int) -> None:
+        """The work on it is over."""
         where = (TURNS.c.chat == chat) & (TURNS.c.entry == turn)
         with self._database.write() as db:
+            _leave_nothing_open(db, chat, turn)
             db.execute(sa.update(TURNS).where(where).values(ended_at=self._now()))
 
     def close_dead(self) -> None:
@@ -204,29 +208,10 @@ class ChatStore:
             turn = _running(db, chat)
             if turn is None or not self._is_dead(turn):
                 return
-            self._say_what_is_known(db, chat)
+            _leave_nothing_open(db, chat, turn["entry"])
+            self._add(db, chat, lambda number, at: wire.Note(id=number, at=at, text=LOST_TURN, is_problem=True), {})
             where = (TURNS.c.chat == chat) & (TURNS.c.entry == turn["entry"])
             db.execute(sa.update(TURNS).where(where).values(ended_at=self._now()))
-
-    def _say_what_is_known(self, db: sa.Connection, chat: str) -> None:
-        rows = db.execute(sa.select(ENTRIES).where(ENTRIES.c.chat == chat)).mappings().all()
-        for row in rows:
-            entry = _ENTRY.validate_json(row["content"])
-            if isinstance(entry, wire.ToolEntry) and entry.state in _OPEN:
-                asked = entry.state is wire.CallState.ASKING
-                told = {
-                    "state": wire.CallState.STOPPED if asked else wire.CallState.UNKNOWN,
-                    "error": "the process ended before anybody agreed; nothing was changed" if asked else LOST_CALL,
-                    "question": None,
-                }
-                entry = entry.model_copy(update=told)
-            elif isinstance(entry, wire.Reply) and not entry.done:
-                entry = entry.model_copy(update={"done": True})
-            else:
-                continue
-            where = (ENTRIES.c.chat == chat) & (ENTRIES.c.id == entry.id)
-            db.execute(sa.update(ENTRIES).where(where).values(content=entry.model_dump_json(), words=_words(entry)))
-        self._add(db, chat, lambda number, at: wire.Note(id=number, at=at, text=LOST_TURN, is_problem=True), {})
 
     def _is_dead(self, turn: Any) -> bool:
         gone = self._place.is_gone(turn["place"], turn["host"], turn["pid"], turn["created"])
@@ -263,6 +248,27 @@ class ChatStore:
     def today(self) -> str:
         """The day in UTC."""
         return _moment(self._now()).date().isoformat()
+
+
+def _leave_nothing_open(db: sa.Connection, chat: str, turn: int) -> None:
+    """Of what a turn left half done, the transcript says what is known."""
+    rows = db.execute(sa.select(ENTRIES).where((ENTRIES.c.chat == chat) & (ENTRIES.c.id > turn))).mappings().all()
+    for row in rows:
+        entry = _ENTRY.validate_json(row["content"])
+        if isinstance(entry, wire.ToolEntry) and entry.state in _OPEN:
+            asked = entry.state is wire.CallState.ASKING
+            told = {
+                "state": wire.CallState.STOPPED if asked else wire.CallState.UNKNOWN,
+                "error": "the process ended before anybody agreed; nothing was changed" if asked else LOST_CALL,
+                "question": None,
+            }
+            entry = entry.model_copy(update=told)
+        elif isinstance(entry, wire.Reply) and not entry.done:
+            entry = entry.model_copy(update={"done": True})
+        else:
+            continue
+        where = (ENTRIES.c.chat == chat) & (ENTRIES.c.id == entry.id)
+        db.execute(sa.update(ENTRIES).where(where).values(content=entry.model_dump_json(), words=_words(entry)))
 
 
 def _moment(seconds: float) -> datetime:

@@ -1,0 +1,275 @@
+"""A home with people, a model provider that plays scripts, and chats in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agent.chat import wire
+from agent.chat.model import ModelClient
+from agent.chat.service import ChatService
+from agent.chat.store.database import Database
+from agent.chat.store.store import ChatStore
+from agent.tools.call import Client, NoClient, ToolCall
+from agent.tools.errors import ToolError
+from agent.tools.tool import Answer, Effect, Input, Toolset, tool
+from drls_dagster import settings as settings_module
+from drls_dagster.ledger.place import place_of, this_worker
+from drls_dagster.lifecycle_client import Adapters
+from drls_dagster.lifecycle_client.calls import Lifecycle
+from drls_dagster.lifecycle_client.local import LocalWay
+from drls_dagster.lifecycle_client.opening import make_store, open_existing
+from drls_dagster.settings import Settings, load_settings
+from lifecycle.domain.credentials import TokenKind, TokenScope
+from lifecycle.domain.people import PersonKind
+from lifecycle.domain.roles import Role
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.first_start import FirstStart
+from lifecycle.usecases.tokens import issue
+from lifecycle.verbs.audit import search
+from tests.fakes.model import KEY, FakeModel
+from tests.fakes.passwords import CHEAP
+from tests.lifecycle.life import SETUP, make_spec
+
+T = TypeVar("T")
+ADAPTERS = Adapters(passwords=CHEAP)
+PEOPLE = {"ada": Role.DATA_ENGINEER, "vic": Role.VIEWER, "root": Role.ADMIN}
+TOML = """
+[agent]
+retries = 2
+retry_seconds = 0.01
+confirm_seconds = 30
+fallbacks = {fallbacks}
+[agent.models.small]
+model = "openai/gpt-test"
+api_base = "{url}"
+key = "env:MODEL_KEY"
+input_price = 1.0
+output_price = 2.0
+[agent.models.large]
+model = "openai/gpt-large"
+api_base = "{url}"
+key = "env:MODEL_KEY"
+"""
+
+
+# Tools whose effects a test can count.
+DONE: list[dict[str, Any]] = []
+
+
+class Look(Input):
+    """What to look at."""
+
+    what: str = "table"
+
+
+class Seen(Answer):
+    """What is there."""
+
+    rows: list[str]
+
+
+class Note(Input):
+    """What to write."""
+
+    pipeline: str
+    rows: int = 2
+    text: str = ""
+
+
+class Written(Answer):
+    """What was written."""
+
+    pipeline: str
+    version: int
+
+
+@dataclass
+class Shelf:
+    """What `look` finds; `hold` makes it wait until it is let go."""
+
+    rows: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    hold: Callable[[ToolCall], None] | None = None
+
+
+SHELF = Shelf()
+
+
+@tool(Toolset.READ)
+def look(call: ToolCall, given: Look) -> Seen:
+    """Look at what is there."""
+    if SHELF.hold is not None:
+        SHELF.hold(call)
+    if given.what == "nothing":
+        raise ToolError("there is no nothing here", hint="look at table")
+    if given.what == "bug":
+        raise RuntimeError("password=hunter2word broke")
+    return Seen(rows=SHELF.rows.get(given.what, ["a row"]), next="nothing")
+
+
+@tool(Toolset.BUILD, role=Role.DATA_ENGINEER, effect=Effect.CHANGE)
+def save_it(call: ToolCall, given: Note) -> Written:
+    """Save a version."""
+    call.client.progress(1, 2, "saving")
+    made = call.lifecycle.pipelines.save(make_spec(given.pipeline, given.rows))
+    DONE.append({"saved": made.number})
+    return Written(pipeline=given.pipeline, version=made.number)
+
+
+@tool(Toolset.BUILD, role=Role.DATA_ENGINEER, effect=Effect.CHANGE)
+def ask_first(call: ToolCall, given: Note) -> Written:
+    """Ask, then save."""
+    call.confirm(f"Save {given.pipeline}?")
+    made = call.lifecycle.pipelines.save(make_spec(given.pipeline, given.rows))
+    DONE.append({"saved": made.number})
+    return Written(pipeline=given.pipeline, version=made.number)
+
+
+@dataclass(frozen=True)
+class Someone:
+    """A person, and the token that they showed."""
+
+    person: str
+    token: str
+
+
+class OwnTokens:
+    """Callers that act with the person's own token."""
+
+    def __init__(self, ctx: Context, settings: Settings) -> None:
+        self._ctx, self._settings = ctx, settings
+
+    def agent_of(self, token: str) -> Someone:
+        return Someone(self._lifecycle(token).people.me().name, token)
+
+    def call(self, agent: Any, client: Client | None = None) -> ToolCall:
+        client = client or NoClient()
+        scopes = frozenset({TokenScope.READ, TokenScope.WRITE})
+        return ToolCall(self._lifecycle(agent.token), scopes, self._settings, client=client, unattended=True)
+
+    def _lifecycle(self, token: str) -> Lifecycle:
+        return Lifecycle(LocalWay(self._ctx, token, host="here", os_user="tester"))
+
+
+@dataclass
+class World:
+    """`tokens` by person, `fake` the provider."""
+
+    home: Path
+    tokens: dict[str, str]
+    fake: FakeModel
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.home)
+
+    def configure(self, more: str = "", fallbacks: str = "[]") -> None:
+        (self.home / "drls.toml").write_text(TOML.format(url=self.fake.url, fallbacks=fallbacks) + more)
+        settings_module._load.cache_clear()
+
+    @contextmanager
+    def context(self) -> Iterator[Context]:
+        ctx = open_existing(self.settings, ADAPTERS)
+        yield ctx
+        ctx.store.close()
+
+    def store(self) -> ChatStore:
+        place = place_of(self.settings)
+        return ChatStore(Database(self.settings), place, this_worker(place))
+
+    def play(self, main: Callable[[Chatting], Awaitable[T]]) -> T:
+        """Opens the chats, plays, and closes them."""
+
+        async def whole(ctx: Context) -> T:
+            callers = OwnTokens(ctx, self.settings)
+            service = ChatService(self.settings, callers, self.store(), ModelClient(self.settings.agent))
+            try:
+                return await asyncio.wait_for(main(Chatting(service, self.tokens)), 60)
+            finally:
+                await service.close()
+
+        with self.context() as ctx:
+            return asyncio.run(whole(ctx))
+
+    def versions(self, name: str = "flights") -> int:
+        with self.context() as ctx:
+            return len(Lifecycle(LocalWay(ctx, self.tokens["ada"], host="", os_user="")).pipelines.versions(name))
+
+    def audited(self) -> list[str]:
+        with self.context() as ctx:
+            way = LocalWay(ctx, self.tokens["root"], host="", os_user="")
+            return [one.action for one in Lifecycle(way).ask(search, {}, everything=True)]
+
+
+class Chatting:
+    """A person at a chat: says something, and sees what comes of it."""
+
+    def __init__(self, service: ChatService, tokens: dict[str, str]) -> None:
+        self.service, self.tokens = service, tokens
+
+    async def begin(self, who: str = "ada", model: str = "") -> str:
+        return (await self.service.begin(self.tokens[who], wire.NewChat(model=model))).id
+
+    async def say(
+        self,
+        chat: str,
+        text: str,
+        who: str = "ada",
+        agree: bool | None = None,
+        key: str | None = None,
+        seen: list[Any] | None = None,
+    ) -> list[Any]:
+        """Says it, answers each question with `agree` (None: nobody answers), and waits for the end; the entries."""
+        token = self.tokens[who]
+        _, after = await self.service.say(token, chat, wire.Message(text=text, key=key))
+        async for one in await self.service.events(token, chat, after=after, until_end=True):
+            if one is None:
+                continue
+            if seen is not None:
+                seen.append(one[1])
+            if agree is not None and isinstance(one[1], wire.EntryEvent):
+                entry = one[1].entry
+                if isinstance(entry, wire.ToolEntry) and entry.question is not None:
+                    answer = wire.Answer(agree=agree, digest=entry.question.digest)
+                    await self.service.answer(token, chat, entry.id, answer)
+        return await self.entries(chat, who)
+
+    async def entries(self, chat: str, who: str = "ada") -> list[Any]:
+        return list((await self.service.chat(self.tokens[who], chat)).entries)
+
+
+def make_home(home: Path) -> dict[str, str]:
+    """A store with people and one pipeline; their tokens."""
+    settings = load_settings(home)
+    make_store(settings, ADAPTERS, _welcome)
+    ctx = open_existing(settings, ADAPTERS)
+    tokens = dict[str, str]()
+    for name, role in PEOPLE.items():
+        with ctx.store.write(SETUP, "add_person") as unit:
+            person = unit.people.add(
+                name=name, kind=PersonKind.HUMAN.value, display_name=name, email=None, email_verified=False,
+                password_hash=None, subject=None, acts_for=None, disabled_at=None,
+            )  # fmt: skip
+            unit.people.add_grant(
+                person_id=person.id, team_id=None, role=role.value, scope="everything", scope_value="",
+                granted_by=None, revoked_at=None,
+            )  # fmt: skip
+            unit.audit("person.added", f"person:{name}")
+            scopes = tuple(TokenScope)
+            life = timedelta(days=30)
+            tokens[name] = issue(unit, person, TokenKind.PERSONAL, "test", scopes=scopes, life=life).secret
+    Lifecycle(LocalWay(ctx, tokens["ada"], host="", os_user="")).pipelines.save(make_spec())
+    ctx.store.close()
+    return tokens
+
+
+def _welcome(_: FirstStart) -> None:
+    """The first Admin's token is not needed."""
+
+
+__all__ = ["DONE", "KEY", "SHELF", "Chatting", "World", "make_home"]
