@@ -19,7 +19,8 @@ from lifecycle.app.kit.answers import take_notice
 from lifecycle.app.kit.assets import Assets
 from lifecycle.app.kit.csrf import masked
 from lifecycle.app.kit.guard import Visitor
-from lifecycle.app.kit.section import NavLink, Section
+from lifecycle.app.kit.parts import parts_in
+from lifecycle.app.kit.section import Asks, NavLink, Section
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.roles import Role
 from lifecycle.usecases.context import Context
@@ -37,6 +38,7 @@ class Kit:
     assets: Assets
     nav: tuple[NavLink, ...]
     dagster: str | None
+    asks: Asks | None
 
 
 @cache
@@ -55,7 +57,8 @@ def make_kit(sections: tuple[Section, ...], *, dagster: str | None = None) -> Ki
     filters.update(words.FILTERS)
     shown = cast("dict[str, Any]", templates.globals)  # pyright: ignore[reportUnknownMemberType]
     shown.update(asset=assets.url, links=links, environments=tuple(Environment), Role=Role)
-    return Kit(templates, assets, tuple(link for one in sections for link in one.nav), dagster)
+    asks = next((one.asks for one in sections if one.asks is not None), None)
+    return Kit(templates, assets, tuple(link for one in sections for link in one.nav), dagster, asks)
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
@@ -72,6 +75,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         "path": request.url.path,
         "nav": kit.nav,
         "dagster": kit.dagster,
+        "ask": kit.asks.address if kit.asks and visitor and kit.asks.shown(parts_in(request), visitor) else None,
         "now": context.clock.now(),
         "notice": None,
         **values,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
+from lifecycle.app.kit.guard import Visitor
 from lifecycle.app.kit.needs import PageNeed
 from lifecycle.app.kit.parts import Parts
 from lifecycle.domain.roles import Role
@@ -53,6 +54,17 @@ class Api:
     large: Mapping[Route, int] = field(default_factory=dict[Route, int])
 
 
+@dataclass(frozen=True)
+class Asks:
+    """Where people ask about what a page shows: the address for a kind and a name, for visitors that `shown` names.
+
+    A page's template says what it shows: `{% set shows = (kind, name) %}`.
+    """
+
+    address: Callable[[str, str], str]
+    shown: Callable[[Parts, Visitor], bool]
+
+
 def _nothing(_context: Context, _parts: Parts) -> Iterable[object]:
     return ()
 
@@ -63,7 +75,7 @@ class Section:
 
     `templates` and `static` are folders. A template's name begins with the section's, for example audit/audit.html;
     a static file's name is its own, and no two sections have the same. `keeps` makes what the section keeps between
-    two requests, once for each site.
+    two requests, once for each site. `asks`: other sections' pages link to it.
     """
 
     name: str
@@ -74,6 +86,7 @@ class Section:
     templates: Path | None = None
     static: Path | None = None
     keeps: Callable[[Context, Parts], Iterable[object]] = _nothing
+    asks: Asks | None = None
 
 
 def load_sections(names: Iterable[str | Section]) -> tuple[Section, ...]:

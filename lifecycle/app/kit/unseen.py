@@ -23,5 +23,10 @@ def reveal(text: str) -> Markup:
     return Markup(_HIDDEN.sub(_number, shown)) if _HIDDEN.search(shown) else shown  # noqa: S704 (escaped before)
 
 
+def spelled(text: str) -> str:
+    """`text` with invisible characters spelled out as ⟨U+202E⟩, for what becomes HTML elsewhere."""
+    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+
+
 def _number(found: re.Match[str]) -> str:
     return f'<span class="tok-hidden" title="an invisible character">U+{ord(found[0]):04X}</span>'

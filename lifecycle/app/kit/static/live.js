@@ -50,7 +50,7 @@ document.addEventListener("htmx:oobBeforeSwap", remember);
 document.addEventListener("htmx:oobAfterSwap", restore);
 
 // Read out when it has changed: a part that is replaced every few seconds would be read again and again, or never.
-function announce(text) {
+export function announce(text) {
   const line = document.createElement("p");
   line.textContent = text;
   document.getElementById("heard")?.append(line);

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.app.kit.markdown import to_html
+from lifecycle.app.kit.markdown import answer_to_html, to_html
 from lifecycle.usecases.comment_promotion import MAX_COMMENT
 
 TAGS = {
@@ -129,3 +129,33 @@ def test_what_is_nested_too_deep_and_what_follows_it_stays_there(nested: str) ->
     html = harmless(f"{nested.rstrip()}\n\nthe **rest** of it")
     assert "a8" in html
     assert "<p>the <strong>rest</strong> of it</p>" in html
+
+
+class OfAnAnswer(HTMLParser):
+    """Raises AssertionError at a tag that answers do not have, and at an address that is no page of this site."""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in TAGS | {"div", "table", "thead", "tbody", "tr", "th", "td"}, tag
+        for name, value in attrs:
+            assert name in {"href", "title", "rel", "start", "class", "tabindex", "role", "aria-label"}, (tag, name)
+            if name == "href":
+                assert re.match(r"/(pipelines|approvals|environments|drifts|chats|dagster)/", value or ""), value
+
+
+@pytest.mark.parametrize("text", ATTACKS)
+def test_an_answer_of_a_model_links_to_no_other_site_and_to_nothing_that_acts(text: str) -> None:
+    html = str(answer_to_html(f"{text}\n\n| a |\n|:-:|\n| {text} |"))
+    OfAnAnswer(convert_charrefs=True).feed(html)
+    assert "<a " not in html
+
+
+def test_an_answer_links_to_pages_of_this_site_and_has_tables() -> None:
+    html = answer_to_html("[f](/pipelines/flights) [r](/dagster/runs/1a) [no](/pipelines/x?y=z)\n\n| n |\n|--:|\n| 1 |")
+    assert '<a href="/pipelines/flights" rel="noopener nofollow">f</a>' in html
+    assert '<a href="/dagster/runs/1a" rel="noopener nofollow">r</a>' in html
+    assert "[no](/pipelines/x?y=z)" in html
+    assert "<td>1</td>" in html
+
+
+def test_nothing_in_an_answer_is_invisible() -> None:
+    assert answer_to_html("a\u202eb\u200b") == "<p>a⟨U+202E⟩b⟨U+200B⟩</p>\n"
