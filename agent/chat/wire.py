@@ -40,9 +40,9 @@ class _Body(BaseModel):
 
 
 class About(_Body):
-    """What a chat was opened from: a run by its id, a table or pipeline by its name, a request by its number."""
+    """What a chat was opened from: a run by its id, a request by its number, anything else by its name."""
 
-    kind: Literal["run", "table", "pipeline", "request"]
+    kind: Literal["run", "table", "pipeline", "request", "environment"]
     name: Annotated[str, Field(min_length=1, max_length=300)]
 
 
