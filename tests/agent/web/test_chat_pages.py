@@ -14,9 +14,14 @@ from fastapi.testclient import TestClient
 
 from agent.chat import wire
 from agent.web.process import ChatProcess
+from agent.web.section import may_ask
 from agent.web.setup import NO_MODEL
 from lifecycle.app.kit.csrf import FIELD, masked
+from lifecycle.app.kit.guard import Visitor
+from lifecycle.app.kit.parts import Parts
 from lifecycle.app.kit.request import COOKIE
+from lifecycle.domain.credentials import TokenScope
+from lifecycle.errors import Forbidden
 from tests.agent.web.conftest import site_with_chats
 from tests.fakes.chats import FakeChats
 from tests.lifecycle.app.visit import PASSWORD
@@ -112,11 +117,13 @@ def test_a_form_without_its_token_changes_nothing(enter: Enter, fake: FakeChats)
     assert not fake.stopped
 
 
-def test_service_accounts_have_no_chats(enter: Enter, fake: FakeChats) -> None:
-    bot = enter("bot")
-    assert "chats are for people" in bot.page("/chats", 403)
-    assert "chats are for people" in bot.post("/chats", text="hello").text
-    assert not fake.chats
+def test_service_accounts_have_no_chats(life: Life, process: ChatProcess) -> None:
+    with life.store.read() as view:
+        bot = view.people.get(life.person("bot"))
+    visitor = Visitor(life.as_("bot"), bot, (), "", frozenset(TokenScope), 0)
+    with pytest.raises(Forbidden, match="chats are for people"):
+        process.ask(life.ctx, visitor)
+    assert not may_ask(Parts((process,)), visitor)
 
 
 def test_whoever_has_no_role_has_no_chats(enter: Enter, life: Life) -> None:
