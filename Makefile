@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-browser test-wheel check docs pictures bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-browser test-mcp test-wheel check docs pictures bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -35,6 +35,10 @@ test-s3: $(READY) ## Start an S3 server and run the tests that need it
 test-browser: $(READY) java ## Run the tests that open pages in Chromium
 	@scripts/chromium.sh
 	$(PYTHON) -m pytest -m browser
+
+test-mcp: $(READY) ## Run the official MCP conformance suite against our server
+	@scripts/conformance.sh >/dev/null
+	$(PYTHON) -m pytest -m mcp
 
 test-wheel: $(READY) java ## Install the wheel into clean environments outside the checkout, and run the demo there
 	@scripts/wheel.sh

@@ -260,6 +260,18 @@ class WebSettings(_Section):
         return given
 
 
+class McpSettings(_Section):
+    """The MCP server, through which agents act for people. `drls up` has it at /mcp, `drls mcp --http` on a port."""
+
+    port: int = Field(default=8100, ge=1, le=65_535, description="Port of `drls mcp --http`")
+    requests_per_minute: int = Field(default=600, ge=1, description="Requests per minute and token, in the long run")
+    burst: int = Field(default=60, ge=1, description="Requests of a token that may come at once")
+    plain_http: bool = Field(
+        default=False,
+        description="Whether `drls mcp --http` may listen beyond this machine without TLS; for a TLS proxy in front",
+    )
+
+
 class Settings(BaseSettings):
     """The settings of one DRLS_HOME. Read them with `load_settings`."""
 
@@ -297,6 +309,7 @@ class Settings(BaseSettings):
     ledger: LedgerSettings = LedgerSettings()
     sources: SourcesSettings = SourcesSettings()
     web: WebSettings = WebSettings()
+    mcp: McpSettings = McpSettings()
     notify: NotifySettings = NotifySettings()
     data_diff: DataDiffSettings = DataDiffSettings()
     oidc: OidcSettings | None = None

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=.venv/bin/python
 which="${1:?the tests to run: 'not slow' or 'slow'}"
-beside="$which and not postgres and not browser and not k8s and not s3"
+beside="$which and not postgres and not browser and not k8s and not s3 and not mcp"
 told="$(mktemp -d)"
 trap 'rm -rf "$told"' EXIT
 

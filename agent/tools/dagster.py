@@ -86,10 +86,17 @@ class DagsterDoor:
             time.sleep(_PAUSE)
 
 
-def dagster_of(settings: Settings, token: Callable[[], str], *, url: str | None = None) -> Callable[[], DagsterDoor]:
+def dagster_of(
+    settings: Settings,
+    token: Callable[[], str],
+    *,
+    url: str | None = None,
+    http: Callable[[str], httpx.Client] | None = None,
+) -> Callable[[], DagsterDoor]:
     """What ToolCall.dagster_of asks: the door at `url`, else at the setting `url`, else of this machine's `drls up`.
 
-    Raises ToolError, when it is asked, where none runs.
+    `http` gives the connections to that address, for callers that keep them. Raises ToolError, when it is asked, where
+    none runs.
     """
     made: dict[str, DagsterDoor] = {}
 
@@ -104,7 +111,7 @@ def dagster_of(settings: Settings, token: Callable[[], str], *, url: str | None 
                 )
             place = up.url
         if place not in made:
-            made[place] = DagsterDoor(place, token)
+            made[place] = DagsterDoor(place, token, http=http(place) if http else None)
         return made[place]
 
     return find

@@ -36,25 +36,14 @@ def _connect(settings: Settings, token: str | None) -> Lifecycle:
     from drls_dagster.lifecycle_client.opening import host, open_context, os_user
 
     if settings.url:
-        from drls_dagster.lifecycle_client.http import HttpLifecycle
+        from drls_dagster.lifecycle_client.http import HttpLifecycle, refuse_in_the_clear
 
-        _refuse_in_the_clear(settings, settings.url)
+        refuse_in_the_clear(settings, settings.url)
         return HttpLifecycle(settings.url, token or kept_token(settings), host=host())
     from drls_dagster.lifecycle_client import LocalLifecycle
 
     ctx = open_context(settings, adapters(), lambda started: welcome(settings, started))
     return LocalLifecycle(ctx, token or kept_token(settings), host=host(), os_user=os_user())
-
-
-def _refuse_in_the_clear(settings: Settings, url: str) -> None:
-    """A token sent over plain HTTP belongs to everybody on the way."""
-    from lifecycle.addresses import is_protected
-
-    if not settings.insecure_http and not is_protected(url):
-        raise UsageError(
-            f"{url} is plain HTTP to another machine, so your token could be read in transit; use https://, "
-            "or set DRLS_INSECURE_HTTP=1 if the network itself is protected"
-        )
 
 
 def adapters() -> Adapters:

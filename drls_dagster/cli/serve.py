@@ -39,7 +39,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
     settings = load_settings()
     provider = openid(settings)
     given = adapters()
-    hosts = _names(settings, host)
+    hosts = names_of(settings, host)
     proxies = networks(settings.web.trusted_proxies)
 
     def work(channel: socket.socket) -> None:
@@ -52,13 +52,13 @@ def serve(host: str, port: int, workers: int | None) -> None:
 
     # Creates a missing store, and says what is wrong with it; connections do not survive a fork.
     open_context(settings, given, lambda started: welcome(settings, started)).store.close()
-    with _listen(host, port) as listening:
+    with listen(host, port) as listening:
         click.echo(f"DRLS is at http://{host}:{port}", err=True)
         count = workers or min(2, os.cpu_count() or 1)
         Supervisor(listening, count, work, lambda line: click.echo(line, err=True)).run()
 
 
-def _names(settings: Settings, host: str) -> tuple[str, ...]:
+def names_of(settings: Settings, host: str) -> tuple[str, ...]:
     """The names that this server answers to, besides those of this machine."""
     from drls_dagster.serving.hosts import host_of_url
 
@@ -67,7 +67,7 @@ def _names(settings: Settings, host: str) -> tuple[str, ...]:
     return (*settings.web.hosts, *listening, *(host_of_url(url) for url in urls))
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Raises UsageError where nobody can listen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

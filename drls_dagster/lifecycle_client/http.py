@@ -11,8 +11,11 @@ from typing import Any
 
 import httpx
 
+from drls_dagster.errors import UsageError
 from drls_dagster.lifecycle_client.calls import Lifecycle
 from drls_dagster.lifecycle_client.way import Way
+from drls_dagster.settings import Settings
+from lifecycle.addresses import is_protected
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.people import WAY_IN, WayIn
 from lifecycle.errors import Forbidden, Invalid, LifecycleError, StoreError, Unauthorized, Unavailable
@@ -24,7 +27,16 @@ from lifecycle.verbs.table import Row, row_of
 from lifecycle.verbs.verb import Verb
 
 _ERRORS = {error.code: error for error in LifecycleError.__subclasses__()}
-_SECONDS = 60.0
+SECONDS = 60.0
+
+
+def refuse_in_the_clear(settings: Settings, url: str) -> None:
+    """A token sent over plain HTTP belongs to everybody on the way. Raises UsageError where it would be."""
+    if not settings.insecure_http and not is_protected(url):
+        raise UsageError(
+            f"{url} is plain HTTP to another machine, so your token could be read in transit; use https://, "
+            "or set DRLS_INSECURE_HTTP=1 if the network itself is protected"
+        )
 
 
 class HttpLifecycle(Lifecycle):
@@ -36,7 +48,7 @@ class HttpLifecycle(Lifecycle):
 
     def __init__(self, url: str, token: str | None, *, host: str, way_in: WayIn | None = None) -> None:
         headers = {} if way_in is None else {WAY_IN: way_in.value}
-        super().__init__(HttpWay(httpx.Client(base_url=url, timeout=_SECONDS, headers=headers), token, host))
+        super().__init__(HttpWay(httpx.Client(base_url=url, timeout=SECONDS, headers=headers), token, host))
 
 
 class HttpWay(Way):

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
-import os
 import socket
-import struct
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from drls_dagster.runs.app import run_routes
 from drls_dagster.runs.service import RunService
 from drls_dagster.serving.collector import spare_the_collector
+from drls_dagster.serving.owners_only import OwnersOnly
 from drls_dagster.settings import load_settings
-
-_CREDENTIALS = struct.Struct("3i")
-
-
-class OwnersOnly(AutoHTTPProtocol):
-    """HTTP for processes of this user alone, whoever else may open the socket."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if peer_uid(transport.get_extra_info("socket")) != os.geteuid():
-            transport.close()
-            return
-        super().connection_made(transport)
-
-
-def peer_uid(connection: socket.socket) -> int:
-    """The user of the process at the other end of a Unix socket."""
-    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return _CREDENTIALS.unpack(found)[1]
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -21,6 +22,9 @@ from drls_dagster.up.children import Child
 from lifecycle.domain.environment import Environment
 
 MARK = "DRLS_UP_ID"
+MCP = "mcp"
+# What `agent` brings: it is above this package, so its processes are named here and found when they start.
+_MCP_MODULE = "agent.mcp.serve"
 # The kernel takes 107 bytes as the name of a socket.
 _LONGEST = 100
 
@@ -34,16 +38,19 @@ class Layout:
         self.logs = private_home(settings.home, "logs")
         self.sockets = self._socket_folder()
         self.workspace = self.folder / "workspace.yaml"
-        self.run_socket = self.sockets / "runs.sock"
-        self._runs: socket.socket | None = None
-        self._listening = listening
+        # By name, where those listen that serve HTTP to other processes of this user.
+        self.listening = {RUN_SERVICE: self.sockets / "runs.sock"}
+        if _is_installed(_MCP_MODULE):
+            self.listening[MCP] = self.sockets / "mcp.sock"
+        self._open: dict[str, socket.socket] = {}
+        self._site = listening
         self._token = token
         self._environment = {
             **os.environ,
             "DRLS_HOME": str(settings.home),
             "DAGSTER_HOME": str(dagster_home(settings)),
             MARK: up_id,
-            URL_VARIABLE: f"{UNIX}{self.run_socket}",
+            URL_VARIABLE: f"{UNIX}{self.listening[RUN_SERVICE]}",
             "PYTHONUNBUFFERED": "1",
         }
 
@@ -57,7 +64,7 @@ class Layout:
     def prepare(self) -> None:
         """What must be there before the first of them starts; takes seconds the first time only."""
         self.clear_sockets()
-        self._listen_to_runs()
+        self._listen()
         self.write_workspace()
         if not has_storage(self.settings):
             # In a process of its own: who watches over the others need not carry Dagster.
@@ -65,33 +72,41 @@ class Layout:
             subprocess.run(command, env=self._environment, cwd=self.folder, check=True)
 
     def children(self) -> list[Child]:
-        assert self._runs is not None, "prepare comes first"  # noqa: S101
-        runs = self._runs.fileno()
-        web = [*("--fd", str(self._listening)), *("--workspace", str(self.workspace))]
+        assert self._open, "prepare comes first"  # noqa: S101
+        runs = self._open[RUN_SERVICE].fileno()
+        web = [*("--fd", str(self._site)), *("--workspace", str(self.workspace))]
+        agents: list[Child] = []
+        if MCP in self._open:
+            mcp = self._open[MCP].fileno()
+            agents.append(self._child(MCP, [_MCP_MODULE, "--fd", str(mcp)], (mcp,)))
+            web += ["--mcp", str(self.listening[MCP])]
         return [
             self._child(RUN_SERVICE, ["drls_dagster.runs.server", "--fd", str(runs)], (runs,)),
             *(self._code_server(one) for one in Environment),
             self._child("daemon", [DAEMON, "run", "--workspace", str(self.workspace)]),
-            self._child("web", ["drls_dagster.up.web.serve", *web], (self._listening,), {OWN_TOKEN: self._token}),
+            self._child("web", ["drls_dagster.up.web.serve", *web], (self._site,), {OWN_TOKEN: self._token}),
+            *agents,
         ]
 
     def clear_sockets(self) -> None:
         """What a killed server left would only be in the way."""
         for environment in Environment:
             self._socket(environment).unlink(missing_ok=True)
-        self.run_socket.unlink(missing_ok=True)
+        for place in self.listening.values():
+            place.unlink(missing_ok=True)
 
-    def _listen_to_runs(self) -> None:
-        """Listens for the run service, so that runs wait while its process is started again."""
-        self._runs = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._runs.bind(str(self.run_socket))
-        self.run_socket.chmod(0o600)
-        self._runs.listen(128)
+    def _listen(self) -> None:
+        """Listens for its children, so that whoever asks waits while one of them is started again."""
+        for name, place in self.listening.items():
+            self._open[name] = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._open[name].bind(str(place))
+            place.chmod(0o600)
+            self._open[name].listen(128)
 
     def remove(self) -> None:
         """Removes the sockets."""
-        if self._runs is not None:
-            self._runs.close()
+        for one in self._open.values():
+            one.close()
         self.clear_sockets()
         if self.sockets != self.folder:
             shutil.rmtree(self.sockets, ignore_errors=True)
@@ -124,3 +139,10 @@ class Layout:
     def _socket_folder(self) -> Path:
         longest = self.folder / f"{Environment.DEVELOPMENT.value}.sock"
         return self.folder if len(os.fsencode(longest)) <= _LONGEST else Path(tempfile.mkdtemp(prefix="drls-up-"))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

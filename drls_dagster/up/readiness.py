@@ -10,10 +10,9 @@ from typing import Any
 import httpx
 
 from drls_dagster.orchestrator.running_up import UpState
-from drls_dagster.runs.address import PATH, RUN_SERVICE
 
 _SECONDS = 5.0
-_RUNS_SECONDS = 1.0
+_SOCKET_SECONDS = 1.0
 _QUERY = """
 {
   workspaceOrError {
@@ -53,16 +52,20 @@ def ask_ready(up: UpState) -> Mapping[str, str]:
     return found
 
 
-def ask_runs(place: Path) -> Mapping[str, str]:
-    """The same for the run service, whose socket is at `place`."""
+def ask_listening(places: Mapping[str, Path], path: str) -> Mapping[str, str]:
+    """The same for those that serve HTTP on a Unix socket, by name: whether one answers at `path`."""
+    return {name: READY for name, place in places.items() if _answers(place, path)}
+
+
+def _answers(place: Path, path: str) -> bool:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-            asking.settimeout(_RUNS_SECONDS)
+            asking.settimeout(_SOCKET_SECONDS)
             asking.connect(str(place))
-            asking.sendall(f"GET {PATH} HTTP/1.1\r\nHost: runs\r\nConnection: close\r\n\r\n".encode())
-            return {RUN_SERVICE: READY} if asking.recv(5) == b"HTTP/" else {}
+            asking.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            return asking.recv(5) == b"HTTP/"
     except OSError:
-        return {}
+        return False
 
 
 def _told(entry: Mapping[str, Any]) -> str:

@@ -19,10 +19,11 @@ from drls_dagster.engine.processes import MARK as ENGINE_MARK
 from drls_dagster.engine.processes import end_all
 from drls_dagster.engine.state import read_state
 from drls_dagster.orchestrator.running_up import UpState, forget_up, write_up
+from drls_dagster.runs.address import PATH
 from drls_dagster.settings import Settings
 from drls_dagster.up.children import Child
 from drls_dagster.up.layout import MARK, Layout
-from drls_dagster.up.readiness import READY, ask_ready, ask_runs
+from drls_dagster.up.readiness import READY, ask_listening, ask_ready
 
 LOOK_SECONDS = 0.5
 ASK_SECONDS = 1.0
@@ -75,7 +76,7 @@ class Supervisor:
             if self._watchdog is not None and self._watchdog.poll() is not None:
                 self._start_watchdog()
             if time.monotonic() >= ask_at:
-                self._tell({**ask_runs(self._layout.run_socket), **ask_ready(self._state)})
+                self._tell({**ask_listening(self._layout.listening, PATH), **ask_ready(self._state)})
                 if not is_ready and all(self._told.get(child.name) for child in self._children):
                     is_ready = True
                     self._say(f"up in {time.monotonic() - began:.0f} s: {self._state.url}")
@@ -89,7 +90,9 @@ class Supervisor:
                 self._say(f"{name} is ready" if told == READY else f"{name} does not load: {told}")
 
     def _start_watchdog(self) -> None:
-        options = [*("--mark", MARK), *("--up-id", self._state.up_id), *("--socket", str(self._layout.run_socket))]
+        options = [*("--mark", MARK), *("--up-id", self._state.up_id)]
+        for place in self._layout.listening.values():
+            options += ["--socket", str(place)]
         if self._layout.sockets != self._layout.folder:
             options += ["--remove", str(self._layout.sockets)]
         if self._watchdog is not None and self._watchdog.stdin is not None:

@@ -20,15 +20,15 @@ def main() -> None:
     arguments.add_argument("--mark", required=True)
     arguments.add_argument("--up-id", required=True)
     arguments.add_argument("--remove", type=Path, help="A temporary folder that goes too")
-    arguments.add_argument("--socket", type=Path, help="A socket that goes too")
+    arguments.add_argument("--socket", type=Path, action="append", default=[], help="A socket that goes too")
     given = arguments.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
     # The engine stays: it belongs to whoever uses it and stops automatically when nobody does.
     end_all(given.up_id, mark=given.mark, without=ENGINE_MARK)
-    if given.socket:
-        given.socket.unlink(missing_ok=True)
+    for place in given.socket:
+        place.unlink(missing_ok=True)
     if given.remove:
         shutil.rmtree(given.remove, ignore_errors=True)
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from drls_dagster.serving.hosts import is_known_host
+from drls_dagster.up.web.behind import Behind
 from drls_dagster.up.web.guard import DagsterGuard
 from drls_dagster.up.web.judging import Judge
 from drls_dagster.up.web.reloads import Reloads
@@ -26,6 +27,10 @@ from lifecycle.domain.environment import Environment
 from lifecycle.usecases.automation import deployed_digests
 from lifecycle.usecases.context import Context
 
+# Where clients find the MCP server, and what they read of it before they have a token (RFC 9728).
+_METADATA = "/.well-known/oauth-protected-resource"
+_MCP_PATHS = frozenset({"/mcp", _METADATA, f"{_METADATA}/mcp"})
+
 
 def make_app(
     ctx: Context,
@@ -36,10 +41,11 @@ def make_app(
     dagster_for_all: bool = False,
     reloaded: Callable[[Environment], object] = lambda _: None,
     openid: OpenIdSettings | None = None,
+    mcp: Path | None = None,
 ) -> ASGIApp:
     """The app of `drls up`; `token` is what this home's own processes show, `reloaded` hears of every reload.
 
-    `dagster_for_all`: a role on one pipeline is enough to see all of Dagster.
+    `dagster_for_all`: a role on one pipeline is enough to see all of Dagster. `mcp`: the socket of the MCP server.
     """
     dagster = DagsterUI(workspace_file)
     reloads = Reloads(
@@ -49,7 +55,8 @@ def make_app(
         dagster, PREFIX, lambda one: visitor_of(ctx, token, one), Judge(ctx), open_to_all=dagster_for_all
     )
     site = create_site(ctx, SECTIONS, connected=(DagsterAt(PREFIX), openid))
-    return _Door(site, guarded, _pushes(token, dagster, reloads), dagster, reloads, hosts)
+    behind = Behind("The MCP server", mcp) if mcp is not None else None
+    return _Door(site, guarded, _pushes(token, dagster, reloads), dagster, reloads, hosts, behind)
 
 
 class _Door:
@@ -63,8 +70,9 @@ class _Door:
         workspace: DagsterUI,
         reloads: Reloads,
         hosts: tuple[str, ...],
+        mcp: Behind | None,
     ) -> None:
-        self._site, self._dagster, self._pushes = site, dagster, pushes
+        self._site, self._dagster, self._pushes, self._mcp = site, dagster, pushes, mcp
         self._workspace, self._reloads = workspace, reloads
         self._hosts = hosts
 
@@ -80,6 +88,8 @@ class _Door:
             await self._dagster(scope, receive, send)
         elif path.startswith("/push/"):
             await self._pushes(scope, receive, send)
+        elif self._mcp is not None and path in _MCP_PATHS:
+            await self._mcp(scope, receive, send)
         else:
             await self._site(scope, receive, send)
 
@@ -90,6 +100,8 @@ class _Door:
                 self._workspace.start()
             else:
                 self._reloads.close()
+                if self._mcp is not None:
+                    await self._mcp.close()
                 self._workspace.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":

@@ -144,7 +144,7 @@ class DagsterGuard:
             raise Stop(_no(405, what, {"Allow": "POST" if kind is Kind.GRAPHQL else "GET, HEAD"}))
         if not self._dagster.is_ready:
             raise Stop(_no(503, "Dagster is starting; try again", {"Retry-After": "2"}))
-        body = await _body(request)
+        body = await read_body(request)
         if kind is Kind.REPORT:
             changes = await self._report(request, visitor, path, body)
             await self._carry(visitor, changes)
@@ -274,7 +274,7 @@ class DagsterGuard:
             await self._allowed(visitor, read_operation(self._dagster.schema, sent))
 
 
-async def _body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
     """The whole body. Stops with 413 when it is too long, 408 when it takes too long."""
     body = bytearray()
     try:

@@ -27,6 +27,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--fd", type=int, required=True)
     arguments.add_argument("--workspace", type=Path, required=True)
+    arguments.add_argument("--mcp", type=Path, help="Socket of the MCP server")
     given = arguments.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -43,6 +44,7 @@ def main() -> None:
         hosts=settings.web.hosts,
         dagster_for_all=settings.web.dagster_for_all,
         openid=openid(settings),
+        mcp=given.mcp,
         # What was promoted is loaded now: the run that a policy asks for need not wait for a sensor.
         reloaded=lambda environment: ask_evidence(ctx, instance_of(settings), (environment,)),
     )

@@ -1,0 +1,123 @@
+"""What the MCP server answers: tools, resources, prompts and names, each as the agent of whoever asks."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import mcp_types as types
+
+from agent.mcp import names, prompts, resources
+from agent.mcp.client import McpClient, Used
+from agent.mcp.pages import page_of
+from agent.tools.call import NoClient, ToolCall
+from agent.tools.callers import Agent, Callers
+from agent.tools.dispatch import find_tool, invoke
+from agent.tools.errors import ToolError
+from agent.tools.registry import tools_for
+from agent.tools.schema import as_json, compact, hints, input_schema, output_schema
+from agent.tools.tool import Tool, Toolset
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+A = TypeVar("A")
+# What one agent may have running at the same time: calls wait for runs, and each has a thread.
+MOST_CALLS = 8
+
+
+class Office:
+    """`who` says whose agent sent a request (None: over stdio), `toolsets` which it wants; without any, all."""
+
+    def __init__(
+        self, callers: Callers, who: Callable[[Any], Agent], toolsets: Callable[[Any], Collection[Toolset]]
+    ) -> None:
+        self.used = Used()
+        self._callers = callers
+        self._who = who
+        self._toolsets = toolsets
+        self._running: Counter[str] = Counter()
+        self._line = threading.Lock()
+
+    def list_tools(self, request: Any, cursor: str | None) -> types.ListToolsResult:
+        found = tools_for(self._who(request).scopes, self._toolsets(request))
+        items, after = page_of(found, cursor)
+        return types.ListToolsResult(tools=[listed(one) for one in items], next_cursor=after)
+
+    def call_tool(
+        self, request: Any, client: McpClient, name: str, arguments: Mapping[str, Any]
+    ) -> types.CallToolResult:
+        """Raises DrlsError for whatever is refused."""
+        agent = self._who(request)
+        call = self._callers.call(agent, client)
+        tool = find_tool(name, call, self._toolsets(request))
+        self._begin(agent)
+        try:
+            return answered(invoke(tool, call, arguments))
+        finally:
+            with self._line:
+                self._running[agent.owner] -= 1
+
+    def list_resources(self, request: Any, cursor: str | None) -> types.ListResourcesResult:
+        items, after = page_of(resources.listed(self._call(request)), cursor)
+        return types.ListResourcesResult(resources=list(items), next_cursor=after)
+
+    def list_templates(self, request: Any, cursor: str | None) -> types.ListResourceTemplatesResult:
+        items, after = page_of(resources.templates(self._call(request)), cursor)
+        return types.ListResourceTemplatesResult(resource_templates=list(items), next_cursor=after)
+
+    def read_resource(self, request: Any, uri: str) -> types.ReadResourceResult:
+        return types.ReadResourceResult(contents=[resources.read(self._call(request), uri)])
+
+    def list_prompts(self, cursor: str | None) -> types.ListPromptsResult:
+        items, after = page_of(prompts.listed(), cursor)
+        return types.ListPromptsResult(prompts=list(items), next_cursor=after)
+
+    def get_prompt(self, name: str, arguments: Mapping[str, str]) -> types.GetPromptResult:
+        return prompts.get(name, arguments)
+
+    def complete(self, request: Any, params: types.CompleteRequestParams) -> types.CompleteResult:
+        found = names.matching(self._call(request), params.argument.name, params.argument.value)
+        most = found[: names.MOST]
+        return types.CompleteResult(
+            completion=types.Completion(values=list(most), total=len(found), has_more=len(most) < len(found))
+        )
+
+    def _call(self, request: Any) -> ToolCall:
+        return self._callers.call(self._who(request), NoClient())
+
+    def _begin(self, agent: Agent) -> None:
+        with self._line:
+            if self._running[agent.owner] >= MOST_CALLS:
+                raise ToolError(f"{MOST_CALLS} calls are running already", hint="wait for one of them, then try again")
+            self._running[agent.owner] += 1
+
+
+def listed(tool: Tool) -> types.Tool:
+    """A tool as clients see it."""
+    return types.Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.about,
+        input_schema=input_schema(tool),
+        output_schema=output_schema(tool),
+        annotations=types.ToolAnnotations.model_validate(hints(tool)),
+    )
+
+
+def answered(answer: BaseModel) -> types.CallToolResult:
+    """The answer as data and, because some clients read nothing else, as its JSON."""
+    found = as_json(answer)
+    return types.CallToolResult(content=[types.TextContent(type="text", text=compact(found))], structured_content=found)
+
+
+def toolsets_of(text: str) -> frozenset[Toolset]:
+    """The toolsets in `read,runs`. Raises ToolError for one that does not exist."""
+    wanted = [one.strip() for one in text.split(",") if one.strip()]
+    known: Sequence[str] = [one.value for one in Toolset]
+    for one in wanted:
+        if one not in known:
+            raise ToolError(f"there is no toolset {one!r}", hint=f"the toolsets are: {', '.join(known)}")
+    return frozenset(Toolset(one) for one in wanted)

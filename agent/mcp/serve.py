@@ -1,0 +1,30 @@
+"""The process that serves MCP below `drls up`, on a Unix socket that it inherits: the site's door leads to /mcp."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import socket
+
+from agent.mcp.http import make_app
+from agent.mcp.running import server_of
+from agent.mcp.stdio import AGENT
+from agent.tools.callers import Callers
+from drls_dagster.serving.owners_only import OwnersOnly
+from drls_dagster.settings import load_settings
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--fd", type=int, required=True)
+    given = arguments.parse_args()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    settings = load_settings()
+    app = make_app(Callers(settings, agent=AGENT), hosts=settings.web.hosts)
+    with socket.socket(fileno=given.fd) as listening:
+        # The door is this user's own, and says who is behind it.
+        server_of(app, http=OwnersOnly, behind_door=True).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

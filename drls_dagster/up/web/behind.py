@@ -1,0 +1,116 @@
+"""Hands requests on to a process of this home that serves HTTP on a Unix socket, and its answers back as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from drls_dagster.up.web.guard import Stop, read_body
+
+# For the next hop only (RFC 9110, 7.6.1).
+_HOP = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
+        *("transfer-encoding", "upgrade"),
+    }
+)
+# What this door says itself, and what stays here.
+_OURS = frozenset({"content-length", "cookie", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"})
+CONNECT_SECONDS = 5.0
+
+
+class Behind:
+    """`name` is what messages call it. Cookies stay here: it knows tokens only."""
+
+    def __init__(self, name: str, place: Path) -> None:
+        self._name = name
+        transport = httpx.AsyncHTTPTransport(uds=str(place), limits=httpx.Limits(max_connections=None))
+        self._client = httpx.AsyncClient(
+            # An answer may take as long as a run does.
+            transport=transport,
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+            trust_env=False,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        request = Request(scope, receive)
+        try:
+            body = await read_body(request)
+        except Stop as stop:
+            await stop.response(scope, receive, send)
+            return
+        except ClientDisconnect:
+            return
+        # Whoever goes away is followed: the process behind hears of it, and stops.
+        answering = asyncio.ensure_future(self._answer(request, body, send))
+        leaving = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            if not answering.done():
+                answering.cancel()
+            await asyncio.gather(answering, leaving, return_exceptions=True)
+        if answering.done() and not answering.cancelled():
+            answering.result()
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _answer(self, request: Request, body: bytes, send: Send) -> None:
+        sent = self._client.build_request(
+            request.method, _url(request), headers=_headers(request), content=body if body else None
+        )
+        try:
+            answer = await self._client.send(sent, stream=True)
+        except httpx.TransportError:
+            told = Response() if request.method == "HEAD" else JSONResponse({"detail": f"{self._name} is starting"})
+            told.status_code = 503
+            told.headers["Retry-After"] = "2"
+            await told(request.scope, request.receive, send)
+            return
+        try:
+            headers = [(name.lower(), value) for name, value in answer.headers.raw if name.lower().decode() not in _HOP]
+            await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+            async for part in _parts(answer):
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await answer.aclose()
+
+
+async def _parts(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """As they come. A process that ended in the middle ends the answer."""
+    try:
+        async for part in answer.aiter_raw():
+            yield part
+    except httpx.TransportError:
+        return
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _url(request: Request) -> str:
+    path: str = request.scope.get("raw_path", b"").decode("ascii") or request.url.path
+    query: str = request.scope["query_string"].decode("ascii")
+    return f"http://localhost{path}{'?' if query else ''}{query}"
+
+
+def _headers(request: Request) -> list[tuple[str, str]]:
+    """Host stays as it came: that is the address that clients know."""
+    found = [(name, value) for name, value in request.headers.items() if name not in _HOP | _OURS]
+    client = request.client.host if request.client else ""
+    return [*found, ("x-forwarded-for", client), ("x-forwarded-proto", request.url.scheme)]
