@@ -19,6 +19,7 @@ from lifecycle.app.kit.secrets_once import shown_once
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.errors import Forbidden, Invalid, NotFound, Unauthorized
 from lifecycle.usecases.accounts import MIN_PASSWORD
+from lifecycle.usecases.agents import list_agents
 from lifecycle.usecases.change_password import change_password
 from lifecycle.usecases.tokens import issue_token, list_tokens, revoke_token
 from lifecycle.verbs.inputs import Id
@@ -44,7 +45,8 @@ def profile(ctx: Ctx, request: Request, who: Who) -> Response:
         teams=own,
         roles=ROLE_MEANS,
         scopes=SCOPE_MEANS,
-        tokens=[one for one in tokens if one.kind is TokenKind.PERSONAL],
+        tokens=[one for one in tokens if one.kind is TokenKind.PERSONAL and one.agent is None],
+        agents=list_agents(ctx, who.actor),
         sessions=[one for one in tokens if one.kind is TokenKind.SESSION],
         here=who.actor.token,
         least=MIN_PASSWORD,
@@ -98,9 +100,10 @@ def new_token(
 
 @router.post("/profile/tokens/{token_id}/revoke")
 def end_token(ctx: Ctx, request: Request, who: Who, token_id: Id) -> Response:
-    """Ends one of the visitor's own tokens or sessions."""
+    """Ends one of the visitor's own tokens or sessions, or a token of an agent of theirs."""
     with ctx.store.read() as view:
-        if view.people.token(token_id).person_id != who.person.id:
+        theirs = {who.person.id, *(one.id for one in view.people.agents(who.person.id))}
+        if view.people.token(token_id).person_id not in theirs:
             raise NotFound(f"you have no token {token_id}")
     ended = revoke_token(ctx, who.actor, token_id)
     what = "Session ended." if ended.kind is TokenKind.SESSION else f"Token {ended.name} revoked."

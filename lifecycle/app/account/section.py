@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from lifecycle.app.account import api, openid_api, profile, sign_in
+from lifecycle.app.account import agents, api, openid_api, profile, sign_in
 from lifecycle.app.account.openid import OpenIdProvider, OpenIdSettings
 from lifecycle.app.kit import needs
 from lifecycle.app.kit.parts import Parts
@@ -25,6 +25,9 @@ PAGES = {
     ("POST", "/profile/password"): needs.OWN,
     ("POST", "/profile/tokens"): needs.OWN,
     ("POST", "/profile/tokens/{token_id}/revoke"): needs.OWN,
+    ("POST", "/profile/agents"): needs.OWN,
+    ("POST", "/profile/agents/end"): needs.OWN,
+    ("POST", "/profile/agents/{agent}/end"): needs.OWN,
 }
 API = {
     ("POST", "/api/session"): OPEN,
@@ -32,7 +35,7 @@ API = {
     ("GET", "/api/session/oidc"): OPEN,
     ("GET", "/api/session/oidc/callback"): OPEN,
     ("DELETE", "/api/session"): OPEN,
-    ("PUT", "/api/me/password"): OWN_WRITE,
+    ("PUT", "/api/me/password"): OWN_WRITE.model_copy(update={"agents": False}),
 }
 
 
@@ -43,7 +46,7 @@ def _provider(_context: Context, parts: Parts) -> Iterable[object]:
 
 SECTION = Section(
     "account",
-    pages=Pages((sign_in.router, profile.router), PAGES),
+    pages=Pages((sign_in.router, profile.router, agents.router), PAGES),
     api=Api((api.router, openid_api.router), API),
     templates=HERE / "templates",
     keeps=_provider,

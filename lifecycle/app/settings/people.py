@@ -105,6 +105,7 @@ def one_person(ctx: Ctx, request: Request, who: Who, person: PersonName) -> Resp
         grants = grant_lines(view.people.grants(found.id), teams)
         own_teams = view.people.team_names(found.id)
         acts_for = view.people.get(found.acts_for).name if found.acts_for else None
+        agents = view.people.agents(found.id)
         tokens = [one for one in view.people.tokens(found.id) if one.expires_at > view.now and one.used_at is None]
         same = [one.name for one in view.people.all() if one.identity == found.identity and one.id != found.id]
     return render(
@@ -113,6 +114,8 @@ def one_person(ctx: Ctx, request: Request, who: Who, person: PersonName) -> Resp
         person=found,
         here=links.person(found.name),
         service=found.kind is PersonKind.SERVICE,
+        human=found.kind is PersonKind.HUMAN,
+        agents=[one.name for one in agents],
         acts_for=acts_for,
         same=same,
         grants=grants,

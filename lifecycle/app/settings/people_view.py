@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lifecycle.app.kit.access_words import GrantLine, grant_lines
 from lifecycle.domain.credentials import TokenKind
-from lifecycle.domain.people import Person
+from lifecycle.domain.people import Person, PersonKind
 from lifecycle.errors import Conflict
 from lifecycle.store.unit import View
 from lifecycle.usecases.accounts import refuse_without_admin
@@ -106,7 +106,13 @@ def disable_consequences(view: View, person: Person) -> tuple[str, ...]:
         "Their decisions, requests and comments stay, with their name.",
         "The name stays taken: it cannot be used for another account.",
     ]
-    serving = [one.name for one in view.people.all() if one.acts_for == person.id and one.disabled_at is None]
+    if acting := [one.name for one in view.people.agents(person.id) if one.disabled_at is None]:
+        told.append(f"The agents that act for them end as well: {', '.join(acting)}.")
+    serving = [
+        one.name
+        for one in view.people.all()
+        if one.acts_for == person.id and one.disabled_at is None and one.kind is PersonKind.SERVICE
+    ]
     if serving:
         told.append(
             f"Service accounts that act for them stay: {', '.join(serving)}. Disable those as well, or "

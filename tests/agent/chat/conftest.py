@@ -43,6 +43,7 @@ def world(
     monkeypatch.setattr(registry, "GROUPS", (*registry.GROUPS, world_module.__name__))
     registry.all_tools.cache_clear()
     world_module.DONE.clear()
+    world_module.DAGSTER.asked.clear()
     world_module.SHELF.rows.clear()
     world_module.SHELF.hold = None
     provider.reset()

@@ -26,6 +26,7 @@ from drls_dagster.lifecycle_client.local import LocalWay
 from drls_dagster.lifecycle_client.opening import make_store, open_existing
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.credentials import TokenKind, TokenScope
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import PersonKind
 from lifecycle.domain.roles import Role
 from lifecycle.usecases.context import Context
@@ -130,6 +131,91 @@ def ask_first(call: ToolCall, given: Note) -> Written:
     return Written(pipeline=given.pipeline, version=made.number)
 
 
+class Place(Input):
+    """Where to start it."""
+
+    pipeline: str
+    environment: str = "development"
+
+
+class OfRun(Input):
+    """Which run."""
+
+    run_id: str
+
+
+class OfRequest(Input):
+    """Which request, and what to say."""
+
+    request: int
+    text: str = ""
+
+
+class Wish(Input):
+    """What to promote."""
+
+    pipeline: str
+    version: int
+    target: Environment
+
+
+class Did(Answer):
+    """What was done."""
+
+    done: str
+
+
+@tool(Toolset.RUNS, role=Role.DATA_ENGINEER, effect=Effect.CHANGE)
+def start_it(call: ToolCall, given: Place) -> Did:
+    """Start a run; asks nobody."""
+    call.dagster.query("mutation Launch($p: String) { launch(p: $p) { id } }", given.model_dump())
+    return Did(done="started")
+
+
+@tool(Toolset.RUNS, role=Role.DATA_ENGINEER)
+def stop_it(call: ToolCall, given: OfRun) -> Did:
+    """Stop a run, by a tool that says it only reads."""
+    call.dagster.query('query Q { a(b: "x") }\n mutation M($id: String) { stop(id: $id) { id } }', given.model_dump())
+    return Did(done="stopped")
+
+
+@tool(Toolset.PROPOSE, role=Role.VIEWER, effect=Effect.ADD)
+def comment_it(call: ToolCall, given: OfRequest) -> Did:
+    """Comment on a request."""
+    call.lifecycle.promotions.comment(given.request, given.text)
+    return Did(done="commented")
+
+
+@tool(Toolset.PROPOSE, role=Role.DATA_ENGINEER, effect=Effect.ADD)
+def request_it(call: ToolCall, given: Wish) -> Did:
+    """Request a promotion."""
+    call.lifecycle.promotions.request(given.pipeline, given.version, given.target)
+    return Did(done="requested")
+
+
+@tool(Toolset.PROPOSE, role=Role.DATA_ENGINEER, effect=Effect.CHANGE)
+def withdraw_it(call: ToolCall, given: OfRequest) -> Did:
+    """Withdraw a request."""
+    call.lifecycle.promotions.withdraw(given.request)
+    return Did(done="withdrawn")
+
+
+class RecordingDagster:
+    """Answers nothing, and keeps what it was asked."""
+
+    url = "http://localhost/dagster"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def query(self, document: str, variables: Any = None, *, key: str | None = None) -> dict[str, Any]:
+        self.asked.append((document, dict(variables or {})))
+        return {}
+
+
+DAGSTER = RecordingDagster()
+
+
 @dataclass(frozen=True)
 class Someone:
     """A person, and the token that they showed."""
@@ -150,7 +236,14 @@ class OwnTokens:
     def call(self, agent: Any, client: Client | None = None) -> ToolCall:
         client = client or NoClient()
         scopes = frozenset({TokenScope.READ, TokenScope.WRITE})
-        return ToolCall(self._lifecycle(agent.token), scopes, self._settings, client=client, unattended=True)
+        return ToolCall(
+            self._lifecycle(agent.token),
+            scopes,
+            self._settings,
+            client=client,
+            unattended=True,
+            dagster_of=lambda: DAGSTER,
+        )
 
     def _lifecycle(self, token: str) -> Lifecycle:
         return Lifecycle(LocalWay(self._ctx, token, host="here", os_user="tester"))
@@ -203,7 +296,7 @@ class World:
     def audited(self) -> list[str]:
         with self.context() as ctx:
             way = LocalWay(ctx, self.tokens["root"], host="", os_user="")
-            return [one.action for one in Lifecycle(way).ask(search, {}, everything=True)]
+            return [one.verb for one in Lifecycle(way).ask(search, {}, everything=True)]
 
 
 class Chatting:
@@ -263,7 +356,9 @@ def make_home(home: Path) -> dict[str, str]:
             scopes = tuple(TokenScope)
             life = timedelta(days=30)
             tokens[name] = issue(unit, person, TokenKind.PERSONAL, "test", scopes=scopes, life=life).secret
-    Lifecycle(LocalWay(ctx, tokens["ada"], host="", os_user="")).pipelines.save(make_spec())
+    ada = Lifecycle(LocalWay(ctx, tokens["ada"], host="", os_user=""))
+    ada.pipelines.save(make_spec())
+    ada.promotions.request("flights", 1, Environment.QA)
     ctx.store.close()
     return tokens
 
@@ -272,4 +367,4 @@ def _welcome(_: FirstStart) -> None:
     """The first Admin's token is not needed."""
 
 
-__all__ = ["DONE", "KEY", "SHELF", "Chatting", "World", "make_home"]
+__all__ = ["DAGSTER", "DONE", "KEY", "SHELF", "Chatting", "World", "make_home"]

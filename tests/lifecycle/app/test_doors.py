@@ -23,7 +23,7 @@ Open = Callable[[str | None], Visit]
 VALUES = {
     "name": "flights", "number": "1", "other": "1", "before": "1", "after": "1", "target": "uat", "promotion_id": "1",
     "environment": "uat", "hold_id": "1", "drift_id": "1", "token_id": "9", "person": "leo", "team": "risk",
-    "grant_id": "9", "digest": "x", "table": "flights.daily",
+    "grant_id": "9", "digest": "x", "table": "flights.daily", "agent": "claude",
 }  # fmt: skip
 PEOPLE = {Role.VIEWER: "vic", Role.DATA_ENGINEER: "ada", Role.LEAD: "lea", Role.ADMIN: "adam"}
 
