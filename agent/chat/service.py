@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import BaseModel
 
@@ -16,7 +15,8 @@ from agent.chat.model import ModelClient
 from agent.chat.store.store import ChatStore
 from agent.chat.telling import Telling
 from agent.chat.turn import Means, Turn
-from agent.tools.call import Client, ToolCall
+from agent.tools.call import ToolCall
+from agent.tools.callers import Callers
 from agent.tools.redact import known_secrets, redact_text
 from drls_dagster.settings import Settings
 from lifecycle.errors import Conflict, Forbidden, NotFound
@@ -27,21 +27,6 @@ _TURNS_AT_ONCE = 8
 _TITLE = 80
 _FEEDS = 500
 _NONE = "there is no such chat"
-
-
-class Agent(Protocol):
-    """An agent of a person."""
-
-    @property
-    def person(self) -> str: ...
-
-
-class Callers(Protocol):
-    """Turns tokens into agents of people, and gives their tools what they ask with."""
-
-    def agent_of(self, token: str) -> Agent: ...
-
-    def call(self, agent: Agent, client: Client | None = None) -> ToolCall: ...
 
 
 @dataclass
@@ -193,6 +178,7 @@ class ChatService:
             await asyncio.wait([one.task for one in working], timeout=5)
         self._threads.shutdown(wait=False, cancel_futures=True)
         await self._models.close()
+        self._callers.close()
         self._store.close()
 
     # Whose chats.

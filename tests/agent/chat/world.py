@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.chat import wire
 from agent.chat.model import ModelClient
+from agent.chat.opening import NAME
 from agent.chat.service import ChatService
 from agent.chat.store.database import Database
 from agent.chat.store.store import ChatStore
-from agent.tools.call import Client, NoClient, ToolCall
+from agent.tools.call import Client, ToolCall
+from agent.tools.callers import Agent, Callers
 from agent.tools.errors import ToolError
 from agent.tools.tool import Answer, Effect, Input, Toolset, tool
 from drls_dagster import settings as settings_module
@@ -216,37 +218,19 @@ class RecordingDagster:
 DAGSTER = RecordingDagster()
 
 
-@dataclass(frozen=True)
-class Someone:
-    """A person, and the token that they showed."""
-
-    person: str
-    token: str
-
-
-class OwnTokens:
-    """Callers that act with the person's own token."""
+class OwnStore(Callers):
+    """Callers on a store that is open already, with a Dagster that keeps what it is asked."""
 
     def __init__(self, ctx: Context, settings: Settings) -> None:
-        self._ctx, self._settings = ctx, settings
+        super().__init__(settings, agent=NAME)
+        self._ctx = ctx
 
-    def agent_of(self, token: str) -> Someone:
-        return Someone(self._lifecycle(token).people.me().name, token)
+    def call(self, agent: Agent, client: Client | None = None) -> ToolCall:
+        # A token for changes without asking changes nothing about a chat.
+        return replace(super().call(agent, client), unattended=True, dagster_of=lambda: DAGSTER)
 
-    def call(self, agent: Any, client: Client | None = None) -> ToolCall:
-        client = client or NoClient()
-        scopes = frozenset({TokenScope.READ, TokenScope.WRITE})
-        return ToolCall(
-            self._lifecycle(agent.token),
-            scopes,
-            self._settings,
-            client=client,
-            unattended=True,
-            dagster_of=lambda: DAGSTER,
-        )
-
-    def _lifecycle(self, token: str) -> Lifecycle:
-        return Lifecycle(LocalWay(self._ctx, token, host="here", os_user="tester"))
+    def close(self) -> None:
+        """The store is the test's."""
 
 
 @dataclass
@@ -279,7 +263,7 @@ class World:
         """Opens the chats, plays, and closes them."""
 
         async def whole(ctx: Context) -> T:
-            callers = OwnTokens(ctx, self.settings)
+            callers = OwnStore(ctx, self.settings)
             service = ChatService(self.settings, callers, self.store(), ModelClient(self.settings.agent))
             try:
                 return await asyncio.wait_for(main(Chatting(service, self.tokens)), 60)
@@ -296,7 +280,9 @@ class World:
     def audited(self) -> list[str]:
         with self.context() as ctx:
             way = LocalWay(ctx, self.tokens["root"], host="", os_user="")
-            return [one.verb for one in Lifecycle(way).ask(search, {}, everything=True)]
+            found = sorted(Lifecycle(way).ask(search, {}, everything=True), key=lambda one: one.sequence)
+            # The account of the agent is made by its first token.
+            return [one.verb for one in found if not one.verb.startswith("agent.")]
 
 
 class Chatting:
