@@ -191,6 +191,17 @@ class DataDiffSettings(_Section):
         return DiffLimits(rows=self.rows, bytes=self.megabytes * 1_000_000, seconds=self.seconds)
 
 
+class TablesSettings(_Section):
+    """Limits for reading tables: previews, queries, statistics."""
+
+    query_seconds: float = Field(default=60, gt=0, le=600, description="Seconds after which any query is stopped")
+    query_memory: str = Field(
+        default="1GB",
+        pattern=r"^[1-9][0-9]{0,5}[MG]B$",
+        description="Memory of a query; it spills to disk above that",
+    )
+
+
 def _absolute_roots(roots: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """Folders of this machine as paths, also those that were given as `file:` URIs; the others as they are."""
     if roots is None:
@@ -312,6 +323,7 @@ class Settings(BaseSettings):
     mcp: McpSettings = McpSettings()
     notify: NotifySettings = NotifySettings()
     data_diff: DataDiffSettings = DataDiffSettings()
+    tables: TablesSettings = TablesSettings()
     oidc: OidcSettings | None = None
     agent: AgentSettings = AgentSettings()
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)

@@ -19,6 +19,20 @@ from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
 from lifecycle.domain.seal import Altered, Digests, SealedFile, SealedFiles
+from lifecycle.domain.tables import (
+    HealthReport,
+    Point,
+    QueryRows,
+    ReadLimits,
+    SchemaFacts,
+    SnapshotRow,
+    StatisticsAsked,
+    TableAt,
+    TableDescription,
+    TableRows,
+    TableStatistics,
+    TableSummary,
+)
 from lifecycle.domain.version import Label
 
 
@@ -188,6 +202,54 @@ class DataPlane(ABC):
     @abstractmethod
     def sealed_now(self, table: str, environment: Environment, file: SealedFile) -> SealedFiles:
         """A sealed file as it is now, alone. Raises LifecycleError when it cannot be read."""
+
+
+class Tables(ABC):
+    """Iceberg tables, read for people. Changes nothing, and asks nobody's rights: callers have done that.
+
+    Raises NotFound for a table, ref, snapshot or column that is not there, Invalid for what cannot be asked,
+    Unavailable when the catalog does not answer.
+    """
+
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """Every table of the catalog, by name."""
+
+    @abstractmethod
+    def summaries(self, names: Sequence[str]) -> Sequence[TableSummary]:
+        """One for each name; a table that cannot be read has its error, one that is gone is left out."""
+
+    @abstractmethod
+    def describe(self, table: TableAt, real: str | None) -> TableDescription:
+        """A table, with the heads of all environments where `real` is the name that pipelines use for it."""
+
+    @abstractmethod
+    def schema(self, table: TableAt, *, search: str, after: int, limit: int) -> SchemaFacts:
+        """Columns whose path contains `search`, from the position `after`."""
+
+    @abstractmethod
+    def history(
+        self, table: TableAt, ref: str | None, before: int | None, limit: int
+    ) -> tuple[Sequence[SnapshotRow], bool]:
+        """Snapshots, newest first, behind `before`, and whether there are more. With `ref`, only its ancestors."""
+
+    @abstractmethod
+    def preview(self, table: TableAt, point: Point, columns: Sequence[str], limits: ReadLimits) -> TableRows:
+        """The first rows; of all columns when none are named."""
+
+    @abstractmethod
+    def query(
+        self, sql: str, may: Callable[[str], None], environment: Environment | None, ref: str | None, limits: ReadLimits
+    ) -> QueryRows:
+        """The answer to one SELECT. `may` is called with each table's name before it is looked for; it may raise."""
+
+    @abstractmethod
+    def statistics(self, table: TableAt, point: Point, ask: StatisticsAsked, limits: ReadLimits) -> TableStatistics:
+        """Column statistics; reads data."""
+
+    @abstractmethod
+    def health(self, table: TableAt) -> HealthReport:
+        """Counts of files and snapshots, from metadata alone."""
 
 
 class RunState(StrEnum):

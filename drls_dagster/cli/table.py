@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from drls_dagster.cli.options import environment_type
 from drls_dagster.cli.output import cell, in_words, json_option, make_console, print_json, print_table
+from drls_dagster.cli.table_asking import environment_option, health, history, name_argument, query, stats
 from drls_dagster.errors import UsageError
 from lifecycle.domain.environment import Environment
 
@@ -20,18 +20,12 @@ if TYPE_CHECKING:
 
 _LAST_SNAPSHOTS = 10
 
-name_argument = click.argument("name")
-environment_option = click.option(
-    "--env",
-    "environment",
-    type=environment_type,
-    help="Treat NAME as the name a pipeline uses in this environment.",
-)
+_WHOLE_TEXT = 100_000  # characters of a value
 
 
 @click.group()
 def table() -> None:
-    """List, show and preview Iceberg tables.
+    """List, show, preview and query Iceberg tables.
 
     NAME is the exact identifier, namespace.table; with --env, it is the name a pipeline uses.
     """
@@ -41,12 +35,18 @@ def table() -> None:
 @json_option
 def list_command(as_json: bool) -> None:
     """List all tables with their row counts, files and size."""
-    from drls_dagster.lakehouse.tables import list_tables
+    to_json: Callable[[Any], dict[str, Any]] = asdict
+    if _is_remote():
+        from drls_dagster.cli import table_remote
 
-    with _catalog() as catalog:
-        tables = list_tables(catalog)
+        to_json, tables = table_remote.as_json, list[Any](table_remote.summaries())
+    else:
+        from drls_dagster.lakehouse.tables import list_tables
+
+        with _catalog() as catalog:
+            tables = list_tables(catalog)
     if as_json:
-        print_json([asdict(summary) for summary in tables])
+        print_json([to_json(one) for one in tables])
     elif not tables:
         click.echo("No tables yet.")
     else:
@@ -73,11 +73,16 @@ def list_command(as_json: bool) -> None:
 @json_option
 def show(name: str, environment: Environment | None, as_json: bool) -> None:
     """Show a table's schema, layout, properties, refs and latest snapshots."""
-    from drls_dagster.lakehouse.tables import find_table
+    if _is_remote():
+        from drls_dagster.cli import table_remote
 
-    with _catalog() as catalog:
-        found = find_table(catalog, name, environment)
-        description = _describe(found.name, found.table)
+        description = table_remote.description(name, environment, _LAST_SNAPSHOTS)
+    else:
+        from drls_dagster.lakehouse.tables import find_table
+
+        with _catalog() as catalog:
+            found = find_table(catalog, name, environment)
+            description = _describe(found.name, found.table)
     if as_json:
         print_json(description)
         return
@@ -105,21 +110,30 @@ def preview(
     name: str, environment: Environment | None, limit: int, snapshot: int | None, ref: str | None, as_json: bool
 ) -> None:
     """Print a table's first rows."""
-    from drls_dagster.lakehouse import tables
-    from drls_dagster.lakehouse.rows import rows_of
-
     if snapshot is not None and ref is not None:
         raise UsageError("pass --snapshot or --ref, not both")
-    with _catalog() as catalog:
-        found = tables.find_table(catalog, name, environment)
-        snapshot_id, data = tables.preview(found, limit=limit, snapshot_id=snapshot, ref=ref)
-        rows = rows_of(data)
+    if _is_remote():
+        from drls_dagster.cli import table_remote
+
+        read = table_remote.preview(name, environment, limit, snapshot, ref, _WHOLE_TEXT)
+        columns = [one.name for one in read.columns]
+        full_name, snapshot_id, rows = read.name, read.snapshot, [list(row) for row in read.rows]
+    else:
+        from drls_dagster.lakehouse import tables
+        from drls_dagster.lakehouse.rows import rows_of
+
+        with _catalog() as catalog:
+            found = tables.find_table(catalog, name, environment)
+            snapshot_id, data = tables.preview(found, limit=limit, snapshot_id=snapshot, ref=ref)
+            columns, full_name = data.column_names, found.name
+            rows = [list(row.values()) for row in rows_of(data)]
     if as_json:
-        print_json({"name": found.name, "snapshot_id": snapshot_id, "columns": data.column_names, "rows": rows})
+        shown = [dict(zip(columns, row, strict=True)) for row in rows]
+        print_json({"name": full_name, "snapshot_id": snapshot_id, "columns": columns, "rows": shown})
         return
-    print_table(data.column_names, [[row[column] for column in data.column_names] for row in rows])
+    print_table(columns, rows)
     at = f"snapshot {snapshot_id}" if snapshot_id else "no snapshot yet"
-    click.echo(f"{len(rows)} rows of {found.name}, {at}")
+    click.echo(f"{len(rows)} rows of {full_name}, {at}")
 
 
 @table.command("reset-position")
@@ -140,6 +154,17 @@ def reset_position(sink: str, source: str, to: str, environment: Environment | N
         position = position_reset.reset_position(catalog, reader, read, to)
     where = "its start" if position is None else f"snapshot {position}"
     click.echo(f"{reader.name} continues reading {read.name} from {where}.")
+
+
+for command in (query, stats, history, health):
+    table.add_command(command)
+
+
+def _is_remote() -> bool:
+    """Whether tables are those of the server at DRLS_URL; else they are read from the catalog here."""
+    from drls_dagster.settings import load_settings
+
+    return bool(load_settings().url)
 
 
 @contextmanager

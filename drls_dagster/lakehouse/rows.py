@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 def rows_of(data: pa.Table) -> list[dict[str, Any]]:
     """The rows by column. A date or time that Python has no value for, of the year 10399 for example, is text."""
-    columns = {name: _values(data.column(name)) for name in data.column_names}
+    columns = {name: values_of(data.column(name)) for name in data.column_names}
     return [{name: values[at] for name, values in columns.items()} for at in range(data.num_rows)]
 
 
-def _values(column: pa.ChunkedArray) -> list[Any]:
+def values_of(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """The values of one column; text that is no UTF-8 has a mark where it is wrong."""
     try:
         return column.to_pylist()
     except (ValueError, OverflowError):
@@ -34,6 +35,8 @@ def _value(scalar: Any) -> Any:
         return [_value(item) for item in scalar.values]
     try:
         return scalar.as_py()
+    except UnicodeDecodeError:
+        return scalar.as_buffer().to_pybytes().decode("utf-8", "replace")
     except (ValueError, OverflowError):
         return _text(scalar)
 

@@ -72,7 +72,32 @@ def table_identifiers(catalog: Catalog) -> Iterator[tuple[str, ...]]:
 
 def list_tables(catalog: Catalog) -> list[TableSummary]:
     """All tables by name. One that cannot be read is listed with its error."""
-    return [_summary(catalog, identifier) for identifier in sorted(table_identifiers(catalog))]
+    return [summarize(catalog, identifier) for identifier in sorted(table_identifiers(catalog))]
+
+
+def summarize(catalog: Catalog, identifier: tuple[str, ...], *, missing: bool = False) -> TableSummary:
+    """One table. With `missing`, raises NoSuchTableError for one that is not there; otherwise that is its error."""
+    from pyiceberg.exceptions import NoSuchTableError
+
+    name = ".".join(identifier)
+    try:
+        table = catalog.load_table(identifier)
+    except Exception as error:
+        if missing and isinstance(error, NoSuchTableError):
+            raise
+        return TableSummary(name, error=in_words(error))
+    head = table.current_snapshot()
+    return TableSummary(
+        name,
+        rows=snapshot_total(head, "total-records") if head else 0,
+        snapshot_id=head.snapshot_id if head else None,
+        data_files=snapshot_total(head, "total-data-files") if head else 0,
+        bytes=snapshot_total(head, "total-files-size") if head else 0,
+        updated_at=utc_time(table.metadata.last_updated_ms),
+        format_version=table.format_version,
+        branches=tuple(sorted(name for name, ref in table.refs().items() if ref.snapshot_ref_type == "branch")),
+        location=table.location(),
+    )
 
 
 def find_table(catalog: Catalog, name: str, environment: Environment | None = None) -> FoundTable:
@@ -122,26 +147,6 @@ def snapshot_total(snapshot: Snapshot, key: str) -> int | None:
 
 def utc_time(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def _summary(catalog: Catalog, identifier: tuple[str, ...]) -> TableSummary:
-    name = ".".join(identifier)
-    try:
-        table = catalog.load_table(identifier)
-    except Exception as error:  # noqa: BLE001 one broken table must not hide the others
-        return TableSummary(name, error=in_words(error))
-    head = table.current_snapshot()
-    return TableSummary(
-        name,
-        rows=snapshot_total(head, "total-records") if head else 0,
-        snapshot_id=head.snapshot_id if head else None,
-        data_files=snapshot_total(head, "total-data-files") if head else 0,
-        bytes=snapshot_total(head, "total-files-size") if head else 0,
-        updated_at=utc_time(table.metadata.last_updated_ms),
-        format_version=table.format_version,
-        branches=tuple(sorted(name for name, ref in table.refs().items() if ref.snapshot_ref_type == "branch")),
-        location=table.location(),
-    )
 
 
 def _unknown(catalog: Catalog, name: str) -> UnknownTableError:

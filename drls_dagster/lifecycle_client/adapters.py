@@ -15,7 +15,18 @@ from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
 from lifecycle.domain.seal import Altered, Digests, SealedFile, SealedFiles
 from lifecycle.errors import Refused
-from lifecycle.ports import Clock, DataPlane, Move, MoveResult, Orchestrator, ReleaseFacts, RunState, SystemClock
+from lifecycle.ports import (
+    Clock,
+    DataPlane,
+    Move,
+    MoveResult,
+    Orchestrator,
+    ReleaseFacts,
+    RunState,
+    SystemClock,
+    Tables,
+)
+from lifecycle.usecases.parts.no_tables import NoTables
 
 
 class NoDataPlane(DataPlane):
@@ -120,6 +131,7 @@ class Adapters:
     orchestrator: Orchestrator = field(default_factory=NoOrchestrator)
     clock: Clock = field(default_factory=SystemClock)
     passwords: PasswordHasher = field(default_factory=PasswordHasher)
+    tables: Tables = field(default_factory=NoTables)
 
 
 def _refuse(what: str) -> NoReturn:

@@ -23,7 +23,7 @@ from lifecycle.spec import PipelineSpec, canonical_json
 from lifecycle.usecases.check_definition import Checked
 from lifecycle.usecases.rollback_release import RollbackPlan
 from lifecycle.usecases.tokens import Issued
-from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions
+from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, tables
 from lifecycle.verbs.answers import (
     DriftInfo,
     HoldInfo,
@@ -314,6 +314,19 @@ class Audit(Calls):
                 yield entry
 
 
+class Tables(Calls):
+    """Iceberg tables, read."""
+
+    list = tables.list_tables.all
+    show = tables.show
+    schema = tables.schema
+    history = tables.history
+    preview = tables.preview
+    query = tables.query
+    statistics = tables.statistics
+    health = tables.health
+
+
 class Installation(Calls):
     """What an Admin sets for all of it."""
 
@@ -331,6 +344,7 @@ class Lifecycle(Calls):
         self.promotions = Promotions(way)
         self.environments = Environments(way)
         self.people = People(way)
+        self.tables = Tables(way)
         self.audit = Audit(way)
         self.installation = Installation(way)
 

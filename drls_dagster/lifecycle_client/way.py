@@ -48,7 +48,7 @@ class Way(ABC):
     def ask(self, verb: Verb[..., A], given: Mapping[str, Any], *, everything: bool = False) -> A:
         """The answer; of a list that comes in pages all of them (`everything`), or as many as make `limit` items."""
         limit = verb.input.model_fields.get("limit")
-        if limit is None:
+        if limit is None or not verb.many:
             return verb.shown(self.run(verb, given))
         most = None if everything else given.get("limit", limit.default)
         # A list that pages both ways goes back in time unless it was asked from a beginning on.

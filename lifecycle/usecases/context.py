@@ -10,9 +10,10 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 from lifecycle.domain.fence import FenceFinder, unknown_fence
-from lifecycle.ports import Clock, DataPlane, Orchestrator
+from lifecycle.ports import Clock, DataPlane, Orchestrator, Tables
 from lifecycle.store.store import Store
 from lifecycle.usecases.parts.comparisons import Comparisons
+from lifecycle.usecases.parts.no_tables import NoTables
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Context:
     """The store and the ports. `executor` names this process where leases are shown; no two share one.
 
     `passwords` hashes with Argon2id, by default as RFC 9106 recommends for little memory. `comparisons` of data are
-    computed and kept by this process. `fence` says what confines pipeline code here.
+    computed and kept by this process. `fence` says what confines pipeline code here. `tables` are for people
+    to read.
     """
 
     store: Store
@@ -33,3 +35,4 @@ class Context:
     passwords: PasswordHasher = field(default_factory=PasswordHasher)
     comparisons: Comparisons = field(default_factory=Comparisons)
     fence: FenceFinder = unknown_fence
+    tables: Tables = field(default_factory=NoTables)

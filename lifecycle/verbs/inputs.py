@@ -26,6 +26,8 @@ ShortText = Annotated[str, StringConstraints(max_length=200, pattern=_TEXT)]
 EntryVerb = Annotated[str, StringConstraints(max_length=100, pattern=_TEXT)]
 Digest = Annotated[str, StringConstraints(max_length=100)]
 TableName = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+# Of a table or column that somebody else may have named.
+SeenName = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_TEXT)]
 PublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Ge(1), Le(2**31)]
 Id = Annotated[int, Ge(1), Le(2**53)]

@@ -15,7 +15,7 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden
 from lifecycle.usecases.authenticate import Identity
-from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions
+from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, tables
 from lifecycle.verbs.verb import Verb
 
 
@@ -112,6 +112,7 @@ _APPROVAL = "/approvals/{promotion_id}"
 _ENVIRONMENT = "/environments/{environment}"
 _PERSON = "/people/{person}"
 _MEMBER = "/teams/{team}/members/{person}"
+_TABLE = "/table/{name}"
 
 ROWS: tuple[Row, ...] = (
     _read(_DEFS, pipelines.list_pipelines),
@@ -190,6 +191,14 @@ ROWS: tuple[Row, ...] = (
     _read("/grants", people.list_grants, ADMIN_READ),
     _act("POST /grants", people.grant, ADMIN, status=201, agents=False),
     _act("DELETE /grants/{grant_id}", people.revoke_grant, ADMIN, agents=False),
+    _read("/tables", tables.list_tables),
+    _read("/tables/query", tables.query, method="POST"),
+    _read(_TABLE, tables.show),
+    _read(_TABLE + "/schema", tables.schema),
+    _read(_TABLE + "/history", tables.history),
+    _read(_TABLE + "/preview", tables.preview),
+    _read(_TABLE + "/statistics", tables.statistics),
+    _read(_TABLE + "/health", tables.health),
     _read("/fence", installation.fence, LEAD_READ),
     _read("/config", installation.config, ADMIN_READ, etag="revision"),
     _act("PUT /config", installation.set_config, ADMIN, etag="revision", agents=False),

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.lifecycle_client.calls import Lifecycle
 from drls_dagster.lifecycle_client.http import HttpLifecycle
 from drls_dagster.lifecycle_client.local import LocalLifecycle
+from drls_dagster.settings import load_settings
 from lifecycle.audit.keys import SigningKey
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.fence import FenceFacts, FenceKind
@@ -92,7 +94,8 @@ def world(tmp_path: Path, empty_store: tuple[Path, SigningKey]) -> Iterator[Worl
     clock = FakeClock()
     store = Store.open(f"sqlite:///{file}", key, clock)
     life = Life(store, tmp_path, clock)
-    life.ctx = replace(life.ctx, fence=lambda: FenceFacts(kind=FenceKind.LANDLOCK, detail="Landlock"))
+    fence = FenceFacts(kind=FenceKind.LANDLOCK, detail="Landlock")
+    life.ctx = replace(life.ctx, fence=lambda: fence, tables=IcebergTables(load_settings()))
     with store.write(SETUP, "rotate") as unit:
         rotate_secret(unit)
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -20,9 +20,10 @@ from lifecycle.spec import canonical_json
 from lifecycle.usecases.loaded import record_loaded
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.set_receivers import Receiver
-from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions
+from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, tables
 from lifecycle.verbs.verb import Verb
 from tests.drls_dagster.lifecycle_client.conftest import World
+from tests.iceberg_tables import make_table
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, make_spec
 
 PASSWORD = "correct horse battery"
@@ -63,6 +64,14 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     people.list_people: {},
     people.list_teams: {},
     people.list_grants: {},
+    tables.list_tables: {},
+    tables.show: {"name": "flights.daily"},
+    tables.schema: {"name": "flights.daily"},
+    tables.history: {"name": "flights.daily"},
+    tables.preview: {"name": "flights.daily"},
+    tables.query: {"sql": "SELECT count(*) AS n, max(x) AS x FROM flights.daily"},
+    tables.statistics: {"name": "flights.daily"},
+    tables.health: {"name": "flights.daily"},
     installation.config: {},
     installation.fence: {},
     audit.search: {"limit": 1000},
@@ -175,6 +184,7 @@ def _people(world: World, way: str) -> None:
 def furnish(world: World) -> None:
     """What is left to see after `live`: something of each kind that waits, or is not settled."""
     life = world.life
+    make_table("flights.daily", {"x": [1.5, float("nan"), None]})
     for rows in (1, 2):
         _to_production(world, life.save(make_spec("trains", rows)))
     planes = life.save(make_spec("planes"))

@@ -29,7 +29,7 @@ SENT: Mapping[str, Any] = {
     "name": "flights", "number": 1, "other": 1, "promotion_id": 1, "target": UAT, "environment": UAT, "hold_id": 1,
     "drift_id": 1, "token_id": 1, "grant_id": 1, "person": "vic", "team": "risk", "table": "t", "pipeline": "flights",
     "reason": "x", "plan_digest": "x", "digest": "x", "body": "x", "definition": {}, "subject": "https://a|b",
-    "password": "long enough to be one", "scopes": (TokenScope.READ,), "role": Role.VIEWER,
+    "sql": "SELECT 1", "password": "long enough to be one", "scopes": (TokenScope.READ,), "role": Role.VIEWER,
 }  # fmt: skip
 
 

@@ -16,16 +16,18 @@ from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Label, Pipeline, Version
 from lifecycle.store.unit import Unit
 from lifecycle.usecases.tokens import issue
-from lifecycle.verbs import pipelines, promotions
+from lifecycle.verbs import pipelines, promotions, tables
 from lifecycle.verbs.table import ROWS
 from lifecycle.verbs.verb import Verb
 from tests.drls_dagster.lifecycle_client.conftest import WAYS, World
+from tests.iceberg_tables import make_many_snapshots, make_many_tables
 from tests.lifecycle.life import PRODUCTION, QA, SETUP, UAT, Life
 
 MANY = 501
 GIVEN: Mapping[Verb[..., Any], dict[str, Any]] = {
     pipelines.versions: {"name": "flights"},
     promotions.comments: {"promotion_id": 2},
+    tables.history: {"name": "many.snapshots"},
 }
 
 
@@ -43,6 +45,8 @@ def test_no_list_ends_early(world: World) -> None:
     with life.store.write(SETUP, "audit") as unit:
         for number in range(MANY):
             unit.audit("policy.set", "environment:qa", revision=number)
+    make_many_tables("many", MANY)
+    make_many_snapshots("many.snapshots", MANY)
     token = world.token("lea")
     admin = world.token("adam")
     for row in ROWS:

@@ -1,0 +1,175 @@
+"""`drls table query | stats | history | health`: asked of the lifecycle, as whoever is signed in."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drls_dagster.cli.options import environment_type
+from drls_dagster.cli.output import cell, in_words, json_option, print_json, print_table
+from lifecycle.domain.environment import Environment
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+name_argument = click.argument("name")
+environment_option = click.option(
+    "--env",
+    "environment",
+    type=environment_type,
+    help="Treat NAME as the name a pipeline uses in this environment.",
+)
+
+
+@click.command()
+@click.argument("sql", metavar="SQL|-")
+@click.option(
+    "--env", "environment", type=environment_type, help="Treat table names as those pipelines use in this environment."
+)
+@click.option("--ref", help="Read this branch or tag of every table.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=1_000, show_default=True, help="Most rows to print.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=30, show_default=True, help="Stop it after this.")
+@json_option
+def query(
+    sql: str, environment: Environment | None, ref: str | None, limit: int, seconds: float, as_json: bool
+) -> None:
+    """Answer one SELECT over tables, in DuckDB's SQL; "-" reads it from standard input.
+
+    \b
+    drls table query "SELECT carrier, count(*) FROM flights.daily GROUP BY ALL" --env qa
+    """
+    from drls_dagster.cli.lifecycle import lifecycle
+
+    text = sys.stdin.read() if sql == "-" else sql
+    with lifecycle() as client:
+        found = client.tables.query(text, environment=environment, ref=ref, rows=limit, seconds=seconds)
+    if as_json:
+        _print(found)
+        return
+    print_table([one.name for one in found.columns], found.rows)
+    read = ", ".join(f"{one.name} at {one.snapshot or 'no snapshot'}" for one in found.read)
+    click.echo(f"{len(found.rows)} rows{f' of {read}' if read else ''}")
+    _warn(found.cut)
+
+
+@click.command()
+@name_argument
+@environment_option
+@click.option("--column", "columns", multiple=True, help="Only this column; repeat for more.")
+@click.option("--snapshot", type=int, help="Read this snapshot.")
+@click.option("--ref", help="Read this branch or tag.")
+@click.option("--top", type=click.IntRange(0, 50), default=3, show_default=True, help="Most frequent values to show.")
+@json_option
+def stats(
+    name: str,
+    environment: Environment | None,
+    columns: tuple[str, ...],
+    snapshot: int | None,
+    ref: str | None,
+    top: int,
+    as_json: bool,
+) -> None:
+    """Show nulls, smallest, largest, distinct and most frequent values of columns."""
+    from drls_dagster.cli.lifecycle import lifecycle
+
+    with lifecycle() as client:
+        found = client.tables.statistics(
+            name, environment=environment, columns=columns, snapshot=snapshot, ref=ref, top=top
+        )
+    if as_json:
+        _print(found)
+        return
+    print_table(
+        ["column", "type", "nulls", "NaN", "min", "max", "distinct (about)", "most frequent"],
+        [
+            (
+                one.name,
+                one.type,
+                one.nulls,
+                one.nans,
+                one.min,
+                one.max,
+                one.distinct,
+                ", ".join(f"{cell(each.value)} ({each.rows:,})" for each in one.top) or None,
+            )
+            for one in found.columns
+        ],
+        right=["nulls", "NaN", "distinct (about)"],
+    )
+    click.echo(f"{found.rows:,} rows of {found.name}, snapshot {found.snapshot or 'none yet'}")
+    _warn(found.cut)
+    if found.next is not None:
+        _warn(f"{len(found.columns)} of {found.columns_total} columns; choose others with --column")
+
+
+@click.command()
+@name_argument
+@environment_option
+@click.option("--ref", help="Only the snapshots of this branch or tag.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Most snapshots to list.")
+@json_option
+def history(name: str, environment: Environment | None, ref: str | None, limit: int, as_json: bool) -> None:
+    """List a table's snapshots, newest first."""
+    from drls_dagster.cli.lifecycle import lifecycle
+
+    with lifecycle() as client:
+        found = client.tables.history(name, environment=environment, ref=ref, limit=limit)
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in found])
+    elif not found:
+        click.echo(f"{name} has no snapshot yet.")
+    else:
+        print_table(
+            ["snapshot", "committed (UTC)", "operation", "rows", "added", "deleted", "files", "size", "refs"],
+            [
+                (
+                    str(one.snapshot),
+                    f"{one.at:%Y-%m-%d %H:%M:%S}",
+                    one.operation,
+                    one.rows,
+                    one.added_rows,
+                    one.deleted_rows,
+                    one.data_files,
+                    in_words(one.bytes),
+                    " ".join(one.refs),
+                )
+                for one in found
+            ],
+            right=["rows", "added", "deleted", "files", "size"],
+        )
+
+
+@click.command()
+@name_argument
+@environment_option
+@json_option
+def health(name: str, environment: Environment | None, as_json: bool) -> None:
+    """Count a table's files and snapshots, and say what to do about them."""
+    from drls_dagster.cli.lifecycle import lifecycle
+
+    with lifecycle() as client:
+        found = client.tables.health(name, environment=environment)
+    if as_json:
+        _print(found)
+        return
+    rows: list[tuple[str, Any]] = [
+        ("data files", f"{found.data_file_count:,}"),
+        ("small files", f"{found.small_file_count:,} (target {in_words(found.target_bytes)})"),
+        ("delete files", f"{found.delete_file_count:,}"),
+        ("manifests", f"{found.manifest_count:,}"),
+        ("size", in_words(found.bytes)),
+        ("snapshots", f"{found.snapshot_count:,}"),
+    ]
+    print_table([found.name, ""], rows)
+    click.echo(found.recommendation)
+
+
+def _print(found: BaseModel) -> None:
+    print_json(found.model_dump(mode="json"))
+
+
+def _warn(text: str) -> None:
+    if text:
+        click.echo(text, err=True)

@@ -1,0 +1,143 @@
+"""Queries and statistics: rights and snapshots are decided here, the reading is a worker's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from drls_dagster.lakehouse.reader.finding import Pinned, find, pin
+from drls_dagster.lakehouse.reader.names import split_name
+from drls_dagster.lakehouse.reader.preview import chosen
+from drls_dagster.lakehouse.reader.sql.execute import TooLong, TooMuch, too_long, too_much
+from drls_dagster.lakehouse.reader.sql.workers import Worker, WorkerGone, workers
+from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.tables import (
+    ColumnStatistics,
+    Point,
+    QueryRows,
+    ReadLimits,
+    ReadTable,
+    StatisticsAsked,
+    TableAt,
+    TableStatistics,
+)
+from lifecycle.errors import Invalid, LifecycleError, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+_PARSING_SECONDS = 10.0
+_GRACE_SECONDS = 3.0  # a worker that does not stop its query itself is killed
+_MOST_TABLES = 50
+_STATISTICS_ROWS = 5_000_000
+_ERRORS: dict[str, type[LifecycleError]] = {
+    one.__name__: one for one in (Invalid, NotFound, Unavailable, TooLong, TooMuch)
+}
+
+
+class CannotRead(LifecycleError):
+    """Data of a table cannot be read; one line, without credentials."""
+
+    status = 502
+    code = "data"
+
+
+def query(
+    settings: Settings,
+    catalog: Catalog,
+    sql: str,
+    may: Callable[[str], None],
+    environment: Environment | None,
+    ref: str | None,
+    limits: ReadLimits,
+) -> QueryRows:
+    """Raises Invalid for what is no SELECT, whatever `may` raises, NotFound for a table or ref that is not there."""
+    asking = _Asking(settings, limits)
+    with workers().one(asking.memory) as worker:
+        try:
+            names = asking.ask(worker, {"do": "read", "sql": sql}, _PARSING_SECONDS)["tables"]
+        except TooLong:
+            raise Invalid("the SQL takes too long to parse; write a simpler SELECT") from None
+        pins = _pinned(catalog, names, may, environment, ref)
+        request = {"do": "select", "pins": {name: _place(one) for name, one in pins.items()}}
+        limited = {"rows": limits.rows, "most_bytes": limits.bytes, "text": limits.text, "seconds": asking.seconds}
+        answer = asking.ask(worker, {**request, "limits": limited}, asking.seconds)
+    answer.pop("files")
+    read = tuple(ReadTable(name=one.name, snapshot=one.snapshot) for one in pins.values())
+    return QueryRows.model_validate({**answer, "read": read})
+
+
+def statistics(settings: Settings, pinned: Pinned, ask: StatisticsAsked, limits: ReadLimits) -> TableStatistics:
+    """Of the columns that `ask` names; reads at most so many rows as statistics are worth."""
+    fields = chosen(pinned, ask.columns).fields
+    page = fields if ask.columns else fields[ask.after : ask.after + ask.most]
+    asking = _Asking(settings, limits)
+    limited = {
+        "columns": [one.name for one in page],
+        "top": ask.top,
+        "text": limits.text,
+        "seconds": asking.seconds,
+        "most_rows": _STATISTICS_ROWS,
+    }
+    with workers().one(asking.memory) as worker:
+        request = {"do": "statistics", "pins": {"": _place(pinned)}, "limits": limited}
+        answer = asking.ask(worker, request, asking.seconds)
+    more = not ask.columns and ask.after + len(page) < len(fields)
+    columns = tuple(ColumnStatistics.model_validate(one) for one in answer["columns"])
+    return TableStatistics(
+        name=pinned.name,
+        snapshot=pinned.snapshot,
+        rows=answer["rows"],
+        columns=columns,
+        columns_total=len(pinned.schema.fields),
+        cut=answer["cut"],
+        next=ask.after + len(page) if more else None,
+    )
+
+
+def _pinned(
+    catalog: Catalog,
+    names: Sequence[str],
+    may: Callable[[str], None],
+    environment: Environment | None,
+    ref: str | None,
+) -> dict[str, Pinned]:
+    """Each table at the snapshot that will be read. All are asked for before one is looked for."""
+    if len(names) > _MOST_TABLES:
+        raise Invalid(f"the query names more than {_MOST_TABLES} tables")
+    for name in names:
+        may(name)
+    found = {name: find(catalog, TableAt(name=name, environment=environment)) for name in names}
+    return {name: pin(one, Point(ref=ref)) for name, one in found.items()}
+
+
+def _place(pinned: Pinned) -> tuple[tuple[str, ...], int | None]:
+    return split_name(pinned.name), pinned.snapshot
+
+
+class _Asking:
+    """What a worker is asked with, and its refusals as errors."""
+
+    def __init__(self, settings: Settings, limits: ReadLimits) -> None:
+        self._settings = settings
+        self.memory = settings.tables.query_memory
+        self.seconds = min(limits.seconds, settings.tables.query_seconds)
+
+    def ask(self, worker: Worker, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        try:
+            answer = worker.ask({**request, "settings": self._settings}, seconds + _GRACE_SECONDS)
+        except TimeoutError:
+            worker.end()
+            raise too_long(seconds) from None
+        except WorkerGone:
+            # Killed for its memory, by its own limit or by the system.
+            worker.end()
+            raise too_much(self.memory) from None
+        if answer.pop("worn"):
+            worker.end()
+        if (kind := answer.get("failed")) is None:
+            return answer
+        if kind == "TooMuch":
+            raise too_much(self.memory)
+        raise _ERRORS.get(kind, CannotRead)(answer["message"])

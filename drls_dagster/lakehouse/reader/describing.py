@@ -1,0 +1,162 @@
+"""What a table is, from its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.diff.types import type_words
+from drls_dagster.lakehouse.locating import look_at
+from drls_dagster.lakehouse.naming import MAIN, is_environments_own
+from drls_dagster.lakehouse.reader.finding import Found
+from drls_dagster.lakehouse.reader.names import split_name
+from drls_dagster.lakehouse.refs import head
+from drls_dagster.lakehouse.tables import TableSummary as Summary
+from drls_dagster.lakehouse.tables import snapshot_total, summarize, utc_time
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.tables import ColumnFacts, HeadFacts, RefFacts, SchemaFacts, TableDescription, TableSummary
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.types import IcebergType, NestedField
+
+_REFS = 200
+_LONGEST_TYPE = 300
+_PROPERTIES = 500  # characters of a value
+
+
+def summaries(catalog: Catalog, names: list[str]) -> list[TableSummary]:
+    """Those that are there; one that cannot be read has its error."""
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    found: list[TableSummary] = []
+    for name in names:
+        try:
+            found.append(_of(name, summarize(catalog, split_name(name), missing=True)))
+        except (NoSuchTableError, NoSuchNamespaceError):
+            continue
+    return found
+
+
+def describe(catalog: Catalog, found: Found, real: str | None) -> TableDescription:
+    """`real` is the name that pipelines use: with it, what each environment reads."""
+    table = found.table
+    at = head(table, found.ref)
+    snapshot = table.snapshot_by_id(at) if at is not None else None
+    refs = sorted(table.metadata.refs.items())
+    return TableDescription(
+        name=found.name,
+        uuid=str(table.metadata.table_uuid),
+        location=table.location(),
+        format_version=table.format_version,
+        columns=len(table.schema().fields),
+        partition_by=partition_by(table),
+        sort_by=sort_by(table),
+        properties={name: value[:_PROPERTIES] for name, value in sorted(table.properties.items())},
+        refs=tuple(
+            RefFacts(name=name, type=str(ref.snapshot_ref_type.value), snapshot=ref.snapshot_id)
+            for name, ref in refs[:_REFS]
+        ),
+        refs_total=len(refs),
+        snapshots=len(table.metadata.snapshots),
+        rows=snapshot_total(snapshot, "total-records") if snapshot else 0,
+        data_files=snapshot_total(snapshot, "total-data-files") if snapshot else 0,
+        bytes=snapshot_total(snapshot, "total-files-size") if snapshot else 0,
+        updated_at=utc_time(snapshot.timestamp_ms) if snapshot else None,
+        heads=tuple(_heads(catalog, real)) if real and _is_pipelines(real) else (),
+    )
+
+
+def schema(found: Found, *, search: str, after: int, limit: int) -> SchemaFacts:
+    """The columns whose path has `search` in it."""
+    text = search.casefold()
+    every = [one for one in _flat(found.table.schema().fields, "") if text in one.name.casefold()]
+    page = every[after : after + limit]
+    more = after + len(page) < len(every)
+    return SchemaFacts(
+        name=found.name,
+        schema_id=found.table.schema().schema_id,
+        columns=tuple(page),
+        total=len(every),
+        partition_by=partition_by(found.table),
+        sort_by=sort_by(found.table),
+        next=after + len(page) if more else None,
+    )
+
+
+def partition_by(table: Table) -> tuple[str, ...]:
+    return tuple(f"{one.transform}({_column(table, one.source_id)})" for one in table.spec().fields)
+
+
+def sort_by(table: Table) -> tuple[str, ...]:
+    return tuple(f"{_column(table, key.source_id)} {key.direction.name.lower()}" for key in table.sort_order().fields)
+
+
+def _column(table: Table, field_id: int) -> str:
+    return table.schema().find_column_name(field_id) or f"column {field_id}"
+
+
+def _flat(fields: tuple[NestedField, ...], above: str) -> Iterator[ColumnFacts]:
+    for field in fields:
+        path = f"{above}{field.name}"
+        words = type_words(field.field_type)
+        yield ColumnFacts(
+            id=field.field_id,
+            name=path,
+            type=words if len(words) <= _LONGEST_TYPE else words[: _LONGEST_TYPE - 1] + "…",
+            nullable=not field.required,
+            doc=field.doc,
+        )
+        yield from _flat(_inside(field.field_type), f"{path}.")
+
+
+def _inside(kind: IcebergType) -> tuple[NestedField, ...]:
+    from pyiceberg.types import ListType, MapType, StructType
+
+    match kind:
+        case StructType():
+            return kind.fields
+        case ListType():
+            return (kind.element_field,)
+        case MapType():
+            return (kind.key_field, kind.value_field)
+        case _:
+            return ()
+
+
+def _is_pipelines(real: str) -> bool:
+    try:
+        return not is_environments_own(real)
+    except DrlsError:
+        return False
+
+
+def _heads(catalog: Catalog, real: str) -> Iterator[HeadFacts]:
+    for environment in Environment:
+        look = look_at(catalog, environment, real)
+        snapshot = look.table.snapshot_by_id(look.read) if look.table is not None and look.read is not None else None
+        yield HeadFacts(
+            environment=environment,
+            table=look.location.name,
+            ref=MAIN if look.own is None else look.location.ref,
+            snapshot=look.read,
+            rows=snapshot_total(snapshot, "total-records") if snapshot else None,
+            updated_at=utc_time(snapshot.timestamp_ms) if snapshot else None,
+        )
+
+
+def _of(name: str, one: Summary) -> TableSummary:
+    return TableSummary(
+        name=name,
+        rows=one.rows,
+        snapshot=one.snapshot_id,
+        data_files=one.data_files,
+        bytes=one.bytes,
+        updated_at=one.updated_at,
+        format_version=one.format_version,
+        branches=one.branches,
+        location=one.location,
+        error=one.error,
+    )

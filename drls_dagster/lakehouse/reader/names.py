@@ -1,0 +1,32 @@
+"""Names of tables as people write them: parts with dots between, a part that has a dot itself in double quotes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lifecycle.usecases.parts.visible_tables import unknown_table
+
+_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
+
+
+def join_name(parts: Sequence[str]) -> str:
+    """`flights.daily`, or `flights."daily.new"`."""
+    return ".".join('"' + part.replace('"', '""') + '"' if "." in part or '"' in part else part for part in parts)
+
+
+def split_name(name: str) -> tuple[str, ...]:
+    """The parts again. Raises NotFound for what names no table."""
+    parts: list[str] = []
+    at = 0
+    while found := _PART.match(name, at):
+        parts.append(found[2] if found[1] is None else found[1].replace('""', '"'))
+        at = found.end()
+        if at == len(name):
+            break
+        if name[at] != ".":
+            raise unknown_table(name)
+        at += 1
+    if at != len(name) or len(parts) < 2 or name.endswith("."):
+        raise unknown_table(name)
+    return tuple(parts)

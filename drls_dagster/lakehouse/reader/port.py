@@ -1,0 +1,109 @@
+"""The port `Tables` over an Iceberg catalog. Queries and statistics run in a process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
+from drls_dagster.lakehouse.catalog_config import resolve_catalog
+from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.tables import (
+    HealthReport,
+    Point,
+    QueryRows,
+    ReadLimits,
+    SchemaFacts,
+    SnapshotRow,
+    StatisticsAsked,
+    TableAt,
+    TableDescription,
+    TableRows,
+    TableStatistics,
+    TableSummary,
+)
+from lifecycle.errors import LifecycleError, Refused
+from lifecycle.ports import Tables
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+class IcebergTables(Tables):
+    """Keeps nothing but the catalog's connection, which is opened at the first call."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def names(self) -> Sequence[str]:
+        from drls_dagster.lakehouse.reader.names import join_name
+        from drls_dagster.lakehouse.tables import table_identifiers
+
+        with self._catalog() as catalog:
+            return sorted(join_name(identifier) for identifier in table_identifiers(catalog))
+
+    def summaries(self, names: Sequence[str]) -> Sequence[TableSummary]:
+        from drls_dagster.lakehouse.reader import describing
+
+        with self._catalog() as catalog:
+            return describing.summaries(catalog, list(names))
+
+    def describe(self, table: TableAt, real: str | None) -> TableDescription:
+        from drls_dagster.lakehouse.reader import describing, finding
+
+        with self._catalog() as catalog:
+            return describing.describe(catalog, finding.find(catalog, table), real)
+
+    def schema(self, table: TableAt, *, search: str, after: int, limit: int) -> SchemaFacts:
+        from drls_dagster.lakehouse.reader import describing, finding
+
+        with self._catalog() as catalog:
+            return describing.schema(finding.find(catalog, table), search=search, after=after, limit=limit)
+
+    def history(
+        self, table: TableAt, ref: str | None, before: int | None, limit: int
+    ) -> tuple[Sequence[SnapshotRow], bool]:
+        from drls_dagster.lakehouse.reader import finding, history
+
+        with self._catalog() as catalog:
+            return history.snapshots(finding.find(catalog, table), ref, before, limit)
+
+    def preview(self, table: TableAt, point: Point, columns: Sequence[str], limits: ReadLimits) -> TableRows:
+        from drls_dagster.lakehouse.reader import finding, preview
+
+        with self._catalog() as catalog:
+            return preview.preview(finding.pin(finding.find(catalog, table), point), columns, limits)
+
+    def query(
+        self, sql: str, may: Callable[[str], None], environment: Environment | None, ref: str | None, limits: ReadLimits
+    ) -> QueryRows:
+        from drls_dagster.lakehouse.reader.asking import query
+
+        with self._catalog() as catalog:
+            return query(self._settings, catalog, sql, may, environment, ref, limits)
+
+    def statistics(self, table: TableAt, point: Point, ask: StatisticsAsked, limits: ReadLimits) -> TableStatistics:
+        from drls_dagster.lakehouse.reader import finding
+        from drls_dagster.lakehouse.reader.asking import statistics
+
+        with self._catalog() as catalog:
+            return statistics(self._settings, finding.pin(finding.find(catalog, table), point), ask, limits)
+
+    def health(self, table: TableAt) -> HealthReport:
+        from drls_dagster.lakehouse.reader import finding, health
+
+        with self._catalog() as catalog:
+            return health.health(finding.find(catalog, table))
+
+    @contextmanager
+    def _catalog(self) -> Iterator[Catalog]:
+        try:
+            with catalog_errors(resolve_catalog(self._settings)):
+                yield load_catalog(self._settings)
+        except LifecycleError:
+            raise
+        except DrlsError as error:
+            raise Refused(error.message) from error.__cause__

@@ -1,0 +1,235 @@
+"""Tables as people and agents read them: what is in the catalog, and values as JSON has them.
+
+A value is null, true or false, a number that JSON carries exactly, or text: a larger whole number, a decimal, a date or
+time in ISO 8601, bytes in hexadecimal, `nan`, `inf` and `-inf`. Lists, structs and maps hold the same. Text that was
+cut ends in `… (N characters)`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.model import Frozen, SnapshotId
+
+
+class TableAt(Frozen):
+    """A table by its exact name, or with `environment` by the name that a pipeline uses there."""
+
+    name: str
+    environment: Environment | None = None
+
+
+class Point(Frozen):
+    """Which state to read: of a snapshot, a branch or tag, or a time; without any, the environment's newest."""
+
+    snapshot: SnapshotId | None = None
+    ref: str | None = None
+    at: datetime | None = None
+
+
+class ReadLimits(Frozen):
+    """What one read may answer and cost. `rows` are those of the answer. Text longer than `text` characters is cut."""
+
+    rows: int
+    bytes: int
+    seconds: float
+    text: int
+
+
+class TableSummary(Frozen):
+    """A table and the head of its `main`: the snapshot's own totals, null where its writer recorded none.
+
+    `rows` includes rows that delete files hide. A table whose metadata cannot be read has only an `error`.
+    """
+
+    name: str
+    rows: int | None = None
+    snapshot: SnapshotId | None = None
+    data_files: int | None = None
+    bytes: int | None = None
+    updated_at: datetime | None = None
+    format_version: int | None = None
+    branches: tuple[str, ...] = ()
+    location: str | None = None
+    error: str | None = None
+
+
+class ColumnFacts(Frozen):
+    """A column, or a field inside one: `name` is its whole path, such as `address.city` or `tags.element`."""
+
+    id: int
+    name: str
+    type: str
+    nullable: bool
+    doc: str | None = None
+
+
+class SchemaFacts(Frozen):
+    """The columns of a table, nested fields below their own, in pages; `after` of the next page, or null."""
+
+    name: str
+    schema_id: int
+    columns: tuple[ColumnFacts, ...]
+    total: int
+    partition_by: tuple[str, ...]
+    sort_by: tuple[str, ...]
+    next: int | None = None
+
+
+class RefFacts(Frozen):
+    """A branch or tag."""
+
+    name: str
+    type: str
+    snapshot: SnapshotId
+
+
+class HeadFacts(Frozen):
+    """What an environment reads: `table` at `ref`. `snapshot` is null where there is nothing yet."""
+
+    environment: Environment
+    table: str
+    ref: str
+    snapshot: SnapshotId | None
+    rows: int | None = None
+    updated_at: datetime | None = None
+
+
+class TableDescription(Frozen):
+    """A table, without its columns. `refs` are the first ones by name; `refs_total` counts all."""
+
+    name: str
+    uuid: str
+    location: str
+    format_version: int
+    columns: int
+    partition_by: tuple[str, ...]
+    sort_by: tuple[str, ...]
+    properties: dict[str, str]
+    refs: tuple[RefFacts, ...]
+    refs_total: int
+    snapshots: int
+    rows: int | None
+    data_files: int | None
+    bytes: int | None
+    updated_at: datetime | None
+    heads: tuple[HeadFacts, ...] = ()
+
+
+class SnapshotRow(Frozen):
+    """A snapshot with its own totals; `refs` are the branches and tags at it."""
+
+    snapshot: SnapshotId
+    parent: SnapshotId | None
+    at: datetime
+    operation: str | None
+    rows: int | None
+    added_rows: int | None
+    deleted_rows: int | None
+    data_files: int | None
+    bytes: int | None
+    schema_id: int | None
+    refs: tuple[str, ...] = ()
+    run: str | None = None
+
+
+class ColumnShown(Frozen):
+    """A column of an answer."""
+
+    name: str
+    type: str
+
+
+class TableRows(Frozen):
+    """Rows, each with a value for each column. `cut` says why rows are missing; empty when none are.
+
+    `snapshot` null: the table has none yet. `values_cut` counts values whose text was shortened.
+    """
+
+    name: str
+    snapshot: SnapshotId | None
+    columns: tuple[ColumnShown, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    cut: str = ""
+    values_cut: int = 0
+
+
+class ReadTable(Frozen):
+    """A table that a query read, at the snapshot it was pinned to; null: it has none yet."""
+
+    name: str
+    snapshot: SnapshotId | None
+
+
+class QueryRows(Frozen):
+    """What a query answers, and the snapshots that it read. `cut` says why rows are missing; empty when none are."""
+
+    columns: tuple[ColumnShown, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    read: tuple[ReadTable, ...]
+    cut: str = ""
+    values_cut: int = 0
+
+
+class StatisticsAsked(Frozen):
+    """Of the named columns, else of `most` from the position `after`; with the `top` most frequent values."""
+
+    columns: tuple[str, ...]
+    after: int
+    most: int
+    top: int
+
+
+class TopValue(Frozen):
+    """A value and how many rows have it."""
+
+    value: Any
+    rows: int
+
+
+class ColumnStatistics(Frozen):
+    """What is in a column. Null where it does not apply: `nans` to other types than floats, `min` to nested ones.
+
+    `min` and `max` leave NaN out. `distinct` is an estimate, within a few percent.
+    """
+
+    name: str
+    type: str
+    nulls: int
+    nans: int | None = None
+    min: Any = None
+    max: Any = None
+    distinct: int | None = None
+    top: tuple[TopValue, ...] = ()
+
+
+class TableStatistics(Frozen):
+    """Column statistics of all `rows` of a snapshot, or of the first `rows` where `cut` says so."""
+
+    name: str
+    snapshot: SnapshotId | None
+    rows: int
+    columns: tuple[ColumnStatistics, ...]
+    columns_total: int
+    cut: str = ""
+    next: int | None = None
+
+
+class HealthReport(Frozen):
+    """How a table's files are, from metadata alone. `recommendation` says what to do, in a sentence.
+
+    A file is small when it has less than half of `target_bytes`.
+    """
+
+    name: str
+    snapshot: SnapshotId | None
+    snapshot_count: int
+    data_file_count: int
+    small_file_count: int
+    delete_file_count: int
+    manifest_count: int
+    bytes: int
+    target_bytes: int
+    recommendation: str

@@ -1,0 +1,63 @@
+"""Where no catalog is connected: reading tables is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.tables import (
+    HealthReport,
+    Point,
+    QueryRows,
+    ReadLimits,
+    SchemaFacts,
+    SnapshotRow,
+    StatisticsAsked,
+    TableAt,
+    TableDescription,
+    TableRows,
+    TableStatistics,
+    TableSummary,
+)
+from lifecycle.errors import Refused
+from lifecycle.ports import Tables
+
+
+class NoTables(Tables):
+    """Says that there is no catalog; it pretends nothing."""
+
+    def names(self) -> Sequence[str]:
+        _refuse()
+
+    def summaries(self, names: Sequence[str]) -> Sequence[TableSummary]:
+        _refuse()
+
+    def describe(self, table: TableAt, real: str | None) -> TableDescription:
+        _refuse()
+
+    def schema(self, table: TableAt, *, search: str, after: int, limit: int) -> SchemaFacts:
+        _refuse()
+
+    def history(
+        self, table: TableAt, ref: str | None, before: int | None, limit: int
+    ) -> tuple[Sequence[SnapshotRow], bool]:
+        _refuse()
+
+    def preview(self, table: TableAt, point: Point, columns: Sequence[str], limits: ReadLimits) -> TableRows:
+        _refuse()
+
+    def query(
+        self, sql: str, may: Callable[[str], None], environment: Environment | None, ref: str | None, limits: ReadLimits
+    ) -> QueryRows:
+        _refuse()
+
+    def statistics(self, table: TableAt, point: Point, ask: StatisticsAsked, limits: ReadLimits) -> TableStatistics:
+        _refuse()
+
+    def health(self, table: TableAt) -> HealthReport:
+        _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise Refused("no table catalog is connected to this DRLS")

@@ -1,0 +1,142 @@
+"""Read tables: each function checks first who may see the table, then asks the catalog, in no transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import Actor
+from lifecycle.domain.tables import (
+    HealthReport,
+    Point,
+    QueryRows,
+    ReadLimits,
+    SchemaFacts,
+    SnapshotRow,
+    StatisticsAsked,
+    TableAt,
+    TableDescription,
+    TableRows,
+    TableStatistics,
+    TableSummary,
+)
+from lifecycle.errors import Invalid
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.visible_tables import SeenTables, Use, real_name, seen_tables
+
+
+class TableInfo(TableSummary):
+    """A table of the list. `written_by`: the pipelines that write it, as far as the caller sees them."""
+
+    written_by: tuple[str, ...] = ()
+
+
+class TableUse(Frozen):
+    """A version of a pipeline that writes or reads the table. `active_in` is empty for one that is only the newest."""
+
+    pipeline: str
+    version: int
+    active_in: tuple[Environment, ...]
+
+
+class TableDetail(TableDescription):
+    """A table with the pipelines that write and read it, as far as the caller sees them."""
+
+    written_by: tuple[TableUse, ...] = ()
+    read_by: tuple[TableUse, ...] = ()
+
+
+def list_tables(
+    ctx: Context, actor: Actor, *, namespace: str, search: str, after: str, limit: int
+) -> tuple[Sequence[TableInfo], str | None]:
+    """Tables by name, behind `after`, and the name to continue behind. Tables below a namespace belong to it."""
+    seen = _seen(ctx, actor)
+    text = search.casefold()
+    names = [
+        name
+        for name in sorted(ctx.tables.names())
+        if name > after
+        and seen.may(name)
+        and text in name.casefold()
+        and (not namespace or name.startswith(f"{namespace}."))
+    ]
+    page = names[:limit]
+    found = [
+        TableInfo(**dict(one), written_by=tuple(dict.fromkeys(use.pipeline for use in seen.of(one.name) if use.writes)))
+        for one in ctx.tables.summaries(page)
+    ]
+    return found, page[-1] if len(names) > limit else None
+
+
+def show_table(ctx: Context, actor: Actor, table: TableAt) -> TableDetail:
+    """Raises NotFound for a table that is not there, or that the caller may not see."""
+    seen = _seen(ctx, actor)
+    seen.require(table.name)
+    uses = seen.of(table.name)
+    found = ctx.tables.describe(table, real_name(table.name) if uses else None)
+    return TableDetail(
+        **dict(found),
+        written_by=tuple(_shown(use) for use in uses if use.writes),
+        read_by=tuple(_shown(use) for use in uses if not use.writes),
+    )
+
+
+def table_schema(ctx: Context, actor: Actor, table: TableAt, *, search: str, after: int, limit: int) -> SchemaFacts:
+    _require(ctx, actor, table)
+    return ctx.tables.schema(table, search=search, after=after, limit=limit)
+
+
+def table_history(
+    ctx: Context, actor: Actor, table: TableAt, *, ref: str | None, before: int | None, limit: int
+) -> tuple[Sequence[SnapshotRow], bool]:
+    """Snapshots, newest first, and whether there are more."""
+    _require(ctx, actor, table)
+    return ctx.tables.history(table, ref, before, limit)
+
+
+def preview_table(
+    ctx: Context, actor: Actor, table: TableAt, point: Point, columns: Sequence[str], limits: ReadLimits
+) -> TableRows:
+    _one_point(point)
+    _require(ctx, actor, table)
+    return ctx.tables.preview(table, point, columns, limits)
+
+
+def query_tables(
+    ctx: Context, actor: Actor, sql: str, *, environment: Environment | None, ref: str | None, limits: ReadLimits
+) -> QueryRows:
+    """Raises NotFound for a query that names a table which the caller may not see, before anything is read."""
+    seen = _seen(ctx, actor, uses=False)
+    return ctx.tables.query(sql, seen.require, environment, ref, limits)
+
+
+def table_statistics(
+    ctx: Context, actor: Actor, table: TableAt, point: Point, asked: StatisticsAsked, limits: ReadLimits
+) -> TableStatistics:
+    _one_point(point)
+    _require(ctx, actor, table)
+    return ctx.tables.statistics(table, point, asked, limits)
+
+
+def table_health(ctx: Context, actor: Actor, table: TableAt) -> HealthReport:
+    _require(ctx, actor, table)
+    return ctx.tables.health(table)
+
+
+def _seen(ctx: Context, actor: Actor, *, uses: bool = True) -> SeenTables:
+    with ctx.store.read() as view:
+        return seen_tables(view, actor, uses=uses)
+
+
+def _require(ctx: Context, actor: Actor, table: TableAt) -> None:
+    _seen(ctx, actor, uses=False).require(table.name)
+
+
+def _one_point(point: Point) -> None:
+    if sum(one is not None for one in (point.snapshot, point.ref, point.at)) > 1:
+        raise Invalid("name one state to read: a snapshot, a ref or a time")
+
+
+def _shown(use: Use) -> TableUse:
+    return TableUse(pipeline=use.pipeline, version=use.version, active_in=use.active_in)

@@ -1,0 +1,172 @@
+"""Tables: what is in the catalog, as far as the caller may see it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from annotated_types import Ge, Le, MaxLen
+from pydantic import AwareDatetime, StringConstraints
+
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.tables import (
+    HealthReport,
+    Point,
+    QueryRows,
+    ReadLimits,
+    SchemaFacts,
+    SnapshotRow,
+    StatisticsAsked,
+    TableAt,
+    TableRows,
+    TableStatistics,
+)
+from lifecycle.usecases import read_tables
+from lifecycle.usecases.read_tables import TableDetail, TableInfo
+from lifecycle.verbs.answers import Page
+from lifecycle.verbs.inputs import InQuery, Limit, SeenName, ShortText
+from lifecycle.verbs.verb import Call, answers, lists
+
+Sql = Annotated[str, StringConstraints(min_length=1, max_length=100_000, pattern=r"^[^\x00]*$")]
+SnapshotNumber = Annotated[int, Ge(0), Le(2**63 - 1)]
+Columns = Annotated[tuple[SeenName, ...], MaxLen(200), InQuery("column")]
+Rows = Annotated[int, Ge(1), Le(10_000)]
+MostBytes = Annotated[int, Ge(1_000), Le(20_000_000)]
+MostText = Annotated[int, Ge(10), Le(100_000)]
+Seconds = Annotated[float, Ge(0.1), Le(600)]
+Position = Annotated[int, Ge(0), Le(1_000_000)]
+BYTES = 2_000_000
+TEXT = 1_000
+
+
+@lists(TableInfo)
+def list_tables(
+    call: Call, *, namespace: ShortText = "", search: ShortText = "", after: ShortText = "", limit: Limit = 100
+) -> Page[TableInfo]:
+    """Tables by name that the caller may see, with the totals of their `main`."""
+    found, following = read_tables.list_tables(
+        call.ctx, call.who, namespace=namespace, search=search, after=after, limit=limit
+    )
+    return Page(items=list(found), next=following)
+
+
+@answers(TableDetail)
+def show(call: Call, name: SeenName, *, environment: Environment | None = None) -> TableDetail:
+    """A table: layout, properties, refs, sizes, what each environment reads, and which pipelines use it.
+
+    With `environment`, `name` is the one that pipelines use.
+    """
+    return read_tables.show_table(call.ctx, call.who, TableAt(name=name, environment=environment))
+
+
+@answers(SchemaFacts)
+def schema(
+    call: Call,
+    name: SeenName,
+    *,
+    environment: Environment | None = None,
+    search: ShortText = "",
+    after: Position = 0,
+    most: Annotated[int, Ge(1), Le(10_000)] = 1_000,
+) -> SchemaFacts:
+    """Columns with nested fields and docs; `search` finds some by name."""
+    at = TableAt(name=name, environment=environment)
+    return read_tables.table_schema(call.ctx, call.who, at, search=search, after=after, limit=most)
+
+
+@lists(SnapshotRow)
+def history(
+    call: Call,
+    name: SeenName,
+    *,
+    environment: Environment | None = None,
+    ref: ShortText | None = None,
+    before: SnapshotNumber | None = None,
+    limit: Limit = 100,
+) -> Page[SnapshotRow]:
+    """Snapshots, newest first; with `ref`, only those of a branch or tag. `before` (a snapshot) pages on."""
+    at = TableAt(name=name, environment=environment)
+    found, more = read_tables.table_history(call.ctx, call.who, at, ref=ref, before=before, limit=limit)
+    return Page(items=list(found), next=str(found[-1].snapshot) if more and found else None)
+
+
+@answers(TableRows)
+def preview(
+    call: Call,
+    name: SeenName,
+    *,
+    environment: Environment | None = None,
+    ref: ShortText | None = None,
+    snapshot: SnapshotNumber | None = None,
+    at: AwareDatetime | None = None,
+    columns: Columns = (),
+    rows: Rows = 20,
+    most_bytes: MostBytes = BYTES,
+    text: MostText = TEXT,
+) -> TableRows:
+    """The first rows of a table, of a branch or tag (`ref`), a snapshot, or as it was at a time."""
+    return read_tables.preview_table(
+        call.ctx,
+        call.who,
+        TableAt(name=name, environment=environment),
+        _point(snapshot, ref, at),
+        columns,
+        ReadLimits(rows=rows, bytes=most_bytes, seconds=60, text=text),
+    )
+
+
+@answers(QueryRows)
+def query(
+    call: Call,
+    sql: Sql,
+    *,
+    environment: Environment | None = None,
+    ref: ShortText | None = None,
+    rows: Rows = 1_000,
+    seconds: Seconds = 30,
+    most_bytes: MostBytes = BYTES,
+    text: MostText = TEXT,
+) -> QueryRows:
+    """The answer to one SELECT in DuckDB's SQL over tables (`namespace.table`) at pinned snapshots; changes nothing.
+
+    With `environment`, names are those that pipelines use; `ref` reads that branch or tag of every table.
+    """
+    limits = ReadLimits(rows=rows, bytes=most_bytes, seconds=seconds, text=text)
+    return read_tables.query_tables(call.ctx, call.who, sql, environment=environment, ref=ref, limits=limits)
+
+
+@answers(TableStatistics)
+def statistics(
+    call: Call,
+    name: SeenName,
+    *,
+    environment: Environment | None = None,
+    ref: ShortText | None = None,
+    snapshot: SnapshotNumber | None = None,
+    at: AwareDatetime | None = None,
+    columns: Columns = (),
+    after: Position = 0,
+    top: Annotated[int, Ge(0), Le(50)] = 5,
+    seconds: Seconds = 30,
+    most: Annotated[int, Ge(1), Le(1_000)] = 100,
+    text: MostText = 200,
+) -> TableStatistics:
+    """Nulls, NaNs, smallest, largest, distinct and most frequent values of columns; reads the table."""
+    return read_tables.table_statistics(
+        call.ctx,
+        call.who,
+        TableAt(name=name, environment=environment),
+        _point(snapshot, ref, at),
+        StatisticsAsked(columns=columns, after=after, most=most, top=top),
+        ReadLimits(rows=most, bytes=BYTES, seconds=seconds, text=text),
+    )
+
+
+@answers(HealthReport)
+def health(call: Call, name: SeenName, *, environment: Environment | None = None) -> HealthReport:
+    """How many files, small files, delete files and snapshots a table has, and what to do about it."""
+    return read_tables.table_health(call.ctx, call.who, TableAt(name=name, environment=environment))
+
+
+def _point(snapshot: int | None, ref: str | None, at: datetime | None) -> Point:
+    return Point(snapshot=snapshot, ref=ref, at=at)
