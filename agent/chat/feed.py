@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 
 from pydantic import BaseModel
 
+from agent.chat import wire
+
 KEPT = 2_000
 QUIET_SECONDS = 15.0
 
@@ -21,6 +23,12 @@ class Feed:
         self._number = 0
         self._events: deque[tuple[int, BaseModel]] = deque(maxlen=KEPT)
         self._readers: set[asyncio.Event] = set()
+        self._growing: dict[int, wire.Reply] = {}
+
+    @property
+    def growing(self) -> dict[int, wire.Reply]:
+        """Answers that are not whole, as far as readers know them: the store keeps an answer when it ends."""
+        return dict(self._growing)
 
     @property
     def is_read(self) -> bool:
@@ -33,6 +41,18 @@ class Feed:
 
     def publish(self, event: BaseModel) -> None:
         self._number += 1
+        match event:
+            case wire.EntryEvent(entry=wire.Reply() as reply):
+                self._growing.pop(reply.id, None)
+                if not reply.done:
+                    self._growing[reply.id] = reply
+            case wire.TextEvent(entry=entry, text=text) if entry in self._growing:
+                before = self._growing[entry]
+                self._growing[entry] = before.model_copy(update={"text": before.text + text})
+            case wire.EndEvent():
+                self._growing.clear()
+            case _:
+                pass
         self._events.append((self._number, event))
         for one in self._readers:
             one.set()

@@ -79,7 +79,11 @@ class ChatService:
 
     async def chat(self, token: str, chat: str, *, before: int | None = None, limit: int = 100) -> wire.Chat:
         info = await self._readable(token, chat)
-        return await asyncio.to_thread(self._whole, info, before, limit)
+        feed = self._feed(chat)
+        growing = feed.growing
+        whole = await asyncio.to_thread(self._whole, info, before, limit)
+        # One that ended meanwhile is shown as far as it was.
+        return _grown(whole, growing | feed.growing)
 
     async def change(self, token: str, chat: str, given: wire.ChatChange) -> wire.ChatInfo:
         await self._own(token, chat)
@@ -157,9 +161,11 @@ class ChatService:
         number = feed.after(last) if last else after
         while True:
             if number is None:
-                number = feed.number
+                # Of one moment: the texts that come after it are added to these.
+                number, growing = feed.number, feed.growing
                 info = await asyncio.to_thread(self._store.info, info.id)
-                yield feed.name(number), wire.ChatEvent(chat=await asyncio.to_thread(self._whole, info, None, 100))
+                whole = await asyncio.to_thread(self._whole, info, None, 100)
+                yield feed.name(number), wire.ChatEvent(chat=_grown(whole, growing))
             async for one in feed.read(number):
                 if one is None:
                     yield None
@@ -227,3 +233,13 @@ class ChatService:
 
 def _about_title(about: wire.About | None) -> str:
     return f"{about.kind.capitalize()} {about.name}"[:_TITLE] if about else ""
+
+
+def _grown(chat: wire.Chat, growing: dict[int, wire.Reply]) -> wire.Chat:
+    """The chat with the texts of answers that are not whole."""
+    entries = tuple(growing.get(one.id, one) if _grows(one) else one for one in chat.entries)
+    return chat.model_copy(update={"entries": entries})
+
+
+def _grows(entry: wire.Entry) -> bool:
+    return isinstance(entry, wire.Reply) and not entry.done
