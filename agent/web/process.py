@@ -70,15 +70,16 @@ class ChatProcess:
         """What can be asked of it for this visitor. Raises Forbidden for whoever is no person."""
         if who.person.kind is not PersonKind.HUMAN:
             raise Forbidden("chats are for people: agents and service accounts use the MCP server, drls mcp")
-        return Asking(self.socket, self.token_of(context, who))
+        return Asking(self.socket, self.token_of(context, who), only=who.person.name)
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Requests with one person's agent token."""
+    """Requests with one person's agent token. `only`: whose chats are shown; an Admin could also read others'."""
 
     socket: Path
     token: str
+    only: str = ""
 
     def models(self) -> wire.Models:
         return self._get(wire.Models, wire.MODELS)
@@ -88,9 +89,13 @@ class Asking:
         return self._get(wire.ChatPage, wire.CHATS, {name: value for name, value in asked.items() if value})
 
     def chat(self, chat: str, *, before: int | None = None, limit: int | None = None) -> wire.Chat:
+        """Raises NotFound, also for chats that are not shown here."""
         asked = {"before": before, "limit": limit}
         there = _at(wire.CHAT, chat=chat)
-        return self._get(wire.Chat, there, {name: value for name, value in asked.items() if value is not None})
+        found = self._get(wire.Chat, there, {name: value for name, value in asked.items() if value is not None})
+        if self.only and found.owner != self.only:
+            raise NotFound("there is no such chat; Chats shows yours")
+        return found
 
     def entry(self, chat: str, entry: int) -> wire.Said | wire.Reply | wire.ToolEntry | wire.Note:
         """Raises NotFound."""

@@ -80,6 +80,7 @@ async def _read(
     while True:
         try:
             asking = await run_in_threadpool(process.ask, ctx, who)
+            await run_in_threadpool(asking.chat, chat, limit=1)
             async with asking.events(chat) as events:
                 async for event in events:
                     await queue.put(event)
