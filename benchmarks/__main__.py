@@ -24,6 +24,7 @@ NAMES = (
     "help",
     "lifecycle",
     "pages",
+    "mcp",
     "promotion",
     "gate",
     "runs",

@@ -1,0 +1,105 @@
+"""The MCP server: how soon a client has its tools, what they cost a model's context, how fast they answer 50 clients.
+
+With DAGSTER_MCP set to the `dagster-mcp` of an environment of its own, the first two also against that.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent.tools.schema import size
+from benchmarks.lab import Lab, in_turn
+from benchmarks.lifecycle_store import ENGINEER, LEADS, fill
+from benchmarks.mcp_stdio import stdio
+from benchmarks.report import Line, Side, at_most
+
+CLIENTS = 50
+INITIALIZE, ALL_TOOLS, READ_TOOLS, P95 = 1.5, 24.0, 9.0, 150.0  # s, kB, kB, ms
+OURS = (sys.executable, "-m", "drls_dagster.cli.main", "mcp")
+
+
+def run(lab: Lab) -> list[Line]:
+    folder = lab.folder / "mcp"
+    tokens, _ = fill(folder, lab.times(200, 50), 5, 0)
+    environment = {"DRLS_HOME": str(folder), "DRLS_TOKEN": tokens[ENGINEER]}
+    return [
+        *_starting(lab, environment),
+        *_sizes(environment),
+        *_clients(lab, folder, [tokens[ENGINEER], *(tokens[one] for one in LEADS)]),
+    ]
+
+
+def _starting(lab: Lab, environment: Mapping[str, str]) -> list[Line]:
+    def seconds(command: Sequence[str]) -> float:
+        with stdio(command, environment) as server:
+            return server.seconds
+
+    other = os.environ.get("DAGSTER_MCP")
+    if other is None:
+        lab.log("DAGSTER_MCP is not set: nothing to compare with")
+    sides = [OURS, *([(other,)] if other else [])]
+    ours, *theirs = in_turn(lab.times(7, 3), *(lambda command=command: seconds(command) for command in sides))
+    a = Side("initialize answered over stdio", ours)
+    b = Side("dagster-mcp", theirs[0]) if theirs else Side("of them the slowest", (max(ours),))
+    return [at_most("mcp", "initialize", a, b, INITIALIZE, f"≤ {INITIALIZE} s")]
+
+
+def _sizes(environment: Mapping[str, str]) -> list[Line]:
+    def kilobytes(command: Sequence[str]) -> float:
+        with stdio(command, environment) as server:
+            return size(server.ask("tools/list", {})["tools"]) / 1000
+
+    everything = Side("tools/list, everything", (kilobytes((*OURS, "--toolsets", _every())),), "kB")
+    reading = Side("tools/list, read", (kilobytes((*OURS, "--toolsets", "read")),), "kB")
+    other = os.environ.get("DAGSTER_MCP")
+    b = Side("dagster-mcp", (kilobytes((other,)),), "kB") if other else reading
+    return [
+        at_most("mcp", "tools/list, everything", everything, b, ALL_TOOLS, f"≤ {ALL_TOOLS:.0f} kB"),
+        at_most("mcp", "tools/list, read", reading, b, READ_TOOLS, f"≤ {READ_TOOLS:.0f} kB"),
+    ]
+
+
+def _every() -> str:
+    from agent.tools.tool import Toolset
+
+    return ",".join(one.value for one in Toolset)
+
+
+def _clients(lab: Lab, folder: object, tokens: Sequence[str]) -> list[Line]:
+    """Fifty clients that ask once a second, then without a pause."""
+    url = lab.worker("mcp_server", folder).ask()["url"]
+    clients = lab.worker("mcp_clients")
+
+    def ask(seconds: float, think: float) -> dict[str, Any]:
+        found = clients.ask(url=url, tokens=tokens, clients=CLIENTS, seconds=seconds, think=think, calls=CALLS)
+        if found["errors"]:
+            raise RuntimeError(f"{len(found['errors'])} calls failed, the first: {found['errors'][0]}")
+        return found
+
+    ask(lab.times(10, 4), 1)  # not the first calls: agents and connections are new
+    calm, busy = ask(lab.times(30, 6), 1), ask(lab.times(15, 4), 0)
+    lines: list[Line] = []
+    for what, found, limit in (("once a second", calm, P95), ("without a pause", busy, None)):
+        every = [value for took in found["took"].values() for value in took]
+        a = Side(f"p95 of {len(every)} calls, {CLIENTS} clients {what}", (_p95(every),), "ms")
+        b = Side("median of them", (statistics.median(every),), "ms")
+        note = f"{len(every) / found['seconds']:.0f} calls a second, no errors; p95 " + ", ".join(
+            f"{name} {_p95(took):.0f} ms" for name, took in found["took"].items()
+        )
+        if limit is None:
+            lines.append(Line("mcp", what, a, b, note=note))
+        else:
+            lines.append(at_most("mcp", what, a, b, limit, f"≤ {limit:.0f} ms", note))
+    return lines
+
+
+def _p95(values: Sequence[float]) -> float:
+    return statistics.quantiles(values, n=20)[-1]
+
+
+# Reading tools that ask the lifecycle: Dagster is not part of this.
+CALLS: tuple[tuple[str, dict[str, Any]], ...] = (("list_pipelines", {}),)
