@@ -35,7 +35,7 @@ PATH = "/mcp"
 METADATA = "/.well-known/oauth-protected-resource"
 MAX_BODY = 4 * 1024 * 1024
 MAX_SESSIONS = 1_000
-KNOWING_THREADS = 16
+KNOWING_THREADS = 4
 TOOLSETS_HEADER = "x-drls-toolsets"
 _AGENT, _OWNER = "drls.agent", "drls.owner"
 

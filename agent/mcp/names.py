@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from agent.tools.call import ToolCall
 from lifecycle.domain.environment import Environment
+from lifecycle.verbs.catalog import Kind
 
 MOST = 100  # MCP allows no more in one answer
 
@@ -33,8 +34,14 @@ def _requests(call: ToolCall) -> Sequence[str]:
     return [str(one.id) for one in call.lifecycle.promotions.list()]
 
 
+def _tables(call: ToolCall) -> Sequence[str]:
+    return [one.name for one in call.lifecycle.catalog.search(kind=Kind.TABLE, limit=MOST)]
+
+
 NAMES: Mapping[str, Callable[[ToolCall], Sequence[str]]] = {
     "pipeline": _pipelines,
     "environment": _environments,
     "request": _requests,
+    "table": _tables,
+    "name": lambda call: [*_pipelines(call), *_tables(call)],
 }

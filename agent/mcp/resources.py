@@ -118,6 +118,10 @@ def _version(call: ToolCall, given: Mapping[str, str]) -> str:
     return json.dumps(call.lifecycle.pipelines.version(given["pipeline"], int(number)).definition, indent=1)
 
 
+def _lineage(call: ToolCall, given: Mapping[str, str]) -> str:
+    return call.lifecycle.catalog.lineage(given["name"]).model_dump_json(exclude_none=True)
+
+
 def docs_folder() -> Path:
     """The documentation: inside the installed package, or next to it in a checkout."""
     here = Path(__file__).resolve().parents[1]
@@ -144,16 +148,18 @@ def _doc(_call: ToolCall, given: Mapping[str, str]) -> str:
     return found.text + more
 
 
-def of_tool(name: str) -> tuple[Callable[[ToolCall, Mapping[str, str]], str], Callable[[ToolCall], bool]]:
-    """`read` and `shown` for what a reading tool answers, with the URI's names as its arguments."""
+def _of_tool(
+    name: str, title: str, about: str, template: str, tool: str, argument: str, more: Mapping[str, object] | None = None
+) -> Kind:
+    """What a reading tool answers about `{name}`, given as `argument`; only where there is such a tool."""
 
     def ask(call: ToolCall, given: Mapping[str, str]) -> str:
-        return compact(as_json(invoke(find_tool(name, call), call, given)))
+        return compact(as_json(invoke(find_tool(tool, call), call, {argument: given[name], **(more or {})})))
 
     def shown(call: ToolCall) -> bool:
-        return any(one.name == name for one in tools_for(call.scopes))
+        return any(one.name == tool for one in tools_for(call.scopes))
 
-    return ask, shown
+    return Kind(name, title, about, _SCHEME + template, JSON, ask, shown=shown)
 
 
 KINDS: tuple[Kind, ...] = (
@@ -173,6 +179,15 @@ KINDS: tuple[Kind, ...] = (
         f"{_SCHEME}pipelines/{{pipeline}}/versions/{{version}}",
         JSON,
         _version,
+    ),
+    _of_tool("run", "Run", "A run with its steps and logs", "runs/{run}", "get_run", "run_id", {"logs": "info"}),
+    Kind(
+        "lineage",
+        "Lineage",
+        "What is upstream and downstream of a table or pipeline",
+        f"{_SCHEME}lineage/{{name}}",
+        JSON,
+        _lineage,
     ),
     Kind("docs", "Documentation", "A page of the documentation", f"{_SCHEME}docs/{{page}}", MARKDOWN, _doc, _docs),
 )

@@ -31,7 +31,7 @@ A = TypeVar("A")
 Context = ServerRequestContext[Any, Any]
 
 NAME = "drls"
-LISTING_THREADS = 16
+LISTING_THREADS = 8
 CALLING_THREADS = 64
 INSTRUCTIONS = """\
 DRLS builds data pipelines on Dagster, Spark and Apache Iceberg and takes them safely from development to production.

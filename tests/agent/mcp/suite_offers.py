@@ -168,6 +168,30 @@ def wait_until_cancelled(call: ToolCall, given: Question) -> Said:
     return Said(text="cancelled")
 
 
+class Freeze(Input):
+    """Which key makes a repetition the same, and the file that says how far it came."""
+
+    key: str
+    file: str
+
+
+@tool(Toolset.RUNS, effect=Effect.ADD, idempotent=True)
+def freeze_slowly(call: ToolCall, given: Freeze) -> Said:
+    """Freeze production; the first time, take for ever to say so."""
+    from pathlib import Path
+
+    from lifecycle.domain.environment import Environment
+    from lifecycle.domain.policy import HoldKind
+
+    hold = call.lifecycle.environments.set_hold(
+        HoldKind.FREEZE, Environment.PRODUCTION, reason="an agent was asked to", key=given.key
+    )
+    if not Path(given.file).exists():
+        Path(given.file).write_text("done")
+        Event().wait()
+    return Said(text=f"hold {hold.id}")
+
+
 @tool(Toolset.READ)
 def answer_too_much(call: ToolCall, given: Nothing) -> Said:
     """Answer with more than fits."""

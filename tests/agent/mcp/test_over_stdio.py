@@ -128,6 +128,30 @@ def test_a_server_that_was_killed_is_started_again_and_answers(world: World, tmp
     assert "simple text" in ask(over_stdio(world, world.token("ada"), SUITE), again)
 
 
+def test_what_a_killed_server_had_done_is_not_done_again(world: World, tmp_path: Path) -> None:
+    """kill -9 after the change and before its answer: the client asks again with the same key."""
+    file = tmp_path / "state"
+    given = {"key": "freeze-1", "file": str(file)}
+    lea = world.token("lea")
+    with _server(world, module=SUITE, arguments=(), token=lea) as server:
+        _ask(server, "initialize", _HELLO)
+        _say(server, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+        call = {"name": "freeze_slowly", "arguments": given}
+        _say(server, {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call})
+        wait_until(file.exists)
+        server.kill()
+
+    async def again(client: Client) -> str:
+        return text_of(await client.call_tool("freeze_slowly", given))
+
+    told = ask(over_stdio(world, lea, SUITE), again)
+    with world.life.store.read() as view:
+        (hold,) = view.policies.holds()
+        (entry,) = view.log.search(subject=None, verb="freeze.set", before=None, limit=50)
+    assert f"hold {hold.id}" in told
+    assert (entry.actor["acts_for"], entry.actor["way_in"]) == ("lea", "mcp")
+
+
 def test_the_end_of_stdin_ends_the_server_and_its_calls(world: World, tmp_path: Path) -> None:
     file = tmp_path / "state"
     with _server(world, module=SUITE, arguments=()) as server:
@@ -161,14 +185,19 @@ class _Server(subprocess.Popen[str]):
 
 @contextmanager
 def _server(
-    world: World, *python: str, module: str = CLI, arguments: tuple[str, ...] = ("mcp",), notes: Path | None = None
+    world: World,
+    *python: str,
+    module: str = CLI,
+    arguments: tuple[str, ...] = ("mcp",),
+    notes: Path | None = None,
+    token: str = "",
 ) -> Iterator[_Server]:
     """One that the test talks to by hand; `notes` gets its stderr."""
     command = [sys.executable, *python, "-m", module, *arguments]
     with (
         open(notes or os.devnull, "w") as errors,
         _Server(
-            command, env=world.environment(DRLS_TOKEN=world.token("ada")),
+            command, env=world.environment(DRLS_TOKEN=token or world.token("ada")),
             text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
         ) as server,
     ):  # fmt: skip
