@@ -32,6 +32,7 @@ NAMES = (
     "approval",
     "flights",
     "ray_step",
+    "fences",
     "exchange",
     "overhead",
 )

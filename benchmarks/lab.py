@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drls_dagster.engine import client
 from drls_dagster.engine.jars import ensure_jars
@@ -93,6 +93,20 @@ class Lab:
             self.stop_engine()
             for name in variables:
                 del os.environ[name]
+            self.settings = before
+
+    @contextlib.contextmanager
+    def fenced(self, mode: Literal["auto", "off"]) -> Iterator[None]:
+        """Engines and runs with this `fence.mode`, workers know it too; what runs is ended at both ends."""
+        self.stop_engine()
+        before = self.settings
+        os.environ["DRLS_FENCE__MODE"] = mode
+        self.settings = before.model_copy(update={"fence": before.fence.model_copy(update={"mode": mode})})
+        try:
+            yield
+        finally:
+            self.stop_engine()
+            del os.environ["DRLS_FENCE__MODE"]
             self.settings = before
 
     def worker(self, module: str, *arguments: object) -> Worker:

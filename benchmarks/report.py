@@ -27,14 +27,14 @@ class Side:
 
     what: str
     values: tuple[float, ...]
-    unit: str = "s"  # s, ms, MB of 10^6 bytes, or what is counted
+    unit: str = "s"  # s, ms, MB of 10^6 bytes, GB/s, or what is counted
 
     @property
     def median(self) -> float:
         return statistics.median(self.values)
 
     def __str__(self) -> str:
-        digits = {"s": 2, "ms": 1}.get(self.unit, 0)
+        digits = {"s": 2, "ms": 1, "GB/s": 2}.get(self.unit, 0)
         text = f"{self.median:.{digits}f} {self.unit}"
         if len(self.values) > 1:
             text += f" ({min(self.values):.{digits}f}–{max(self.values):.{digits}f})"
