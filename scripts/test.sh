@@ -1,26 +1,31 @@
 #!/usr/bin/env bash
 # test.sh "not slow" | slow: runs the tests that need no server, browser or Kubernetes.
-# Three parts at the same time, as each waits for other processes now and then: the tests that need the engine; those of
-# the lifecycle layer and of tables; all others. The output of a part is shown when it is done. Exit code 1 when one failed.
+# Four parts at the same time, as each waits for other processes now and then: the tests that need the engine; those of
+# the lifecycle layer and of tables; those of agents, commands, processes and attacks; all others. The output of a part is
+# shown when it is done. Exit code 1 when one failed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=.venv/bin/python
 which="${1:?the tests to run: 'not slow' or 'slow'}"
-beside="$which and not postgres and not browser and not k8s and not s3 and not mcp"
+beside="$which and not postgres and not browser and not k8s and not s3"
+programs=(tests/agent tests/security tests/drls_dagster/cli tests/drls_dagster/up tests/drls_dagster/serving)
 told="$(mktemp -d)"
 trap 'rm -rf "$told"' EXIT
 
 "$python" -m pytest -m "engine and $beside" >"$told/engine" 2>&1 &
 engine=$!
-"$python" -m pytest -m "not engine and $beside" --ignore tests/lifecycle --ignore tests/data_plane >"$told/others" 2>&1 &
+"$python" -m pytest -m "not engine and $beside" "${programs[@]}" >"$told/programs" 2>&1 &
+programs_pid=$!
+"$python" -m pytest -m "not engine and $beside" --ignore tests/lifecycle --ignore tests/data_plane \
+  "${programs[@]/#/--ignore=}" >"$told/others" 2>&1 &
 others=$!
-trap 'kill -INT "$engine" "$others" 2>/dev/null; wait "$engine" "$others"; exit 130' INT TERM
+trap 'kill -INT "$engine" "$programs_pid" "$others" 2>/dev/null; wait "$engine" "$programs_pid" "$others"; exit 130' INT TERM
 
 failed=0
 "$python" -m pytest -m "not engine and $beside" tests/lifecycle tests/data_plane || failed=1
-wait "$others" || failed=1
-cat "$told/others"
-wait "$engine" || failed=1
-cat "$told/engine"
+for part in others:"$others" programs:"$programs_pid" engine:"$engine"; do
+  wait "${part#*:}" || failed=1
+  cat "$told/${part%:*}"
+done
 exit "$failed"
