@@ -60,6 +60,7 @@ docs: $(READY) ## Write docs/reference, the list of decisions and the layers in 
 pictures: $(READY) java ## Take the pictures of the documentation again, from drls up --seed-demo
 	@scripts/chromium.sh
 	PICTURES=docs/pictures $(PYTHON) -m pytest tests/drls_dagster/up/test_first_look.py
+	PICTURES=docs/pictures $(PYTHON) -m pytest tests/agent/web/test_chat_browser.py -k picture_of_the_documentation
 
 bench: $(READY) java ## Measure every claim of speed
 	$(PYTHON) -m benchmarks

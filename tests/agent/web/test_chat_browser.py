@@ -300,3 +300,54 @@ def test_a_session_that_ended_leads_from_a_chat_to_the_sign_in_page(
     expect(page.get_by_label("Account")).to_be_visible()
     sign_in(page, "ada")
     expect(page.get_by_label("Message", exact=True)).to_have_value("Not sent yet")
+
+
+ANSWER = """\
+The run of February in **UAT** stopped before it published: the blocking check `delays_are_plausible` found 12 rows.
+
+| node | check | rows |
+|---|---|---|
+| `daily_delays` | `delays_are_plausible` | 12 |
+
+All 12 have a negative `dep_delay` below −60 minutes. Version 2 changed the filter of `clean` from `> -60` to `> -600`; version 1 passed on the same files. Nothing was published, so readers still see version 1. See [flights_daily](/pipelines/flights_daily).
+"""
+
+
+@pytest.mark.slow
+def test_the_picture_of_the_documentation(server: ChatServer, fake: FakeChats, browse: Callable[..., Page]) -> None:
+    chat = fake.begin(
+        "ada", title="Why did flights_daily fail in UAT?", about=wire.About(kind="pipeline", name="flights_daily")
+    )
+    page_of = (wire.Link(label="Pipeline flights_daily", href="/pipelines/flights_daily"),)
+    run_of = (wire.Link(label="Run 7d1f0c52", href="/dagster/runs/7d1f0c52"),)
+    fake.add(chat, wire.Said, text="Why did flights_daily fail in UAT?")
+    listed = {"pipeline": "flights_daily", "environment": "uat", "status": "failed", "limit": 1}
+    fake.call(
+        chat,
+        "list_runs",
+        DONE,
+        arguments=listed,
+        output="{}",
+        ended_at=STARTED + timedelta(seconds=0.084),
+        links=page_of,
+    )
+    read = {"run_id": "7d1f0c52", "logs": True}
+    fake.call(
+        chat, "get_run", DONE, arguments=read, output="{}", ended_at=STARTED + timedelta(seconds=0.131), links=run_of
+    )
+    fake.reply(chat, ANSWER)
+    fake.add(chat, wire.Said, text="Run version 1 again for February, in QA.")
+    again = {"pipeline": "flights_daily", "environment": "qa", "partition": "2013-02", "dry_run": False}
+    question = fake.question("Run flights_daily in QA for 2013-02?")
+    fake.call(chat, "run", wire.CallState.ASKING, arguments=again, question=question, changes=True)
+    fake.state(chat, ASKING, wire.Usage(tokens=14_210, money=0.06, steps=4, seconds=19))
+    page = browse()
+    page.set_viewport_size({"width": 1280, "height": 1180})
+    page.goto(f"/chats/{chat}")
+    expect(page.get_by_role("button", name="Confirm")).to_be_visible()
+    # The question's end is told from the real clock, the page from the tests'.
+    page.locator(".confirm .row .muted").evaluate(
+        "one => { one.textContent = 'Exactly these arguments. The question ends in 10 min.'; }"
+    )
+    accessible(page)
+    picture(page, "chat", whole=False)
