@@ -1,6 +1,8 @@
 """The names under which DRLS marks runs, steps and assets in Dagster. Callers can set them: no rule reads a run's."""
 
 PIPELINE_TAG, VERSION_TAG, ENVIRONMENT_TAG = "drls/pipeline", "drls/version", "drls/environment"
+# The node of a step, in its own tags: a sink's asset key has its table.
+NODE_TAG = "drls/node"
 # The version as people call it, for lists of runs; VERSION_TAG has the digest.
 RELEASE_TAG = "drls/release"
 # The value of VERSION_TAG and RELEASE_TAG for a pipeline file that nobody saved.

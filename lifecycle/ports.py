@@ -18,6 +18,7 @@ from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
+from lifecycle.domain.run_facts import RunFacts
 from lifecycle.domain.seal import Altered, Digests, SealedFile, SealedFiles
 from lifecycle.domain.tables import (
     HealthReport,
@@ -293,6 +294,14 @@ class Orchestrator(ABC):
         self, environment: Environment, pipeline: str, tables: Mapping[str, int], release: ReleaseFacts
     ) -> None:
         """A promotion carried these snapshots: report a materialization each (L14). Never raises."""
+
+    def run_facts(self, run_id: str) -> RunFacts | None:
+        """All that is remembered of a run, for people; None for one that is not known here."""
+        return None
+
+    def good_runs_before(self, run_id: str) -> Sequence[str]:
+        """Some earlier runs that seem to be of the same pipelines and environment and succeeded, newest first."""
+        return ()
 
     def stopped(self) -> Sequence[str]:
         """A sentence for each part that keeps the installation in order and is stopped. Fast, and never raises."""

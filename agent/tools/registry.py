@@ -9,7 +9,7 @@ from importlib import import_module
 from agent.tools.tool import Tool, Toolset
 from lifecycle.domain.credentials import TokenScope
 
-GROUPS: tuple[str, ...] = ("agent.tools.pipelines", "agent.tools.runs")
+GROUPS: tuple[str, ...] = ("agent.tools.pipelines", "agent.tools.runs", "agent.tools.explain")
 
 
 @cache

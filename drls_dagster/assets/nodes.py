@@ -14,12 +14,13 @@ from drls_dagster.assets.partitions import backfill_policy, partitions_definitio
 from drls_dagster.assets.scope import RESOURCES, Scope, parameters_key, scope_of
 from drls_dagster.lakehouse.locating import look_at
 from drls_dagster.steps.above import check_node
+from drls_dagster.steps.bad_rows import tell_columns
 from drls_dagster.steps.checks import Finding, checks_of
 from drls_dagster.steps.kinds import ui_kinds
 from drls_dagster.steps.run import Reads
 from drls_dagster.steps.sink import NotPublished, run_sink
 from drls_dagster.steps.sources.kinds import kind_of
-from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
+from drls_dagster.tags import ENVIRONMENT_TAG, NODE_TAG, PIPELINE_TAG, VERSION_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import AnyTransform, PipelineSpec, SinkNode, SourceNode, digest, subtree_digest
 from lifecycle.spec.pipeline import sql_texts
@@ -35,10 +36,10 @@ class Compiling:
     search_path: tuple[str, ...]
     told: Mapping[str, Any] = field(default_factory=dict)  # of its version, for people
 
-    @property
-    def steps(self) -> dict[str, str]:
-        """What every step says of itself in the execution plan, where the gate reads it: no launch can set it."""
-        return {PIPELINE_TAG: self.spec.name, VERSION_TAG: digest(self.spec), ENVIRONMENT_TAG: str(self.environment)}
+    def step(self, node_id: str) -> dict[str, str]:
+        """What a step says of itself in the execution plan, where the gate reads it: no launch can set it."""
+        own = {PIPELINE_TAG: self.spec.name, VERSION_TAG: digest(self.spec), ENVIRONMENT_TAG: str(self.environment)}
+        return {**own, NODE_TAG: node_id}
 
     def key(self, node_id: str) -> dg.AssetKey:
         return node_key(self.spec, node_id, self.environment, self.catalog)
@@ -66,10 +67,10 @@ class Compiling:
             "retry_policy": policy,
             "owners": owners_of(spec),
             "tags": tags_of(spec),
-            "op_tags": self.steps,
+            "op_tags": self.step(node_id),
             "metadata": {
                 PIPELINE_TAG: spec.name,
-                "drls/node": node_id,
+                NODE_TAG: node_id,
                 ENVIRONMENT_TAG: str(self.environment),
                 **left_out(spec),
                 **self.told,
@@ -114,6 +115,7 @@ def transform_asset(to: Compiling, node: AnyTransform) -> dg.AssetsDefinition:
         scope = scope_of(context, to.spec, to.environment, to.search_path)
         with as_failure(node.id, scope.run.settings, sql_of(to.spec, node.id)):
             recipes = recipes_of(scope, to.spec, node.id)
+            tell_columns(scope.frames, node.id, recipes[0])
             frames = [scope.frames.frame(node.id, reads) for reads in recipes]
             reads, frame = recipes[0], frames[0]
             upstream = {name: scope.frames.frame(name, reads).columns for name in to.spec.upstream(node.id)}
@@ -158,7 +160,7 @@ def source_checks(to: Compiling, node: SourceNode) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"{to.environment}__{to.spec.name}__{node.id}__checks",
         specs=arguments["check_specs"],
-        op_tags=to.steps,
+        op_tags=to.step(node.id),
         required_resource_keys=arguments["required_resource_keys"],
     )
     def source_check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:

@@ -10,12 +10,14 @@ import dagster as dg
 from drls_dagster.assets.failures import as_failure
 from drls_dagster.assets.partitions import window_of
 from drls_dagster.gate.parts import run_key
+from drls_dagster.ledger import About
 from drls_dagster.resources.lifecycle import Lifecycle
 from drls_dagster.resources.spark_on_ray import SparkOnRay
 from drls_dagster.runs.catalog import RunCatalog
 from drls_dagster.runs.refusal import GateRefused, mark_refused
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
+from drls_dagster.steps.publishing import tools
 from drls_dagster.steps.run import PipelineRun
 from drls_dagster.steps.spark import prepare
 from drls_dagster.steps.staging import clear_old_runs
@@ -90,6 +92,7 @@ def scope_of(
             gate=gate,
         )
         prepare(run)
+        memory.tell("", About.TOOLS, tools())
         return Scope(run, Frames(run, BUILDERS))
 
     with as_failure(spec.name, spark.settings):

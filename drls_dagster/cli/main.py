@@ -27,6 +27,7 @@ COMMANDS = {
     "drift": ("drls_dagster.cli.drift", "drift", "List unexplained writes (drift), then adopt or revert them."),
     "engine": ("drls_dagster.cli.engine", "engine", "Start, stop and inspect the Spark-on-Ray engine."),
     "env": ("drls_dagster.cli.environments", "env", "Show which version is active where."),
+    "explain": ("drls_dagster.cli.explain", "explain", "Explain why a run failed."),
     "freeze": ("drls_dagster.cli.environments", "freeze", "Freeze promotions; runs continue."),
     "history": ("drls_dagster.cli.catalog", "history", "Show what happened to pipelines and environments."),
     "lineage": ("drls_dagster.cli.catalog", "lineage", "Show where data comes from and where it goes."),

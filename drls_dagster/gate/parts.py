@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from drls_dagster.orchestrator.step_tags import step_tags
 from drls_dagster.runs.part import Part
 from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
 from lifecycle.domain.environment import Environment
@@ -27,11 +28,7 @@ def all_parts_of(instance: DagsterInstance, run: DagsterRun) -> tuple[Part, ...]
 
 
 def _parts(instance: DagsterInstance, run: DagsterRun, *, chosen_only: bool) -> tuple[Part, ...]:
-    if run.execution_plan_snapshot_id is None:
-        return ()
-    plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
-    chosen = set(plan.step_keys_to_execute)
-    tags = [step.tags or {} for step in plan.steps if not chosen_only or step.key in chosen]
+    tags = step_tags(instance, run, chosen_only=chosen_only).values()
     found = {
         Part(one[PIPELINE_TAG], one[VERSION_TAG], Environment(one[ENVIRONMENT_TAG]))
         for one in tags

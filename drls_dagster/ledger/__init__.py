@@ -10,10 +10,12 @@ from drls_dagster.ledger.executions import Life, RunTakenForDead
 from drls_dagster.ledger.ledger import Ledger, close_ledgers, open_ledger
 from drls_dagster.ledger.place import Place, Worker, place_of, this_worker
 from drls_dagster.ledger.publishes import PublishRecord
+from drls_dagster.ledger.told import About
 from drls_dagster.ledger.upkeep import check_ledger, upgrade_ledger
 
 __all__ = [
     "FAILED_CHECK_DAYS",
+    "About",
     "Ledger",
     "Life",
     "Place",

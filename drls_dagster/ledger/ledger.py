@@ -13,6 +13,7 @@ from drls_dagster.ledger.outputs import CheckResults, Outputs
 from drls_dagster.ledger.pins import Pins
 from drls_dagster.ledger.place import place_of
 from drls_dagster.ledger.publishes import Publishes
+from drls_dagster.ledger.told import Told
 from drls_dagster.settings import LedgerSettings, Settings, private_home
 from lifecycle.store.migrating import SchemaState
 
@@ -21,7 +22,7 @@ _open: dict[_Key, Ledger] = {}
 _line = threading.Lock()
 
 
-class Ledger(Branches, Pins, Publishes, Outputs, CheckResults):
+class Ledger(Branches, Pins, Publishes, Outputs, CheckResults, Told):
     """Safe for several threads, processes and machines at once. Get it from `open_ledger`.
 
     Every method raises StoreError where the database does not answer.

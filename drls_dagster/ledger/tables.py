@@ -79,3 +79,14 @@ CHECK_RESULTS = sa.Table(
     sa.Column("key", sa.String, primary_key=True),  # the recipe that they looked at
     sa.Column("results", sa.JSON, nullable=False),
 )
+
+# What a run tells people of itself; no rule reads it.
+TOLD = sa.Table(
+    "told",
+    METADATA,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("node", sa.String, primary_key=True),
+    sa.Column("topic", sa.String, primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+    sa.Column("at", sa.Float, nullable=False, index=True),
+)

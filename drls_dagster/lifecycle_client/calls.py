@@ -23,7 +23,7 @@ from lifecycle.spec import PipelineSpec, canonical_json
 from lifecycle.usecases.check_definition import Checked
 from lifecycle.usecases.rollback_release import RollbackPlan
 from lifecycle.usecases.tokens import Issued
-from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, tables
+from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, runs, tables
 from lifecycle.verbs.answers import (
     DriftInfo,
     HoldInfo,
@@ -334,6 +334,12 @@ class Installation(Calls):
     set_config = installation.set_config
 
 
+class Runs(Calls):
+    """What people ask about runs."""
+
+    explain = runs.explain
+
+
 class Lifecycle(Calls):
     """A lifecycle, asked as one person."""
 
@@ -347,6 +353,7 @@ class Lifecycle(Calls):
         self.tables = Tables(way)
         self.audit = Audit(way)
         self.installation = Installation(way)
+        self.runs = Runs(way)
 
     def sign_in(self, name: str, password: str, life: timedelta) -> Issued:
         """A personal token for a password; needs no token before."""

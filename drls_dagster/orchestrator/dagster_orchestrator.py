@@ -10,11 +10,13 @@ from drls_dagster.ledger import Life, open_ledger
 from drls_dagster.orchestrator.graphql import ask_reload, launch_run
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.released import report_release
+from drls_dagster.orchestrator.run_facts import facts_of, good_before
 from drls_dagster.orchestrator.running_up import running_up
 from drls_dagster.orchestrator.stopped import stopped_sensors
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Outcome
+from lifecycle.domain.run_facts import RunFacts
 from lifecycle.errors import Refused
 from lifecycle.ports import Orchestrator, ReleaseFacts, RunState
 
@@ -58,6 +60,12 @@ class DagsterOrchestrator(Orchestrator):
         said = _OUTCOMES.get(run.status.value)
         # A killed process reports nothing more, and Dagster has not noticed.
         return Outcome.FAILED if said is None and open_ledger(self._settings).is_dead(run_id) else said
+
+    def run_facts(self, run_id: str) -> RunFacts | None:
+        return facts_of(self._settings, self._instance, run_id)
+
+    def good_runs_before(self, run_id: str) -> Sequence[str]:
+        return good_before(self._instance, run_id)
 
     def deployments_changed(self, environment: Environment) -> None:
         """Takes milliseconds, two seconds at most. Never raises: the deployments sensor catches what this missed."""

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from drls_dagster.ledger import PublishRecord, RunBranch, place_of, this_worker
+from drls_dagster.ledger import About, PublishRecord, RunBranch, place_of, this_worker
 from drls_dagster.ledger.heartbeat import Heartbeat
 from drls_dagster.runs.client import RunClient
 from drls_dagster.runs.table_words import Candidate, TableState
@@ -88,6 +88,10 @@ class RunMemory:
     def record_checks(self, node: str, key: str, results: list[dict[str, Any]]) -> None:
         """Notes it."""
         self._client.record_checks(node, key, results)
+
+    def tell(self, node: str, about: About, value: Any) -> None:
+        """Keeps what people see when they ask why the run failed."""
+        self._client.tell(node, about, value)
 
     def publishes(self, table: str, table_uuid: str) -> list[PublishRecord]:
         """The publishes of a table that the run writes, newest first (D4)."""

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
+from drls_dagster.steps.bad_rows import tell_bad_rows
 from drls_dagster.steps.checks import Finding, checks_of, evaluate, evidence_of
 from drls_dagster.steps.spark import arguments_of
 from lifecycle.spec import SinkNode, SourceNode, SqlCheck
@@ -37,6 +38,7 @@ def check_node(frames: Frames, node_id: str, reads: Reads) -> tuple[Finding, ...
     view = frames.view(node_id, seen)
     with frames.reading(node_id, seen):
         results = evaluate(run.session.spark, frame, node_id, checks, view, lambda sql: arguments_of(run, sql))
+    tell_bad_rows(run, node_id, frame, checks, results)
     run.memory.record_checks(node_id, _key(frames, node_id, seen), [asdict(one) for one in results])
     return tuple(results)
 

@@ -120,6 +120,35 @@ def evaluate(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def failing_rows(check: AnyCheck, frame: DataFrame) -> Column | None:
+    """The condition that a row fails the check on; None for checks that are not about single rows."""
+    from pyspark.sql.connect.functions import builtin as f
+
+    def typed(value: object, column: str) -> Column:
+        kind = next(field.dataType for field in frame.schema.fields if field.name.lower() == column.lower())
+        return f.lit(value).cast(kind)
+
+    if isinstance(check, NotNull):
+        some_null = f.lit(False)
+        for column in check.columns:
+            some_null = some_null | f.col(f"`{column}`").isNull()
+        return some_null
+    if isinstance(check, AcceptedValues):
+        column = f.col(f"`{check.column}`")
+        accepted = column.isin(*(typed(value, check.column) for value in check.values))
+        return column.isNotNull() & ~accepted
+    if isinstance(check, Range):
+        column = f.col(f"`{check.column}`")
+        outside = f.lit(False)
+        if check.min is not None:
+            outside = outside | (column < typed(check.min, check.column))
+        if check.max is not None:
+            outside = outside | (column > typed(check.max, check.column))
+        # NaN is larger than every number to Spark, and in no range to people.
+        return column.isNotNull() & outside
+    return None
+
+
 def named_columns(check: AnyCheck) -> tuple[str, ...]:
     """The columns that a check needs."""
     if isinstance(check, NotNull | Unique):
@@ -132,40 +161,16 @@ def named_columns(check: AnyCheck) -> tuple[str, ...]:
 def _measure(check: AnyCheck, frame: DataFrame) -> Column | None:
     from pyspark.sql.connect.functions import builtin as f
 
-    def failing(condition: Column) -> Column:
-        return f.coalesce(f.sum(f.when(condition, 1).otherwise(0)), f.lit(0))
-
-    def typed(value: object, column: str) -> Column:
-        kind = next(field.dataType for field in frame.schema.fields if field.name.lower() == column.lower())
-        return f.lit(value).cast(kind)
-
     if isinstance(check, RowCount):
         return f.count(f.lit(1))
-    if isinstance(check, NotNull):
-        some_null = f.lit(False)
-        for column in check.columns:
-            some_null = some_null | f.col(f"`{column}`").isNull()
-        return failing(some_null)
     if isinstance(check, Unique):
         key = f.struct(*(f.col(f"`{column}`") for column in check.columns))
         return f.count(f.lit(1)) - f.count_distinct(key)
-    if isinstance(check, AcceptedValues):
-        column = f.col(f"`{check.column}`")
-        accepted = column.isin(*(typed(value, check.column) for value in check.values))
-        return failing(column.isNotNull() & ~accepted)
-    if isinstance(check, Range):
-        column = f.col(f"`{check.column}`")
-        outside = f.lit(False)
-        if check.min is not None:
-            outside = outside | (column < typed(check.min, check.column))
-        if check.max is not None:
-            outside = outside | (column > typed(check.max, check.column))
-        # NaN is larger than every number to Spark, and in no range to people.
-        return failing(column.isNotNull() & outside)
     if isinstance(check, Freshness):
         newest = f.max(f.col(f"`{check.column}`").cast("timestamp"))
         return f.unix_timestamp(f.current_timestamp()) - f.unix_timestamp(newest)
-    return None
+    failing = failing_rows(check, frame)
+    return None if failing is None else f.coalesce(f.sum(f.when(failing, 1).otherwise(0)), f.lit(0))
 
 
 def _result(name: str, check: AnyCheck, value: Any, kinds: Mapping[str, str]) -> Finding:

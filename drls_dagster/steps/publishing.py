@@ -63,7 +63,7 @@ def _work(run: PipelineRun, one: Publication) -> Work:
         bytes=one.bytes,
         seconds=one.seconds,
         positions=dict(one.positions),
-        tools=_tools(),
+        tools=tools(),
         table_uuid=one.table_uuid,
         fence=fence_facts(run.settings).kind,
     )
@@ -84,5 +84,5 @@ def _inputs(run: PipelineRun, one: Publication) -> tuple[InputRead, ...]:
 
 
 @lru_cache(maxsize=1)
-def _tools() -> dict[str, str]:
+def tools() -> dict[str, str]:
     return {name: version(name) for name in _TOOLS}

@@ -27,6 +27,7 @@ from drls_dagster.lakehouse.rebuild import put_back_unless_published
 from drls_dagster.lakehouse.reread import Reread, load_again
 from drls_dagster.lakehouse.separate import may_reshape
 from drls_dagster.steps.above import checks_above
+from drls_dagster.steps.bad_rows import tell_bad_rows
 from drls_dagster.steps.checks import Finding, evaluate, evidence_of
 from drls_dagster.steps.debris import has_ended
 from drls_dagster.steps.frames import Frames
@@ -311,7 +312,9 @@ def _audit(
         written = written.coalesce(1)
     view = f"drls_audit_{sink.id}_{candidate.snapshot_id}"
     written.createOrReplaceTempView(view)
-    return evaluate(spark, written, sink.id, checks, view, lambda sql: arguments_of(run, sql))
+    results = evaluate(spark, written, sink.id, checks, view, lambda sql: arguments_of(run, sql))
+    tell_bad_rows(run, sink.id, written, checks, results)
+    return results
 
 
 def _bytes(table: Table, snapshot_id: int | None) -> float:

@@ -22,6 +22,7 @@ Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@
 Subject = Annotated[str, StringConstraints(min_length=3, max_length=500, pattern=r"^https?://[^|\s\x00]+\|[^\x00]+$")]
 Password = Annotated[str, StringConstraints(min_length=12, max_length=1_000, pattern=_TEXT)]
 TokenName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^\S[^\x00]*$")]
+RunId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
 ShortText = Annotated[str, StringConstraints(max_length=200, pattern=_TEXT)]
 EntryVerb = Annotated[str, StringConstraints(max_length=100, pattern=_TEXT)]
 Digest = Annotated[str, StringConstraints(max_length=100)]

@@ -15,7 +15,7 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden
 from lifecycle.usecases.authenticate import Identity
-from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, tables
+from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, runs, tables
 from lifecycle.verbs.verb import Verb
 
 
@@ -159,6 +159,7 @@ ROWS: tuple[Row, ...] = (
     _act("POST " + _ENVIRONMENT + "/refresh", environments.new_session, WRITE, status=201),
     _act("POST " + _ENVIRONMENT + "/freeze", environments.freeze, LEAD, status=201),
     _act("POST " + _ENVIRONMENT + "/stop", environments.stop, LEAD, status=201),
+    _read("/runs/{run_id}/explanation", runs.explain),
     _read("/holds", environments.holds),
     _act("DELETE /holds/{hold_id}", environments.lift, LEAD),
     _read("/troubles", environments.troubles),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Outcome
+from lifecycle.domain.run_facts import RunFacts
 from lifecycle.errors import Refused
 from lifecycle.ports import Orchestrator, ReleaseFacts, RunState
 
@@ -19,12 +20,20 @@ class FakeOrchestrator(Orchestrator):
         self.releases: list[tuple[str, dict[str, int], ReleaseFacts]] = []
         self.refusing: dict[str, str] = {}
         self.stopped_parts: list[str] = []
+        self.facts: dict[str, RunFacts] = {}
+        self.good: list[str] = []
 
     def run_state(self, run_id: str) -> RunState:
         return self.states.get(run_id, RunState.UNKNOWN)
 
     def run_outcome(self, run_id: str) -> Outcome | None:
         return self.outcomes.get(run_id)
+
+    def run_facts(self, run_id: str) -> RunFacts | None:
+        return self.facts.get(run_id)
+
+    def good_runs_before(self, run_id: str) -> Sequence[str]:
+        return self.good
 
     def deployments_changed(self, environment: Environment) -> None:
         self.changed.append(environment)

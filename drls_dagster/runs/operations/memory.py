@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drls_dagster.ledger import Place, PublishRecord, RunBranch, Worker
+from drls_dagster.ledger import About, Place, PublishRecord, RunBranch, Worker
 from drls_dagster.runs.operation import operation
 from lifecycle.errors import Forbidden
 
@@ -106,6 +106,12 @@ def checks(run: Run, node: str, key: str) -> list[dict[str, Any]] | None:
 def record_checks(run: Run, node: str, key: str, results: list[dict[str, Any]]) -> None:
     """Notes what the checks on a node found."""
     run.ledger.record_checks(run.run_key, node, key, results)
+
+
+@operation(late=True)
+def tell(run: Run, node: str, about: About, value: Any) -> None:
+    """Keeps what people see when they ask why the run failed; nothing rests on it."""
+    run.ledger.tell(run.run_id, node, about, value)
 
 
 @operation()

@@ -132,6 +132,11 @@ class Runs:
     def admission(self, run_id: str, pipeline_id: int) -> Admission | None:
         return self._tx.prepared(Admission, _ADMISSION_OF, run_id=run_id, pipeline_id=pipeline_id)
 
+    def admissions_of(self, run_id: str) -> tuple[Admission, ...]:
+        """Of each pipeline of a run, in the order of admission."""
+        query = select(*_ADMISSION).where(AdmissionRow.run_id == run_id).order_by(AdmissionRow.id)
+        return self._tx.many(Admission, query)
+
     def admission_by_id(self, admission_id: int) -> Admission:
         found = self._tx.one(Admission, select(*_ADMISSION).where(AdmissionRow.id == admission_id))
         if found is None:

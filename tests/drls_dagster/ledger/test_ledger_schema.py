@@ -143,6 +143,7 @@ def test_drls_db_brings_lifecycle_and_ledger_up_to_date(
     database = open_ledger(load_settings(drls_home))._database
     with database.write() as connection:
         connection.execute(sa.text("DROP TABLE drls_runs.executions"))
+        connection.execute(sa.text("DROP TABLE drls_runs.told"))
         connection.execute(sa.text("ALTER TABLE drls_runs.branches DROP COLUMN execution"))
         connection.execute(sa.text("CREATE TABLE drls_runs.processes (run_id text, host text, pid int, created float)"))
         connection.execute(sa.text("UPDATE drls_runs.ledger_version SET version_num = '0001'"))

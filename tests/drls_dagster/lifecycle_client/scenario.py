@@ -20,7 +20,7 @@ from lifecycle.spec import canonical_json
 from lifecycle.usecases.loaded import record_loaded
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.set_receivers import Receiver
-from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, tables
+from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, runs, tables
 from lifecycle.verbs.verb import Verb
 from tests.drls_dagster.lifecycle_client.conftest import World
 from tests.iceberg_tables import make_table
@@ -53,6 +53,7 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     environments.may: {"environment": QA, "pipeline": "flights", "digest": "sha256:none"},
     environments.loaded: {"environment": QA},
     environments.plan_rollback: {"environment": PRODUCTION, "pipeline": "trains"},
+    runs.explain: {"run_id": "test-run-1"},
     environments.holds: {},
     environments.troubles: {},
     environments.drifts: {},
