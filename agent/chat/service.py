@@ -19,9 +19,11 @@ from agent.tools.call import ToolCall
 from agent.tools.callers import Callers
 from agent.tools.redact import known_secrets, redact_text
 from drls_dagster.settings import Settings
+from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Forbidden, NotFound
 
-ADMIN = "admin on everything"
+# As `me` has it.
+ADMIN = f"{Role.ADMIN.value} on everything"
 _TOOLS_AT_ONCE = 16
 _TURNS_AT_ONCE = 8
 _TITLE = 80

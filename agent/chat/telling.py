@@ -99,8 +99,10 @@ class Speaking:
 
     async def end(self, model: str) -> None:
         """Nothing more comes."""
-        self._out.end()
+        more = self._out.end()
         text = self._out.text.strip()
+        if self._entry is not None and more:
+            self._telling.text(self._entry.id, more)
         if self._entry is None and text:
             await self._begin(text)
         if self._entry is not None:

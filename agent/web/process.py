@@ -84,8 +84,8 @@ class Asking:
     def models(self) -> wire.Models:
         return self._get(wire.Models, wire.MODELS)
 
-    def chats(self, search: str = "", before: str = "") -> wire.ChatPage:
-        asked = {"search": search, "before": before}
+    def chats(self, search: str = "", before: str = "", owner: str = "") -> wire.ChatPage:
+        asked = {"search": search, "before": before, "owner": owner}
         return self._get(wire.ChatPage, wire.CHATS, {name: value for name, value in asked.items() if value})
 
     def chat(self, chat: str, *, before: int | None = None, limit: int | None = None) -> wire.Chat:
@@ -134,12 +134,12 @@ class Asking:
             ):
                 if answer.is_error:
                     await answer.aread()
-                    _check(answer)
+                    check(answer)
                 yield _events(answer.aiter_lines())
         except httpx.TransportError:
             raise Away from None
 
-    def _check_there(self) -> None:
+    def check_there(self) -> None:
         """Raises Away where nobody listens: httpx would leave the socket open that it could not connect."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(_SECONDS)
@@ -159,14 +159,14 @@ class Asking:
         return kind.model_validate_json(self._send("POST", path, json=body.model_dump(mode="json")).content)
 
     def _send(self, method: str, path: str, **given: Any) -> httpx.Response:
-        self._check_there()
+        self.check_there()
         transport = httpx.HTTPTransport(uds=str(self.socket))
         try:
             with httpx.Client(transport=transport, base_url="http://chat", timeout=_SECONDS) as client:
                 answer = client.request(method, path, headers=self._headers, **given)
         except httpx.TransportError:
             raise Away from None
-        _check(answer)
+        check(answer)
         return answer
 
 
@@ -174,7 +174,7 @@ def _at(path: str, **values: str) -> str:
     return re.sub(r"{(\w+)}", lambda found: quote(values[found[1]], safe=""), path)
 
 
-def _check(answer: httpx.Response) -> None:
+def check(answer: httpx.Response) -> None:
     """Raises what the process refused, in its own words."""
     if not answer.is_error:
         return

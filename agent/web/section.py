@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.web import acts, pages, stream
+from agent.web.api import API
 from agent.web.entry_view import ask_url
 from agent.web.process import ChatProcess
 from lifecycle.app.kit import needs
@@ -41,6 +42,7 @@ SECTION = Section(
     "chats",
     nav=(NavLink("/chats", "Chats"),),
     pages=Pages((pages.router, stream.router, acts.router), PAGES),
+    api=API,
     needs=(ChatProcess,),
     templates=HERE / "templates",
     static=HERE / "static",

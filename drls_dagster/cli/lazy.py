@@ -54,7 +54,14 @@ class LazyGroup(click.Group):
         if found is None:
             return None
         module, attribute, _help = found
-        return getattr(import_module(module), attribute)
+        try:
+            return getattr(import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            # Some commands are another package's, which may be left out.
+            package = module.partition(".")[0]
+            if error.name not in {package, module}:
+                raise
+            raise click.UsageError(f"{cmd_name} needs the package {package!r}, which is not installed", ctx) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

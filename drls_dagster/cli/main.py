@@ -17,6 +17,7 @@ from drls_dagster.errors import DrlsError
 
 # One line per command: its name, where it is, and the help that `drls --help` shows without importing it.
 COMMANDS = {
+    "agent": ("agent.cli.agent", "agent", "Chat with TRex, and list what agents can do."),
     "approvals": ("drls_dagster.cli.approvals", "approvals", "List, show, approve and reject requests."),
     "audit": ("drls_dagster.cli.audit", "audit", "Read, check, export and anchor the audit log."),
     "completion": ("drls_dagster.cli.completion", "completion", "Print a shell's completion script."),

@@ -25,6 +25,8 @@ MARK = "DRLS_UP_ID"
 MCP = "mcp"
 # What `agent` brings: it is above this package, so its processes are named here and found when they start.
 _MCP_MODULE = "agent.mcp.serve"
+AGENT = "agent"
+_CHAT_MODULE = "agent.chat.serve"
 # The kernel takes 107 bytes as the name of a socket.
 _LONGEST = 100
 
@@ -42,6 +44,8 @@ class Layout:
         self.listening = {RUN_SERVICE: self.sockets / "runs.sock"}
         if _is_installed(_MCP_MODULE):
             self.listening[MCP] = self.sockets / "mcp.sock"
+        if settings.agent.models and _is_installed(_CHAT_MODULE):
+            self.listening[AGENT] = self.sockets / "agent.sock"
         self._open: dict[str, socket.socket] = {}
         self._site = listening
         self._token = token
@@ -76,10 +80,11 @@ class Layout:
         runs = self._open[RUN_SERVICE].fileno()
         web = [*("--fd", str(self._site)), *("--workspace", str(self.workspace))]
         agents: list[Child] = []
-        if MCP in self._open:
-            mcp = self._open[MCP].fileno()
-            agents.append(self._child(MCP, [_MCP_MODULE, "--fd", str(mcp)], (mcp,)))
-            web += ["--mcp", str(self.listening[MCP])]
+        for name, module in ((MCP, _MCP_MODULE), (AGENT, _CHAT_MODULE)):
+            if name in self._open:
+                listening = self._open[name].fileno()
+                agents.append(self._child(name, [module, "--fd", str(listening)], (listening,)))
+                web += [f"--{name}", str(self.listening[name])]
         return [
             self._child(RUN_SERVICE, ["drls_dagster.runs.server", "--fd", str(runs)], (runs,)),
             *(self._code_server(one) for one in Environment),

@@ -42,10 +42,12 @@ def make_app(
     reloaded: Callable[[Environment], object] = lambda _: None,
     openid: OpenIdSettings | None = None,
     mcp: Path | None = None,
+    chats: object | None = None,
 ) -> ASGIApp:
     """The app of `drls up`; `token` is what this home's own processes show, `reloaded` hears of every reload.
 
     `dagster_for_all`: a role on one pipeline is enough to see all of Dagster. `mcp`: the socket of the MCP server.
+    `chats`: what the section of chats needs.
     """
     dagster = DagsterUI(workspace_file)
     reloads = Reloads(
@@ -54,7 +56,7 @@ def make_app(
     guarded = DagsterGuard(
         dagster, PREFIX, lambda one: visitor_of(ctx, token, one), Judge(ctx), open_to_all=dagster_for_all
     )
-    site = create_site(ctx, SECTIONS, connected=(DagsterAt(PREFIX), openid))
+    site = create_site(ctx, SECTIONS, connected=(DagsterAt(PREFIX), openid, chats))
     behind = Behind("The MCP server", mcp) if mcp is not None else None
     return _Door(site, guarded, _pushes(token, dagster, reloads), dagster, reloads, hosts, behind)
 

@@ -5,6 +5,11 @@ A new one is a line here: the dotted name of a module that has SECTION in it.
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from drls_dagster.settings import Settings
 from drls_dagster.up.web.workspace import PREFIX
 from lifecycle.app.kit.parts import DagsterAt
 from lifecycle.app.kit.section import NavLink, Section
@@ -13,7 +18,17 @@ from lifecycle.app.sections import SECTIONS as APPROVALS_APP
 # Its pages are Dagster's own, behind the guard.
 DAGSTER = Section("dagster", nav=(NavLink(PREFIX, "Dagster"),), needs=(DagsterAt,))
 
-SECTIONS = (
+# Chats are above this package: they are found by name, where they are installed.
+_CHATS = "agent.web.section"
+_CHATS_CONNECTED = "agent.web.connect"
+
+SECTIONS: tuple[str | Section, ...] = (
     *APPROVALS_APP,
     DAGSTER,
+    *((_CHATS,) if find_spec("agent") else ()),
 )
+
+
+def chats_of(settings: Settings, socket: Path | None) -> object | None:
+    """What the section of chats needs; None where it is not installed."""
+    return import_module(_CHATS_CONNECTED).connect(settings, socket) if _CHATS in SECTIONS else None

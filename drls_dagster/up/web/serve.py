@@ -21,6 +21,7 @@ from drls_dagster.serving.connections import bounded_protocol
 from drls_dagster.serving.forwarded import Forwarded, networks
 from drls_dagster.settings import load_settings
 from drls_dagster.up.web.app import make_app
+from drls_dagster.up.web.sections import chats_of
 
 
 def main() -> None:
@@ -28,6 +29,7 @@ def main() -> None:
     arguments.add_argument("--fd", type=int, required=True)
     arguments.add_argument("--workspace", type=Path, required=True)
     arguments.add_argument("--mcp", type=Path, help="Socket of the MCP server")
+    arguments.add_argument("--agent", type=Path, help="Socket of the chat process")
     given = arguments.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -45,6 +47,7 @@ def main() -> None:
         dagster_for_all=settings.web.dagster_for_all,
         openid=openid(settings),
         mcp=given.mcp,
+        chats=chats_of(settings, given.agent),
         # What was promoted is loaded now: the run that a policy asks for need not wait for a sensor.
         reloaded=lambda environment: ask_evidence(ctx, instance_of(settings), (environment,)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -202,6 +203,18 @@ def withdraw_it(call: ToolCall, given: OfRequest) -> Did:
     return Did(done="withdrawn")
 
 
+@tool(Toolset.PROPOSE, role=Role.VIEWER, effect=Effect.ADD)
+def comment_and_hang(call: ToolCall, given: OfRequest) -> Did:
+    """Comment on a request; the answer comes when the file `go` is in the home."""
+    call.lifecycle.promotions.comment(given.request, given.text)
+    home = call.settings.home
+    (home / "hanging").touch()
+    pause = threading.Event()
+    while not (home / "go").exists() and not call.client.cancelled:
+        pause.wait(0.02)
+    return Did(done="commented")
+
+
 class RecordingDagster:
     """Answers nothing, and keeps what it was asked."""
 
@@ -272,6 +285,11 @@ class World:
 
         with self.context() as ctx:
             return asyncio.run(whole(ctx))
+
+    def comments(self) -> list[str]:
+        with self.context() as ctx:
+            way = LocalWay(ctx, self.tokens["ada"], host="", os_user="")
+            return [one.body for one in Lifecycle(way).promotions.comments(1)]
 
     def versions(self, name: str = "flights") -> int:
         with self.context() as ctx:
