@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import uvicorn
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
+from agent.mcp.http import PATH, make_app
 from agent.tools.call import NoClient, ToolCall
+from agent.tools.callers import Callers
 from agent.tools.schema import as_json
 from drls_dagster.lifecycle_client.calls import Lifecycle
 from drls_dagster.lifecycle_client.http import HttpWay
 from drls_dagster.lifecycle_client.local import LocalWay
+from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from drls_dagster.settings import Settings, load_settings, make_private
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.people import WAY_IN, ScopeKind, WayIn
 from lifecycle.domain.roles import Role
+from lifecycle.ports import SystemClock
+from lifecycle.spec.writing import dump_yaml
 from lifecycle.store.store import Store
 from lifecycle.usecases.agents import issue_agent_token
 from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.tokens import issue
 from lifecycle.verbs import people
-from tests.fakes.clock import FakeClock
 from tests.lifecycle.app.sites import site_of
 from tests.lifecycle.life import PRODUCTION, QA, SETUP, UAT, Life, make_spec
 
@@ -64,6 +72,11 @@ class Place:
     def table(self) -> str:
         return f"{self.pipeline}.daily"
 
+    @property
+    def definition(self) -> str:
+        """The pipeline's file, as its first version has it."""
+        return dump_yaml(make_spec(self.pipeline))
+
 
 @dataclass
 class World:
@@ -71,7 +84,7 @@ class World:
 
     life: Life
     settings: Settings
-    client: TestClient
+    client: Any
     places: dict[str, Place]
     _agents: dict[tuple[str, str, tuple[TokenScope, ...]], str] = field(default_factory=dict, repr=False)
 
@@ -108,6 +121,15 @@ class World:
         has = frozenset(lifecycle.ask(people.me, {}).scopes)
         return ToolCall(lifecycle, has, self.settings, client=Agrees())
 
+    def place(self, name: str) -> Place:
+        """One of `places`, whose request waits: eve asks again for one that is over."""
+        found = self.places[name]
+        if name != NOWHERE and not self.life.promotion(found.request).state.is_open:
+            with self.life.store.read() as view:
+                version = view.pipelines.numbered(view.pipelines.named(name), 1)
+            found = self.places[name] = Place(name, self.life.ask(version, PRODUCTION, "eve", name).id)
+        return found
+
     @property
     def entries(self) -> int:
         """How long the audit log is: what was refused before it began leaves nothing in it."""
@@ -132,12 +154,30 @@ def add_people(life: Life) -> None:
 
 
 @contextmanager
+def mcp_server(world: World) -> Iterator[str]:
+    """The MCP server over HTTP, on the world's store; its address."""
+    callers = Callers(world.settings, agent="claude")
+    callers._ctx = world.life.ctx
+    app = make_app(callers)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}{PATH}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=30)
+
+
+@contextmanager
 def matrix_world(home: Path) -> Iterator[World]:
     """Each pipeline has a version in UAT that eve asked to promote to production."""
     settings = load_settings(home)
     make_private(home)
-    clock = FakeClock()
-    store = Store.create(f"sqlite:///{home / 'lifecycle.db'}", load_signing_key(home / "signing-key.pem"), clock)
+    # As MCP's own processes have it.
+    clock: Any = SystemClock()
+    store = Store.create(store_url(settings), load_signing_key(signing_key_file(settings)), clock)
     life = Life(store, home, clock)
     with store.write(SETUP, "rotate") as unit:
         rotate_secret(unit)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client
 
 from agent.tools.dispatch import find_tool
 from agent.tools.errors import ToolError
@@ -23,7 +24,8 @@ from lifecycle.domain.promotion import State
 from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.verbs import people, promotions
 from lifecycle.verbs.table import ROWS, Row
-from tests.agent.matrix import MINE, TRANSPORTS, World, matrix_world
+from tests.agent.matrix import MINE, TRANSPORTS, World, matrix_world, mcp_server
+from tests.agent.mcp.world import agrees, ask, over_http
 from tests.drls_dagster.lifecycle_client.test_both_ways import given_for
 from tests.fakes.passwords import CHEAP
 from tests.lifecycle.app.sites import PAGES, TABLE
@@ -133,6 +135,21 @@ def test_l6_no_tool_decides(world: World, tool: str) -> None:
     with pytest.raises(ToolError, match="there is no tool"):
         find_tool(tool, call)
     assert not [one.name for one in all_tools() if tool in one.name]
+
+
+def test_l6_nothing_over_mcp_decides(world: World) -> None:
+    """Nor does a person's own token there: the server turns it into one of their agent."""
+    waiting = world.life.promotion(world.places[MINE].request)
+    given = {"promotion_id": waiting.id, "request": waiting.id, "plan_digest": waiting.plan_digest}
+
+    async def tries(client: Client) -> list[bool]:
+        return [(await client.call_tool(name, given)).is_error for name in DECIDING]
+
+    with mcp_server(world) as url:
+        for token in (world.token("lea"), *tokens_of(world, "lea")):
+            connected: Any = over_http(url, token, elicitation_callback=agrees(True, []))
+            assert all(ask(connected, tries))
+    assert still_waits(world)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
