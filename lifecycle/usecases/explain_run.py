@@ -20,7 +20,7 @@ from lifecycle.domain.roles import Role
 from lifecycle.domain.run import Admission, AdmissionState
 from lifecycle.domain.run_facts import Ending, RunFacts, RunPart
 from lifecycle.domain.spec_diff import SpecDiff, diff_specs
-from lifecycle.errors import NotFound
+from lifecycle.errors import Forbidden, NotFound
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require, target_of
@@ -31,18 +31,25 @@ _CHECKS = 5
 
 
 def explain_run(ctx: Context, who: Actor, run_id: str) -> Explanation:
-    """Raises NotFound for a run that nobody knows, Forbidden for who may not see all of its pipelines."""
+    """Raises NotFound for a run that nobody knows, and in the same words for who may not see all of its pipelines."""
     facts = ctx.orchestrator.run_facts(run_id)
     with ctx.store.read() as view:
         admissions = view.runs.admissions_of(run_id)
         if facts is None and admissions:
             facts = _as_admitted(view, admissions)
         if facts is None:
-            raise NotFound(f"there is no run {run_id}")
-        _require_seen(view, who, facts.parts)
+            raise _unseen(run_id)
+        try:
+            _require_seen(view, who, facts.parts)
+        except Forbidden:
+            raise _unseen(run_id) from None
     good = _last_good(ctx, facts)
     with ctx.store.read() as view:
         return _explained(view, facts, good, {one.pipeline_id: one for one in admissions})
+
+
+def _unseen(run_id: str) -> NotFound:
+    return NotFound(f"there is no run {run_id} here, or you may not see it")
 
 
 def _require_seen(view: View, who: Actor, parts: Sequence[RunPart]) -> None:

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from lifecycle.store.store import Store
 from lifecycle.usecases.agents import issue_agent_token
 from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.tokens import issue
+from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 from lifecycle.verbs import people
 from tests.lifecycle.app.sites import site_of
 from tests.lifecycle.life import PRODUCTION, QA, SETUP, UAT, Life, make_spec
@@ -126,8 +127,13 @@ class World:
         found = self.places[name]
         if name != NOWHERE and not self.life.promotion(found.request).state.is_open:
             with self.life.store.read() as view:
-                version = view.pipelines.numbered(view.pipelines.named(name), 1)
-            found = self.places[name] = Place(name, self.life.ask(version, PRODUCTION, "eve", name).id)
+                pipeline = view.pipelines.named(name)
+                version = view.pipelines.numbered(pipeline, 1)
+                others = [one for one in view.promotions.unfinished(pipeline.id) if one.target is PRODUCTION]
+            for one in others:
+                withdraw_promotion(self.life.ctx, self.life.as_("leo"), one.id, reason="eve asks")
+            asked = self.life.ask(version, PRODUCTION, "eve", name)
+            found = self.places[name] = replace(found, request=asked.id)
         return found
 
     @property
@@ -189,7 +195,7 @@ def matrix_world(home: Path) -> Iterator[World]:
         life.run(version, QA, name)
         life.approve(life.ask(version, UAT, "eve", name), "leo")
         life.run(version, UAT, name)
-        places[name] = Place(name, life.ask(version, PRODUCTION, "eve", name).id)
+        places[name] = Place(name, life.ask(version, PRODUCTION, "eve", name).id, life.begin(version, UAT, name))
     with TestClient(site_of(life.ctx), base_url="http://localhost", headers={WAY_IN: "mcp"}) as client:
         yield World(life, settings, client, places)
     store.close()

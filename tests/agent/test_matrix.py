@@ -114,6 +114,7 @@ TABLE: dict[str, Entry] = {
         Toolset.PROPOSE, Effect.CHANGE, "nnnyy",
         lambda one: {"request": one.request, "reason": "not now", "dry_run": False}, offered=Role.DATA_ENGINEER,
     ),
+    "explain_run": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"run_id": one.run}),
     "list_runs": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"pipeline": one.pipeline}, dagster=True),
     "get_run": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"run_id": one.run}, dagster=True),
     "run": Entry(

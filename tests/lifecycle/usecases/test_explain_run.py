@@ -12,7 +12,7 @@ from lifecycle.domain.explanation import Cause
 from lifecycle.domain.people import ScopeKind
 from lifecycle.domain.roles import Role
 from lifecycle.domain.run_facts import Ending, FailedCheck, RunFacts, RunPart, SourceSeen, StepFailure
-from lifecycle.errors import Forbidden, NotFound
+from lifecycle.errors import NotFound
 from lifecycle.usecases.explain_run import explain_run
 from tests.lifecycle.life import SETUP, Life, make_spec
 
@@ -126,13 +126,13 @@ def test_who_may_not_see_a_pipeline_hears_nothing_of_its_runs(life: Life, digest
             scope_value="planes", granted_by=None, revoked_at=None,
         )  # fmt: skip
         unit.audit("grants.added", "person:nora")
-    with pytest.raises(Forbidden):
+    with pytest.raises(NotFound, match=f"there is no run {BAD} here, or you may not see it"):
         explain_run(life.ctx, life.as_("nora"), BAD)
     draft = RunPart(pipeline="unsaved", environment=Environment.DEVELOPMENT, digest="d")
     facts(life, BAD, digests[0], parts=(draft,))
-    with pytest.raises(Forbidden):
+    with pytest.raises(NotFound, match=f"there is no run {BAD} here, or you may not see it"):
         explain_run(life.ctx, life.as_("nora"), BAD)
-    with pytest.raises(NotFound, match="there is no run nothing"):
+    with pytest.raises(NotFound, match="there is no run nothing here, or you may not see it"):
         explain_run(life.ctx, life.as_("ada"), "nothing")
 
 
