@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.chat import wire
 from agent.chat.wire import CallState
-from tests.agent.chat.world import DONE, SHELF, Chatting, World
+from tests.agent.chat.world import DAGSTER, DONE, SHELF, Chatting, World
 from tests.fakes.model import KEY, Fails, Hangs, Says
 
 FOR_FLIGHTS = {"pipeline": "flights"}
@@ -268,3 +268,85 @@ def test_the_same_message_twice_is_one_turn(world: World) -> None:
 
     assert len(world.play(talk)) == 2
     assert len(world.fake.requests) == 1
+
+
+def test_a_reader_resumes_where_it_left(world: World) -> None:
+    """After the last event that it saw; where that is gone, with the whole picture."""
+    world.fake.play(Says("", (("look", {}),)), Says("One\ntwo\nthree"))
+
+    async def read(ada: Chatting, chat: str, last: str) -> list[tuple[str, Any]]:
+        found = list[tuple[str, Any]]()
+        async for one in await ada.service.events(ada.tokens["ada"], chat, last=last, until_end=True):
+            if one is not None:
+                found.append(one)
+        return found
+
+    async def talk(ada: Chatting) -> None:
+        chat, token = await ada.begin(), ada.tokens["ada"]
+        _, after = await ada.service.say(token, chat, wire.Message(text="Look"))
+        whole = list[tuple[str, Any]]()
+        async for one in await ada.service.events(token, chat, after=after, until_end=True):
+            if one is not None:
+                whole.append(one)
+        for cut in (0, 3, len(whole) - 2):
+            assert await read(ada, chat, whole[cut][0]) == whole[cut + 1 :]
+        fresh = aiter(await ada.service.events(token, chat, last="another-7"))
+        first = await anext(fresh)
+        assert first is not None
+        assert isinstance(first[1], wire.ChatEvent)
+        assert [one.kind for one in first[1].chat.entries] == ["said", "call", "reply"]
+        await fresh.aclose()  # type: ignore[attr-defined]
+
+    world.play(talk)
+
+
+def test_the_work_goes_on_when_the_reader_leaves(world: World) -> None:
+    hangs = Hangs()
+    world.fake.play(hangs)
+
+    async def talk(ada: Chatting) -> list[Any]:
+        chat, token = await ada.begin(), ada.tokens["ada"]
+        _, after = await ada.service.say(token, chat, wire.Message(text="Think"))
+        reading = aiter(await ada.service.events(token, chat, after=after))
+        await anext(reading)
+        await reading.aclose()  # type: ignore[attr-defined]
+        hangs.go.set()
+        async for _ in await ada.service.events(token, chat, after=after, until_end=True):
+            continue
+        return await ada.entries(chat)
+
+    assert world.play(talk)[-1].text == "One moment"
+
+
+def test_a_secret_that_a_person_pastes_is_not_kept(world: World) -> None:
+    async def talk(ada: Chatting) -> list[Any]:
+        return await ada.say(await ada.begin(), f"Use {ada.tokens['vic']} and password=hunter2word please")
+
+    said = world.play(talk)[0]
+    assert said.text == "Use [DRLS token removed] and password=[secret removed] please"
+    assert world.tokens["vic"] not in str(world.fake.requests)
+    assert world.tokens["vic"].encode() not in (world.home / "agent" / "chats.db").read_bytes()
+
+
+def test_what_changes_something_asks_though_the_tool_says_it_reads(world: World) -> None:
+    world.fake.play(Says("", (("stop_it", {"run_id": "7f"}),)), Says("No."))
+
+    async def talk(ada: Chatting) -> list[Any]:
+        return await ada.say(await ada.begin(), "Stop it", agree=False)
+
+    call = world.play(talk)[1]
+    assert call.state is CallState.REFUSED
+    assert not call.changes
+    assert not DAGSTER.asked
+
+
+def test_an_agent_of_a_person_without_rights_is_refused(world: World) -> None:
+    world.fake.play(Says("", (("save_it", FOR_FLIGHTS),)), Says("I may not."))
+
+    async def talk(vic: Chatting) -> list[Any]:
+        return await vic.say(await vic.begin("vic"), "Save it", "vic", agree=True)
+
+    call = world.play(talk)[1]
+    assert call.state is CallState.FAILED
+    assert "DataEngineer" in call.error
+    assert world.versions() == 1
