@@ -1,6 +1,7 @@
 """The MCP server: how soon a client has its tools, what they cost a model's context, how fast they answer 50 clients.
 
-With DAGSTER_MCP set to the `dagster-mcp` of an environment of its own, the first two also against that.
+With DAGSTER_MCP set to the `dagster-mcp` of an environment of its own, also against that, and with four questions that
+both answer, of one Dagster.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from agent.tools.schema import size
 from benchmarks.lab import Lab, in_turn
 from benchmarks.lifecycle_store import ENGINEER, LEADS, fill
+from benchmarks.mcp_questions import ask_both
 from benchmarks.mcp_stdio import stdio
 from benchmarks.report import Line, Side, at_most
 
@@ -26,9 +28,11 @@ def run(lab: Lab) -> list[Line]:
     folder = lab.folder / "mcp"
     tokens, _ = fill(folder, lab.times(200, 50), 5, 0)
     environment = {"DRLS_HOME": str(folder), "DRLS_TOKEN": tokens[ENGINEER]}
+    other = os.environ.get("DAGSTER_MCP")
     return [
         *_starting(lab, environment),
         *_sizes(environment),
+        *(ask_both(lab, OURS, other) if other else ()),
         *_clients(lab, folder, [tokens[ENGINEER], *(tokens[one] for one in LEADS)]),
     ]
 

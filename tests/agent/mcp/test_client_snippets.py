@@ -62,6 +62,7 @@ def test_the_page_tells_of_every_client() -> None:
         assert f"**{client}**" in PAGE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", STDIO)
 def test_a_command_of_the_page_lists_the_tools_it_names(world: World, command: str) -> None:
     given = STDIO[command]
@@ -80,6 +81,7 @@ def test_a_command_of_the_page_lists_the_tools_it_names(world: World, command: s
     assert ask(Client(started), look) == [one.name for one in wanted]
 
 
+@pytest.mark.slow
 def test_an_address_of_the_page_lists_the_tools(world: World) -> None:
     async def look(client: Client) -> list[str]:
         return names((await client.list_tools()).tools)

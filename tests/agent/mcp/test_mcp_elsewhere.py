@@ -11,6 +11,8 @@ from mcp import Client
 
 from tests.agent.mcp.world import CLI, World, ask, free_port, http_server, over_http, over_stdio, text_of, world_at
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:

@@ -19,7 +19,6 @@ from mcp import Client
 from agent.cli.mcp import mcp as command
 from tests.agent.mcp.world import (
     CLI,
-    MODES,
     SUITE,
     World,
     agrees,
@@ -42,7 +41,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.slow)])
 def test_a_client_calls_asks_and_cancels(world: World, mode: str) -> None:
     asked: list[str] = []
 
@@ -63,6 +62,7 @@ def test_a_client_calls_asks_and_cancels(world: World, mode: str) -> None:
     ask(over_stdio(world, world.token("ada"), SUITE, mode=mode, elicitation_callback=agrees(True, asked)), use)
 
 
+@pytest.mark.slow
 def test_toolsets_are_chosen_at_the_start(world: World) -> None:
     async def look(client: Client) -> list[str]:
         return names((await client.list_tools()).tools)
@@ -109,6 +109,7 @@ def test_no_tool_loads_what_models_or_runs_need(world: World, tmp_path: Path) ->
     assert not _imported(notes) & set(HEAVY)
 
 
+@pytest.mark.slow
 def test_a_server_that_was_killed_is_started_again_and_answers(world: World, tmp_path: Path) -> None:
     file = tmp_path / "state"
     with _server(world, module=SUITE, arguments=()) as server:
@@ -164,6 +165,17 @@ def test_the_end_of_stdin_ends_the_server_and_its_calls(world: World, tmp_path: 
         server.stdin.close()
         server.wait(30)
     assert file.read_text() == "cancelled"
+
+
+@pytest.mark.slow
+def test_no_code_location_loads_what_models_need(world: World) -> None:
+    code = "import sys, drls_dagster.definitions as all_of_them; all_of_them.development; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=world.environment(), capture_output=True, text=True, check=True
+    )
+    loaded = {one.partition(".")[0] for one in done.stdout.split()}
+    assert "dagster" in loaded
+    assert not loaded & {"litellm", "openai", "mcp", "agent"}
 
 
 def test_help_lists_what_there_is_to_choose() -> None:
