@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+import anyio
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
@@ -21,14 +23,14 @@ from starlette.responses import StreamingResponse
 from agent.chat import wire
 from agent.web.entry_view import LONGEST_TEXT, Entry, entry_view
 from agent.web.pages import Process
-from agent.web.process import Away, ChatProcess
+from agent.web.process import ChatProcess
 from agent.web.standing import standing
 from drls_dagster.agent_settings import ChatBudget
 from lifecycle.app.kit.guard import Visitor, Who, recognise
 from lifecycle.app.kit.render import render
 from lifecycle.app.kit.request import Ctx
 from lifecycle.domain.roles import Role
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import LifecycleError, Unavailable
 from lifecycle.usecases.context import Context
 
 router = APIRouter()
@@ -53,24 +55,31 @@ async def _stream(ctx: Context, request: Request, who: Visitor, process: ChatPro
     queue: asyncio.Queue[BaseModel | LifecycleError] = asyncio.Queue(maxsize=100)
     reading = asyncio.create_task(_read(ctx, who, process, chat, queue))
     shown = _Shown(request, chat, process.budget)
+    asked = loop.time()
     yield "retry: 1000\n\n"
     try:
         while loop.time() < deadline:
-            try:
+            event = None
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_BEAT_EVERY):
                     event = await queue.get()
-            except TimeoutError:
+            if loop.time() - asked >= _BEAT_EVERY:
+                asked = loop.time()
                 if not await run_in_threadpool(_let_in, request):
                     return
+            if event is None:
                 yield "event: beat\ndata:\n\n"
                 continue
-            if isinstance(event, LifecycleError) and not isinstance(event, Away):
+            if isinstance(event, LifecycleError) and not isinstance(event, Unavailable):
                 yield _frame("gone", {"why": event.message})
                 return
             for name, data in await run_in_threadpool(shown.parts, event):
                 yield _frame(name, data)
     finally:
         reading.cancel()
+        # Its connection is closed before anything else ends, also when the reader has gone.
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([reading])
 
 
 async def _read(
@@ -84,7 +93,7 @@ async def _read(
             async with asking.events(chat) as events:
                 async for event in events:
                     await queue.put(event)
-        except Away as away:
+        except Unavailable as away:
             await queue.put(away)
         except LifecycleError as refusal:
             await queue.put(refusal)
@@ -105,7 +114,7 @@ class _Shown:
     def parts(self, event: BaseModel | LifecycleError) -> list[tuple[str, dict[str, Any]]]:
         """The events for the page."""
         match event:
-            case Away():
+            case Unavailable():
                 return [("away", {"why": event.message})]
             case wire.ChatEvent(chat=chat):
                 entries = [self._entry(one) for one in chat.entries]

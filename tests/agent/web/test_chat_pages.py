@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
 
 from agent.chat import wire
+from agent.web import stream
 from agent.web.process import ChatProcess
 from agent.web.section import may_ask
 from agent.web.setup import NO_MODEL
@@ -108,6 +111,46 @@ def test_a_chat_is_seen_by_its_owner_alone(enter: Enter, fake: FakeChats, admins
         assert admins or lea.post(f"/chats/{chat}/{path}", **fields).status_code == 404
     assert "event: gone" in lea.client.get(f"/chats/{chat}/stream").text
     assert "Secret plans" in enter("ada").page("/chats?q=Secret")
+
+
+def test_a_stream_ends_with_the_session_also_while_an_answer_is_made(
+    enter: Enter, fake: FakeChats, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = fake.begin("ada")
+    ada = enter("ada")
+    fake.reply(chat, "Only for Ada")
+
+    async def read_when_signed_out(*given: Any) -> None:
+        life.give_password("ada", PASSWORD)  # ends the session
+        await given[-1].put(wire.ChatEvent(chat=fake.chats[chat]))
+
+    monkeypatch.setattr(stream, "_read", read_when_signed_out)
+    monkeypatch.setattr(stream, "_BEAT_EVERY", 0.0)
+    assert "Only for Ada" not in ada.client.get(f"/chats/{chat}/stream").text
+
+
+EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+def test_what_is_sent_never_comes_back_as_markup(enter: Enter, fake: FakeChats) -> None:
+    chat = fake.begin("ada", title="Mine")
+    entry = fake.reply(chat, "Hello")
+    ada = enter("ada")
+    evil = quote(EVIL, safe="")
+    for path in (
+        f"/chats?q={evil}", f"/chats?before={evil}", f"/chats/new?about={evil}", f"/chats/new?about=pipeline:{evil}",
+        f"/chats/{evil}", f"/chats/{chat}?before={evil}", f"/chats/{chat}/entries/{evil}", f"/chats/{evil}/stream",
+    ):  # fmt: skip
+        answer = ada.client.get(path)
+        assert answer.status_code < 500, path
+        assert not re.search(r"<script>alert|<img src=x", answer.text), path
+    for path, fields in {
+        "/chats": {"text": "x", "about": EVIL}, f"/chats/{chat}/messages": {"text": EVIL, "model": EVIL},
+        f"/chats/{chat}/calls/{entry}/answer": {"agree": EVIL, "digest": EVIL},
+    }.items():  # fmt: skip
+        answer = ada.post(path, **fields)
+        assert answer.status_code < 500, path
+        assert "<script>alert" not in answer.text
 
 
 def test_a_form_without_its_token_changes_nothing(enter: Enter, fake: FakeChats) -> None:
