@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ _ENDINGS = {
     "QUEUED": Ending.QUEUED,
     "NOT_STARTED": Ending.QUEUED,
 }
+# What Dagster says when it has said why before.
+_FROM_OUTSIDE = "This run has been marked as failed from outside"
+_CRASH = re.compile(r"unexpectedly|terminated by signal|exit code|SIGKILL|was killed", re.IGNORECASE)
 _GONE = "the process of the run is gone, and reported nothing"
 Tags = Mapping[str, Mapping[str, str]]
 
@@ -134,12 +138,17 @@ def _failures(events: Sequence[dg.DagsterEvent], steps: Tags) -> Iterator[StepFa
 
 
 def _said(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
-    """What ended the run as a whole."""
+    """What ended the run as a whole, a process that died included, which Dagster reports as no error."""
+    import dagster as dg
+
     for event in events:
-        if event.event_type_value == "RUN_FAILURE" and event.message:
-            yield one_line(event.message)
-        elif event.event_type_value == "ENGINE_EVENT" and event.engine_event_data.error is not None:
-            yield one_line(f"{event.message or ''} {event.engine_event_data.error.message}")
+        kind, text = event.event_type_value, event.message or ""
+        if kind == dg.DagsterEventType.RUN_FAILURE.value and text and not text.startswith(_FROM_OUTSIDE):
+            yield one_line(text)
+        elif kind == dg.DagsterEventType.ENGINE_EVENT.value:
+            error = event.engine_event_data.error
+            if error is not None or _CRASH.search(text):
+                yield one_line(f"{text} {error.message if error else ''}")
 
 
 def _failed_checks(events: Sequence[dg.DagsterEvent], steps: Tags, rows: Mapping[str, Any]) -> Iterator[FailedCheck]:

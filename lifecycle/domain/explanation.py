@@ -84,6 +84,9 @@ def cause_of(facts: RunFacts) -> Cause:
     if any(one.blocking for one in facts.failed_checks):
         return Cause.CHECK
     text = " ".join([*(one.message for one in facts.failures), *facts.said])
+    if not facts.failures and "terminated by signal" in text:
+        # Dagster guesses that memory was short; a person can send the signal as well.
+        return Cause.KILLED
     for cause, pattern in ((Cause.MEMORY, _MEMORY), (Cause.TIME, _TIME)):
         if pattern.search(text):
             return cause

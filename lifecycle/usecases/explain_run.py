@@ -128,7 +128,7 @@ def _summary(facts: RunFacts, part: RunPart | None, version: str, cause: Cause, 
         case Cause.TIME:
             return f"{where} ran out of time{at}"
         case Cause.KILLED:
-            return f"the process of {where} was killed before it could say why"
+            return f"the process of {where} was killed before it could say why, often because memory was short"
         case Cause.ERROR:
             return f"{where} failed{at}: {said or 'Dagster recorded no error'}"
         case _:
