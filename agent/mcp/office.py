@@ -57,8 +57,7 @@ class Office:
         try:
             return answered(invoke(tool, call, arguments))
         finally:
-            with self._line:
-                self._running[agent.owner] -= 1
+            self._end(agent)
 
     def list_resources(self, request: Any, cursor: str | None) -> types.ListResourcesResult:
         items, after = page_of(resources.listed(self._call(request)), cursor)
@@ -93,6 +92,12 @@ class Office:
             if self._running[agent.owner] >= MOST_CALLS:
                 raise ToolError(f"{MOST_CALLS} calls are running already", hint="wait for one of them, then try again")
             self._running[agent.owner] += 1
+
+    def _end(self, agent: Agent) -> None:
+        with self._line:
+            self._running[agent.owner] -= 1
+            if not self._running[agent.owner]:
+                del self._running[agent.owner]
 
 
 def listed(tool: Tool) -> types.Tool:

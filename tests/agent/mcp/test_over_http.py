@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
+from agent.mcp.office import MOST_CALLS
 from agent.mcp.server import INSTRUCTIONS
 from agent.tools.dispatch import LONGEST_ANSWER
 from lifecycle.domain.credentials import TokenScope
@@ -267,6 +269,38 @@ def test_who_shows_no_good_token_is_told_where_to_read_more(server: HttpServer, 
     assert found["resource"] == server.url
     assert found["scopes_supported"] == ["read", "write"]
     assert found["bearer_methods_supported"] == ["header"]
+
+
+def test_a_token_that_has_expired_is_refused(server: HttpServer, world: World) -> None:
+    expired = world.token("ada", life=timedelta(microseconds=1))
+    answer = _post(server, expired)
+    assert answer.status_code == 401
+    assert "expired" in answer.headers["www-authenticate"]
+
+
+def test_a_service_account_has_no_agent(server: HttpServer, world: World) -> None:
+    answer = _post(server, world.token("bot"))
+    assert answer.status_code == 403
+    assert "people" in answer.text or "person" in answer.text
+
+
+def test_one_agent_has_a_bounded_number_of_calls_at_once(suite: HttpServer, world: World, tmp_path: Path) -> None:
+    token = world.token("lea")
+
+    async def many(client: Client) -> str:
+        files = [tmp_path / str(number) for number in range(MOST_CALLS)]
+        calling = [
+            asyncio.ensure_future(client.call_tool("wait_until_cancelled", {"message": str(one)})) for one in files
+        ]
+        await asyncio.to_thread(wait_until, lambda: all(one.exists() for one in files))
+        told = text_of(await client.call_tool("test_simple_text", {}))
+        for one in calling:
+            one.cancel()
+        await asyncio.gather(*calling, return_exceptions=True)
+        await asyncio.to_thread(wait_until, lambda: all(one.read_text() == "cancelled" for one in files))
+        return told
+
+    assert "8 calls are running already" in ask(over_http(suite.url, token), many)
 
 
 def test_a_token_that_may_not_read_is_refused_with_the_scope(server: HttpServer, world: World) -> None:

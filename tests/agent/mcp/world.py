@@ -10,6 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,12 +44,12 @@ class World:
     home: Path
     life: Life
 
-    def token(self, name: str, *scopes: TokenScope) -> str:
+    def token(self, name: str, *scopes: TokenScope, life: timedelta = LINK_LIFE) -> str:
         """A personal token, for everything unless `scopes` are given."""
         with self.life.store.write(SETUP, "token") as unit:
             person = unit.people.get(self.life.person(name))
             given = scopes or tuple(TokenScope)
-            return issue(unit, person, TokenKind.PERSONAL, "test", scopes=given, life=LINK_LIFE).secret
+            return issue(unit, person, TokenKind.PERSONAL, "test", scopes=given, life=life).secret
 
     def environment(self, **more: str) -> dict[str, str]:
         return {**environment_of(self.home), "PYTHONUNBUFFERED": "1", **more}
