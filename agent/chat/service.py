@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,12 +19,15 @@ from agent.chat.turn import Means, Turn
 from agent.tools.call import ToolCall
 from agent.tools.callers import Callers
 from agent.tools.redact import known_secrets, redact_text
+from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Forbidden, NotFound
 
 # As `me` has it.
 ADMIN = f"{Role.ADMIN.value} on everything"
+# How long a reader may keep reading after their session or token has ended.
+RECHECK_SECONDS = 30.0
 _TOOLS_AT_ONCE = 16
 _TURNS_AT_ONCE = 8
 _TITLE = 80
@@ -154,13 +158,14 @@ class ChatService:
         None is nothing for a while.
         """
         info = await self._readable(token, chat)
-        return self._events(info, last, after, until_end=until_end)
+        return self._events(token, info, last, after, until_end=until_end)
 
     async def _events(
-        self, info: wire.ChatInfo, last: str, after: int | None, *, until_end: bool
+        self, token: str, info: wire.ChatInfo, last: str, after: int | None, *, until_end: bool
     ) -> AsyncIterator[tuple[str, BaseModel] | None]:
         feed = self._feed(info.id)
         number = feed.after(last) if last else after
+        checked = time.monotonic()
         while True:
             if number is None:
                 # Of one moment: the texts that come after it are added to these.
@@ -169,6 +174,12 @@ class ChatService:
                 whole = await asyncio.to_thread(self._whole, info, None, 100)
                 yield feed.name(number), wire.ChatEvent(chat=_grown(whole, growing))
             async for one in feed.read(number):
+                if time.monotonic() - checked > RECHECK_SECONDS:
+                    try:
+                        await self._readable(token, info.id)
+                    except DrlsError:
+                        return
+                    checked = time.monotonic()
                 if one is None:
                     yield None
                     continue

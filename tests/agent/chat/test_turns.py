@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from agent.chat import service as service_module
 from agent.chat import wire
 from agent.chat.wire import CallState
 from tests.agent.chat.world import DAGSTER, DONE, SHELF, Chatting, World
 from tests.fakes.model import KEY, Fails, Hangs, Says
+from tests.lifecycle.life import SETUP
 
 FOR_FLIGHTS = {"pipeline": "flights"}
 
@@ -350,3 +354,23 @@ def test_an_agent_of_a_person_without_rights_is_refused(world: World) -> None:
     assert call.state is CallState.FAILED
     assert "DataEngineer" in call.error
     assert world.versions() == 1
+
+
+def test_who_has_lost_their_token_reads_no_further(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "RECHECK_SECONDS", -1.0)
+    hangs = Hangs()
+    world.fake.play(hangs)
+
+    async def talk(ada: Chatting) -> list[Any]:
+        chat, token = await ada.begin(), ada.tokens["ada"]
+        _, after = await ada.service.say(token, chat, wire.Message(text="Think"))
+        seen = list[Any]()
+        async for one in await ada.service.events(token, chat, after=after, until_end=True):
+            seen.append(one)
+            if len(seen) == 1:
+                with world.context() as ctx, ctx.store.write(SETUP, "disable") as unit:
+                    unit.people.change(unit.people.named("ada").id, disabled_at=unit.now)
+                    unit.audit("person.disabled", "person:ada")
+        return seen
+
+    assert len(world.play(talk)) == 1

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from drls_dagster.cli.up import _sign_in_link
-from drls_dagster.settings import load_settings
+from drls_dagster.settings import Settings, load_settings
 from drls_dagster.up.children import Child
-from drls_dagster.up.layout import Layout
+from drls_dagster.up.layout import AGENT, Layout
 from drls_dagster.up.web.operations import OperationType, Unreadable, read_documents
 from drls_dagster.up.web.reloads import Reloads
 from lifecycle.domain.credentials import TokenKind, TokenScope
@@ -50,6 +50,23 @@ def test_sockets_have_room_however_long_the_home_is(tmp_path: Path) -> None:
     assert layout.sockets.stat().st_mode & 0o077 == 0
     layout.remove()
     assert not layout.sockets.exists()
+
+
+def test_the_chat_process_starts_where_a_model_is_configured(tmp_path: Path) -> None:
+    models = {"models": {"local": {"model": "ollama_chat/qwen3", "api_base": "http://127.0.0.1:11434"}}}
+    for agent, has_chats in (({}, False), (models, True)):
+        settings = Settings.model_validate({"home": tmp_path / f"home{has_chats}", "agent": agent})
+        layout = Layout(settings, "id", "token", 0)
+        assert (AGENT in layout.listening) == has_chats
+        layout._listen()
+        children = {one.name: one for one in layout.children()}
+        assert (AGENT in children) == has_chats
+        assert ("--agent" in children["web"].command) == has_chats
+        if has_chats:
+            place = layout.listening[AGENT]
+            assert "agent.chat.serve" in children[AGENT].command
+            assert place.stat().st_mode & 0o777 == 0o600
+        layout.remove()
 
 
 @pytest.mark.parametrize("scopes", [tuple(TokenScope), (TokenScope.READ,)], ids=["all", "read"])
