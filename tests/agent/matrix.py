@@ -19,6 +19,7 @@ from agent.mcp.http import PATH, make_app
 from agent.tools.call import NoClient, ToolCall
 from agent.tools.callers import Callers
 from agent.tools.schema import as_json
+from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.lifecycle_client.calls import Lifecycle
 from drls_dagster.lifecycle_client.http import HttpWay
 from drls_dagster.lifecycle_client.local import LocalWay
@@ -36,6 +37,7 @@ from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.tokens import issue
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 from lifecycle.verbs import people
+from tests.iceberg_tables import make_table
 from tests.lifecycle.app.sites import site_of
 from tests.lifecycle.life import PRODUCTION, QA, SETUP, UAT, Life, make_spec
 
@@ -185,11 +187,13 @@ def matrix_world(home: Path) -> Iterator[World]:
     clock: Any = SystemClock()
     store = Store.create(store_url(settings), load_signing_key(signing_key_file(settings)), clock)
     life = Life(store, home, clock)
+    life.ctx = replace(life.ctx, tables=IcebergTables(settings))
     with store.write(SETUP, "rotate") as unit:
         rotate_secret(unit)
     add_people(life)
     places = {NOWHERE: Place(NOWHERE, 999_999)}
     for name in (MINE, THEIRS):
+        make_table(f"{name}.daily", {"x": [1, 2]})
         version = life.save(make_spec(name), by="eve")
         life.to_qa(version, name, by="eve")
         life.run(version, QA, name)

@@ -41,6 +41,7 @@ from tests.agent.matrix import (
 )
 from tests.agent.mcp.world import agrees, ask, names, over_http, text_of
 
+EVERY = tuple(Toolset)
 ROLES = (None, Role.VIEWER, Role.DATA_ENGINEER, Role.LEAD, Role.ADMIN)
 Given = Callable[[Place], Mapping[str, Any]]
 
@@ -51,7 +52,7 @@ class Entry:
 
     `given`: what it is asked about a pipeline. `everywhere`: it is about no pipeline; `lists`: it names those that its
     caller sees. `dagster`: it asks Dagster. `offered`: the role from which it is offered, where somebody may do more
-    about what is their own.
+    about what is their own. `also`: further toolsets that have it.
     """
 
     toolset: Toolset
@@ -62,6 +63,7 @@ class Entry:
     lists: bool = False
     dagster: bool = False
     offered: Role | None = None
+    also: tuple[Toolset, ...] = ()
 
     def allows(self, role: Role | None) -> bool:
         return self.may[ROLES.index(role)] == "y"
@@ -115,6 +117,16 @@ TABLE: dict[str, Entry] = {
         lambda one: {"request": one.request, "reason": "not now", "dry_run": False}, offered=Role.DATA_ENGINEER,
     ),
     "explain_run": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"run_id": one.run}),
+    "get_table": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"table": one.table}),
+    "preview_table": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"table": one.table}),
+    "query": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"sql": f"SELECT sum(x) FROM {one.table}"}),
+    "table_history": Entry(
+        Toolset.READ, Effect.READ, "nyyyy", lambda one: {"table": one.table}, also=(Toolset.DRLS1,)
+    ),
+    "suggest_checks": Entry(Toolset.BUILD, Effect.READ, "nyyyy", lambda one: {"table": one.table}),
+    "list_tables": Entry(Toolset.DRLS1, Effect.READ, "nyyyy", _nothing, everywhere=True, lists=True),
+    "get_table_health": Entry(Toolset.DRLS1, Effect.READ, "nyyyy", lambda one: {"table": one.table}),
+    "get_schema": Entry(Toolset.DRLS1, Effect.READ, "nyyyy", lambda one: {"table": one.table}),
     "list_runs": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"pipeline": one.pipeline}, dagster=True),
     "get_run": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"run_id": one.run}, dagster=True),
     "run": Entry(
@@ -173,7 +185,7 @@ def test_a8_toolsets_and_scopes_narrow_what_is_offered(scopes: tuple[TokenScope,
             expected = {
                 name
                 for name, one in KNOWN.items()
-                if one.toolset in chosen
+                if chosen & {one.toolset, *one.also}
                 and (TokenScope.READ if one.effect is Effect.READ else TokenScope.WRITE) in scopes
             }
             assert {one.name for one in tools_for(scopes, wanted)} == expected
@@ -251,11 +263,13 @@ def test_a8_over_mcp_everybody_hears_the_same(world: World, mcp: str, who: str) 
 
     async def answers(client: Client) -> list[types.CallToolResult]:
         offered = await client.list_tools()
-        assert names(offered.tools) == [one.name for one in tools_for(near.scopes)]
+        assert names(offered.tools) == [one.name for one in tools_for(near.scopes, EVERY)]
         asked = [(tool.name, dict(TABLE[tool.name].given(place))) for tool in LOCAL for place in places]
         return [await client.call_tool(name, given) for name, given in asked]
 
-    connected: Any = over_http(mcp, world.token(who, *BOTH), elicitation_callback=agrees(True, []))
+    connected: Any = over_http(
+        f"{mcp}?toolsets={','.join(EVERY)}", world.token(who, *BOTH), elicitation_callback=agrees(True, [])
+    )
     told = iter(ask(connected, answers))
     for tool in LOCAL:
         for place in places:
@@ -272,7 +286,7 @@ def test_a8_over_mcp_everybody_hears_the_same(world: World, mcp: str, who: str) 
 
 @pytest.mark.parametrize("toolset", Toolset)
 def test_a8_over_mcp_a_client_gets_the_toolsets_that_it_names(world: World, mcp: str, toolset: Toolset) -> None:
-    expected = [one.name for one in all_tools() if KNOWN[one.name].toolset is toolset]
+    expected = [one.name for one in all_tools() if toolset in {KNOWN[one.name].toolset, *KNOWN[one.name].also}]
     others = [name for name in KNOWN if name not in expected]
 
     async def offered(client: Client) -> tuple[list[str], list[bool]]:
