@@ -6,6 +6,7 @@ Secrets come only from environment variables or files that the settings name.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 import os
@@ -106,16 +107,20 @@ class FenceSettings(_Section):
         default=(), description="Further environment variables that pipeline code gets, by name"
     )
     account: str | None = Field(
-        default=None, description="Reserved: this release cannot run pipeline code as an account of its own"
+        default=None,
+        description="Where root runs DRLS: the account, by name or number, that pipeline code runs as inside its fence",
     )
 
-    @field_validator("account")
+    @field_validator("account", mode="before")
     @classmethod
-    def _is_reserved(cls, given: str | None) -> str | None:
-        # Spark's Python workers and Ray's steps would stay with the account of the engine.
-        if given is not None:
-            raise ValueError("this release cannot run pipeline code as an account of its own; remove the setting")
-        return given
+    def _by_number(cls, given: object) -> object:
+        return str(given) if type(given) is int else given
+
+    @model_validator(mode="after")
+    def _needs_the_fence(self) -> FenceSettings:
+        if self.account is not None and self.mode == "off":
+            raise ValueError("account needs the fence, and mode is off: remove one of them")
+        return self
 
 
 class LifecycleSettings(_Section):
@@ -393,7 +398,12 @@ def private_home(home: Path, *below: str) -> Path:
                 f"DRLS_HOME: {home} belongs to another user and is accessible to others; ask its owner to "
                 f"run: chmod 700 {home}, or choose a folder you own"
             )
-        home.chmod(0o700)
+        try:
+            home.chmod(0o700)
+        except OSError as error:
+            if error.errno != errno.EROFS:  # as the engine sees it: an empty folder with what it may reach
+                raise
+            return make_private(home.joinpath(*below)) if below else home
         _LOG.warning("DRLS_HOME: other users could read %s; it is now accessible only to you (chmod 700)", home)
     return make_private(home.joinpath(*below)) if below else home
 

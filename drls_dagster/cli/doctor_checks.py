@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from drls_dagster.cli.output import in_words
 from drls_dagster.engine.java import find_java
-from drls_dagster.errors import DrlsError
+from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.settings import Settings, load_settings
 
 PORTS = {"approvals app": 3000, "Dagster": 3001, "MCP": 8100}
@@ -168,7 +168,12 @@ def engine(settings: Settings) -> Finding:
 
 def fence(settings: Settings) -> Finding:
     from drls_dagster.fences.facts import fence_facts
+    from drls_dagster.fences.fences import check_account
 
+    try:
+        check_account(settings)
+    except UsageError as error:
+        return Finding("fence", "fail", error.message, "No code of a pipeline runs until this setting is changed.")
     facts = fence_facts(settings)
     if facts.kind.holds:
         return Finding("fence", "ok", f"pipeline code is fenced: {facts.detail}; {_network_of(settings)}")

@@ -32,8 +32,9 @@ from drls_dagster.engine.step_code import CodeChanged, SentCode, refuse_outside
 from drls_dagster.errors import DrlsError
 from drls_dagster.fences.environment import code_environment
 from drls_dagster.fences.fence import Fence
-from drls_dagster.fences.fences import code_fence, confined
+from drls_dagster.fences.fences import account_of, check_account, code_fence, confined
 from drls_dagster.fences.private_folder import clear_private_folders, make_private_folder
+from drls_dagster.fences.reach import readable_copy
 from drls_dagster.fences.words import explained, refused
 from drls_dagster.settings import Settings
 from lifecycle import spec
@@ -73,13 +74,14 @@ class CodeProcess:
         self._settings = settings
         self._line = threading.Lock()
         self._child: _Child | None = None
+        self._copies: dict[str, Path] = {}  # by the code's folder, for an account that cannot read that one
         self._ended = False
 
     def start(self, code: SentCode | None, port: int | None) -> None:
         """Start it ahead of its first call, which says what went wrong. `port` is Spark's, where it is known."""
         with self._line, contextlib.suppress(DrlsError, OSError):
             if not self._ended:
-                self._started(None if code is None else code.placed(), port)
+                self._started(self._readable(code), port)
 
     def transform(self, session: EngineSession, call: Call) -> DataFrame:
         """The frame that the step's function returns. Raises CodeFailed, CodeChanged, DrlsError, PySparkException."""
@@ -87,7 +89,7 @@ class CodeProcess:
 
         spark = session.spark
         url = connect_url(session.engine) if session.engine else self._settings.engine.spark_connect or ""
-        placed = None if call.code is None else call.code.placed()
+        placed = self._readable(call.code)
         plans = {name: sent(frame) for name, frame in call.inputs.items()}
         request = {
             "node": call.node,
@@ -122,15 +124,30 @@ class CodeProcess:
         with self._line:
             self._ended = True
             self._end()
+            for copy in self._copies.values():
+                shutil.rmtree(copy, ignore_errors=True)
+            self._copies.clear()
 
     @property
     def pid(self) -> int | None:
         """Of its first process; None where none runs."""
         return self._child.process.pid if self._child is not None else None
 
+    def _readable(self, code: SentCode | None) -> SentCode | None:
+        """The code with its files in a folder that the process can read."""
+        placed = None if code is None else code.placed()
+        account = account_of(self._settings)
+        if account is None or placed is None or placed.folder is None:
+            return placed
+        if placed.folder not in self._copies:
+            self._copies[placed.folder] = made = make_private_folder(self._settings)
+            readable_copy(placed.folder, made, account)
+        return placed.model_copy(update={"folder": str(self._copies[placed.folder] / "code")})
+
     def _started(self, code: SentCode | None, port: int | None) -> _Child:
         read = () if code is None or code.folder is None else (code.folder,)
         ports = () if port is None or self._settings.fence.network == "open" else (port,)
+        check_account(self._settings)
         fence = code_fence(self._settings, read=read, ports=ports)
         if self._child is not None and (self._child.fence != fence or self._child.process.poll() is not None):
             self._end()  # another engine, on another port; or it was killed between two calls
@@ -181,7 +198,7 @@ class _Child:
         self.fence = fence
         self._ready = False
         clear_private_folders(settings)
-        self._folder = make_private_folder(settings)
+        self._folder = make_private_folder(settings, None if fence is None else fence.account)
         self._line, theirs = socket.socketpair()
         inner = None if fence is None else fence.widened(write=(str(self._folder),))
         hello = {"folder": str(self._folder), "path": sys.path, "packages": _PACKAGES, "block": next(_blocks)}

@@ -19,6 +19,8 @@ import tempfile
 from pathlib import Path
 
 from drls_dagster.engine.state import folder
+from drls_dagster.fences.fences import account_of
+from drls_dagster.fences.reach import let_pass
 from drls_dagster.settings import Settings
 
 _LONGEST = 107 - 66
@@ -50,6 +52,10 @@ def make_places(settings: Settings) -> None:
         path.mkdir(mode=0o700)
     for path in (spark_folder(settings), temporary_folder(settings)):
         path.mkdir(mode=0o700)
+    account = account_of(settings)
+    engine.chmod(0o700)
+    for path in (engine, engine / "scratch", temporary_folder(settings)):
+        let_pass(path, account)
 
 
 def java_places(settings: Settings) -> list[str]:

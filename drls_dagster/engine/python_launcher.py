@@ -12,7 +12,9 @@ from drls_dagster.engine import python_worker
 from drls_dagster.engine.processes import MARK
 from drls_dagster.fences import enter
 from drls_dagster.fences.environment import code_environment
+from drls_dagster.fences.fence import Account
 from drls_dagster.fences.fences import code_fence
+from drls_dagster.fences.reach import let_pass
 from drls_dagster.settings import Settings, private_home
 
 # What Spark says to its Python in the environment. No token, no secret but the one of this very worker.
@@ -41,6 +43,10 @@ _SPARK = (
 )
 
 
+def _names(account: Account | None) -> dict[str, str]:
+    return {} if account is None else {"USER": account.name, "LOGNAME": account.name}
+
+
 def spark_python(settings: Settings) -> str:
     """The program that Spark starts for its Python workers: the launcher, or Python itself where there is no fence.
 
@@ -49,15 +55,17 @@ def spark_python(settings: Settings) -> str:
     fence = code_fence(settings)
     if fence is None:
         return sys.executable
-    # Its account stays the engine's: Spark ends its workers by signals.
-    fence = replace(fence, account=None, dies_with_parent=True, own_pids=False)
+    # What has to be hidden is hidden in the engine, where nobody can mount.
+    fence = replace(fence, hide=(), dies_with_parent=True, own_pids=False)
     folder = private_home(settings.home, "engine")
+    tmp = private_home(settings.home, "engine", "tmp")
+    let_pass(tmp, fence.account)
     config = {
         "python": sys.executable,
         "enter": str(Path(enter.__file__).resolve()),
         "fence": json.loads(fence.to_json()),
-        "tmp": str(private_home(settings.home, "engine", "tmp")),
-        "environment": code_environment(settings, ""),
+        "tmp": str(tmp),
+        "environment": code_environment(settings, "", **_names(fence.account)),
         "spark_environment": _SPARK,
     }
     said = folder / "python-worker.json"

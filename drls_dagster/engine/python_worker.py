@@ -32,6 +32,7 @@ def main() -> None:
     signals = parent.Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     me = os.getpid()
     tmp = tempfile.mkdtemp(prefix="python-", dir=config["tmp"])
+    _share(config["fence"]["account"], tmp)
     pid = os.fork()
     if pid == 0:
         signals.forget()
@@ -44,13 +45,33 @@ def main() -> None:
     sys.exit(128 - status if status < 0 else status)
 
 
+def _share(account: dict[str, Any] | None, tmp: str) -> None:
+    """Give the account its folder, and let it read the files that the session was given until now."""
+    if account is None:
+        return
+    os.chown(tmp, account["uid"], account["gid"])
+    session = _session_folder()
+    if session is None or not os.path.isdir(session):
+        return
+    below = [os.path.join(place, name) for place, folders, files in os.walk(session) for name in (*folders, *files)]
+    for place, rights in ((".", 0o010), *((one, 0o050) for one in (session, *below))):
+        if not os.path.islink(place):
+            os.chown(place, -1, account["gid"])
+            os.chmod(place, os.stat(place).st_mode & 0o700 | (rights if os.path.isdir(place) else 0o040))
+
+
+def _session_folder() -> str | None:
+    session = os.environ.get("SPARK_JOB_ARTIFACT_UUID", "")
+    return os.path.join(os.getcwd(), session) if _SESSION.fullmatch(session) else None
+
+
 def _become_python(config: dict[str, Any], enter: Any, tmp: str, parent: int) -> NoReturn:
     try:
         fence = config["fence"]
         fence["write"].append(tmp)
-        session = os.environ.get("SPARK_JOB_ARTIFACT_UUID", "")
-        if _SESSION.fullmatch(session):
-            fence["read"].append(os.path.join(os.getcwd(), session))  # files that the session was given
+        session = _session_folder()
+        if session is not None:
+            fence["read"].append(session)  # files that the session was given
         if "PYTHON_WORKER_FACTORY_PORT" in os.environ:
             fence["ports"].append(int(os.environ["PYTHON_WORKER_FACTORY_PORT"]))  # of Spark, which waits there
         said = {name: os.environ[name] for name in config["spark_environment"] if name in os.environ}

@@ -33,7 +33,9 @@ from drls_dagster.engine.processes import MARK, end_all
 from drls_dagster.engine.step_request import RETRIES, File, ProcessRequest, StepCodeError, StepCrashed
 from drls_dagster.errors import DrlsError
 from drls_dagster.fences.environment import code_environment
-from drls_dagster.fences.fences import code_fence
+from drls_dagster.fences.fence import Account
+from drls_dagster.fences.fences import account_of, code_fence
+from drls_dagster.fences.reach import hand_over, let_reach, let_read, readable_copy, take_back
 from drls_dagster.settings import Settings
 from drls_dagster.storage import filesystem_of
 
@@ -75,6 +77,7 @@ class _Host:
     pidfd: int
     folder: Path  # where it writes what becomes the step's output
     tmp: Path
+    account: Account | None
     asked: int = 0  # how many parts
 
 
@@ -138,13 +141,16 @@ class StepHosts:
         if self._host is not None and self._host.key == key:
             return self._host
         self.end()
-        sent, code = _materialised(request)
-        tmp, folder = Path(tempfile.mkdtemp(prefix="drls-step-")), _private_folder(request.output)
+        account = account_of(settings)
+        sent, code = _materialised(request, account)
+        tmp, folder = Path(tempfile.mkdtemp(prefix="drls-step-")), _private_folder(request.output, account)
+        hand_over(tmp, account)
+        _let_read_inputs(request, account)
         fence = code_fence(settings, read=(*code, *_input_folders(request)), write=(str(folder), str(tmp)))
         if fence is None:
             raise DrlsError(f"node '{request.node}': this machine can no longer make a fence; run again")
-        # Its account stays this one: another could not reach the files of a home that is closed to others.
-        fence = replace(fence, account=None, dies_with_parent=True, own_pids=False)
+        # What has to be hidden is hidden in the engine, where nobody can mount.
+        fence = replace(fence, hide=(), dies_with_parent=True, own_pids=False)
         self._number += 1
         ours, theirs = socket.socketpair()
         message: dict[str, Any] = {
@@ -152,7 +158,7 @@ class StepHosts:
             "number": self._number,
             "fence": fence.to_json(),
             "environment": {**environment, "TMPDIR": str(tmp), "HOME": str(tmp)},
-            "folders": [str(folder), str(tmp)],
+            "folders": [str(folder), str(tmp), *(str(Path(one).parent) for one in code if account is not None)],
         }
         try:
             zygote = self._ready()
@@ -168,7 +174,7 @@ class StepHosts:
                 self._forget_zygote()
                 raise HostEnded(-signal.SIGKILL) from None
             raise
-        self._host = host = _Host(zygote, self._number, key, ours, os.pidfd_open(pid), folder, tmp)
+        self._host = host = _Host(zygote, self._number, key, ours, os.pidfd_open(pid), folder, tmp, account)
         told = self._answer(host)
         if "confined" not in told:
             self.end()
@@ -179,7 +185,7 @@ class StepHosts:
     def _ask(self, host: _Host, paths: Sequence[str], request: ProcessRequest) -> File:
         name = f"{uuid.uuid4().hex}.parquet"
         host.asked += 1
-        with _within_reach(paths, host.folder) as reachable:
+        with _within_reach(paths, host) as reachable:
             self._tell(host, {"paths": reachable, "target": str(host.folder / name)})
             told = self._answer(host)
         idle = threading.Timer(IDLE_SECONDS, self._end_idle, (host, host.asked))
@@ -189,7 +195,7 @@ class StepHosts:
         if type(rows) is not int or rows < 0:
             said = told.get("error") or f"node '{request.node}': its host gave no answer of use"
             raise StepCodeError(str(said)[:MOST_TOLD], str(told.get("details", "")))
-        return _moved_out(host.folder / name, request, rows) if rows else ("", 0, 0)
+        return _moved_out(host.folder / name, request, rows, host.account) if rows else ("", 0, 0)
 
     def _end_idle(self, host: _Host, asked: int) -> None:
         with self._line:
@@ -289,13 +295,16 @@ def _engine_mark() -> dict[str, str]:
     return {MARK: os.environ[MARK]} if MARK in os.environ else {}
 
 
-def _materialised(request: ProcessRequest) -> tuple[ProcessRequest, tuple[str, ...]]:
+def _materialised(request: ProcessRequest, account: Account | None) -> tuple[ProcessRequest, tuple[str, ...]]:
     """The request with its code in a folder, which is made here, and what the host may read for it."""
     code = request.code
     if code is None:
         return request, ()
     if code.folder is None and code.files:
         code = code.model_copy(update={"folder": str(materialise(code.contents(), Path(code.root)))})
+    if code.folder and account is not None:
+        copy = readable_copy(code.folder, Path(tempfile.mkdtemp(prefix="drls-step-")), account)
+        code = code.model_copy(update={"folder": str(copy)})
     return request.model_copy(update={"code": code}), (code.folder,) if code.folder else ()
 
 
@@ -306,18 +315,29 @@ def _input_folders(request: ProcessRequest) -> tuple[str, ...]:
     return tuple(dict.fromkeys(local))
 
 
-def _private_folder(output: str) -> Path:
+def _let_read_inputs(request: ProcessRequest, account: Account | None) -> None:
+    if account is not None:
+        for folder in _input_folders(request):
+            let_reach(folder, account)
+            let_read((folder, *(str(one) for one in Path(folder).iterdir() if one.is_file())), account)
+
+
+def _private_folder(output: str, account: Account | None) -> Path:
     """A new folder in which a host writes; on the output's file system, if that is this machine's."""
     filesystem, name = filesystem_of(output)
-    if not isinstance(filesystem, pafs.LocalFileSystem):
-        return Path(tempfile.mkdtemp(prefix="drls-step-"))
-    Path(name).mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=".host-", dir=name))
+    if isinstance(filesystem, pafs.LocalFileSystem):
+        Path(name).mkdir(parents=True, exist_ok=True)
+        let_reach(name, account)
+        made = Path(tempfile.mkdtemp(prefix=".host-", dir=name))
+    else:
+        made = Path(tempfile.mkdtemp(prefix="drls-step-"))
+    hand_over(made, account)
+    return made
 
 
 @contextlib.contextmanager
-def _within_reach(paths: Sequence[str], folder: Path) -> Iterator[list[str]]:
-    """The staged files as paths of this machine; those on other storage are copied to `folder` meanwhile."""
+def _within_reach(paths: Sequence[str], host: _Host) -> Iterator[list[str]]:
+    """The staged files as paths of this machine; those on other storage are copied to the host's folder meanwhile."""
     reachable: list[str] = []
     copies: list[Path] = []
     try:
@@ -326,8 +346,9 @@ def _within_reach(paths: Sequence[str], folder: Path) -> Iterator[list[str]]:
             if isinstance(filesystem, pafs.LocalFileSystem):
                 reachable.append(name)
                 continue
-            copies.append(folder / f"{uuid.uuid4().hex}.in")
+            copies.append(host.folder / f"{uuid.uuid4().hex}.in")
             pafs.copy_files(name, str(copies[-1]), source_filesystem=filesystem, destination_filesystem=_LOCAL)
+            let_read((copies[-1],), host.account)
             reachable.append(str(copies[-1]))
         yield reachable
     finally:
@@ -335,7 +356,7 @@ def _within_reach(paths: Sequence[str], folder: Path) -> Iterator[list[str]]:
             copy.unlink(missing_ok=True)
 
 
-def _moved_out(file: Path, request: ProcessRequest, rows: int) -> File:
+def _moved_out(file: Path, request: ProcessRequest, rows: int, account: Account | None) -> File:
     """Move what the host wrote to the step's output, where it can put nothing else in its place."""
     target = f"{request.output.rstrip('/')}/{file.name}"
     filesystem, name = filesystem_of(target)
@@ -345,6 +366,7 @@ def _moved_out(file: Path, request: ProcessRequest, rows: int) -> File:
         if not stat.S_ISREG(found.st_mode):
             os.unlink(name)
             raise StepCodeError(f"node '{request.node}': its function left no file of its own as output")
+        take_back(name, account)
         return target, rows, found.st_size
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb"))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from drls_dagster.errors import UsageError
 from drls_dagster.fences.fence import Fence
-from drls_dagster.fences.fences import can_hide, is_on
+from drls_dagster.fences.fences import account_of, can_hide, check_account, is_on
 from drls_dagster.fences.places import device_places, given_places, python_places, resolved, without
+from drls_dagster.fences.reach import closed_folders
 from drls_dagster.lakehouse.catalog_config import parse_sql_uri, resolve_catalog
 from drls_dagster.settings import Settings, private_home
 from lifecycle.domain.environment import Environment
@@ -28,21 +29,27 @@ def engine_fence(settings: Settings, *, read: Sequence[str] = (), write: Sequenc
     """
     if not is_on(settings):
         return None
+    check_account(settings)
     home = settings.home.resolve()
     reads = [*_made(_local(settings.landing_for(one)) for one in Environment), str(settings.pipeline_folder.resolve())]
     writes = [*(str(private_home(settings.home, name)) for name in _OWN), *_made([_local(settings.staging)])]
     writes += [*_made([_local(resolve_catalog(settings).warehouse or "")]), *_catalog_folder(settings)]
+    reads = [
+        *without((*python_places(), *_roots(settings)), home),
+        *given_places(settings.fence.read, home),
+        *reads,
+        *read,
+    ]
+    writes = [*device_places(), "/dev/shm", *given_places(settings.fence.write, home), *writes, *write]  # noqa: S108
+    account = account_of(settings)
+    # What starts in here as another account finds the way to what it may reach; nobody in here can mount.
+    closed = () if account is None else closed_folders((*reads, *writes), account)
     return Fence(
-        read=(
-            *without((*python_places(), *_roots(settings)), home),
-            *given_places(settings.fence.read, home),
-            *reads,
-            *read,
-        ),
-        write=(*device_places(), "/dev/shm", *given_places(settings.fence.write, home), *writes, *write),  # noqa: S108
+        read=tuple(reads),
+        write=tuple(writes),
         unix_sockets=True,
         strict=False,
-        hide=(str(home),) if can_hide() else (),
+        hide=(str(home), *closed) if can_hide() else (),
         capabilities=(_CHOWN, _DAC_OVERRIDE, _FOWNER, _KILL, _SETGID, _SETUID),
     )
 

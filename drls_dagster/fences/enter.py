@@ -37,7 +37,7 @@ _PATH_BENEATH, _NET_PORT = 1, 2
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 _NEW_NAMESPACE, _NEW_USER, _NEW_PIDS = 0x00020000, 0x10000000, 0x20000000
-_BIND, _REC, _PRIVATE, _NOSUID, _NODEV = 4096, 16384, 1 << 18, 2, 4
+_BIND, _REC, _PRIVATE, _NOSUID, _NODEV, _READ_ONLY, _REMOUNT = 4096, 16384, 1 << 18, 2, 4, 1, 32
 _CAPABILITY_VERSION = 0x20080522
 
 
@@ -64,6 +64,9 @@ def confine(fence: dict[str, Any]) -> None:
         os.setgroups([])
         os.setresgid(account["gid"], account["gid"], account["gid"])
         os.setresuid(account["uid"], account["uid"], account["uid"])
+        os.environ.update(USER=account["name"], LOGNAME=account["name"])
+        # Else a process that executes nothing more, such as a forked host, could not look at its own /proc.
+        _checked(from_os.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")
     elif os.geteuid() == 0:
         _keep_capabilities(fence.get("capabilities", ()))
     if fence.get("dies_with_parent") or fence.get("own_pids"):
@@ -117,14 +120,16 @@ def _hide(hidden: list[str], shown: list[str]) -> None:
     Otherwise a program could not open what is in there, but could still connect to its sockets and change its modes.
     """
     _enter_namespace()
+    real = sorted({os.path.realpath(place) for place in shown if os.path.exists(place)})
     inside = {
         place: os.open(place, os.O_PATH | os.O_CLOEXEC)
-        for place in shown
-        if os.path.exists(place) and any(_is_below(place, one) for one in hidden)
+        for place in real
+        if any(_is_below(place, one) for one in hidden)
     }
-    for one in hidden:
-        if os.path.isdir(one):
-            _mount("tmpfs", one, "tmpfs", _NOSUID | _NODEV, "mode=0755,size=1m")
+    covered = [one for one in sorted({os.path.realpath(one) for one in hidden}) if os.path.isdir(one)]
+    covered = [one for one in covered if not any(_is_below(one, other) for other in covered)]
+    for one in covered:
+        _mount("tmpfs", one, "tmpfs", _NOSUID | _NODEV, "mode=0755,size=1m")
     for place, opened in sorted(inside.items()):
         if os.path.isdir(f"/proc/self/fd/{opened}"):
             os.makedirs(place, mode=0o755, exist_ok=True)
@@ -133,6 +138,8 @@ def _hide(hidden: list[str], shown: list[str]) -> None:
             os.close(os.open(place, os.O_CREAT | os.O_CLOEXEC, 0o600))
         _mount(f"/proc/self/fd/{opened}", place, None, _BIND | _REC, None)
         os.close(opened)
+    for one in covered:
+        _mount("none", one, None, _REMOUNT | _BIND | _READ_ONLY | _NOSUID | _NODEV, None)
 
 
 def _is_below(place: str, folder: str) -> bool:

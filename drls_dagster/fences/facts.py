@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.fences.fences import found
+from drls_dagster.fences.fences import check_account, found
 from drls_dagster.settings import Settings
 from lifecycle.domain.fence import FenceFacts, FenceKind
 
@@ -17,6 +17,7 @@ def fence_facts(settings: Settings) -> FenceFacts:
     if settings.engine.ray_address or os.environ.get("RAY_ADDRESS"):
         return _none("Spark's Python functions have no fence on a Ray cluster that DRLS does not start")
     try:
+        check_account(settings)
         status = found(settings)
     except DrlsError as error:
         return _none(error.message)

@@ -16,6 +16,7 @@ from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.fences import enter
 from drls_dagster.fences.fence import Account, Fence
 from drls_dagster.fences.places import device_places, given_places, python_places, without
+from drls_dagster.fences.reach import closed_folders
 from drls_dagster.settings import Settings
 
 Kind = Literal["account", "landlock", "none"]
@@ -63,19 +64,43 @@ def is_on(settings: Settings) -> bool:
 
 
 def account_of(settings: Settings) -> Account | None:
-    """The account that pipeline code becomes: only root can give it one. Raises UsageError where it does not exist."""
+    """The account that pipeline code becomes; None where the setting names none.
+
+    Raises UsageError where it does not exist, or this process cannot become it.
+    """
     name = settings.fence.account
-    if name is None or os.geteuid() != 0:
+    if name is None:
         return None
+    if os.geteuid() != 0:
+        raise UsageError(
+            f"fence.account: only root can run pipeline code as {name}, and DRLS does not run as root; remove the "
+            "setting"
+        )
     try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
+        entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+    except (KeyError, OverflowError):
         raise UsageError(
             f"fence.account: this machine has no account {name!r}; create it, or remove the setting"
         ) from None
-    if entry.pw_uid == 0:
-        raise UsageError("fence.account must not be root")
-    return Account(name, entry.pw_uid, entry.pw_gid)
+    if entry.pw_uid == 0 or entry.pw_gid == 0:
+        raise UsageError(f"fence.account: {entry.pw_name} has rights of root; choose an account without")
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def check_account(settings: Settings) -> None:
+    """Raises UsageError where `fence.account` cannot run Python here. Ask outside of the engine, which cannot tell."""
+    account = account_of(settings)
+    if account is None:
+        return
+    if not can_hide():
+        raise UsageError("fence.account: no mount namespace can be made on this machine; remove the setting")
+    python = python_places()
+    trial = Fence(read=python, account=account, hide=closed_folders(python, account))
+    if not _tried(trial, sys.executable, "-I", "-S", "-c", ""):
+        raise UsageError(
+            f"fence.account: {account.name} cannot execute {sys.executable}; let it read that Python, or remove the "
+            "setting"
+        )
 
 
 def code_fence(
@@ -89,12 +114,16 @@ def code_fence(
         return None
     chosen, home = settings.fence, settings.home.resolve()
     listed = (*chosen.ports, DNS) if chosen.network == "listed" else ()
+    account = account_of(settings)
+    reads = (*without(python_places(), home), *given_places(chosen.read, home), *read)
+    writes = (*device_places(), *given_places(chosen.write, home), *write)
     return Fence(
-        read=(*without(python_places(), home), *given_places(chosen.read, home), *read),
-        write=(*device_places(), *given_places(chosen.write, home), *write),
+        read=reads,
+        write=writes,
         network=chosen.network,
         ports=(*listed, *ports),
-        account=account_of(settings),
+        account=account,
+        hide=() if account is None else (str(home), *closed_folders((*reads, *writes, str(home)), account)),
         own_pids=can_own_pids(),
     )
 
@@ -129,6 +158,6 @@ def _why_not() -> str:
 
 
 @cache
-def _tried(fence: Fence) -> bool:
-    command = confined(fence, ["/bin/sh", "-c", "exit 0"])
+def _tried(fence: Fence, *program: str) -> bool:
+    command = confined(fence, program or ["/bin/sh", "-c", "exit 0"])
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0

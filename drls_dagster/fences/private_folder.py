@@ -10,17 +10,21 @@ from pathlib import Path
 
 import psutil
 
+from drls_dagster.fences.fence import Account
+from drls_dagster.fences.reach import hand_over
 from drls_dagster.processes import process_is
 from drls_dagster.settings import Settings, private_home
 
 _NAME = re.compile(r"^(\d+)-(\d+\.\d+)-")
 
 
-def make_private_folder(settings: Settings) -> Path:
-    """A new folder that belongs to this process, for whoever it confines. Remove it with `shutil.rmtree`."""
+def make_private_folder(settings: Settings, account: Account | None = None) -> Path:
+    """A new folder of this process for whoever it confines, whose account owns it. Remove it with `shutil.rmtree`."""
     root = private_home(settings.home, "private")
     me = psutil.Process()
-    return Path(tempfile.mkdtemp(prefix=f"{me.pid}-{me.create_time():.2f}-", dir=root))
+    made = Path(tempfile.mkdtemp(prefix=f"{me.pid}-{me.create_time():.2f}-", dir=root))
+    hand_over(made, account)
+    return made
 
 
 def clear_private_folders(settings: Settings) -> None:

@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from drls_dagster.fences.places import is_own
-from drls_dagster.settings import home_folder
+from drls_dagster.fences.places import is_own, resolved
+from drls_dagster.settings import home_folder, load_settings
 from lifecycle.spec.modules import find_top
 
 # Python's, Java's for opening and for NIO, and Spark's for what it then calls missing.
@@ -46,4 +46,11 @@ def refused(path: str, *, writing: bool) -> str | None:
     verb = "write" if writing else "read"
     if is_own(here.resolve(), home_folder().resolve()):
         return f"the fence does not let pipeline code {verb} {path}: DRLS keeps it for itself, and no setting opens it"
+    fence = load_settings().fence
+    allowed = fence.write if writing else (*fence.read, *fence.write)
+    if fence.account is not None and any(here.resolve().is_relative_to(one) for one in resolved(allowed)):
+        return (
+            f"the fence lets pipeline code {verb} {path}, but its account {fence.account} may not: change the mode or "
+            "the owner there"
+        )
     return f"the fence does not let pipeline code {verb} {path}; add its folder to [fence] {verb} in drls.toml"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -164,6 +165,15 @@ def test_where_a_fence_is_required_and_none_is_possible_doctor_fails(
     found = findings(capsys, 1)["fence"]
     assert found.state == "fail"
     assert "an engine that DRLS does not start" in found.detail
+
+
+def test_an_account_for_pipeline_code_that_cannot_be_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DRLS_FENCE__ACCOUNT", "nobody-here")
+    found = findings(capsys, 1)["fence"]
+    said = "this machine has no account 'nobody-here'" if os.geteuid() == 0 else "only root can run pipeline code as"
+    assert (found.state, said in found.detail) == ("fail", True)
 
 
 @pytest.mark.skipif(not landlock_abi(), reason="this kernel has no Landlock")

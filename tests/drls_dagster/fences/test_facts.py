@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+
 import pytest
 
 from drls_dagster.cli.main import run
 from drls_dagster.errors import UsageError
+from drls_dagster.fences.engine_fence import engine_fence
 from drls_dagster.fences.enter import landlock_abi
 from drls_dagster.fences.facts import fence_facts
+from drls_dagster.fences.fences import code_fence
 from drls_dagster.lifecycle_client.gateway import open_lifecycle
 from drls_dagster.settings import load_settings
 from lifecycle.domain.fence import FenceFacts, FenceKind
@@ -47,7 +52,48 @@ def test_without_a_fence_the_lifecycle_knows_why(
     assert said in facts.detail
 
 
-def test_an_account_of_its_own_is_refused_and_not_half_given(monkeypatch: pytest.MonkeyPatch) -> None:
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+
+
+@needs_landlock
+@ROOT
+@pytest.mark.parametrize("given", ["nobody", str(pwd.getpwnam("nobody").pw_uid)])
+def test_an_account_of_its_own_is_said_by_name(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("DRLS_FENCE__ACCOUNT", given)
+    facts = fence_facts(load_settings())
+    assert (facts.kind, facts.detail.split(",")[0]) == (FenceKind.ACCOUNT, "account nobody")
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("nobody-here", "this machine has no account 'nobody-here'; create it"),
+        ("4123456", "this machine has no account '4123456'; create it"),
+        ("root", "root has rights of root; choose an account without"),
+        ("0", "root has rights of root; choose an account without"),
+    ],
+)
+def test_an_account_that_cannot_be_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, given: str, said: str
+) -> None:
+    monkeypatch.setenv("DRLS_FENCE__ACCOUNT", given)
+    with pytest.raises(UsageError, match=rf"^fence.account: {said}[^\n]*$"):
+        code_fence(load_settings())
+    with pytest.raises(UsageError, match=rf"^fence.account: {said}[^\n]*$"):
+        engine_fence(load_settings())
+    assert fence_facts(load_settings()).kind is FenceKind.NONE
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can become another account")
+def test_an_account_is_refused_where_drls_is_not_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRLS_FENCE__ACCOUNT", "nobody")
-    with pytest.raises(UsageError, match=r"DRLS_FENCE__ACCOUNT.*cannot run pipeline code as an account of its own"):
+    with pytest.raises(UsageError, match="only root can run pipeline code as nobody, and DRLS does not run as root"):
+        code_fence(load_settings())
+
+
+def test_an_account_needs_the_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRLS_FENCE__ACCOUNT", "nobody")
+    monkeypatch.setenv("DRLS_FENCE__MODE", "off")
+    with pytest.raises(UsageError, match="account needs the fence, and mode is off"):
         load_settings()

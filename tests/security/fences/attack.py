@@ -22,7 +22,11 @@ from lifecycle.domain.environment import Environment
 from tests.security.fences.owners import Owner
 from tests.waiting import wait_until
 
-ATTEMPTS = Path(__file__).with_name("attempts.py").read_text().partition("if __name__ ==")[0]
+WHO = """
+def who():
+    return {"its account": str(list(os.getresuid()))}
+"""
+ATTEMPTS = Path(__file__).with_name("attempts.py").read_text().partition("if __name__ ==")[0] + WHO
 IN_TRANSFORM = """
 def by_spark(spark, aims):
     def got_by(read):
@@ -50,7 +54,7 @@ def by_spark(spark, aims):
     return said
 
 def transform(spark, raw):
-    said = {"by Spark": by_spark(spark, AIMS), "in transform": attempts(AIMS)}
+    said = {"by Spark": by_spark(spark, AIMS), "in transform": attempts(AIMS) | who()}
     return spark.createDataFrame([(place, json.dumps(found)) for place, found in said.items()], "place string, said string")
 """
 IN_UDF = """
@@ -59,13 +63,13 @@ def transform(spark, raw):
     def tried():  # as text: a worker loads what is pickled, and not everything can be
         names = {}
         exec(TEXT, names)
-        return json.dumps(names["attempts"](AIMS))
+        return json.dumps(names["attempts"](AIMS) | names["who"]())
     return raw.limit(1).select(lit("in a UDF").alias("place"), udf(tried)().alias("said"))
 """
 IN_PROCESS = """
 def process(batch):
     import pyarrow as pa
-    return pa.table({"place": ["in process"], "said": [json.dumps(attempts(AIMS))]})
+    return pa.table({"place": ["in process"], "said": [json.dumps(attempts(AIMS) | who())]})
 """
 PLACES = ("by Spark", "in transform", "in a UDF", "in process")
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from drls_dagster.fences.fences import can_hide
+
 ACCOUNT = "nobody"
 _OURS = {Path(place).resolve() for place in (sys.prefix, sys.base_prefix)}
 # $1 is where to keep what is shown meanwhile, $2 the account; then pairs of a closed folder and what to show in it.
@@ -47,6 +49,7 @@ class Owner:
     uid: int | None = None
     gid: int = 0
     name: str = "home"  # of DRLS_HOME in `folder`
+    code: str | None = None  # the account of pipeline code, where it has one of its own
 
     def command(self, command: Sequence[str]) -> list[str]:
         """`command`, executed by this owner."""
@@ -61,7 +64,8 @@ class Owner:
         """Without DRLS's own variables; with a home and a folder for temporary files of this owner."""
         kept = {name: text for name, text in os.environ.items() if not name.startswith(("DRLS_", "DAGSTER_"))}
         own = {} if self.uid is None else {"HOME": str(self.folder), "TMPDIR": str(self.folder)}
-        return {**kept, **own, "DRLS_HOME": str(self.home), **more}
+        fence = {} if self.code is None else {"DRLS_FENCE__ACCOUNT": self.code}
+        return {**kept, **own, **fence, "DRLS_HOME": str(self.home), **more}
 
     @property
     def home(self) -> Path:
@@ -91,6 +95,11 @@ def owner_of(kind: str) -> Iterator[Owner]:
         if kind == OWNERS[0]:
             yield Owner(folder)
             return
+        if kind == WITH_ACCOUNT:
+            if os.geteuid() != 0 or not can_hide():
+                pytest.skip("only root can give pipeline code another account, in a mount namespace")
+            yield Owner(folder, code=ACCOUNT)
+            return
         if os.geteuid() != 0 or not (shutil.which("setpriv") and shutil.which("unshare")):
             pytest.skip("only root can become another account")
         entry = pwd.getpwnam(ACCOUNT)
@@ -103,7 +112,8 @@ def owner_of(kind: str) -> Iterator[Owner]:
 
 
 OWNERS = ("the account of the tests", "an account without rights")
-BOTH_OWNERS = (OWNERS[0], pytest.param(OWNERS[1], marks=pytest.mark.slow))
+WITH_ACCOUNT = "root, whose pipeline code has another account"
+EVERY_OWNER = (OWNERS[0], *(pytest.param(one, marks=pytest.mark.slow) for one in (OWNERS[1], WITH_ACCOUNT)))
 
 
 def _closed() -> list[tuple[Path, Path]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from drls_dagster.fences import enter
 from drls_dagster.settings import Settings
 from tests.security.fences.attack import PLACES, Said, laid_out, pipeline, said_in, web_process
-from tests.security.fences.owners import OWNERS, Owner, owner_of
+from tests.security.fences.owners import OWNERS, WITH_ACCOUNT, Owner, owner_of
 
 pytestmark = [
     pytest.mark.engine,
@@ -23,7 +24,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=OWNERS[:1], scope="module")
+@pytest.fixture(params=[*OWNERS, WITH_ACCOUNT], scope="module")
 def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
     """Whoever owns the installation: for the account of the tests the one whose engine all tests share."""
     if request.param == OWNERS[0]:
@@ -32,7 +33,8 @@ def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
         return
     with owner_of(request.param) as made:
         yield made
-        made.drls("engine", "stop", "--force")
+        stopped = made.drls("engine", "stop", "--force")
+    assert stopped.returncode == 0, stopped.stderr
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,13 @@ def said(owner: Owner) -> Said:
             file.unlink()
     assert done.returncode == 0, done.stdout + done.stderr
     return said_in(owner)
+
+
+def test_code_runs_as_the_account_it_is_given(owner: Owner, said: Said) -> None:
+    """In each process of its own; what Spark itself reads, the engine reads."""
+    expected = owner.uid if owner.code is None else pwd.getpwnam(owner.code).pw_uid
+    uids = {place: said[place].pop("its account") for place in PLACES[1:]}
+    assert set(uids.values()) == {str([os.geteuid() if expected is None else expected] * 3)}
 
 
 @pytest.mark.parametrize("place", PLACES)

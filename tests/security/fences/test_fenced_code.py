@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import pwd
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from drls_dagster.fences import enter
-from tests.security.fences.owners import BOTH_OWNERS, Owner, owner_of
+from tests.security.fences.owners import EVERY_OWNER, Owner, owner_of
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock")
@@ -26,12 +27,13 @@ ATTEMPTS = Path(__file__).with_name("attempts.py").read_text()
 FENCED = """
 import os, subprocess, sys
 from drls_dagster.fences.environment import code_environment
-from drls_dagster.fences.fences import code_fence, confined
+from drls_dagster.fences.fences import account_of, code_fence, confined
 from drls_dagster.fences.private_folder import make_private_folder
 from drls_dagster.settings import load_settings
 settings = load_settings()
-tmp = make_private_folder(settings)
-command = confined(code_fence(settings, write=(str(tmp),)), [sys.executable, "-I", "-c", *sys.argv[1:]])
+tmp = make_private_folder(settings, account_of(settings))
+fence = code_fence(settings, write=(str(tmp), *OPEN))
+command = confined(fence, [sys.executable, "-I", "-c", *sys.argv[1:]])
 sys.exit(subprocess.run(command, env=code_environment(settings, tmp), stdin=subprocess.DEVNULL).returncode)
 """
 
@@ -53,7 +55,7 @@ NOT_HERE = {
 NOT_WITHOUT_ROOT = {"the kernel", "rights of root", "what starts later"}
 
 
-@pytest.fixture(params=BOTH_OWNERS, scope="module")
+@pytest.fixture(params=EVERY_OWNER, scope="module")
 def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
     """Whoever owns the home, which has its store, key and the first Admin's token."""
     with owner_of(request.param) as made:
@@ -121,8 +123,31 @@ def test_the_attempts_go_through_without_a_fence(owner: Owner, aims: dict[str, A
 
 
 def test_fenced_code_reaches_nothing_of_the_platform(owner: Owner, aims: dict[str, Any]) -> None:
-    said = told(owner, sys.executable, "-c", FENCED, ATTEMPTS, json.dumps(aims))
+    said = told(owner, sys.executable, "-c", f"OPEN = (){FENCED}", ATTEMPTS, json.dumps(aims))
     assert {name: found for name, found in said.items() if found is not None} == {}
+    assert "drls_" not in json.dumps(said)
+
+
+def test_code_with_an_account_of_its_own_runs_as_it(owner: Owner) -> None:
+    if owner.code is None:
+        pytest.skip("pipeline code has the account of the installation here")
+    entry = pwd.getpwnam(owner.code)
+    asked = "import json, os; print(json.dumps([os.getresuid(), os.getresgid(), os.getgroups(), os.environ['USER']]))"
+    done = owner.run(sys.executable, "-c", f"OPEN = (){FENCED}", asked)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[entry.pw_uid] * 3, [entry.pw_gid] * 3, [], owner.code]
+
+
+def test_the_account_alone_keeps_the_files_of_the_platform(owner: Owner, aims: dict[str, Any]) -> None:
+    """As if Landlock knew nothing of files: a fence that allows all of them, so that only their permissions count."""
+    if owner.code is None:
+        pytest.skip("pipeline code has the account of the installation here")
+    (owner.home / "staging/of-another-run").chmod(0o700)  # as all that the engine makes
+    said = told(owner, sys.executable, "-c", f"OPEN = ('/',){FENCED}", ATTEMPTS, json.dumps(aims))
+    got = {name: found for name, found in said.items() if found is not None}
+    assert json.loads(got.pop("list the home", '["private"]').replace("'", '"')) == ["private"]  # made for this fence
+    named = (*aims["files"], *aims["folders"], *aims["pids"])
+    assert {name: found for name, found in got.items() if name.endswith(named)} == {}
     assert "drls_" not in json.dumps(said)
 
 
