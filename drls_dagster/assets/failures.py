@@ -16,6 +16,8 @@ from drls_dagster.dagster_private.errors import DagsterUserCodeProcessError, Ser
 from drls_dagster.engine.client import EngineError
 from drls_dagster.engine.spark_errors import explain
 from drls_dagster.errors import DrlsError
+from drls_dagster.fences.fences import is_on
+from drls_dagster.fences.words import explained
 from drls_dagster.lakehouse.commit_retry import CommitConflictError
 from drls_dagster.lakehouse.storage_words import in_words, is_of_storage
 from drls_dagster.logs import note
@@ -38,13 +40,18 @@ class ToldFailure(dg.Failure, _Told):
     """A failure whose message says all there is to say: a stack trace would only hide it."""
 
 
+def _fences_words(error: Exception, settings: Settings) -> str | None:
+    """What the fence refused Spark, where DRLS fences it."""
+    return None if settings.engine.spark_connect or not is_on(settings) else explained(str(error))
+
+
 @contextmanager
 def as_failure(node_id: str, settings: Settings, sql: Mapping[str, str] | None = None) -> Iterator[None]:
     """Turns DRLS's and Spark's errors into `dg.Failure`. What repeats itself is not tried again.
 
     `sql` has the SQL of the nodes that the step reads, by their ids: it tells which of them Spark means.
     """
-    from pyspark.errors import AnalysisException, ParseException, PySparkException
+    from pyspark.errors import AnalysisException, ParseException, PySparkException, PythonException
 
     def failure(text: str, *, retry: bool = True, trace: str | None = None) -> dg.Failure:
         shown = {} if trace is None else {"python": dg.MetadataValue.md(f"```\n{without_places(trace, settings)}\n```")}
@@ -61,7 +68,11 @@ def as_failure(node_id: str, settings: Settings, sql: Mapping[str, str] | None =
     except PySparkException as error:
         note(settings, f"node '{node_id}': {error}")
         lasting = isinstance(error, AnalysisException | ParseException)
-        raise failure(explain(error, node_id, sql), retry=not lasting, trace=trace_of(error)) from None
+        refused = _fences_words(error, settings)
+        told = explain(error, node_id, sql)
+        if refused is not None:
+            told = f"{told}: {refused}" if isinstance(error, PythonException) else f"node '{node_id}': {refused}"
+        raise failure(told, retry=not lasting and refused is None, trace=trace_of(error)) from None
     except Exception as error:
         if not is_of_storage(error):
             raise

@@ -16,6 +16,12 @@ _PATHS = (
     re.compile(r"(?:File )?(?:file:/*)?(?P<path>/[^\s:'\"]+)(?: does not exist)? ?\(Permission denied\)"),
     re.compile(r"AccessDeniedException: (?:file:)?(?P<path>/[^\s:'\"]+)"),
 )
+# Spark's for what is not there: the engine sees only what its fence opens.
+_HIDDEN = (
+    re.compile(r"\[PATH_NOT_FOUND\] Path does not exist: (?:file:/*)?(?P<path>/.+?)\.(?=\s|$)"),
+    re.compile(r"FileNotFoundException: (?:File )?(?:file:/*)?(?P<path>/[^\s:'\"]+) (?:does not exist|\(No such file)"),
+    re.compile(r"NoSuchFileException: (?:file:/*)?(?P<path>/[^\s:'\"]+)"),
+)
 _MODULE = re.compile(r"No module named ['\"](?P<top>\w+)")
 
 
@@ -28,12 +34,24 @@ def explained(error_text: str) -> str | None:
         if match := pattern.search(error_text):
             path = "/" + match["path"].lstrip("/")
             return refused(path, writing=not os.path.exists(path))
+    for pattern in _HIDDEN:
+        if match := pattern.search(error_text):
+            return hidden("/" + match["path"].lstrip("/"))
     match = _MODULE.search(error_text)
     if match is not None:
         found = find_top(match["top"], ())
         if found.kind == "installed":
             return refused(str(found.places[0]), writing=False)
     return None
+
+
+def hidden(path: str) -> str | None:
+    """The words for a path that the engine did not find; None where there is nothing."""
+    if not os.path.lexists(path):
+        return None
+    if is_own(Path(path).resolve(), home_folder().resolve()):
+        return f"the engine cannot read {path}: DRLS keeps it for itself, and no setting opens it"
+    return f"the engine cannot read {path}: add its folder to [sources] roots or [fence] read in drls.toml"
 
 
 def refused(path: str, *, writing: bool) -> str | None:

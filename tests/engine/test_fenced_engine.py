@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from lab import Lab, files, ray, sink, wait_for
+from lab import Lab, files, python, ray, sink, wait_for
 
 from drls_dagster.engine import client
 from drls_dagster.engine.processes import processes_of
@@ -153,3 +154,38 @@ def test_a_killed_launcher_leaves_no_worker_and_the_next_query_works(lab: Lab) -
     assert in_udf(lab.session, "", WORKER)["pid"] != worker.pid
     assert client.ensure_engine(lab.settings).engine_id == state.engine_id
     assert processes_of(state.engine_id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "read",
+    [
+        "spark.read.text({path!r})",
+        "spark.read.csv('file://' + {path!r})",
+        "spark.sql('SELECT * FROM text.`' + {path!r} + '`')",
+    ],
+)
+def test_what_the_engine_does_not_see_is_named_with_the_setting(lab: Lab, tmp_path: Path, read: str) -> None:
+    """The home looks empty to Spark, so that it says there is no such file."""
+    lab.file("a.csv", "id\n1\n")
+    secret, other = lab.settings.home / "a-secret", tmp_path / "reference.csv"
+    secret.write_text("sesame")
+    other.write_text("1")
+    said = {
+        str(secret): "the engine cannot read DRLS_HOME/a-secret: DRLS keeps it for itself, and no setting opens it",
+        str(other): f"{other}: add its folder to [sources] roots or [fence] read in drls.toml",
+    }
+    for path, words in said.items():
+        text = lab.pipeline(
+            files("raw", lab.path("*.csv"), id="long"),
+            python("step", f"def transform(spark, raw): return {read.format(path=path)}"),
+            sink("out", lab.named("out"), "overwrite"),
+            flow="raw>step>out",
+        )
+        ran = lab.run(text)
+        assert words in ran.failure
+        assert "sesame" not in ran.failure
+    csv = lab.pipeline(
+        files("raw", str(secret), id="string"), sink("out", lab.named("out"), "overwrite"), flow="raw>out"
+    )
+    assert "DRLS_HOME/a-secret belongs to DRLS itself, which file sources never read" in lab.run(csv).failure
