@@ -18,7 +18,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from drls_dagster.engine.step_code import CodeChanged, SentCode, refuse_outside
 from drls_dagster.errors import DrlsError
 from drls_dagster.fences.environment import code_environment
 from drls_dagster.fences.fence import Fence
-from drls_dagster.fences.fences import account_of, check_account, code_fence, confined
+from drls_dagster.fences.fences import check_account, code_fence, confined
 from drls_dagster.fences.private_folder import clear_private_folders, make_private_folder
 from drls_dagster.fences.reach import readable_copy
 from drls_dagster.fences.words import explained, refused
@@ -74,14 +74,13 @@ class CodeProcess:
         self._settings = settings
         self._line = threading.Lock()
         self._child: _Child | None = None
-        self._copies: dict[str, Path] = {}  # by the code's folder, for an account that cannot read that one
         self._ended = False
 
     def start(self, code: SentCode | None, port: int | None) -> None:
         """Start it ahead of its first call, which says what went wrong. `port` is Spark's, where it is known."""
         with self._line, contextlib.suppress(DrlsError, OSError):
             if not self._ended:
-                self._started(self._readable(code), port)
+                self._started(None if code is None else code.placed(), port)
 
     def transform(self, session: EngineSession, call: Call) -> DataFrame:
         """The frame that the step's function returns. Raises CodeFailed, CodeChanged, DrlsError, PySparkException."""
@@ -89,21 +88,21 @@ class CodeProcess:
 
         spark = session.spark
         url = connect_url(session.engine) if session.engine else self._settings.engine.spark_connect or ""
-        placed = self._readable(call.code)
+        placed = None if call.code is None else call.code.placed()
         plans = {name: sent(frame) for name, frame in call.inputs.items()}
         request = {
             "node": call.node,
             "python": call.python,
             "entrypoint": call.entrypoint,
             "digest": call.digest,
-            "code": None if placed is None else placed.model_dump(),
             "session": {"id": session.session_id, "url": url, "user": spark.client._user_id},
             "inputs": [(name, view) for name, (view, _) in plans.items()],
         }
         with self._line:
             child = self._started(placed, session.engine.connect_port if session.engine else known_port(self._settings))
+            code = None if placed is None else placed.model_copy(update={"folder": child.code}).model_dump()
             try:
-                answer, blobs = child.ask(request, [plan for _, plan in plans.values()])
+                answer, blobs = child.ask({**request, "code": code}, [plan for _, plan in plans.values()])
             except Ended:
                 self._end()
                 raise CodeFailed(f"transform() of node '{call.node}': {child.how_it_ended()}") from None
@@ -124,35 +123,22 @@ class CodeProcess:
         with self._line:
             self._ended = True
             self._end()
-            for copy in self._copies.values():
-                shutil.rmtree(copy, ignore_errors=True)
-            self._copies.clear()
 
     @property
     def pid(self) -> int | None:
         """Of its first process; None where none runs."""
         return self._child.process.pid if self._child is not None else None
 
-    def _readable(self, code: SentCode | None) -> SentCode | None:
-        """The code with its files in a folder that the process can read."""
-        placed = None if code is None else code.placed()
-        account = account_of(self._settings)
-        if account is None or placed is None or placed.folder is None:
-            return placed
-        if placed.folder not in self._copies:
-            self._copies[placed.folder] = made = make_private_folder(self._settings)
-            readable_copy(placed.folder, made, account)
-        return placed.model_copy(update={"folder": str(self._copies[placed.folder] / "code")})
-
     def _started(self, code: SentCode | None, port: int | None) -> _Child:
-        read = () if code is None or code.folder is None else (code.folder,)
+        folder = None if code is None else code.folder
+        read = () if folder is None else (folder,)
         ports = () if port is None or self._settings.fence.network == "open" else (port,)
         check_account(self._settings)
         fence = code_fence(self._settings, read=read, ports=ports)
         if self._child is not None and (self._child.fence != fence or self._child.process.poll() is not None):
             self._end()  # another engine, on another port; or it was killed between two calls
         if self._child is None:
-            self._child = _Child(self._settings, fence)
+            self._child = _Child(self._settings, fence, code)
             weakref.finalize(self, self._child.end)
         return self._child
 
@@ -194,13 +180,23 @@ def known_port(settings: Settings) -> int | None:
 class _Child:
     """The guard's process and the line to the one that works."""
 
-    def __init__(self, settings: Settings, fence: Fence | None) -> None:
+    def __init__(self, settings: Settings, fence: Fence | None, code: SentCode | None) -> None:
         self.fence = fence
+        self.code = None if code is None else code.folder  # where the process finds the version's files
         self._ready = False
         clear_private_folders(settings)
-        self._folder = make_private_folder(settings, None if fence is None else fence.account)
+        account = None if fence is None else fence.account
+        self._folder = make_private_folder(settings, account)
+        self._made = [self._folder]
+        if code is not None and code.is_placed and account is not None:
+            self._made.append(make_private_folder(settings))
+            self.code = str(readable_copy(code.folder or "", self._made[1], account))
         self._line, theirs = socket.socketpair()
-        inner = None if fence is None else fence.widened(write=(str(self._folder),))
+        inner = fence
+        if fence is not None:
+            read = () if self.code is None else (self.code,)
+            inner = fence.widened(read=read, write=(str(self._folder),))
+            inner = replace(inner, remove=tuple(map(str, self._made)))
         hello = {"folder": str(self._folder), "path": sys.path, "packages": _PACKAGES, "block": next(_blocks)}
         command = [sys.executable, "-P", code_host.__file__, str(theirs.fileno()), json.dumps(hello)]
         with theirs:
@@ -253,4 +249,5 @@ class _Child:
             self.process.kill()
             self.process.wait()
         self._output.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for made in self._made:
+            shutil.rmtree(made, ignore_errors=True)

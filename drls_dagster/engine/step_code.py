@@ -57,6 +57,11 @@ class SentCode(BaseModel):
         folder = self.placed().folder or self.root
         return Package(self.name, self.contents(), folder, NAMING, refuse_outside if self.guarded else None).install()
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether its folder is one of ours, and not somebody's own."""
+        return self.folder is not None and Path(self.folder).is_relative_to(self.root)
+
     def placed(self) -> SentCode:
         """The same with its files in a folder of this machine, for a process that cannot put them there itself."""
         if self.folder or not self.files:

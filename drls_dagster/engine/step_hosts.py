@@ -76,7 +76,7 @@ class _Host:
     channel: socket.socket
     pidfd: int
     folder: Path  # where it writes what becomes the step's output
-    tmp: Path
+    folders: list[str]  # all that goes with it
     account: Account | None
     asked: int = 0  # how many parts
 
@@ -142,7 +142,7 @@ class StepHosts:
             return self._host
         self.end()
         account = account_of(settings)
-        sent, code = _materialised(request, account)
+        sent, code, copies = _materialised(request, account)
         tmp, folder = Path(tempfile.mkdtemp(prefix="drls-step-")), _private_folder(request.output, account)
         hand_over(tmp, account)
         _let_read_inputs(request, account)
@@ -158,7 +158,7 @@ class StepHosts:
             "number": self._number,
             "fence": fence.to_json(),
             "environment": {**environment, "TMPDIR": str(tmp), "HOME": str(tmp)},
-            "folders": [str(folder), str(tmp), *(str(Path(one).parent) for one in code if account is not None)],
+            "folders": [str(folder), str(tmp), *copies],
         }
         try:
             zygote = self._ready()
@@ -168,13 +168,15 @@ class StepHosts:
             pid = int(_hear(zygote, "opened", self._number)["pid"])
         except BaseException as error:
             ours.close()
-            for one in (folder, tmp):
+            for one in message["folders"]:
                 shutil.rmtree(one, ignore_errors=True)
             if isinstance(error, (EOFError, OSError)):
                 self._forget_zygote()
                 raise HostEnded(-signal.SIGKILL) from None
             raise
-        self._host = host = _Host(zygote, self._number, key, ours, os.pidfd_open(pid), folder, tmp, account)
+        self._host = host = _Host(
+            zygote, self._number, key, ours, os.pidfd_open(pid), folder, message["folders"], account
+        )
         told = self._answer(host)
         if "confined" not in told:
             self.end()
@@ -266,7 +268,7 @@ class StepHosts:
             end_all(zygote.mark, patience=0.5, mark=STEP_MARK)
         host = self._host
         if host is not None:
-            for folder in (host.folder, host.tmp):
+            for folder in host.folders:
                 shutil.rmtree(folder, ignore_errors=True)
             self._forget(host)
 
@@ -295,17 +297,20 @@ def _engine_mark() -> dict[str, str]:
     return {MARK: os.environ[MARK]} if MARK in os.environ else {}
 
 
-def _materialised(request: ProcessRequest, account: Account | None) -> tuple[ProcessRequest, tuple[str, ...]]:
-    """The request with its code in a folder, which is made here, and what the host may read for it."""
+def _materialised(
+    request: ProcessRequest, account: Account | None
+) -> tuple[ProcessRequest, tuple[str, ...], tuple[str, ...]]:
+    """The request with its code in a folder, which is made here; what the host may read for it; what goes with it."""
     code = request.code
     if code is None:
-        return request, ()
+        return request, (), ()
+    copies: tuple[str, ...] = ()
     if code.folder is None and code.files:
         code = code.model_copy(update={"folder": str(materialise(code.contents(), Path(code.root)))})
-    if code.folder and account is not None:
-        copy = readable_copy(code.folder, Path(tempfile.mkdtemp(prefix="drls-step-")), account)
-        code = code.model_copy(update={"folder": str(copy)})
-    return request.model_copy(update={"code": code}), (code.folder,) if code.folder else ()
+    if code.folder and code.is_placed and account is not None:
+        copies = (tempfile.mkdtemp(prefix="drls-step-"),)
+        code = code.model_copy(update={"folder": str(readable_copy(code.folder, Path(copies[0]), account))})
+    return request.model_copy(update={"code": code}), (code.folder,) if code.folder else (), copies
 
 
 def _input_folders(request: ProcessRequest) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from_os = ctypes.CDLL(None, use_errno=True)
@@ -164,11 +165,11 @@ def _unshare(what: int) -> None:
         _checked(from_os.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")
 
 
-def enter_own_pids() -> None:
+def enter_own_pids(remove: Sequence[str] = ()) -> None:
     """Continue in a child that is the first process of a namespace of its own: when it ends, all that it started end.
 
     The caller's process waits for the child and ends as the child did. SIGTERM and SIGHUP end the child at once, SIGINT
-    is passed on. The child ends when the waiting process does.
+    is passed on. The child ends when the waiting process does. The folders to `remove` go with it.
     """
     _unshare(_NEW_PIDS)
     parent = beside("parent")
@@ -177,7 +178,7 @@ def enter_own_pids() -> None:
     child = os.fork()
     if child:
         os.close(alive)
-        _wait_for(child, held, signals)
+        _wait_for(child, held, signals, remove)
     os.close(held)
     signals.forget()
     _checked(from_os.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "pdeathsig")
@@ -189,7 +190,7 @@ def enter_own_pids() -> None:
         os.close(alive)
 
 
-def _wait_for(child: int, held: int, signals: Any) -> NoReturn:
+def _wait_for(child: int, held: int, signals: Any, remove: Sequence[str]) -> NoReturn:
     first, last = sorted((held, signals.fileno()))
     os.closerange(3, first)
     os.closerange(first + 1, last)
@@ -200,6 +201,10 @@ def _wait_for(child: int, held: int, signals: Any) -> NoReturn:
             if number != signal.SIGCHLD:
                 os.kill(child, number if number == signal.SIGINT else signal.SIGKILL)
         found, status = os.waitpid(child, os.WNOHANG)
+    import shutil  # not before: it takes as long as all of a fence
+
+    for folder in remove:
+        shutil.rmtree(folder, ignore_errors=True)
     if os.WIFSIGNALED(status):
         signals.forget()
         os.kill(os.getpid(), os.WTERMSIG(status))
@@ -373,7 +378,7 @@ def main() -> NoReturn:
         if fence.get("dies_with_parent"):
             _die_with_parent()
         if fence.get("own_pids"):
-            enter_own_pids()
+            enter_own_pids(fence.get("remove", ()))
         confine(fence)
         os.execvp(command[0], command)  # noqa: S606  becoming that program is the point
     except OSError as error:

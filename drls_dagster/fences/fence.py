@@ -28,7 +28,7 @@ class Fence:
     `account`: whom the process becomes, when root confines it. `strict`: whether system calls are filtered as well.
     `hide`: folders that look empty but for the places above; needs a mount namespace. `capabilities`: what root keeps.
     `dies_with_parent`: when the thread ends that started it. `own_pids`: everything it starts ends with it; needs a
-    namespace of process ids.
+    namespace of process ids. `remove`: folders that go with it then, also where whoever started it was killed.
     """
 
     read: tuple[str, ...] = ()
@@ -42,6 +42,7 @@ class Fence:
     capabilities: tuple[int, ...] = ()
     dies_with_parent: bool = False
     own_pids: bool = False
+    remove: tuple[str, ...] = ()
 
     def widened(self, *, read: tuple[str, ...] = (), write: tuple[str, ...] = (), ports: tuple[int, ...] = ()) -> Fence:
         """The same fence with more places and ports inside."""
