@@ -102,7 +102,8 @@ def remove(folder: str) -> None:
 
     def open_up(_: object, path: str, __: object) -> None:
         with contextlib.suppress(OSError):
-            os.chmod(os.path.dirname(path), 0o700)
+            if path != folder:  # what is above it is not its own
+                os.chmod(os.path.dirname(path), 0o700)
             if not os.path.islink(path):
                 os.chmod(path, 0o700)
 
