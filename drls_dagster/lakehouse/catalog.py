@@ -15,6 +15,7 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog_config import CatalogConfig, parse_sql_uri, resolve_catalog
 from drls_dagster.lakehouse.catalog_file import take_over_once
 from drls_dagster.lakehouse.storage_words import in_words, known_words
+from drls_dagster.lakehouse.table_io import opened_by_settings
 from drls_dagster.settings import Settings, load_settings, make_private, private_home
 from lifecycle.errors import LifecycleError, Unavailable
 from lifecycle.outages import is_defect, is_outage
@@ -128,11 +129,11 @@ def _load(config: CatalogConfig, _process: int) -> Catalog:
         if config.protocol == "sql" and config.warehouse.startswith("file://"):
             make_private(Path(config.warehouse.removeprefix("file://")))
     if config.protocol == "sql":
-        return _load_sql(config, properties)
+        return opened_by_settings(_load_sql(config, properties))
     if config.uri:
         properties["uri"] = config.uri
     # Not pyiceberg's load_catalog: it mixes in ~/.pyiceberg.yaml, which Spark would not see.
-    return AVAILABLE_CATALOGS[CatalogType(config.protocol)](config.name, properties)
+    return opened_by_settings(AVAILABLE_CATALOGS[CatalogType(config.protocol)](config.name, properties))
 
 
 def _load_sql(config: CatalogConfig, properties: dict[str, str]) -> Catalog:
