@@ -24,7 +24,7 @@ from drls_dagster.fences.fences import can_own_pids
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock"),
 ]
 # A child of each, which its parent does not wait for.

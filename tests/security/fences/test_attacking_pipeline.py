@@ -20,6 +20,7 @@ from tests.security.fences.owners import OWNERS, WITH_ACCOUNT, Owner, owner_of
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.slow,
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock"),
 ]
 

@@ -22,6 +22,7 @@ from tests.waiting import wait_until
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.slow,
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock"),
 ]
 RELOAD = 'mutation { reloadRepositoryLocation(repositoryLocationName: "development") { __typename } }'
