@@ -129,7 +129,11 @@ def _refused(error: BaseException | None) -> OSError | None:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, OSError) and error.errno == errno.EACCES and isinstance(error.filename, str | bytes):
+        if (
+            isinstance(error, OSError)
+            and error.errno in (errno.EACCES, errno.EROFS)
+            and isinstance(error.filename, str | bytes)
+        ):
             return error
         error = error.__cause__ or error.__context__
     return None

@@ -12,8 +12,10 @@ from lifecycle.spec.modules import find_top
 
 # Python's, Java's for opening and for NIO, and Spark's for what it then calls missing.
 _PATHS = (
-    re.compile(r"\[Errno 13\] Permission denied: b?(['\"])(?P<path>.+?)\1"),
-    re.compile(r"(?:File )?(?:file:/*)?(?P<path>/[^\s:'\"]+)(?: does not exist)? ?\(Permission denied\)"),
+    re.compile(r"\[Errno (?:13|30)\] (?:Permission denied|Read-only file system): b?(['\"])(?P<path>.+?)\1"),
+    re.compile(
+        r"(?:File )?(?:file:/*)?(?P<path>/[^\s:'\"]+)(?: does not exist)? ?\((?:Permission denied|Read-only file system)\)"
+    ),
     re.compile(r"AccessDeniedException: (?:file:)?(?P<path>/[^\s:'\"]+)"),
 )
 # Spark's for what is not there: the engine sees only what its fence opens.

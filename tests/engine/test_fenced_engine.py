@@ -48,6 +48,8 @@ def attempt(given):
             said[name] = "went through"
         except (PermissionError, FileNotFoundError):  # the home may look empty
             said[name] = "refused"
+        except OSError as error:  # and is read-only then
+            said[name] = "refused" if error.errno == 30 else repr(error)
         except Exception as error:
             said[name] = repr(error)
     secret = ("RAY_", "AWS_", "DRLS_", "_SPARK", "SPARK_CONNECT")

@@ -14,6 +14,7 @@ from drls_dagster.fences.words import explained, refused
     "text",
     [
         "PermissionError: [Errno 13] Permission denied: '{}'",
+        "OSError: [Errno 30] Read-only file system: '{}'",
         "java.io.FileNotFoundException: {} (Permission denied)",
         "[FAILED_READ_FILE] … Caused by: java.io.FileNotFoundException: File file:{} does not exist (Permission denied)",
         "java.nio.file.AccessDeniedException: {}",
