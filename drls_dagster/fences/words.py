@@ -11,11 +11,10 @@ from drls_dagster.settings import home_folder, load_settings
 from lifecycle.spec.modules import find_top
 
 # Python's, Java's for opening and for NIO, and Spark's for what it then calls missing.
+_REFUSED = "(?:Permission denied|Read-only file system)"
 _PATHS = (
-    re.compile(r"\[Errno (?:13|30)\] (?:Permission denied|Read-only file system): b?(['\"])(?P<path>.+?)\1"),
-    re.compile(
-        r"(?:File )?(?:file:/*)?(?P<path>/[^\s:'\"]+)(?: does not exist)? ?\((?:Permission denied|Read-only file system)\)"
-    ),
+    re.compile(rf"\[Errno (?:13|30)\] {_REFUSED}: b?(['\"])(?P<path>.+?)\1"),
+    re.compile(rf"(?:File )?(?:file:/*)?(?P<path>/[^\s:'\"]+)(?: does not exist)? ?\({_REFUSED}\)"),
     re.compile(r"AccessDeniedException: (?:file:)?(?P<path>/[^\s:'\"]+)"),
 )
 # Spark's for what is not there: the engine sees only what its fence opens.
