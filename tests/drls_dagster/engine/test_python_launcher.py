@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import random
 import signal
 import subprocess
@@ -14,9 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
+from drls_dagster.engine.places import make_places
 from drls_dagster.engine.python_launcher import spark_python
 from drls_dagster.fences import enter
-from drls_dagster.settings import FenceSettings, Settings
+from drls_dagster.fences.engine_fence import engine_fence
+from drls_dagster.fences.fences import can_hide, confined
+from drls_dagster.settings import FenceSettings, Settings, load_settings
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock")
@@ -157,6 +161,35 @@ def test_a_worker_that_is_terminated_at_any_moment_leaves_nothing(
     assert not left_of(tmp_path)
     made = settings.home / "engine" / "tmp"
     assert not made.exists() or list(made.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not can_hide(), reason="only root can become another account")
+def test_a_worker_can_have_an_account_while_its_parent_keeps_the_engines(drls_home: Path, tmp_path: Path) -> None:
+    """In the fence of an engine, as Spark starts it, with signals that reach it."""
+    entry, work = pwd.getpwnam("nobody"), tmp_path / "work"
+    (work / SESSION).mkdir(parents=True)
+    (work / SESSION / "mine").write_text("yes")
+    settings = load_settings().model_copy(update={"fence": FenceSettings(mode="required", account="nobody")})
+    make_places(settings)
+    code = (
+        "import json, os, sys, time\n"
+        "tmp = os.environ['TMPDIR']\n"
+        "open(tmp + '/a', 'w').close()\n"
+        f"told = [os.getresuid(), os.getresgid(), open('{SESSION}/mine').read(), os.stat(tmp).st_uid, os.getppid()]\n"
+        "print(json.dumps(told), flush=True)\n"
+        "time.sleep(600)"
+    )
+    command = confined(engine_fence(settings, read=(str(work),)), [spark_python(settings), "-c", code])
+    environment = {**os.environ, "SPARK_JOB_ARTIFACT_UUID": SESSION}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, cwd=work, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        assert told == [[entry.pw_uid] * 3, [entry.pw_gid] * 3, "yes", entry.pw_uid, process.pid]
+        assert psutil.Process(process.pid).uids().real == 0
+        process.terminate()
+        process.wait(timeout=60)
+    assert list((settings.home / "engine" / "tmp").iterdir()) == []
 
 
 def test_without_a_fence_spark_starts_python(drls_home: Path) -> None:
