@@ -106,7 +106,11 @@ def in_use(wanted: set[str]) -> set[str]:
     for pid in psutil.pids():
         try:
             found |= namespaces(pid) & wanted
-        except (FileNotFoundError, ProcessLookupError):
+        except (
+            FileNotFoundError,
+            ProcessLookupError,
+            PermissionError,
+        ):  # the last: of this machine's own first process
             continue
     return found
 
@@ -115,8 +119,7 @@ def private_folders(lab: Lab, run: int) -> list[Path]:
     """What the code of the run had for itself."""
     home = Path(lab.settings.home)
     own = "" if can_own_pids() else "/*"  # a guard inside the fence empties the folder, and the next run removes it
-    steps = temporary_folder(lab.settings).glob("drls-step-*")
-    return [*(home / "private").glob(f"{run}-*{own}"), *steps, *Path(lab.settings.staging).rglob(".host-*")]
+    return [*(home / "private").glob(f"{run}-*{own}"), *temporary_folder(lab.settings).glob("drls-step-*")]
 
 
 def engine_of(lab: Lab) -> EngineState:

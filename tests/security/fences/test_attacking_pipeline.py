@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=[*OWNERS, WITH_ACCOUNT], scope="module")
+@pytest.fixture(params=[OWNERS[0], WITH_ACCOUNT], scope="module")
 def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
     """Whoever owns the installation: for the account of the tests the one whose engine all tests share."""
     if request.param == OWNERS[0]:
