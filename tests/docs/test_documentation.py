@@ -86,6 +86,10 @@ def test_the_fences_of_the_how_to_can_be_configured(text: str, drls_home: Path) 
     given = tomllib.loads(text)["fence"]
     found = load_settings(drls_home).fence.model_dump(mode="json", include=set(given))
     assert found == given
+    if "account" in given:
+        with pytest.raises(UsageError, match=r"fence.account: (this machine has no account|only root can)"):
+            code_fence(load_settings(drls_home))
+        return
     assert (code_fence(load_settings(drls_home)) is None) is (given.get("mode") == "off")
 
 
