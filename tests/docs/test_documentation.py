@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from drls_dagster.cli.main import run
+from drls_dagster.errors import UsageError
 from drls_dagster.fences.enter import landlock_abi
 from drls_dagster.fences.fences import code_fence
 from drls_dagster.lakehouse.catalog import load_catalog, spark_catalog_conf
