@@ -191,4 +191,4 @@ def test_what_the_engine_does_not_see_is_named_with_the_setting(lab: Lab, tmp_pa
     csv = lab.pipeline(
         files("raw", str(secret), id="string"), sink("out", lab.named("out"), "overwrite"), flow="raw>out"
     )
-    assert "DRLS_HOME/a-secret belongs to DRLS itself, which file sources never read" in lab.run(csv).failure
+    assert "DRLS_HOME/a-secret is outside of landing and of [sources] roots" in lab.run(csv).failure
