@@ -106,4 +106,4 @@ def _p95(values: Sequence[float]) -> float:
 
 
 # Reading tools that ask the lifecycle: Dagster is not part of this.
-CALLS: tuple[tuple[str, dict[str, Any]], ...] = (("list_pipelines", {}),)
+CALLS: tuple[tuple[str, dict[str, Any]], ...] = (("search", {"kind": "pipeline"}),)

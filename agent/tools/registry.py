@@ -9,7 +9,15 @@ from importlib import import_module
 from agent.tools.tool import Tool, Toolset
 from lifecycle.domain.credentials import TokenScope
 
-GROUPS: tuple[str, ...] = ("agent.tools.pipelines", "agent.tools.runs", "agent.tools.explain")
+GROUPS: tuple[str, ...] = (
+    "agent.tools.search",
+    "agent.tools.pipelines",
+    "agent.tools.environments",
+    "agent.tools.building",
+    "agent.tools.proposing",
+    "agent.tools.runs",
+    "agent.tools.explain",
+)
 
 
 @cache

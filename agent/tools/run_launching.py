@@ -72,7 +72,7 @@ def plan_assets(dagster: Dagster, pipelines: Sequence[str], given: OfAssets) -> 
     if not chosen:
         raise ToolError(
             f"{given.selection!r} names nothing in {given.environment.label} that can be computed",
-            hint="search finds assets; list_pipelines shows what is active where",
+            hint="search finds assets; get_pipeline shows what is active where",
         )
     if len(chosen) > MOST_ASSETS:
         raise ToolError(f"{given.selection!r} names {len(chosen)} assets, more than {MOST_ASSETS}", hint="select fewer")

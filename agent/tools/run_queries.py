@@ -168,7 +168,7 @@ def partition_keys(dagster: Dagster, pipeline: str, environment: Environment) ->
 def not_there(pipeline: str, environment: Environment) -> ToolError:
     return ToolError(
         f"there is no pipeline {pipeline} in {environment.label}",
-        hint="save it (development) or promote it there; list_pipelines shows where versions are active",
+        hint="save it (development) or promote it there; get_pipeline shows where versions are active",
     )
 
 

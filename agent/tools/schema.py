@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from agent.tools.tool import Effect, Tool
+from agent.tools.tool import Effect, Tool, title_of
 
 _MAPS = ("properties", "$defs", "patternProperties")
 _ONE = ("items", "additionalProperties", "not", "contains", "propertyNames")
@@ -32,15 +32,18 @@ def input_schema(tool: Tool) -> Schema:
 
 @cache
 def output_schema(tool: Tool) -> Schema:
-    """What `as_json` makes of the tool's answers."""
-    return _squeezed(tool.output.model_json_schema(by_alias=True, mode="serialization"), _of_output)
+    """What `as_json` makes of the tool's answers, without `next`, which all of them have."""
+    schema = _squeezed(tool.output.model_json_schema(by_alias=True, mode="serialization"), _of_output)
+    schema.get("properties", {}).pop("next", None)
+    return schema
 
 
 def listed(tool: Tool) -> dict[str, Any]:
-    """The tool as `tools/list` of the Model Context Protocol has it."""
+    """The tool as `tools/list` of the Model Context Protocol has it. A title that only repeats the name is left out."""
+    titled = {"title": tool.title} if tool.title != title_of(tool.name) else {}
     return {
         "name": tool.name,
-        "title": tool.title,
+        **titled,
         "description": tool.about,
         "inputSchema": input_schema(tool),
         "outputSchema": output_schema(tool),
@@ -51,7 +54,7 @@ def listed(tool: Tool) -> dict[str, Any]:
 def hints(tool: Tool) -> dict[str, bool]:
     """What a client may rely on before it asks its person."""
     reads = tool.effect is Effect.READ
-    found = {"readOnlyHint": reads, "openWorldHint": False}
+    found = {"readOnlyHint": reads}
     if not reads:
         found |= {"destructiveHint": tool.effect is Effect.CHANGE, "idempotentHint": tool.idempotent}
     return found
@@ -105,12 +108,22 @@ def _of_input(schema: Schema) -> Schema:
     if kept.get("additionalProperties") is False:
         # Calls are checked anyway, and what is unknown is named.
         del kept["additionalProperties"]
+    # Nobody comes near these by accident, and the error names the field.
+    for key in ("maxLength", "minLength", "pattern", "maxProperties"):
+        kept.pop(key, None)
+    if kept.get("minimum") in (0, 1):
+        del kept["minimum"]
     return kept
 
 
 def _of_output(schema: Schema) -> Schema:
-    """Answers always fit their model, so a client needs the shape alone."""
+    """Answers always fit their model, so a client needs the shape alone. What has no type is text."""
     kept = _plain(schema)
+    kept.pop("enum", None)
+    if kept.get("type") == "string":
+        del kept["type"]
+    if kept.get("items") == {}:
+        del kept["items"]
     for key in ("default", "required", "format", "maxLength", "minLength", "pattern", "minimum", "maximum"):
         kept.pop(key, None)
     if kept.get("additionalProperties") is True:

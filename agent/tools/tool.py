@@ -85,7 +85,7 @@ def tool(
         reads = effect is Effect.READ
         return Tool(
             name=name,
-            title=title or name.replace("_", " ").capitalize(),
+            title=title or title_of(name),
             about=inspect.getdoc(run) or "",
             toolset=toolset,
             role=role,
@@ -98,3 +98,8 @@ def tool(
         )
 
     return made
+
+
+def title_of(name: str) -> str:
+    """What people call a tool that has no title of its own."""
+    return name.replace("_", " ").capitalize()

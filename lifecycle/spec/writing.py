@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -51,5 +52,9 @@ def dump_yaml(spec: PipelineSpec) -> str:
         else node
         for node in spec.nodes
     )
-    data = spec.model_copy(update={"nodes": nodes}).model_dump(by_alias=True, exclude_defaults=True)
+    return dump_definition(spec.model_copy(update={"nodes": nodes}).model_dump(by_alias=True, exclude_defaults=True))
+
+
+def dump_definition(data: Mapping[str, Any]) -> str:
+    """The pipeline file of a definition as plain values, right or not."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)

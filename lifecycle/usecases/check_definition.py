@@ -12,7 +12,7 @@ from lifecycle.spec import PipelineSpec, Problem, SpecError, digest, parse_pipel
 from lifecycle.spec.lines import Lines
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
-from lifecycle.usecases.parts.access import role_check, target_of
+from lifecycle.usecases.parts.access import require, target_of
 from lifecycle.usecases.parts.specs import local_commands
 from lifecycle.usecases.parts.version_code import checked_code
 from lifecycle.usecases.save_version import locked_with_code
@@ -45,7 +45,10 @@ class Checked(Frozen):
 def check_definition(
     ctx: Context, actor: Actor, text: str, *, code: Mapping[str, bytes] | None = None, lines: bool = True
 ) -> Checked:
-    """`code` are the files of its local code by path, as in `save_version`. `lines`: it is its author's own text."""
+    """Raises Forbidden for who may not save this pipeline.
+
+    `code` are the files of its local code by path, as in `save_version`. `lines`: it is its author's own text.
+    """
     try:
         spec = parse_pipeline(text)
     except SpecError as error:
@@ -89,9 +92,7 @@ def _refused(view: View, actor: Actor, spec: PipelineSpec) -> Iterator[Problem]:
         yield Problem(None, "name", f"the pipeline {spec.name} was deleted and its name stays reserved", "use another")
         return
     target = target_of(view, pipeline) if pipeline else Target(pipeline=spec.name)
-    allowed = role_check(view, actor, Role.DATA_ENGINEER, target, "saving a pipeline")
-    if not allowed.ok:
-        yield Problem(None, "name", allowed.text)
+    require(view, actor, Role.DATA_ENGINEER, target, "saving a pipeline")
     tables = {sink.table: sink.id for sink in spec.sinks}
     for table, owner in view.pipelines.owners(tuple(tables), but=pipeline.id if pipeline else 0).items():
         yield Problem(

@@ -74,7 +74,7 @@ def find(view: View, actor: Actor, wanted: Wanted) -> list[Placed]:
     for head in heads:
         found += _of_pipeline(head, known[head.digest], having.get(head.digest, {}), active.get(head.id, {}), wanted)
     found = [*(one for one in found if one.kind is not Kind.TABLE), *_merged(found)]
-    placed = [Placed(_place(one, wanted.text), one) for one in found if wanted.kind in (None, one.kind)]
+    placed = [Placed(place_of(one, wanted.text), one) for one in found if wanted.kind in (None, one.kind)]
     return sorted(placed, key=lambda one: one.place)
 
 
@@ -151,7 +151,8 @@ def _named(known: Sequence[str], column: str) -> tuple[str, ...]:
     return tuple(one for one in known if wanted in one.casefold()) if wanted else ()
 
 
-def _place(found: Found, text: str) -> str:
+def place_of(found: Found, text: str) -> str:
+    """Its place in the list that `find` makes for a text."""
     name, text = found.name.casefold(), text.casefold()
     rank = 0 if name == text else 1 if name.startswith(text) else 2 if text in name else 3
     return f"{rank} {name} {found.kind.value} {found.name}"

@@ -19,7 +19,7 @@ from lifecycle.usecases.execute_promotion import carry_on, execute_promotion
 from lifecycle.usecases.newer_runs import runs_since
 from lifecycle.usecases.parts.counting import approvals, counted, needs_quorum, said
 from lifecycle.usecases.parts.deciding import policy_of
-from lifecycle.usecases.parts.visible import visible_ids, visible_request
+from lifecycle.usecases.parts.visible import visible_ids, visible_pipeline, visible_request
 from lifecycle.usecases.pending import may_decide, pending_for
 from lifecycle.usecases.plan_promotion import plan_promotion
 from lifecycle.usecases.refresh_promotion import refresh_promotion
@@ -89,7 +89,7 @@ def list_requests(
 ) -> Page[RequestRecord]:
     """Requests, newest first; `before` (an id) pages on."""
     with call.read() as (view, names):
-        pipeline_id = view.pipelines.named(pipeline).id if pipeline else None
+        pipeline_id = visible_pipeline(view, call.who, pipeline).id if pipeline else None
         only = visible_ids(view, call.who)
         every = view.promotions.list(states=states, target=target, pipeline_id=pipeline_id, before=before, limit=limit)
         seen = [names.request(one) for one in every if only is None or one.pipeline_id in only]

@@ -60,6 +60,7 @@ OWN_WRITE = Need(role=None, scope=TokenScope.WRITE)
 READ = Need(role=Role.VIEWER)
 SELF = Need(role=Role.VIEWER, scope=TokenScope.WRITE)
 WRITE = Need(role=Role.DATA_ENGINEER, scope=TokenScope.WRITE)
+BUILD_READ = Need(role=Role.DATA_ENGINEER)
 LEAD = Need(role=Role.LEAD, scope=TokenScope.WRITE)
 LEAD_READ = Need(role=Role.LEAD)
 DECIDE = Need(role=Role.VIEWER, scope=TokenScope.APPROVE)
@@ -118,7 +119,7 @@ ROWS: tuple[Row, ...] = (
     _read(_DEFS, pipelines.list_pipelines),
     _act("POST " + _DEFS, pipelines.save, WRITE, status=201, etag="digest"),
     _act("POST " + _DEFS + "/import", pipelines.import_bundle, WRITE, status=201, etag="digest"),
-    _read(_DEFS + "/validate", pipelines.validate, method="POST"),
+    _read(_DEFS + "/validate", pipelines.validate, BUILD_READ, method="POST"),
     _read(_DEF, pipelines.newest, etag="digest"),
     _act("PUT " + _DEF, pipelines.save_over, WRITE, etag="digest"),
     _act("DELETE " + _DEF, pipelines.delete, LEAD),

@@ -13,6 +13,7 @@ from decisions import decisions
 from python import python
 from rest import rest
 from settings import settings
+from tools import tools
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
@@ -20,6 +21,7 @@ PAGES = {
     "reference/commands.md": commands,
     "reference/rest.md": rest,
     "reference/python.md": python,
+    "reference/tools.md": tools,
     "adr/README.md": decisions,
 }
 

@@ -75,7 +75,6 @@ def _nothing(_place: Place) -> Mapping[str, Any]:
 
 #                                                        none, Viewer, DataEngineer, Lead, Admin
 TABLE: dict[str, Entry] = {
-    "list_pipelines": Entry(Toolset.READ, Effect.READ, "nyyyy", _nothing, everywhere=True, lists=True),
     "search": Entry(Toolset.READ, Effect.READ, "nyyyy", _nothing, everywhere=True, lists=True),
     "lineage": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"name": one.table}),
     "history": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"pipeline": one.pipeline}),
@@ -85,9 +84,7 @@ TABLE: dict[str, Entry] = {
     "what_was_production_at": Entry(
         Toolset.READ, Effect.READ, "nyyyy", lambda one: {"time": "2026-01-01", "pipeline": one.pipeline}
     ),
-    "validate": Entry(
-        Toolset.BUILD, Effect.READ, "nyyyy", lambda one: {"definition": one.definition}, everywhere=True
-    ),
+    "validate": Entry(Toolset.BUILD, Effect.READ, "nnyyy", lambda one: {"definition": one.definition}),
     "save_version": Entry(
         Toolset.BUILD, Effect.ADD, "nnyyy", lambda one: {"definition": one.definition, "message": "the same again"}
     ),
@@ -95,8 +92,8 @@ TABLE: dict[str, Entry] = {
         Toolset.BUILD, Effect.READ, "nyyyy", lambda one: {"pipeline": one.pipeline, "before": 1, "after": 1}
     ),
     "import_pipeline": Entry(
-        Toolset.BUILD, Effect.READ, "nyyyy", lambda _: {"sql": "SELECT a FROM b.c", "name": "new", "table": "new.a"},
-        everywhere=True,
+        Toolset.BUILD, Effect.READ, "nnyyy",
+        lambda one: {"sql": "SELECT a FROM b.c", "name": one.pipeline, "table": one.table},
     ),
     "plan_promotion": Entry(
         Toolset.PROPOSE, Effect.READ, "nyyyy",

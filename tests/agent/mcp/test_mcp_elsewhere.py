@@ -23,7 +23,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def test_tools_ask_the_server_and_its_audit_log_knows_the_way(world: World, tmp_path: Path) -> None:
     async def call(client: Client) -> types.CallToolResult:
-        return await client.call_tool("list_pipelines", {})
+        return await client.call_tool("search", {"kind": "pipeline"})
 
     port = str(free_port())
     with http_server(world, CLI, "serve", "--port", port, "--workers", "1") as site:

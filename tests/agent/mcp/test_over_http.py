@@ -345,13 +345,13 @@ def test_what_is_revoked_ends_in_the_middle_of_a_session(server: HttpServer, wor
     token = world.token("ada")
 
     async def use(client: Client) -> None:
-        await client.call_tool("list_pipelines", {})
+        await client.call_tool("search", {"kind": "pipeline"})
         with world.life.store.write(world.life.as_("ada"), "revoke") as unit:
             newest = max(unit.people.tokens(world.life.person("ada")), key=lambda one: one.id)
             unit.people.end_token(newest)
             unit.audit("token.revoked", f"token:{newest.id}")
         with pytest.raises((MCPError, httpx2.HTTPError)):
-            await client.call_tool("list_pipelines", {})
+            await client.call_tool("search", {"kind": "pipeline"})
 
     ask(over_http(server.url, token, mode), use)
     assert _post(server, token).status_code == 401
@@ -363,11 +363,13 @@ def test_two_clients_at_once_see_what_each_of_them_may(server: HttpServer, world
 
     async def both() -> tuple[types.CallToolResult, types.CallToolResult]:
         async with asyncio.timeout(60), over_http(server.url, ada) as one, over_http(server.url, nobody) as other:
-            return tuple(await asyncio.gather(*(each.call_tool("list_pipelines", {}) for each in (one, other))))
+            return tuple(
+                await asyncio.gather(*(each.call_tool("search", {"kind": "pipeline"}) for each in (one, other)))
+            )
 
     mine, theirs = asyncio.run(both())
     assert mine.structured_content is not None
-    assert "flights" in mine.structured_content["pipelines"]
+    assert "flights" in str(mine.structured_content["found"])
     assert theirs.is_error
     assert "flights" not in text_of(theirs)
 
@@ -414,7 +416,7 @@ def test_a_client_that_disconnects_leaves_the_server_to_others(suite: HttpServer
 
 
 def test_the_audit_names_agent_person_and_way(server: HttpServer, world: World, ada: str) -> None:
-    ask(over_http(server.url, ada), lambda client: client.call_tool("list_pipelines", {}))
+    ask(over_http(server.url, ada), lambda client: client.call_tool("search", {"kind": "pipeline"}))
     with world.life.store.read() as view:
         entries = list(view.log.search(subject=None, verb="agent.started", before=None, limit=50))
     assert any("mcp" in str(one) and "ada" in str(one) for one in entries)

@@ -68,10 +68,10 @@ def test_toolsets_are_chosen_at_the_start(world: World) -> None:
         return names((await client.list_tools()).tools)
 
     found = ask(over_stdio(world, world.token("ada"), CLI, "mcp", "--toolsets", "read"), look)
-    assert "list_pipelines" in found
+    assert "search" in found
 
     async def fail(client: Client) -> types.CallToolResult:
-        return await client.call_tool("list_pipelines", {})
+        return await client.call_tool("search", {"kind": "pipeline"})
 
     wrong = ask(over_stdio(world, world.token("ada"), CLI, "mcp", "--toolsets", "no"), fail)
     assert wrong.is_error
@@ -80,7 +80,7 @@ def test_toolsets_are_chosen_at_the_start(world: World) -> None:
 
 def test_without_a_token_each_call_says_how_to_sign_in(world: World) -> None:
     async def call(client: Client) -> types.CallToolResult:
-        return await client.call_tool("list_pipelines", {})
+        return await client.call_tool("search", {"kind": "pipeline"})
 
     answer = ask(over_stdio(world, "drls_wrong"), call)
     assert answer.is_error
@@ -104,8 +104,8 @@ def test_no_tool_loads_what_models_or_runs_need(world: World, tmp_path: Path) ->
         _ask(server, "initialize", _HELLO)
         _say(server, {"jsonrpc": "2.0", "method": "notifications/initialized"})
         assert _ask(server, "tools/list", {})["result"]["tools"]
-        called = _ask(server, "tools/call", {"name": "list_pipelines", "arguments": {}})
-        assert called["result"]["structuredContent"]["pipelines"] == ["flights"]
+        called = _ask(server, "tools/call", {"name": "search", "arguments": {"kind": "pipeline"}})
+        assert [one["name"] for one in called["result"]["structuredContent"]["found"]] == ["flights"]
     assert not _imported(notes) & set(HEAVY)
 
 
