@@ -74,7 +74,10 @@ class Prompt:
     def _system(self) -> str:
         text = _SYSTEM.format(person=self._setting.person, today=self._setting.today, nonce=self._nonce)
         about = self._setting.about
-        return text if about is None else f"{text}\nThe person opened this chat from the {about.kind} {about.name!r}.\n"
+        if about is None:
+            return text
+        # Others choose names: also this one is data.
+        return f"{text}\nThe person opened this chat from the {about.kind} {self._marked(about.name)}.\n"
 
     def _turns(self, entries: Sequence[Kept], whole: int, longest: int, newest: int | None) -> list[list[Message]]:
         """Messages by turn. Of all outputs but the last `whole` ones `longest` characters stay, of those `newest`."""
@@ -109,7 +112,10 @@ class Prompt:
         text = _answer(entry)
         if longest is not None and len(text) > longest:
             text = f"{text[:longest]} … ({len(text) - longest:,} characters left out; call the tool again to see them)"
-        # No text in it can look like the end of it; in JSON the backslash says nothing.
+        return self._marked(text)
+
+    def _marked(self, text: str) -> str:
+        """Data in its mark. No text can look like the end of it; in JSON the backslash says nothing."""
         text = text.replace("</data", "<\\/data")
         return f'<data id="{self._nonce}">{text}</data id="{self._nonce}">'
 

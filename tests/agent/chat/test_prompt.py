@@ -39,7 +39,7 @@ def test_data_is_marked_and_cannot_end_its_mark() -> None:
     assert text.count("</data") == 1
     assert text.endswith(f'</data id="{mark}">')
     assert f'<data id="{mark}">' in messages[0]["content"]
-    assert "opened this chat from the run '7f'" in messages[0]["content"]
+    assert f'opened this chat from the run <data id="{mark}">7f</data id="{mark}">' in messages[0]["content"]
     # The next turn's mark is another one, which no data of this one knows.
     assert mark not in Prompt(SETTING).messages(entries, 100_000)[0]["content"]
 
