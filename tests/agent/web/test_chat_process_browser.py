@@ -139,6 +139,8 @@ def set_password(ctx: Context, name: str) -> None:
 
 
 def say(page: Page, text: str) -> None:
+    # An answer is read before its turn has ended, and until then nothing is sent.
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
     page.get_by_label("Message", exact=True).fill(text)
     page.keyboard.press("Enter")
 
