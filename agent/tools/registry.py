@@ -17,6 +17,9 @@ GROUPS: tuple[str, ...] = (
     "agent.tools.proposing",
     "agent.tools.runs",
     "agent.tools.explain",
+    "agent.tools.tables",
+    "agent.tools.checks",
+    "agent.tools.drls1",
 )
 
 
@@ -33,4 +36,4 @@ def all_tools() -> tuple[Tool, ...]:
 def tools_for(scopes: Collection[TokenScope], toolsets: Collection[Toolset] = ()) -> tuple[Tool, ...]:
     """What a token of these scopes may call, of these toolsets; without any, all but the old names of `drls1`."""
     wanted = set(toolsets) or set(Toolset) - {Toolset.DRLS1}
-    return tuple(one for one in all_tools() if one.toolset in wanted and one.scope in scopes)
+    return tuple(one for one in all_tools() if one.toolsets & wanted and one.scope in scopes)

@@ -52,7 +52,7 @@ class Answer(BaseModel):
 class Tool:
     """`about` is what the model reads. `role` is the least that a caller has anywhere; verbs ask again, by pipeline.
 
-    `idempotent`: a repetition with the same arguments changes nothing more.
+    `also` are further toolsets that have it. `idempotent`: a repetition with the same arguments changes nothing more.
     """
 
     name: str
@@ -66,6 +66,12 @@ class Tool:
     run: Callable[[ToolCall, Any], BaseModel]
     input: type[Input]
     output: type[BaseModel]
+    also: tuple[Toolset, ...] = ()
+
+    @property
+    def toolsets(self) -> frozenset[Toolset]:
+        """All that have it."""
+        return frozenset((self.toolset, *self.also))
 
 
 def tool(
@@ -75,6 +81,7 @@ def tool(
     effect: Effect = Effect.READ,
     idempotent: bool | None = None,
     title: str = "",
+    also: tuple[Toolset, ...] = (),
 ) -> Callable[[Callable[[ToolCall, Any], BaseModel]], Tool]:
     """Makes a tool of a function; its name and its docstring are what the model sees."""
 
@@ -95,6 +102,7 @@ def tool(
             run=run,
             input=hints[given],
             output=hints["return"],
+            also=also,
         )
 
     return made

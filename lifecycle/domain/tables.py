@@ -57,12 +57,13 @@ class TableSummary(Frozen):
 
 
 class ColumnFacts(Frozen):
-    """A column, or a field inside one: `name` is its whole path, such as `address.city` or `tags.element`."""
+    """A column, or (`nested`) a field in one: `name` is its whole path, such as `address.city` or `tags.element`."""
 
     id: int
     name: str
     type: str
     nullable: bool
+    nested: bool = False
     doc: str | None = None
 
 

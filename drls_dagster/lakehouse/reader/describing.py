@@ -107,6 +107,7 @@ def _flat(fields: tuple[NestedField, ...], above: str) -> Iterator[ColumnFacts]:
             name=path,
             type=words if len(words) <= _LONGEST_TYPE else words[: _LONGEST_TYPE - 1] + "…",
             nullable=not field.required,
+            nested=bool(above),
             doc=field.doc,
         )
         yield from _flat(_inside(field.field_type), f"{path}.")
