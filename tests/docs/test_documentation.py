@@ -100,8 +100,8 @@ def test_the_commands_of_the_how_tos_run(command: str, monkeypatch: pytest.Monke
     catalog = load_catalog()
     for namespace in ("flights", "flights__development"):
         catalog.create_namespace(namespace)
-        table = catalog.create_table(f"{namespace}.daily_delays", schema=pa.schema([("x", pa.int64())]))
-        table.append(pa.table({"x": [1]}))
+        table = catalog.create_table(f"{namespace}.daily_delays", schema=pa.schema([("carrier", pa.string())]))
+        table.append(pa.table({"carrier": ["UA"]}))
         table.manage_snapshots().create_branch(table.snapshots()[0].snapshot_id, "qa").commit()
     program, *arguments = shlex.split(command)
     assert program == "drls"
