@@ -41,10 +41,10 @@ class GetTable(Input):
     """Which table, and which of its columns."""
 
     table: Name
-    environment: Where = Field(None, description="then names are those of pipelines")
+    environment: Where = Field(None, description="for pipelines' names")
     column: str = Field("", description="part of a column's name")
     after: int = Field(0, ge=0)
-    statistics: bool = Field(False, description="adds what is in each column; reads data")
+    statistics: bool = Field(False, description="of each column")
 
 
 class TableAnswer(Answer):
@@ -60,16 +60,12 @@ class TableAnswer(Answer):
     rows: int | None
     bytes: int | None
     updated_at: datetime | None
-    layout: list[str]
-    pipelines: list[str]
-    environments: list[str]
-    refs: list[str]
-    health: str
+    about: list[str]
 
 
 @tool(Toolset.READ)
 def get_table(call: ToolCall, given: GetTable) -> TableAnswer:
-    """Show a table: columns, size, freshness, layout, health, refs, its pipelines, what each environment reads."""
+    """Show a table: columns, size, layout, pipelines, environments, refs, health."""
     asked = call.lifecycle.tables
     found = asked.show(given.table, environment=given.environment)
     schema = asked.schema(
@@ -88,18 +84,18 @@ def get_table(call: ToolCall, given: GetTable) -> TableAnswer:
         rows=found.rows,
         bytes=found.bytes,
         updated_at=found.updated_at,
-        layout=[
+        about=[
             *(f"partitioned by {short(one, 100)}" for one in found.partition_by[:20]),
             *(f"sorted by {short(one, 100)}" for one in found.sort_by[:20]),
-        ],
-        pipelines=[
             *(f"written by {_use(one)}" for one in found.written_by[:20]),
             *(f"read by {_use(one)}" for one in found.read_by[:20]),
+            *_heads(found),
+            *_refs(found),
+            (
+                f"{health.recommendation} ({health.data_file_count} data files, {health.small_file_count} small, "
+                f"{health.delete_file_count} delete files, {health.snapshot_count} snapshots)"
+            ),
         ],
-        environments=_heads(found),
-        refs=_refs(found),
-        health=f"{health.recommendation} ({health.data_file_count} data files, {health.small_file_count} small, "
-        f"{health.delete_file_count} delete files, {health.snapshot_count} snapshots)",
         next=f"See more columns with after={shown}, or find one with column."
         if more
         else "Show rows with preview_table, or ask for numbers with query.",
@@ -113,7 +109,7 @@ class PreviewTable(Input):
     environment: Where = None
     ref: str | None = Field(None, description="branch or tag")
     snapshot: SnapshotText | None = None
-    at: datetime | None = Field(None, description="a time with its zone")
+    at: datetime | None = None
     columns: list[str] = Field([], max_length=100)
     rows: int = Field(10, ge=1, le=200)
 
@@ -129,7 +125,7 @@ class RowsAnswer(Answer):
 
 @tool(Toolset.READ)
 def preview_table(call: ToolCall, given: PreviewTable) -> RowsAnswer:
-    """Show the first rows of a table: now, of a branch or tag, of a snapshot, or as it was at a time."""
+    """Show the first rows of a table."""
     if given.at is not None and given.at.tzinfo is None:
         raise ToolError("at has no time zone", hint="write it as 2026-01-31T12:00:00Z")
 
@@ -184,7 +180,7 @@ class QueryAnswer(Answer):
 
 @tool(Toolset.READ)
 def query(call: ToolCall, given: Query) -> QueryAnswer:
-    """Answer one SELECT over tables you may see, at pinned snapshots. Changes nothing; stops after 30 seconds."""
+    """Answer one SELECT over tables, within 30 seconds."""
     found = call.lifecycle.tables.query(
         given.sql, environment=given.environment, ref=given.ref, rows=given.rows, most_bytes=_ROOM, text=_TEXT
     )
@@ -226,7 +222,7 @@ class HistoryAnswer(Answer):
     before: str | None = None
 
 
-@tool(Toolset.READ, also=(Toolset.DRLS1,))
+@tool(Toolset.TABLES, also=(Toolset.DRLS1,))
 def table_history(call: ToolCall, given: TableHistory) -> HistoryAnswer:
     """List a table's snapshots, newest first: when, how many rows, and which branches and tags are at them."""
     found = call.lifecycle.ask(

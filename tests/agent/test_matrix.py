@@ -118,7 +118,7 @@ TABLE: dict[str, Entry] = {
     "preview_table": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"table": one.table}),
     "query": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"sql": f"SELECT sum(x) FROM {one.table}"}),
     "table_history": Entry(
-        Toolset.READ, Effect.READ, "nyyyy", lambda one: {"table": one.table}, also=(Toolset.DRLS1,)
+        Toolset.TABLES, Effect.READ, "nyyyy", lambda one: {"table": one.table}, also=(Toolset.DRLS1,)
     ),
     "suggest_checks": Entry(Toolset.BUILD, Effect.READ, "nyyyy", lambda one: {"table": one.table}),
     "list_tables": Entry(Toolset.DRLS1, Effect.READ, "nyyyy", _nothing, everywhere=True, lists=True),

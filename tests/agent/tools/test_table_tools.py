@@ -49,9 +49,9 @@ def test_a_table_is_told_in_one_answer(ask: Asking) -> None:
     found = ask("get_table", {"table": TABLE, "statistics": True})
     assert found["columns"] == ["x: long; 0 nulls; 1 to 2; about 2 distinct; top: 1 (1), 2 (1)"]
     assert (found["rows"], found["columns_total"]) == (2, 1)
-    assert found["pipelines"] == [f"written by {MINE} v1 (development, qa, uat)"]
-    assert found["environments"][3].startswith(f"production: {TABLE} at main, snapshot ")
-    assert found["health"] == "Healthy: nothing to do (1 data files, 1 small, 0 delete files, 1 snapshots)"
+    assert found["about"][0] == f"written by {MINE} v1 (development, qa, uat)"
+    assert found["about"][4].startswith(f"production: {TABLE} at main, snapshot ")
+    assert found["about"][-1] == "Healthy: nothing to do (1 data files, 1 small, 0 delete files, 1 snapshots)"
     assert found["next"] == "Show rows with preview_table, or ask for numbers with query."
 
 
