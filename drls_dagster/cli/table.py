@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -35,18 +35,19 @@ def table() -> None:
 @json_option
 def list_command(as_json: bool) -> None:
     """List all tables with their row counts, files and size."""
-    to_json: Callable[[Any], dict[str, Any]] = asdict
     if _is_remote():
         from drls_dagster.cli import table_remote
 
-        to_json, tables = table_remote.as_json, list[Any](table_remote.summaries())
+        tables = list[Any](table_remote.summaries())
+        found = [table_remote.as_json(one) for one in tables]
     else:
         from drls_dagster.lakehouse.tables import list_tables
 
         with _catalog() as catalog:
             tables = list_tables(catalog)
+        found = [asdict(one) for one in tables]
     if as_json:
-        print_json([to_json(one) for one in tables])
+        print_json(found)
     elif not tables:
         click.echo("No tables yet.")
     else:

@@ -120,7 +120,7 @@ def test_the_verb_and_the_commands_of_the_how_to_answer_over_rest_and_on_the_com
     for rows in (1, 2):
         (folder / "flights.yaml").write_text(dump_yaml(make_spec(rows=rows)))
         drls("pipeline", "save", "flights.yaml")
-    listed = json.loads(drls("history", "list", "flights", "--json"))
+    listed = json.loads(drls("active", "list", "flights", "--json"))
     assert [(one["environment"], one["version"], one["until"] is None) for one in listed] == [
         ("development", 2, True),
         ("development", 1, False),
