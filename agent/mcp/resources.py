@@ -181,6 +181,7 @@ KINDS: tuple[Kind, ...] = (
         _version,
     ),
     _of_tool("run", "Run", "A run with its steps and logs", "runs/{run}", "get_run", "run_id", {"logs": "info"}),
+    _of_tool("table", "Table", "The columns of a table, and where it is", "tables/{table}", "get_table", "table"),
     Kind(
         "lineage",
         "Lineage",

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster._utils import get_run_crash_explanation
 
 from agent.tools.call import NoClient, ToolCall
 from agent.tools.dagster import DagsterDoor, DagsterRefused, dagster_of
@@ -262,7 +261,7 @@ def test_a_failed_run_is_explained_to_who_may_see_it(door: Door, ask: Ask, monke
     assert "\x1b" not in str(found)
     killed = door.instance.get_run_by_id(start(ask)["run_id"])
     assert killed is not None
-    door.instance.report_engine_event(get_run_crash_explanation("Run execution process", -9), killed)
+    door.instance.report_engine_event("Run execution process was terminated by signal 9 (SIGKILL).", killed)
     door.instance.report_run_failed(killed)
     assert ask("nora", "explain_run", run_id=killed.run_id)["cause"] == "killed"
     cancelled = start(ask)["run_id"]

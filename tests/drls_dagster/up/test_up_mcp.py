@@ -30,7 +30,7 @@ def _ask(up: Up, mode: str) -> tuple[list[str], types.CallToolResult]:
             Client(streamable_http_client(f"{up.url}/mcp", http_client=http), mode=mode) as client,
         ):
             listed = [one.name for one in (await client.list_tools()).tools]
-            return listed, await client.call_tool("list_pipelines", {})
+            return listed, await client.call_tool("search", {"kind": "pipeline"})
 
     return asyncio.run(run())
 
@@ -39,7 +39,7 @@ def _ask(up: Up, mode: str) -> tuple[list[str], types.CallToolResult]:
 def test_a_client_finds_the_tools_at_the_site(up: Up, mode: str) -> None:
     assert up.has_said("mcp is ready")
     listed, called = _ask(up, mode)
-    assert "list_pipelines" in listed
+    assert "search" in listed
     assert not called.is_error
 
 
@@ -73,7 +73,7 @@ def test_a_killed_server_is_started_again(up: Up) -> None:
     os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: up.has_said("restarting mcp"), 60)
     listed, _ = _ask(up, "auto")
-    assert "list_pipelines" in listed
+    assert "search" in listed
 
 
 def _is_mcp_of(process: psutil.Process, up: Up) -> bool:
