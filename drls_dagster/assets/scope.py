@@ -92,7 +92,7 @@ def scope_of(
             gate=gate,
         )
         prepare(run)
-        memory.tell("", About.TOOLS, tools())
+        memory.note("", About.TOOLS, tools())
         return Scope(run, Frames(run, BUILDERS))
 
     with as_failure(spec.name, spark.settings):

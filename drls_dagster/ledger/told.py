@@ -34,7 +34,7 @@ _DAYS = {About.COLUMNS: TOOLS_DAYS, About.ROWS: FAILED_CHECK_DAYS, About.TOOLS: 
 
 
 class Told(Topic):
-    def tell(self, run_id: str, node: str, about: About, value: Any) -> None:
+    def note(self, run_id: str, node: str, about: About, value: Any) -> None:
         """Keeps it, over what the run said before. What is more than people read is not kept."""
         if len(json.dumps(value)) > LARGEST:
             return

@@ -90,7 +90,7 @@ class RunClient:
     checks = memory.checks
     record_checks = memory.record_checks
     publishes = memory.publishes
-    tell = memory.tell
+    note = memory.note
 
     saved_version = version.saved_version
     code = version.code

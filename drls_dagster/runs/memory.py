@@ -89,9 +89,9 @@ class RunMemory:
         """Notes it."""
         self._client.record_checks(node, key, results)
 
-    def tell(self, node: str, about: About, value: Any) -> None:
+    def note(self, node: str, about: About, value: Any) -> None:
         """Keeps what people see when they ask why the run failed."""
-        self._client.tell(node, about, value)
+        self._client.note(node, about, value)
 
     def publishes(self, table: str, table_uuid: str) -> list[PublishRecord]:
         """The publishes of a table that the run writes, newest first (D4)."""

@@ -48,7 +48,7 @@ def tell_bad_rows(
         if told is not None and len(json.dumps({**found, name: told})) < _ROOM:
             found[name] = told
     if found:
-        run.memory.tell(node, About.ROWS, found)
+        run.memory.note(node, About.ROWS, found)
 
 
 def tell_columns(frames: Frames, node: str, reads: Reads) -> None:
@@ -57,7 +57,7 @@ def tell_columns(frames: Frames, node: str, reads: Reads) -> None:
         if isinstance(frames.run.spec.node(name), SourceNode):
             fields = frames.frame(name, reads).schema.fields[:MOST_COLUMNS]
             columns = [[field.name[:LONGEST], field.dataType.simpleString()[:LONGEST]] for field in fields]
-            frames.run.memory.tell(name, About.COLUMNS, columns)
+            frames.run.memory.note(name, About.COLUMNS, columns)
 
 
 def _rows_of(run: PipelineRun, frame: DataFrame, check: AnyCheck) -> dict[str, Any] | None:

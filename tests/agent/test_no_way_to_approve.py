@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,7 @@ def test_l6_no_tool_decides(world: World, tool: str) -> None:
     call = world.call("lea", "store")
     with pytest.raises(ToolError, match="there is no tool"):
         find_tool(tool, call)
-    assert not [one.name for one in all_tools() if tool in one.name]
+    assert not [one.name for one in all_tools() if re.search(rf"(^|_){tool}(_|$)", one.name)]
 
 
 def test_l6_nothing_over_mcp_decides(world: World) -> None:

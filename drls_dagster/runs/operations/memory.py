@@ -109,9 +109,9 @@ def record_checks(run: Run, node: str, key: str, results: list[dict[str, Any]]) 
 
 
 @operation(late=True)
-def tell(run: Run, node: str, about: About, value: Any) -> None:
+def note(run: Run, node: str, about: About, value: Any) -> None:
     """Keeps what people see when they ask why the run failed; nothing rests on it."""
-    run.ledger.tell(run.run_id, node, about, value)
+    run.ledger.note(run.run_id, node, about, value)
 
 
 @operation()

@@ -75,7 +75,7 @@ def test_a_client_learns_what_there_is(suite: HttpServer, ada: str, mode: str) -
         tools = {one.name: one for one in (await client.list_tools()).tools}
         reading, changing = tools["test_simple_text"].annotations, tools["test_elicitation"].annotations
         assert reading is not None
-        assert (reading.read_only_hint, reading.open_world_hint) == (True, False)
+        assert reading.read_only_hint
         assert changing is not None
         assert (changing.read_only_hint, changing.destructive_hint, changing.idempotent_hint) == (False, True, False)
         assert tools["test_elicitation"].input_schema["required"] == ["message"]

@@ -17,11 +17,14 @@ ELSEWHERE = {
     "completion": "prints a script",
     "db": "for whoever owns the database's files",
     "demo": "starts an engine; tests/drls_dagster/demo has who may",
+    "agent": "the chat and its tools have tests of their own",
     "doctor": "looks at this machine",
     "engine": "processes of this machine's user",
+    "explain": "needs a run; who may ask is tested with the verb",
     "login": "is how one becomes somebody",
     "logs": "reads files of this machine's user",
     "logout": "forgets who one is",
+    "mcp": "each request brings its own token",
     "run": "the gate asks for every run, however it was launched",
     "serve": "each request brings its own token",
     "table": "reads Iceberg with the catalog's credentials",
@@ -74,6 +77,7 @@ LOOKS = {
     "review list": READS, "drift list": READS, "user list": READS, "team list": READS, "token list": READS,
     "whoami": READS, "status": READS, "audit log": ADMIN_READS, "audit export {new}": ADMIN_READS, "audit verify": ADMIN_READS,
     "audit anchor {new}": ADMIN_READS,
+    "search flights": READS, "lineage flights": READS, "history": READS, "pipeline about flights": READS,
 }  # fmt: skip
 OWN = {"approvals comment 2 hello": READS, "token issue ci": READS}
 
