@@ -14,6 +14,7 @@ from agent.tools.call import Dagster, ToolCall
 from agent.tools.dagster import DagsterRefused, one_line
 from agent.tools.errors import ToolError
 from agent.tools.run_launching import Launch, plan_assets, plan_pipeline
+from agent.tools.run_loading import await_loaded
 from agent.tools.run_reading import Level, log_page, summary
 from agent.tools.tool import Answer, Effect, Input, Toolset, tool
 from lifecycle.domain.duration import Duration
@@ -192,7 +193,9 @@ def get_run(call: ToolCall, given: GetRun) -> RunDetail:
 @tool(Toolset.RUNS, role=Role.DATA_ENGINEER, effect=Effect.CHANGE)
 def run(call: ToolCall, given: Run) -> Started:
     """Start a run of a pipeline, through the gate. Outside development it asks for confirmation."""
-    return _start(call, plan_pipeline(call.dagster, given), given.key, given.dry_run)
+    dagster = call.dagster
+    await_loaded(call, given.pipeline, given.environment)
+    return _start(call, plan_pipeline(dagster, given), given.key, given.dry_run)
 
 
 @tool(Toolset.RUNS, role=Role.DATA_ENGINEER, effect=Effect.CHANGE)
