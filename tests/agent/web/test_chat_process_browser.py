@@ -168,7 +168,7 @@ def test_a_whole_conversation_with_the_real_process(page: Page, world: World) ->
     accessible(page)
     picture(page, "chat-process-confirm")
     asking.get_by_role("button", name="Refuse").click()
-    expect(page.get_by_text("Nothing was changed.")).to_be_visible()
+    expect(page.get_by_text("Nothing was changed.", exact=True)).to_be_visible()
     assert world.versions() == 1
 
     world.fake.play(Says(calls=(("ask_first", {"pipeline": "flights", "rows": 3}),)), Says("Saved as version 2."))
