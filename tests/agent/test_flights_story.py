@@ -90,7 +90,7 @@ class Agent:
 
     async def run(self, pipeline: str, month: str) -> tuple[str, str]:
         """A run in QA, and how it ended."""
-        asked = {"pipeline": pipeline, "environment": "qa", "partition": month, "key": f"{pipeline}-{month}-{id(self)}"}
+        asked = {"pipeline": pipeline, "environment": "qa", "partition": month, "key": f"{pipeline}-{len(self.told)}"}
         planned = await self("run", **asked)
         assert "run_id" not in planned, "outside of development it only plans first"
         started = await self("run", **asked, dry_run=False)
