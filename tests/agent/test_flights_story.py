@@ -46,6 +46,9 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         lay_out(home / "landing")
         started = start_up(home)
         try:
+            for words in ("user add grace", "user grant grace LeadDataEngineer"):
+                made = started.drls(*words.split())
+                assert made.returncode == 0, made.stderr
             engine = started.drls("engine", "start")
             assert engine.returncode == 0, engine.stderr
             yield from until_stopped(started)

@@ -67,6 +67,10 @@ def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
 @pytest.fixture(scope="module")
 def aims(owner: Owner) -> Iterator[dict[str, Any]]:
     """What there is to attack: the files of a home, its web process, and a terminal."""
+    # One that whoever runs it may connect to, so that the attempt says something on every machine.
+    abstract = socket.socket(socket.AF_UNIX)
+    abstract.bind(f"\0drls-test-{os.getpid()}-{owner.folder.name}")
+    abstract.listen()
     (owner.home / "staging/of-another-run").mkdir(parents=True, exist_ok=True)
     if owner.uid is not None:
         for made in (owner.home / "staging", owner.home / "staging/of-another-run"):
@@ -99,6 +103,7 @@ def aims(owner: Owner) -> Iterator[dict[str, Any]]:
     finally:
         serving.terminate()
         serving.wait(30)
+        abstract.close()
         os.close(ours)
         os.close(theirs)
 
