@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
+import io
 import os
 import socket
 import sys
@@ -30,6 +31,8 @@ def work(line: socket.socket, block: int) -> NoReturn:
     os.environ[_REMOTE] = "1"
     sys.addaudithook(_note)
     number_from(block)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a pipe is not; people follow what long code prints
     host = _Host()
     with contextlib.suppress(Ended):
         send(line, {"ready": True})

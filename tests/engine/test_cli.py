@@ -99,7 +99,8 @@ def test_ctrl_c_in_a_run_is_one_line_and_exit_code_130_and_writes_nothing(lab: L
     with errors.open("w") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "drls_dagster.cli.main", "run", str(file)],
-            env={**os.environ, "DRLS_HOME": str(lab.settings.home)},
+            # What it prints is to be seen while it runs, whether or not Python was told to write at once.
+            env={**os.environ, "DRLS_HOME": str(lab.settings.home), "PYTHONUNBUFFERED": ""},
             stdout=subprocess.PIPE,
             stderr=said,
             text=True,
