@@ -17,6 +17,7 @@ from mcp import Client, StdioServerParameters
 
 from drls_dagster.cli.demo_data import lay_out
 from drls_dagster.demo import versions
+from lifecycle.domain.explanation import Cause
 from lifecycle.spec import PipelineSpec, dump_yaml
 from tests.agent.mcp.world import CLI, agrees, over_http, text_of
 from tests.drls_dagster.up.conftest import Up, environment_of, start_up, until_stopped
@@ -171,7 +172,7 @@ def test_from_a_search_to_a_request_that_only_people_decide(up: Up, way: Way, re
     if "TRANSCRIPT" in os.environ:  # of `make pictures`
         Path(os.environ["TRANSCRIPT"]).write_text(f"{HEADING}\n```text\n{chr(10).join(found['told'])}```\n")
     explained = found["explained"]
-    assert explained["cause"] == "check"
+    assert explained["cause"] == Cause.CHECK.value
     failing = {one["check"] for one in explained["checks"]}
     assert any("mean_risk" in one for one in failing), failing
     assert [one for one in explained["checks"] if one["rows"]], "the rows that failed"
