@@ -50,7 +50,8 @@ _SHAPES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
         re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL),
         removed("private key"),
     ),
-    (re.compile(r"\bdrls_[a-z]+_[A-Za-z0-9_-]{16,}"), removed("DRLS token")),
+    # By the kinds of tokens that there are: the names of branches begin the same way.
+    (re.compile(r"\bdrls_(?:personal|session|link)_[A-Za-z0-9_-]{16,}"), removed("DRLS token")),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){1,4}\.[A-Za-z0-9_-]{6,}"), removed("signed token")),
     (re.compile(r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"), removed("AWS key")),
     (

@@ -144,9 +144,17 @@ def failing_rows(check: AnyCheck, frame: DataFrame) -> Column | None:
             outside = outside | (column < typed(check.min, check.column))
         if check.max is not None:
             outside = outside | (column > typed(check.max, check.column))
-        # NaN is larger than every number to Spark, and in no range to people.
+        # NaN is larger than every number to Spark, and in no range to people. Said in so many words, because Iceberg
+        # leaves files out by their bounds, which know nothing of NaN.
+        if _is_floating(check.column, frame):
+            outside = outside | f.isnan(column)
         return column.isNotNull() & outside
     return None
+
+
+def _is_floating(column: str, frame: DataFrame) -> bool:
+    kind = next(field.dataType for field in frame.schema.fields if field.name.lower() == column.lower())
+    return kind.typeName() in {"double", "float"}
 
 
 def named_columns(check: AnyCheck) -> tuple[str, ...]:
