@@ -30,7 +30,7 @@ HEADING = """# What an agent does with the flights example
 
 These are the calls of one session over MCP and the beginnings of the answers, as `make pictures` recorded them: the agent
 saves a pipeline, runs it in QA, breaks it, finds out why, repairs it, and requests its promotion to UAT. A person confirmed each
-change. What only people decide is not there to be called.
+change. No tool decides: only people approve.
 """
 DECIDING = {"approve": {"plan_digest": ""}, "reject": {"plan_digest": "", "reason": "no"}}
 # How a client of this name is connected, given what answers questions.
@@ -85,7 +85,7 @@ class Agent:
     async def refused(self, tool: str, **arguments: Any) -> str:
         result = await self.client.call_tool(tool, arguments)
         assert result.is_error, tool
-        self._tell(tool, arguments, text_of(result))
+        self._tell(tool, arguments, text_of(result).partition(";")[0])
         return text_of(result)
 
     def _tell(self, tool: str, arguments: dict[str, Any], answer: str) -> None:
