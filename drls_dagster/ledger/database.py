@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from drls_dagster.settings import Settings
 from lifecycle.errors import StoreError
+from lifecycle.store.companion import Companion, postgresql_of
 from lifecycle.store.down import outages_of
-from lifecycle.store.engine import is_sqlite, open_engine
 from lifecycle.store.migrating import Migrations, SchemaState
 from lifecycle.store.schema import describe
 
@@ -28,21 +26,14 @@ _SQLITE_NOW = sa.literal_column("(julianday('now') - 2440587.5) * 86400.0", sa.F
 
 def ledger_url(settings: Settings) -> str:
     """Where the ledger of a home is. `DRLS_URL` changes nothing about it: runs go to the database, not to a server."""
-    given = settings.lifecycle.url
-    if given and sa.make_url(given).get_backend_name() == "postgresql":
-        return given
-    return f"sqlite:///{settings.home / 'runs.db'}"
+    return postgresql_of(settings.lifecycle.url) or f"sqlite:///{settings.home / 'runs.db'}"
 
 
-class Database:
-    """One pool of connections; nothing is connected before the first use."""
+class Database(Companion):
+    """The ledger's."""
 
     def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
-        self._is_sqlite = is_sqlite(self._engine)
-        self._named = (
-            self._engine if self._is_sqlite else self._engine.execution_options(schema_translate_map={None: NAMESPACE})
-        )
+        super().__init__(url, MIGRATIONS)
 
     def __str__(self) -> str:
         """In words, without a password."""
@@ -75,24 +66,6 @@ class Database:
         """Brings it to this DRLS's schema; safe to repeat, and for several at once."""
         with outages_of(self._engine):
             MIGRATIONS.upgrade(self._engine)
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        with outages_of(self._engine), self._named.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """A transaction; on SQLite the file is locked from its start (A3)."""
-        with (
-            outages_of(self._engine),
-            self._named.connect().execution_options(drls_writes=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
 
     @property
     def now(self) -> sa.ColumnElement[Any]:
