@@ -210,8 +210,9 @@ def test_a_process_whose_parents_are_killed_ends_as_well(ask: Ask, host: CodePro
     working = worker(host)
     guard = working.parent()
     assert guard is not None
-    os.kill(guard.pid if which == "guard" else host.pid or 0, signal.SIGKILL)
-    wait_until(lambda: is_over(working))
+    first = psutil.Process(host.pid)
+    os.kill(guard.pid if which == "guard" else first.pid, signal.SIGKILL)
+    wait_until(lambda: is_over(working) and is_over(guard) and is_over(first))
 
 
 def test_an_interrupted_run_ends_code_that_never_would(ask: Ask, host: CodeProcess) -> None:
