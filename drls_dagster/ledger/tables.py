@@ -90,3 +90,46 @@ TOLD = sa.Table(
     sa.Column("value", sa.JSON, nullable=False),
     sa.Column("at", sa.Float, nullable=False, index=True),
 )
+
+_IS_LIVE = sa.text("state IN ('queued', 'running')")
+_SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+# What somebody asked to be done to a table.
+OPERATIONS = sa.Table(
+    "operations",
+    METADATA,
+    sa.Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("table_name", sa.String, nullable=False, index=True),
+    sa.Column("ref", sa.String, nullable=False),
+    sa.Column("options", sa.JSON, nullable=False),
+    sa.Column("plan", sa.JSON),
+    sa.Column("pipeline", sa.String),  # whose permits it publishes under; null: it needs none
+    sa.Column("asked_by", sa.String, nullable=False),
+    sa.Column("actor", sa.JSON, nullable=False),
+    sa.Column("state", sa.String, nullable=False),  # queued | running | done | failed | cancelled
+    sa.Column("progress", sa.JSON),
+    sa.Column("result", sa.JSON),
+    sa.Column("error", sa.String),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float),
+    sa.Column("cancelling", sa.Boolean, nullable=False),
+    sa.Column("place", sa.String),  # where `pid` means something; null: no process has it yet
+    sa.Column("host", sa.String, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("until", sa.Float, nullable=False),  # its heartbeat, by the database's clock
+    sa.Index("ix_operations_live", "table_name", unique=True, sqlite_where=_IS_LIVE, postgresql_where=_IS_LIVE),
+)
+
+# What an operation wrote down before it did it. A settled note is deleted.
+OPERATION_NOTES = sa.Table(
+    "operation_notes",
+    METADATA,
+    sa.Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    sa.Column("operation", sa.BigInteger, nullable=False),
+    sa.Column("table_name", sa.String, nullable=False, index=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
