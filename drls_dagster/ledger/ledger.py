@@ -6,6 +6,9 @@ import atexit
 import os
 import threading
 from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
 
 from drls_dagster.ledger.branches import Branches
 from drls_dagster.ledger.database import Database, ledger_url
@@ -14,6 +17,7 @@ from drls_dagster.ledger.outputs import CheckResults, Outputs
 from drls_dagster.ledger.pins import Pins
 from drls_dagster.ledger.place import place_of
 from drls_dagster.ledger.publishes import Publishes
+from drls_dagster.ledger.tables import EXECUTIONS, PINS
 from drls_dagster.ledger.told import Told
 from drls_dagster.settings import LedgerSettings, Settings, private_home
 from lifecycle.store.migrating import SchemaState
@@ -28,6 +32,17 @@ class Ledger(Branches, Operations, Pins, Publishes, Outputs, CheckResults, Told)
 
     Every method raises StoreError where the database does not answer.
     """
+
+    def pins_in_use(self) -> list[Any]:
+        """What the sources of runs that are being executed are pinned to, as it was stored."""
+        with self._database.read() as connection:
+            run_keys = sa.select(EXECUTIONS.c.execution, EXECUTIONS.c.run_key).where(EXECUTIONS.c.dead.is_(None))
+            keys = {row.execution: row.run_key for row in connection.execute(run_keys)}
+            living = [
+                one for one in self._executions(connection, EXECUTIONS.c.dead.is_(None)) if not one.is_dead(self._here)
+            ]
+            wanted = {keys[one.execution] for one in living if one.execution in keys}
+            return list(connection.execute(sa.select(PINS.c.value).where(PINS.c.run_key.in_(wanted))).scalars())
 
     def close(self) -> None:
         """Ends the heartbeat and gives every connection back; `open_ledger` opens another one."""

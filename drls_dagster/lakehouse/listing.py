@@ -1,0 +1,124 @@
+"""Every file below a folder, on a disk or in an object store, as it is found. Links are not followed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from drls_dagster.lakehouse.reachable import normal
+from drls_dagster.lakehouse.stored_files import local_path
+
+if TYPE_CHECKING:
+    from pyiceberg.io import FileIO
+    from pyiceberg.table import Table
+
+
+class Listed(NamedTuple):
+    """`path` in its normal spelling; `modified` in seconds since the epoch."""
+
+    path: str
+    size: int
+    modified: float
+
+
+def files_below(io: FileIO, folder: str, enter: Callable[[str], bool] = lambda _: True) -> Iterator[Listed]:
+    """The regular files below `folder`; nothing where it does not exist. `enter` says which folders are looked into."""
+    plain = normal(folder).rstrip("/")
+    return _local(plain, enter) if local_path(plain) is not None else _remote(io, plain, enter)
+
+
+def _local(folder: str, enter: Callable[[str], bool]) -> Iterator[Listed]:
+    pending = [folder]
+    while pending:
+        try:
+            entries = os.scandir(pending.pop())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        with entries:
+            for one in entries:
+                try:
+                    found = one.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if stat.S_ISDIR(found.st_mode):
+                    if enter(one.path):
+                        pending.append(one.path)
+                elif stat.S_ISREG(found.st_mode):
+                    yield Listed(one.path, found.st_size, found.st_mtime)
+
+
+def _remote(io: FileIO, folder: str, enter: Callable[[str], bool]) -> Iterator[Listed]:
+    from pyarrow.fs import FileSelector, FileType
+
+    files, start = _file_system(io, folder)
+    prefix = folder[: len(folder) - len(start)]
+    pending = [start]
+    while pending:
+        for one in files.get_file_info(FileSelector(pending.pop(), recursive=False, allow_not_found=True)):
+            path = prefix + one.path
+            if one.type == FileType.Directory:
+                if enter(path):
+                    pending.append(one.path)
+            elif one.type == FileType.File:
+                yield Listed(path, one.size or 0, (one.mtime_ns or 0) / 1e9)
+
+
+def _file_system(io: FileIO, folder: str) -> tuple[Any, str]:
+    """Arrow's file system for a place that the table's own access opens, and the path in it."""
+    from urllib.parse import urlparse
+
+    from pyiceberg.io.fsspec import FsspecFileIO
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+
+    if isinstance(io, PyArrowFileIO):
+        scheme, netloc, path = io.parse_location(folder, io.properties)
+        return io.fs_by_scheme(scheme, netloc), path
+    if isinstance(io, FsspecFileIO):
+        from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+        place = urlparse(folder)
+        return PyFileSystem(FSSpecHandler(io.get_fs(place.scheme))), f"{place.netloc}{place.path}"
+    raise NotImplementedError(f"files cannot be listed through {type(io).__name__}")
+
+
+def stale_metadata(table: Table, bases: set[str]) -> Iterator[Listed]:
+    """Metadata files that were written on top of one of `bases` and never became current.
+
+    A catalog compares places: once a table has moved on from a base, nobody can commit what was written on top of it.
+    A base that is current is passed over, as a writer may be about to commit.
+    """
+    known = {normal(table.metadata_location), *(normal(one.metadata_file) for one in table.metadata.metadata_log)}
+    past = {normal(one) for one in bases} - {normal(table.metadata_location)}
+    next_ones = {(folder, number + 1) for folder, number in map(_place, past) if number is not None}
+    for folder in {folder for folder, _ in next_ones}:
+        for one in files_below(table.io, folder, lambda _: False):
+            if (
+                one.path not in known
+                and one.path.endswith(".metadata.json")
+                and _place(one.path) in next_ones
+                and _base_of(table.io, one.path) in past
+            ):
+                yield one
+
+
+def _place(path: str) -> tuple[str, int | None]:
+    """The folder of a metadata file, and the number that its name begins with."""
+    folder, _, name = path.rpartition("/")
+    number = name.partition("-")[0]
+    return folder, int(number) if number.isdigit() else None
+
+
+def _base_of(io: FileIO, path: str) -> str | None:
+    """The metadata file that another one was written on top of; None where it says none or cannot be read."""
+    try:
+        with io.new_input(path).open() as stream:
+            text = stream.read()
+        log = json.loads(gzip.decompress(text) if path.endswith(".gz.metadata.json") else text).get("metadata-log")
+    except (FileNotFoundError, ValueError):  # gone since, or cut off by a kill
+        return None
+    last = log[-1].get("metadata-file") if log else None
+    return normal(last) if last else None
