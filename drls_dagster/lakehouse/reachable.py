@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     from pyiceberg.io import FileIO
     from pyiceberg.table.metadata import TableMetadata
-    from pyiceberg.table.snapshots import Snapshot
 
     from drls_dagster.lakehouse.manifest_scan import NamedFile
 
@@ -94,14 +93,15 @@ def statistics_of(metadata: TableMetadata, snapshots: set[int] | None = None) ->
             yield one.statistics_path, one.file_size_in_bytes
 
 
-def needed(
-    io: FileIO, metadata: TableMetadata, snapshots: Sequence[Snapshot] | None = None, *, gone: bool = False
-) -> Iterator[list[str]]:
-    """Every file that these snapshots (default: all of the table) need, in portions. `gone`: some may be missing."""
-    chosen = metadata.snapshots if snapshots is None else snapshots
-    lists = [one.manifest_list for one in chosen]
-    yield lists
-    yield [path for path, _ in statistics_of(metadata, {one.snapshot_id for one in chosen})]
+def needed(io: FileIO, metadata: TableMetadata) -> Iterator[list[str]]:
+    """Every file that the snapshots of a table need, in portions."""
+    yield [path for path, _ in statistics_of(metadata)]
+    yield from needed_by(io, [one.manifest_list for one in metadata.snapshots])
+
+
+def needed_by(io: FileIO, lists: Sequence[str], *, gone: bool = False) -> Iterator[list[str]]:
+    """These manifest lists and every file that is reached from them, in portions. `gone`: some may be missing."""
+    yield list(lists)
     manifests = manifests_of(io, lists, gone=gone)
     yield list(manifests)
     for files in files_of(io, manifests, gone=gone):
