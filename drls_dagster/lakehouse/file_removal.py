@@ -71,43 +71,43 @@ class Removal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def remove(self, files: Iterable[tuple[str, int | None]], told: Removed) -> None:
-        """Deletes them; `told` counts. The size is needed of remote files only, and asked for where it is None."""
+    def remove(self, files: Iterable[tuple[str, int | None]], removed: Removed) -> None:
+        """Deletes them; `removed` counts. The size is needed of remote files only, and asked for where it is None."""
         remote: list[tuple[str, int | None]] = []
         for path, size in files:
             plain = normal(path)
             if not plain.startswith(self._folders) or "/../" in plain:
-                told.outside += 1
+                removed.outside += 1
             elif local_path(plain) is None:
                 remote.append((path, size))
             else:
-                self._remove_local(plain, told)
+                self._remove_local(plain, removed)
         for path, size, error in each(remote, self._remove_remote):
             if error:
-                told.failed.append(f"{path}: {error}")
+                removed.failed.append(f"{path}: {error}")
             elif size is not None:
-                told.files += 1
-                told.bytes += size
+                removed.files += 1
+                removed.bytes += size
 
-    def _remove_local(self, path: str, told: Removed) -> None:
+    def _remove_local(self, path: str, removed: Removed) -> None:
         folder, name = os.path.split(path)
         try:
             opened = self._folder(folder)
             if opened is None:
-                told.outside += 1
+                removed.outside += 1
                 return
             found = os.stat(name, dir_fd=opened, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode):
-                told.outside += 1
+                removed.outside += 1
                 return
             os.unlink(name, dir_fd=opened)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
-            told.failed.append(f"{path}: {error.strerror}")
+            removed.failed.append(f"{path}: {error.strerror}")
             return
-        told.files += 1
-        told.bytes += found.st_size
+        removed.files += 1
+        removed.bytes += found.st_size
 
     def _folder(self, folder: str) -> int | None:
         """The folder, opened; None where it really lies elsewhere."""

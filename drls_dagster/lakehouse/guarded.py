@@ -1,6 +1,6 @@
 """The requirement that nobody has begun to use what a commit takes out of a table.
 
-Iceberg has no such requirement: a ref that is made while the snapshot that it names is taken away would go with it.
+Iceberg has no such requirement: a ref that is made while the snapshot that it names is being removed would go with it.
 """
 
 from __future__ import annotations
