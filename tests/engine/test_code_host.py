@@ -21,6 +21,7 @@ from lab import Lab, files, python, sink
 from drls_dagster.engine.code_process import Call, CodeFailed, CodeProcess
 from drls_dagster.fences import enter
 from drls_dagster.settings import FenceSettings, Settings
+from tests.ending import unless_gone
 from tests.waiting import wait_until
 
 Ask = Callable[..., Any]
@@ -57,11 +58,11 @@ def worker(host: CodeProcess) -> psutil.Process:
 
 def hosts() -> list[psutil.Process]:
     below = psutil.Process().children(recursive=True)
-    return [one for one in below if not is_over(one) and "code_host.py" in " ".join(one.cmdline())]
+    return [one for one in below if not is_over(one) and "code_host.py" in " ".join(unless_gone(one.cmdline, []))]
 
 
 def is_over(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return not process.is_running() or unless_gone(process.status, psutil.STATUS_ZOMBIE) == psutil.STATUS_ZOMBIE
 
 
 LATER = """
@@ -198,7 +199,7 @@ def test_processes_that_the_code_leaves_behind_end_with_the_run(ask: Ask, host: 
         "    return spark.range(1)"
     )
     first = psutil.Process(host.pid)
-    wait_until(lambda: sum("sleep" in one.name() for one in first.children(recursive=True)) == 2)
+    wait_until(lambda: sum("sleep" in unless_gone(one.name, "") for one in first.children(recursive=True)) == 2)
     left = first.children(recursive=True)
     host.end()
     assert all(map(is_over, left))
@@ -306,7 +307,7 @@ def test_a_killed_run_leaves_no_process_of_its_code(lab: Lab) -> None:
         assert run.stdout is not None
         wait_until(lambda: b"it runs" in (run.stdout.readline() if run.stdout else b""), 120)
         below = psutil.Process(run.pid).children(recursive=True)
-        assert any("code_host.py" in " ".join(one.cmdline()) for one in below)
+        assert any("code_host.py" in " ".join(unless_gone(one.cmdline, [])) for one in below)
         run.kill()
     wait_until(lambda: all(map(is_over, below)))
     assert list((lab.settings.home / "private").glob(f"{run.pid}-*/*")) == []

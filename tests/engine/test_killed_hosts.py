@@ -21,6 +21,7 @@ from drls_dagster.engine.processes import processes_of
 from drls_dagster.engine.state import EngineState
 from drls_dagster.fences import enter
 from drls_dagster.fences.fences import can_own_pids
+from tests.ending import unless_gone
 
 pytestmark = [
     pytest.mark.slow,
@@ -67,7 +68,7 @@ def working(lab: Lab) -> Iterator[Working]:
             wait_for("the function of the Ray step", lambda: run.poll() is not None or sleeping_in_ray())
             assert run.poll() is None
             below = psutil.Process(run.pid).children(recursive=True)
-            assert any("code_host.py" in " ".join(one.cmdline()) for one in below)
+            assert any("code_host.py" in " ".join(unless_gone(one.cmdline, [])) for one in below)
             found = [*below, *sleeping_in_ray()]
             yield Working(run, found, {name for one in found for name in namespaces(one.pid)})
         finally:
@@ -97,7 +98,7 @@ def namespaces(pid: int) -> set[str]:
 
 
 def is_over(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return not process.is_running() or unless_gone(process.status, psutil.STATUS_ZOMBIE) == psutil.STATUS_ZOMBIE
 
 
 def in_use(wanted: set[str], by: Collection[psutil.Process] | None = None) -> set[str]:

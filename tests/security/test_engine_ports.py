@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from drls_dagster.engine.credentials import RAY_TOKEN, SPARK_SECRET
 from drls_dagster.engine.java import find_java
 from drls_dagster.engine.places import ray_folder
 from drls_dagster.settings import Settings
+from tests.ending import unless_gone
 
 pytestmark = pytest.mark.engine
 
@@ -58,14 +59,15 @@ def listening(settings: Settings) -> tuple[dict[int, str], dict[str, str], list[
     sockets: dict[str, str] = {}
     open_to_others: list[str] = []
     for process in [driver, *driver.children(recursive=True)]:
-        for one in process.net_connections("all"):
+        name = unless_gone(process.name, "")
+        for one in unless_gone(partial(process.net_connections, "all"), []):
             if one.family == socket.AF_UNIX:
                 if one.laddr:
-                    sockets[str(one.laddr)] = process.name()
+                    sockets[str(one.laddr)] = name
             elif one.status == psutil.CONN_LISTEN or one.type == socket.SOCK_DGRAM:
                 if one.laddr.ip not in ("127.0.0.1", "::1", "::ffff:127.0.0.1") or one.type == socket.SOCK_DGRAM:
-                    open_to_others.append(f"{process.name()} {one.laddr} {one.type.name}")
-                ports[one.laddr.port] = process.name()
+                    open_to_others.append(f"{name} {one.laddr} {one.type.name}")
+                ports[one.laddr.port] = name
     return ports, sockets, open_to_others
 
 
@@ -201,9 +203,9 @@ def test_no_secret_of_an_engine_is_in_a_command_line_or_a_file_that_others_read(
     assert state is not None
     driver = psutil.Process(state.pid)
     tree = [driver, *driver.children(recursive=True)]
-    server = next(one for one in tree if one.name() == "gcs_server")
+    server = next(one for one in tree if unless_gone(one.name, "") == "gcs_server")
     secrets = [server.environ()[name] for name in (RAY_TOKEN, SPARK_SECRET)]
-    lines = [" ".join(one.cmdline()) for one in tree]
+    lines = [" ".join(unless_gone(one.cmdline, [])) for one in tree]
     assert not [line for line in lines for secret in (*secrets, state.token) if secret in line]
     files = [file for file in (engine.home / "engine").rglob("*") if file.is_file() and file.stat().st_size < 10**7]
     assert not [file for file in files for secret in secrets if secret.encode() in file.read_bytes()]
@@ -222,7 +224,7 @@ def test_the_stranger_would_notice_what_is_open(engine: Settings, java: JavaGate
     rpc = jvm.org.apache.spark.rpc.RpcEnv.create("open", "127.0.0.1", 0, conf, security, False)
     state = st.read_state(engine)
     assert state is not None
-    server = next(one for one in psutil.Process(state.pid).children() if one.name() == "gcs_server")
+    server = next(one for one in psutil.Process(state.pid).children() if unless_gone(one.name, "") == "gcs_server")
     ray_token = server.environ()[RAY_TOKEN]
     try:
         open_ports = [gateway.getListeningPort(), rpc.address().port()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from drls_dagster.up.layout import MARK
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import Refused
 from tests.drls_dagster.up.conftest import Up, left_of
+from tests.ending import unless_gone
 from tests.waiting import wait_until
 
 # What a browser of `drls up` gets, without one: it starts eleven processes, as its neighbour with a browser does.
@@ -208,7 +210,7 @@ def test_dagster_listens_on_no_port_of_its_own(up: Up) -> None:
     ports = {
         connection.laddr.port
         for process in processes_of(up.up_id, MARK)
-        for connection in process.net_connections("inet")
+        for connection in unless_gone(partial(process.net_connections, "inet"), [])
         if connection.status == psutil.CONN_LISTEN
     }
     assert ports == {up.port}

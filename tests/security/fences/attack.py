@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import psutil
 from drls_dagster.engine.state import read_state
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.environment import Environment
+from tests.ending import unless_gone
 from tests.security.fences.owners import Owner
 from tests.waiting import wait_until
 
@@ -186,9 +188,10 @@ def ports_of(settings: Settings) -> dict[str, int]:
     assert state is not None
     driver = psutil.Process(state.pid)
     return {
-        f"{process.name()} at {one.laddr.port}": one.laddr.port
+        f"{name} at {one.laddr.port}": one.laddr.port
         for process in (driver, *driver.children(recursive=True))
-        for one in process.net_connections("tcp")
+        if (name := unless_gone(process.name, ""))
+        for one in unless_gone(partial(process.net_connections, "tcp"), [])
         if one.status == psutil.CONN_LISTEN
     }
 

@@ -15,6 +15,7 @@ import pytest
 from drls_dagster.fences import enter
 from drls_dagster.fences.fences import can_hide
 from tests.drls_dagster.up.conftest import Up, start_up, until_stopped
+from tests.ending import unless_gone
 from tests.security.fences.attack import PLACES, Said, laid_out, pipeline, said_in
 from tests.security.fences.owners import ACCOUNT, Owner
 from tests.waiting import wait_until
@@ -70,9 +71,9 @@ def processes_of(up: Up) -> dict[str, int]:
         name: one.pid
         for name, part in names.items()
         for one in below
-        if part in " ".join(one.cmdline()).replace("/", ".")
+        if part in " ".join(unless_gone(one.cmdline, [])).replace("/", ".")
     }
-    assert "the web process" in found, [one.cmdline() for one in below]
+    assert "the web process" in found, [unless_gone(one.cmdline, []) for one in below]
     assert "the run service" in found
     return {"drls up": up.process.pid, **found}
 
