@@ -20,7 +20,10 @@ from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
 from lifecycle.domain.run_facts import RunFacts
 from lifecycle.domain.seal import Altered, Digests, SealedFile, SealedFiles
+from lifecycle.domain.table_files import FilesAsked, TableFiles
 from lifecycle.domain.tables import (
+    EVERY_COLUMN,
+    ColumnPage,
     HealthReport,
     Point,
     QueryRows,
@@ -217,8 +220,11 @@ class Tables(ABC):
         """Every table of the catalog, by name."""
 
     @abstractmethod
-    def summaries(self, names: Sequence[str]) -> Sequence[TableSummary]:
-        """One for each name; a table that cannot be read has its error, one that is gone is left out."""
+    def summaries(self, names: Sequence[str], environment: Environment | None = None) -> Sequence[TableSummary]:
+        """One for each name; a table that cannot be read has its error, one that is gone is left out.
+
+        With `environment`, names are those that pipelines use, and one that is not there yet is left out.
+        """
 
     @abstractmethod
     def describe(self, table: TableAt, real: str | None) -> TableDescription:
@@ -235,8 +241,15 @@ class Tables(ABC):
         """Snapshots, newest first, behind `before`, and whether there are more. With `ref`, only its ancestors."""
 
     @abstractmethod
-    def preview(self, table: TableAt, point: Point, columns: Sequence[str], limits: ReadLimits) -> TableRows:
-        """The first rows; of all columns when none are named."""
+    def preview(
+        self,
+        table: TableAt,
+        point: Point,
+        columns: Sequence[str],
+        limits: ReadLimits,
+        page: ColumnPage = EVERY_COLUMN,
+    ) -> TableRows:
+        """The first rows; of the columns of `page` when none are named."""
 
     @abstractmethod
     def query(
@@ -247,6 +260,10 @@ class Tables(ABC):
     @abstractmethod
     def statistics(self, table: TableAt, point: Point, ask: StatisticsAsked, limits: ReadLimits) -> TableStatistics:
         """Column statistics; reads data."""
+
+    @abstractmethod
+    def files(self, table: TableAt, point: Point, asked: FilesAsked) -> TableFiles:
+        """The files of a snapshot, from its manifests."""
 
     @abstractmethod
     def health(self, table: TableAt) -> HealthReport:

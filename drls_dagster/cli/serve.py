@@ -34,6 +34,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
     from drls_dagster.serving.hosts import KnownHosts
     from drls_dagster.serving.supervisor import Supervisor
     from drls_dagster.serving.worker import serve_connections
+    from drls_dagster.web.sections import SECTIONS
     from lifecycle.app.site import create_site
 
     settings = load_settings()
@@ -44,7 +45,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
 
     def work(channel: socket.socket) -> None:
         context = open_context(settings, given, lambda started: welcome(settings, started))
-        site = create_site(context, connected=(provider,))
+        site = create_site(context, SECTIONS, connected=(provider,))
         spare_the_collector()
         app = Forwarded(KnownHosts(RunsDoor(site, settings), hosts), proxies, settings.web.forwarded)
         serve_connections(app, channel, proxies)

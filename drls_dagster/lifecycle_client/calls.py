@@ -324,6 +324,7 @@ class Tables(Calls):
     preview = tables.preview
     query = tables.query
     statistics = tables.statistics
+    files = tables.files
     health = tables.health
 
 

@@ -42,9 +42,12 @@ class TableSummary(Frozen):
     """A table and the head of its `main`: the snapshot's own totals, null where its writer recorded none.
 
     `rows` includes rows that delete files hide. A table whose metadata cannot be read has only an `error`.
+    With an environment, `table` and `ref` are what it reads for `name`, and the totals are those of that.
     """
 
     name: str
+    table: str | None = None
+    ref: str | None = None
     rows: int | None = None
     snapshot: SnapshotId | None = None
     data_files: int | None = None
@@ -136,6 +139,16 @@ class SnapshotRow(Frozen):
     run: str | None = None
 
 
+class ColumnPage(Frozen):
+    """`most` columns from the position `after`, where none are named."""
+
+    after: int = 0
+    most: int = 10_000
+
+
+EVERY_COLUMN = ColumnPage()
+
+
 class ColumnShown(Frozen):
     """A column of an answer."""
 
@@ -146,7 +159,8 @@ class ColumnShown(Frozen):
 class TableRows(Frozen):
     """Rows, each with a value for each column. `cut` says why rows are missing; empty when none are.
 
-    `snapshot` null: the table has none yet. `values_cut` counts values whose text was shortened.
+    `snapshot` null: the table has none yet. `values_cut` counts values whose text was shortened. `next`: `after` of
+    the next columns, or null.
     """
 
     name: str
@@ -155,6 +169,8 @@ class TableRows(Frozen):
     rows: tuple[tuple[Any, ...], ...]
     cut: str = ""
     values_cut: int = 0
+    columns_total: int = 0
+    next: int | None = None
 
 
 class ReadTable(Frozen):

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
+from lifecycle.domain.table_files import FilesAsked, TableFiles
 from lifecycle.domain.tables import (
+    EVERY_COLUMN,
+    ColumnPage,
     HealthReport,
     Point,
     QueryRows,
@@ -22,6 +25,7 @@ from lifecycle.domain.tables import (
     TableSummary,
 )
 from lifecycle.errors import Invalid
+from lifecycle.usecases.browse_tables import browse
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.visible_tables import SeenTables, Use, real_name, seen_tables
 
@@ -48,23 +52,22 @@ class TableDetail(TableDescription):
 
 
 def list_tables(
-    ctx: Context, actor: Actor, *, namespace: str, search: str, after: str, limit: int
+    ctx: Context,
+    actor: Actor,
+    *,
+    namespace: str,
+    search: str,
+    after: str,
+    limit: int,
+    environment: Environment | None = None,
 ) -> tuple[Sequence[TableInfo], str | None]:
     """Tables by name, behind `after`, and the name to continue behind. Tables below a namespace belong to it."""
-    seen = _seen(ctx, actor)
-    text = search.casefold()
-    names = [
-        name
-        for name in sorted(ctx.tables.names())
-        if name > after
-        and seen.may(name)
-        and text in name.casefold()
-        and (not namespace or name.startswith(f"{namespace}."))
-    ]
+    browsed = browse(ctx, actor, namespace=namespace, search=search, environment=environment)
+    names = [name for name in browsed.names if name > after]
     page = names[:limit]
     found = [
-        TableInfo(**dict(one), written_by=tuple(dict.fromkeys(use.pipeline for use in seen.of(one.name) if use.writes)))
-        for one in ctx.tables.summaries(page)
+        TableInfo(**dict(one), written_by=browsed.seen.writers(one.name))
+        for one in ctx.tables.summaries(page, environment)
     ]
     return found, page[-1] if len(names) > limit else None
 
@@ -96,11 +99,17 @@ def table_history(
 
 
 def preview_table(
-    ctx: Context, actor: Actor, table: TableAt, point: Point, columns: Sequence[str], limits: ReadLimits
+    ctx: Context,
+    actor: Actor,
+    table: TableAt,
+    point: Point,
+    columns: Sequence[str],
+    limits: ReadLimits,
+    page: ColumnPage = EVERY_COLUMN,
 ) -> TableRows:
     _one_point(point)
     _require(ctx, actor, table)
-    return ctx.tables.preview(table, point, columns, limits)
+    return ctx.tables.preview(table, point, columns, limits, page)
 
 
 def query_tables(
@@ -117,6 +126,12 @@ def table_statistics(
     _one_point(point)
     _require(ctx, actor, table)
     return ctx.tables.statistics(table, point, asked, limits)
+
+
+def table_files(ctx: Context, actor: Actor, table: TableAt, point: Point, asked: FilesAsked) -> TableFiles:
+    _one_point(point)
+    _require(ctx, actor, table)
+    return ctx.tables.files(table, point, asked)
 
 
 def table_health(ctx: Context, actor: Actor, table: TableAt) -> HealthReport:

@@ -200,6 +200,7 @@ ROWS: tuple[Row, ...] = (
     _read(_TABLE + "/history", tables.history),
     _read(_TABLE + "/preview", tables.preview),
     _read(_TABLE + "/statistics", tables.statistics),
+    _read(_TABLE + "/files", tables.files),
     _read(_TABLE + "/health", tables.health),
     _read("/fence", installation.fence, LEAD_READ),
     _read("/config", installation.config, ADMIN_READ, etag="revision"),

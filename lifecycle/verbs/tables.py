@@ -9,7 +9,9 @@ from annotated_types import Ge, Le, MaxLen
 from pydantic import AwareDatetime, StringConstraints
 
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.table_files import FileOrder, FilesAsked, TableFiles
 from lifecycle.domain.tables import (
+    ColumnPage,
     HealthReport,
     Point,
     QueryRows,
@@ -28,6 +30,7 @@ from lifecycle.verbs.inputs import InQuery, Limit, SeenName, ShortText
 from lifecycle.verbs.verb import Call, answers, lists
 
 Sql = Annotated[str, StringConstraints(min_length=1, max_length=100_000, pattern=r"^[^\x00]*$")]
+SeenText = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
 SnapshotNumber = Annotated[int, Ge(0), Le(2**63 - 1)]
 Columns = Annotated[tuple[SeenName, ...], MaxLen(200), InQuery("column")]
 Rows = Annotated[int, Ge(1), Le(10_000)]
@@ -35,17 +38,27 @@ MostBytes = Annotated[int, Ge(1_000), Le(20_000_000)]
 MostText = Annotated[int, Ge(10), Le(100_000)]
 Seconds = Annotated[float, Ge(0.1), Le(600)]
 Position = Annotated[int, Ge(0), Le(1_000_000)]
+FilePosition = Annotated[int, Ge(0), Le(1_000_000_000)]
 BYTES = 2_000_000
 TEXT = 1_000
 
 
 @lists(TableInfo)
 def list_tables(
-    call: Call, *, namespace: ShortText = "", search: ShortText = "", after: ShortText = "", limit: Limit = 100
+    call: Call,
+    *,
+    namespace: ShortText = "",
+    search: ShortText = "",
+    environment: Environment | None = None,
+    after: SeenText = "",
+    limit: Limit = 100,
 ) -> Page[TableInfo]:
-    """Tables by name that the caller may see, with the totals of their `main`."""
+    """Tables by name that the caller may see, with the totals of their `main`.
+
+    With `environment`, names are those that pipelines use, and the totals those of what it reads.
+    """
     found, following = read_tables.list_tables(
-        call.ctx, call.who, namespace=namespace, search=search, after=after, limit=limit
+        call.ctx, call.who, namespace=namespace, search=search, after=after, limit=limit, environment=environment
     )
     return Page(items=list(found), next=following)
 
@@ -103,8 +116,13 @@ def preview(
     rows: Rows = 20,
     most_bytes: MostBytes = BYTES,
     text: MostText = TEXT,
+    after: Position = 0,
+    most: Annotated[int, Ge(1), Le(10_000)] = 10_000,
 ) -> TableRows:
-    """The first rows of a table, of a branch or tag (`ref`), a snapshot, or as it was at a time."""
+    """The first rows of a table, of a branch or tag (`ref`), a snapshot, or as it was at a time.
+
+    Of the named columns, else of `most` from the position `after`.
+    """
     return read_tables.preview_table(
         call.ctx,
         call.who,
@@ -112,6 +130,7 @@ def preview(
         _point(snapshot, ref, at),
         columns,
         ReadLimits(rows=rows, bytes=most_bytes, seconds=60, text=text),
+        ColumnPage(after=after, most=most),
     )
 
 
@@ -159,6 +178,30 @@ def statistics(
         _point(snapshot, ref, at),
         StatisticsAsked(columns=columns, after=after, most=most, top=top),
         ReadLimits(rows=most, bytes=BYTES, seconds=seconds, text=text),
+    )
+
+
+@answers(TableFiles)
+def files(
+    call: Call,
+    name: SeenName,
+    *,
+    environment: Environment | None = None,
+    ref: ShortText | None = None,
+    snapshot: SnapshotNumber | None = None,
+    at: AwareDatetime | None = None,
+    order: FileOrder = FileOrder.LARGEST,
+    after: FilePosition = 0,
+    most: Annotated[int, Ge(1), Le(1_000)] = 100,
+    partitions: Annotated[int, Ge(0), Le(10_000)] = 100,
+) -> TableFiles:
+    """Data and delete files: sizes, partitions with their files and rows (largest first), and each file in pages."""
+    return read_tables.table_files(
+        call.ctx,
+        call.who,
+        TableAt(name=name, environment=environment),
+        _point(snapshot, ref, at),
+        FilesAsked(order=order, after=after, most=most, partitions=partitions),
     )
 
 

@@ -12,6 +12,7 @@ from drls_dagster.lakehouse.naming import MAIN, is_environments_own
 from drls_dagster.lakehouse.reader.finding import Found
 from drls_dagster.lakehouse.reader.names import split_name
 from drls_dagster.lakehouse.refs import head
+from drls_dagster.lakehouse.storage_words import in_words
 from drls_dagster.lakehouse.tables import TableSummary as Summary
 from drls_dagster.lakehouse.tables import snapshot_total, summarize, utc_time
 from lifecycle.domain.environment import Environment
@@ -27,17 +28,47 @@ _LONGEST_TYPE = 300
 _PROPERTIES = 500  # characters of a value
 
 
-def summaries(catalog: Catalog, names: list[str]) -> list[TableSummary]:
-    """Those that are there; one that cannot be read has its error."""
+def summaries(catalog: Catalog, names: list[str], environment: Environment | None = None) -> list[TableSummary]:
+    """Those that are there; one that cannot be read has its error. With `environment`, what it reads for each."""
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
     found: list[TableSummary] = []
     for name in names:
         try:
-            found.append(_of(name, summarize(catalog, split_name(name), missing=True)))
+            if environment is not None and _is_pipelines(name):
+                found += _read_in(catalog, environment, name)
+            else:
+                found.append(_of(name, summarize(catalog, split_name(name), missing=True)))
         except (NoSuchTableError, NoSuchNamespaceError):
             continue
     return found
+
+
+def _read_in(catalog: Catalog, environment: Environment, name: str) -> list[TableSummary]:
+    """What `environment` reads for a pipeline's table; nothing where it is not there yet."""
+    try:
+        look = look_at(catalog, environment, name)
+    except Exception as error:  # noqa: BLE001 (whatever its metadata does: the others are listed)
+        return [TableSummary(name=name, error=in_words(error))]
+    table = look.table
+    if table is None:
+        return []
+    at = table.snapshot_by_id(look.read) if look.read is not None else None
+    return [
+        TableSummary(
+            name=name,
+            table=look.location.name,
+            ref=MAIN if look.own is None else look.location.ref,
+            rows=snapshot_total(at, "total-records") if at else 0,
+            snapshot=look.read,
+            data_files=snapshot_total(at, "total-data-files") if at else 0,
+            bytes=snapshot_total(at, "total-files-size") if at else 0,
+            updated_at=utc_time(at.timestamp_ms) if at else None,
+            format_version=table.format_version,
+            branches=tuple(sorted(ref for ref, one in table.refs().items() if one.snapshot_ref_type == "branch")),
+            location=table.location(),
+        )
+    ]
 
 
 def describe(catalog: Catalog, found: Found, real: str | None) -> TableDescription:
@@ -128,8 +159,9 @@ def _inside(kind: IcebergType) -> tuple[NestedField, ...]:
 
 
 def _is_pipelines(real: str) -> bool:
+    """Whether pipelines can name it: they know no part with a dot in it."""
     try:
-        return not is_environments_own(real)
+        return '"' not in real and not is_environments_own(real)
     except DrlsError:
         return False
 

@@ -11,7 +11,10 @@ from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
 from drls_dagster.lakehouse.catalog_config import resolve_catalog
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.table_files import FilesAsked, TableFiles
 from lifecycle.domain.tables import (
+    EVERY_COLUMN,
+    ColumnPage,
     HealthReport,
     Point,
     QueryRows,
@@ -45,11 +48,11 @@ class IcebergTables(Tables):
         with self._catalog() as catalog:
             return sorted(join_name(identifier) for identifier in table_identifiers(catalog))
 
-    def summaries(self, names: Sequence[str]) -> Sequence[TableSummary]:
+    def summaries(self, names: Sequence[str], environment: Environment | None = None) -> Sequence[TableSummary]:
         from drls_dagster.lakehouse.reader import describing
 
         with self._catalog() as catalog:
-            return describing.summaries(catalog, list(names))
+            return describing.summaries(catalog, list(names), environment)
 
     def describe(self, table: TableAt, real: str | None) -> TableDescription:
         from drls_dagster.lakehouse.reader import describing, finding
@@ -71,11 +74,18 @@ class IcebergTables(Tables):
         with self._catalog() as catalog:
             return history.snapshots(finding.find(catalog, table), ref, before, limit)
 
-    def preview(self, table: TableAt, point: Point, columns: Sequence[str], limits: ReadLimits) -> TableRows:
+    def preview(
+        self,
+        table: TableAt,
+        point: Point,
+        columns: Sequence[str],
+        limits: ReadLimits,
+        page: ColumnPage = EVERY_COLUMN,
+    ) -> TableRows:
         from drls_dagster.lakehouse.reader import finding, preview
 
         with self._catalog() as catalog:
-            return preview.preview(finding.pin(finding.find(catalog, table), point), columns, limits)
+            return preview.preview(finding.pin(finding.find(catalog, table), point), columns, limits, page)
 
     def query(
         self, sql: str, may: Callable[[str], None], environment: Environment | None, ref: str | None, limits: ReadLimits
@@ -91,6 +101,12 @@ class IcebergTables(Tables):
 
         with self._catalog() as catalog:
             return statistics(self._settings, finding.pin(finding.find(catalog, table), point), ask, limits)
+
+    def files(self, table: TableAt, point: Point, asked: FilesAsked) -> TableFiles:
+        from drls_dagster.lakehouse.reader import files, finding
+
+        with self._catalog() as catalog:
+            return files.files(finding.pin(finding.find(catalog, table), point), asked)
 
     def health(self, table: TableAt) -> HealthReport:
         from drls_dagster.lakehouse.reader import finding, health

@@ -9,7 +9,7 @@ from drls_dagster.lakehouse.diff.reading import read_batches
 from drls_dagster.lakehouse.diff.types import type_words
 from drls_dagster.lakehouse.reader.finding import Pinned
 from drls_dagster.lakehouse.reader.values import Shown, json_rows
-from lifecycle.domain.tables import ColumnShown, ReadLimits, TableRows
+from lifecycle.domain.tables import EVERY_COLUMN, ColumnPage, ColumnShown, ReadLimits, TableRows
 from lifecycle.errors import NotFound
 
 if TYPE_CHECKING:
@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 _TYPE = 300
 
 
-def preview(pinned: Pinned, columns: Sequence[str], limits: ReadLimits) -> TableRows:
+def preview(pinned: Pinned, columns: Sequence[str], limits: ReadLimits, page: ColumnPage = EVERY_COLUMN) -> TableRows:
     """At most `limits.rows` rows and `limits.bytes` of JSON. Raises NotFound for an unknown column."""
-    schema = chosen(pinned, columns)
+    from pyiceberg.schema import Schema
+
+    schema, following = chosen(pinned, columns), None
+    if not columns and (page.after or page.most < len(schema.fields)):
+        end = page.after + page.most
+        following = end if end < len(schema.fields) else None
+        schema = Schema(*schema.fields[page.after : end])
     shown = Shown(limits.text)
     rows: list[tuple[Any, ...]] = []
     size, cut = 0, ""
@@ -41,6 +47,8 @@ def preview(pinned: Pinned, columns: Sequence[str], limits: ReadLimits) -> Table
         rows=tuple(rows),
         cut=cut,
         values_cut=shown.cut,
+        columns_total=len(pinned.schema.fields),
+        next=following,
     )
 
 

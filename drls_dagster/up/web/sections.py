@@ -1,4 +1,4 @@
-"""The sections of the site that `drls up` serves: those of the approvals app, and what shows Dagster in it.
+"""The sections of the site that `drls up` serves: the approvals app, tables, and what shows Dagster in it.
 
 A new one is a line here: the dotted name of a module that has SECTION in it.
 """
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from drls_dagster.settings import Settings
 from drls_dagster.up.web.workspace import PREFIX
+from drls_dagster.web.sections import SECTIONS as APP
 from lifecycle.app.kit.parts import DagsterAt
 from lifecycle.app.kit.section import NavLink, Section
-from lifecycle.app.sections import SECTIONS as APPROVALS_APP
 
 # Its pages are Dagster's own, behind the guard.
 DAGSTER = Section("dagster", nav=(NavLink(PREFIX, "Dagster"),), needs=(DagsterAt,))
@@ -23,7 +23,7 @@ _CHATS = "agent.web.section"
 _CHATS_CONNECTED = "agent.web.connect"
 
 SECTIONS: tuple[str | Section, ...] = (
-    *APPROVALS_APP,
+    *APP,
     DAGSTER,
     *((_CHATS,) if find_spec("agent") else ()),
 )

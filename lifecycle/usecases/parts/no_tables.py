@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.table_files import FilesAsked, TableFiles
 from lifecycle.domain.tables import (
+    EVERY_COLUMN,
+    ColumnPage,
     HealthReport,
     Point,
     QueryRows,
@@ -30,7 +33,7 @@ class NoTables(Tables):
     def names(self) -> Sequence[str]:
         _refuse()
 
-    def summaries(self, names: Sequence[str]) -> Sequence[TableSummary]:
+    def summaries(self, names: Sequence[str], environment: Environment | None = None) -> Sequence[TableSummary]:
         _refuse()
 
     def describe(self, table: TableAt, real: str | None) -> TableDescription:
@@ -44,7 +47,14 @@ class NoTables(Tables):
     ) -> tuple[Sequence[SnapshotRow], bool]:
         _refuse()
 
-    def preview(self, table: TableAt, point: Point, columns: Sequence[str], limits: ReadLimits) -> TableRows:
+    def preview(
+        self,
+        table: TableAt,
+        point: Point,
+        columns: Sequence[str],
+        limits: ReadLimits,
+        page: ColumnPage = EVERY_COLUMN,
+    ) -> TableRows:
         _refuse()
 
     def query(
@@ -53,6 +63,9 @@ class NoTables(Tables):
         _refuse()
 
     def statistics(self, table: TableAt, point: Point, ask: StatisticsAsked, limits: ReadLimits) -> TableStatistics:
+        _refuse()
+
+    def files(self, table: TableAt, point: Point, asked: FilesAsked) -> TableFiles:
         _refuse()
 
     def health(self, table: TableAt) -> HealthReport:

@@ -7,6 +7,7 @@ A table of no pipeline is for people whose role is on everything. A table's copi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from lifecycle.store.unit import View
 from lifecycle.usecases.parts.access import pipelines_reached
 from lifecycle.usecases.parts.visible import visible_ids
 
+_DOT = re.compile(r"\.")
 _ENDINGS = tuple(f"__{environment.value}" for environment in Environment)
 
 
@@ -49,6 +51,10 @@ class SeenTables:
     def of(self, name: str) -> tuple[Use, ...]:
         return self.uses.get(real_name(name), ())
 
+    def writers(self, name: str) -> tuple[str, ...]:
+        """The pipelines that write the table, as far as they see them."""
+        return tuple(dict.fromkeys(use.pipeline for use in self.of(name) if use.writes))
+
 
 def unknown_table(name: str) -> NotFound:
     """The same error for a table that does not exist and for one that the caller may not see."""
@@ -60,6 +66,15 @@ def real_name(name: str) -> str:
     *outer, namespace, table = ["", *name.split(".")] if "." not in name else name.split(".")
     ending = next((one for one in _ENDINGS if namespace.endswith(one)), "")
     return ".".join([*outer, namespace.removesuffix(ending), table]) if ending else name
+
+
+def namespace_of(name: str) -> str:
+    """The namespace of a table's name, in which a part that has a dot is in double quotes."""
+    at = 0
+    for found in _DOT.finditer(name):
+        if not name.count('"', 0, found.start()) % 2:
+            at = found.start()
+    return name[:at]
 
 
 def seen_tables(view: View, actor: Actor, *, uses: bool = True) -> SeenTables:

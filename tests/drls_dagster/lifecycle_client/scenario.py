@@ -72,6 +72,7 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     tables.preview: {"name": "flights.daily"},
     tables.query: {"sql": "SELECT count(*) AS n, max(x) AS x FROM flights.daily"},
     tables.statistics: {"name": "flights.daily"},
+    tables.files: {"name": "flights.daily"},
     tables.health: {"name": "flights.daily"},
     installation.config: {},
     installation.fence: {},

@@ -23,6 +23,7 @@ ASKS: dict[str, Callable[[Lifecycle, str], Any]] = {
     "history": lambda client, name: client.tables.history(name),
     "preview": lambda client, name: client.tables.preview(name),
     "statistics": lambda client, name: client.tables.statistics(name),
+    "files": lambda client, name: client.tables.files(name),
     "health": lambda client, name: client.tables.health(name),
     "query": lambda client, name: client.tables.query(f"SELECT * FROM {name}"),
     "in qa": lambda client, name: client.tables.show(name, environment=QA),
