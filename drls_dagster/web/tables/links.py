@@ -1,24 +1,30 @@
 """The addresses of the section's pages.
 
-A table's name is one segment of a path. A path is decoded before it is split, so a slash in a name is encoded twice.
+A table's name is one segment of a path, and a path is decoded before it is split: a slash in a name is written as in a
+JSON pointer (RFC 6901), and so is a percent sign, which some proxies decode twice.
 """
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote, urlencode
+import re
+from urllib.parse import quote, urlencode
 
 from lifecycle.domain.environment import Environment
 
 EXPLORER = "/tables"
 
 
+_ESCAPED = {"~": "~0", "/": "~1", "%": "~2"}
+_MEANT = {escaped: sign for sign, escaped in _ESCAPED.items()}
+
+
 def segment(name: str) -> str:
-    return quote(name.replace("%", "%25").replace("/", "%2F"), safe="")
+    return quote("".join(_ESCAPED.get(sign, sign) for sign in name), safe="")
 
 
 def name_in(text: str) -> str:
     """The name that a decoded segment stands for."""
-    return unquote(text)
+    return re.sub("~[012]", lambda found: _MEANT[found[0]], text)
 
 
 def table(name: str, view: str = "", environment: Environment | None = None, **asked: object) -> str:
