@@ -47,9 +47,6 @@ def test_partitions_are_named_by_what_they_hold_largest_first(tables: IcebergTab
     with table.update_spec() as change:
         change.add_field("day", "month", "month")
         change.add_field("who", "identity", "who")
-    with table.update_spec() as change:
-        change.add_field("x", "bucket[2]", "bucket")
-        change.remove_field("bucket")
     table.append(rows)
     found = tables.files(LAB, Point(), FilesAsked())
     named = {tuple(one.partition.items()) for one in found.partitions}
