@@ -61,6 +61,7 @@ pictures: $(READY) java ## Take the pictures of the documentation again, from dr
 	@scripts/chromium.sh
 	PICTURES=docs/pictures $(PYTHON) -m pytest tests/drls_dagster/up/test_first_look.py
 	PICTURES=docs/pictures $(PYTHON) -m pytest tests/agent/web/test_chat_browser.py -k picture_of_the_documentation
+	PICTURES=docs/pictures $(PYTHON) -m pytest tests/drls_dagster/web/test_tables_browser.py -k pictures_of_the_documentation
 	TRANSCRIPT=docs/how-to/agents-transcript.md $(PYTHON) -m pytest tests/agent/test_flights_story.py -k http
 
 bench: $(READY) java ## Measure every claim of speed

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from drls_dagster.web.sections import SECTIONS
 from drls_dagster.web.tables import links
 from lifecycle.app.site import create_site
-from tests.browser.conftest import PASSWORD, PHONE, WIDE, Server, accessible, fits, in_every_look, sign_in
+from tests.browser.conftest import PASSWORD, PHONE, WIDE, Server, accessible, fits, in_every_look, picture, sign_in
 from tests.drls_dagster.lakehouse.reader.values import HARD
 from tests.iceberg_tables import make_table
 from tests.lifecycle.life import Life, make_spec
@@ -51,7 +51,7 @@ def lake(life: Life) -> Life:
     )
     table = make_table("flights.daily", rows)
     with table.update_spec() as change:
-        change.add_field("day", "month", "month")
+        change.add_identity("carrier")
     for at in range(4):
         table.append(rows.slice(at * 20, 20))
     first = table.metadata.snapshots[0].snapshot_id
@@ -149,3 +149,12 @@ def test_a_broken_link_to_a_table_says_that_there_is_none(browse: Browse) -> Non
     page.goto(links.table("flights.nothing"))
     expect(page.get_by_role("main")).to_contain_text("there is no table flights.nothing that you may see")
     accessible(page)
+
+
+@pytest.mark.slow
+def test_the_pictures_of_the_documentation(server: TablesServer, browse: Browse) -> None:
+    page = browse("lea")
+    for view in ("", "files"):
+        page.goto(links.table("flights.daily", view))
+        accessible(page)
+        picture(page, f"tables-{view or 'table'}", whole=False)
