@@ -71,7 +71,7 @@ def _sizes(sizes: Sequence[SizeBucket], target: int) -> tuple[Plot, list[tuple[s
     given = [
         Given(
             one.data_file_count,
-            _whole(one.below) if one.below is not None else f"≥ {_whole(one.at_least)}",
+            f"< {_whole(one.below)}" if one.below is not None else f"≥ {_whole(one.at_least)}",
             f"{words}: {count(one.data_file_count)} files, {size(one.bytes)}",
             "low" if small else "",
         )

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi.testclient import TestClient
-from httpx import Response
 
 from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.settings import load_settings
@@ -59,7 +58,7 @@ class Reader:
         life.give_password(name, PASSWORD)
         assert self.client.post("/sign-in", data={"account": name, "password": PASSWORD}).status_code == 303
 
-    def get(self, path: str, *, part: bool = False) -> Response:
+    def get(self, path: str, *, part: bool = False):
         return self.client.get(path, headers={"HX-Request": "true"} if part else {})
 
     def page(self, path: str, status: int = 200) -> str:
@@ -67,7 +66,7 @@ class Reader:
         assert answer.status_code == status, (path, answer.status_code, answer.text[-800:])
         return answer.text
 
-    def post(self, path: str, /, **fields: str) -> Response:
+    def post(self, path: str, /, **fields: str):
         """Sends a page's form."""
         data = {FIELD: masked(self.client.cookies[COOKIE]), "key": f"key-{path}", **fields}
         return self.client.post(path, data=data)
