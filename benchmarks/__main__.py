@@ -34,6 +34,7 @@ NAMES = (
     "ray_step",
     "fences",
     "exchange",
+    "compaction",
     "overhead",
 )
 RESULTS = Path(__file__).parent / "results"

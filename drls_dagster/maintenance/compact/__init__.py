@@ -1,0 +1,37 @@
+"""Compaction: fewer, larger, ordered data files with the same rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lifecycle.domain.operations import CompactOptions, CompactResult, OperationPlan
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+    from drls_dagster.maintenance.work import Keep, Work
+
+
+def plan(table: Table, ref: str, options: CompactOptions, keep: Keep) -> OperationPlan:
+    """What a compaction of `ref` would do, from metadata alone. Raises UsageError for options that do not fit."""
+    from drls_dagster.maintenance.compact.planning import planned
+    from drls_dagster.maintenance.compact.selecting import select
+
+    return planned(table, ref, options, select(table, ref, options))
+
+
+def execute(work: Work, plan: OperationPlan, options: CompactOptions) -> CompactResult:
+    """Compact what needs it now, which may be more or less than what `plan` saw."""
+    from drls_dagster.lakehouse.rewriting import Manifests
+    from drls_dagster.maintenance.compact.running import run
+    from drls_dagster.maintenance.compact.selecting import select
+    from drls_dagster.maintenance.compact.spark import run_on_spark
+    from drls_dagster.maintenance.compact.tidying import clean_up
+
+    work.table = work.catalog.load_table(work.table.name())
+    clean_up(work)
+    manifests = Manifests(work.table.io)
+    chosen = select(work.table, work.ref, options, manifests)
+    if chosen.spark:
+        return run_on_spark(work, options, chosen)
+    return run(work, options, chosen, manifests)

@@ -1,0 +1,253 @@
+"""Which files of a table a compaction rewrites together, from metadata alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drls_dagster.errors import DrlsError, UsageError
+from drls_dagster.lakehouse import refs
+from drls_dagster.lakehouse.rewriting import Manifests, partition_of, referenced_paths
+from lifecycle.domain.operations import CompactOptions
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile, ManifestEntry
+    from pyiceberg.table import Table
+
+TARGET = "write.target-file-size-bytes"
+SPARK_ABOVE = "drls.maintenance.compact.spark-above-bytes"
+CLUSTERED = "drls.clustered-by"
+_TARGET_BYTES = 512 << 20
+_SPARK_ABOVE_BYTES = 256 << 30
+# A group is one piece of work: what sorting spreads over its files, and what one commit adds.
+GROUP_BYTES = 64 << 30
+_SMALL, LARGE = 0.75, 1.8
+_DELETED_SHARE, _DELETE_FILES = 0.1, 10
+
+Partition = tuple[int, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A data file with the position deletes that may apply to it."""
+
+    entry: ManifestEntry
+    deletes: tuple[ManifestEntry, ...] = ()
+
+    @property
+    def file(self) -> DataFile:
+        return self.entry.data_file
+
+    @property
+    def size(self) -> int:
+        return self.entry.data_file.file_size_in_bytes
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files of one partition that are rewritten together."""
+
+    partition: Partition
+    files: tuple[Candidate, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(one.size for one in self.files)
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset(one.file.file_path for one in self.files)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a snapshot has, and what of it needs to be rewritten. `spark`: why only Spark can do it; empty otherwise."""
+
+    base: int | None
+    sequence: int
+    groups: tuple[Group, ...]
+    data: tuple[ManifestEntry, ...]
+    deletes: tuple[ManifestEntry, ...]
+    target: int
+    spark: str = ""
+
+
+def target_bytes(table: Table, options: CompactOptions) -> int:
+    """How large new files become. Raises UsageError where the table's own property is no size."""
+    if options.target_bytes is not None:
+        return options.target_bytes
+    said = table.properties.get(TARGET, str(_TARGET_BYTES))
+    if not said.isdecimal() or int(said) == 0:
+        raise UsageError(f"{'.'.join(table.name())}: the property {TARGET} is '{said}', which is no number of bytes")
+    return int(said)
+
+
+def clustering(table: Table, options: CompactOptions) -> str:
+    """How rows are ordered, as a snapshot's summary says it: `sort(a, b desc)`, `zorder(a, b)`; empty: they are not."""
+    from drls_dagster.maintenance.compact.keys import sort_fields
+
+    if options.strategy == "binpack":
+        return ""
+    if options.strategy == "zorder":
+        return f"zorder({', '.join(options.columns)})"
+    return f"sort({', '.join(map(str, sort_fields(table, options)))})"
+
+
+def select(
+    table: Table,
+    ref: str,
+    options: CompactOptions,
+    manifests: Manifests | None = None,
+    *,
+    without: frozenset[str] = frozenset(),
+) -> Selection:
+    """The groups of `ref` that need it. `without`: paths that stay out of it."""
+    from drls_dagster.maintenance.compact.keys import check_columns
+
+    check_columns(table, options)
+    target = target_bytes(table, options)
+    base = refs.head(table, ref)
+    snapshot = table.snapshot_by_id(base) if base is not None else None
+    if base is not None and snapshot is None:
+        raise DrlsError(f"{'.'.join(table.name())} no longer has snapshot {base}, which {ref} points to")
+    if snapshot is None:
+        return Selection(None, 0, (), (), (), target)
+    manifests = manifests or Manifests(table.io)
+    entries = [entry for _, entry in manifests.live(snapshot)]
+    data = tuple(one for one in entries if one.data_file.content == 0)
+    deletes = tuple(one for one in entries if one.data_file.content != 0)
+    spark = _only_spark(table, deletes)
+    # PyIceberg plans no scan where there are equality deletes.
+    matching = None if spark else _matching(table, snapshot.snapshot_id, options.where)
+    clustered = clustering(table, options)
+    done = {
+        one.snapshot_id
+        for one in table.metadata.snapshots
+        if clustered and refs.summary(one).get(CLUSTERED) == clustered
+    }
+    by_partition: dict[Partition, list[Candidate]] = defaultdict(list)
+    for one in _with_deletes(data, deletes):
+        if one.file.file_path not in without and (matching is None or one.file.file_path in matching):
+            by_partition[partition_of(one.file)].append(one)
+    groups: list[Group] = []
+    for partition, files in sorted(by_partition.items()):
+        # In the order of writing, which often is an order of time that the bounds of files then keep.
+        files.sort(key=lambda one: (one.entry.sequence_number or 0, one.file.file_path))
+        groups += _groups(partition, files, options, target, done)
+    chosen = tuple(groups)
+    return Selection(
+        base, snapshot.sequence_number or 0, chosen, data, deletes, target, spark or _too_much(table, chosen)
+    )
+
+
+def _groups(
+    partition: Partition, files: Sequence[Candidate], options: CompactOptions, target: int, done: set[int | None]
+) -> list[Group]:
+    if options.strategy != "binpack":
+        new = [one for one in files if one.entry.snapshot_id not in done or one.deletes]
+        if not options.all and not new:
+            return []
+        return [Group(partition, tuple(part)) for part in _packed(files, GROUP_BYTES)]
+    wanted = files if options.all else [one for one in files if _needs_it(one, target)]
+    found = [Group(partition, tuple(part)) for part in _packed(wanted, target)]
+    return [one for one in found if options.all or _is_worth_it(one, options.min_files, target)]
+
+
+def _packed(files: Sequence[Candidate], limit: int) -> list[list[Candidate]]:
+    """Neighbours together, each part of at most `limit` bytes, or of one file."""
+    parts: list[list[Candidate]] = []
+    size = 0
+    for one in files:
+        if not parts or size + one.size > limit:
+            parts.append([])
+            size = 0
+        parts[-1].append(one)
+        size += one.size
+    return parts
+
+
+def _needs_it(one: Candidate, target: int) -> bool:
+    return not _SMALL * target <= one.size <= LARGE * target or _is_much_deleted(one)
+
+
+def _is_much_deleted(one: Candidate) -> bool:
+    rows = sum(delete.data_file.record_count for delete in one.deletes)
+    return len(one.deletes) >= _DELETE_FILES or rows >= max(1, _DELETED_SHARE * one.file.record_count)
+
+
+def _is_worth_it(group: Group, min_files: int, target: int) -> bool:
+    return (
+        len(group.files) >= max(2, min_files)
+        or any(one.size > LARGE * target for one in group.files)
+        or any(_is_much_deleted(one) for one in group.files)
+    )
+
+
+def _with_deletes(data: Sequence[ManifestEntry], deletes: Sequence[ManifestEntry]) -> list[Candidate]:
+    named: dict[bytes, list[ManifestEntry]] = defaultdict(list)
+    ranges: dict[Partition, list[ManifestEntry]] = defaultdict(list)
+    for one in deletes:
+        if one.data_file.content == 1:
+            low, high = referenced_paths(one.data_file)
+            if low is not None and low == high:
+                named[low].append(one)
+            else:
+                ranges[partition_of(one.data_file)].append(one)
+    found: list[Candidate] = []
+    for entry in data:
+        possible = [*named.get(entry.data_file.file_path.encode(), ()), *ranges.get(partition_of(entry.data_file), ())]
+        found.append(Candidate(entry, tuple(one for one in possible if applies(one, entry))))
+    return found
+
+
+def applies(delete: ManifestEntry, data: ManifestEntry) -> bool:
+    """Whether a position delete file may name rows of a data file."""
+    path = data.data_file.file_path.encode()
+    low, high = referenced_paths(delete.data_file)
+    return (
+        (data.sequence_number or 0) <= (delete.sequence_number or 0)
+        and (low is None or path >= low)
+        and (high is None or path <= high)
+        and partition_of(delete.data_file) == partition_of(data.data_file)
+    )
+
+
+def _only_spark(table: Table, deletes: Sequence[ManifestEntry]) -> str:
+    if table.format_version > 2:
+        return f"the table has format version {table.format_version}"
+    if any(one.data_file.content == 2 for one in deletes):
+        return "the table has equality deletes"
+    return ""
+
+
+def _too_much(table: Table, groups: Sequence[Group]) -> str:
+    if any(one.file.file_format.value != "PARQUET" for group in groups for one in group.files):
+        return "some files are not Parquet"
+    said = table.properties.get(SPARK_ABOVE, "")
+    limit = int(said) if said.isdecimal() else _SPARK_ABOVE_BYTES
+    size = sum(group.size for group in groups)
+    return f"{size} bytes are more than {limit} ({SPARK_ABOVE})" if size > limit else ""
+
+
+def _matching(table: Table, base: int, where: str) -> frozenset[str] | None:
+    """Paths of the files that may have rows that `where` names; None: of all. The text never becomes SQL.
+
+    Raises UsageError where it is no condition on columns of the table.
+    """
+    from pyiceberg.expressions.parser import parse
+    from pyiceberg.expressions.visitors import bind
+
+    if not where.strip():
+        return None
+    try:
+        condition = parse(where)
+        bind(table.schema(), condition, case_sensitive=True)
+        tasks = table.scan(row_filter=condition, snapshot_id=base).plan_files()
+        return frozenset(one.file.file_path for one in tasks)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 (of many kinds: a filter is what somebody typed)
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UsageError(f"the filter '{where[:200]}' cannot be used: {lines[0][:300]}") from None
