@@ -31,6 +31,7 @@ NAMES = (
     "warm_step",
     "approval",
     "flights",
+    "expire",
     "ray_step",
     "fences",
     "exchange",

@@ -34,7 +34,12 @@ _RUN = "drls_run_"
 
 def keep_of(settings: Settings, catalog: Catalog, table: Table) -> Keep:
     """What must stay of `table` now. Raises GateRefused or StoreError where the lifecycle cannot be asked."""
-    return _Keeping(lifecycle_of(settings), open_ledger(settings), catalog, table).keep()
+    return keep_for(lifecycle_of(settings), open_ledger(settings), catalog, table)
+
+
+def keep_for(ctx: Context | None, ledger: Ledger, catalog: Catalog, table: Table) -> Keep:
+    """The same of a lifecycle that is open; None: nothing is saved here, so nothing is deployed."""
+    return _Keeping(ctx, ledger, catalog, table).keep()
 
 
 def keep_now(work: Work, table: Table) -> Keep:

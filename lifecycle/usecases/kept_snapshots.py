@@ -149,9 +149,16 @@ def _requested(view: View, table: str) -> Iterator[Kept]:
 
 
 def _inputs(view: View, table: str) -> Iterator[Kept]:
-    """What the evidence of open sessions read: a promotion asks whether it is on `main` (L4)."""
+    """What the evidence of open sessions read: a promotion asks whether it is on `main` (L4).
+
+    Not of a version that is where a promotion would take it.
+    """
     for deployment in _active(view):
-        if not deployment.environment.has_sessions:
+        after = deployment.environment.after
+        if not deployment.environment.has_sessions or after is None:
+            continue
+        there = view.deployments.active(deployment.pipeline_id, after)
+        if there is not None and there.version_id == deployment.version_id:
             continue
         session = view.runs.newest_session(deployment.pipeline_id, deployment.environment, deployment.version_id)
         if session is None or session.state is not SessionState.OPEN:
