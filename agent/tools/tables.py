@@ -15,13 +15,15 @@ from agent.tools.schema import size
 from agent.tools.tool import Answer, Input, Toolset, tool
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import SnapshotId
-from lifecycle.domain.tables import ColumnFacts, ColumnStatistics, TableRows
+from lifecycle.domain.tables import ColumnFacts, ColumnStatistics, ReadFrom, TableRows
 from lifecycle.usecases.read_tables import TableDetail, TableUse
 from lifecycle.verbs import tables
 
 _ROOM = 12_000  # bytes of JSON for rows, and for columns
 _TEXT = 300  # characters of a value
 _COLUMNS = 60
+_SCANNED_ROWS = 1_000_000  # of a larger table, statistics come from metadata where it tells them exactly
+_STATISTICS_SECONDS = 20
 _HEADER = 5_000  # bytes of JSON for the names and types of columns
 
 
@@ -72,7 +74,7 @@ def get_table(call: ToolCall, given: GetTable) -> TableAnswer:
         given.table, environment=given.environment, search=given.column, after=given.after, most=_COLUMNS
     )
     health = asked.health(given.table, environment=given.environment)
-    values = _values(call, given, schema.columns) if given.statistics else {}
+    values, read = _values(call, given, schema.columns, found.rows) if given.statistics else ({}, [])
     columns = _fitting_texts([_column(one, values.get(one.name)) for one in schema.columns])
     shown = given.after + len(columns)
     more = shown < schema.total
@@ -91,6 +93,7 @@ def get_table(call: ToolCall, given: GetTable) -> TableAnswer:
             *(f"read by {_use(one)}" for one in found.read_by[:20]),
             *_heads(found),
             *_refs(found),
+            *read,
             (
                 f"{health.recommendation} ({health.data_file_count} data files, {health.small_file_count} small, "
                 f"{health.delete_file_count} delete files, {health.snapshot_count} snapshots)"
@@ -255,13 +258,25 @@ def table_history(call: ToolCall, given: TableHistory) -> HistoryAnswer:
     )
 
 
-def _values(call: ToolCall, given: GetTable, columns: Sequence[ColumnFacts]) -> dict[str, str]:
-    """By column, what is in it; nested fields have no statistics of their own."""
+def _values(
+    call: ToolCall, given: GetTable, columns: Sequence[ColumnFacts], rows: int | None
+) -> tuple[dict[str, str], list[str]]:
+    """By column, what is in it, and what was read for that; nested fields have no statistics of their own."""
     names = tuple(one.name for one in columns if not one.nested)
     if not names:
-        return {}
-    found = call.lifecycle.tables.statistics(given.table, environment=given.environment, columns=names, top=3, text=60)
-    return {one.name: _in_words(one) for one in found.columns}
+        return {}, []
+    found = call.lifecycle.tables.statistics(
+        given.table,
+        environment=given.environment,
+        columns=names,
+        top=3,
+        seconds=_STATISTICS_SECONDS,
+        text=60,
+        quick=(rows or 0) > _SCANNED_ROWS,
+    )
+    read = found.cut or f"all {found.rows} rows"
+    told = "the files' metadata; no row was read" if found.read_from is ReadFrom.METADATA else read
+    return {one.name: _in_words(one) for one in found.columns}, [f"statistics of {told}"]
 
 
 def _column(one: ColumnFacts, values: str | None) -> str:

@@ -1,11 +1,13 @@
-"""`drls db`: the database of the lifecycle and of runs. Whoever owns its files or password needs no token here."""
+"""`drls db`: the databases of the lifecycle, of runs and of chats. Whoever owns their files or password needs no token."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,10 +22,13 @@ if TYPE_CHECKING:
 
     from lifecycle.audit import Verdict
 
+# Chats are above this package: they are found by name, where they are installed.
+_CHATS = "agent.chat.store.upkeep"
+
 
 @click.group()
 def db() -> None:
-    """Migrate, check and back up the database of the lifecycle and of runs."""
+    """Migrate, check and back up the databases of the lifecycle, of runs and of chats."""
 
 
 @db.command()
@@ -40,14 +45,20 @@ def upgrade(as_json: bool) -> None:
         make_store(settings, adapters(), lambda started: welcome(settings, started))
         where = describe(engine)
     ledger, ledger_before = upgrade_ledger(settings)
+    chats, chats_before = _chats().upgrade_chats(settings) if _chats() else (None, None)
     if as_json:
         runs = {"store": ledger, "before": ledger_before.value, "now": "current"}
-        print_json({"store": where, "before": before.value, "now": "current", "runs": runs})
+        told: dict[str, object] = {"store": where, "before": before.value, "now": "current", "runs": runs}
+        if chats_before:
+            told["chats"] = {"store": chats, "before": chats_before.value, "now": "current"}
+        print_json(told)
         return
     done = {"current": "is already up to date", "empty": "was created", "older": "was upgraded"}
     click.echo(f"{where} {done[before.value]}.")
     if ledger_before.value != "current":
         click.echo(f"The ledger of runs, {ledger}, {done[ledger_before.value]}.")
+    if chats_before and chats_before.value != "current":
+        click.echo(f"The database of chats, {chats}, {done[chats_before.value]}.")
 
 
 @db.command()
@@ -70,9 +81,11 @@ def check(keys: tuple[str, ...], as_json: bool) -> None:
         _check_code(engine)
         verdict = _check_rows(engine, keys)
     ledger, state = check_ledger(load_settings())
+    chats, chats_state = _chats().check_chats(load_settings()) if _chats() else (None, None)
     if as_json:
         checked = {"store": where, "schema": "current", "entries": verdict.entries, "rows": verdict.rows}
-        print_json({**checked, "runs": {"store": ledger, "schema": state.value}})
+        beside = {"chats": {"store": chats, "schema": chats_state.value}} if chats_state else {}
+        print_json({**checked, "runs": {"store": ledger, "schema": state.value}, **beside})
         return
     as_left = f"its {verdict.rows} rows match the {verdict.entries} entries of its audit log"
     click.echo(f"{where} is intact, its schema is up to date, and {as_left}.")
@@ -84,8 +97,9 @@ def check(keys: tuple[str, ...], as_json: bool) -> None:
 def backup(file: Path, as_json: bool) -> None:
     """Write a consistent copy to FILE without interrupting anyone.
 
-    To restore: stop everything, then put the file in place (SQLite) or run pg_restore (PostgreSQL). Back up the signing
-    key and the token, which are next to the database, as well.
+    Chats in a file of their own (DRLS_HOME/agent/chats.db) are copied next to FILE: to lifecycle-chats.db for
+    lifecycle.db. To restore: stop everything, then put the files in place (SQLite) or run pg_restore (PostgreSQL). Back
+    up the signing key and the token, which are next to the database, as well.
     """
     from lifecycle.store.schema import backup as write_backup
     from lifecycle.store.schema import check_schema
@@ -93,15 +107,22 @@ def backup(file: Path, as_json: bool) -> None:
     with _engine() as engine:
         check_schema(engine)
         write_backup(engine, file)
+    chats: Path | None = _chats().back_up_chats(load_settings(), file) if _chats() else None
     if as_json:
-        print_json({"file": file, "bytes": file.stat().st_size})
+        beside = {"chats": {"file": chats, "bytes": chats.stat().st_size}} if chats else {}
+        print_json({"file": file, "bytes": file.stat().st_size, **beside})
         return
-    click.echo(f"Backed up to {file}.")
+    click.echo(f"Backed up to {file}." if chats is None else f"Backed up to {file}, and the chats to {chats}.")
+
+
+def _chats() -> Any:
+    """The module that knows the database of chats; None where it is not installed."""
+    return import_module(_CHATS) if find_spec("agent") else None
 
 
 @contextmanager
 def _engine() -> Iterator[Engine]:
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DatabaseError
 
     from drls_dagster.lifecycle_client.opening import store_url
     from drls_dagster.settings import private_home
@@ -113,8 +134,8 @@ def _engine() -> Iterator[Engine]:
     engine = open_engine(store_url(settings))
     try:
         yield engine
-    except OperationalError as error:
-        raise DrlsError(f"cannot open {describe(engine)}: {error.orig}") from None
+    except DatabaseError as error:
+        raise DrlsError(f"cannot read {describe(engine)}: {error.orig}") from None
     finally:
         engine.dispose()
 

@@ -21,7 +21,7 @@ COMMANDS = {
     "approvals": ("drls_dagster.cli.approvals", "approvals", "List, show, approve and reject requests."),
     "audit": ("drls_dagster.cli.audit", "audit", "Read, check, export and anchor the audit log."),
     "completion": ("drls_dagster.cli.completion", "completion", "Print a shell's completion script."),
-    "db": ("drls_dagster.cli.db", "db", "Migrate, check and back up the lifecycle's database."),
+    "db": ("drls_dagster.cli.db", "db", "Migrate, check and back up the databases."),
     "demo": ("drls_dagster.cli.demo", "demo", "Take the flights example to production and back."),
     "demote": ("drls_dagster.cli.releases", "demote", "Take a version out of UAT."),
     "doctor": ("drls_dagster.cli.doctor", "doctor", "Check this machine and DRLS_HOME."),

@@ -61,6 +61,7 @@ def query(
 @click.option("--snapshot", type=int, help="Read this snapshot.")
 @click.option("--ref", help="Read this branch or tag.")
 @click.option("--top", type=click.IntRange(0, 50), default=3, show_default=True, help="Most frequent values to show.")
+@click.option("--quick", is_flag=True, help="Only nulls, smallest and largest: from metadata where it is exact.")
 @json_option
 def stats(
     name: str,
@@ -69,6 +70,7 @@ def stats(
     snapshot: int | None,
     ref: str | None,
     top: int,
+    quick: bool,
     as_json: bool,
 ) -> None:
     """Show nulls, smallest, largest, distinct and most frequent values of columns."""
@@ -76,7 +78,7 @@ def stats(
 
     with lifecycle() as client:
         found = client.tables.statistics(
-            name, environment=environment, columns=columns, snapshot=snapshot, ref=ref, top=top
+            name, environment=environment, columns=columns, snapshot=snapshot, ref=ref, top=top, quick=quick
         )
     if as_json:
         _print(found)
@@ -98,7 +100,8 @@ def stats(
         ],
         right=["nulls", "NaN", "distinct (about)"],
     )
-    click.echo(f"{found.rows:,} rows of {found.name}, snapshot {found.snapshot or 'none yet'}")
+    how = ", from metadata alone" if found.read_from.value == "metadata" else ""
+    click.echo(f"{found.rows:,} rows of {found.name}, snapshot {found.snapshot or 'none yet'}{how}")
     _warn(found.cut)
     if found.next is not None:
         _warn(f"{len(found.columns)} of {found.columns_total} columns; choose others with --column")

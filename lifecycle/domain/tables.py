@@ -8,6 +8,7 @@ cut ends in `… (N characters)`.
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from lifecycle.domain.environment import Environment
@@ -191,12 +192,16 @@ class QueryRows(Frozen):
 
 
 class StatisticsAsked(Frozen):
-    """Of the named columns, else of `most` from the position `after`; with the `top` most frequent values."""
+    """Of the named columns, else of `most` from the position `after`; with the `top` most frequent values.
+
+    `quick`: nulls, NaNs, smallest and largest are enough, so that rows need not be read.
+    """
 
     columns: tuple[str, ...]
     after: int
     most: int
     top: int
+    quick: bool = False
 
 
 class TopValue(Frozen):
@@ -222,6 +227,13 @@ class ColumnStatistics(Frozen):
     top: tuple[TopValue, ...] = ()
 
 
+class ReadFrom(StrEnum):
+    """What statistics were made of: the rows, or what the metadata of files says of them."""
+
+    ROWS = "rows"
+    METADATA = "metadata"
+
+
 class TableStatistics(Frozen):
     """Column statistics of all `rows` of a snapshot, or of the first `rows` where `cut` says so."""
 
@@ -230,6 +242,7 @@ class TableStatistics(Frozen):
     rows: int
     columns: tuple[ColumnStatistics, ...]
     columns_total: int
+    read_from: ReadFrom = ReadFrom.ROWS
     cut: str = ""
     next: int | None = None
 

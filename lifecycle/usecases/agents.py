@@ -132,6 +132,12 @@ def _person(view: View, actor: Actor) -> Person:
     if actor.person is None:
         raise Unauthorized("an agent acts for a person; sign in with drls login")
     person = view.people.get(actor.person)
+    if person.kind is PersonKind.SERVICE:
+        behind = "a person" if person.acts_for is None else view.people.get(person.acts_for).name
+        raise Forbidden(
+            f"{person.name} is a service account, and only people have agents; {behind} can issue a token for this "
+            f"program: drls token issue --agent NAME"
+        )
     require_human(person, "having an agent")
     return person
 

@@ -20,7 +20,15 @@ MIGRATIONS = Migrations(
 def chats_url(settings: Settings) -> str:
     """Where the chats of a home are."""
     given = postgresql_of(settings.lifecycle.url)
-    return given or f"sqlite:///{private_home(settings.home, 'agent') / 'chats.db'}"
+    if given:
+        return given
+    private_home(settings.home, "agent")
+    return f"sqlite:///{chats_file(settings)}"
+
+
+def chats_file(settings: Settings) -> Path:
+    """The file of the chats, unless PostgreSQL has them."""
+    return settings.home / "agent" / "chats.db"
 
 
 class Database(Companion):

@@ -281,7 +281,11 @@ def test_a_token_that_has_expired_is_refused(server: HttpServer, world: World) -
 def test_a_service_account_has_no_agent(server: HttpServer, world: World) -> None:
     answer = _post(server, world.token("bot"))
     assert answer.status_code == 403
-    assert "people" in answer.text or "person" in answer.text
+    told = answer.json()["error_description"]
+    assert told == (
+        "bot is a service account, and only people have agents; ada can issue a token for this program: "
+        "drls token issue --agent NAME"
+    )
 
 
 def test_one_agent_has_a_bounded_number_of_calls_at_once(suite: HttpServer, world: World, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def statistics(
     *,
     columns: Sequence[str],
     top: int,
+    distinct: bool,
     text: int,
     seconds: float,
     most_rows: int,
@@ -43,7 +44,7 @@ def statistics(
             fields = [next(one for one in schema.fields if one.name == name) for name in some]
             stream = TableStream(table, snapshot, _only(fields), None, most_rows=most_rows)
             database.register("data", stream)
-            rows, made = _pass(database, fields, shown)
+            rows, made = _pass(database, fields, distinct, shown)
             ended |= stream.ended
             few = [at for at, one in enumerate(made) if top and one["distinct"] is not None and one["distinct"] <= _FEW]
             _add_top(database, fields, made, few, top, shown)
@@ -63,9 +64,9 @@ def _only(fields: Sequence[NestedField]) -> Schema:
 
 
 def _pass(
-    database: duckdb.DuckDBPyConnection, fields: Sequence[NestedField], shown: Shown
+    database: duckdb.DuckDBPyConnection, fields: Sequence[NestedField], count_distinct: bool, shown: Shown
 ) -> tuple[int, list[dict[str, Any]]]:
-    asked = ["count(*)", *(part for at, field in enumerate(fields) for part in _asked(f"c{at}", field))]
+    asked = ["count(*)", *(part for at, field in enumerate(fields) for part in _asked(f"c{at}", field, count_distinct))]
     values = _first_row(database, asked)
     rows = values[0].as_py()
     made: list[dict[str, Any]] = []
@@ -88,7 +89,7 @@ def _pass(
     return rows, made
 
 
-def _asked(column: str, field: NestedField) -> tuple[str, ...]:
+def _asked(column: str, field: NestedField, distinct: bool) -> tuple[str, ...]:
     """Nulls, NaNs, smallest, largest, distinct."""
     from pyiceberg.types import DoubleType, FloatType, PrimitiveType
 
@@ -100,7 +101,7 @@ def _asked(column: str, field: NestedField) -> tuple[str, ...]:
         f"count(*) FILTER (isnan({column}))" if is_float else "NULL",
         f"min({column}){only}" if is_plain else "NULL",
         f"max({column}){only}" if is_plain else "NULL",
-        f"approx_count_distinct({column})" if is_plain else "NULL",
+        f"approx_count_distinct({column})" if is_plain and distinct else "NULL",
     )
 
 
