@@ -61,7 +61,7 @@ def query(
 @click.option("--snapshot", type=int, help="Read this snapshot.")
 @click.option("--ref", help="Read this branch or tag.")
 @click.option("--top", type=click.IntRange(0, 50), default=3, show_default=True, help="Most frequent values to show.")
-@click.option("--quick", is_flag=True, help="Only nulls, smallest and largest: from metadata where it is exact.")
+@click.option("--quick", is_flag=True, help="Show what the metadata of files says; read no rows.")
 @json_option
 def stats(
     name: str,

@@ -194,7 +194,7 @@ class QueryRows(Frozen):
 class StatisticsAsked(Frozen):
     """Of the named columns, else of `most` from the position `after`; with the `top` most frequent values.
 
-    `quick`: nulls, NaNs, smallest and largest are enough, so that rows need not be read.
+    `quick`: what the metadata of files says is enough, so that rows need not be read.
     """
 
     columns: tuple[str, ...]

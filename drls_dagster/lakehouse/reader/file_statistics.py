@@ -1,4 +1,4 @@
-"""Nulls and bounds of columns from what manifests say of each file: exact, and no row is read."""
+"""Nulls and bounds of columns from what manifests say of each file, where that is exact; no row is read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def from_files(
 ) -> tuple[int, list[dict[str, Any]]] | None:
     """How many rows there are, and of each field its nulls, NaNs, smallest and largest value.
 
-    None where the files do not tell exactly: with deleted rows, without counts, and for text, whose bounds are cut.
+    What the files do not tell exactly is None: bounds of text, which are cut, and of floats without counts of NaN.
+    All is None where even nulls are not told: with deleted rows, and without counts.
     """
     files = _files(table, snapshot)
     if files is None:
@@ -44,36 +45,45 @@ def _files(table: Table, snapshot: int | None) -> list[DataFile] | None:
 
 
 def _of_field(field: NestedField, files: Sequence[DataFile], shown: Shown) -> dict[str, Any] | None:
-    from pyiceberg.types import DoubleType, FloatType, PrimitiveType
+    from pyiceberg.types import PrimitiveType
 
     kind = field.field_type
-    if not isinstance(kind, PrimitiveType) or _is_cut(kind):
+    nulls = [(one.null_value_counts or {}).get(field.field_id) for one in files]
+    if not isinstance(kind, PrimitiveType) or None in nulls:
         return None
-    is_float = isinstance(kind, FloatType | DoubleType)
-    nulls = nans = 0
-    lows: list[Any] = []
-    highs: list[Any] = []
-    for file in files:
-        empty = (file.null_value_counts or {}).get(field.field_id)
-        unreal = (file.nan_value_counts or {}).get(field.field_id) if is_float else 0
-        if empty is None or unreal is None:
-            return None
-        nulls, nans = nulls + empty, nans + unreal
-        if empty + unreal == file.record_count:
-            continue
-        low, high = (_bound(kind, (one or {}).get(field.field_id)) for one in (file.lower_bounds, file.upper_bounds))
-        if low is None or high is None:
-            return None
-        lows.append(low)
-        highs.append(high)
+    nans = [_nans(kind, one, field.field_id) for one in files]
+    low, high = (None, None) if None in nans else _bounds(kind, field.field_id, files, nulls, nans)
+    is_float = nans and _is_float(kind)
     return {
         "name": field.name,
         "type": type_words(kind)[:300],
-        "nulls": nulls,
-        "nans": nans if is_float else None,
-        "min": shown.value(_value(kind, min(lows))) if lows else None,
-        "max": shown.value(_value(kind, max(highs))) if highs else None,
+        "nulls": sum(one or 0 for one in nulls),
+        "nans": sum(one or 0 for one in nans) if is_float and None not in nans else None,
+        "min": shown.value(low),
+        "max": shown.value(high),
     }
+
+
+def _is_float(kind: PrimitiveType) -> bool:
+    from pyiceberg.types import DoubleType, FloatType
+
+    return isinstance(kind, FloatType | DoubleType)
+
+
+def _nans(kind: PrimitiveType, file: DataFile, column: int) -> int | None:
+    return (file.nan_value_counts or {}).get(column) if _is_float(kind) else 0
+
+
+def _bounds(
+    kind: PrimitiveType, column: int, files: Sequence[DataFile], nulls: Sequence[int | None], nans: Sequence[int | None]
+) -> tuple[Any, Any]:
+    """Of all files that have values; None where one does not tell its own."""
+    full = [one for one, null, nan in zip(files, nulls, nans, strict=True) if (null or 0) + (nan or 0) < one.record_count]
+    lows = [_bound(kind, (one.lower_bounds or {}).get(column)) for one in full]
+    highs = [_bound(kind, (one.upper_bounds or {}).get(column)) for one in full]
+    if not full or _is_cut(kind) or None in lows or None in highs:
+        return None, None
+    return _value(kind, min(lows)), _value(kind, max(highs))
 
 
 def _is_cut(kind: PrimitiveType) -> bool:
