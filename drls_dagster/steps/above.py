@@ -38,7 +38,7 @@ def check_node(frames: Frames, node_id: str, reads: Reads) -> tuple[Finding, ...
     view = frames.view(node_id, seen)
     with frames.reading(node_id, seen):
         results = evaluate(run.session.spark, frame, node_id, checks, view, lambda sql: arguments_of(run, sql))
-    tell_bad_rows(run, node_id, frame, checks, results)
+    tell_bad_rows(run, node_id, frame, checks, results, view)
     run.memory.record_checks(node_id, _key(frames, node_id, seen), [asdict(one) for one in results])
     return tuple(results)
 

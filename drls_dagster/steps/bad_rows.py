@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from drls_dagster.ledger import About
 from drls_dagster.steps.checks import Finding, failing_rows, named_columns
 from drls_dagster.steps.shown import without_places
-from lifecycle.spec import AnyCheck, SourceNode, Unique
+from drls_dagster.steps.spark import arguments_of, run_sql
+from drls_dagster.steps.sql_check_rows import query_behind
+from lifecycle.spec import AnyCheck, SourceNode, SqlCheck, Unique
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from drls_dagster.steps.frames import Frames
     from drls_dagster.steps.run import PipelineRun, Reads
@@ -31,8 +33,12 @@ def tell_bad_rows(
     frame: DataFrame,
     checks: Sequence[tuple[str, AnyCheck]],
     findings: Sequence[Finding],
+    view: str,
 ) -> None:
-    """Looks up the first rows of each check that failed: one Spark job each, none where every check passes."""
+    """Looks up the first rows of each check that failed: one Spark job each, none where every check passes.
+
+    SQL checks see the rows as `view`.
+    """
     from pyspark.errors import PySparkException
 
     found: dict[str, Any] = {}
@@ -40,7 +46,7 @@ def tell_bad_rows(
         if finding.passed:
             continue
         try:
-            told = _rows_of(run, frame, check)
+            told = _rows_of_sql(run, node, check, view) if isinstance(check, SqlCheck) else _rows_of(run, frame, check)
         except PySparkException as error:
             # The check has failed, and that is what must be said; its rows only help.
             run.log(f"check '{name}': its rows cannot be shown ({type(error).__name__})")
@@ -77,9 +83,29 @@ def _rows_of(run: PipelineRun, frame: DataFrame, check: AnyCheck) -> dict[str, A
         columns = list(dict.fromkeys([*named, *frame.columns]))[:COLUMNS]
         rows = frame.where(failing)
         shown = [f.col(f"`{name}`") for name in columns]
+    return {"columns": columns, "rows": _first(run, rows, shown)}
+
+
+def _rows_of_sql(run: PipelineRun, node: str, check: SqlCheck, view: str) -> dict[str, Any] | None:
+    """The rows that the check's SQL counts, or the numbers that it compares; None where it says neither."""
+    from pyspark.sql.connect.functions import builtin as f
+
+    query = query_behind(check.sql)
+    if query is None:
+        return None
+    rows = run_sql(run.session.spark, query, {node: view}, arguments_of(run, query))
+    names = list(rows.columns)[:COLUMNS]
+    rows = rows.toDF(*(f"c{at}" for at in range(len(rows.columns))))
+    found = _first(run, rows, [f.col(f"c{at}") for at in range(len(names))])
+    return {"columns": [name[:LONGEST] for name in names], "rows": found} if found else None
+
+
+def _first(run: PipelineRun, rows: DataFrame, shown: Sequence[Column]) -> list[list[str | None]]:
+    from pyspark.sql.connect.functions import builtin as f
+
     texts = [f.substring(column.cast("string"), 1, LONGEST).alias(f"c{n}") for n, column in enumerate(shown)]
     values = rows.limit(ROWS).select(*texts).collect()
-    return {"columns": columns, "rows": [[_text(run, value) for value in row] for row in values]}
+    return [[_text(run, value) for value in row] for row in values]
 
 
 def _text(run: PipelineRun, value: str | None) -> str | None:

@@ -313,7 +313,7 @@ def _audit(
     view = f"drls_audit_{sink.id}_{candidate.snapshot_id}"
     written.createOrReplaceTempView(view)
     results = evaluate(spark, written, sink.id, checks, view, lambda sql: arguments_of(run, sql))
-    tell_bad_rows(run, sink.id, written, checks, results)
+    tell_bad_rows(run, sink.id, written, checks, results, view)
     return results
 
 

@@ -83,6 +83,28 @@ def test_a_failed_check_is_explained_with_its_rows_and_the_changed_field(
 
 
 @pytest.mark.slow
+def test_sql_checks_show_their_rows_and_others_their_numbers(life: LifecycleLab) -> None:
+    life.file("a.csv", "id,kind,score\n1,a,0.5\n2,b,-4\n3,c,-5\n")
+    checks = (
+        {"kind": "sql", "name": "none_below", "sql": "SELECT count(*) = 0 FROM out WHERE score < -4.5"},
+        {"kind": "sql", "name": "balanced", "sql": "SELECT sum(score) >= 0 FROM out"},
+        {"kind": "row_count", "name": "many", "min": 10},
+    )
+    number = life.save(
+        life.csv(**_COLUMNS),
+        sink("out", life.named("out"), "overwrite"),
+        monitor("quality", *checks),
+        flow="raw>out>quality",
+    )
+    life.promote(number, QA)
+    failed = life.run_in(QA)
+    found = {one.check: one for one in life.ada.runs.explain(failed.run_id).checks}
+    assert (found["none_below"].columns, found["none_below"].rows) == (("id", "kind", "score"), (("3", "c", "-5.0"),))
+    assert (found["balanced"].columns, found["balanced"].rows) == (("sum(score)",), (("-8.5",),))
+    assert found["many"].message == "3 row(s), expected at least 10"
+
+
+@pytest.mark.slow
 def test_a_step_that_fails_on_a_changed_source_names_the_columns(life: LifecycleLab) -> None:
     life.file("a.csv", "id,kind,score\n1,a,0.5\n")
     life.promote(version(life, "score <= 1"), QA)
