@@ -45,7 +45,7 @@ def mcp(toolsets: str, http: bool, host: str, port: int | None, certificate: Pat
 
 def _serve(host: str, port: int | None, certificate: Path | None, key: Path | None) -> None:
     from agent.mcp.http import PATH, make_app
-    from agent.mcp.running import check_host, server_of
+    from agent.mcp.running import check_certificate, check_host, server_of
     from agent.mcp.stdio import AGENT
     from agent.tools.callers import Callers
     from drls_dagster.cli.serve import listen, names_of
@@ -55,6 +55,8 @@ def _serve(host: str, port: int | None, certificate: Path | None, key: Path | No
 
     settings = load_settings()
     check_host(host, protected=certificate is not None or settings.mcp.plain_http)
+    if certificate is not None and key is not None:
+        check_certificate(certificate, key)
     callers = Callers(settings, agent=AGENT)
     callers.open()
     proxies = networks(settings.web.trusted_proxies)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 from pathlib import Path
 
 import uvicorn
@@ -38,6 +39,18 @@ def server_of(
         ssl_keyfile=key,
     )
     return uvicorn.Server(config)
+
+
+def check_certificate(certificate: Path, key: Path) -> None:
+    """Raises UsageError for files that are no certificate with its key."""
+    try:
+        # Without a passphrase to ask for: OpenSSL would ask the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
+    except (ssl.SSLError, OSError) as error:
+        raise UsageError(
+            f"{certificate} and {key} cannot be used: {error.strerror or error}; give a certificate in PEM and its "
+            "private key without a passphrase"
+        ) from None
 
 
 def check_host(host: str, *, protected: bool) -> None:

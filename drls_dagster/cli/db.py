@@ -1,4 +1,4 @@
-"""`drls db`: the databases of the lifecycle, of runs and of chats. Whoever owns their files or password needs no token."""
+"""`drls db`: the databases of the lifecycle, of runs and of chats. Whoever owns their files needs no token here."""
 
 from __future__ import annotations
 

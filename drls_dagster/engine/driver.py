@@ -27,6 +27,7 @@ from drls_dagster.engine.client import TRY_AGAIN
 from drls_dagster.engine.conf import spark_conf
 from drls_dagster.engine.credentials import CONNECT_TOKEN, engine_secrets, java_authentication, spark_authentication
 from drls_dagster.engine.handover import engine_settings
+from drls_dagster.engine.host_folders import clear_host_folders
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.engine.lean_ray import start_ray
@@ -74,6 +75,7 @@ class Driver:
         settings = self.settings
         self.report("looking for jars")
         jars = ensure_jars(settings, self.report)
+        clear_host_folders(settings.staging)
         self.report("starting Ray")
         ray_address = self._start_ray()
         close_to_others(settings)

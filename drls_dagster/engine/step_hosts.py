@@ -29,6 +29,7 @@ import pyarrow.fs as pafs
 from drls_dagster.engine.abandoned import Abandoned
 from drls_dagster.engine.code_folder import materialise
 from drls_dagster.engine.framing import MOST, receive, send
+from drls_dagster.engine.host_folders import make_host_folder
 from drls_dagster.engine.processes import MARK, end_all
 from drls_dagster.engine.step_request import RETRIES, File, ProcessRequest, StepCodeError, StepCrashed
 from drls_dagster.errors import DrlsError
@@ -333,7 +334,7 @@ def _private_folder(output: str, account: Account | None) -> Path:
     if isinstance(filesystem, pafs.LocalFileSystem):
         Path(name).mkdir(parents=True, exist_ok=True)
         let_reach(name, account)
-        made = Path(tempfile.mkdtemp(prefix=".host-", dir=name))
+        made = make_host_folder(name)
     else:
         made = Path(tempfile.mkdtemp(prefix="drls-step-"))
     hand_over(made, account)

@@ -17,7 +17,7 @@ from drls_dagster.dagster_private.loading import (
     plan_of_this_run,
 )
 from drls_dagster.runs.client import RunClient
-from drls_dagster.runs.handover import taken
+from drls_dagster.runs.handover import required
 from drls_dagster.settings import Settings
 from drls_dagster.tags import PIPELINE_TAG
 from lifecycle.domain.environment import Environment
@@ -53,10 +53,10 @@ def pipelines_of_this_run() -> tuple[str, ...] | None:
 def releases_of_this_run(settings: Settings, environment: Environment) -> list[Release] | None:
     """The versions of the run that this process was started for, from the service that its token is for.
 
-    None where it has no token, or was started for more than a run.
+    None where no run service runs, or where it was started for more than a run. Raises GateRefused without a token.
     """
     run_id, only = id_of_this_run(), pipelines_of_this_run()
-    given = taken(settings, run_id) if run_id is not None and only is not None else None
+    given = required(settings, run_id) if run_id is not None and only is not None else None
     if given is None:
         return None
     found = (RunClient(given.way, name, environment).saved_version() for name in only or ())

@@ -11,6 +11,7 @@ import dagster as dg
 from drls_dagster.errors import UsageError
 from drls_dagster.gate.built_versions import pin, pinned, pipelines_of_this_run, releases_of_this_run
 from drls_dagster.locations.building import build_location
+from drls_dagster.locations.run_processes import strip_run_processes
 from drls_dagster.locations.versions import load_deployed
 from drls_dagster.pipeline_files import Loaded, load_file, load_folder
 from drls_dagster.runs.admission import lifecycle_of
@@ -36,6 +37,7 @@ def load_environment(environment: Environment, settings: Settings) -> dg.Definit
     definitions = build_location(loaded, environment, settings, starting=starting)
     if only is not None:
         return definitions
+    strip_run_processes(settings)
     specs = [one.spec for one in loaded if one.spec is not None and one.release is not None]
     drafts = [one.name for one in loaded if one.spec is not None and one.release is None]
     sensors = sensors_of(environment, settings, specs, drafts=drafts, starting=starting)

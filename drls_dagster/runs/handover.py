@@ -52,6 +52,20 @@ def taken(settings: Settings, run_id: str) -> Taken | None:
         return _taken[key]
 
 
+def required(settings: Settings, run_id: str) -> Taken | None:
+    """The same, for a process that may serve itself only where no run service runs.
+
+    Raises GateRefused below `drls up`, and in a pod, without a token: the process of a run opens no store there.
+    """
+    found = taken(settings, run_id)
+    if found is None and os.environ.get(URL_VARIABLE):
+        raise GateRefused(
+            f"run {run_id} was started without its run token, so nothing of it was done; launch it again through DRLS "
+            "(drls doctor says whether dagster.yaml names its run launcher)"
+        )
+    return found
+
+
 def clear_left(settings: Settings, is_over: Callable[[str], bool]) -> list[str]:
     """Removes tokens of runs that are over and whose process never took them; their run ids."""
     folder = settings.home / FOLDER

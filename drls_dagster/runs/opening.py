@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from drls_dagster.runs.client import Direct, Way
-from drls_dagster.runs.handover import taken
+from drls_dagster.runs.handover import required
 from drls_dagster.runs.part import Part
 from drls_dagster.runs.service import RunService
 from drls_dagster.runs.token import bind
@@ -13,8 +13,11 @@ from drls_dagster.settings import Settings
 
 
 def way_of(settings: Settings, run_id: str, run_key: str, part: Part) -> Way:
-    """Where this process was launched with a token, the service that it is for; else the service in this process."""
-    given = taken(settings, run_id)
+    """Where this process was launched with a token, the service that it is for; else the service in this process.
+
+    Raises GateRefused where a run service runs and this process has no token for it.
+    """
+    given = required(settings, run_id)
     return direct(settings, run_id, run_key, [part]) if given is None else given.way
 
 

@@ -1,4 +1,4 @@
-"""What is behind the one boolean of a SQL check: the query for the rows that it counts, or for the numbers it compares."""
+"""What is behind the boolean of a SQL check: a query for the rows that it counts, or for the numbers it compares."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def _operands(asked: exp.Expr) -> Iterator[exp.Expr]:
     elif isinstance(plain, _COMPARED):
         names = ("this", "expression", "low", "high")
         sides = [side for name in names if isinstance(side := plain.args.get(name), exp.Expr)]
-        yield from (side for side in sides if not isinstance(side, exp.Literal | exp.Null | exp.Boolean | exp.Placeholder))
+        yield from (
+            side for side in sides if not isinstance(side, exp.Literal | exp.Null | exp.Boolean | exp.Placeholder)
+        )
 
 
 def _is_number(node: exp.Expr, value: int) -> bool:

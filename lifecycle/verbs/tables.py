@@ -173,8 +173,8 @@ def statistics(
 ) -> TableStatistics:
     """Nulls, NaNs, smallest, largest, distinct and most frequent values of columns; reads at most 5 million rows.
 
-    `quick` leaves out the last two and, where the metadata of files counts nulls, what it does not say exactly, such as the
-    smallest text: then no row is read, and `read_from` says so.
+    `quick` leaves out the last two and, where the metadata of files counts nulls, what it does not say exactly, such as
+    the smallest text: then no row is read, and `read_from` says so.
     """
     return read_tables.table_statistics(
         call.ctx,

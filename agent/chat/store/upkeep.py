@@ -33,7 +33,9 @@ def check_chats(settings: Settings) -> tuple[str, SchemaState]:
             with engine.connect() as connection:
                 found = connection.execute(text("PRAGMA integrity_check")).scalars().all()
             if found != ["ok"]:
-                raise StoreError(f"the chats in {where} are damaged; restore a backup: {'; '.join(map(str, found[:3]))}")
+                raise StoreError(
+                    f"the chats in {where} are damaged; restore a backup: {'; '.join(map(str, found[:3]))}"
+                )
         return where, _known(engine)
 
 

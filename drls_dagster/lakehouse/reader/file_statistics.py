@@ -78,7 +78,9 @@ def _bounds(
     kind: PrimitiveType, column: int, files: Sequence[DataFile], nulls: Sequence[int | None], nans: Sequence[int | None]
 ) -> tuple[Any, Any]:
     """Of all files that have values; None where one does not tell its own."""
-    full = [one for one, null, nan in zip(files, nulls, nans, strict=True) if (null or 0) + (nan or 0) < one.record_count]
+    full = [
+        one for one, null, nan in zip(files, nulls, nans, strict=True) if (null or 0) + (nan or 0) < one.record_count
+    ]
     lows = [_bound(kind, (one.lower_bounds or {}).get(column)) for one in full]
     highs = [_bound(kind, (one.upper_bounds or {}).get(column)) for one in full]
     if not full or _is_cut(kind) or None in lows or None in highs:

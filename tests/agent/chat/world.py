@@ -272,14 +272,14 @@ class World:
         place = place_of(self.settings)
         return ChatStore(Database(self.settings), place, this_worker(place))
 
-    def play(self, main: Callable[[Chatting], Awaitable[T]]) -> T:
+    def play(self, main: Callable[[Chatting], Awaitable[T]], seconds: float = 60) -> T:
         """Opens the chats, plays, and closes them."""
 
         async def whole(ctx: Context) -> T:
             callers = OwnStore(ctx, self.settings)
             service = ChatService(self.settings, callers, self.store(), ModelClient(self.settings.agent))
             try:
-                return await asyncio.wait_for(main(Chatting(service, self.tokens)), 60)
+                return await asyncio.wait_for(main(Chatting(service, self.tokens)), seconds)
             finally:
                 await service.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -130,11 +131,13 @@ def stdio(world: World, token: str, module: str = CLI, *arguments: str) -> Stdio
 
 
 @asynccontextmanager
-async def over_http(url: str, token: str, mode: str = "auto", **options: Any) -> Any:
-    """The official client over HTTP."""
+async def over_http(
+    url: str, token: str, mode: str = "auto", *, tls: ssl.SSLContext | bool = True, **options: Any
+) -> Any:
+    """The official client over HTTP. `tls` says whose certificates it trusts."""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=120, trust_env=False) as client,
+        httpx2.AsyncClient(headers=headers, timeout=120, trust_env=False, verify=tls) as client,
         Client(streamable_http_client(url, http_client=client), mode=mode, **options) as connected,
     ):
         yield connected

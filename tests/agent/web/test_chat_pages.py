@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from tests.fakes.chats import FakeChats
 from tests.lifecycle.app.visit import PASSWORD
 from tests.lifecycle.life import QA, UAT, Life
 
+WEIGHT = 150_000  # as `make bench` allows for every page of the app
 Enter = Callable[[str], "Browser"]
 
 
@@ -69,6 +71,30 @@ def test_a_chat_begins_with_its_first_message_and_about_what_was_looked_at(enter
     assert "Why?\nTell me" in ada.page(f"/chats/{fake.only}")
     assert ada.post("/chats", text="  ").status_code == 422
     assert ada.page("/chats/new?about=person:ada", 422)
+
+
+def weight(browser: Browser, path: str) -> int:
+    """Bytes that a browser that has seen nothing yet gets for a page: the page, and what it names."""
+    page = browser.client.get(path, headers={"Accept-Encoding": "gzip"})
+    assert page.status_code == 200
+    named = set(re.findall(r'(?:href|src)="(/static/[^"#]+)', page.text))
+    assert any("chats.css" in one for one in named)
+    answers = [page, *(browser.client.get(one, headers={"Accept-Encoding": "gzip"}) for one in named)]
+    assert all(one.status_code == 200 for one in answers)
+    return sum(int(one.headers.get("content-length", len(one.content))) for one in answers)
+
+
+def test_the_pages_of_chats_weigh_what_other_pages_weigh(enter: Enter, fake: FakeChats) -> None:
+    """Also a long chat, whose tools said much."""
+    chat = fake.begin("ada")
+    for number in range(50):
+        fake.reply(chat, f"answer {number}: " + "some words and a `name`. " * 40)
+        fake.call(chat, "get_table", wire.CallState.DONE, output=json.dumps({"rows": [f"row {number}"] * 2_000}))
+    for number in range(60):
+        fake.begin("ada", title=f"chat {number} with a title of some length")
+    ada = enter("ada")
+    weights = {path: weight(ada, path) for path in ("/chats", "/chats/new", f"/chats/{chat}")}
+    assert {path: bytes for path, bytes in weights.items() if bytes > WEIGHT} == {}
 
 
 def test_a_message_goes_to_the_model_that_was_chosen(enter: Enter, fake: FakeChats) -> None:

@@ -1,4 +1,4 @@
-"""A code location that is DRLS's own, and notes which versions each process that loads it has built."""
+"""A code location that is DRLS's own, and notes what each process that loads it has built, and its variables."""
 
 from __future__ import annotations
 
@@ -18,5 +18,8 @@ def qa() -> dg.Definitions:
     found = load_environment(Environment.QA, load_settings())
     built = {job.name: dict(job.tags or {})["drls/version"] for job in found.jobs or ()}
     folder = Path(os.environ["RECORDED"])
+    beside = folder.with_name(f"{folder.name}-variables")
+    beside.mkdir(exist_ok=True)
+    (beside / str(os.getpid())).write_text(Path("/proc/self/environ").read_text())
     (folder / f"{os.getpid()}.json").write_text(json.dumps(built))
     return found

@@ -13,7 +13,8 @@ import pytest
 from drls_dagster.gate.launched_by import run_subject, sign_launch
 from drls_dagster.runs import handover
 from drls_dagster.runs.address import TOKEN_VARIABLE, URL_VARIABLE
-from drls_dagster.runs.handover import clear_left, hand_over, take_back, taken
+from drls_dagster.runs.handover import clear_left, hand_over, required, take_back, taken
+from drls_dagster.runs.opening import way_of
 from drls_dagster.runs.part import Part
 from drls_dagster.runs.refusal import GateRefused
 from drls_dagster.runs.token import AUDIENCE, RunToken, bind, read_token
@@ -76,6 +77,18 @@ def test_a_pods_token_leaves_its_environment_at_once(world: World, monkeypatch: 
     assert TOKEN_VARIABLE not in os.environ
     handover._taken.clear()
     assert taken(world.settings, "in-a-pod") is None
+
+
+def test_where_a_run_service_runs_a_process_without_a_token_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert required(world.settings, "by-its-owner") is None
+    monkeypatch.setenv(URL_VARIABLE, "unix:/nowhere")
+    with pytest.raises(GateRefused, match="run launched was started without its run token") as refused:
+        way_of(world.settings, "launched", "launched", Part(world.name, world.version.digest, HERE))
+    assert len(str(refused.value).splitlines()) == 1
+    hand_over(world.settings, "launched", world.token("launched"), "unix:/nowhere")
+    assert required(world.settings, "launched") is not None
 
 
 def test_tokens_that_nobody_took_are_removed_when_their_run_is_over(world: World) -> None:

@@ -39,6 +39,8 @@ def test_the_rows_or_numbers_behind_a_check_have_a_query(sql: str, rows: str) ->
     assert query_behind(sql) == rows
 
 
-@pytest.mark.parametrize("sql", ["SELECT true", "SELECT x FROM t", "SELECT a, b FROM t", "no SQL", "SELECT 1 UNION SELECT 2"])
+@pytest.mark.parametrize(
+    "sql", ["SELECT true", "SELECT x FROM t", "SELECT a, b FROM t", "no SQL", "SELECT 1 UNION SELECT 2"]
+)
 def test_a_boolean_that_says_nothing_more_has_none(sql: str) -> None:
     assert query_behind(sql) is None

@@ -226,7 +226,7 @@ def test_a8_it_lasts_fifteen_minutes_and_renews_nothing(secured: Life) -> None:
 
 
 def test_a8_services_and_the_system_have_no_agents(secured: Life) -> None:
-    with pytest.raises(Forbidden, match="bot is a service account.*; ada can issue .*: drls token issue --agent NAME"):
+    with pytest.raises(Forbidden, match=r"bot is a service account.*; ada can issue .*: drls token issue --agent NAME"):
         agent_token(secured.ctx, secured.as_("bot"), "claude", BOTH)
     with pytest.raises(Unauthorized):
         agent_token(secured.ctx, SETUP, "claude", BOTH)

@@ -58,7 +58,9 @@ def test_cut_bounds_of_text_are_not_told(tables: IcebergTables, limits: ReadLimi
 
 
 @pytest.mark.parametrize("change", ["added", "widened"])
-def test_of_columns_that_came_later_nothing_wrong_is_told(tables: IcebergTables, limits: ReadLimits, change: str) -> None:
+def test_of_columns_that_came_later_nothing_wrong_is_told(
+    tables: IcebergTables, limits: ReadLimits, change: str
+) -> None:
     table = make_table(LAB.name, pa.table({"x": pa.array([1, 7], pa.int32())}))
     with table.update_schema() as update:
         if change == "added":
