@@ -74,7 +74,10 @@ class Callers:
         """The token of DRLS_TOKEN, or the one that `drls login` kept. Raises Unauthorized without one."""
         found = kept_token(self.settings)
         if found is None:
-            raise Unauthorized("nobody is signed in; run: drls login, or set DRLS_TOKEN to a token")
+            raise Unauthorized(
+                f"nobody is signed in at {self.settings.home}; run drls up once, which makes you its first Admin, or: "
+                "drls login; DRLS_TOKEN and DRLS_HOME choose others"
+            )
         return found
 
     def agent_of(self, token: str) -> Agent:

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ValidationError
 from agent.tools.call import ToolCall
 from agent.tools.errors import ToolError
 from agent.tools.redact import known_secrets, redact_model, redact_text
-from agent.tools.registry import tools_for
+from agent.tools.registry import all_tools, tools_for
 from agent.tools.schema import as_json, size
 from agent.tools.tool import Tool, Toolset
 from drls_dagster.errors import DrlsError
+from lifecycle.domain.credentials import TokenScope
 
 LONGEST_ANSWER = 25_000  # bytes of JSON: what is longer comes in pages
 
@@ -21,6 +22,11 @@ LONGEST_ANSWER = 25_000  # bytes of JSON: what is longer comes in pages
 def find_tool(name: str, call: ToolCall, toolsets: Collection[Toolset] = ()) -> Tool:
     """Raises ToolError for a tool that does not exist, or is not for this token or these toolsets."""
     known = {one.name: one for one in tools_for(call.scopes, toolsets)}
+    if name not in known and TokenScope.WRITE not in call.scopes and name in {one.name for one in all_tools()}:
+        raise ToolError(
+            f"there is no tool {name} for this token, which is for reading",
+            hint="a person can issue one that may change things: drls token issue --agent NAME --scope read --scope write",
+        )
     if name not in known:
         raise ToolError(f"there is no tool {name} here", hint=f"the tools are: {', '.join(sorted(known))}")
     return known[name]

@@ -76,7 +76,11 @@ def _hit(one: Found) -> Hit:
 
 def _nothing(given: Search) -> str:
     asked = [name for name in ("kind", "owner", "tag", "column") if getattr(given, name)]
-    return f"nothing fits; leave out {', '.join(asked)}" if asked else "nothing fits; try a shorter text"
+    if asked:
+        return f"nothing fits; leave out {', '.join(asked)}"
+    return (
+        "nothing fits; try a shorter text" if given.text else "there is nothing yet that you may see; save_version adds"
+    )
 
 
 class Look(Input):

@@ -52,9 +52,7 @@ def list_tokens(as_json: bool) -> None:
     "scopes",
     multiple=True,
     type=click.Choice([scope.value for scope in TokenScope]),
-    default=["read"],
-    show_default=True,
-    help="Limit the token to this scope. Repeatable.",
+    help="Limit the token to this scope. Repeatable.  [default: read; with --unattended also write]",
 )
 @click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long the token is valid.")
 @click.option("--for", "owner", metavar="NAME", help="Issue it for this service account (Admin).")
@@ -81,7 +79,9 @@ def issue(
         raise UsageError("--unattended is for agents; pass --agent")
     if name is None and agent is None:
         raise UsageError("name the token")
-    given, life = [TokenScope(scope) for scope in scopes], timedelta(days=days)
+    # Who changes things without asking changes things.
+    wanted = scopes or (("read", "write") if unattended else ("read",))
+    given, life = [TokenScope(scope) for scope in wanted], timedelta(days=days)
     with lifecycle() as client:
         if agent is not None:
             issued = client.people.issue_agent_token(

@@ -58,7 +58,9 @@ class SeenTables:
 
 def unknown_table(name: str) -> NotFound:
     """The same error for a table that does not exist and for one that the caller may not see."""
-    return NotFound(f"there is no table {name} that you may see; drls table list shows those that there are")
+    return NotFound(
+        f"there is no table {name} that you may see; name its environment if a pipeline writes it, or list all: drls table list"
+    )
 
 
 def real_name(name: str) -> str:

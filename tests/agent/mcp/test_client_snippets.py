@@ -91,6 +91,6 @@ def test_an_address_of_the_page_lists_the_tools(world: World) -> None:
         for given in HTTP:
             assert given["url"] == SITE
             (header,) = given["headers"].items()
-            filled = re.sub(r"\$\{\w+:[\w-]+\}|\$DRLS_TOKEN", token, ": ".join(header))
+            filled = re.sub(r"\$\{\w+:[\w-]+\}|\$DRLS_AGENT_TOKEN", token, ": ".join(header))
             assert filled == f"Authorization: Bearer {token}"
         assert ask(over_http(server.url, token), look)

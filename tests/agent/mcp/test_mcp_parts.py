@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from mcp.shared.exceptions import MCPError
 
@@ -11,8 +13,11 @@ from agent.mcp.pages import page_of
 from agent.mcp.resources import KINDS
 from agent.mcp.running import check_host
 from agent.mcp.server import INSTRUCTIONS
+from agent.tools.callers import Callers
 from drls_dagster.cli.main import run
 from drls_dagster.errors import UsageError
+from drls_dagster.settings import load_settings
+from lifecycle.errors import Unauthorized
 from lifecycle.verbs.table import ROWS
 
 
@@ -72,6 +77,11 @@ def test_this_machine_needs_no_certificate(host: str) -> None:
 def test_the_command_refuses_a_network_before_it_listens(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["mcp", "--http", "--host", "::"]) == 2
     assert "mcp.plain_http" in capsys.readouterr().err
+
+
+def test_before_the_first_start_the_command_says_what_to_do(drls_home: Path) -> None:
+    with pytest.raises(Unauthorized, match=rf"nobody is signed in at {drls_home}; run drls up once, .* or: drls login"):
+        Callers(load_settings(drls_home), agent="mcp").kept()
 
 
 def test_the_instructions_are_ten_lines_and_say_who_approves() -> None:

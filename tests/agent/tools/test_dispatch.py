@@ -27,6 +27,13 @@ def test_a_token_that_reads_finds_reading_tools_alone() -> None:
     assert set(tools_for(READ)) <= set(tools_for(WRITE))
 
 
+def test_a_token_that_reads_is_told_why_a_tool_is_not_there() -> None:
+    with pytest.raises(ToolError, match=r"there is no tool save_version for this token, .* --scope read --scope write"):
+        find_tool("save_version", a_call(frozenset({TokenScope.READ})))
+    with pytest.raises(ToolError, match="there is no tool approve here; the tools are: "):
+        find_tool("approve", a_call(frozenset({TokenScope.READ})))
+
+
 def test_old_names_are_there_when_they_are_asked_for() -> None:
     assert not [one for one in tools_for(WRITE) if one.toolset is Toolset.DRLS1]
 

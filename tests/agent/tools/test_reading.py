@@ -35,6 +35,7 @@ def test_search_finds_pipelines_tables_and_assets_in_pages(hands: Hands) -> None
     assert len(whole) == len({(one["kind"], one["name"]) for one in whole}) == 7 * 5
     assert hands.pages("search", "found", tag="area=air", limit=100) == whole
     assert hands("search", tag="area=sea")["next"] == "nothing fits; leave out tag"
+    assert hands("search", text="zzz")["next"] == "nothing fits; try a shorter text"
 
 
 def test_a_pipeline_is_shown_in_short_and_its_file_in_parts(hands: Hands) -> None:

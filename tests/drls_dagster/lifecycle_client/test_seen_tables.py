@@ -64,7 +64,9 @@ def test_unseen_and_unknown_tables_are_answered_alike(lake: World, ask: str) -> 
             with pytest.raises(NotFound) as refused:
                 ASKS[ask](tim, name)
             said.add(str(refused.value).replace(name, "T"))
-        assert said == {"there is no table T that you may see; drls table list shows those that there are"}
+        assert said == {
+            "there is no table T that you may see; name its environment if a pipeline writes it, or list all: drls table list"
+        }
         with pytest.raises(NotFound) as refused:
             ASKS[ask](lake.ask(way, "vic"), "trains.nothing")
         assert str(refused.value).replace("trains.nothing", "T") in said

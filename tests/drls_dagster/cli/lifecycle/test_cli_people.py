@@ -51,6 +51,13 @@ def test_a_new_password_ends_every_token(shell: Shell) -> None:
     shell("login", "ada", by=None, stdin="another long password")
 
 
+def test_an_agent_that_changes_things_without_asking_may_change_them(shell: Shell) -> None:
+    issue = ("token", "issue", "--json", "--agent")
+    assert shell(*issue, "claude").json["scopes"] == ["read"]
+    assert shell(*issue, "nightly", "--unattended").json["scopes"] == ["read", "write"]
+    assert shell(*issue, "nightly", "--unattended", "--scope", "read").json["scopes"] == ["read"]
+
+
 def test_a_team_has_members_and_grants(shell: Shell) -> None:
     shell("team", "add", "risk", by="ada", fails=1)
     for _ in range(2):
