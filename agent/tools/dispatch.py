@@ -25,7 +25,7 @@ def find_tool(name: str, call: ToolCall, toolsets: Collection[Toolset] = ()) -> 
     if name not in known and TokenScope.WRITE not in call.scopes and name in {one.name for one in all_tools()}:
         raise ToolError(
             f"there is no tool {name} for this token, which is for reading",
-            hint="a person can issue one that may change things: drls token issue --agent NAME --scope read --scope write",
+            hint="a person can issue one for changes: drls token issue --agent NAME --scope read --scope write",
         )
     if name not in known:
         raise ToolError(f"there is no tool {name} here", hint=f"the tools are: {', '.join(sorted(known))}")

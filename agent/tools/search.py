@@ -78,9 +78,7 @@ def _nothing(given: Search) -> str:
     asked = [name for name in ("kind", "owner", "tag", "column") if getattr(given, name)]
     if asked:
         return f"nothing fits; leave out {', '.join(asked)}"
-    return (
-        "nothing fits; try a shorter text" if given.text else "there is nothing yet that you may see; save_version adds"
-    )
+    return "nothing fits; try a shorter text" if given.text else "there is nothing yet that you may see"
 
 
 class Look(Input):

@@ -21,7 +21,7 @@ def from_files(
     """How many rows there are, and of each field its nulls, NaNs, smallest and largest value.
 
     What the files do not tell exactly is None: bounds of text, which are cut, and of floats without counts of NaN.
-    All is None where even nulls are not told: with deleted rows, and without counts.
+    All is None where even nulls are not counted: with deleted rows, and without counts.
     """
     files = _files(table, snapshot)
     if files is None:

@@ -59,7 +59,8 @@ class SeenTables:
 def unknown_table(name: str) -> NotFound:
     """The same error for a table that does not exist and for one that the caller may not see."""
     return NotFound(
-        f"there is no table {name} that you may see; name its environment if a pipeline writes it, or list all: drls table list"
+        f"there is no table {name} that you may see; name its environment if a pipeline writes it, or list all: "
+        "drls table list"
     )
 
 
