@@ -255,7 +255,7 @@ def test_a_token_for_reading_has_reading_tools_only(suite: HttpServer, world: Wo
     found, called = ask(over_http(suite.url, world.token("ada", TokenScope.READ)), look)
     assert "test_elicitation" not in found
     assert called.is_error
-    assert "there is no tool test_elicitation here" in text_of(called)
+    assert "there is no tool test_elicitation for this token" in text_of(called)
 
 
 def test_who_shows_no_good_token_is_told_where_to_read_more(server: HttpServer, world: World) -> None:

@@ -92,7 +92,7 @@ def test_only_who_may_save_saves(hands: Hands) -> None:
         hands("validate", definition=text, by="vic")
     with pytest.raises(Forbidden):
         hands("save_version", definition=text, message="x", by="vic")
-    with pytest.raises(ToolError, match="no tool save_version here"):
+    with pytest.raises(ToolError, match="no tool save_version for this token"):
         hands("save_version", definition=text, message="x", scopes=READ)
     hands("save_version", definition=text, message="x")
     hands.world.add_somebody("tina", Role.DATA_ENGINEER, on="flights")
