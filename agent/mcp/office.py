@@ -12,12 +12,13 @@ import mcp_types as types
 from agent.mcp import names, prompts, resources
 from agent.mcp.client import McpClient, Used
 from agent.mcp.pages import page_of
+from agent.tools import schema
 from agent.tools.call import NoClient, ToolCall
 from agent.tools.callers import Agent, Callers
 from agent.tools.dispatch import find_tool, invoke
 from agent.tools.errors import ToolError
 from agent.tools.registry import tools_for
-from agent.tools.schema import as_json, compact, hints, input_schema, output_schema
+from agent.tools.schema import as_json, compact
 from agent.tools.tool import Tool, Toolset
 
 if TYPE_CHECKING:
@@ -101,15 +102,8 @@ class Office:
 
 
 def listed(tool: Tool) -> types.Tool:
-    """A tool as clients see it."""
-    return types.Tool(
-        name=tool.name,
-        title=tool.title,
-        description=tool.about,
-        input_schema=input_schema(tool),
-        output_schema=output_schema(tool),
-        annotations=types.ToolAnnotations.model_validate(hints(tool)),
-    )
+    """A tool as clients see it: just what is counted against the limit of `tools/list`."""
+    return types.Tool.model_validate(schema.listed(tool))
 
 
 def answered(answer: BaseModel) -> types.CallToolResult:

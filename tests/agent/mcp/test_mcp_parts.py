@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import mcp_types as types
 import pytest
 from mcp.shared.exceptions import MCPError
 
 from agent.mcp.client import Used
 from agent.mcp.limits import RateLimit
+from agent.mcp.office import listed
 from agent.mcp.pages import page_of
 from agent.mcp.resources import KINDS
 from agent.mcp.running import check_host
 from agent.mcp.server import INSTRUCTIONS
 from agent.tools.callers import Callers
+from agent.tools.registry import tools_for
+from agent.tools.schema import size
+from agent.tools.tool import Toolset
 from drls_dagster.cli.main import run
 from drls_dagster.errors import UsageError
 from drls_dagster.settings import load_settings
+from lifecycle.domain.credentials import AGENT_SCOPES
 from lifecycle.errors import Unauthorized
 from lifecycle.verbs.table import ROWS
 
@@ -82,6 +88,13 @@ def test_the_command_refuses_a_network_before_it_listens(capsys: pytest.CaptureF
 def test_before_the_first_start_the_command_says_what_to_do(drls_home: Path) -> None:
     with pytest.raises(Unauthorized, match=rf"nobody is signed in at {drls_home}; run drls up once, .* or: drls login"):
         Callers(load_settings(drls_home), agent="mcp").kept()
+
+
+@pytest.mark.parametrize(("toolsets", "most"), [((Toolset.READ,), 9_000), ((), 24_000)], ids=["read", "everything"])
+def test_what_the_server_sends_of_its_tools_is_what_the_limit_counts(toolsets: tuple[Toolset, ...], most: int) -> None:
+    tools = [listed(one) for one in tools_for(AGENT_SCOPES, toolsets)]
+    sent = types.ListToolsResult(tools=tools).model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert size(sent["tools"]) <= most
 
 
 def test_the_instructions_are_ten_lines_and_say_who_approves() -> None:
