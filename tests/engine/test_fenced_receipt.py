@@ -59,9 +59,9 @@ def test_a7_the_receipt_of_a_run_says_what_fenced_the_code_that_ran(life: Lifecy
         python("driver", code(IN_TRANSFORM)),
         python("worker", code(IN_UDF)),
         ray("ray", code(IN_PROCESS), place="string", said="string"),
-        sql("all", UNION),
+        sql("every", UNION),
         sink("out", life.named("out"), "overwrite"),
-        flow="raw>driver>all>out, raw>worker>all, raw>ray>all",
+        flow="raw>driver>every>out, raw>worker>every, raw>ray>every",
     )
     life.promote(number, QA)
     life.works(QA)

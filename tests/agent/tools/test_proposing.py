@@ -115,7 +115,7 @@ def test_nobody_proposes_beyond_their_rights(hands: Hands) -> None:
     with pytest.raises(Forbidden):
         hands("request_promotion", **ASK, dry_run=False, unattended=True, by="vic")
     for name in ("request_promotion", "comment", "withdraw"):
-        with pytest.raises(ToolError, match=f"no tool {name} here"):
+        with pytest.raises(ToolError, match=f"no tool {name} for this token"):
             hands(name, scopes=READ)
     hands("request_promotion", **ASK, dry_run=False, unattended=True)
     hands.world.add_somebody("tim", Role.DATA_ENGINEER, on="trains")
