@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyiceberg.table import Table
@@ -20,6 +20,9 @@ from drls_dagster.maintenance import expire, orphans
 from drls_dagster.maintenance.keep import keep_of
 from drls_dagster.maintenance.work import Note, Work
 from lifecycle.domain.operations import ExpireOptions, OrphanOptions
+
+if TYPE_CHECKING:
+    from pyiceberg.table.update import AddSnapshotUpdate
 
 FILES, COMMITS, ORPHANS, FACTOR = 10_000, 100, 1_000, 3.0
 WEEK = 7 * 86_400
@@ -139,9 +142,9 @@ def _leave_orphans(name: str, files: int) -> None:
     folder = Path(table.location().removeprefix("file://")) / "data"
     for number in range(files // 10):
         (folder / f"orphan-{number}.parquet").write_bytes(b"x" * 1_000)
-    old = (time.time() - WEEK,) * 2
+    old = time.time() - WEEK
     for path in folder.parent.rglob("*"):
-        os.utime(path, old)
+        os.utime(path, (old, old))
 
 
 def _work(lab: Lab, name: str) -> Work:
@@ -149,7 +152,7 @@ def _work(lab: Lab, name: str) -> Work:
     table = catalog.load_table(name)
     keep = keep_of(lab.settings, catalog, table)
 
-    def nothing(*_: object) -> Table:
+    def nothing(table: Table, ref: str, base: int | None, add: AddSnapshotUpdate, snapshot_id: int) -> Table:
         raise AssertionError("neither of the two publishes a snapshot")
 
     return Work(lab.settings, catalog, table, name, "main", keep, _Journal(), nothing)

@@ -49,7 +49,8 @@ def _records(io: FileIO, path: str, reader: Callable[[Mapping[str, Any]], Read])
     with io.new_input(path).open() as stream:
         decoder = new_decoder(stream.read())
     meta, sync = _header(decoder, path)
-    codec = KNOWN_CODECS[meta.get("avro.codec", b"null").decode()]
+    named = meta.get("avro.codec", b"null").decode()
+    codec = next(one for name, one in KNOWN_CODECS.items() if name == named)
     read = reader(json.loads(meta["avro.schema"]))
     while True:
         try:

@@ -144,10 +144,10 @@ def _changes(table: Table, found: Retention) -> tuple[TableUpdate, ...]:
     statistics = [one.snapshot_id for one in metadata.partition_statistics if one.snapshot_id in set(ids)]
     updates: list[TableUpdate] = [
         *(refs.remove_ref(name) for name in found.refs),
-        *(RemovePartitionStatisticsUpdate(snapshot_id=one) for one in statistics),
+        *(RemovePartitionStatisticsUpdate.model_validate({"snapshot-id": one}) for one in statistics),
     ]
     if ids:
-        updates.append(RemoveSnapshotsUpdate(snapshot_ids=ids))
+        updates.append(RemoveSnapshotsUpdate.model_validate({"snapshot-ids": ids}))
     return tuple(updates)
 
 

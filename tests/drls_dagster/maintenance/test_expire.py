@@ -302,7 +302,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=STEPS, last=st.integers(1, 3))
 @pytest.mark.slow
 def test_every_ref_holds_what_it_held(steps: list[tuple[str, int]], last: int) -> None:
