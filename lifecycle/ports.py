@@ -16,6 +16,8 @@ from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.model import Frozen, SnapshotId
+from lifecycle.domain.operations import Operation, OperationAt, OperationKind, OperationPlan, OperationState, Options
+from lifecycle.domain.people import Actor
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
 from lifecycle.domain.run_facts import RunFacts
@@ -268,6 +270,56 @@ class Tables(ABC):
     @abstractmethod
     def health(self, table: TableAt) -> HealthReport:
         """Counts of files and snapshots, from metadata alone."""
+
+
+class Maintenance(ABC):
+    """Operations on tables, each in a process of its own. Asks nobody's rights: callers have done that.
+
+    Raises NotFound for a table, ref, column or operation that is not there, Invalid for what cannot be done at all.
+    """
+
+    @abstractmethod
+    def kinds(self) -> Sequence[OperationKind]:
+        """What this installation can do."""
+
+    @abstractmethod
+    def locate(self, table: TableAt, ref: str | None) -> OperationAt:
+        """The table and the branch that are meant; without `ref`, the one that the environment reads."""
+
+    @abstractmethod
+    def plan(self, kind: OperationKind, at: OperationAt, options: Options) -> OperationPlan:
+        """What it would do now; reads metadata only and changes nothing."""
+
+    @abstractmethod
+    def reserve(
+        self, at: OperationAt, plan: OperationPlan, options: Options, actor: Actor, pipeline: str | None
+    ) -> Operation:
+        """A new operation that does nothing yet; `pipeline`: whose permits it publishes under.
+
+        Raises Conflict where another one is at work on the table.
+        """
+
+    @abstractmethod
+    def forget(self, operation_id: int) -> None:
+        """Takes a reservation back."""
+
+    @abstractmethod
+    def launch(self, operation_id: int) -> None:
+        """Starts the process of a reserved one."""
+
+    @abstractmethod
+    def operation(self, operation_id: int) -> Operation:
+        """How it is now."""
+
+    @abstractmethod
+    def operations(
+        self, table: str | None, states: Sequence[OperationState], before: int | None, limit: int
+    ) -> Sequence[Operation]:
+        """Newest first, behind `before`; without `table`, of all."""
+
+    @abstractmethod
+    def cancel(self, operation_id: int) -> None:
+        """Asks it to stop; what is over stays as it is."""
 
 
 class RunState(StrEnum):

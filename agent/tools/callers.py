@@ -16,10 +16,10 @@ from agent.tools.dagster import READ_SECONDS, dagster_of
 from agent.tools.errors import ToolError
 from drls_dagster.kept_tokens import kept_token
 from drls_dagster.lifecycle_client.calls import Lifecycle
-from drls_dagster.lifecycle_client.gateway import connected_adapters
 from drls_dagster.lifecycle_client.http import SECONDS, HttpWay, refuse_in_the_clear
 from drls_dagster.lifecycle_client.local import LocalWay
 from drls_dagster.lifecycle_client.opening import host, open_existing, os_user
+from drls_dagster.maintenance.port import adapters_with_maintenance
 from drls_dagster.settings import Settings
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.people import WAY_IN, WayIn
@@ -123,7 +123,7 @@ class Callers:
                 refuse_in_the_clear(self.settings, self.settings.url)
                 self._client = httpx.Client(base_url=self.settings.url, timeout=SECONDS, headers=self._way)
             elif not self.settings.url and self._ctx is None:
-                self._ctx = open_existing(self.settings, connected_adapters(self.settings))
+                self._ctx = open_existing(self.settings, adapters_with_maintenance(self.settings))
 
     def _made(self, token: str) -> Agent:
         began = time.monotonic()

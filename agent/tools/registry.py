@@ -19,6 +19,7 @@ GROUPS: tuple[str, ...] = (
     "agent.tools.explain",
     "agent.tools.tables",
     "agent.tools.checks",
+    "agent.tools.maintaining",
     "agent.tools.drls1",
 )
 

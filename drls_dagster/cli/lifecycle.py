@@ -49,9 +49,9 @@ def _connect(settings: Settings, token: str | None) -> Lifecycle:
 def adapters() -> Adapters:
     """What the caller of the command line gave, else this home's catalog and its Dagster."""
     from drls_dagster.lifecycle_client import Adapters
-    from drls_dagster.lifecycle_client.gateway import connected_adapters
+    from drls_dagster.maintenance.port import adapters_with_maintenance
 
-    return click.get_current_context().find_object(Adapters) or connected_adapters(load_settings())
+    return click.get_current_context().find_object(Adapters) or adapters_with_maintenance(load_settings())
 
 
 def welcome(settings: Settings, started: FirstStart) -> None:

@@ -18,6 +18,7 @@ from lifecycle.errors import Refused
 from lifecycle.ports import (
     Clock,
     DataPlane,
+    Maintenance,
     Move,
     MoveResult,
     Orchestrator,
@@ -26,6 +27,7 @@ from lifecycle.ports import (
     SystemClock,
     Tables,
 )
+from lifecycle.usecases.parts.no_maintenance import NoMaintenance
 from lifecycle.usecases.parts.no_tables import NoTables
 
 
@@ -132,6 +134,7 @@ class Adapters:
     clock: Clock = field(default_factory=SystemClock)
     passwords: PasswordHasher = field(default_factory=PasswordHasher)
     tables: Tables = field(default_factory=NoTables)
+    maintenance: Maintenance = field(default_factory=NoMaintenance)
 
 
 def _refuse(what: str) -> NoReturn:

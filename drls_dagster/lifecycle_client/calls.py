@@ -23,7 +23,18 @@ from lifecycle.spec import PipelineSpec, canonical_json
 from lifecycle.usecases.check_definition import Checked
 from lifecycle.usecases.rollback_release import RollbackPlan
 from lifecycle.usecases.tokens import Issued
-from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, runs, tables
+from lifecycle.verbs import (
+    audit,
+    catalog,
+    environments,
+    installation,
+    maintenance,
+    people,
+    pipelines,
+    promotions,
+    runs,
+    tables,
+)
 from lifecycle.verbs.answers import (
     DriftInfo,
     HoldInfo,
@@ -328,6 +339,18 @@ class Tables(Calls):
     health = tables.health
 
 
+class Maintenance(Calls):
+    """Operations on tables."""
+
+    plan = maintenance.plan
+    manifests = maintenance.manifests
+    expire = maintenance.expire
+    orphans = maintenance.orphans
+    list = maintenance.list_operations
+    show = maintenance.show
+    cancel = maintenance.cancel
+
+
 class Installation(Calls):
     """What an Admin sets for all of it."""
 
@@ -352,6 +375,7 @@ class Lifecycle(Calls):
         self.environments = Environments(way)
         self.people = People(way)
         self.tables = Tables(way)
+        self.maintenance = Maintenance(way)
         self.audit = Audit(way)
         self.installation = Installation(way)
         self.runs = Runs(way)

@@ -144,4 +144,5 @@ def _context(store: Store, adapters: Adapters, settings: Settings) -> Context:
         comparisons=Comparisons(settings.data_diff.limits, settings.home / "data-diff"),
         fence=lambda: fence_facts(settings),
         tables=adapters.tables,
+        maintenance=adapters.maintenance,
     )

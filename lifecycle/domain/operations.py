@@ -27,6 +27,11 @@ class OperationKind(StrEnum):
     ORPHANS = "orphans"
     VACUUM = "vacuum"
 
+    @property
+    def moves_ref(self) -> bool:
+        """Whether it commits snapshots; the others only remove what nobody needs."""
+        return self not in (OperationKind.EXPIRE, OperationKind.ORPHANS)
+
 
 class CompactOptions(Frozen):
     """How data files are rewritten. `columns` are those to sort by; `where` limits it to files that may match."""
@@ -169,6 +174,13 @@ class OperationState(StrEnum):
     @property
     def is_over(self) -> bool:
         return self in (OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED)
+
+
+class OperationAt(Frozen):
+    """What an operation works on: a table by its exact name, and a branch of it."""
+
+    table: str
+    ref: str
 
 
 class Operation(Frozen):

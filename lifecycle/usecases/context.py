@@ -10,9 +10,10 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 from lifecycle.domain.fence import FenceFinder, unknown_fence
-from lifecycle.ports import Clock, DataPlane, Orchestrator, Tables
+from lifecycle.ports import Clock, DataPlane, Maintenance, Orchestrator, Tables
 from lifecycle.store.store import Store
 from lifecycle.usecases.parts.comparisons import Comparisons
+from lifecycle.usecases.parts.no_maintenance import NoMaintenance
 from lifecycle.usecases.parts.no_tables import NoTables
 
 
@@ -36,3 +37,4 @@ class Context:
     comparisons: Comparisons = field(default_factory=Comparisons)
     fence: FenceFinder = unknown_fence
     tables: Tables = field(default_factory=NoTables)
+    maintenance: Maintenance = field(default_factory=NoMaintenance)

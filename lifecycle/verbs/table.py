@@ -15,7 +15,18 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden
 from lifecycle.usecases.authenticate import Identity
-from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, runs, tables
+from lifecycle.verbs import (
+    audit,
+    catalog,
+    environments,
+    installation,
+    maintenance,
+    people,
+    pipelines,
+    promotions,
+    runs,
+    tables,
+)
 from lifecycle.verbs.verb import Verb
 
 
@@ -114,6 +125,7 @@ _ENVIRONMENT = "/environments/{environment}"
 _PERSON = "/people/{person}"
 _MEMBER = "/teams/{team}/members/{person}"
 _TABLE = "/table/{name}"
+_OPERATION = "/operations/{operation_id}"
 
 ROWS: tuple[Row, ...] = (
     _read(_DEFS, pipelines.list_pipelines),
@@ -202,6 +214,13 @@ ROWS: tuple[Row, ...] = (
     _read(_TABLE + "/statistics", tables.statistics),
     _read(_TABLE + "/files", tables.files),
     _read(_TABLE + "/health", tables.health),
+    _read("/maintenance/plan", maintenance.plan, method="POST"),
+    _act("POST /rewrite-manifests", maintenance.manifests, LEAD, status=202),
+    _act("POST /expire", maintenance.expire, LEAD, status=202),
+    _act("POST /orphans", maintenance.orphans, LEAD, status=202),
+    _read("/operations", maintenance.list_operations),
+    _read(_OPERATION, maintenance.show),
+    _act("POST " + _OPERATION + "/cancel", maintenance.cancel, LEAD),
     _read("/fence", installation.fence, LEAD_READ),
     _read("/config", installation.config, ADMIN_READ, etag="revision"),
     _act("PUT /config", installation.set_config, ADMIN, etag="revision", agents=False),

@@ -22,6 +22,9 @@ scope that a token needs.
 """
 
 
+_GOOD = ("200", "201", "202")
+
+
 def rest() -> str:
     sections = load_sections(SECTIONS)
     document = make_api(None, sections, Parts()).openapi()  # type: ignore[arg-type]
@@ -42,11 +45,7 @@ def rest() -> str:
                     need.role.value if need.role else "any account" if need.signed_in else "none",
                     need.scope.value if need.signed_in else "",
                     model(operation.get("requestBody", {})),
-                    model(
-                        next(
-                            (operation["responses"][one] for one in ("200", "201") if one in operation["responses"]), {}
-                        )
-                    ),
+                    model(next((operation["responses"][one] for one in _GOOD if one in operation["responses"]), {})),
                     said,
                 )
             )

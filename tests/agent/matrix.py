@@ -37,6 +37,7 @@ from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.tokens import issue
 from lifecycle.usecases.withdraw_promotion import withdraw_promotion
 from lifecycle.verbs import people
+from tests.fakes.instant_maintenance import InstantMaintenance
 from tests.iceberg_tables import make_table
 from tests.lifecycle.app.sites import site_of
 from tests.lifecycle.life import PRODUCTION, QA, SETUP, UAT, Life, make_spec
@@ -187,7 +188,7 @@ def matrix_world(home: Path) -> Iterator[World]:
     clock: Any = SystemClock()
     store = Store.create(store_url(settings), load_signing_key(signing_key_file(settings)), clock)
     life = Life(store, home, clock)
-    life.ctx = replace(life.ctx, tables=IcebergTables(settings))
+    life.ctx = replace(life.ctx, tables=IcebergTables(settings), maintenance=InstantMaintenance(settings))
     with store.write(SETUP, "rotate") as unit:
         rotate_secret(unit)
     add_people(life)

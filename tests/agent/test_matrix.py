@@ -120,6 +120,14 @@ TABLE: dict[str, Entry] = {
     "table_history": Entry(
         Toolset.TABLES, Effect.READ, "nyyyy", lambda one: {"table": one.table}, also=(Toolset.DRLS1,)
     ),
+    "maintain": Entry(
+        Toolset.TABLES, Effect.CHANGE, "nnnyy",
+        lambda one: {"action": "expire", "table": one.table, "dry_run": False}, offered=Role.VIEWER,
+    ),
+    "expire_snapshots": Entry(Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table}),
+    "remove_orphan_files": Entry(
+        Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table, "dry_run": False}
+    ),
     "suggest_checks": Entry(Toolset.BUILD, Effect.READ, "nyyyy", lambda one: {"table": one.table}),
     "list_tables": Entry(Toolset.DRLS1, Effect.READ, "nyyyy", _nothing, everywhere=True, lists=True),
     "get_table_health": Entry(Toolset.DRLS1, Effect.READ, "nyyyy", lambda one: {"table": one.table}),

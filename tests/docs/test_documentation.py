@@ -130,6 +130,21 @@ def test_the_commands_of_a_how_to_run_one_after_another(page: str, monkeypatch: 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("checkout")
+def test_the_commands_of_maintenance_run_one_after_another(capsys: pytest.CaptureFixture[str]) -> None:
+    catalog = load_catalog()
+    catalog.create_namespace("flights__development")
+    table = catalog.create_table("flights__development.daily_delays", schema=pa.schema([("carrier", pa.string())]))
+    for carrier in ("UA", "AA"):
+        table.append(pa.table({"carrier": [carrier]}))
+    for line in (line for block in blocks("docs/how-to/maintenance.md", "sh") for line in block.splitlines()):
+        program, *arguments = shlex.split(line)
+        assert program == "drls"
+        assert run(arguments) == 0, (line, capsys.readouterr().err)
+    assert "flights__development.daily_delays" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_the_ci_recipe_validates_saves_and_promotes_to_qa(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its own commands in a shell, but for the installation; at the store here instead of a server."""
     for command in ("user add ci --acts-for admin", "user grant ci DataEngineer"):

@@ -7,12 +7,14 @@ import logging
 import os
 import socket
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
 
 from drls_dagster.lifecycle_client.gateway import open_lifecycle
 from drls_dagster.lifecycle_client.signing_in import openid
+from drls_dagster.maintenance.port import TableMaintenance
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.running_up import OWN_TOKEN
 from drls_dagster.sensors.evidence import ask_evidence
@@ -38,7 +40,7 @@ def main() -> None:
     # What Dagster starts must not inherit it.
     token = os.environ.pop(OWN_TOKEN)
     settings = load_settings()
-    ctx = open_lifecycle(settings)
+    ctx = replace(open_lifecycle(settings), maintenance=TableMaintenance(settings))
     app = make_app(
         ctx,
         token=token,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lifecycle.app.home import api, pages
+from lifecycle.app.home import api, operations, pages
 from lifecycle.app.kit import needs
 from lifecycle.app.kit.section import Api, NavLink, Pages, Section
 from lifecycle.verbs.table import OPEN, READ
@@ -19,12 +19,13 @@ PAGES = {
 API = {
     ("GET", "/api/health"): OPEN,
     ("GET", "/api/events"): READ,
+    ("GET", "/api/operations/{operation_id}/events"): READ,
 }
 
 SECTION = Section(
     "home",
     nav=(NavLink("/", "Home"),),
     pages=Pages((pages.router,), PAGES),
-    api=Api((api.router,), API),
+    api=Api((api.router, operations.router), API),
     templates=HERE / "templates",
 )

@@ -94,7 +94,7 @@ def seen_tables(view: View, actor: Actor, *, uses: bool = True) -> SeenTables:
     heads = [head for head in view.overview.heads() if only is None or head.id in only]
     live = view.overview.live([head.id for head in heads])
     digests = {head.digest for head in heads} | {one.digest for found in live.values() for one in found.values()}
-    known = _tables_of(view, digests)
+    known = tables_of(view, digests)
     found_uses: dict[str, list[Use]] = {}
     for head in heads:
         active: dict[int, list[Environment]] = {}
@@ -127,7 +127,8 @@ _known: dict[str, tuple[tuple[str, bool], ...]] = {}
 _MOST_KNOWN = 50_000
 
 
-def _tables_of(view: View, digests: Iterable[str]) -> dict[str, tuple[tuple[str, bool], ...]]:
+def tables_of(view: View, digests: Iterable[str]) -> dict[str, tuple[tuple[str, bool], ...]]:
+    """By digest of a version: each table that it uses, and whether it writes it."""
     wanted = sorted(digests)
     missing = [digest for digest in wanted if digest not in _known]
     if len(_known) + len(missing) > _MOST_KNOWN:

@@ -26,6 +26,7 @@ from lifecycle.store.store import Store
 from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from lifecycle.usecases.tokens import issue
 from tests.fakes.clock import FakeClock
+from tests.fakes.instant_maintenance import InstantMaintenance
 from tests.lifecycle.app.sites import site_of
 from tests.lifecycle.life import SETUP, Life
 
@@ -95,7 +96,12 @@ def world(tmp_path: Path, empty_store: tuple[Path, SigningKey]) -> Iterator[Worl
     store = Store.open(f"sqlite:///{file}", key, clock)
     life = Life(store, tmp_path, clock)
     fence = FenceFacts(kind=FenceKind.LANDLOCK, detail="Landlock")
-    life.ctx = replace(life.ctx, fence=lambda: fence, tables=IcebergTables(load_settings()))
+    life.ctx = replace(
+        life.ctx,
+        fence=lambda: fence,
+        tables=IcebergTables(load_settings()),
+        maintenance=InstantMaintenance(load_settings()),
+    )
     with store.write(SETUP, "rotate") as unit:
         rotate_secret(unit)
     with socket.create_server(("127.0.0.1", 0)) as listening:

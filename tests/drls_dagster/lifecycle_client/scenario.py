@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.operations import OperationKind, OperationState
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import State, Verdict
@@ -20,9 +21,21 @@ from lifecycle.spec import canonical_json
 from lifecycle.usecases.loaded import record_loaded
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.set_receivers import Receiver
-from lifecycle.verbs import audit, catalog, environments, installation, people, pipelines, promotions, runs, tables
+from lifecycle.verbs import (
+    audit,
+    catalog,
+    environments,
+    installation,
+    maintenance,
+    people,
+    pipelines,
+    promotions,
+    runs,
+    tables,
+)
 from lifecycle.verbs.verb import Verb
 from tests.drls_dagster.lifecycle_client.conftest import World
+from tests.drls_dagster.maintenance.toy import WAITS
 from tests.iceberg_tables import make_table
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, make_spec
 
@@ -74,6 +87,9 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     tables.statistics: {"name": "flights.daily"},
     tables.files: {"name": "flights.daily"},
     tables.health: {"name": "flights.daily"},
+    maintenance.plan: {"kind": OperationKind.EXPIRE, "name": "lab.kept"},
+    maintenance.list_operations: {"table": "lab.kept"},
+    maintenance.show: {"operation_id": 1},
     installation.config: {},
     installation.fence: {},
     audit.search: {"limit": 1000},
@@ -89,6 +105,7 @@ def live(world: World, way: str) -> None:
     _promotions(world, way)
     _environments(world, way)
     _people(world, way)
+    _maintenance(world, way)
 
 
 def _pipelines(world: World, way: str) -> None:
@@ -181,6 +198,26 @@ def _people(world: World, way: str) -> None:
     adam.installation.set_config(receivers=(Receiver(address="mailto:a@example.org"),), if_revision=config.revision)
     with pytest.raises(Conflict):
         adam.installation.set_config(receivers=(), if_revision=config.revision)
+
+
+def _maintenance(world: World, way: str) -> None:
+    make_table("lab.kept", {"x": [1]})
+    ask = world.ask(way, "lea").maintenance
+    done = [
+        ask.manifests("lab.kept", target_bytes=1_000),
+        ask.expire("lab.kept", retain_last=1, refs=("main",)),
+        ask.orphans("lab.kept", older_than_hours=1.5, dry_run=False),
+    ]
+    kinds = [OperationKind.MANIFESTS, OperationKind.EXPIRE, OperationKind.ORPHANS]
+    assert [one.kind for one in done] == kinds
+    assert [one.options["older_than"] for one in done if "dry_run" in one.options] == ["PT1H30M"]
+    assert {one.state for one in done} == {OperationState.DONE}
+    plan = ask.plan(OperationKind.MANIFESTS, "lab.kept", options={"target_bytes": WAITS})
+    waits = ask.manifests("lab.kept", target_bytes=WAITS, plan=plan.digest)
+    with pytest.raises(Conflict, match="is running on"):
+        ask.expire("lab.kept")
+    assert ask.cancel(waits.id).state is OperationState.CANCELLED
+    assert [one.id for one in ask.list(states=(OperationState.CANCELLED,))] == [waits.id]
 
 
 def furnish(world: World) -> None:

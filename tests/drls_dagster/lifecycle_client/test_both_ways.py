@@ -10,13 +10,14 @@ from sqlalchemy import insert
 
 from drls_dagster.lifecycle_client.way import Way
 from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.operations import OperationKind
 from lifecycle.domain.policy import Policy
 from lifecycle.domain.promotion import Verdict
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden, NotFound, Unauthorized
 from lifecycle.store.tables_people import AuditRow
 from lifecycle.usecases.loaded import record_loaded
-from lifecycle.verbs import environments, pipelines, promotions
+from lifecycle.verbs import environments, maintenance, pipelines, promotions
 from lifecycle.verbs.table import ROWS, Kind, Row
 from lifecycle.verbs.verb import Verb
 from tests.drls_dagster.lifecycle_client.conftest import WAYS, World
@@ -29,7 +30,7 @@ SENT: Mapping[str, Any] = {
     "name": "flights", "number": 1, "other": 1, "promotion_id": 1, "target": UAT, "environment": UAT, "hold_id": 1,
     "drift_id": 1, "token_id": 1, "grant_id": 1, "person": "vic", "team": "risk", "table": "t", "pipeline": "flights",
     "reason": "x", "plan_digest": "x", "digest": "x", "body": "x", "definition": {}, "subject": "https://a|b",
-    "sql": "SELECT 1", "password": "long enough to be one", "scopes": (TokenScope.READ,), "role": Role.VIEWER,
+    "operation_id": 1, "sql": "SELECT 1", "password": "long enough to be one", "scopes": (TokenScope.READ,), "role": Role.VIEWER,
 }  # fmt: skip
 
 
@@ -37,6 +38,7 @@ OTHERS: Mapping[Verb[..., Any], Mapping[str, Any]] = {
     environments.set_policy: {"body": Policy()},
     promotions.review: {"verdict": Verdict.APPROVE},
     pipelines.import_bundle: {"data": b"x"},
+    maintenance.plan: {"kind": OperationKind.EXPIRE},
 }
 
 

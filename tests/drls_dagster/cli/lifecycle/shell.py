@@ -25,6 +25,7 @@ from lifecycle.store.store import Store
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.start_run import finish_run
 from tests.fakes.clock import FakeClock
+from tests.fakes.instant_maintenance import InstantMaintenance
 from tests.fakes.orchestrator import FakeOrchestrator
 from tests.fakes.passwords import CHEAP
 from tests.fakes.plane import FakePlane
@@ -73,7 +74,8 @@ class Shell:
         self._monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
         given = Adapters(clock=self.clock, passwords=CHEAP)
         if plane:
-            given = replace(given, plane=self.plane, orchestrator=self.dagster)
+            maintenance = InstantMaintenance(settings.load_settings(self.home))
+            given = replace(given, plane=self.plane, orchestrator=self.dagster, maintenance=maintenance)
         code = run(arguments, given)
         out, err = self._capsys.readouterr()
         assert code == fails, err or out

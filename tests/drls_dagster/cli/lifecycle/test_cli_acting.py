@@ -24,6 +24,7 @@ ELSEWHERE = {
     "login": "is how one becomes somebody",
     "logs": "reads files of this machine's user",
     "logout": "forgets who one is",
+    "maintain show": "needs an operation; who sees it is tested with the verb",
     "mcp": "each request brings its own token",
     "run": "the gate asks for every run, however it was launched",
     "serve": "each request brings its own token",
@@ -63,6 +64,10 @@ CHANGES = {
     "user password ada": "admin",
     "user link ada https://id.example.org|1": "admin",
     "user disable ada": "admin",
+    "maintain manifests flights.daily": "lea",
+    "maintain expire flights.daily": "lea",
+    "maintain orphans flights.daily": "lea",
+    "maintain cancel 1": "lea",
     "team add risk": "admin",
     "team join ops vic": "admin",
     "team leave ops ada": "admin",
@@ -77,6 +82,7 @@ LOOKS = {
     "review list": READS, "drift list": READS, "user list": READS, "team list": READS, "token list": READS,
     "whoami": READS, "status": READS, "audit log": ADMIN_READS, "audit export {new}": ADMIN_READS, "audit verify": ADMIN_READS,
     "audit anchor {new}": ADMIN_READS,
+    "maintain list": READS,
     "search flights": READS, "lineage flights": READS, "history": READS, "pipeline about flights": READS,
 }  # fmt: skip
 OWN = {"approvals comment 2 hello": READS, "token issue ci": READS}
