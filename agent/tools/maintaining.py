@@ -14,6 +14,8 @@ from agent.tools.tables import Name
 from agent.tools.tool import Answer, Effect, Input, Toolset, tool
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.operations import (
+    CompactOptions,
+    CompactResult,
     ExpireOptions,
     ExpireResult,
     ManifestOptions,
@@ -23,6 +25,7 @@ from lifecycle.domain.operations import (
     OperationState,
     OrphanOptions,
     OrphanResult,
+    VacuumOptions,
 )
 from lifecycle.domain.roles import Role
 from lifecycle.verbs.maintenance import options_of
@@ -31,7 +34,7 @@ LONGEST_WAIT = 600.0
 _LOOK_SECONDS = 0.5
 _LIST = 20
 
-Action = Literal["rewrite_manifests", "expire", "orphans", "list", "show", "cancel"]
+Action = Literal["compact", "rewrite_manifests", "expire", "orphans", "vacuum", "list", "show", "cancel"]
 
 
 class Maintain(Input):
@@ -43,7 +46,8 @@ class Maintain(Input):
     ref: str | None = Field(None, description="branch", max_length=200)
     options: dict[str, Any] = Field(
         {},
-        description="rewrite_manifests: target_bytes; expire: retain_last, older_than; orphans: dry_run",
+        description="strategy (binpack, sort, zorder), columns, where, target_bytes; retain_last, older_than; "
+        "orphans: dry_run",
     )
     operation: int = Field(0, ge=0, description="for show and cancel")
     dry_run: bool = Field(True, description="only plan")
@@ -111,6 +115,8 @@ def do(
         call.confirm(f"{short('; '.join(plan_lines(plan)[:4]), 500)}: do it?")
     where: dict[str, Any] = {"name": table, "environment": environment, "plan": plan.digest}
     match made:
+        case VacuumOptions():
+            started = ask.vacuum(**where, ref=ref, options=options)
         case OrphanOptions():
             hours = made.older_than.total_seconds() / 3_600
             started = ask.orphans(**where, older_than_hours=hours, dry_run=made.dry_run)
@@ -118,8 +124,9 @@ def do(
             started = ask.expire(**where, **made.model_dump())
         case ManifestOptions():
             started = ask.manifests(**where, ref=ref, **made.model_dump())
-        case _:
-            raise ToolError(f"{plan.kind.value} is not available here")
+        case CompactOptions():
+            given = made.model_dump()
+            started = ask.compact(**where, ref=ref, every_file=given.pop("all"), **given)
     ended = _wait(call, started)
     if ended.state is OperationState.FAILED:
         raise ToolError(f"operation {ended.id} failed: {ended.error}")
@@ -157,6 +164,34 @@ def _told(one: Operation) -> Maintained:
     after = "" if one.state.is_over else f"ask again: action=show, operation={one.id}"
     return Maintained(
         operation=one.id, state=one.state.value, lines=[short(line, 400) for line in lines[:30]], next=after
+    )
+
+
+class CompactTable(Input):
+    """Which table, and how."""
+
+    table: Name
+    strategy: Literal["binpack", "sort", "zorder"] = "binpack"
+    columns: list[str] = Field([], max_length=32, description="to sort by")
+
+
+class Compacted(Answer):
+    """What was rewritten."""
+
+    rewritten_files: int
+    new_files: int
+    rewritten_bytes: int
+
+
+@tool(Toolset.DRLS1, role=Role.LEAD, effect=Effect.CHANGE)
+def compact_table(call: ToolCall, given: CompactTable) -> Compacted:
+    """Rewrite a table's small files as few large ones."""
+    options: dict[str, Any] = {"strategy": given.strategy, "columns": given.columns}
+    found = _result(call, OperationKind.COMPACT, given.table, options)
+    if not isinstance(found, CompactResult):
+        raise _not_over(OperationKind.COMPACT)
+    return Compacted(
+        rewritten_files=found.rewritten_files, new_files=found.new_files, rewritten_bytes=found.rewritten_bytes
     )
 
 

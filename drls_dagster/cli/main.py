@@ -35,7 +35,7 @@ COMMANDS = {
     "login": ("drls_dagster.cli.login", "login", "Sign in with a password or a token."),
     "logs": ("drls_dagster.cli.logs", "logs", "Print the logs of drls up and the engine."),
     "logout": ("drls_dagster.cli.login", "logout", "Sign out: delete the saved token."),
-    "maintain": ("drls_dagster.cli.maintain", "maintain", "Expire snapshots, rewrite manifests, remove orphans."),
+    "maintain": ("drls_dagster.cli.maintain", "maintain", "Compact tables, expire snapshots, remove orphans."),
     "mcp": ("agent.cli.mcp", "mcp", "Serve MCP, so that an agent can act for you."),
     "pipeline": ("drls_dagster.cli.pipeline", "pipeline", "Check, save and compare pipelines."),
     "policy": ("drls_dagster.cli.policy", "policy", "Show and set who must approve."),

@@ -1,4 +1,4 @@
-"""`drls maintain`: expire snapshots, rewrite manifests, and remove what nobody needs."""
+"""`drls maintain`: compact tables, expire snapshots, and remove what nobody needs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import click
 from drls_dagster.cli.lifecycle import lifecycle
 from drls_dagster.cli.options import environment_type, moment_type, number_type, print_model, print_models, short_time
 from drls_dagster.cli.output import json_option, print_table
-from drls_dagster.errors import UsageError
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.operations import (
+    CompactOptions,
     ExpireOptions,
     ManifestOptions,
     OperationKind,
     OperationState,
     Options,
     OrphanOptions,
+    VacuumOptions,
 )
 
 if TYPE_CHECKING:
@@ -91,12 +92,50 @@ _target_option = click.option("--target-size", type=size_type, help="Size of new
 
 @click.group()
 def maintain() -> None:
-    """Expire snapshots of tables, rewrite manifests, and remove files that nobody needs.
+    """Compact tables, expire their snapshots, and remove files that nobody needs.
 
     NAME is the exact identifier, namespace.table; with --env, it is the name a pipeline uses. Every operation prints
     its plan with --plan, shows its progress, and is cancelled with Ctrl-C. It needs a Lead of the pipelines that write
     the table.
     """
+
+
+@maintain.command()
+@_table_options
+@_ref_option
+@click.option(
+    "--strategy",
+    type=click.Choice(["binpack", "sort", "zorder"]),
+    default="binpack",
+    show_default=True,
+    help="How rows are arranged in new files.",
+)
+@click.option("--column", "columns", multiple=True, help="Sort by this column; repeat for more.")
+@click.option("--where", default="", help="Only files that may have such rows: a filter in SQL.")
+@_target_option
+@click.option(
+    "--min-files", type=click.IntRange(min=1), default=5, show_default=True, help="Rewrite at least so many files."
+)
+@click.option("--all", "every_file", is_flag=True, help="Rewrite every file, also those that are fine.")
+def compact(
+    strategy: Any,
+    columns: tuple[str, ...],
+    where: str,
+    target_size: int | None,
+    min_files: int,
+    every_file: bool,
+    **how: Any,
+) -> int:
+    """Rewrite small files, and files with deletes, as few large ones."""
+    given = {
+        "strategy": strategy,
+        "columns": columns,
+        "where": where,
+        "target_bytes": target_size,
+        "min_files": min_files,
+        "all": every_file,
+    }
+    return _do(OperationKind.COMPACT, given, **how)
 
 
 @maintain.command()
@@ -130,6 +169,21 @@ def expire(retain_last: int | None, older_than: datetime | None, refs: tuple[str
 def orphans(older_than: timedelta, remove: bool, **how: Any) -> int:
     """List files in a table's folder that no metadata names, or remove them."""
     return _do(OperationKind.ORPHANS, {"older_than": older_than, "dry_run": not remove}, **how)
+
+
+@maintain.command()
+@_table_options
+@_ref_option
+@click.option("--retain-last", type=click.IntRange(min=1), help="Keep at least so many snapshots of each branch.")
+@click.option("--older-than", type=moment_type, help="Expire only snapshots from before this time.")
+@click.option("--remove-orphans", is_flag=True, help="Remove orphan files; otherwise they are only listed.")
+def vacuum(retain_last: int | None, older_than: datetime | None, remove_orphans: bool, **how: Any) -> int:
+    """Do all of it in the right order: compact, rewrite manifests, expire, list orphans."""
+    given = {
+        "expire": {"retain_last": retain_last, "older_than": older_than},
+        "orphans": {"dry_run": not remove_orphans},
+    }
+    return _do(OperationKind.VACUUM, given, **how)
 
 
 @maintain.command("list")
@@ -230,6 +284,12 @@ def _start(
 ) -> Operation:
     ask = client.maintenance
     match options:
+        case CompactOptions():
+            return ask.compact(
+                name, environment=environment, ref=ref, strategy=options.strategy, columns=options.columns,
+                where=options.where, target_bytes=options.target_bytes, min_files=options.min_files,
+                every_file=options.all, plan=plan,
+            )  # fmt: skip
         case ManifestOptions():
             return ask.manifests(name, environment=environment, ref=ref, target_bytes=options.target_bytes, plan=plan)
         case ExpireOptions():
@@ -242,5 +302,6 @@ def _start(
             return ask.orphans(
                 name, environment=environment, older_than_hours=hours, dry_run=options.dry_run, plan=plan
             )
-        case _:
-            raise UsageError(f"{type(options).__name__} cannot be started")
+        case VacuumOptions():
+            given = options.model_dump(mode="json")
+            return ask.vacuum(name, environment=environment, ref=ref, options=given, plan=plan)

@@ -343,9 +343,11 @@ class Maintenance(Calls):
     """Operations on tables."""
 
     plan = maintenance.plan
+    compact = maintenance.compact
     manifests = maintenance.manifests
     expire = maintenance.expire
     orphans = maintenance.orphans
+    vacuum = maintenance.vacuum
     list = maintenance.list_operations
     show = maintenance.show
     cancel = maintenance.cancel

@@ -26,9 +26,11 @@ class Kind(Protocol):
 
 
 KINDS: Mapping[OperationKind, str] = {
+    OperationKind.COMPACT: "drls_dagster.maintenance.compact",
     OperationKind.MANIFESTS: "drls_dagster.maintenance.manifests",
     OperationKind.EXPIRE: "drls_dagster.maintenance.expire",
     OperationKind.ORPHANS: "drls_dagster.maintenance.orphans",
+    OperationKind.VACUUM: "drls_dagster.maintenance.vacuum",
 }
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MaxLen
-from pydantic import AwareDatetime, ValidationError
+from pydantic import AwareDatetime, StringConstraints, ValidationError
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.operations import (
     OPTIONS,
+    CompactOptions,
     ExpireOptions,
     ManifestOptions,
     Operation,
@@ -27,10 +28,14 @@ from lifecycle.verbs.answers import Page
 from lifecycle.verbs.inputs import Cursor, Digest, Id, InQuery, Limit, SeenName, ShortText
 from lifecycle.verbs.verb import Call, answers, lists
 
+Where = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
 Bytes = Annotated[int, Ge(1), Le(2**50)]
+Files = Annotated[int, Ge(1), Le(1_000_000)]
 Snapshots = Annotated[int, Ge(1), Le(1_000_000)]
 Names = Annotated[tuple[SeenName, ...], MaxLen(100)]
+SortColumns = Annotated[tuple[SeenName, ...], MaxLen(32)]
 Hours = Annotated[float, Ge(0), Le(24 * 3_660)]
+Strategy = Literal["binpack", "sort", "zorder"]
 States = Annotated[tuple[OperationState, ...], MaxLen(5), InQuery("state")]
 
 
@@ -47,6 +52,31 @@ def plan(
     """What an operation would do now, why, and at what cost; changes nothing. `options` are the operation's own."""
     made = options_of(kind, options or {})
     return operate_table.plan_operation(call.ctx, call.who, kind, _at(name, environment), ref, made)
+
+
+@answers(Operation)
+def compact(
+    call: Call,
+    name: SeenName,
+    *,
+    environment: Environment | None = None,
+    ref: ShortText | None = None,
+    strategy: Strategy = "binpack",
+    columns: SortColumns = (),
+    where: Where = "",
+    target_bytes: Bytes | None = None,
+    min_files: Files = 5,
+    every_file: bool = False,
+    plan: Digest | None = None,
+) -> Operation:
+    """Rewrite small files, files with deletes, or (`every_file`) all of them, optionally sorted by `columns`.
+
+    `plan`: the digest of the plan that you looked at; another one is refused.
+    """
+    made = CompactOptions(
+        strategy=strategy, columns=columns, where=where, target_bytes=target_bytes, min_files=min_files, all=every_file
+    )
+    return _start(call, OperationKind.COMPACT, name, environment, ref, made, plan)
 
 
 @answers(Operation)
@@ -96,6 +126,24 @@ def orphans(
     """List files in the table's folder that no metadata names; without `dry_run`, remove them."""
     made = OrphanOptions(older_than=timedelta(hours=older_than_hours), dry_run=dry_run)
     return _start(call, OperationKind.ORPHANS, name, environment, None, made, plan)
+
+
+@answers(Operation)
+def vacuum(
+    call: Call,
+    name: SeenName,
+    *,
+    environment: Environment | None = None,
+    ref: ShortText | None = None,
+    options: dict[str, Any] | None = None,
+    plan: Digest | None = None,
+) -> Operation:
+    """Compact, rewrite manifests, expire and list or remove orphans, in this order, each where needed.
+
+    `options` has those of each part: compact, manifests, expire, orphans.
+    """
+    made = options_of(OperationKind.VACUUM, options or {})
+    return _start(call, OperationKind.VACUUM, name, environment, ref, made, plan)
 
 
 @lists(Operation)

@@ -124,6 +124,7 @@ TABLE: dict[str, Entry] = {
         Toolset.TABLES, Effect.CHANGE, "nnnyy",
         lambda one: {"action": "expire", "table": one.table, "dry_run": False}, offered=Role.VIEWER,
     ),
+    "compact_table": Entry(Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table}),
     "expire_snapshots": Entry(Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table}),
     "remove_orphan_files": Entry(
         Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table, "dry_run": False}

@@ -204,12 +204,13 @@ def _maintenance(world: World, way: str) -> None:
     make_table("lab.kept", {"x": [1]})
     ask = world.ask(way, "lea").maintenance
     done = [
+        ask.compact("lab.kept", min_files=2, every_file=True),
         ask.manifests("lab.kept", target_bytes=1_000),
         ask.expire("lab.kept", retain_last=1, refs=("main",)),
         ask.orphans("lab.kept", older_than_hours=1.5, dry_run=False),
+        ask.vacuum("lab.kept", options={"expire": {"retain_last": 2}}),
     ]
-    kinds = [OperationKind.MANIFESTS, OperationKind.EXPIRE, OperationKind.ORPHANS]
-    assert [one.kind for one in done] == kinds
+    assert [one.kind for one in done] == list(OperationKind)
     assert [one.options["older_than"] for one in done if "dry_run" in one.options] == ["PT1H30M"]
     assert {one.state for one in done} == {OperationState.DONE}
     plan = ask.plan(OperationKind.MANIFESTS, "lab.kept", options={"target_bytes": WAITS})

@@ -64,6 +64,8 @@ CHANGES = {
     "user password ada": "admin",
     "user link ada https://id.example.org|1": "admin",
     "user disable ada": "admin",
+    "maintain compact flights.daily": "lea",
+    "maintain vacuum flights.daily": "lea",
     "maintain manifests flights.daily": "lea",
     "maintain expire flights.daily": "lea",
     "maintain orphans flights.daily": "lea",
