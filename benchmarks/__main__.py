@@ -28,6 +28,7 @@ NAMES = (
     "promotion",
     "gate",
     "runs",
+    "changes",
     "warm_step",
     "approval",
     "flights",

@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from drls_dagster.component import PipelineComponent
     from drls_dagster.errors import DrlsError, UsageError
     from drls_dagster.lakehouse.catalog import load_catalog
+    from drls_dagster.python_api.changes import Changes
+    from drls_dagster.python_api.tables import Table, table, tables
     from drls_dagster.settings import Settings, load_settings
     from lifecycle.spec import PipelineSpec, SpecError, dump_yaml, json_schema, load_pipeline, parse_pipeline
 
 __all__ = [
+    "Changes",
     "DrlsError",
     "PipelineComponent",
     "PipelineSpec",
     "Settings",
     "SpecError",
+    "Table",
     "UsageError",
     "dump_yaml",
     "json_schema",
@@ -29,15 +33,19 @@ __all__ = [
     "load_pipeline",
     "load_settings",
     "parse_pipeline",
+    "table",
+    "tables",
 ]
 
 # Where each name is; importing Dagster, PyIceberg or the spec here would slow every command down.
 _MODULES = {
+    "Changes": "drls_dagster.python_api.changes",
     "DrlsError": "drls_dagster.errors",
     "PipelineComponent": "drls_dagster.component",
     "PipelineSpec": "lifecycle.spec",
     "Settings": "drls_dagster.settings",
     "SpecError": "lifecycle.spec",
+    "Table": "drls_dagster.python_api.tables",
     "UsageError": "drls_dagster.errors",
     "dump_yaml": "lifecycle.spec",
     "json_schema": "lifecycle.spec",
@@ -45,6 +53,8 @@ _MODULES = {
     "load_pipeline": "lifecycle.spec",
     "load_settings": "drls_dagster.settings",
     "parse_pipeline": "lifecycle.spec",
+    "table": "drls_dagster.python_api.tables",
+    "tables": "drls_dagster.python_api.tables",
 }
 
 

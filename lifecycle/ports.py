@@ -25,6 +25,7 @@ from lifecycle.domain.seal import Altered, Digests, SealedFile, SealedFiles
 from lifecycle.domain.table_files import FilesAsked, TableFiles
 from lifecycle.domain.tables import (
     EVERY_COLUMN,
+    ChangesAsked,
     ColumnPage,
     HealthReport,
     Point,
@@ -34,6 +35,7 @@ from lifecycle.domain.tables import (
     SnapshotRow,
     StatisticsAsked,
     TableAt,
+    TableChanges,
     TableDescription,
     TableRows,
     TableStatistics,
@@ -266,6 +268,10 @@ class Tables(ABC):
     @abstractmethod
     def files(self, table: TableAt, point: Point, asked: FilesAsked) -> TableFiles:
         """The files of a snapshot, from its manifests."""
+
+    @abstractmethod
+    def changes(self, table: TableAt, ask: ChangesAsked, limits: ReadLimits) -> TableChanges:
+        """Changes between two snapshots; reads data. Raises Refused where they cannot be known."""
 
     @abstractmethod
     def health(self, table: TableAt) -> HealthReport:

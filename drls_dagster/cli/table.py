@@ -11,6 +11,7 @@ import click
 
 from drls_dagster.cli.output import cell, in_words, json_option, make_console, print_json, print_table
 from drls_dagster.cli.table_asking import environment_option, health, history, name_argument, query, stats
+from drls_dagster.cli.table_changes import changes
 from drls_dagster.cli.table_files import files
 from drls_dagster.errors import UsageError
 from lifecycle.domain.environment import Environment
@@ -158,7 +159,7 @@ def reset_position(sink: str, source: str, to: str, environment: Environment | N
     click.echo(f"{reader.name} continues reading {read.name} from {where}.")
 
 
-for command in (query, stats, history, files, health):
+for command in (query, stats, history, changes, files, health):
     table.add_command(command)
 
 

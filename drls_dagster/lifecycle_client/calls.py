@@ -335,6 +335,7 @@ class Tables(Calls):
     preview = tables.preview
     query = tables.query
     statistics = tables.statistics
+    changes = tables.changes
     files = tables.files
     health = tables.health
 

@@ -247,6 +247,44 @@ class TableStatistics(Frozen):
     next: int | None = None
 
 
+class ChangesAsked(Frozen):
+    """Changes behind the snapshot `since` (None: from the table's first on) up to `until`, without the first `skip`.
+
+    `until` None: up to the head of `ref`, or of what the environment reads. `keys` identify a row.
+    """
+
+    since: SnapshotId | None = None
+    until: SnapshotId | None = None
+    ref: str | None = None
+    keys: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    skip: int = 0
+
+
+class NextChanges(Frozen):
+    """Where more changes begin: behind the snapshot `since`, and `skip` changes further."""
+
+    since: SnapshotId | None
+    skip: int
+
+
+class TableChanges(Frozen):
+    """Rows that were inserted, deleted or updated, oldest first. `cut` says why some are missing; empty when none are.
+
+    The last columns say what happened to a row (`_change_type`), and at which snapshot. `until` is where reading on
+    begins once there is no `next`; null: the table has no snapshot yet.
+    """
+
+    name: str
+    since: SnapshotId | None
+    until: SnapshotId | None
+    columns: tuple[ColumnShown, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    cut: str = ""
+    values_cut: int = 0
+    next: NextChanges | None = None
+
+
 class HealthReport(Frozen):
     """How a table's files are, from metadata alone. `recommendation` says what to do, in a sentence.
 

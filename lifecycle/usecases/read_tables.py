@@ -10,6 +10,7 @@ from lifecycle.domain.people import Actor
 from lifecycle.domain.table_files import FilesAsked, TableFiles
 from lifecycle.domain.tables import (
     EVERY_COLUMN,
+    ChangesAsked,
     ColumnPage,
     HealthReport,
     Point,
@@ -19,6 +20,7 @@ from lifecycle.domain.tables import (
     SnapshotRow,
     StatisticsAsked,
     TableAt,
+    TableChanges,
     TableDescription,
     TableRows,
     TableStatistics,
@@ -132,6 +134,13 @@ def table_files(ctx: Context, actor: Actor, table: TableAt, point: Point, asked:
     _one_point(point)
     _require(ctx, actor, table)
     return ctx.tables.files(table, point, asked)
+
+
+def table_changes(ctx: Context, actor: Actor, table: TableAt, asked: ChangesAsked, limits: ReadLimits) -> TableChanges:
+    if asked.until is not None and asked.ref is not None:
+        raise Invalid("name one end: a snapshot (until) or a ref")
+    _require(ctx, actor, table)
+    return ctx.tables.changes(table, asked, limits)
 
 
 def table_health(ctx: Context, actor: Actor, table: TableAt) -> HealthReport:

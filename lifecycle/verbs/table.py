@@ -213,6 +213,7 @@ ROWS: tuple[Row, ...] = (
     _read(_TABLE + "/preview", tables.preview),
     _read(_TABLE + "/statistics", tables.statistics),
     _read(_TABLE + "/files", tables.files),
+    _read(_TABLE + "/changes", tables.changes),
     _read(_TABLE + "/health", tables.health),
     _read("/maintenance/plan", maintenance.plan, method="POST"),
     _act("POST /compact", maintenance.compact, LEAD, status=202),

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, StringConstraints
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.table_files import FileOrder, FilesAsked, TableFiles
 from lifecycle.domain.tables import (
+    ChangesAsked,
     ColumnPage,
     HealthReport,
     Point,
@@ -20,6 +21,7 @@ from lifecycle.domain.tables import (
     SnapshotRow,
     StatisticsAsked,
     TableAt,
+    TableChanges,
     TableRows,
     TableStatistics,
 )
@@ -207,6 +209,36 @@ def files(
         TableAt(name=name, environment=environment),
         _point(snapshot, ref, at),
         FilesAsked(order=order, after=after, most=most, partitions=partitions),
+    )
+
+
+@answers(TableChanges)
+def changes(
+    call: Call,
+    name: SeenName,
+    *,
+    environment: Environment | None = None,
+    since: SnapshotNumber | None = None,
+    until: SnapshotNumber | None = None,
+    ref: ShortText | None = None,
+    keys: Annotated[tuple[SeenName, ...], MaxLen(20), InQuery("key")] = (),
+    columns: Columns = (),
+    skip: Annotated[int, Ge(0), Le(100_000_000)] = 0,
+    rows: Rows = 100,
+    seconds: Seconds = 30,
+    most_bytes: MostBytes = BYTES,
+    text: MostText = TEXT,
+) -> TableChanges:
+    """Rows inserted, deleted and, with `key`, updated behind the snapshot `since` up to `until` or the head of `ref`.
+
+    Rows that were only rewritten, as by a compaction, are no change. `next` of the answer pages on.
+    """
+    return read_tables.table_changes(
+        call.ctx,
+        call.who,
+        TableAt(name=name, environment=environment),
+        ChangesAsked(since=since, until=until, ref=ref, keys=keys, columns=columns, skip=skip),
+        ReadLimits(rows=rows, bytes=most_bytes, seconds=seconds, text=text),
     )
 
 

@@ -28,7 +28,9 @@ def python() -> str:
         "import drls_dagster as drls",
         "",
         'spec = drls.load_pipeline(Path("pipelines/orders.yaml"))',
-        'table = drls.load_catalog().load_table("sales.revenue")',
+        'orders = drls.table("sales.orders")',
+        "print(orders.health().recommendation)",
+        'changes = orders.changes(keys=["order_id"])',
         "```\n",
     ]
     for name in drls_dagster.__all__:

@@ -25,12 +25,14 @@ _FIRST_ROWS = 100  # are looked at, and are never too many
 _BUFFERS = 64_000_000  # bytes, all columns together: what is asked of the storage at once
 
 
-def read_batches(table: Table, task: FileScanTask, schema: Schema) -> Iterator[pa.RecordBatch]:
-    """The file as `schema`, without the rows that are deleted."""
+def read_batches(
+    table: Table, task: FileScanTask, schema: Schema, deletes: dict[str, list[pa.ChunkedArray]] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The file as `schema`, without the rows that are deleted; `deletes` has their places, where they are known."""
     from pyiceberg.io.pyarrow import _read_all_delete_files
     from pyiceberg.manifest import FileFormat
 
-    deletes = _read_all_delete_files(table.io, [task])
+    deletes = _read_all_delete_files(table.io, [task]) if deletes is None else deletes
     if task.file.file_format is FileFormat.PARQUET:
         yield from _parquet_batches(table, task, schema, deletes.get(task.file.file_path, []))
     else:

@@ -13,6 +13,7 @@ from drls_dagster.lakehouse.reader.sql.workers import Worker, WorkerGone, worker
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.tables import (
+    ChangesAsked,
     ColumnStatistics,
     Point,
     QueryRows,
@@ -21,9 +22,10 @@ from lifecycle.domain.tables import (
     ReadTable,
     StatisticsAsked,
     TableAt,
+    TableChanges,
     TableStatistics,
 )
-from lifecycle.errors import Invalid, LifecycleError, NotFound, Unavailable
+from lifecycle.errors import Invalid, LifecycleError, NotFound, Refused, Unavailable
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -34,7 +36,9 @@ _GRACE_SECONDS = 3.0  # a worker that does not stop its query itself is killed
 _MOST_TABLES = 50
 _STATISTICS_ROWS = 5_000_000
 _ERRORS: dict[str, type[LifecycleError]] = {
-    one.__name__: one for one in (Invalid, NotFound, Unavailable, TooLong, TooMuch)
+    **{one.__name__: one for one in (Invalid, NotFound, Unavailable, TooLong, TooMuch)},
+    "ChangesUnreadable": Refused,
+    "UsageError": Invalid,
 }
 
 
@@ -111,6 +115,29 @@ def _from_rows(
     with workers().one(asking.memory) as worker:
         request = {"do": "statistics", "pins": {"": _place(pinned)}, "limits": limited}
         return {**asking.ask(worker, request, asking.seconds), "read_from": ReadFrom.ROWS}
+
+
+def changes(settings: Settings, pinned: Pinned, ask: ChangesAsked, limits: ReadLimits) -> TableChanges:
+    """Up to the snapshot that is pinned. Raises Refused where a snapshot in between cannot be followed."""
+    if pinned.snapshot is None:
+        return TableChanges(name=pinned.name, since=ask.since, until=None, columns=(), rows=())
+    asking = _Asking(settings, limits)
+    request = {
+        "do": "changes",
+        "pins": {"": _place(pinned)},
+        "since": ask.since,
+        "limits": {
+            "keys": ask.keys,
+            "columns": ask.columns,
+            "skip": ask.skip,
+            "rows": limits.rows,
+            "most_bytes": limits.bytes,
+            "text": limits.text,
+        },
+    }
+    with workers().one(asking.memory) as worker:
+        answer = asking.ask(worker, request, asking.seconds)
+    return TableChanges.model_validate({**answer, "name": pinned.name, "since": ask.since, "until": pinned.snapshot})
 
 
 def _pinned(

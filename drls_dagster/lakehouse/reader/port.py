@@ -14,6 +14,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.table_files import FilesAsked, TableFiles
 from lifecycle.domain.tables import (
     EVERY_COLUMN,
+    ChangesAsked,
     ColumnPage,
     HealthReport,
     Point,
@@ -23,6 +24,7 @@ from lifecycle.domain.tables import (
     SnapshotRow,
     StatisticsAsked,
     TableAt,
+    TableChanges,
     TableDescription,
     TableRows,
     TableStatistics,
@@ -107,6 +109,14 @@ class IcebergTables(Tables):
 
         with self._catalog() as catalog:
             return files.files(finding.pin(finding.find(catalog, table), point), asked)
+
+    def changes(self, table: TableAt, ask: ChangesAsked, limits: ReadLimits) -> TableChanges:
+        from drls_dagster.lakehouse.reader import finding
+        from drls_dagster.lakehouse.reader.asking import changes
+
+        with self._catalog() as catalog:
+            pinned = finding.pin(finding.find(catalog, table), Point(snapshot=ask.until, ref=ask.ref))
+            return changes(self._settings, pinned, ask, limits)
 
     def health(self, table: TableAt) -> HealthReport:
         from drls_dagster.lakehouse.reader import finding, health

@@ -9,6 +9,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.table_files import FilesAsked, TableFiles
 from lifecycle.domain.tables import (
     EVERY_COLUMN,
+    ChangesAsked,
     ColumnPage,
     HealthReport,
     Point,
@@ -18,6 +19,7 @@ from lifecycle.domain.tables import (
     SnapshotRow,
     StatisticsAsked,
     TableAt,
+    TableChanges,
     TableDescription,
     TableRows,
     TableStatistics,
@@ -66,6 +68,9 @@ class NoTables(Tables):
         _refuse()
 
     def files(self, table: TableAt, point: Point, asked: FilesAsked) -> TableFiles:
+        _refuse()
+
+    def changes(self, table: TableAt, ask: ChangesAsked, limits: ReadLimits) -> TableChanges:
         _refuse()
 
     def health(self, table: TableAt) -> HealthReport:

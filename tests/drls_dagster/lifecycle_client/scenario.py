@@ -86,6 +86,7 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     tables.query: {"sql": "SELECT count(*) AS n, max(x) AS x FROM flights.daily"},
     tables.statistics: {"name": "flights.daily"},
     tables.files: {"name": "flights.daily"},
+    tables.changes: {"name": "flights.daily"},
     tables.health: {"name": "flights.daily"},
     maintenance.plan: {"kind": OperationKind.EXPIRE, "name": "lab.kept"},
     maintenance.list_operations: {"table": "lab.kept"},

@@ -24,6 +24,7 @@ ASKS: dict[str, Callable[[Lifecycle, str], Any]] = {
     "preview": lambda client, name: client.tables.preview(name),
     "statistics": lambda client, name: client.tables.statistics(name),
     "files": lambda client, name: client.tables.files(name),
+    "changes": lambda client, name: client.tables.changes(name),
     "health": lambda client, name: client.tables.health(name),
     "query": lambda client, name: client.tables.query(f"SELECT * FROM {name}"),
     "in qa": lambda client, name: client.tables.show(name, environment=QA),

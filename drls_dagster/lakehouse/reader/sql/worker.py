@@ -85,6 +85,8 @@ def _answer(state: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
                 return _read(state, request["sql"])
             case "select":
                 return _select(state, request)
+            case "changes":
+                return _changes(state, request)
             case _:
                 return _statistics(state, request)
     except DrlsError as error:
@@ -127,6 +129,13 @@ def _statistics(state: dict[str, Any], request: dict[str, Any]) -> dict[str, Any
 
     table, snapshot, schema = _table(request, "")
     return statistics(table, snapshot, schema, memory=state["memory"], **request["limits"])
+
+
+def _changes(state: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    from drls_dagster.lakehouse.changes.page import changes_page
+
+    table, until, _ = _table(request, "")
+    return changes_page(table, request["since"], until, memory=state["memory"], **request["limits"])
 
 
 def _table(request: dict[str, Any], name: str) -> tuple[Any, int | None, Any]:

@@ -1,0 +1,42 @@
+"""The lifecycle as a program asks it: that of the server at DRLS_URL, else of the store here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drls_dagster.lifecycle_client import Lifecycle
+
+
+@contextmanager
+def asked() -> Iterator[Lifecycle]:
+    """As the owner of DRLS_TOKEN, or of the token that `drls login` kept. The first use makes the store here (L7)."""
+    from drls_dagster.kept_tokens import keep_token, kept_token
+    from drls_dagster.lifecycle_client import LocalLifecycle
+    from drls_dagster.lifecycle_client.gateway import connected_adapters
+    from drls_dagster.lifecycle_client.http import HttpLifecycle, refuse_in_the_clear
+    from drls_dagster.lifecycle_client.opening import host, open_context, os_user
+    from drls_dagster.settings import load_settings
+
+    settings = load_settings()
+    client: Lifecycle
+    if settings.url:
+        refuse_in_the_clear(settings, settings.url)
+        client = HttpLifecycle(settings.url, kept_token(settings), host=host())
+    else:
+        context = open_context(
+            settings,
+            connected_adapters(settings),
+            lambda started: _keep(keep_token(settings, started.token.secret, starting=True)),
+        )
+        client = LocalLifecycle(context, kept_token(settings), host=host(), os_user=os_user())
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _keep(_: object) -> None:
+    """The first Admin's token is in its file now; a library prints nothing."""
