@@ -11,10 +11,11 @@ from drls_dagster.errors import UsageError
 from drls_dagster.python_api.asking import asked
 from drls_dagster.python_api.changes import Changes
 from lifecycle.domain.environment import Environment
+from lifecycle.usecases.read_tables import TableInfo
 
 if TYPE_CHECKING:
     from lifecycle.domain.tables import HealthReport, SchemaFacts, SnapshotRow, TableRows, TableStatistics
-    from lifecycle.usecases.read_tables import TableDetail, TableInfo
+    from lifecycle.usecases.read_tables import TableDetail
 
 
 def tables(namespace: str = "", search: str = "") -> tuple[TableInfo, ...]:

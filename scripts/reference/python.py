@@ -28,9 +28,8 @@ def python() -> str:
         "import drls_dagster as drls",
         "",
         'spec = drls.load_pipeline(Path("pipelines/orders.yaml"))',
-        'orders = drls.table("sales.orders")',
-        "print(orders.health().recommendation)",
-        'changes = orders.changes(keys=["order_id"])',
+        'table = drls.load_catalog().load_table("sales.revenue")',
+        'print(drls.table("sales.revenue").health().recommendation)',
         "```\n",
     ]
     for name in drls_dagster.__all__:
