@@ -22,7 +22,7 @@ class Shown:
 
     text: str
     mark: str = ""
-    kind: str = ""
+    kind: str = "plain"
 
     @property
     def empty(self) -> bool:
@@ -59,9 +59,9 @@ def _text(value: str, kind: str, longest: int) -> Shown:
     cut = _CUT.search(value) if len(value) > longest else None
     if cut:
         whole = f"{int(cut[1].replace(',', '')) // 2:,} bytes" if binary else f"{cut[1]} {cut[2]}"
-        return Shown(value[: cut.start()], f"cut, {whole} in all", "binary" if binary else "")
+        return Shown(value[: cut.start()], f"cut, {whole} in all", "binary" if binary else "text")
     if not value:
         return Shown("", "no bytes" if binary else "empty text")
     if binary:
         return Shown(value, kind="binary")
-    return Shown(value, kind="text" if kind == "string" else "")
+    return Shown(value, kind="text" if kind == "string" else "plain")

@@ -83,7 +83,7 @@ def browse(server: TablesServer, chromium: Browser) -> Iterator[Browse]:
         server.life.give_password(name, PASSWORD)
         context = chromium.new_context(viewport=PHONE if phone else WIDE, base_url=server.url)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(120_000)
         told: list[str] = []
         page.on("console", lambda said: told.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: told.append(f"Error: {error}"))
