@@ -79,6 +79,7 @@ def tables(
         request,
         "tables/explorer.html",
         asked=asked,
+        has_operations=bool(ctx.maintenance.kinds()),
         where=where,
         page=names.of(_row(name, found[name], browsed, where) for name in names.items),
         shelves=_some(shelves),

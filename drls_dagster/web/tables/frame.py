@@ -31,6 +31,7 @@ VIEWS = {
     "preview": "Preview",
     "snapshots": "Snapshots",
     "files": "Files",
+    "health": "Health",
     "lineage": "Lineage",
 }
 ENVIRONMENT = Query(pattern=f"^({'|'.join(one.value for one in Environment)})?$")

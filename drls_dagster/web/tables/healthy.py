@@ -24,6 +24,11 @@ def mark_of(ctx: Context, at: TableAt) -> Mark | None:
         found = ctx.tables.health(at)
     except LifecycleError as error:
         return None if error.status == 404 else Mark("rejected", "unreadable", error.message)
-    if found.recommendation.startswith("Healthy"):
-        return Mark("approved", "healthy", found.recommendation)
-    return Mark("pending", "needs care", found.recommendation)
+    return mark_of_report(found.recommendation)
+
+
+def mark_of_report(recommendation: str) -> Mark:
+    """What a report recommends as a word."""
+    if recommendation.startswith("Healthy"):
+        return Mark("approved", "healthy", recommendation)
+    return Mark("pending", "needs care", recommendation)

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from lifecycle.domain.environment import Environment
 
 EXPLORER = "/tables"
+OPERATIONS = "/operations"
 
 
 _ESCAPED = {"~": "~0", "/": "~1", "%": "~2"}
