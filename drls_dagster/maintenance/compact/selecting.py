@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse import refs
+from drls_dagster.lakehouse.naming import MAIN
 from drls_dagster.lakehouse.rewriting import Manifests, partition_of, referenced_paths
 from lifecycle.domain.operations import CompactOptions
 
@@ -106,6 +107,7 @@ def select(
     """The groups of `ref` that need it. `without`: paths that stay out of it."""
     from drls_dagster.maintenance.compact.keys import check_columns
 
+    _check_branch(table, ref)
     check_columns(table, options)
     target = target_bytes(table, options)
     base = refs.head(table, ref)
@@ -140,6 +142,15 @@ def select(
     return Selection(
         base, snapshot.sequence_number or 0, chosen, data, deletes, target, spark or _too_much(table, chosen)
     )
+
+
+def _check_branch(table: Table, ref: str) -> None:
+    """Raises UsageError where `ref` is no branch. A table without a snapshot has no `main` yet, which is no mistake."""
+    found = table.metadata.refs.get(ref)
+    if found is None and (ref != MAIN or table.metadata.refs):
+        raise UsageError(f"{'.'.join(table.name())} has no branch '{ref[:100]}'")
+    if found is not None and found.snapshot_ref_type.value == "tag":
+        raise UsageError(f"'{ref[:100]}' of {'.'.join(table.name())} is a tag, which keeps its files; name a branch")
 
 
 def _groups(

@@ -433,6 +433,19 @@ def test_a_branch_is_compacted_and_main_stays(catalog: Catalog, tmp_path: Path) 
     assert refs.head(after, "side") == result.snapshot
 
 
+def test_only_branches_that_exist_are_compacted(catalog: Catalog) -> None:
+    table = catalog.create_table("ns.t", SMALL)
+    empty = compact.plan(table, "main", CompactOptions(), Keep())
+    small(table, 0)
+    table.manage_snapshots().create_tag(refs.head(table, "main") or 0, "kept").commit()
+
+    assert (empty.needed, empty.reasons) == (False, ("the table has no snapshot",))
+    with pytest.raises(UsageError, match="no branch 'nowhere'"):
+        compact.plan(table, "nowhere", CompactOptions(), Keep())
+    with pytest.raises(UsageError, match=r"'kept' of ns\.t is a tag"):
+        compact.plan(table, "kept", CompactOptions(), Keep())
+
+
 def test_a_cancelled_compaction_leaves_nothing(catalog: Catalog, tmp_path: Path) -> None:
     table = catalog.create_table("ns.t", SMALL)
     for start in range(6):
