@@ -21,11 +21,15 @@ def plan(table: Table, ref: str, options: CompactOptions, keep: Keep) -> Operati
 
 
 def execute(work: Work, plan: OperationPlan, options: CompactOptions) -> CompactResult:
-    """Compact what needs it now, which may be more or less than what `plan` saw."""
+    """Compact what needs it now, which may be more or less than what `plan` saw.
+
+    Raises DrlsError where only Spark can do it, CommitConflictError where others were faster all the time.
+    """
+    from drls_dagster.errors import DrlsError
     from drls_dagster.lakehouse.rewriting import Manifests
+    from drls_dagster.maintenance.compact.planning import REMEDY
     from drls_dagster.maintenance.compact.running import run
     from drls_dagster.maintenance.compact.selecting import select
-    from drls_dagster.maintenance.compact.spark import run_on_spark
     from drls_dagster.maintenance.compact.tidying import clean_up
 
     work.table = work.catalog.load_table(work.table.name())
@@ -33,5 +37,5 @@ def execute(work: Work, plan: OperationPlan, options: CompactOptions) -> Compact
     manifests = Manifests(work.table.io)
     chosen = select(work.table, work.ref, options, manifests)
     if chosen.spark:
-        return run_on_spark(work, options, chosen)
+        raise DrlsError(f"{work.name} cannot be compacted: {chosen.spark}; {REMEDY}")
     return run(work, options, chosen, manifests)

@@ -12,15 +12,13 @@ if TYPE_CHECKING:
 
 _BYTES_A_SECOND = 60 << 20
 _SORTED_BYTES_A_SECOND = 25 << 20
-_SPARK_BYTES_A_SECOND = 12 << 20
+REMEDY = "run rewrite_data_files in Spark"
 
 
 def planned(table: Table, ref: str, options: CompactOptions, chosen: Selection) -> OperationPlan:
     files = sum(len(group.files) for group in chosen.groups)
     size = sum(group.size for group in chosen.groups)
     after = sum(max(1, round(group.size / chosen.target)) for group in chosen.groups)
-    # On Spark, it is Spark that decides; what it would leave alone is not counted.
-    needed = bool(chosen.groups) or (bool(chosen.spark) and bool(chosen.data))
     figures = {
         "files_before": len(chosen.data),
         "files_after": len(chosen.data) - files + after,
@@ -36,10 +34,10 @@ def planned(table: Table, ref: str, options: CompactOptions, chosen: Selection) 
         table=".".join(table.name()),
         ref=ref,
         base=chosen.base,
-        needed=needed,
+        needed=bool(chosen.groups),
         reasons=tuple(_reasons(chosen, options, files, size, after)),
         figures=figures,
-        cost=_cost(options, chosen, size),
+        cost=_cost(options, size),
         digest=plan_digest(OperationKind.COMPACT, str(table.metadata.table_uuid), ref, chosen.base, options, figures),
     )
 
@@ -47,28 +45,24 @@ def planned(table: Table, ref: str, options: CompactOptions, chosen: Selection) 
 def _reasons(chosen: Selection, options: CompactOptions, files: int, size: int, after: int) -> list[str]:
     if chosen.base is None:
         return ["the table has no snapshot"]
-    if not chosen.groups and not chosen.spark:
+    if chosen.spark:
+        return [f"it cannot be compacted here: {chosen.spark}; {REMEDY}"]
+    if not chosen.groups:
         return [f"none of {len(chosen.data)} files needs it at a target of {_mib(chosen.target)}"]
-    found: list[str] = []
-    if chosen.groups:
-        found.append(
-            f"{files} of {len(chosen.data)} files ({_mib(size)}) become about {after} of {_mib(chosen.target)}"
-        )
+    found = [f"{files} of {len(chosen.data)} files ({_mib(size)}) become about {after} of {_mib(chosen.target)}"]
     deleted = sum(1 for group in chosen.groups for one in group.files if one.deletes)
     if deleted:
         found.append(f"{deleted} of them have rows that delete files hide")
     if options.strategy != "binpack":
         found.append(f"rows are ordered by {', '.join(options.columns) or 'the sort order of the table'}")
-    if chosen.spark:
-        found.append(f"Spark does it, since {chosen.spark}")
     return found
 
 
-def _cost(options: CompactOptions, chosen: Selection, size: int) -> str:
-    if not size and not chosen.spark:
+def _cost(options: CompactOptions, size: int) -> str:
+    if not size:
         return "nothing"
     speed = _BYTES_A_SECOND if options.strategy == "binpack" else _SORTED_BYTES_A_SECOND
-    seconds = max(1, round(size / (_SPARK_BYTES_A_SECOND if chosen.spark else speed)))
+    seconds = max(1, round(size / speed))
     return f"reads and writes {_mib(size)}, about {seconds} s; the old files stay until their snapshots expire"
 
 

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 TARGET = "write.target-file-size-bytes"
-SPARK_ABOVE = "drls.maintenance.compact.spark-above-bytes"
 CLUSTERED = "drls.clustered-by"
 _TARGET_BYTES = 512 << 20
-_SPARK_ABOVE_BYTES = 256 << 30
 # A group is one piece of work: what sorting spreads over its files, and what one commit adds.
 GROUP_BYTES = 64 << 30
 _SMALL, LARGE = 0.75, 1.8
@@ -64,7 +62,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a snapshot has, and what of it needs to be rewritten. `spark`: why only Spark can do it; empty otherwise."""
+    """What a snapshot has, and what of it needs to be rewritten. `spark`: why it cannot be done here, or empty."""
 
     base: int | None
     sequence: int
@@ -120,9 +118,10 @@ def select(
     entries = [entry for _, entry in manifests.live(snapshot)]
     data = tuple(one for one in entries if one.data_file.content == 0)
     deletes = tuple(one for one in entries if one.data_file.content != 0)
-    spark = _only_spark(table, deletes)
-    # PyIceberg plans no scan where there are equality deletes.
-    matching = None if spark else _matching(table, snapshot.snapshot_id, options.where)
+    spark = _only_spark(table, entries)
+    if spark:
+        return Selection(base, snapshot.sequence_number or 0, (), data, deletes, target, spark)
+    matching = _matching(table, snapshot.snapshot_id, options.where)
     clustered = clustering(table, options)
     done = {
         one.snapshot_id
@@ -138,10 +137,7 @@ def select(
         # In the order of writing, which often is an order of time that the bounds of files then keep.
         files.sort(key=lambda one: (one.entry.sequence_number or 0, one.file.file_path))
         groups += _groups(partition, files, options, target, done)
-    chosen = tuple(groups)
-    return Selection(
-        base, snapshot.sequence_number or 0, chosen, data, deletes, target, spark or _too_much(table, chosen)
-    )
+    return Selection(base, snapshot.sequence_number or 0, tuple(groups), data, deletes, target)
 
 
 def _check_branch(table: Table, ref: str) -> None:
@@ -225,21 +221,14 @@ def applies(delete: ManifestEntry, data: ManifestEntry) -> bool:
     )
 
 
-def _only_spark(table: Table, deletes: Sequence[ManifestEntry]) -> str:
+def _only_spark(table: Table, entries: Sequence[ManifestEntry]) -> str:
     if table.format_version > 2:
-        return f"the table has format version {table.format_version}"
-    if any(one.data_file.content == 2 for one in deletes):
-        return "the table has equality deletes"
+        return f"it has format version {table.format_version}, which only Spark can write"
+    if any(one.data_file.content == 2 for one in entries):
+        return "it has equality deletes, which only Spark can apply"
+    if any(one.data_file.file_format.value != "PARQUET" for one in entries):
+        return "some of its files are not Parquet"
     return ""
-
-
-def _too_much(table: Table, groups: Sequence[Group]) -> str:
-    if any(one.file.file_format.value != "PARQUET" for group in groups for one in group.files):
-        return "some files are not Parquet"
-    said = table.properties.get(SPARK_ABOVE, "")
-    limit = int(said) if said.isdecimal() else _SPARK_ABOVE_BYTES
-    size = sum(group.size for group in groups)
-    return f"{size} bytes are more than {limit} ({SPARK_ABOVE})" if size > limit else ""
 
 
 def _matching(table: Table, base: int, where: str) -> frozenset[str] | None:

@@ -154,7 +154,7 @@ def content(table: Table, ref: str = "main") -> Counter[str]:
             ).fetchall()
         )
         chosen = [
-            f"hash({quoted(ids[field.field_id])}::{kind(field)})::varchar || ':' || coalesce({quoted(ids[field.field_id])}::varchar, '~')"
+            f"hash({quoted(ids[field.field_id])}::{compared_as(field)})::varchar || ':' || coalesce({quoted(ids[field.field_id])}::varchar, '~')"
             if field.field_id in ids
             else "hash(null)::varchar || ':~'"
             for field in table.schema().fields
@@ -173,7 +173,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def kind(field: Any) -> str:
+def compared_as(field: Any) -> str:
     return {"int": "bigint", "long": "bigint", "float": "double", "double": "double"}.get(
         str(field.field_type), "varchar"
     )
@@ -208,8 +208,14 @@ def needed(table: Table) -> set[Path]:
     return {Path(str(local_path(one))) for one in found}
 
 
-def delete_positions(catalog: Catalog, name: str, rows: dict[str, list[int]], ref: str = "main") -> Table:
-    """Commits one position delete file for each data file path, as a merge-on-read writer does."""
+def delete_positions(
+    catalog: Catalog,
+    name: str,
+    rows: dict[str, list[int]],
+    ref: str = "main",
+    kind: DataFileContent = DataFileContent.POSITION_DELETES,
+) -> Table:
+    """Commits one delete file for each data file path, as a merge-on-read writer does; of positions, if it is read."""
     table = catalog.load_table(name)
     parent = table.snapshot_by_id(refs.head(table, ref) or 0)
     assert parent is not None
@@ -223,7 +229,7 @@ def delete_positions(catalog: Catalog, name: str, rows: dict[str, list[int]], re
         pq.write_table(found, str(local_path(deletes)))
         bound = {_FILE_PATH: path.encode()}
         one = DataFile.from_args(
-            content=DataFileContent.POSITION_DELETES,
+            content=kind,
             file_path=deletes,
             file_format=FileFormat.PARQUET,
             partition=entries[path].partition,

@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pyiceberg.manifest import DataFileContent
 from pyiceberg.table.update import AddSnapshotUpdate
 
+from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.commit_retry import CommitConflictError
 from drls_dagster.maintenance import compact
@@ -93,6 +95,19 @@ def test_position_deletes_are_applied_and_their_files_go(catalog: Catalog, tmp_p
     told = refs.summary(after.snapshot_by_id(result.snapshot or 0))
     assert (told["total-delete-files"], told["total-position-deletes"]) == ("0", "0")
     assert (told["total-records"], told["removed-position-delete-files"]) == ("55", "3")
+
+
+def test_equality_deletes_are_left_to_spark(catalog: Catalog, tmp_path: Path) -> None:
+    table = small_table(catalog)
+    table = delete_positions(catalog, "ns.t", {live(table)[0].file_path: [0]}, kind=DataFileContent.EQUALITY_DELETES)
+
+    planned = compact.plan(table, "main", CompactOptions(), Keep())
+
+    assert not planned.needed
+    [reason] = planned.reasons
+    assert reason.startswith("it cannot be compacted here: it has equality deletes")
+    with pytest.raises(DrlsError, match=r"ns\.t cannot be compacted: it has equality deletes"):
+        compacted(catalog, "ns.t", tmp_path)
 
 
 def test_deletes_of_files_that_stay_stay(catalog: Catalog, tmp_path: Path) -> None:
