@@ -47,7 +47,8 @@ class Lab:
         """Nothing of the user's own configuration; but the user's jars, so that no download is measured."""
         given = load_settings(home_folder())
         home = self.folder / "home"
-        (home / "jars").mkdir(parents=True)
+        home.mkdir(mode=0o700)
+        (home / "jars").mkdir()
         for jar in (given.home / "jars").glob("*.jar"):
             shutil.copyfile(jar, home / "jars" / jar.name)
         for name in [name for name in os.environ if name.startswith("DRLS_")]:
