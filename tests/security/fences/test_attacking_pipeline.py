@@ -8,16 +8,12 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import shutil
-import subprocess
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from drls_dagster.fences import enter
 from drls_dagster.settings import Settings
-from tests.conftest import ONCE
 from tests.security.fences.attack import PLACES, Said, laid_out, pipeline, said_in, web_process
 from tests.security.fences.owners import OWNERS, WITH_ACCOUNT, Owner, owner_of
 
@@ -29,22 +25,14 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=[*OWNERS, WITH_ACCOUNT], scope="module")
+@pytest.fixture(params=[OWNERS[0], WITH_ACCOUNT], scope="module")
 def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
-    """Whoever owns the installation: for the account of the tests the one whose engine all tests share.
-
-    Each of the others has one engine, and runs two pipelines in it.
-    """
-    engine: Settings = request.getfixturevalue("engine")
+    """Whoever owns the installation: for the account of the tests the one whose engine all tests share."""
     if request.param == OWNERS[0]:
+        engine: Settings = request.getfixturevalue("engine")
         yield Owner(engine.home.parent, name=engine.home.name)
         return
     with owner_of(request.param) as made:
-        made.home.mkdir(mode=0o700)
-        shutil.copytree(engine.home / "jars", made.home / "jars")
-        if made.uid is not None:
-            for one in (made.home, *made.home.rglob("*")):
-                os.chown(one, made.uid, made.gid)
         yield made
         stopped = made.drls("engine", "stop", "--force")
     assert stopped.returncode == 0, stopped.stderr
@@ -54,7 +42,7 @@ def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
 def said(owner: Owner) -> Said:
     """What each place of the pipeline got, after one `drls run` of it."""
     for command in (["db", "upgrade"], ["engine", "start"]):
-        done = owner.drls(*command, timeout=300, JAVA_TOOL_OPTIONS=ONCE)
+        done = owner.drls(*command, timeout=300)
         assert done.returncode == 0, done.stderr
     with web_process(owner) as web, laid_out(owner, {"the web process": web}) as aims:
         file = owner.folder / "attack.json"
@@ -84,48 +72,33 @@ def test_the_code_of_a_run_reaches_nothing_of_the_platform(said: Said, place: st
 AIMS = ("secret", "lifecycle.db", "/proc/1/environ", "attack-out/secret")
 
 
-@pytest.fixture(scope="module")
-def read_by_sources(owner: Owner, said: Said) -> Iterator[subprocess.CompletedProcess[str]]:
-    """One `drls run` of a pipeline with a csv source, and a sink of its own, for each of the paths."""
+@pytest.mark.parametrize("aim", AIMS)
+def test_a_file_source_reaches_nothing_of_the_platform(owner: Owner, said: Said, aim: str) -> None:
+    """Without any Python: a csv source, its error texts, and a link in landing."""
     assert said
-    links = owner.home / "landing" / "attack-out"
+    landing = owner.home / "landing"
+    links = landing / "attack-out"
     links.mkdir(exist_ok=True)
-    secret = owner.home / "secret"
-    (links / "secret").symlink_to(secret)
     if owner.uid is not None:
         os.chown(links, owner.uid, owner.gid)
-    nodes: list[dict[str, Any]] = []
-    edges: list[dict[str, str]] = []
-    for number, aim in enumerate(AIMS):
-        path = aim if aim.startswith(("/", "attack")) else str(owner.home / aim)
-        source = {"kind": "files", "format": "csv", "path": path, "options": {"mode": "FAILFAST"}}
-        names = [f"{kind}{number}" for kind in ("raw", "kept", "out")]
-        shows = f"SELECT raise_error(string(id)) AS id FROM {names[0]}"
-        nodes += [
-            {"id": names[0], "type": "source", "source": {**source, "schema": {"id": "long"}}},
-            {"id": names[1], "type": "transform", "step": "spark", "sql": shows},
-            {"id": names[2], "type": "sink", "table": f"attack.csv{number}", "mode": "overwrite"},
-        ]
-        edges += [{"from": names[0], "to": names[1]}, {"from": names[1], "to": names[2]}]
+    secret = owner.home / "secret"
+    token = secret.read_text().strip() if secret.exists() else "no token"
+    if not (links / "secret").is_symlink():
+        (links / "secret").symlink_to(secret)
+    path = aim if aim.startswith(("/", "attack")) else str(owner.home / aim)
+    source = {"kind": "files", "format": "csv", "path": path, "options": {"mode": "FAILFAST"}, "schema": {"id": "long"}}
+    nodes = [
+        {"id": "raw", "type": "source", "source": source},
+        {"id": "kept", "type": "transform", "step": "spark", "sql": "SELECT raise_error(string(id)) AS id FROM raw"},
+        {"id": "out", "type": "sink", "table": "attack.csv", "mode": "overwrite"},
+    ]
+    edges = [{"from": "raw", "to": "kept"}, {"from": "kept", "to": "out"}]
     file = owner.folder / "attack.json"
     file.write_text(json.dumps({"format_version": 1, "name": "attack_csv", "nodes": nodes, "edges": edges}))
     file.chmod(0o644)
-    yield owner.drls("run", str(file), "--json", timeout=300)
-    file.unlink()
-    shutil.rmtree(links)
-
-
-def test_file_sources_reach_nothing_of_the_platform(
-    owner: Owner, read_by_sources: subprocess.CompletedProcess[str]
-) -> None:
-    """Without any Python: a csv source, its error texts, and a link in landing."""
-    secret = owner.home / "secret"
-    token = secret.read_text().strip() if secret.exists() else "no token"
-    done = read_by_sources
+    try:
+        done = owner.drls("run", str(file), timeout=300)
+    finally:
+        file.unlink()
     assert done.returncode == 1
     assert token not in done.stdout + done.stderr
-    (told,) = json.loads(done.stdout)
-    assert told["tables"] == []
-    states = {one["node"]: one["state"] for one in told["steps"] if one["node"].startswith("out")}
-    assert states.keys() == {f"out{number}" for number in range(len(AIMS))}
-    assert not {"done", "waiting"} & set(states.values()), told
