@@ -25,6 +25,7 @@ NAMES = (
     "lifecycle",
     "pages",
     "mcp",
+    "health",
     "promotion",
     "gate",
     "runs",

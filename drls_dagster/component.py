@@ -70,5 +70,5 @@ class PipelineComponent(dg.Component, dg.Model, dg.Resolvable):
 
         settings, environment = load_settings(), Environment(self.environment)
         if self.path is None:
-            return load_environment(environment, settings)
+            return load_environment(environment, settings, maintenance=False)
         return load_files((context.path / Path(self.path).expanduser()).resolve(), environment, settings)

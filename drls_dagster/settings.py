@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from drls_dagster.agent_settings import AgentSettings
 from drls_dagster.errors import UsageError
+from drls_dagster.maintenance_settings import MaintenanceSettings
 from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
@@ -329,6 +330,7 @@ class Settings(BaseSettings):
     notify: NotifySettings = NotifySettings()
     data_diff: DataDiffSettings = DataDiffSettings()
     tables: TablesSettings = TablesSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
     oidc: OidcSettings | None = None
     agent: AgentSettings = AgentSettings()
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)

@@ -11,5 +11,7 @@ DRAFT = "draft"
 LANE_TAG = "drls/lane"
 # On a run that did nothing: it is nobody's last run.
 REFUSED_TAG = "drls/refused"
+# On the steps that look after tables, and their job. They are of no pipeline: no pipeline's name has a capital.
+MAINTENANCE_TAG, MAINTENANCE, MAINTENANCE_STEP = "drls/maintenance", "Maintenance", "look_after_tables"
 # Why a sensor launched a run; it finds its own runs by it.
 REASON_TAG = "drls/reason"

@@ -23,11 +23,11 @@ from lifecycle.domain.run import Outcome
 from lifecycle.domain.run_facts import RunFacts
 from lifecycle.domain.seal import Altered, Digests, SealedFile, SealedFiles
 from lifecycle.domain.table_files import FilesAsked, TableFiles
+from lifecycle.domain.table_health import HealthLook, HealthReport, TableHealth
 from lifecycle.domain.tables import (
     EVERY_COLUMN,
     ChangesAsked,
     ColumnPage,
-    HealthReport,
     Point,
     QueryRows,
     ReadLimits,
@@ -274,8 +274,25 @@ class Tables(ABC):
         """Changes between two snapshots; reads data. Raises Refused where they cannot be known."""
 
     @abstractmethod
-    def health(self, table: TableAt) -> HealthReport:
-        """Counts of files and snapshots, from metadata alone."""
+    def health(self, table: TableAt, *, orphans: bool = False) -> HealthReport:
+        """How its files are, from metadata alone; kept for the history where it is of `main`.
+
+        `orphans` also counts files that nothing needs, which lists the table's folder; such a look is not kept.
+        """
+
+    @abstractmethod
+    def healths(self, names: Sequence[str]) -> Sequence[TableHealth]:
+        """One for each name; a table that cannot be read has its error, one that is gone is left out.
+
+        Only tables that changed since the last look are read again.
+        """
+
+    @abstractmethod
+    def health_history(self, name: str, before: float | None, limit: int) -> Sequence[HealthLook]:
+        """Looks at a table, newest first, before a time in seconds since the epoch.
+
+        Raises NotFound for a table that is not there and that nobody has looked at.
+        """
 
 
 class Maintenance(ABC):

@@ -95,8 +95,9 @@ def get_table(call: ToolCall, given: GetTable) -> TableAnswer:
             *_refs(found),
             *read,
             (
-                f"{health.recommendation} ({health.data_file_count} data files, {health.small_file_count} small, "
-                f"{health.delete_file_count} delete files, {health.snapshot_count} snapshots)"
+                f"health {health.score} of 100: {health.recommendation} ({health.data_file_count} data files, "
+                f"{health.small_file_count} small, {health.delete_file_count} delete files, "
+                f"{health.snapshot_count} snapshots)"
             ),
         ],
         next=f"See more columns with after={shown}, or find one with column."

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from drls_dagster.cli.output import cell, in_words, json_option, make_console, print_json, print_table
-from drls_dagster.cli.table_asking import environment_option, health, history, name_argument, query, stats
+from drls_dagster.cli.table_asking import environment_option, history, name_argument, query, stats
 from drls_dagster.cli.table_changes import changes
 from drls_dagster.cli.table_files import files
+from drls_dagster.cli.table_health import health
 from drls_dagster.errors import UsageError
 from lifecycle.domain.environment import Environment
 

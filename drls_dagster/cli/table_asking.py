@@ -1,9 +1,9 @@
-"""`drls table query | stats | history | health`: asked of the lifecycle, as whoever is signed in."""
+"""`drls table query | stats | history`: asked of the lifecycle, as whoever is signed in."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -142,31 +142,6 @@ def history(name: str, environment: Environment | None, ref: str | None, limit: 
             ],
             right=["rows", "added", "deleted", "files", "size"],
         )
-
-
-@click.command()
-@name_argument
-@environment_option
-@json_option
-def health(name: str, environment: Environment | None, as_json: bool) -> None:
-    """Count a table's files and snapshots, and say what to do about them."""
-    from drls_dagster.cli.lifecycle import lifecycle
-
-    with lifecycle() as client:
-        found = client.tables.health(name, environment=environment)
-    if as_json:
-        _print(found)
-        return
-    rows: list[tuple[str, Any]] = [
-        ("data files", f"{found.data_file_count:,}"),
-        ("small files", f"{found.small_file_count:,} (target {in_words(found.target_bytes)})"),
-        ("delete files", f"{found.delete_file_count:,}"),
-        ("manifests", f"{found.manifest_count:,}"),
-        ("size", in_words(found.bytes)),
-        ("snapshots", f"{found.snapshot_count:,}"),
-    ]
-    print_table([found.name, ""], rows)
-    click.echo(found.recommendation)
 
 
 def _print(found: BaseModel) -> None:

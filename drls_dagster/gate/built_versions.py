@@ -7,7 +7,7 @@ so a run that was queued keeps its version though another is deployed meanwhile.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from drls_dagster.dagster_private.loading import (
     DefinitionsLoadContext,
@@ -19,11 +19,11 @@ from drls_dagster.dagster_private.loading import (
 from drls_dagster.runs.client import RunClient
 from drls_dagster.runs.handover import required
 from drls_dagster.settings import Settings
-from drls_dagster.tags import PIPELINE_TAG
+from drls_dagster.tags import MAINTENANCE_TAG, PIPELINE_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.releases import Release
 
-_KEY = "drls/{}"
+_KEY, _TABLES = "drls/{}", "drls/{}/tables"
 
 
 def pinned(environment: Environment) -> Mapping[str, str] | None:
@@ -64,6 +64,22 @@ def releases_of_this_run(settings: Settings, environment: Environment) -> list[R
 
 
 def pipelines_of(plan: ExecutionPlanSnapshot) -> tuple[str, ...] | None:
-    """The pipelines that a plan's steps belong to; None when a step belongs to none."""
-    names = {(step.tags or {}).get(PIPELINE_TAG) for step in plan.steps}
+    """The pipelines that a plan's steps belong to; None when a step belongs to none, and is not maintenance either."""
+    tags = [step.tags or {} for step in plan.steps]
+    names = {one.get(PIPELINE_TAG) for one in tags if MAINTENANCE_TAG not in one}
     return tuple(sorted(name for name in names if name)) if None not in names else None
+
+
+def looks_after_tables() -> bool:
+    """Whether the run that this process was started for has a step that is maintenance."""
+    plan = plan_of_this_run()
+    return plan is not None and any(MAINTENANCE_TAG in (step.tags or {}) for step in plan.steps)
+
+
+def pin_tables(environment: Environment, tables: Sequence[str]) -> Sequence[str]:
+    """The tables whose health a location checks: those of its first load, also in the process of a run."""
+    context, key = DefinitionsLoadContext.get(), _TABLES.format(environment)
+    if context.load_type is DefinitionsLoadType.RECONSTRUCTION:
+        tables = json.loads(context.reconstruction_metadata.get(key, "[]"))
+    context.add_to_pending_reconstruction_metadata(key, json.dumps(list(tables)))
+    return tables

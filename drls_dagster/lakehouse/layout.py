@@ -50,7 +50,7 @@ _SIMPLE: dict[str, Transform[Any, Any]] = {
 }
 _FIELD = re.compile(r"(year|month|day|hour|bucket|truncate)\((?:([0-9]+), )?(.+)\)")
 _TRANSFORM = re.compile(r"(bucket|truncate)\[([0-9]+)\]")
-_LISTED = ("write.", "read.", "commit.", "history.expire.")
+_LISTED = ("write.", "read.", "commit.", "history.expire.", "drls.maintenance.")
 # Where files go and how a table takes part in staged writes is not for a pipeline to change.
 _NOT_LISTED = re.compile(r"write\.(.*\.path|.*\.impl|wap\..*|spark\.accept-any-schema)")
 

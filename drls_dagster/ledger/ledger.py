@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from drls_dagster.ledger.branches import Branches
 from drls_dagster.ledger.database import Database, ledger_url
+from drls_dagster.ledger.health import Health
 from drls_dagster.ledger.operations import Operations
 from drls_dagster.ledger.outputs import CheckResults, Outputs
 from drls_dagster.ledger.pins import Pins
@@ -27,7 +28,7 @@ _open: dict[_Key, Ledger] = {}
 _line = threading.Lock()
 
 
-class Ledger(Branches, Operations, Pins, Publishes, Outputs, CheckResults, Told):
+class Ledger(Branches, Health, Operations, Pins, Publishes, Outputs, CheckResults, Told):
     """Safe for several threads, processes and machines at once. Get it from `open_ledger`.
 
     Every method raises StoreError where the database does not answer.

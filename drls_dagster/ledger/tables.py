@@ -133,3 +133,23 @@ OPERATION_NOTES = sa.Table(
     sa.Column("facts", sa.JSON, nullable=False),
     sa.Column("at", sa.Float, nullable=False),
 )
+
+# The last look at each table, for people: reading the table again gives the same.
+HEALTH = sa.Table(
+    "table_health",
+    METADATA,
+    sa.Column("table_name", sa.String, primary_key=True),
+    sa.Column("state", sa.String, nullable=False),  # the place of its metadata then
+    sa.Column("rules", sa.String, nullable=False),  # the digest of what it was judged by
+    sa.Column("at", sa.Float, nullable=False, index=True),
+    sa.Column("report", sa.JSON, nullable=False),
+)
+
+HEALTH_HISTORY = sa.Table(
+    "table_health_history",
+    METADATA,
+    sa.Column("table_name", sa.String, primary_key=True),
+    sa.Column("at", sa.Float, primary_key=True, index=True),
+    sa.Column("mark", sa.String, nullable=False),  # the score and what cost points: another one is news
+    sa.Column("look", sa.JSON, nullable=False),
+)

@@ -338,6 +338,8 @@ class Tables(Calls):
     changes = tables.changes
     files = tables.files
     health = tables.health
+    fleet = tables.fleet.all
+    health_history = tables.health_history
 
 
 class Maintenance(Calls):

@@ -9,23 +9,34 @@ from pathlib import Path
 import dagster as dg
 
 from drls_dagster.errors import UsageError
-from drls_dagster.gate.built_versions import pin, pinned, pipelines_of_this_run, releases_of_this_run
+from drls_dagster.gate.built_versions import (
+    looks_after_tables,
+    pin,
+    pin_tables,
+    pinned,
+    pipelines_of_this_run,
+    releases_of_this_run,
+)
+from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.locations.building import build_location
+from drls_dagster.locations.maintenance import maintenance_of
 from drls_dagster.locations.run_processes import strip_run_processes
 from drls_dagster.locations.versions import load_deployed
 from drls_dagster.pipeline_files import Loaded, load_file, load_folder
 from drls_dagster.runs.admission import lifecycle_of
 from drls_dagster.runs.releases import releases_of
 from drls_dagster.sensors import sensors_of
+from drls_dagster.sensors.health import health_sensor
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import digest
 from lifecycle.usecases.automation import policies_of, runs_by_itself
 
 
-def load_environment(environment: Environment, settings: Settings) -> dg.Definitions:
+def load_environment(environment: Environment, settings: Settings, *, maintenance: bool = True) -> dg.Definitions:
     """The definitions of a code location. A process that executes one run builds that run's pipelines alone.
 
+    `maintenance`: whether the location also looks after the environment's tables.
     Raises GateRefused where the lifecycle cannot be asked.
     """
     pins, only = pinned(environment), pipelines_of_this_run()
@@ -35,12 +46,20 @@ def load_environment(environment: Environment, settings: Settings) -> dg.Definit
     # The process of a run starts no schedule.
     starting = _starting(settings, environment, loaded) if only is None else set[str]()
     definitions = build_location(loaded, environment, settings, starting=starting)
+    maintenance = maintenance and settings.maintenance.mode != "off"
+    tables = IcebergTables(settings)
+    if maintenance and (only is None or looks_after_tables()):
+        written = {sink.table for one in loaded if one.spec is not None for sink in one.spec.sinks}
+        sinks = pin_tables(environment, sorted(written))
+        definitions = dg.Definitions.merge(definitions, maintenance_of(environment, settings, sinks, lambda: tables))
     if only is not None:
         return definitions
     strip_run_processes(settings)
     specs = [one.spec for one in loaded if one.spec is not None and one.release is not None]
     drafts = [one.name for one in loaded if one.spec is not None and one.release is None]
     sensors = sensors_of(environment, settings, specs, drafts=drafts, starting=starting)
+    if maintenance:
+        sensors.append(health_sensor(environment, settings, lambda: tables))
     return dg.Definitions.merge(definitions, dg.Definitions(sensors=sensors))
 
 

@@ -283,21 +283,3 @@ class TableChanges(Frozen):
     cut: str = ""
     values_cut: int = 0
     next: NextChanges | None = None
-
-
-class HealthReport(Frozen):
-    """How a table's files are, from metadata alone. `recommendation` says what to do, in a sentence.
-
-    A file is small when it has less than half of `target_bytes`.
-    """
-
-    name: str
-    snapshot: SnapshotId | None
-    snapshot_count: int
-    data_file_count: int
-    small_file_count: int
-    delete_file_count: int
-    manifest_count: int
-    bytes: int
-    target_bytes: int
-    recommendation: str

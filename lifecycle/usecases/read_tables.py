@@ -12,7 +12,6 @@ from lifecycle.domain.tables import (
     EVERY_COLUMN,
     ChangesAsked,
     ColumnPage,
-    HealthReport,
     Point,
     QueryRows,
     ReadLimits,
@@ -141,11 +140,6 @@ def table_changes(ctx: Context, actor: Actor, table: TableAt, asked: ChangesAske
         raise Invalid("name one end: a snapshot (until) or a ref")
     _require(ctx, actor, table)
     return ctx.tables.changes(table, asked, limits)
-
-
-def table_health(ctx: Context, actor: Actor, table: TableAt) -> HealthReport:
-    _require(ctx, actor, table)
-    return ctx.tables.health(table)
 
 
 def _seen(ctx: Context, actor: Actor, *, uses: bool = True) -> SeenTables:

@@ -10,10 +10,10 @@ from pydantic import AwareDatetime, StringConstraints
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.table_files import FileOrder, FilesAsked, TableFiles
+from lifecycle.domain.table_health import HealthLook, HealthReport, TableHealth
 from lifecycle.domain.tables import (
     ChangesAsked,
     ColumnPage,
-    HealthReport,
     Point,
     QueryRows,
     ReadLimits,
@@ -25,7 +25,7 @@ from lifecycle.domain.tables import (
     TableRows,
     TableStatistics,
 )
-from lifecycle.usecases import read_tables
+from lifecycle.usecases import read_tables, table_health
 from lifecycle.usecases.read_tables import TableDetail, TableInfo
 from lifecycle.verbs.answers import Page
 from lifecycle.verbs.inputs import InQuery, Limit, SeenName, ShortText
@@ -39,6 +39,8 @@ Rows = Annotated[int, Ge(1), Le(10_000)]
 MostBytes = Annotated[int, Ge(1_000), Le(20_000_000)]
 MostText = Annotated[int, Ge(10), Le(100_000)]
 Seconds = Annotated[float, Ge(0.1), Le(600)]
+# Where a page of a list by score ends: the score and the name.
+Place = Annotated[str, StringConstraints(max_length=520, pattern=r"^[^\x00]*$")]
 Position = Annotated[int, Ge(0), Le(1_000_000)]
 FilePosition = Annotated[int, Ge(0), Le(1_000_000_000)]
 BYTES = 2_000_000
@@ -243,9 +245,47 @@ def changes(
 
 
 @answers(HealthReport)
-def health(call: Call, name: SeenName, *, environment: Environment | None = None) -> HealthReport:
-    """How many files, small files, delete files and snapshots a table has, and what to do about it."""
-    return read_tables.table_health(call.ctx, call.who, TableAt(name=name, environment=environment))
+def health(
+    call: Call, name: SeenName, *, environment: Environment | None = None, orphans: bool = False
+) -> HealthReport:
+    """How well a table is kept, 0 to 100: what costs points, what that costs in time and money, and what to do.
+
+    `orphans` also counts files that nothing needs, which takes longer: it lists the table's folder.
+    """
+    at = TableAt(name=name, environment=environment)
+    return table_health.table_health(call.ctx, call.who, at, orphans=orphans)
+
+
+@lists(TableHealth)
+def fleet(
+    call: Call,
+    *,
+    namespace: ShortText = "",
+    environment: Environment | None = None,
+    search: ShortText = "",
+    below: Annotated[int, Ge(0), Le(101)] = 101,
+    after: Place = "",
+    limit: Limit = 100,
+) -> Page[TableHealth]:
+    """The health of all tables that the caller may see, worst first; `below`: only those with a lower score.
+
+    With `environment`, only its own tables: those of `<namespace>__development` and the like, all others in production.
+    """
+    found, following = table_health.fleet_health(
+        call.ctx,
+        call.who,
+        table_health.Which(namespace=namespace, environment=environment, search=search, below=below),
+        after=after,
+        limit=limit,
+    )
+    return Page(items=list(found), next=following)
+
+
+@lists(HealthLook)
+def health_history(call: Call, name: SeenName, *, before: ShortText = "", limit: Limit = 100) -> Page[HealthLook]:
+    """How the score of a table went, newest first: each look that found something else. `before` (a time) pages on."""
+    found, more = table_health.score_history(call.ctx, call.who, name, before=before, limit=limit)
+    return Page(items=list(found), next=found[-1].at.isoformat() if more and found else None)
 
 
 def _point(snapshot: int | None, ref: str | None, at: datetime | None) -> Point:

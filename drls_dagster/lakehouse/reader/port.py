@@ -12,11 +12,11 @@ from drls_dagster.lakehouse.catalog_config import resolve_catalog
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.table_files import FilesAsked, TableFiles
+from lifecycle.domain.table_health import HealthLook, HealthReport, TableHealth
 from lifecycle.domain.tables import (
     EVERY_COLUMN,
     ChangesAsked,
     ColumnPage,
-    HealthReport,
     Point,
     QueryRows,
     ReadLimits,
@@ -118,11 +118,30 @@ class IcebergTables(Tables):
             pinned = finding.pin(finding.find(catalog, table), Point(snapshot=ask.until, ref=ask.ref))
             return changes(self._settings, pinned, ask, limits)
 
-    def health(self, table: TableAt) -> HealthReport:
-        from drls_dagster.lakehouse.reader import finding, health
+    def health(self, table: TableAt, *, orphans: bool = False) -> HealthReport:
+        from drls_dagster.lakehouse.health.kept import health
+        from drls_dagster.lakehouse.reader import finding
 
         with self._catalog() as catalog:
-            return health.health(finding.find(catalog, table))
+            found = finding.find(catalog, table)
+            return health(self._settings, found.name, found.table, found.ref, count_orphans=orphans)
+
+    def healths(self, names: Sequence[str]) -> Sequence[TableHealth]:
+        from drls_dagster.lakehouse.health.fleet import healths
+        from drls_dagster.lakehouse.reader.names import split_name
+
+        with self._catalog() as catalog:
+            return healths(self._settings, catalog, {name: split_name(name) for name in names})
+
+    def health_history(self, name: str, before: float | None, limit: int) -> Sequence[HealthLook]:
+        from drls_dagster.lakehouse.health.kept import health_history
+        from drls_dagster.lakehouse.reader import finding
+
+        found = health_history(self._settings, name, before, limit)
+        if not found and before is None:
+            with self._catalog() as catalog:
+                finding.find(catalog, TableAt(name=name))  # raises NotFound for one that is not there
+        return found
 
     @contextmanager
     def _catalog(self) -> Iterator[Catalog]:

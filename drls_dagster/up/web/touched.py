@@ -14,6 +14,7 @@ from drls_dagster.dagster_private.workspace import (
     is_implicit_asset_job_name,
 )
 from drls_dagster.gate.parts import parts_of
+from drls_dagster.tags import MAINTENANCE
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.roles import Role
 
@@ -192,6 +193,9 @@ def _ids_of(one: RemoteSensor | RemoteSchedule) -> set[str]:
 def _pipeline(location: str, name: str | None) -> Touched:
     if location not in _ENVIRONMENTS or not name:
         return EVERYTHING
+    if name == MAINTENANCE:
+        # It looks at tables of all pipelines, and of none.
+        return Touched(everything=True, least=Role.LEAD)
     return Touched(frozenset({(location, name)}))
 
 

@@ -7,11 +7,11 @@ from typing import NoReturn
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.table_files import FilesAsked, TableFiles
+from lifecycle.domain.table_health import HealthLook, HealthReport, TableHealth
 from lifecycle.domain.tables import (
     EVERY_COLUMN,
     ChangesAsked,
     ColumnPage,
-    HealthReport,
     Point,
     QueryRows,
     ReadLimits,
@@ -73,7 +73,13 @@ class NoTables(Tables):
     def changes(self, table: TableAt, ask: ChangesAsked, limits: ReadLimits) -> TableChanges:
         _refuse()
 
-    def health(self, table: TableAt) -> HealthReport:
+    def health(self, table: TableAt, *, orphans: bool = False) -> HealthReport:
+        _refuse()
+
+    def healths(self, names: Sequence[str]) -> Sequence[TableHealth]:
+        _refuse()
+
+    def health_history(self, name: str, before: float | None, limit: int) -> Sequence[HealthLook]:
         _refuse()
 
 

@@ -80,6 +80,13 @@ def namespace_of(name: str) -> str:
     return name[:at]
 
 
+def environment_of(name: str) -> Environment:
+    """Whose own the table is: `flights__qa.daily` is QA's; without such an ending it is production's."""
+    real = real_name(name)
+    ending = name.removeprefix(real.rpartition(".")[0]).partition(".")[0] if real != name else ""
+    return Environment(ending.removeprefix("__")) if ending else Environment.PRODUCTION
+
+
 def seen_tables(view: View, actor: Actor, *, uses: bool = True) -> SeenTables:
     """What the actor may see; for one that acts for somebody, only what that person sees as well.
 

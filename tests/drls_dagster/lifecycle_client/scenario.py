@@ -88,6 +88,8 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     tables.files: {"name": "flights.daily"},
     tables.changes: {"name": "flights.daily"},
     tables.health: {"name": "flights.daily"},
+    tables.fleet: {},
+    tables.health_history: {"name": "flights.daily"},
     maintenance.plan: {"kind": OperationKind.EXPIRE, "name": "lab.kept"},
     maintenance.list_operations: {"table": "lab.kept"},
     maintenance.show: {"operation_id": 1},

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lifecycle_client.calls import Lifecycle
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.roles import Role
@@ -26,6 +28,7 @@ ASKS: dict[str, Callable[[Lifecycle, str], Any]] = {
     "files": lambda client, name: client.tables.files(name),
     "changes": lambda client, name: client.tables.changes(name),
     "health": lambda client, name: client.tables.health(name),
+    "health history": lambda client, name: client.tables.health_history(name),
     "query": lambda client, name: client.tables.query(f"SELECT * FROM {name}"),
     "in qa": lambda client, name: client.tables.show(name, environment=QA),
     "query in qa": lambda client, name: client.tables.query(f"SELECT * FROM {name}", environment=QA),
@@ -138,6 +141,42 @@ def test_lists_come_in_pages_and_find_by_name_and_namespace(lake: World, way: st
     found = vic.ask(type(vic.tables).list, {"search": "RAW"})
     assert [one.name for one in found] == ["flights_raw.flights"]
     assert [one.name for one in vic.ask(type(vic.tables).list, {"namespace": "trains"})] == ["trains.daily"]
+
+
+def test_the_fleet_is_what_the_caller_may_see_worst_first_in_pages(lake: World, way: str) -> None:
+    tim, vic = (lake.ask(way, name) for name in ("tim", "vic"))
+    table = load_catalog().load_table("flights_raw.flights")
+    for _ in range(12):
+        table.append(pa.table({"x": [1]}))
+    assert [(one.name, one.score == 100) for one in tim.tables.fleet()] == [
+        ("flights_raw.flights", False), (OWN, True), ("flights__development.daily", True)
+    ]  # fmt: skip
+    every = [one.name for one in vic.tables.fleet()]
+    assert (every[0], sorted(every[1:])) == ("flights_raw.flights", every[1:])
+    assert set(HIDDEN) < set(every)
+    page = vic.tables.way.run(type(vic.tables).fleet, {"limit": 2})
+    rest = vic.tables.way.run(type(vic.tables).fleet, {"limit": 100, "after": page.next})
+    assert [one["name"] if isinstance(one, dict) else one.name for one in (*page.items, *rest.items)] == every
+    assert [one.name for one in vic.tables.fleet(below=100)] == ["flights_raw.flights"]
+    assert [one.name for one in vic.tables.fleet(environment=Environment.DEVELOPMENT)] == ["flights__development.daily"]
+    assert [one.name for one in vic.tables.fleet(namespace="private")] == ["private.salaries"]
+    assert [one.name for one in vic.tables.fleet(search="SALARIES")] == ["private.salaries"]
+    assert tim.tables.health_history("flights_raw.flights")[0].data_file_count == 13
+    with pytest.raises(Invalid, match="`next` of an earlier page"):
+        vic.tables.fleet(after="nonsense")
+    for number in range(3):
+        table.append(pa.table({"x": [number]}))
+        tim.tables.health("flights_raw.flights")
+    ask = type(tim.tables).health_history
+    whole = tim.tables.health_history("flights_raw.flights")
+    pages = [tim.tables.way.run(ask, {"name": "flights_raw.flights", "limit": 1})]
+    while pages[-1].next:
+        before = {"name": "flights_raw.flights", "limit": 1, "before": pages[-1].next}
+        pages.append(tim.tables.way.run(ask, before))
+    assert tuple(ask.shown(one)[0] for one in pages) == whole
+    assert len(whole) > 1
+    with pytest.raises(Invalid, match="before is a time"):
+        tim.tables.health_history("flights_raw.flights", before="yesterday")
 
 
 def test_where_no_catalog_is_connected_it_is_said(world: World) -> None:

@@ -1,0 +1,3 @@
+"""How well tables are kept, from metadata alone: numbers, a score, and its history."""
+
+from __future__ import annotations

@@ -1,0 +1,43 @@
+"""Files in a table's folder that no snapshot needs. Counting them lists the folder, so it is done on request only."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from drls_dagster.lakehouse.listing import files_below
+from drls_dagster.lakehouse.reachable import Paths, needed
+from lifecycle.domain.table_health import HealthKind, Measure
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+# A write that is under way may be about to commit younger ones.
+GUARD = timedelta(days=3)
+# Others keep such files next to a table's own.
+_OTHERS = re.compile(r"(?:.*/)?(?:[_.][^/]*|version-hint\.text)")
+
+
+def orphans(table: Table) -> Measure:
+    """How many there are, older than the guard."""
+    until = time.time() - GUARD.total_seconds()
+    # Listed first: what is written meanwhile is younger.
+    listed = [
+        one
+        for one in files_below(table.io, table.location())
+        if one.modified < until and not _OTHERS.fullmatch(one.path)
+    ]
+    known = Paths()
+    known.add([table.metadata_location, *(one.metadata_file for one in table.metadata.metadata_log)])
+    for portion in needed(table.io, table.metadata):
+        known.add(portion)
+    found = [one for one, is_known in zip(listed, known.has([one.path for one in listed]), strict=True) if not is_known]
+    count, size = len(found), sum(one.size for one in found)
+    return Measure(
+        kind=HealthKind.ORPHANS,
+        number=count,
+        text=f"{count:,} files of {size:,} bytes that no snapshot needs, older than {GUARD.days} days",
+        advice=f"remove {count:,} orphaned files",
+    )
