@@ -221,7 +221,7 @@ class NewFile:
                 **_writer_options(self._layout.table.properties),
             )
         for at, field_id in self._floats.items():
-            self._nans[field_id] += pc.sum(pc.is_nan(rows.column(at))).as_py() or 0
+            self._nans[field_id] += pc.sum(pc.is_nan(rows.column(at))).as_py() or 0  # pyright: ignore[reportAttributeAccessIssue]
         self.rows += rows.num_rows
         self._writer.write_table(rows, row_group_size=self._rows_limit)
 

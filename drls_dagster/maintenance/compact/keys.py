@@ -103,11 +103,11 @@ def sort_keys(rows: pa.Table, fields: Sequence[SortField]) -> pa.Table:
     keys: list[pa.ChunkedArray] = []
     for at, field in enumerate(fields):
         column = plain(rows.column(at))
-        empty = pc.is_null(column)
-        keys.append(_number(pc.invert(empty) if not field.nulls_last else empty))
+        empty = pc.is_null(column)  # pyright: ignore[reportAttributeAccessIssue]
+        keys.append(_number(pc.invert(empty) if not field.nulls_last else empty))  # pyright: ignore[reportAttributeAccessIssue]
         if pa.types.is_floating(column.type):
-            strange = pc.fill_null(pc.is_nan(column), fill_value=False)
-            keys.append(_number(pc.invert(strange) if field.descending else strange))
+            strange = pc.fill_null(pc.is_nan(column), fill_value=False)  # pyright: ignore[reportAttributeAccessIssue]
+            keys.append(_number(pc.invert(strange) if field.descending else strange))  # pyright: ignore[reportAttributeAccessIssue]
         keys.append(column)
     return pa.table(keys, names=[str(at) for at in range(len(keys))])
 
@@ -165,7 +165,7 @@ class ZOrder:
 
 def _ranks(column: pa.ChunkedArray, edges: NDArray[Any]) -> NDArray[Any]:
     """0 for null, else how many edges lie at or below the value."""
-    valid = pc.is_valid(column).to_numpy().astype(bool)
+    valid = pc.is_valid(column).to_numpy().astype(bool)  # pyright: ignore[reportAttributeAccessIssue]
     found = np.zeros(len(column), dtype=np.uint64)
     values = _coordinate(column)
     found[valid] = np.searchsorted(edges, values, side="right")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -150,7 +151,11 @@ def _check_branch(table: Table, ref: str) -> None:
 
 
 def _groups(
-    partition: Partition, files: Sequence[Candidate], options: CompactOptions, target: int, done: set[int | None]
+    partition: Partition,
+    files: Sequence[Candidate],
+    options: CompactOptions,
+    target: int,
+    done: AbstractSet[int | None],
 ) -> list[Group]:
     if options.strategy != "binpack":
         new = [one for one in files if one.entry.snapshot_id not in done or one.deletes]

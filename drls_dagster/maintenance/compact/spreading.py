@@ -50,7 +50,7 @@ class Order:
         if self._zorder:
             self._curve = ZOrder(sample)
         keys = self._keys(sample)
-        ordered = keys.take(pc.sort_indices(keys, sort_keys=self._directions))
+        ordered = keys.take(pc.sort_indices(keys, sort_keys=self._directions))  # pyright: ignore[reportAttributeAccessIssue]
         ends = [round(ordered.num_rows * at / parts) for at in range(1, parts)]
         self._edges = ordered.take(pa.array(sorted({min(one, ordered.num_rows - 1) for one in ends}), pa.int64()))
 
@@ -61,7 +61,7 @@ class Order:
 
     def sorted(self, rows: pa.Table) -> pa.Table:
         keys = self._keys(rows.select(self.places))
-        return rows.take(pc.sort_indices(keys, sort_keys=self._directions))
+        return rows.take(pc.sort_indices(keys, sort_keys=self._directions))  # pyright: ignore[reportAttributeAccessIssue]
 
     def parts_of(self, rows: pa.Table) -> NDArray[Any]:
         """The number of the part of each row."""
@@ -73,7 +73,7 @@ class Order:
             return np.searchsorted(edges.column(0).to_numpy(), keys.column(0).to_numpy(), side="right")
         # Sorted among the rows, the edges themselves say where parts begin, whatever the types of the columns are.
         both = pa.concat_tables([edges, keys])
-        order = pc.sort_indices(both, sort_keys=self._directions).to_numpy()
+        order = pc.sort_indices(both, sort_keys=self._directions).to_numpy()  # pyright: ignore[reportAttributeAccessIssue]
         edge = order < edges.num_rows
         found = np.empty(len(order), dtype=np.int64)
         found[order] = np.cumsum(edge)
