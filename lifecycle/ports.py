@@ -14,6 +14,7 @@ from typing import Any
 
 from lifecycle.domain.data_diff import DataDiff, DiffLimits, RowKey, Side, Watch
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.evolution import Change, ChangeFacts, SnapshotDiff
 from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.model import Frozen, SnapshotId
 from lifecycle.domain.operations import Operation, OperationAt, OperationKind, OperationPlan, OperationState, Options
@@ -343,6 +344,26 @@ class Maintenance(ABC):
     @abstractmethod
     def cancel(self, operation_id: int) -> None:
         """Asks it to stop; what is over stays as it is."""
+
+
+class Evolution(ABC):
+    """Changes of Iceberg tables by hand. Asks nobody's rights: callers have done that.
+
+    Raises NotFound for a table, column, ref or snapshot that is not there, Invalid and Refused for what cannot be done,
+    Conflict when others were faster, Unavailable when the catalog does not answer.
+    """
+
+    @abstractmethod
+    def plan(self, table: TableAt, change: Change) -> ChangeFacts:
+        """What a change does to the table as it is now; changes nothing."""
+
+    @abstractmethod
+    def apply(self, table: TableAt, change: Change, planned: ChangeFacts) -> None:
+        """The change, in one metadata commit. Raises Conflict where it is no longer what was planned."""
+
+    @abstractmethod
+    def difference(self, table: TableAt, before: str | None, after: str | None) -> SnapshotDiff:
+        """What differs between two snapshots (ids, refs), from metadata; by default the newest and the one before."""
 
 
 class RunState(StrEnum):

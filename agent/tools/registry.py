@@ -21,6 +21,7 @@ GROUPS: tuple[str, ...] = (
     "agent.tools.checks",
     "agent.tools.maintaining",
     "agent.tools.drls1",
+    "agent.tools.drls1_changes",
 )
 
 

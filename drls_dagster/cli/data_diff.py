@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
@@ -19,7 +19,20 @@ _EVERY = 0.5  # seconds
 _MOST_COLUMNS = 50
 
 
-def wait_for(ask: Callable[[bool], DataComparison]) -> DataComparison:
+class Waiting(Protocol):
+    """What is asked for again until the comparison is there."""
+
+    @property
+    def progress(self) -> Progress | None: ...
+
+    @property
+    def failed(self) -> str | None: ...
+
+
+W = TypeVar("W", bound=Waiting)
+
+
+def wait_for(ask: Callable[[bool], W]) -> W:
     """Asks until the comparison is there, with its progress on stderr. Raises Unavailable when it failed.
 
     One that had failed before is tried again: who types the command wants to know now.
@@ -42,10 +55,11 @@ def print_comparison(found: DataComparison) -> None:
     """What it means, then counts, columns that moved, and samples."""
     click.echo(cell(f"{found.table}: {found.note}"))
     if found.diff is not None:
-        _print_diff(found.diff)
+        print_diff(found.diff)
 
 
-def _print_diff(diff: DataDiff) -> None:
+def print_diff(diff: DataDiff) -> None:
+    """The counts, columns and samples of a difference."""
     console = make_console()
     for word, side in (("before", diff.before), ("after", diff.after)):
         what = f"snapshot {side.snapshot}, {side.rows:,} rows" if side.snapshot is not None else "nothing yet"

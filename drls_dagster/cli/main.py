@@ -49,7 +49,7 @@ COMMANDS = {
     "session": ("drls_dagster.cli.session", "session", "Start QA or UAT over from production's data."),
     "status": ("drls_dagster.cli.status", "status", "Show active versions, their last runs, and drift."),
     "stop-runs": ("drls_dagster.cli.environments", "stop_runs", "Stop runs immediately."),
-    "table": ("drls_dagster.cli.table", "table", "List, show, preview and query Iceberg tables."),
+    "table": ("drls_dagster.cli.table", "table", "List, show, query and change Iceberg tables."),
     "team": ("drls_dagster.cli.team", "team", "Group people for grants and quorums."),
     "token": ("drls_dagster.cli.token", "token", "Issue, list and revoke tokens."),
     "up": ("drls_dagster.cli.up", "up", "Start Dagster and the approvals app on this machine."),

@@ -1,4 +1,4 @@
-"""`drls table`: look at Iceberg tables."""
+"""`drls table`: look at Iceberg tables, and change them by hand."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drls_dagster.cli import table_columns, table_refs
 from drls_dagster.cli.output import cell, in_words, json_option, make_console, print_json, print_table
 from drls_dagster.cli.table_asking import environment_option, history, name_argument, query, stats
 from drls_dagster.cli.table_changes import changes
@@ -28,7 +29,7 @@ _WHOLE_TEXT = 100_000  # characters of a value
 
 @click.group()
 def table() -> None:
-    """List, show, preview and query Iceberg tables.
+    """List, show, preview, query and change Iceberg tables.
 
     NAME is the exact identifier, namespace.table; with --env, it is the name a pipeline uses.
     """
@@ -160,7 +161,7 @@ def reset_position(sink: str, source: str, to: str, environment: Environment | N
     click.echo(f"{reader.name} continues reading {read.name} from {where}.")
 
 
-for command in (query, stats, history, changes, files, health):
+for command in (query, stats, history, changes, files, health, *table_columns.COMMANDS, *table_refs.COMMANDS):
     table.add_command(command)
 
 

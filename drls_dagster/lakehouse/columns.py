@@ -42,7 +42,7 @@ _DDL: dict[type[ib.IcebergType], str] = {
     ib.FixedType: "binary",
 }
 # Spark reads these of every Iceberg table, and no row-level write works on a table that has one of its own.
-_RESERVED = frozenset(
+RESERVED = frozenset(
     {"_file", "_pos", "_deleted", "_spec_id", "_partition", "_row_id", "_last_updated_sequence_number"}
 )
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
@@ -58,7 +58,7 @@ def iceberg_schema(spark_schema: Mapping[str, Any]) -> Schema:
     Raises UnsupportedColumn naming the column.
     """
     for field in spark_schema["fields"]:
-        if field["name"].lower() in _RESERVED:
+        if field["name"].lower() in RESERVED:
             raise UnsupportedColumn(f"column '{field['name']}' has a name that Iceberg reserves; rename it")
     ids = count(1)
     return Schema(*_fields(spark_schema["fields"], ids, ""))

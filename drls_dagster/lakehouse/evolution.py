@@ -45,7 +45,7 @@ def compare(table: Schema, frame: Schema) -> SchemaChange:
             added.append(column.name)
         elif _takes(have.field_type, column.field_type):
             continue
-        elif _fits(have.field_type, column.field_type):
+        elif fits(have.field_type, column.field_type):
             widened.append(have.name)
         elif not have.field_type.is_primitive and _takes(have.field_type, column.field_type, grows=True, widens=True):
             nested.append(have.name)
@@ -83,10 +83,10 @@ def _takes(table: ib.IcebergType, frame: ib.IcebergType, *, grows: bool = False,
     if isinstance(table, ib.MapType) and isinstance(frame, ib.MapType):
         values = _takes(table.value_type, frame.value_type, grows=grows, widens=widens)
         return values and _takes(table.key_type, frame.key_type)
-    return spark_ddl(table) == spark_ddl(frame) or _fits(frame, table) or (widens and _fits(table, frame))
+    return spark_ddl(table) == spark_ddl(frame) or fits(frame, table) or (widens and fits(table, frame))
 
 
-def _fits(narrow: ib.IcebergType, wide: ib.IcebergType) -> bool:
+def fits(narrow: ib.IcebergType, wide: ib.IcebergType) -> bool:
     """Whether Iceberg lets a column of type `narrow` become `wide` (spec: schema evolution)."""
     if isinstance(narrow, ib.IntegerType):
         return isinstance(wide, ib.LongType)

@@ -18,6 +18,7 @@ from lifecycle.errors import Refused
 from lifecycle.ports import (
     Clock,
     DataPlane,
+    Evolution,
     Maintenance,
     Move,
     MoveResult,
@@ -27,6 +28,7 @@ from lifecycle.ports import (
     SystemClock,
     Tables,
 )
+from lifecycle.usecases.parts.no_evolution import NoEvolution
 from lifecycle.usecases.parts.no_maintenance import NoMaintenance
 from lifecycle.usecases.parts.no_tables import NoTables
 
@@ -135,6 +137,7 @@ class Adapters:
     passwords: PasswordHasher = field(default_factory=PasswordHasher)
     tables: Tables = field(default_factory=NoTables)
     maintenance: Maintenance = field(default_factory=NoMaintenance)
+    evolution: Evolution = field(default_factory=NoEvolution)
 
 
 def _refuse(what: str) -> NoReturn:

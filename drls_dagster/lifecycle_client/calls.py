@@ -27,6 +27,7 @@ from lifecycle.verbs import (
     audit,
     catalog,
     environments,
+    evolution,
     installation,
     maintenance,
     people,
@@ -356,6 +357,28 @@ class Maintenance(Calls):
     cancel = maintenance.cancel
 
 
+class Evolution(Calls):
+    """Iceberg tables, changed by hand."""
+
+    plan = evolution.plan
+    add_column = evolution.add_column
+    rename_column = evolution.rename_column
+    drop_column = evolution.drop_column
+    move_column = evolution.move_column
+    alter_type = evolution.alter_type
+    set_nullable = evolution.set_nullable
+    set_doc = evolution.set_doc
+    add_partition = evolution.add_partition
+    drop_partition = evolution.drop_partition
+    replace_partition = evolution.replace_partition
+    set_sort_order = evolution.set_sort_order
+    rollback = evolution.rollback
+    set_ref = evolution.set_ref
+    drop_ref = evolution.drop_ref
+    fast_forward = evolution.fast_forward
+    diff = evolution.diff
+
+
 class Installation(Calls):
     """What an Admin sets for all of it."""
 
@@ -381,6 +404,7 @@ class Lifecycle(Calls):
         self.people = People(way)
         self.tables = Tables(way)
         self.maintenance = Maintenance(way)
+        self.evolution = Evolution(way)
         self.audit = Audit(way)
         self.installation = Installation(way)
         self.runs = Runs(way)

@@ -18,11 +18,17 @@ _line = threading.Lock()
 
 def connected_adapters(settings: Settings) -> Adapters:
     """The outside as this installation has it: its Iceberg catalog and its Dagster instance."""
+    from drls_dagster.lakehouse.altering import IcebergEvolution
     from drls_dagster.lakehouse.data_plane import IcebergDataPlane
     from drls_dagster.lakehouse.reader import IcebergTables
     from drls_dagster.orchestrator import DagsterOrchestrator
 
-    return Adapters(IcebergDataPlane(settings), DagsterOrchestrator(settings), tables=IcebergTables(settings))
+    return Adapters(
+        IcebergDataPlane(settings),
+        DagsterOrchestrator(settings),
+        tables=IcebergTables(settings),
+        evolution=IcebergEvolution(settings),
+    )
 
 
 def open_lifecycle(settings: Settings) -> Context:

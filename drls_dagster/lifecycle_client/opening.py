@@ -145,4 +145,5 @@ def _context(store: Store, adapters: Adapters, settings: Settings) -> Context:
         fence=lambda: fence_facts(settings),
         tables=adapters.tables,
         maintenance=adapters.maintenance,
+        evolution=adapters.evolution,
     )

@@ -10,9 +10,10 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 from lifecycle.domain.fence import FenceFinder, unknown_fence
-from lifecycle.ports import Clock, DataPlane, Maintenance, Orchestrator, Tables
+from lifecycle.ports import Clock, DataPlane, Evolution, Maintenance, Orchestrator, Tables
 from lifecycle.store.store import Store
 from lifecycle.usecases.parts.comparisons import Comparisons
+from lifecycle.usecases.parts.no_evolution import NoEvolution
 from lifecycle.usecases.parts.no_maintenance import NoMaintenance
 from lifecycle.usecases.parts.no_tables import NoTables
 
@@ -23,7 +24,7 @@ class Context:
 
     `passwords` hashes with Argon2id, by default as RFC 9106 recommends for little memory. `comparisons` of data are
     computed and kept by this process. `fence` says what confines pipeline code here. `tables` are for people
-    to read.
+    to read, `evolution` for them to change.
     """
 
     store: Store
@@ -38,3 +39,4 @@ class Context:
     fence: FenceFinder = unknown_fence
     tables: Tables = field(default_factory=NoTables)
     maintenance: Maintenance = field(default_factory=NoMaintenance)
+    evolution: Evolution = field(default_factory=NoEvolution)

@@ -19,6 +19,7 @@ from lifecycle.verbs import (
     audit,
     catalog,
     environments,
+    evolution,
     installation,
     maintenance,
     people,
@@ -126,6 +127,8 @@ _PERSON = "/people/{person}"
 _MEMBER = "/teams/{team}/members/{person}"
 _TABLE = "/table/{name}"
 _OPERATION = "/operations/{operation_id}"
+_REF = _TABLE + "/refs/{ref}"
+_EVOLVE = "/evolve"
 
 ROWS: tuple[Row, ...] = (
     _read(_DEFS, pipelines.list_pipelines),
@@ -226,6 +229,23 @@ ROWS: tuple[Row, ...] = (
     _read("/operations", maintenance.list_operations),
     _read(_OPERATION, maintenance.show),
     _act("POST " + _OPERATION + "/cancel", maintenance.cancel, LEAD),
+    _read(_TABLE + "/diff", evolution.diff),
+    _act("PUT " + _REF, evolution.set_ref, LEAD),
+    _act("DELETE " + _REF, evolution.drop_ref, LEAD),
+    _act("POST " + _REF + "/fast-forward", evolution.fast_forward, LEAD),
+    _act("POST /rollback", evolution.rollback, LEAD),
+    _read(_EVOLVE + "/plan", evolution.plan, method="POST"),
+    _act("POST " + _EVOLVE + "/add-column", evolution.add_column, LEAD),
+    _act("POST " + _EVOLVE + "/rename-column", evolution.rename_column, LEAD),
+    _act("POST " + _EVOLVE + "/drop-column", evolution.drop_column, LEAD),
+    _act("POST " + _EVOLVE + "/move-column", evolution.move_column, LEAD),
+    _act("POST " + _EVOLVE + "/alter-type", evolution.alter_type, LEAD),
+    _act("POST " + _EVOLVE + "/set-nullable", evolution.set_nullable, LEAD),
+    _act("POST " + _EVOLVE + "/set-doc", evolution.set_doc, LEAD),
+    _act("POST " + _EVOLVE + "/add-partition", evolution.add_partition, LEAD),
+    _act("POST " + _EVOLVE + "/drop-partition", evolution.drop_partition, LEAD),
+    _act("POST " + _EVOLVE + "/replace-partition", evolution.replace_partition, LEAD),
+    _act("POST " + _EVOLVE + "/sort-order", evolution.set_sort_order, LEAD),
     _read("/fence", installation.fence, LEAD_READ),
     _read("/config", installation.config, ADMIN_READ, etag="revision"),
     _act("PUT /config", installation.set_config, ADMIN, etag="revision", agents=False),

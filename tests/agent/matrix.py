@@ -19,6 +19,7 @@ from agent.mcp.http import PATH, make_app
 from agent.tools.call import NoClient, ToolCall
 from agent.tools.callers import Callers
 from agent.tools.schema import as_json
+from drls_dagster.lakehouse.altering import IcebergEvolution
 from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.lifecycle_client.calls import Lifecycle
 from drls_dagster.lifecycle_client.http import HttpWay
@@ -189,6 +190,7 @@ def matrix_world(home: Path) -> Iterator[World]:
     store = Store.create(store_url(settings), load_signing_key(signing_key_file(settings)), clock)
     life = Life(store, home, clock)
     life.ctx = replace(life.ctx, tables=IcebergTables(settings), maintenance=InstantMaintenance(settings))
+    life.ctx = replace(life.ctx, tables=IcebergTables(settings), evolution=IcebergEvolution(settings))
     with store.write(SETUP, "rotate") as unit:
         rotate_secret(unit)
     add_people(life)

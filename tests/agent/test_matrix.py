@@ -133,6 +133,20 @@ TABLE: dict[str, Entry] = {
     "list_tables": Entry(Toolset.DRLS1, Effect.READ, "nyyyy", _nothing, everywhere=True, lists=True),
     "get_table_health": Entry(Toolset.DRLS1, Effect.READ, "nyyyy", lambda one: {"table": one.table}),
     "get_schema": Entry(Toolset.DRLS1, Effect.READ, "nyyyy", lambda one: {"table": one.table}),
+    "add_column": Entry(
+        Toolset.DRLS1, Effect.ADD, "nnnyy", lambda one: {"table": one.table, "column": "extra", "type": "long"}
+    ),
+    # The version that is deployed may still use the column: they are let in, and told so.
+    "rename_column": Entry(
+        Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table, "column": "x", "new_name": "y"}
+    ),
+    "drop_column": Entry(Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table, "column": "x"}),
+    "alter_column_type": Entry(
+        Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table, "column": "x", "type": "long"}
+    ),
+    "rollback_to": Entry(
+        Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table, "snapshot_id": "main"}
+    ),
     "list_runs": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"pipeline": one.pipeline}, dagster=True),
     "get_run": Entry(Toolset.READ, Effect.READ, "nyyyy", lambda one: {"run_id": one.run}, dagster=True),
     "run": Entry(

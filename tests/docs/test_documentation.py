@@ -129,6 +129,16 @@ def test_the_commands_of_a_how_to_run_one_after_another(page: str, monkeypatch: 
         assert run(arguments) == 0, line
 
 
+@pytest.mark.usefixtures("checkout")
+def test_tables_are_changed_as_the_how_to_says() -> None:
+    catalog = load_catalog()
+    catalog.create_namespace("flights__development")
+    rows = pa.table({"carrier": ["UA", "AA"], "flights": pa.array([1, 2], pa.int32())})
+    catalog.create_table("flights__development.daily_delays", schema=rows.schema).append(rows)
+    for line in (line for block in blocks("docs/how-to/change-tables.md", "sh") for line in block.splitlines()):
+        assert run(shlex.split(line)[1:]) == 0, line
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("checkout")
 def test_the_commands_of_maintenance_run_one_after_another(capsys: pytest.CaptureFixture[str]) -> None:

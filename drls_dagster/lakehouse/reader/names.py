@@ -17,16 +17,22 @@ def join_name(parts: Sequence[str]) -> str:
 
 def split_name(name: str) -> tuple[str, ...]:
     """The parts again. Raises NotFound for what names no table."""
+    parts = parts_of(name)
+    if len(parts) < 2:
+        raise unknown_table(name)
+    return parts
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """The parts of any such name; none where it is not written like one."""
     parts: list[str] = []
     at = 0
     while found := _PART.match(name, at):
         parts.append(found[2] if found[1] is None else found[1].replace('""', '"'))
         at = found.end()
         if at == len(name):
-            break
+            return tuple(parts)
         if name[at] != ".":
-            raise unknown_table(name)
+            return ()
         at += 1
-    if at != len(name) or len(parts) < 2 or name.endswith("."):
-        raise unknown_table(name)
-    return tuple(parts)
+    return ()

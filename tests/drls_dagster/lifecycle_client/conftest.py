@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from drls_dagster.lakehouse.altering import IcebergEvolution
 from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.lifecycle_client.calls import Lifecycle
 from drls_dagster.lifecycle_client.http import HttpLifecycle
@@ -101,6 +102,7 @@ def world(tmp_path: Path, empty_store: tuple[Path, SigningKey]) -> Iterator[Worl
         fence=lambda: fence,
         tables=IcebergTables(load_settings()),
         maintenance=InstantMaintenance(load_settings()),
+        evolution=IcebergEvolution(load_settings()),
     )
     with store.write(SETUP, "rotate") as unit:
         rotate_secret(unit)

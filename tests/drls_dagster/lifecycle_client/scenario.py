@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.evolution import AddColumn
 from lifecycle.domain.operations import OperationKind, OperationState
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.policy import HoldKind, Policy
@@ -25,6 +26,7 @@ from lifecycle.verbs import (
     audit,
     catalog,
     environments,
+    evolution,
     installation,
     maintenance,
     people,
@@ -93,6 +95,8 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     maintenance.plan: {"kind": OperationKind.EXPIRE, "name": "lab.kept"},
     maintenance.list_operations: {"table": "lab.kept"},
     maintenance.show: {"operation_id": 1},
+    evolution.diff: {"name": "flights.daily"},
+    evolution.plan: {"name": "flights.daily", "change": AddColumn(column="y", type="long")},
     installation.config: {},
     installation.fence: {},
     audit.search: {"limit": 1000},
@@ -109,6 +113,28 @@ def live(world: World, way: str) -> None:
     _environments(world, way)
     _people(world, way)
     _maintenance(world, way)
+    _evolution(world, way)
+
+
+def _evolution(world: World, way: str) -> None:
+    make_table("lab.cities", {"id": [1, 2], "name": ["a", "b"]}, {"id": [3], "name": ["c"]})
+    lea, name = world.ask(way, "lea").evolution, "lab.cities"
+    assert lea.add_column(name, "area", "int", doc="km²").done
+    assert lea.alter_type(name, "area", "long").lines == ("widen column area from int to long",)
+    assert lea.rename_column(name, "area", "surface").done
+    assert lea.move_column(name, "surface", first=True).done
+    assert lea.set_doc(name, "surface", "").done
+    assert lea.set_nullable(name, "id", False).done
+    assert lea.drop_column(name, "surface").done
+    assert lea.add_partition(name, ("bucket(4, id)",)).done
+    assert lea.replace_partition(name, "bucket(4, id)", "name").done
+    assert lea.drop_partition(name, ("name",)).done
+    assert lea.set_sort_order(name, ("id desc",)).done
+    assert lea.set_ref(name, "kept", "tag").done
+    assert lea.set_ref(name, "trial", "branch", to="kept", min_snapshots=2).done
+    (first,) = lea.rollback(name, to=str(world.ask(way, "lea").tables.history(name)[-1].snapshot)).undone
+    assert lea.fast_forward(name, "main", str(first)).to == first
+    assert lea.drop_ref(name, "trial").done
 
 
 def _pipelines(world: World, way: str) -> None:

@@ -30,7 +30,8 @@ SENT: Mapping[str, Any] = {
     "name": "flights", "number": 1, "other": 1, "promotion_id": 1, "target": UAT, "environment": UAT, "hold_id": 1,
     "drift_id": 1, "token_id": 1, "grant_id": 1, "person": "vic", "team": "risk", "table": "t", "pipeline": "flights",
     "reason": "x", "plan_digest": "x", "digest": "x", "body": "x", "definition": {}, "subject": "https://a|b",
-    "operation_id": 1, "sql": "SELECT 1", "password": "long enough to be one", "scopes": (TokenScope.READ,), "role": Role.VIEWER,
+    "operation_id": 1, "sql": "SELECT 1", "password": "long enough to be one", "scopes": (TokenScope.READ,),
+    "role": Role.VIEWER, "ref": "b",
 }  # fmt: skip
 
 
