@@ -63,11 +63,12 @@ class TableMaintenance(Maintenance):
             found = find(catalog, TableAt(name=at.table))
             _require_branch(found, at.ref)
             try:
-                return kind_of(kind, self._kinds).plan(
-                    found.table, at.ref, options, keep_of(self._settings, catalog, found.table)
-                )
+                keep = keep_of(self._settings, catalog, found.table)
+                plan = kind_of(kind, self._kinds).plan(found.table, at.ref, options, keep)
             except UsageError as error:
                 raise Invalid(error.message) from None
+        # As people write it: a part with a dot is quoted.
+        return plan.model_copy(update={"table": at.table})
 
     def reserve(
         self, at: OperationAt, plan: OperationPlan, options: Options, actor: Actor, pipeline: str | None
