@@ -153,7 +153,7 @@ def _refuse_unequal(catalog: Catalog, name: str) -> None:
 def _sum(column: Any) -> Any:
     import pyarrow.compute as pc
 
-    return pc.sum(column).as_py() or 0
+    return pc.call_function("sum", [column]).as_py() or 0
 
 
 def _pruning(catalog: Catalog, scale: float) -> Line:

@@ -6,6 +6,7 @@ import resource
 import sqlite3
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +38,13 @@ class Notes:
         self._database.executemany("delete from notes where id = ?", [(one.id,) for one in notes])
 
 
-def committed(catalog: Catalog, table: Table, ref: str, base: int | None, add: AddSnapshotUpdate, number: int) -> Table:
+def committed(
+    catalog: Catalog, table: Table, ref: str, base: int | None, add: AddSnapshotUpdate, snapshot_id: int
+) -> Table:
     from pyiceberg.table.update import AssertTableUUID
 
     required = (AssertTableUUID(uuid=table.metadata.table_uuid), refs.ref_is(ref, base))
-    catalog.commit_table(table, required, (add, refs.set_branch(table, ref, number)))
+    catalog.commit_table(table, required, (add, refs.set_branch(table, ref, snapshot_id)))
     return catalog.load_table(table.name())
 
 
@@ -67,7 +70,7 @@ def main() -> None:
             ref="main",
             keep=Keep(),
             journal=notes,
-            publish=lambda *given: committed(catalog, *given),
+            publish=partial(committed, catalog),
         )
         result = compact.execute(work, compact.plan(table, "main", options, Keep()), options)
         taken = time.perf_counter() - began

@@ -14,7 +14,8 @@ from lifecycle.domain.environment import Environment
 from lifecycle.usecases.read_tables import TableInfo
 
 if TYPE_CHECKING:
-    from lifecycle.domain.tables import HealthReport, SchemaFacts, SnapshotRow, TableRows, TableStatistics
+    from lifecycle.domain.table_health import HealthReport
+    from lifecycle.domain.tables import SchemaFacts, SnapshotRow, TableRows, TableStatistics
     from lifecycle.usecases.read_tables import TableDetail
 
 
