@@ -8,6 +8,8 @@ from lifecycle.domain.tables import TableAt
 from lifecycle.errors import LifecycleError
 from lifecycle.usecases.context import Context
 
+GOOD, FAIR = 80, 50
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -16,6 +18,7 @@ class Mark:
     look: str
     word: str
     why: str
+    score: int | None = None
 
 
 def mark_of(ctx: Context, at: TableAt) -> Mark | None:
@@ -24,11 +27,11 @@ def mark_of(ctx: Context, at: TableAt) -> Mark | None:
         found = ctx.tables.health(at)
     except LifecycleError as error:
         return None if error.status == 404 else Mark("rejected", "unreadable", error.message)
-    return mark_of_report(found.recommendation)
+    return mark_of_score(found.score, found.recommendation)
 
 
-def mark_of_report(recommendation: str) -> Mark:
-    """What a report recommends as a word."""
-    if recommendation.startswith("Healthy"):
-        return Mark("approved", "healthy", recommendation)
-    return Mark("pending", "needs care", recommendation)
+def mark_of_score(score: int, recommendation: str) -> Mark:
+    """A score as a word: always the same for the same number."""
+    if score >= GOOD:
+        return Mark("approved", "healthy", recommendation, score)
+    return Mark(*(("pending", "fair") if score >= FAIR else ("rejected", "poor")), recommendation, score)

@@ -1,4 +1,4 @@
-"""Health and operations of tables as pages: what to do, the plan behind each button, and following what runs."""
+"""Health and operations of tables as pages: what costs points, the plan behind each button, and following what runs."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def hidden(page: str) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("lab")
-def test_health_says_what_to_do_and_leads_to_the_plan(read: Read) -> None:
+def test_health_says_what_costs_points_and_leads_to_the_plan(read: Read) -> None:
     page = read("vic").page("/tables/lab.old/health")
-    assert "Expire snapshots" in page
+    assert "What costs points" in page
     assert "/tables/lab.old/maintain?kind=expire" in page
-    assert "needs care" in page
+    assert "of 100" in page
     marks = read("vic").get("/tables/health", part=True).text
     assert marks.count("hx-swap-oob") == 2
 
