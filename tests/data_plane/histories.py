@@ -24,10 +24,10 @@ _numbers = count()
 class History:
     """A table, and `states`: the rows of each of its snapshots. Nothing is read from the table to know them."""
 
-    def __init__(self, catalog: Catalog, schema: pa.Schema, **options: Any) -> None:
+    def __init__(self, catalog: Catalog, schema: pa.Schema) -> None:
         self.catalog, self.schema = catalog, schema
         catalog.create_namespace_if_not_exists("lab")
-        self.table = catalog.create_table(f"lab.history{next(_numbers)}", schema, **options)
+        self.table = catalog.create_table(f"lab.history{next(_numbers)}", schema)
         self.states: dict[int | None, list[Row]] = {None: []}
         self.parents: dict[int, int | None] = {}
 
@@ -111,7 +111,7 @@ def exactly(value: Any) -> Hashable:
     if isinstance(value, float):
         return ("float", "nan" if value != value else struct.pack("d", value))  # noqa: PLR0124
     if isinstance(value, dict):
-        return tuple((name, exactly(one)) for name, one in value.items())
+        return tuple((name, exactly(one)) for name, one in sorted(value.items()))
     if isinstance(value, list | tuple):
         return ("list", *(exactly(one) for one in value))
     return (type(value).__name__, value)
