@@ -254,5 +254,12 @@ def _matching(table: Table, base: int, where: str) -> frozenset[str] | None:
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 (of many kinds: a filter is what somebody typed)
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise UsageError(f"the filter '{where[:200]}' cannot be used: {lines[0][:300]}") from None
+        raise UsageError(f"the filter '{where[:200]}' cannot be used: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    place = getattr(error, "column", None)  # of pyparsing's errors, whose text is the whole grammar
+    if isinstance(place, int):
+        return f"it is no condition from character {place} on; write for example: day >= '2026-11-01' and amount > 10"
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]
