@@ -15,15 +15,8 @@ import click
 from drls_dagster.cli.output import cell, in_words, make_console
 from drls_dagster.errors import DrlsError
 from drls_dagster.lifecycle_client import Lifecycle
-from lifecycle.domain.operations import (
-    CompactResult,
-    ExpireResult,
-    ManifestResult,
-    Operation,
-    OperationPlan,
-    OrphanResult,
-    Result,
-)
+from drls_dagster.maintenance.words import result_in_words
+from lifecycle.domain.operations import Operation, OperationPlan, OrphanResult
 from lifecycle.errors import Refused, Unavailable
 
 _LOOK_SECONDS = 0.5
@@ -130,26 +123,5 @@ def print_operation(one: Operation, *, brief: bool = False) -> None:
 def in_short(one: Operation) -> str:
     """What came of it, or how far it is, in a few words."""
     if one.result is not None:
-        return _result(one.result)
+        return result_in_words(one.result, in_words)
     return cell(one.error) if one.error else _progress(one)
-
-
-def _result(found: Result) -> str:
-    match found:
-        case CompactResult():
-            deletes = f", {found.applied_deletes:,} delete files applied" if found.applied_deletes else ""
-            size = f"{in_words(found.rewritten_bytes)} -> {in_words(found.new_bytes)}"
-            return f"{found.rewritten_files:,} files rewritten as {found.new_files:,}, {size}{deletes}"
-        case ManifestResult():
-            return f"{found.rewritten_manifests:,} manifests rewritten as {found.new_manifests:,}"
-        case ExpireResult():
-            size = f"{found.deleted_files:,} files deleted, {in_words(found.deleted_bytes)}"
-            return f"{found.expired_count:,} snapshots expired, {found.remaining_count:,} remain; {size}"
-        case OrphanResult():
-            if found.dry_run:
-                return f"{found.orphan_count:,} orphan files, none removed"
-            removed = f"{found.removed_count:,} of {found.orphan_count:,} orphan files removed"
-            return f"{removed}, {in_words(found.removed_bytes)}"
-        case _:
-            parts = (found.compact, found.manifests, found.expire, found.orphans)
-            return "; ".join(_result(part) for part in parts if part is not None) or "nothing was needed"

@@ -12,6 +12,7 @@ from lifecycle.domain.tables import TableAt
 from lifecycle.errors import Conflict, Invalid, LifecycleError
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.change_checks import Judged, judge
+from lifecycle.usecases.parts.table_users import lead_checks, table_users
 from lifecycle.usecases.parts.visible_tables import seen_tables
 
 _MOST_NOTED = 100
@@ -52,6 +53,8 @@ def change_table(
     if len(reason) > _LONGEST_REASON:
         raise Invalid(f"the reason is longer than {_LONGEST_REASON:,} characters")
     _require_seen(ctx, actor, table)
+    with ctx.store.read() as view:  # before the table itself answers
+        refuse(lead_checks(view, actor, table_users(view, table.name), f"changing {table.name}"))
     facts = ctx.evolution.plan(table, change)
     if if_plan not in (None, facts.digest_for(change)):
         raise Conflict(f"{facts.table} or the plan of this change is another by now; look at the plan again")

@@ -166,7 +166,9 @@ def add_people(life: Life) -> None:
 @contextmanager
 def mcp_server(world: World) -> Iterator[str]:
     """The MCP server over HTTP, on the world's store; its address."""
-    callers = Callers(world.settings, agent="claude")
+    # Every tool for every place at once is more than one agent may ask.
+    limits = world.settings.mcp.model_copy(update={"requests_per_minute": 100_000, "burst": 10_000})
+    callers = Callers(world.settings.model_copy(update={"mcp": limits}), agent="claude")
     callers._ctx = world.life.ctx
     app = make_app(callers)
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -58,7 +58,7 @@ def health(ctx: Ctx, request: Request, who: Who, at: Asked) -> Response:
 
     def made(frame: Frame) -> Mapping[str, Any]:
         report = table_health.table_health(ctx, who.actor, at)
-        looks, _ = table_health.score_history(ctx, who.actor, report.name, before=None, limit=_LOOKS)
+        looks, _ = table_health.score_history(ctx, who.actor, report.name, before="", limit=_LOOKS)
         can = doable(ctx)
         return {
             "report": report,

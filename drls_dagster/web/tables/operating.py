@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from drls_dagster.maintenance.words import result_in_words
 from drls_dagster.web.tables import links
 from lifecycle.app.kit.guard import Visitor
 from lifecycle.app.kit.words import count, size
@@ -53,6 +54,7 @@ class OperationRow:
     word: str
     hundredths: int | None
     figures: tuple[tuple[str, str], ...]
+    said: str
 
 
 def doable(ctx: Context) -> Sequence[OperationKind]:
@@ -89,6 +91,7 @@ def operation_row(one: Operation) -> OperationRow:
         word="cancelling" if one.cancelling and not one.state.is_over else one.state.value,
         hundredths=min(100 * progress.done // progress.total, 100) if progress is not None and known else None,
         figures=figures(one.result.model_dump(exclude={"files"})) if one.result is not None else (),
+        said=result_in_words(one.result, size) if one.result is not None else "",
     )
 
 

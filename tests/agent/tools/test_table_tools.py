@@ -52,7 +52,10 @@ def test_a_table_is_told_in_one_answer(ask: Asking) -> None:
     assert found["about"][0] == f"written by {MINE} v1 (development, qa, uat)"
     assert found["about"][4].startswith(f"production: {TABLE} at main, snapshot ")
     assert found["about"][-2] == "statistics of all 2 rows"
-    assert found["about"][-1] == "Healthy: nothing to do (1 data files, 1 small, 0 delete files, 1 snapshots)"
+    assert (
+        found["about"][-1]
+        == "health 100 of 100: Healthy: nothing to do (1 data files, 1 small, 0 delete files, 1 snapshots)"
+    )
     assert found["next"] == "Show rows with preview_table, or ask for numbers with query."
 
 
