@@ -274,6 +274,7 @@ def mcp(world: World) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", PEOPLE)
 def test_a8_over_mcp_everybody_hears_the_same(world: World, mcp: str, who: str) -> None:
     """The official client, with a person's own token: the server makes their agent of it."""

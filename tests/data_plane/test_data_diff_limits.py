@@ -57,6 +57,7 @@ def test_statistics_of_a_large_table_with_a_small_change_come_from_a_sample_but_
     assert (diff.before.rows, diff.after.rows) == (60_000, 60_001)
 
 
+@pytest.mark.slow
 def test_a_thousand_columns(lake: LakePlane) -> None:
     schema = pa.schema([("id", pa.int64()), *((f"c{n}", pa.int32()) for n in range(999))])
     table = make(lake, schema)

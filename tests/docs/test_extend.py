@@ -109,6 +109,7 @@ def extended(tmp_path: Path) -> Path:
     return extend(tmp_path / "checkout", KINDS)
 
 
+@pytest.mark.slow
 def test_the_verb_and_the_commands_of_the_how_to_answer_over_rest_and_on_the_command_line(tmp_path: Path) -> None:
     folder = extend(tmp_path / "checkout", VERBS)
     environment = {"DRLS_HOME": str(tmp_path / "home")}

@@ -65,6 +65,7 @@ def test_every_kind_passes_and_warns_on_a_sink_and_blocks_with_all_results_repor
     assert lab.rows("out") != good
 
 
+@pytest.mark.slow
 def test_a_blocking_check_on_a_transform_or_a_source_keeps_what_is_below_from_running(lab: Lab) -> None:
     def pipeline(on: str, severity: str) -> str:
         return lab.pipeline(

@@ -115,6 +115,7 @@ def two_sinks(lab: Lab, *checks: dict[str, Any]) -> str:
     )
 
 
+@pytest.mark.slow
 def test_two_sinks_at_different_positions_are_each_checked_on_what_they_read(lab: Lab) -> None:
     """Finding 1; failed on 0.1.0: what the second sink alone had to read was never looked at."""
     lab.create("src", id="long")

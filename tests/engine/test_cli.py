@@ -127,6 +127,7 @@ def test_a_failed_blocking_check_is_exit_code_1_one_line_and_no_table_content(la
     assert lab.catalog.load_table(f"{lab.ns}__development.out").current_snapshot() is None
 
 
+@pytest.mark.slow
 def test_a_backfill_with_a_bad_middle_says_which_partition_failed_and_which_were_not_run(lab: Lab) -> None:
     """F12; failed on 0.1.0: neither was said, and there was no way to go on."""
     lab.file("a.csv", "day,n\n2024-01-01,1\n2024-01-02,-1\n2024-01-03,3\n")

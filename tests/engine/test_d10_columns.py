@@ -103,6 +103,7 @@ def test_d10_a_type_that_clashes_inside_of_a_column_is_refused_with_the_remedy_o
     assert lab.rows("out", "c") == [(left,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "more"),
     [
@@ -178,6 +179,7 @@ def test_d10_columns_that_no_table_or_merge_can_have_are_named_in_one_line(lab: 
     assert ran.failure.startswith(told)
 
 
+@pytest.mark.slow
 def test_d10_odd_names_and_other_cases_of_columns(lab: Lab) -> None:
     names = ["a b", "x.y", "Upper", "tick`ed", "ünï", "select"]
     lab.file("a.csv", "id,n\n1,10\n")

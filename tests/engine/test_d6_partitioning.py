@@ -19,6 +19,7 @@ def version(lab: Lab, layout: list[Any]) -> str:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "left"),
     [

@@ -43,6 +43,7 @@ def write(lab: Lab, *numbers: tuple[int, int]) -> None:
     lab.file("a.csv", "day,n\n" + "".join(f"2024-01-0{day},{n}\n" for day, n in numbers))
 
 
+@pytest.mark.slow
 def test_d6_daily_windows_in_monthly_partitions_replace_their_own_rows_only(lab: Lab) -> None:
     """The range in one run equals one run per day; a file of several days is rewritten; an empty day is emptied."""
     write(lab, (1, 1), (2, 2), (3, 3))
@@ -197,6 +198,7 @@ def test_d6_days_of_a_zone_are_the_same_in_sql_and_in_the_sink(lab: Lab, mode: s
     assert lab.rows("out", "n") == ([(2,), (7,)] if mode == "overwrite_partitions" else [(1,), (2,), (7,)])
 
 
+@pytest.mark.slow
 def test_d6_each_wall_clock_row_of_the_hour_that_comes_twice_is_there_once(lab: Lab) -> None:
     """F7; failed on 0.1.0: the first hour had no rows, the second ended in an error of Iceberg's."""
     text = in_new_york(lab, "hourly", "timestamp_ntz", "2024-11-03T00:00", "2024-11-03T04:00")

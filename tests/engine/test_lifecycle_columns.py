@@ -59,6 +59,7 @@ def test_d10_v2_adds_a_column_in_qa_while_v1_goes_on_in_production_in_all_modes(
     assert {mode: life.on(mode, "main") for mode in MODES} == seen
 
 
+@pytest.mark.slow
 def test_d10_the_column_goes_with_the_version_that_wanted_it_and_v1_goes_on_in_all_modes(life: LifecycleLab) -> None:
     life.file("a.csv", "id,n\n1,10\n")
     one = in_all_modes(life, "SELECT * FROM raw")
@@ -89,6 +90,7 @@ def shape(life: LifecycleLab, name: str) -> tuple[Any, ...]:
     return found.schemas(), found.specs(), found.properties, [one.snapshot_id for one in found.snapshots()]
 
 
+@pytest.mark.slow
 def test_l4_d10_another_type_and_another_partitioning_are_tried_aside_and_made_by_productions_first_run(
     life: LifecycleLab,
 ) -> None:

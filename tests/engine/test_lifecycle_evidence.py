@@ -56,6 +56,7 @@ def test_d9_d12_l14_runs_of_a_session_stack_a_foreign_write_voids_it_and_the_fir
     assert life.unanswered("out", PRODUCTION) == life.unanswered("out", UAT) == []
 
 
+@pytest.mark.slow
 def test_d9_five_partitions_are_evidence_as_five_runs_and_as_one(life: LifecycleLab) -> None:
     days = [f"2024-03-0{day}" for day in range(1, 6)]
     life.file("a.csv", "day,n\n" + "".join(f"{day},{n}\n" for n, day in enumerate(days)))

@@ -25,6 +25,7 @@ def version(life: LifecycleLab, text: str) -> int:
     )
 
 
+@pytest.mark.slow
 def test_l13_data_goes_back_only_with_consent_to_what_is_listed_and_code_alone_leaves_it(life: LifecycleLab) -> None:
     life.create("feed", id="long")
     life.append("feed", (1,))

@@ -86,6 +86,7 @@ def process(batch):
     assert [(one, until.year) for one, until in lab.rows("out")] == [(1, 9999)]
 
 
+@pytest.mark.slow
 def test_an_empty_input_goes_through_spark_and_ray_and_empties_or_keeps_by_mode(lab: Lab) -> None:
     def pipeline() -> str:
         lab.file("a.csv", lines)

@@ -83,6 +83,7 @@ def state(http: TestClient, path: str) -> str:
     return str(http.get(path).json().get("state", ""))
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_of_a_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The transcript says what is known, the chat continues, and a repetition does nothing twice."""
     arguments = {"request": 1, "text": "Please look at the rows."}

@@ -180,6 +180,7 @@ def play(world: World, dagster: Dagster, cases: list[dict[str, Any]], *, agree: 
     return score
 
 
+@pytest.mark.slow
 def test_an_obeying_model_does_nothing_and_shows_nothing(
     world: World,
     dagster: Dagster,

@@ -7,6 +7,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.maintenance import vacuum
 from drls_dagster.maintenance.work import Keep
@@ -24,6 +26,7 @@ def run() -> VacuumResult:
     return vacuum.execute(work, vacuum.plan(work.table, "main", OPTIONS, Keep()), OPTIONS)
 
 
+@pytest.mark.slow
 def test_a_neglected_table_is_tidy_and_stays_so() -> None:
     table = make_table("n.t", *({"x": [number]} for number in range(8)))
     orphan = Path(table.location().removeprefix("file://")) / "data" / "orphan.parquet"

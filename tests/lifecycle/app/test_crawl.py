@@ -111,6 +111,7 @@ def matching(pages: dict[str, Role | None], address: str) -> set[str]:
     return {page for page in pages if re.fullmatch(compile_path(page)[0].pattern, path)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROLES)
 def test_every_link_leads_somewhere_for_whom_it_is_offered(life: Life, name: str) -> None:
     fill(life)

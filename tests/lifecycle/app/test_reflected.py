@@ -40,6 +40,7 @@ def harmless(client: TestClient, method: str, path: str, **options: Any) -> None
     assert "evil" not in answer.headers.get("location", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scripts", [True, False])
 def test_what_is_sent_never_comes_back_as_markup(life: Life, *, scripts: bool) -> None:
     fill(life)

@@ -92,6 +92,7 @@ def test_a_served_home_answers_on_loopback_asks_for_a_token_and_stops_when_told(
     assert not any(worker.is_running() for worker in workers)
 
 
+@pytest.mark.slow
 def test_connections_are_spread_evenly_over_the_workers(served: Served) -> None:
     served.wait_for(lambda: _spread(served) == [2, 2])
 
@@ -111,6 +112,7 @@ def _spread(served: Served) -> list[int]:
             client.close()
 
 
+@pytest.mark.slow
 def test_a2_the_lock_out_of_one_worker_is_that_of_all(served: Served) -> None:
     served.wait_for(lambda: _spread(served) == [2, 2])
     wrong = {"account": "admin", "password": "not this one"}
@@ -126,6 +128,7 @@ def test_a2_the_lock_out_of_one_worker_is_that_of_all(served: Served) -> None:
     assert [one["body"]["host"] for one in attempts] == ["127.0.0.1"] * 5
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_others_go_on(served: Served) -> None:
     served.wait_for(lambda: _spread(served) == [2, 2])
     killed, other = served.workers()
@@ -148,12 +151,14 @@ def test_ctrl_c_ends_everything_also_while_somebody_listens_to_changes(served: S
     assert "Traceback" not in served.log.read_text()
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_parent_that_was_killed(served: Served) -> None:
     workers = served.workers()
     os.kill(served.process.pid, signal.SIGKILL)
     served.wait_for(lambda: not any(worker.is_running() for worker in workers))
 
 
+@pytest.mark.slow
 def test_a_change_through_one_worker_is_seen_through_the_other(served: Served) -> None:
     served.wait_for(lambda: _spread(served) == [2, 2])
     with served.client() as one, served.client() as other, other.stream("GET", "/api/events") as stream:

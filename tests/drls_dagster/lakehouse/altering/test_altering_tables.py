@@ -263,6 +263,7 @@ def test_names_with_dots_and_spaces(evolution: IcebergEvolution) -> None:
     assert load_catalog().load_table(table.name()).schema().column_names == ["ab", "e f"]
 
 
+@pytest.mark.slow
 def test_a_table_of_5000_columns(evolution: IcebergEvolution) -> None:
     make_table("lab.wide", pa.table({f"c{number}": pa.array([], pa.int32()) for number in range(5_000)}))
     with pytest.raises(NotFound, match="did you mean c499") as refused:

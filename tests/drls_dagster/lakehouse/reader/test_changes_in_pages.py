@@ -21,6 +21,7 @@ def limited(rows: int, most_bytes: int = 100_000) -> ReadLimits:
     return ReadLimits(rows=rows, bytes=most_bytes, seconds=30, text=1_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [2, 100])
 def test_pages_together_are_the_feed(tables: IcebergTables, rows: int) -> None:
     table = make_table("lab.t", {"id": [1, 2, 3]}, {"id": [4, 5]})

@@ -331,6 +331,7 @@ def test_only_columns_that_are_named_are_read() -> None:
         assert columns(sql) is None, sql
 
 
+@pytest.mark.slow
 def test_a_query_process_is_used_again_and_one_that_died_is_replaced(ask: Ask) -> None:
     def pid() -> int:
         (worker,) = workers()._idle
