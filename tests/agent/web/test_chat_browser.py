@@ -205,6 +205,7 @@ def test_stop_and_a_process_that_was_killed(server: ChatServer, fake: FakeChats,
 def test_a_chat_is_led_by_the_keyboard_alone(server: ChatServer, fake: FakeChats, browse: Callable[..., Page]) -> None:
     page = browse()
     page.goto("/chats/new")
+    expect(page.locator("#say")).to_be_focused()
     page.keyboard.type("First line")
     page.keyboard.press("Shift+Enter")
     page.keyboard.type("second line")
