@@ -15,9 +15,9 @@ def asked() -> Iterator[Lifecycle]:
     """As the owner of DRLS_TOKEN, or of the token that `drls login` kept. The first use makes the store here (L7)."""
     from drls_dagster.kept_tokens import keep_token, kept_token
     from drls_dagster.lifecycle_client import LocalLifecycle
-    from drls_dagster.lifecycle_client.gateway import connected_adapters
     from drls_dagster.lifecycle_client.http import HttpLifecycle, refuse_in_the_clear
     from drls_dagster.lifecycle_client.opening import host, open_context, os_user
+    from drls_dagster.maintenance.port import adapters_with_maintenance
     from drls_dagster.settings import load_settings
 
     settings = load_settings()
@@ -28,7 +28,7 @@ def asked() -> Iterator[Lifecycle]:
     else:
         context = open_context(
             settings,
-            connected_adapters(settings),
+            adapters_with_maintenance(settings),
             lambda started: _keep(keep_token(settings, started.token.secret, starting=True)),
         )
         client = LocalLifecycle(context, kept_token(settings), host=host(), os_user=os_user())

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 from drls_dagster.errors import UsageError
 from drls_dagster.python_api.asking import asked
 from drls_dagster.python_api.changes import Changes
+from drls_dagster.python_api.maintaining import finished
 from lifecycle.domain.environment import Environment
 from lifecycle.usecases.read_tables import TableInfo
 
 if TYPE_CHECKING:
+    from lifecycle.domain.evolution import SnapshotDiff, TableChange
+    from lifecycle.domain.operations import CompactResult, ExpireResult, OrphanResult
     from lifecycle.domain.table_health import HealthReport
     from lifecycle.domain.tables import SchemaFacts, SnapshotRow, TableRows, TableStatistics
     from lifecycle.usecases.read_tables import TableDetail
@@ -97,6 +100,68 @@ class Table:
                 ref=self.ref,
                 at=self.time,
                 columns=tuple(columns),
+            )
+
+    def compact(
+        self,
+        strategy: Literal["binpack", "sort", "zorder"] = "binpack",
+        columns: Sequence[str] = (),
+        *,
+        where: str = "",
+        target_bytes: int | None = None,
+        every_file: bool = False,
+    ) -> CompactResult:
+        """Rewrites small files and files with deletes, or (`every_file`) all, sorted by `columns` where you say so.
+
+        Waits until it is done. Raises DrlsError where it cannot be done; the table is then as it was.
+        """
+        with asked() as client:
+            started = client.maintenance.compact(
+                self.name,
+                environment=self.environment,
+                ref=self.ref,
+                strategy=strategy,
+                columns=tuple(columns),
+                where=where,
+                target_bytes=target_bytes,
+                every_file=every_file,
+            )
+            return cast("CompactResult", finished(client, started))
+
+    def expire(self, retain_last: int | None = None, older_than: datetime | None = None) -> ExpireResult:
+        """Removes old snapshots and the files that only they need; keeps what releases, sessions and readers need.
+
+        Without arguments, the table's own properties (`history.expire.*`) say how much.
+        """
+        with asked() as client:
+            started = client.maintenance.expire(
+                self.name, environment=self.environment, retain_last=retain_last, older_than=older_than
+            )
+            return cast("ExpireResult", finished(client, started))
+
+    def orphans(self, older_than_hours: float = 72, *, remove: bool = False) -> OrphanResult:
+        """Lists files in the table's folder that no metadata names; with `remove`, removes them."""
+        with asked() as client:
+            started = client.maintenance.orphans(
+                self.name, environment=self.environment, older_than_hours=older_than_hours, dry_run=not remove
+            )
+            return cast("OrphanResult", finished(client, started))
+
+    def diff(self, before: int | str | None = None, after: int | str | None = None) -> SnapshotDiff:
+        """What differs between two snapshots or refs; by default, the newest snapshot and the one before it."""
+        with asked() as client:
+            return client.evolution.diff(
+                self.name,
+                environment=self.environment,
+                before=None if before is None else str(before),
+                after=None if after is None else str(after),
+            )
+
+    def rollback(self, to: int | str, reason: str = "") -> TableChange:
+        """Puts `main`, or the ref that `at` named, back to an ancestor of its head."""
+        with asked() as client:
+            return client.evolution.rollback(
+                self.name, environment=self.environment, ref=self.ref or "main", to=str(to), reason=reason
             )
 
     def changes(

@@ -52,6 +52,24 @@ def test_a_table_that_is_empty_when_it_is_followed_gives_every_row_next_time() -
     assert drls.table("lab.t").changes(changes.end).to_arrow()["id"].to_pylist() == [1]
 
 
+def test_a_program_maintains_a_table() -> None:
+    table = make_table("lab.t", *({"id": [number]} for number in range(6)))
+    found = drls.table("lab.t")
+    done = found.compact()
+    assert (done.rewritten_files, done.new_files) == (6, 1)
+    assert sorted(found.preview().rows) == [(number,) for number in range(6)]
+    gone = found.expire(retain_last=2)
+    assert (gone.expired_count, gone.remaining_count) == (5, 2)
+    assert found.orphans().orphan_count == 0
+    table.append(pa.table({"id": [6]}))
+    newest, before = (one.snapshot for one in found.history(limit=2))
+    assert found.diff(before, newest).added.rows == 1
+    assert found.rollback(before).done
+    assert len(found.preview().rows) == 6
+    with pytest.raises(drls.DrlsError, match="cannot be used"):
+        found.compact(where="id =")
+
+
 def test_what_is_wrong_is_said_in_a_line() -> None:
     make_table("lab.t", {"id": [1]})
     with pytest.raises(NotFound, match=r"lab\.no"):
