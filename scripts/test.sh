@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # test.sh "not slow" | slow: runs the tests that need no server, browser, Kubernetes or MCP suite.
-# Four parts at the same time, as each waits for other processes now and then: the tests that need the engine; those of
-# the lifecycle layer and of tables; those of agents, processes and attacks; all others. The output of a part is
-# shown when it is done. Exit code 1 when one failed.
+# Four parts of about the same length at the same time, as each waits for other processes now and then: the tests that
+# need the engine; those of the lifecycle layer and the data plane; those of agents, processes, attacks and tables; all
+# others. The output of a part is shown when it is done. Exit code 1 when one failed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=.venv/bin/python
 which="${1:?the tests to run: 'not slow' or 'slow'}"
 beside="$which and not postgres and not browser and not k8s and not s3 and not mcp"
-programs=(tests/agent tests/security tests/drls_dagster/up tests/drls_dagster/serving)
+programs=(tests/agent tests/security tests/drls_dagster/up tests/drls_dagster/serving tests/drls_dagster/lakehouse
+  tests/drls_dagster/web)
 told="$(mktemp -d)"
 trap 'rm -rf "$told"' EXIT
 
