@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from drls_dagster.ledger import Ledger, open_ledger
+from drls_dagster.ledger.health import NewLook
+from drls_dagster.ledger.operations import NewOperation
+from drls_dagster.settings import load_settings
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.people import ScopeKind
 from lifecycle.domain.policy import HoldKind, Policy
@@ -28,6 +33,7 @@ GIVEN: Mapping[Verb[..., Any], dict[str, Any]] = {
     pipelines.versions: {"name": "flights"},
     promotions.comments: {"promotion_id": 2},
     tables.history: {"name": "many.snapshots"},
+    tables.health_history: {"name": "many.snapshots"},
 }
 
 
@@ -47,6 +53,7 @@ def test_no_list_ends_early(world: World) -> None:
             unit.audit("policy.set", "environment:qa", revision=number)
     make_many_tables("many", MANY)
     make_many_snapshots("many.snapshots", MANY)
+    fill_ledger(open_ledger(load_settings()))
     token = world.token("lea")
     admin = world.token("adam")
     for row in ROWS:
@@ -113,6 +120,20 @@ def fill(unit: Unit, life: Life, version: Version, asked: Promotion) -> None:
         for one in range(MANY)
     ]
     unit.settings.put("troubles:requests", {"items": items})
+
+
+def fill_ledger(ledger: Ledger) -> None:
+    """As many operations, each on a table of its own, and looks at one table."""
+    began = time.time() - MANY
+    looks: list[NewLook] = []
+    for number in range(MANY):
+        assert ledger.reserve(NewOperation("expire", f"many.{number}", "main", {}, None, None, "lea", {}))
+        look = {
+            "snapshot": None, "score": 100, "points": {}, "snapshot_count": number, "data_file_count": number,
+            "small_file_count": 0, "delete_file_count": 0, "manifest_count": 0, "bytes": 0,
+        }  # fmt: skip
+        looks.append(NewLook("many.snapshots", f"{number}", "", began + number, {}, look, f"{number}"))
+    ledger.keep_looks(looks, days=30)
 
 
 def _version(unit: Unit, pipeline: Pipeline, like: Version, digest: str) -> Version:
