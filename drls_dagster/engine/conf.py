@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from drls_dagster.engine.places import temporary_folder
 from drls_dagster.lakehouse.catalog import spark_catalog_conf
 from drls_dagster.settings import Settings, memory_bytes
 
@@ -38,7 +39,8 @@ def spark_conf(settings: Settings, jars: list[Path], connect_port: int) -> dict[
     region = " -XX:G1HeapRegionSize=8m" if memory_bytes(engine.memory) < 16 * 2**30 else ""
     return {
         "spark.driver.memory": engine.driver_memory,
-        "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} {lean}",
+        # RayDP's agent would make this folder in /tmp/ray, which the fence does not open.
+        "spark.driver.extraJavaOptions": f'{JAVA_OPTIONS} {lean} "-Dray.logging.dir={temporary_folder(settings)}"',
         # An executor without memory must go at once: its way out takes half a minute, in which it refuses all tasks.
         "spark.executor.extraJavaOptions": f"{JAVA_OPTIONS} {lean}{region} -XX:+ExitOnOutOfMemoryError",
         "spark.ray.raydp_app_master.extraJavaOptions": f"{JAVA_OPTIONS} {small} -Xmx256m",
