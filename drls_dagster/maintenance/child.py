@@ -107,7 +107,14 @@ def _execute(
             settings, catalog, table, row.table_name, row.ref, keep, journal, Shielded(publish, watch), watch.report
         )
         module = kind_of(kind, kinds)
-        return module.execute(work, module.plan(table, row.ref, options, keep), options)
+        plan = module.plan(table, row.ref, options, keep)
+    try:
+        return module.execute(work, plan, options)
+    except RuntimeError:
+        raise  # no catalog's: its text is for the log
+    except Exception:
+        with catalog_errors(resolve_catalog(settings)):
+            raise
 
 
 def _end(

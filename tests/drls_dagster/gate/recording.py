@@ -16,7 +16,9 @@ from lifecycle.domain.environment import Environment
 @dg.definitions
 def qa() -> dg.Definitions:
     found = load_environment(Environment.QA, load_settings())
-    built = {job.name: dict(job.tags or {})["drls/version"] for job in found.jobs or ()}
+    # The job of maintenance is no pipeline's.
+    tags = {job.name: dict(job.tags or {}) for job in found.jobs or ()}
+    built = {name: given["drls/version"] for name, given in tags.items() if "drls/version" in given}
     folder = Path(os.environ["RECORDED"])
     beside = folder.with_name(f"{folder.name}-variables")
     beside.mkdir(exist_ok=True)
