@@ -72,7 +72,9 @@ def rows_of(table: Table, snapshot: int) -> list[tuple[Any, ...]]:
     if not files:
         return []
     with duckdb.connect() as connection:
-        found = connection.execute("SELECT * FROM read_parquet(?, union_by_name=true)", [files]).fetchall()
+        found = connection.execute(
+            "SELECT * FROM read_parquet(?, union_by_name=true, hive_partitioning=false)", [files]
+        ).fetchall()
     return sorted(found, key=repr)
 
 

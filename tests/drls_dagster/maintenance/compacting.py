@@ -160,7 +160,7 @@ def content(table: Table, ref: str = "main") -> Counter[str]:
             for field in table.schema().fields
         ]
         found = database.execute(
-            f"select [{', '.join(chosen)}]::varchar, count(*) from read_parquet(?, file_row_number=true) "
+            f"select [{', '.join(chosen)}]::varchar, count(*) from read_parquet(?, file_row_number=true, hive_partitioning=false) "
             "where file_row_number not in (select pos from gone where path = ?) group by 1",
             [path, one.data_file.file_path],
         ).fetchall()
