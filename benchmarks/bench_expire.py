@@ -18,6 +18,7 @@ from drls_dagster.engine.session import session as open_session
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.maintenance import expire, orphans
 from drls_dagster.maintenance.keep import keep_of
+from drls_dagster.maintenance.kinds import Kind
 from drls_dagster.maintenance.work import Note, Work
 from lifecycle.domain.operations import ExpireOptions, OrphanOptions
 
@@ -66,7 +67,7 @@ def run(lab: Lab) -> list[Line]:
 
         def ours_expires() -> float:
             work = _work(lab, made(overwritten=True))
-            took = seconds(lambda: expire.execute(work, expire.plan(work.table, "main", EXPIRE, work.keep), EXPIRE))
+            took = seconds(lambda: _asked_for(work, expire, EXPIRE))
             return _checked(took, work.name, 1)
 
         def spark_expires() -> float:
@@ -82,7 +83,7 @@ def run(lab: Lab) -> list[Line]:
             name = made(overwritten=False)
             _leave_orphans(name, files)
             work = _work(lab, name)
-            took = seconds(lambda: orphans.execute(work, orphans.plan(work.table, "main", REMOVE, work.keep), REMOVE))
+            took = seconds(lambda: _asked_for(work, orphans, REMOVE))
             return _checked(took, name, files)
 
         def spark_cleans() -> float:
@@ -156,6 +157,12 @@ def _work(lab: Lab, name: str) -> Work:
         raise AssertionError("neither of the two publishes a snapshot")
 
     return Work(lab.settings, catalog, table, name, "main", keep, _Journal(), nothing)
+
+
+def _asked_for(work: Work, kind: Kind, options: ExpireOptions | OrphanOptions) -> None:
+    """Whoever asks for an operation waits for its plan as well."""
+    kind.plan(work.table, "main", options, work.keep)
+    kind.execute(work, options)
 
 
 def _checked(took: float, name: str, files: int) -> float:

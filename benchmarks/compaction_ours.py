@@ -72,7 +72,9 @@ def main() -> None:
             journal=notes,
             publish=partial(committed, catalog),
         )
-        result = compact.execute(work, compact.plan(table, "main", options, Keep()), options)
+        # Whoever asks for it waits for the plan as well.
+        compact.plan(table, "main", options, Keep())
+        result = compact.execute(work, options)
         taken = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return {"seconds": taken, "peak": peak, "files": result.new_files, "bytes": result.new_bytes}

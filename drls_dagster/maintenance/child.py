@@ -106,10 +106,8 @@ def _execute(
         work = Work(
             settings, catalog, table, row.table_name, row.ref, keep, journal, Shielded(publish, watch), watch.report
         )
-        module = kind_of(kind, kinds)
-        plan = module.plan(table, row.ref, options, keep)
     try:
-        return module.execute(work, plan, options)
+        return kind_of(kind, kinds).execute(work, options)
     except RuntimeError:
         raise  # no catalog's: its text is for the log
     except Exception:

@@ -80,7 +80,7 @@ def plan(table: Table, ref: str, options: ExpireOptions, keep: Keep) -> Operatio
     )
 
 
-def execute(work: Work, plan: OperationPlan, options: ExpireOptions) -> ExpireResult:
+def execute(work: Work, options: ExpireOptions) -> ExpireResult:
     """Completes what a killed expiry began, then removes what may go now, whatever was planned.
 
     Raises CommitConflictError when others commit first at every try: no snapshot is gone then.

@@ -20,8 +20,8 @@ class Kind(Protocol):
         """What it would do; reads metadata only and changes nothing."""
         ...
 
-    def execute(self, work: Work, plan: OperationPlan, options: Any) -> Result:
-        """Does it; completes or cleans up what dead operations left, as their notes say."""
+    def execute(self, work: Work, options: Any) -> Result:
+        """Does what the table needs by then; completes or cleans up what dead operations left, as their notes say."""
         ...
 
 

@@ -64,7 +64,7 @@ def plan(table: Table, ref: str, options: ManifestOptions, keep: Keep) -> Operat
     )
 
 
-def execute(work: Work, plan: OperationPlan, options: ManifestOptions) -> ManifestResult:
+def execute(work: Work, options: ManifestOptions) -> ManifestResult:
     """Rewrites what needs it now; tried again while others commit.
 
     Raises CommitConflictError when others are faster at every try: nothing has changed then.

@@ -74,7 +74,7 @@ def plan(table: Table, ref: str, options: OrphanOptions, keep: Keep) -> Operatio
     )
 
 
-def execute(work: Work, plan: OperationPlan, options: OrphanOptions) -> OrphanResult:
+def execute(work: Work, options: OrphanOptions) -> OrphanResult:
     """Lists, and deletes unless it is a dry run. Raises UsageError for a guard of less than 24 hours then."""
     if not options.dry_run and options.older_than < LEAST:
         raise UsageError(

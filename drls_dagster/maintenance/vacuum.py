@@ -52,14 +52,14 @@ def plan(table: Table, ref: str, options: VacuumOptions, keep: Keep) -> Operatio
     )
 
 
-def execute(work: Work, plan: OperationPlan, options: VacuumOptions) -> VacuumResult:
+def execute(work: Work, options: VacuumOptions) -> VacuumResult:
     """Each part plans anew, on what the part before it left. A part also completes what a killed one began."""
     done: dict[str, Result] = {}
     for name, path in _PARTS:
         module, mine = _module(path), _options(options, name)
         work.table = work.catalog.load_table(work.table.name())
         part = module.plan(work.table, work.ref, mine, keep_now(work, work.table))
-        result = module.execute(work, part, mine)
+        result = module.execute(work, mine)
         if part.needed:
             done[name] = result
     return VacuumResult.model_validate(done)

@@ -41,7 +41,7 @@ def expire_all(life: Life) -> dict[str, ExpireResult]:
         before = content(name)
         keep = keep_for(life.ctx, open_ledger(lake.settings), lake.catalog, lake.lake_table(name))
         work = work_on(name, keep=keep)
-        found[name] = expire.execute(work, expire.plan(work.table, "main", LAST, keep), LAST)
+        found[name] = expire.execute(work, LAST)
         assert content(name) == before
         require_tidy(name)
     return found

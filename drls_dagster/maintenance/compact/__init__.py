@@ -20,8 +20,8 @@ def plan(table: Table, ref: str, options: CompactOptions, keep: Keep) -> Operati
     return planned(table, ref, options, select(table, ref, options))
 
 
-def execute(work: Work, plan: OperationPlan, options: CompactOptions) -> CompactResult:
-    """Compact what needs it now, which may be more or less than what `plan` saw.
+def execute(work: Work, options: CompactOptions) -> CompactResult:
+    """Compact what needs it now, which may be more or less than what a plan saw.
 
     Raises DrlsError where only Spark can do it, CommitConflictError where others were faster all the time.
     """

@@ -122,8 +122,7 @@ def compacted(
 ) -> tuple[CompactResult, Table]:
     table = catalog.load_table(name)
     given = CompactOptions(**options)
-    planned = compact.plan(table, ref, given, Keep())
-    result = compact.execute(work(catalog, table, folder, ref), planned, given)
+    result = compact.execute(work(catalog, table, folder, ref), given)
     return result, catalog.load_table(name)
 
 

@@ -455,9 +455,8 @@ def test_a_cancelled_compaction_leaves_nothing(catalog: Catalog, tmp_path: Path)
     def told(_: Progress) -> None:
         raise Cancelled("somebody cancelled it")
 
-    planned = compact.plan(table, "main", CompactOptions(), Keep())
     with pytest.raises(Cancelled):
-        compact.execute(work(catalog, table, tmp_path, told=told), planned, CompactOptions())
+        compact.execute(work(catalog, table, tmp_path, told=told), CompactOptions())
 
     assert stored(table) == before
     assert refs.head(catalog.load_table("ns.t"), "main") == refs.head(table, "main")

@@ -75,7 +75,7 @@ def compacted_while(
         return publish(table, ref, base, add, snapshot_id)
 
     made.publish = overtaken
-    result = compact.execute(made, compact.plan(table, "main", given_options, Keep()), given_options)
+    result = compact.execute(made, given_options)
     assert not todo
     return result
 
@@ -229,7 +229,7 @@ def test_an_unknown_outcome_removes_nothing(catalog: Catalog, tmp_path: Path) ->
 
     made.publish = lost
     with pytest.raises(ConnectionError):
-        compact.execute(made, compact.plan(table, "main", CompactOptions(), Keep()), CompactOptions())
+        compact.execute(made, CompactOptions())
 
     assert content(catalog.load_table("ns.t")) == before
     again, after = compacted(catalog, "ns.t", tmp_path)
@@ -242,7 +242,6 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from drls_dagster.maintenance import compact
-from drls_dagster.maintenance.work import Keep
 from lifecycle.domain.operations import CompactOptions
 from tests.drls_dagster.maintenance.compacting import lake, work
 
@@ -273,7 +272,7 @@ def published(*given):
 
 made.journal.note, made.publish = noted, published
 options = CompactOptions(strategy=strategy, columns=("n",) if strategy == "sort" else (), target_bytes=1_000_000)
-compact.execute(made, compact.plan(table, "main", options, Keep()), options)
+compact.execute(made, options)
 print("done", count[0])
 """
 

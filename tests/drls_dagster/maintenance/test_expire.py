@@ -37,7 +37,7 @@ def appended(name: str, count: int, **options: object) -> Table:
 
 def run(name: str, options: ExpireOptions = LAST, keep: Keep | None = None) -> ExpireResult:
     work = work_on(name, keep=keep)
-    return expire.execute(work, expire.plan(work.table, "main", options, work.keep), options)
+    return expire.execute(work, options)
 
 
 def snapshots(name: str) -> list[int]:
@@ -210,7 +210,7 @@ def test_a_ref_that_is_made_at_the_last_moment_is_kept(monkeypatch: pytest.Monke
         return commit_table(table, requirements, updates)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(catalog, "commit_table", meanwhile)
-    result = expire.execute(work, expire.plan(work.table, "main", LAST, Keep()), LAST)
+    result = expire.execute(work, LAST)
     assert result.remaining_count == 2
     assert set(content("n.t")) == {"main", "drls-candidate-9"}
 
@@ -220,7 +220,6 @@ import os, signal, sys
 from drls_dagster.lakehouse import file_removal
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.maintenance import expire
-from drls_dagster.maintenance.work import Keep
 from lifecycle.domain.operations import ExpireOptions
 from pyiceberg.catalog.sql import SqlCatalog
 from tests.table_operations import FileJournal, work_on
@@ -258,7 +257,7 @@ elif step == "among the manifests":
 elif step == "before the end":
     FileJournal.settle = die
 options = ExpireOptions(retain_last=1)
-expire.execute(work, expire.plan(work.table, "main", options, Keep()), options)
+expire.execute(work, options)
 """
 
 

@@ -13,7 +13,6 @@ import pytest
 
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.maintenance import expire, manifests, orphans
-from drls_dagster.maintenance.work import Keep
 from lifecycle.domain.operations import ExpireOptions, ManifestOptions, OrphanOptions
 from tests.iceberg_tables import make_table
 from tests.s3_server import KEY, SECRET, running_s3
@@ -50,9 +49,9 @@ def test_objects_go_when_nothing_needs_them(warehouse: Path) -> None:
     table = make_table("n.t", *({"x": [number]} for number in range(4)))
     table.overwrite(pa.table({"x": [7]}))
     work, options = work_on("n.t"), ManifestOptions()
-    manifests.execute(work, manifests.plan(work.table, "main", options, Keep()), options)
+    manifests.execute(work, options)
     work, last = work_on("n.t"), ExpireOptions(retain_last=1)
-    result = expire.execute(work, expire.plan(work.table, "main", last, Keep()), last)
+    result = expire.execute(work, last)
     assert result.remaining_count == 1
     assert result.deleted_bytes > 0
     assert files_there("n.t") == files_needed("n.t")
@@ -71,7 +70,7 @@ def test_orphans_are_found_under_any_scheme(warehouse: Path) -> None:
     for one in warehouse.rglob("*"):
         os.utime(one, (time.time() - 7 * 86_400,) * 2)
     work, options = work_on("n.t"), OrphanOptions(dry_run=False, older_than=timedelta(days=3))
-    result = orphans.execute(work, orphans.plan(work.table, "main", options, Keep()), options)
+    result = orphans.execute(work, options)
     assert (result.orphan_count, result.removed_count, result.removed_bytes) == (1, 1, 20)
     assert not orphan.exists()
     assert files_there("n.t") == files_needed("n.t")

@@ -14,7 +14,6 @@ from pyiceberg.table import Table
 from drls_dagster.errors import UsageError
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.maintenance import orphans
-from drls_dagster.maintenance.work import Keep
 from lifecycle.domain.operations import OrphanOptions, OrphanResult
 from tests.iceberg_tables import make_table
 from tests.table_operations import content, files_needed, files_there, require_tidy, work_on
@@ -25,7 +24,7 @@ WEEK = 7 * 86_400
 
 def run(name: str, options: OrphanOptions = DELETE) -> OrphanResult:
     work = work_on(name)
-    return orphans.execute(work, orphans.plan(work.table, "main", options, Keep()), options)
+    return orphans.execute(work, options)
 
 
 def folder_of(table: Table) -> Path:

@@ -22,7 +22,7 @@ from tests.table_operations import content, require_tidy, work_on
 
 def run(name: str, options: ManifestOptions = ManifestOptions(), ref: str = "main") -> ManifestResult:  # noqa: B008
     work = work_on(name, ref)
-    return manifests.execute(work, manifests.plan(work.table, ref, options, Keep()), options)
+    return manifests.execute(work, options)
 
 
 def entries(name: str, ref: str = "main") -> set[tuple[Any, ...]]:
@@ -79,7 +79,6 @@ import os, signal, sys
 from pyiceberg.catalog.sql import SqlCatalog
 from drls_dagster.lakehouse import rewriting
 from drls_dagster.maintenance import manifests
-from drls_dagster.maintenance.work import Keep
 from lifecycle.domain.operations import ManifestOptions
 from tests.table_operations import FileJournal, work_on
 
@@ -100,7 +99,7 @@ elif step == "between metadata and catalog":
     SqlCatalog._write_metadata = staticmethod(write)
 elif step == "before the end":
     FileJournal.settle = die
-manifests.execute(work, manifests.plan(work.table, "main", ManifestOptions(), Keep()), ManifestOptions())
+manifests.execute(work, ManifestOptions())
 """
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.maintenance import vacuum
-from drls_dagster.maintenance.work import Keep
 from lifecycle.domain.operations import ExpireOptions, OrphanOptions, VacuumOptions, VacuumResult
 from tests.iceberg_tables import make_table
 from tests.table_operations import files_there, require_tidy, work_on
@@ -23,7 +22,7 @@ OPTIONS = VacuumOptions(
 
 def run() -> VacuumResult:
     work = work_on("n.t")
-    return vacuum.execute(work, vacuum.plan(work.table, "main", OPTIONS, Keep()), OPTIONS)
+    return vacuum.execute(work, OPTIONS)
 
 
 @pytest.mark.slow

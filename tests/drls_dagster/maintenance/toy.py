@@ -56,8 +56,9 @@ def plan(table: Table, ref: str, options: Options, keep: Keep) -> OperationPlan:
     )
 
 
-def execute(work: Work, plan: OperationPlan, options: Options) -> CompactResult:
-    work.journal.note("toy", base=str(plan.base))
+def execute(work: Work, options: Options) -> CompactResult:
+    base = refs.head(work.table, work.ref)
+    work.journal.note("toy", base=str(base))
     match script(options):
         case "":
             pass
@@ -74,8 +75,8 @@ def execute(work: Work, plan: OperationPlan, options: Options) -> CompactResult:
             work.catalog.load_table(work.name).append(work.table.scan().to_arrow())
         case where:
             _die(where)
-    made = snapshot(work.table, plan.base)
-    work.publish(work.table, work.ref, plan.base, AddSnapshotUpdate(snapshot=made), made.snapshot_id)
+    made = snapshot(work.table, base)
+    work.publish(work.table, work.ref, base, AddSnapshotUpdate(snapshot=made), made.snapshot_id)
     work.report(Progress(done=2, total=2, what="files", bytes=10))
     seen = len(work.journal.notes("toy"))
     return CompactResult(
