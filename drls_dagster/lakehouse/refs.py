@@ -13,6 +13,7 @@ from drls_dagster.lakehouse.reread import Reread, load_again
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
     from pyiceberg.table.update import TableRequirement, TableUpdate
@@ -91,6 +92,14 @@ def lineage(table: Table, snapshot_id: int) -> Lineage:
     # A table's first snapshot has the sequence number 1, in format version 1 none.
     complete = first is not None and (first.sequence_number or 0) <= 1
     return Lineage(tuple(ids), tuple(known[one] for one in ids if one in known), complete)
+
+
+def schema_at(table: Table, snapshot_id: int | None) -> Schema:
+    """The snapshot's own columns, as its writer left the table; the table's where there is no such snapshot."""
+    at = table.snapshot_by_id(snapshot_id) if snapshot_id is not None else None
+    schemas = {schema.schema_id: schema for schema in table.metadata.schemas}
+    own = at.schema_id if at is not None else None
+    return schemas.get(own, table.schema()) if own is not None else table.schema()
 
 
 def summary(snapshot: Snapshot) -> Mapping[str, str]:

@@ -200,10 +200,7 @@ def _schema(table: Table, end: int | None, keys: Sequence[str], columns: Sequenc
     from pyiceberg.schema import Schema
     from pyiceberg.types import NestedField, PrimitiveType
 
-    found = table.snapshot_by_id(end) if end is not None else None
-    number = found.schema_id if found is not None else None
-    schema = table.schemas().get(number, table.schema()) if number is not None else table.schema()
-    there = {column.name: column for column in schema.columns}
+    there = {column.name: column for column in refs.schema_at(table, end).columns}
     wanted = list(there) if columns is None else list(dict.fromkeys((*columns, *keys)))
     name = ".".join(table.name())
     for one in (*wanted, *keys):
@@ -217,7 +214,7 @@ def _schema(table: Table, end: int | None, keys: Sequence[str], columns: Sequenc
         raise UsageError(f"{name} has a column '{taken[0]}', as the change feed has; leave it out with `columns`")
     if not wanted:
         raise UsageError("name at least one column")
-    picked = (there[one] for one in (wanted if columns is not None else there))
+    picked = (there[one] for one in wanted)
     return Schema(*(NestedField(one.field_id, one.name, one.field_type, required=False) for one in picked))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.refs import schema_at
 from drls_dagster.lakehouse.sessions import tables_of
 from drls_dagster.lakehouse.tables import utc_time
 from lifecycle.domain.data_diff import Side, SnapshotShown
@@ -30,9 +31,7 @@ class Version:
         """The snapshot's own schema, as its writer left the table."""
         if self.table is None or self.snapshot is None:
             return None
-        schemas = {schema.schema_id: schema for schema in self.table.metadata.schemas}
-        own = self.snapshot.schema_id
-        return schemas.get(own, self.table.schema()) if own is not None else self.table.schema()
+        return schema_at(self.table, self.snapshot.snapshot_id)
 
     def tasks(self) -> list[FileScanTask]:
         """Its data files with their deletes."""

@@ -9,6 +9,7 @@ from drls_dagster.errors import UsageError
 from drls_dagster.lakehouse.locating import load_if_exists, look_at
 from drls_dagster.lakehouse.naming import MAIN
 from drls_dagster.lakehouse.reader.names import split_name
+from drls_dagster.lakehouse.refs import schema_at
 from drls_dagster.lakehouse.tables import utc_time
 from lifecycle.domain.tables import Point, TableAt
 from lifecycle.errors import Invalid, NotFound
@@ -58,14 +59,6 @@ def pin(found: Found, point: Point) -> Pinned:
     """The table at `point`. Raises NotFound for a ref, snapshot or time at which there is nothing."""
     snapshot = _snapshot(found, point)
     return Pinned(found.name, found.table, snapshot, schema_at(found.table, snapshot))
-
-
-def schema_at(table: Table, snapshot: int | None) -> Schema:
-    """The snapshot's own columns, as its writer left the table."""
-    at = table.snapshot_by_id(snapshot) if snapshot is not None else None
-    schemas = {schema.schema_id: schema for schema in table.metadata.schemas}
-    own = at.schema_id if at is not None else None
-    return schemas.get(own, table.schema()) if own is not None else table.schema()
 
 
 def known_refs(table: Table) -> str:

@@ -140,7 +140,7 @@ def _changes(state: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
 
 def _table(request: dict[str, Any], name: str) -> tuple[Any, int | None, Any]:
     from drls_dagster.lakehouse.catalog import load_catalog
-    from drls_dagster.lakehouse.reader.finding import schema_at
+    from drls_dagster.lakehouse.refs import schema_at
 
     parts, snapshot = request["pins"][name]
     table = load_catalog(request["settings"]).load_table(tuple(parts))
