@@ -9,9 +9,9 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.altering.refs import snapshot_named
 from drls_dagster.lakehouse.altering.staged import Look
 from drls_dagster.lakehouse.diff.columns import match, schema_changes
-from drls_dagster.lakehouse.history import descends_from
+from drls_dagster.lakehouse.history import descends_from, snapshots_between
 from drls_dagster.lakehouse.naming import MAIN
-from drls_dagster.lakehouse.reader.finding import schema_at
+from drls_dagster.lakehouse.refs import schema_at
 from drls_dagster.lakehouse.tables import utc_time
 from lifecycle.domain.evolution import FileCounts, SnapshotDiff, SnapshotSide
 from lifecycle.errors import Refused
@@ -56,22 +56,11 @@ def difference(look: Look, before: str | None, after: str | None) -> SnapshotDif
 def _relation(table: Table, old: int | None, new: int) -> tuple[Relation, int | None]:
     if old == new:
         return "same", 0
-    if old is None:
-        return "descendant", sum(1 for _ in refs.ancestors(table, new))
-    if descends_from(table, new, old):
-        return "descendant", _between(table, new, old)
+    if old is None or descends_from(table, new, old):
+        return "descendant", len(snapshots_between(table, new, old))
     if descends_from(table, old, new):
-        return "ancestor", _between(table, old, new)
+        return "ancestor", len(snapshots_between(table, old, new))
     return "unrelated", None
-
-
-def _between(table: Table, head: int, until: int) -> int:
-    steps = 0
-    for one in refs.ancestors(table, head):
-        if one.snapshot_id == until:
-            break
-        steps += 1
-    return steps
 
 
 def _files(table: Table, old: int | None, new: int) -> tuple[dict[str, DataFile], dict[str, DataFile]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.altering.staged import Look, Staged
-from drls_dagster.lakehouse.history import descends_from
+from drls_dagster.lakehouse.history import descends_from, snapshots_between
 from drls_dagster.lakehouse.naming import MAIN
 from drls_dagster.lakehouse.reader.finding import Found, known_refs, pin
 from lifecycle.domain.evolution import DropRef, FastForward, RollBack, SetRef
@@ -36,7 +36,7 @@ def roll_back(look: Look, change: RollBack) -> Staged:
             f"snapshot {to} is not an ancestor of {change.ref} of {look.name} (at {base}), so it was never what "
             f"{change.ref} is now, only earlier; make a branch at it to read or keep it"
         )
-    undone = _since(look, base, to)
+    undone = tuple(one.id for one in snapshots_between(look.table, base, to))
     return Staged(
         lines=(f"move branch {change.ref} back from snapshot {base} to {to}, undoing {_count(len(undone))}",),
         warnings=("incremental readers go back to this snapshot with it (D5)",),
@@ -58,7 +58,7 @@ def fast_forward(look: Look, change: FastForward) -> Staged:
             f"snapshot {to} does not descend from {change.ref} of {look.name} (at {base}): something else was "
             f"written to {change.ref} since they parted, and moving it would undo that"
         )
-    steps = len(_since(look, to, base))
+    steps = len(snapshots_between(look.table, to, base))
     return Staged(
         lines=(f"move branch {change.ref} forward from snapshot {base} to {to}, {_count(steps)}",),
         base=base,
@@ -135,15 +135,6 @@ def _branch(look: Look, ref: str) -> SnapshotRef:
     if known.snapshot_ref_type.value != "branch":
         raise Refused(f"{ref} of {look.name} is a tag, which never moves; drop it and make it again")
     return known
-
-
-def _since(look: Look, head: int, until: int) -> tuple[int, ...]:
-    found: list[int] = []
-    for one in refs.ancestors(look.table, head):
-        if one.snapshot_id == until:
-            break
-        found.append(one.snapshot_id)
-    return tuple(found)
 
 
 _KEPT = {
