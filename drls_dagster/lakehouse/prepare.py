@@ -16,6 +16,7 @@ from drls_dagster.lakehouse.commit_retry import commit_with_retry
 from drls_dagster.lakehouse.evolution import SchemaChange, SchemaConflict, compare
 from drls_dagster.lakehouse.layout import parsed_field, partition_text, stage, wanted_changes
 from drls_dagster.lakehouse.locating import TableLook
+from drls_dagster.lakehouse.namespaces import ensure_namespace
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.rebuild import put_back, replace_columns
 from drls_dagster.lakehouse.refs import RELEASED
@@ -119,7 +120,7 @@ def _refuse_or_rebuild(change: SchemaChange, sink: SinkNode, location: TableLoca
 
 
 def _create(catalog: Catalog, location: TableLocation, sink: SinkNode, frame: Schema, pipeline: str) -> Table:
-    catalog.create_namespace_if_not_exists(location.identifier[:-1])
+    ensure_namespace(catalog, location.identifier[:-1])
     try:
         return catalog.create_table(
             location.identifier,

@@ -18,6 +18,7 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.evolution import beyond_additions
 from drls_dagster.lakehouse.layout import PARTITIONS, format_change, is_listed, wanted_changes
 from drls_dagster.lakehouse.locating import load_if_exists
+from drls_dagster.lakehouse.namespaces import ensure_namespace
 from drls_dagster.lakehouse.naming import TableLocation, separate_location
 from drls_dagster.lakehouse.positions import RESET
 from drls_dagster.lakehouse.rebuild import REBUILD
@@ -71,7 +72,7 @@ def go_separate(catalog: Catalog, table: Table, location: TableLocation, why: st
     """
     own = separate_location(Environment(location.ref), location.name)
     assert own is not None, "development and production reshape their tables themselves"  # noqa: S101
-    catalog.create_namespace_if_not_exists(own.identifier[:-1])
+    ensure_namespace(catalog, own.identifier[:-1])
     # Nothing that describes the state of the real table's data: this one begins empty.
     inherited = {
         name: value

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog, metadata_location
 from drls_dagster.lakehouse.catalog_config import resolve_catalog
+from drls_dagster.lakehouse.namespaces import ensure_namespace
 from drls_dagster.runs.run_files import is_local
 from drls_dagster.runs.table_policy import TablePolicy
 from drls_dagster.runs.table_words import FileContent, Name, TableState, answering, expected
@@ -52,7 +53,7 @@ class RunTables:
     def create_namespace(self, namespace: Name) -> None:
         self.policy.may_use_namespace(namespace)
         with self._open() as catalog:
-            catalog.create_namespace_if_not_exists(namespace)
+            ensure_namespace(catalog, namespace)
 
     @answering
     def create_table(

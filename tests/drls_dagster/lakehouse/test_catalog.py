@@ -19,6 +19,7 @@ from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lakehouse.catalog_config import local_as_uri, resolve_catalog
 from drls_dagster.lakehouse.commit_retry import commit_with_retry
+from drls_dagster.lakehouse.namespaces import ensure_namespace
 from drls_dagster.settings import CatalogSettings, Settings, load_settings
 
 PASSWORD = "p@ss/w:rd hunter2"
@@ -63,7 +64,7 @@ def test_a_named_home_wins_over_the_variable(tmp_path: Path, drls_home: Path) ->
 def _append(home: Path, start: multiprocessing.synchronize.Barrier, writer: int) -> None:
     start.wait(timeout=60)
     catalog = load_catalog(load_settings(home))
-    catalog.create_namespace_if_not_exists("flights")
+    ensure_namespace(catalog, "flights")
     schema = pa.schema([("writer", pa.int64()), ("number", pa.int64())])
     catalog.create_table_if_not_exists("flights.daily", schema=schema)
     for number in range(APPENDS):
