@@ -3,6 +3,9 @@
 PyIceberg makes an object of every field of every file. Here a function is written for each schema that occurs: it keeps
 the wanted fields and skips the others with PyIceberg's own decoder, which is compiled. Only whole numbers of the schema
 get into the function's text, no names.
+
+The compiled decoder trusts every length it reads, and reads past the end of its bytes. So it only gets blocks that are
+whole: around them, the slower one is used, which checks.
 """
 
 from __future__ import annotations
@@ -10,10 +13,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyiceberg.avro.codecs import KNOWN_CODECS
-from pyiceberg.avro.decoder import BinaryDecoder, new_decoder
+from pyiceberg.avro.decoder import BinaryDecoder, StreamingBinaryDecoder, new_decoder
+
+if TYPE_CHECKING:
+    from pyiceberg.avro.codecs.codec import Codec
 
 _MAGIC = b"Obj\x01"
 _SYNC = 16
@@ -35,16 +41,19 @@ Wanted = tuple[str, ...]
 def rows(data: bytes, wanted: Wanted) -> Iterator[Row]:
     """The `wanted` fields of each record of an Avro file, in their order; None for one that the file does not have.
 
-    Raises ValueError for what is no Avro file, or has a schema that nobody knows.
+    Raises ValueError for what is no Avro file, is damaged, or has a schema that nobody knows.
     """
     try:
         yield from _rows(data, wanted)
     except EOFError:
         raise ValueError("the file ends in the middle of a record") from None
+    except (LookupError, TypeError, MemoryError, SystemError) as error:
+        # A schema without its parts, and what the compiled decoder comes to where a length makes no sense.
+        raise ValueError("its schema or a length in it makes no sense") from error
 
 
 def _rows(data: bytes, wanted: Wanted) -> Iterator[Row]:
-    file = new_decoder(data)
+    file = StreamingBinaryDecoder(data)
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ValueError("this is no Avro file")
     header = dict(_header(file))
@@ -53,14 +62,28 @@ def _rows(data: bytes, wanted: Wanted) -> Iterator[Row]:
     if name not in KNOWN_CODECS:
         raise ValueError(f"the codec {name!r} is not known")
     codec = KNOWN_CODECS[name]  # pyright: ignore[reportArgumentType]
+    if "avro.schema" not in header:
+        raise ValueError("the file has no schema")
     read = _reader(header["avro.schema"], wanted)
     while file.tell() < len(data):
         count = file.read_int()
         block = file.read_bytes()
-        plain = codec.decompress(block) if codec is not None else block
-        yield from read(new_decoder(plain), plain, count)
         if file.read(_SYNC) != sync:
             raise ValueError("a block does not end where it should")
+        plain = _unpacked(codec, block)
+        if not 0 <= count <= len(plain):
+            raise ValueError("a block has another number of records than it says")
+        yield from read(new_decoder(plain), plain, count)
+
+
+def _unpacked(codec: type[Codec] | None, block: bytes) -> bytes:
+    """Each codec has errors of its own for bytes that it never wrote."""
+    if codec is None:
+        return block
+    try:
+        return codec.decompress(block)
+    except Exception as error:
+        raise ValueError(f"a block cannot be unpacked: {error}") from error
 
 
 def _header(file: BinaryDecoder) -> Iterator[tuple[str, bytes]]:
@@ -101,6 +124,7 @@ class _Writer:
     def __init__(self, wanted: Mapping[str, str], raw: set[str]) -> None:
         self._wanted = wanted
         self._raw = raw
+        self._named: dict[str, Any] = {}
 
     def record(self, fields: Sequence[Mapping[str, Any]], above: str) -> list[str]:
         lines: list[str] = []
@@ -122,6 +146,8 @@ class _Writer:
             return self._union(kind, lambda one: self.skip(one, path), [])
         of: Mapping[str, Any] = {"type": kind} if isinstance(kind, str) else kind
         name = of["type"]
+        if "name" in of:
+            self._named[of["name"]] = of
         match name:
             case "null":
                 return []
@@ -137,6 +163,8 @@ class _Writer:
                 return self.skip(name, path)
             case str() if name in _SCALARS:
                 return [_SCALARS[name]]
+            case str() if name in self._named:
+                return self.skip(self._named[name], path)
             case _:
                 raise ValueError("the schema of the manifest has a type that is not known")
 

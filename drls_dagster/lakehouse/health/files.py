@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from drls_dagster.lakehouse.health.avro import rows
+from drls_dagster.lakehouse.avro_rows import rows
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO

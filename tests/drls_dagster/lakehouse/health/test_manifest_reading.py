@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from datetime import date, datetime
 from decimal import Decimal
@@ -24,9 +25,9 @@ from pyiceberg.transforms import (
 )
 from pyiceberg.typedef import Record
 
+from drls_dagster.lakehouse.avro_rows import rows
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lakehouse.health import files
-from drls_dagster.lakehouse.health.avro import rows
 from tests.drls_dagster.lakehouse.health.metadata import add_deletes, make_files
 from tests.iceberg_tables import make_table
 
@@ -120,11 +121,25 @@ def test_what_was_deleted_does_not_count_and_deletes_are_found() -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "magic", "sync", "empty"])
 def test_a_damaged_manifest_is_an_error(damage: str) -> None:
+    data = _a_manifest()
+    damaged = {"cut": data[:-40], "magic": b"X" + data[1:], "sync": data[:-3] + b"xyz", "empty": b""}[damage]
+    with pytest.raises(ValueError, match=r"Avro|unpacked|block|middle"):
+        list(rows(damaged, ("0",)))
+
+
+def test_a_manifest_that_is_cut_off_anywhere_is_an_error() -> None:
+    data = _a_manifest()
+    fields = ("0", "2.100", "2.104")
+    assert len(list(rows(data, fields))) == 39
+    between_blocks = {one.end() for one in re.finditer(re.escape(data[-16:]), data)}
+    for length in set(range(len(data))) - between_blocks:
+        with pytest.raises(ValueError, match=r"Avro|middle|block"):
+            list(rows(data[:length], fields))
+
+
+def _a_manifest() -> bytes:
     table = make_files("lab.t", range(1, 40))
     snapshot = table.current_snapshot()
     assert snapshot is not None
     with table.io.new_input(snapshot.manifests(table.io)[0].manifest_path).open() as file:
-        data = file.read()
-    damaged = {"cut": data[:-40], "magic": b"X" + data[1:], "sync": data[:-3] + b"xyz", "empty": b""}[damage]
-    with pytest.raises((ValueError, EOFError)):
-        list(rows(damaged, ("0",)))
+        return file.read()
