@@ -5,16 +5,20 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from drls_dagster.lakehouse.reachable import normal
+from drls_dagster.lakehouse.reachable import Paths, normal
 from drls_dagster.lakehouse.stored_files import local_path
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
     from pyiceberg.table import Table
+
+
+_OTHERS = re.compile(r"(?:.*/)?(?:[_.][^/]*|version-hint\.text)")
 
 
 class Listed(NamedTuple):
@@ -23,6 +27,23 @@ class Listed(NamedTuple):
     path: str
     size: int
     modified: float
+
+
+def of_others(path: str) -> bool:
+    """Whether its name is of a kind that others keep next to a table's own files."""
+    return _OTHERS.fullmatch(path) is not None
+
+
+def unknown(files: Sequence[Listed], known: Paths) -> list[Listed]:
+    """Those that are not among the known ones."""
+    return [one for one, is_known in zip(files, known.has([one.path for one in files]), strict=True) if not is_known]
+
+
+def metadata_json(io: FileIO, path: str) -> Any:
+    """What a metadata file says. Raises FileNotFoundError, and ValueError for a file that is cut off."""
+    with io.new_input(path).open() as stream:
+        text = stream.read()
+    return json.loads(gzip.decompress(text) if path.endswith(".gz.metadata.json") else text)
 
 
 def files_below(io: FileIO, folder: str, enter: Callable[[str], bool] = lambda _: True) -> Iterator[Listed]:
@@ -115,9 +136,7 @@ def _place(path: str) -> tuple[str, int | None]:
 def _base_of(io: FileIO, path: str) -> str | None:
     """The metadata file that another one was written on top of; None where it says none or cannot be read."""
     try:
-        with io.new_input(path).open() as stream:
-            text = stream.read()
-        log = json.loads(gzip.decompress(text) if path.endswith(".gz.metadata.json") else text).get("metadata-log")
+        log = metadata_json(io, path).get("metadata-log")
     except (FileNotFoundError, ValueError):  # gone since, or cut off by a kill
         return None
     last = log[-1].get("metadata-file") if log else None

@@ -8,9 +8,6 @@ before they are deleted.
 
 from __future__ import annotations
 
-import gzip
-import json
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -20,7 +17,7 @@ from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog_config import warehouse_folder
 from drls_dagster.lakehouse.file_removal import Removal, Removed, own_folders
-from drls_dagster.lakehouse.listing import Listed, files_below
+from drls_dagster.lakehouse.listing import Listed, files_below, metadata_json, of_others, unknown
 from drls_dagster.lakehouse.reachable import Paths, each, needed, needed_by, normal
 from drls_dagster.lakehouse.reread import Reread, load_again
 from drls_dagster.lakehouse.storage_words import in_words
@@ -43,8 +40,6 @@ NOTE = "orphans"
 LEAST = timedelta(hours=24)
 SHOWN = 1_000
 _PORTION = 1_000
-# Others keep such files next to a table's own.
-_OTHERS = re.compile(r".*/(?:[_.][^/]*|version-hint\.text)")
 
 
 def plan(table: Table, ref: str, options: OrphanOptions, keep: Keep) -> OperationPlan:
@@ -139,18 +134,15 @@ def _orphans(
         for portion in _portions(files_below(table.io, folder, lambda path: normal(path) not in others)):
             files += len(portion)
             told(files)
-            old = [one for one in portion if one.modified < before and not _OTHERS.fullmatch(one.path)]
-            left = [
-                one for one, is_known in zip(old, known.has([one.path for one in old]), strict=True) if not is_known
-            ]
+            old = [one for one in portion if one.modified < before and not of_others(one.path)]
+            left = unknown(old, known)
             if left:
                 # Committed since: a file that was added to the table may be older than its commit.
                 present = now()
                 if present.metadata_location != table.metadata_location:
                     table = present
                     known.add(path for part in _in_use(table, before) for path in part)
-                    paths = [one.path for one in left]
-                    left = [one for one, is_known in zip(left, known.has(paths), strict=True) if not is_known]
+                    left = unknown(left, known)
             if left:
                 yield left
 
@@ -176,11 +168,9 @@ def _in_use(table: Table, before: float) -> Iterator[list[str]]:
 def _version(table: Table, path: str) -> tuple[dict[int, str], list[str]]:
     """The manifest lists of an older metadata version, by snapshot, and its statistics files."""
     try:
-        with table.io.new_input(path).open() as stream:
-            text = stream.read()
+        found = metadata_json(table.io, path)
     except FileNotFoundError:
         return {}, []
-    found = json.loads(gzip.decompress(text) if path.endswith(".gz.metadata.json") else text)
     lists = {one["snapshot-id"]: one["manifest-list"] for one in found.get("snapshots") or () if "manifest-list" in one}
     statistics = [*(found.get("statistics") or ()), *(found.get("partition-statistics") or ())]
     return lists, [one["statistics-path"] for one in statistics]

@@ -6,11 +6,11 @@ Orphans come last, since a part that failed halfway may have left some.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drls_dagster.lakehouse import refs
 from drls_dagster.maintenance.keep import keep_now
+from drls_dagster.maintenance.kinds import kind_of
 from drls_dagster.maintenance.work import Keep, Work
 from lifecycle.domain.operations import (
     OperationKind,
@@ -25,17 +25,18 @@ from lifecycle.domain.operations import (
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-_PARTS = (
-    ("compact", "drls_dagster.maintenance.compact"),
-    ("manifests", "drls_dagster.maintenance.manifests"),
-    ("expire", "drls_dagster.maintenance.expire"),
-    ("orphans", "drls_dagster.maintenance.orphans"),
-)
+# As the options and the result name them.
+_PARTS = {
+    "compact": OperationKind.COMPACT,
+    "manifests": OperationKind.MANIFESTS,
+    "expire": OperationKind.EXPIRE,
+    "orphans": OperationKind.ORPHANS,
+}
 
 
 def plan(table: Table, ref: str, options: VacuumOptions, keep: Keep) -> OperationPlan:
     """What each part would do now; a part that runs later may find more, once the parts before it are done."""
-    plans = [(name, _module(path).plan(table, ref, _options(options, name), keep)) for name, path in _PARTS]
+    plans = [(name, kind_of(kind).plan(table, ref, _options(options, name), keep)) for name, kind in _PARTS.items()]
     figures = {f"{name}_{figure}": number for name, one in plans for figure, number in one.figures.items()}
     return OperationPlan(
         kind=OperationKind.VACUUM,
@@ -55,19 +56,15 @@ def plan(table: Table, ref: str, options: VacuumOptions, keep: Keep) -> Operatio
 def execute(work: Work, options: VacuumOptions) -> VacuumResult:
     """Each part plans anew, on what the part before it left. A part also completes what a killed one began."""
     done: dict[str, Result] = {}
-    for name, path in _PARTS:
-        module, mine = _module(path), _options(options, name)
+    for name, kind in _PARTS.items():
+        part, mine = kind_of(kind), _options(options, name)
         work.table = work.catalog.load_table(work.table.name())
-        part = module.plan(work.table, work.ref, mine, keep_now(work, work.table))
-        result = module.execute(work, mine)
-        if part.needed:
+        planned = part.plan(work.table, work.ref, mine, keep_now(work, work.table))
+        result = part.execute(work, mine)
+        if planned.needed:
             done[name] = result
     return VacuumResult.model_validate(done)
 
 
 def _options(options: VacuumOptions, name: str) -> Options:
     return getattr(options, name)
-
-
-def _module(path: str) -> Any:
-    return import_module(path)

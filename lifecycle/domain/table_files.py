@@ -7,6 +7,8 @@ from enum import StrEnum
 from lifecycle.domain.model import Frozen, SnapshotId
 
 _KB, _MB, _GB = 1_000, 1_000_000, 1_000_000_000
+# Of the target: what is smaller is worth compacting, as Iceberg's own compaction counts.
+SMALL_SHARE = 0.75
 # The upper limits of the sizes that are counted together.
 BUCKETS = (
     *(10 * _KB, 100 * _KB, _MB, 4 * _MB, 16 * _MB, 32 * _MB, 64 * _MB),

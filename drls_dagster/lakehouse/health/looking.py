@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from drls_dagster.lakehouse.file_sizes import target_bytes
 from drls_dagster.lakehouse.health import drift, files
 from drls_dagster.lakehouse.health.measures import Numbers, of_deletes, of_files, of_manifests
 from drls_dagster.lakehouse.health.orphans import orphans
 from drls_dagster.lakehouse.naming import MAIN
 from drls_dagster.lakehouse.refs import ancestors, head
+from drls_dagster.lakehouse.retention import MIN_SNAPSHOTS
 from drls_dagster.lakehouse.tables import snapshot_total
 from drls_dagster.maintenance_settings import MaintenanceSettings
 from lifecycle.domain.table_health import HealthCost, HealthKind, HealthReport, Measure, judge
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
 
 POLICY = "drls.maintenance."
 PROPERTY = f"{POLICY}health."
-_TARGET = "write.target-file-size-bytes"
-_DEFAULT_TARGET = 512 * 1024 * 1024
-_FEWEST_KEPT = "history.expire.min-snapshots-to-keep"
 _GB = 1_000_000_000
 
 
@@ -38,7 +37,7 @@ def look(
     snapshot = table.snapshot_by_id(at) if at is not None else None
     sorted_by = drift.first_sort_column(table)
     found = files.manifests(table.io, snapshot, sorted_by) if snapshot is not None else []
-    numbers = Numbers.of(found, _target(table.properties.get(_TARGET)))
+    numbers = Numbers.of(found, target_bytes(table))
     size = _metadata_bytes(table)
     measures = [
         *of_files(numbers),
@@ -101,7 +100,7 @@ def _of_history(table: Table, size: int | None) -> list[Measure]:
             kind=HealthKind.SNAPSHOTS,
             number=count - len(held),
             # Expiry keeps so many.
-            floor=(_number(table.properties.get(_FEWEST_KEPT)) or 0) + 1,
+            floor=(_number(table.properties.get(MIN_SNAPSHOTS)) or 0) + 1,
             text=f"{count:,} snapshot{'' if count == 1 else 's'}, {len(held):,} of them held by branches and tags",
             advice=f"expire snapshots: it keeps {count:,}",
         )
@@ -149,12 +148,6 @@ def _metadata_bytes(table: Table) -> int | None:
         return len(table.io.new_input(table.metadata_location))
     except (OSError, ValueError):
         return None
-
-
-def _target(given: str | None) -> int:
-    """The property's bytes; the default where it is not a number."""
-    number = int(given) if given is not None and given.isdigit() else 0
-    return number or _DEFAULT_TARGET
 
 
 def _number(given: str | None) -> float | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from drls_dagster.lakehouse.health.files import DataFile, DeleteFile, Manifest, Partition, data_files, delete_files
+from lifecycle.domain.table_files import SMALL_SHARE
 from lifecycle.domain.table_health import HealthKind, Measure
 
-SMALL = 0.75  # of the target, as Iceberg's own compaction counts
 WORTH_IT = 5  # small files of one partition, as Iceberg's own compaction counts
 _FEW_FILES, _FEW_PARTITIONS = 5, 3  # below that, nothing is skewed
 _OPENING = 4 * 2**20  # what opening a file costs, in bytes that could be read meanwhile; Spark counts the same
@@ -35,7 +35,7 @@ class Numbers:
     @classmethod
     def of(cls, found: Sequence[Manifest], target: int) -> Numbers:
         files = data_files(found)
-        limit = target * SMALL
+        limit = target * SMALL_SHARE
         sizes: dict[Partition, int] = defaultdict(int)
         counts: dict[Partition, int] = defaultdict(int)
         small: dict[Partition, list[int]] = defaultdict(list)
@@ -84,7 +84,7 @@ def of_files(numbers: Numbers) -> list[Measure]:
     if count >= _FEW_FILES:
         sizes = [one.bytes for one in numbers.files]
         # What compaction puts right is no skew: then the largest is compared with a file as it should be.
-        usual = max(median(sizes), numbers.target * SMALL if numbers.saved else 1)
+        usual = max(median(sizes), numbers.target * SMALL_SHARE if numbers.saved else 1)
         factor = max(sizes) / usual
         text = f"the largest data file is {_times(factor)} a usual one"
         found.append(Measure(kind=HealthKind.SIZE_SKEW, number=factor, text=text))

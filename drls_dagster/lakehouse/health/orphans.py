@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from drls_dagster.lakehouse.listing import files_below
+from drls_dagster.lakehouse.listing import files_below, of_others, unknown
 from drls_dagster.lakehouse.reachable import Paths, needed
 from lifecycle.domain.table_health import HealthKind, Measure
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 # A write that is under way may be about to commit younger ones.
 GUARD = timedelta(days=3)
-# Others keep such files next to a table's own.
-_OTHERS = re.compile(r"(?:.*/)?(?:[_.][^/]*|version-hint\.text)")
 
 
 def orphans(table: Table) -> Measure:
@@ -25,15 +22,13 @@ def orphans(table: Table) -> Measure:
     until = time.time() - GUARD.total_seconds()
     # Listed first: what is written meanwhile is younger.
     listed = [
-        one
-        for one in files_below(table.io, table.location())
-        if one.modified < until and not _OTHERS.fullmatch(one.path)
+        one for one in files_below(table.io, table.location()) if one.modified < until and not of_others(one.path)
     ]
     known = Paths()
     known.add([table.metadata_location, *(one.metadata_file for one in table.metadata.metadata_log)])
     for portion in needed(table.io, table.metadata):
         known.add(portion)
-    found = [one for one, is_known in zip(listed, known.has([one.path for one in listed]), strict=True) if not is_known]
+    found = unknown(listed, known)
     count, size = len(found), sum(one.size for one in found)
     return Measure(
         kind=HealthKind.ORPHANS,

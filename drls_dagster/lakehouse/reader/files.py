@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from drls_dagster.lakehouse.file_sizes import target_bytes
 from drls_dagster.lakehouse.reader.finding import Pinned
 from lifecycle.domain.table_files import (
     BUCKETS,
@@ -20,8 +21,6 @@ from lifecycle.domain.table_files import (
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
 
-_TARGET = "write.target-file-size-bytes"
-_DEFAULT_TARGET = 512 * 1024 * 1024
 _LONGEST = 200  # characters of a partition's value
 _CONTENTS = {0: "data", 1: "position deletes", 2: "equality deletes"}
 
@@ -52,7 +51,7 @@ def files(pinned: Pinned, asked: FilesAsked) -> TableFiles:
     """Reads the manifests, and no data."""
     every = list(_files(pinned))
     data = [one for one in every if one.is_data]
-    target = _target(pinned.table.properties.get(_TARGET))
+    target = target_bytes(pinned.table)
     parted = _partitions(pinned, every)
     listed = sorted(every, key=_ORDERS[asked.order])
     page = listed[asked.after : asked.after + asked.most]
@@ -157,8 +156,3 @@ def _shown(pinned: Pinned, one: _File) -> TableFile:
         rows=one.rows,
         bytes=one.bytes,
     )
-
-
-def _target(given: str | None) -> int:
-    """The property's bytes; the default where it is not a number."""
-    return (int(given) if given is not None and given.isdigit() else 0) or _DEFAULT_TARGET

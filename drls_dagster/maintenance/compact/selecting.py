@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse import refs
+from drls_dagster.lakehouse.file_sizes import DEFAULT_TARGET, given_target
 from drls_dagster.lakehouse.naming import MAIN
 from drls_dagster.lakehouse.rewriting import Manifests, partition_of, referenced_paths
 from lifecycle.domain.operations import CompactOptions
+from lifecycle.domain.table_files import SMALL_SHARE
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestEntry
     from pyiceberg.table import Table
 
-TARGET = "write.target-file-size-bytes"
 CLUSTERED = "drls.clustered-by"
-_TARGET_BYTES = 512 << 20
 # A group is one piece of work: what sorting spreads over its files, and what one commit adds.
 GROUP_BYTES = 64 << 30
-_SMALL, LARGE = 0.75, 1.8
+LARGE = 1.8
 _DELETED_SHARE, _DELETE_FILES = 0.1, 10
 
 Partition = tuple[int, tuple[str, ...]]
@@ -78,10 +78,10 @@ def target_bytes(table: Table, options: CompactOptions) -> int:
     """How large new files become. Raises UsageError where the table's own property is no size."""
     if options.target_bytes is not None:
         return options.target_bytes
-    said = table.properties.get(TARGET, str(_TARGET_BYTES))
-    if not said.isdecimal() or int(said) == 0:
-        raise UsageError(f"{'.'.join(table.name())}: the property {TARGET} is '{said}', which is no number of bytes")
-    return int(said)
+    try:
+        return given_target(table) or DEFAULT_TARGET
+    except ValueError as error:
+        raise UsageError(f"{'.'.join(table.name())}: {error}") from None
 
 
 def clustering(table: Table, options: CompactOptions) -> str:
@@ -181,7 +181,7 @@ def _packed(files: Sequence[Candidate], limit: int) -> list[list[Candidate]]:
 
 
 def _needs_it(one: Candidate, target: int) -> bool:
-    return not _SMALL * target <= one.size <= LARGE * target or _is_much_deleted(one)
+    return not SMALL_SHARE * target <= one.size <= LARGE * target or _is_much_deleted(one)
 
 
 def _is_much_deleted(one: Candidate) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drls_dagster.lakehouse.rewriting import Manifests
+from drls_dagster.lakehouse.reachable import Paths, needed
 
 if TYPE_CHECKING:
     from drls_dagster.maintenance.work import Note, Work
@@ -58,27 +58,14 @@ def clean_up(work: Work) -> int:
     folders = list(work.journal.notes(FOLDER))
     if not files and not folders:
         return 0
-    reached = _reached(work) if files else set()
-    removed = 0
-    for note in [*files, *folders]:
-        if note.kind == FOLDER or str(note.facts["path"]) not in reached:
-            removed += _remove(work, note)
+    reached = Paths()
+    for portion in needed(work.table.io, work.table.metadata) if files else ():
+        reached.add(portion)
+    is_reached = reached.has([str(note.facts["path"]) for note in files])
+    unused = [note for note, there in zip(files, is_reached, strict=True) if not there]
+    removed = sum(_remove(work, note) for note in [*unused, *folders])
     work.journal.settle([*files, *folders])
     return removed
-
-
-def _reached(work: Work) -> set[str]:
-    """Every file that a snapshot of the table needs, by any ref or none."""
-    table = work.table
-    manifests = Manifests(table.io)
-    found: set[str] = set()
-    for snapshot in table.metadata.snapshots:
-        found.add(snapshot.manifest_list)
-        for manifest in snapshot.manifests(table.io):
-            if manifest.manifest_path not in found:
-                found.add(manifest.manifest_path)
-                found |= {one.data_file.file_path for one in manifests.entries(manifest)}
-    return found
 
 
 def _remove(work: Work, note: Note) -> bool:

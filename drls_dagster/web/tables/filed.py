@@ -14,13 +14,12 @@ from drls_dagster.web.tables.preview import AskedState
 from lifecycle.app.kit.guard import Who
 from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.words import count, size
-from lifecycle.domain.table_files import FileOrder, FilesAsked, PartitionFiles, SizeBucket
+from lifecycle.domain.table_files import SMALL_SHARE, FileOrder, FilesAsked, PartitionFiles, SizeBucket
 from lifecycle.usecases import read_tables
 
 router = APIRouter()
 FILES = 50
 PARTITIONS = 30
-_SMALL = 0.75  # of the target, as health counts
 
 
 @router.get("/tables/{name}/files")
@@ -67,7 +66,7 @@ def partition_words(partition: Mapping[str, str | None]) -> str:
 
 
 def _sizes(sizes: Sequence[SizeBucket], target: int) -> tuple[Plot, list[tuple[str, SizeBucket, bool]]]:
-    named = [(bucket_words(one), one, one.below is not None and one.below <= target * _SMALL) for one in sizes]
+    named = [(bucket_words(one), one, one.below is not None and one.below <= target * SMALL_SHARE) for one in sizes]
     given = [
         Given(
             one.data_file_count,
