@@ -11,7 +11,7 @@ def result_in_words(found: Result, size: Callable[[int], str]) -> str:
     """One line; `size` says how a number of bytes is written."""
     match found:
         case CompactResult():
-            deletes = f", {found.applied_deletes:,} delete files applied" if found.applied_deletes else ""
+            deletes = f", {found.applied_deletes:,} row deletes applied" if found.applied_deletes else ""
             sizes = f"{size(found.rewritten_bytes)} -> {size(found.new_bytes)}"
             return f"{found.rewritten_files:,} files rewritten as {found.new_files:,}, {sizes}{deletes}"
         case ManifestResult():
