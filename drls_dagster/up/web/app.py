@@ -18,7 +18,7 @@ from drls_dagster.up.web.guard import DagsterGuard
 from drls_dagster.up.web.judging import Judge
 from drls_dagster.up.web.reloads import Reloads
 from drls_dagster.up.web.sections import SECTIONS
-from drls_dagster.up.web.visitor import visitor_of
+from drls_dagster.up.web.visitor import Visitor, visitor_of
 from drls_dagster.up.web.workspace import PREFIX, DagsterUI
 from lifecycle.app.account.openid import OpenIdSettings
 from lifecycle.app.kit.parts import DagsterAt
@@ -49,15 +49,17 @@ def make_app(
     `dagster_for_all`: a role on one pipeline is enough to see all of Dagster. `mcp`: the socket of the MCP server.
     `chats`: what the section of chats needs.
     """
+
+    def look_up(one: HTTPConnection) -> Visitor:
+        return visitor_of(ctx, token, one)
+
     dagster = DagsterUI(workspace_file)
     reloads = Reloads(
         dagster.reload, lambda name: _wanted(ctx, Environment(name)), lambda name: reloaded(Environment(name))
     )
-    guarded = DagsterGuard(
-        dagster, PREFIX, lambda one: visitor_of(ctx, token, one), Judge(ctx), open_to_all=dagster_for_all
-    )
+    guarded = DagsterGuard(dagster, PREFIX, look_up, Judge(ctx), open_to_all=dagster_for_all)
     site = create_site(ctx, SECTIONS, connected=(DagsterAt(PREFIX), openid, chats))
-    behind = Behind("The MCP server", mcp) if mcp is not None else None
+    behind = Behind("The MCP server", mcp, look_up) if mcp is not None else None
     return _Door(site, guarded, _pushes(token, dagster, reloads), dagster, reloads, hosts, behind)
 
 

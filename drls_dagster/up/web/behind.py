@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
-from starlette.requests import ClientDisconnect, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from drls_dagster.up.web.guard import Stop, read_body
+from drls_dagster.up.web.guard import MAX_BODY, Stop, read_body
+from lifecycle.app.kit.bodies import SMALL
+from lifecycle.errors import LifecycleError
 
 # For the next hop only (RFC 9110, 7.6.1).
 _HOP = frozenset(
@@ -26,10 +29,13 @@ CONNECT_SECONDS = 5.0
 
 
 class Behind:
-    """`name` is what messages call it. Cookies stay here: it knows tokens only."""
+    """`name` is what messages call it. Cookies stay here: it knows tokens only.
 
-    def __init__(self, name: str, place: Path) -> None:
-        self._name = name
+    `look_up` says who somebody is, and may block: of nobody known, no more than 64 KB is read.
+    """
+
+    def __init__(self, name: str, place: Path, look_up: Callable[[HTTPConnection], object]) -> None:
+        self._name, self._look_up = name, look_up
         transport = httpx.AsyncHTTPTransport(uds=str(place), limits=httpx.Limits(max_connections=None))
         self._client = httpx.AsyncClient(
             # An answer may take as long as a run does.
@@ -45,7 +51,7 @@ class Behind:
             return
         request = Request(scope, receive)
         try:
-            body = await read_body(request)
+            body = await self._body(request)
         except Stop as stop:
             await stop.response(scope, receive, send)
             return
@@ -63,6 +69,17 @@ class Behind:
             await asyncio.gather(answering, leaving, return_exceptions=True)
         if answering.done() and not answering.cancelled():
             answering.result()
+
+    async def _body(self, request: Request) -> bytes:
+        """What is handed on: nothing of a long body that somebody unknown sends, so that they hear who they must be."""
+        length = request.headers.get("content-length", "0")
+        short = "transfer-encoding" not in request.headers and length.isdecimal() and int(length) <= SMALL
+        if not short:
+            try:
+                await run_in_threadpool(self._look_up, request)
+            except LifecycleError:
+                return b""
+        return await read_body(request, SMALL if short else MAX_BODY)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -274,15 +274,15 @@ class DagsterGuard:
             await self._allowed(visitor, read_operation(self._dagster.schema, sent))
 
 
-async def read_body(request: Request) -> bytes:
-    """The whole body. Stops with 413 when it is too long, 408 when it takes too long."""
+async def read_body(request: Request, most: int = MAX_BODY) -> bytes:
+    """The whole body. Stops with 413 when it is longer than `most`, 408 when it takes too long."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MAX_BODY:
-                    raise Stop(_no(413, f"more than {MAX_BODY // 1024 // 1024} MB"))
+                if len(body) > most:
+                    raise Stop(_no(413, f"more than {most // 1024:,} KB"))
     except TimeoutError:
         raise Stop(_no(408, "the request did not arrive in time")) from None
     return bytes(body)
