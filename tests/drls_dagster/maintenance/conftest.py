@@ -55,10 +55,13 @@ def life(settings: Settings) -> Iterator[Life]:
     assert left == [], "an operation left a process behind"
 
 
-def _is_child(process: psutil.Process) -> bool:
+def _is_child(process: psutil.Process, number: str | None = None) -> bool:
+    """Whether it is the living process of an operation of ours, of any or of that number."""
     try:
-        told = " ".join(process.cmdline())
-        return process.ppid() == os.getpid() and "maintenance" in told and process.status() != psutil.STATUS_ZOMBIE
+        if process.ppid() != os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        told = process.cmdline()
+        return "maintenance" in " ".join(told) and number in (None, told[-1])
     except psutil.Error:
         return False
 
@@ -83,6 +86,8 @@ def ended(life: Life) -> Callable[[Operation], Operation]:
 
     def wait(started: Operation) -> Operation:
         wait_until(lambda: life.ctx.maintenance.operation(started.id).state.is_over, 180)
+        # It still tells the audit log.
+        wait_until(lambda: not [one for one in psutil.process_iter() if _is_child(one, str(started.id))])
         return life.ctx.maintenance.operation(started.id)
 
     return wait
