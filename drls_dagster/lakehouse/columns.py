@@ -121,7 +121,7 @@ def spark_ddl(kind: ib.IcebergType) -> str:
 def spark_ddl_of_spec(columns: Mapping[str, str]) -> str:
     """The DDL of a schema as a pipeline file writes it (`{id: long, at: timestamp}`)."""
     # Spark's DDL parser knows `long` and `int`, and struct fields the same way.
-    return ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+    return ", ".join(f"`{name.replace('`', '``')}` {kind}" for name, kind in columns.items())
 
 
 _ARROW: dict[str, pa.DataType] = {

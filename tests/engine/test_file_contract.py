@@ -183,3 +183,47 @@ def test_d1_options_that_change_which_files_are_read_are_refused(lab: Lab) -> No
     for option in ("pathGlobFilter", "ignoreCorruptFiles", "modifiedAfter", "recursiveFileLookup"):
         with pytest.raises(SourceUnreadable, match="would change which files are read"):
             rows(lab, "*.csv", "csv", SCHEMA, header=True, **{option: "x"})
+
+
+@pytest.mark.slow
+def test_names_of_columns_may_have_any_sign(lab: Lab) -> None:
+    """Finding 24; failed before with a syntax error of Spark's: a backtick ended the name."""
+    put(lab, {"a.csv": "id,a`b,c.d\n1,x,y\n", "a.json": '{"a`b":1,"c d":2}', "a.parquet": pa.table({"a`b": [1]})})
+    assert rows(lab, "a.csv", "csv", header=True) == [(1, "x", "y")]
+    assert rows(lab, "a.json", "json") == [(1, 2)]
+    assert rows(lab, "a.parquet", "parquet") == [(1,)]
+
+
+@pytest.mark.slow
+def test_keys_that_differ_in_case_are_never_rows_of_nulls(lab: Lab) -> None:
+    """Finding 24, F8; failed before: of `B` and `b` Spark kept one, and the values of the other were null."""
+    put(lab, {"top.json": '{"B":1}\n{"b":2}\n', "in.json": '{"a":{"B":1}}\n{"a":{"b":2}}\n'})
+    put(lab, {"two/1.json": '{"B":1}\n', "two/2.json": '{"b":2}\n', "far.json": '{"b":1}\n' * 20_000 + '{"B":2}\n'})
+    for path, told in (("top.json", "'b'"), ("in.json", r"'a\.b'"), ("two/*", "'b'"), ("far.json", "'b'")):
+        with pytest.raises(SourceUnreadable, match=f"records have {told} in both upper and lower case"):
+            rows(lab, path, "json")
+    with pytest.raises(SourceUnreadable, match=r"in\.json writes 'a\.B' for what the source's schema calls 'a\.b'"):
+        rows(lab, "in.json", "json", {"a": "struct<b:int>"})
+    put(lab, {"list.json": '{"a":[{"b":1},{"B":2}]}\n'})
+    with pytest.raises(SourceUnreadable, match=r"writes 'a\.B' for what the source's schema calls 'a\.b'"):
+        rows(lab, "list.json", "json", {"a": "array<struct<b:int>>"})
+    put(lab, {"same.json": '{"a":{"b":1}}\n{"a":null}\n{}\n'})
+    assert rows(lab, "same.json", "json", {"a": "struct<b:int>"}) == rows(lab, "same.json", "json")
+
+
+@pytest.mark.slow
+def test_a_decimal_with_a_comma_is_no_other_number(lab: Lab) -> None:
+    """Finding 24; failed before: Spark leaves commas out, so that `1,5` was 15.00 and `1.234,56` was 1.23."""
+    schema = {"id": "int", "v": "decimal(10,2)"}
+    for at, wrong in enumerate(("1,5", "1.234,56", "abc", "123456789012")):
+        put(lab, {f"{at}/a.csv": "id;v\n1;1.5\n", f"{at}/b.csv": f"id;v\n2;\n3;{wrong}\n"})
+        with pytest.raises(
+            SourceUnreadable, match=r"b\.csv \(line 3, column 'v'\) has a value that is not a decimal"
+        ) as no:
+            rows(lab, f"{at}/*", "csv", schema, header=True, sep=";")
+        assert wrong not in str(no.value)
+    put(lab, {"good/a.csv": "v;id\n1.5;1\n;2\n-3e1;3\n1.005;4\n"})
+    query = f"SELECT id, v FROM read_csv('{lab.landing}/good/a.csv', sep = ';', types = {{'v': 'DECIMAL(10,2)'}})"
+    assert rows(lab, "good/*", "csv", schema, header=True, sep=";") == duck(query)
+    with pytest.raises(SourceUnreadable, match=r"the column 'v' is array<int>, which a CSV file cannot hold"):
+        rows(lab, "good/*", "csv", {"v": "array<int>"}, header=True)

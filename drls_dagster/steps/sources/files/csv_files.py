@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drls_dagster.steps.sources.files.csv_header import Dialect, continued, header_of
+from drls_dagster.steps.sources.files.csv_header import Dialect, continued, header_of, unclosed
 from drls_dagster.steps.sources.files.framing import Contents, ddl, empty, union
 from drls_dagster.steps.sources.files.heads import Head, heads_of
 from drls_dagster.steps.sources.files.placing import Placed, place
 from drls_dagster.steps.sources.files.text_files import (
+    NO_DECIMAL,
     broken_column,
     encoding_of,
     refuse_replaced,
@@ -28,7 +29,7 @@ from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
 from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 _WIDE = ("utf-16", "utf-32", "utf16", "utf32")
 
@@ -48,6 +49,12 @@ def read_csv(reader: Reader, node: str, source: FilesSource, contents: Contents)
     rows = [head for head in heads if not head.empty]
     schema = dict(source.schema_ or {})
     own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
+    nested = next((name for name, kind in own.items() if "<" in kind), None)
+    if nested is not None:
+        raise SourceUnreadable(
+            f"node '{node}': the column '{nested}' is {own[nested]}, which a CSV file cannot hold; declare it as "
+            "`string`, and convert it in the SQL, for example with from_json"
+        )
     if not rows and not schema:
         raise SourceUnreadable(
             f"node '{node}': {contents.files[0][0]} is empty, and so is every other file, so the columns are "
@@ -102,6 +109,11 @@ def _groups(node: str, heads: Sequence[Head], options: Mapping[str, str], named:
             raise SourceUnreadable(
                 f"node '{node}': line {line} of {head.name} has a quoted value that spans several lines; set "
                 "`multiLine: true` in the source's options"
+            )
+        if multiline and not head.opaque and (line := unclosed(head, dialect)) is not None:
+            raise SourceUnreadable(
+                f"node '{node}': the quoted value that begins in line {line} of {head.name} does not end; correct it "
+                "there, or send the file again"
             )
         names = () if not named or head.opaque else header_of(head, dialect)
         if names is None:
@@ -195,13 +207,28 @@ def _frame(
         load = load.option("enforceSchema", "false" if plain else "true")  # Spark looks at the headers as well
     if broken in spelled:
         kinds[spelled[broken]] = schema[spelled[broken]]
+    made: dict[str, Column] = {}
+    for name, kind in kinds.items():
+        strict = options["mode"].upper() == "FAILFAST" and name.lower() not in contents.folder_names
+        if strict and kind.startswith("decimal"):
+            kinds[name], made[name] = "string", _decimal(contents.node, name, kind)
     # A column of a folder's name: the folder says what is in it, as Spark has it.
     own = {
         name if name.lower() not in contents.folder_names else f"{name} of the file": kind
         for name, kind in kinds.items()
     }
     paths = [placed.paths[head.name] for head in group.heads]
-    return contents.frame(load, placed, paths, own, {**schema, **contents.folder_kinds(schema)}, rest)
+    return contents.frame(load, placed, paths, own, {**schema, **contents.folder_kinds(schema)}, rest, made)
+
+
+def _decimal(node: str, name: str, kind: str) -> Column:
+    """A text as a decimal, or an error. Spark's reader would leave out commas: `1,5` became 15."""
+    from pyspark.sql.connect.functions import builtin as f
+
+    text = f.col("`" + name.replace("`", "``") + "`")
+    number = text.try_cast(kind)
+    told = f.raise_error(f.lit(f"{NO_DECIMAL}'{name}' of node '{node}'")).cast(kind)
+    return f.when(text.isNull() | (number.isNotNull() & ~text.contains(",")), number).otherwise(told)
 
 
 def _named(name: str, at: int) -> str:

@@ -47,6 +47,7 @@ _BOMS = (
 _ENDINGS = {"gz": "gz", "gzip": "gz", "bz2": "bz2", "zst": "zst", "zstd": "zst", "xz": "xz", "lz4": "lz4", "zip": "zip"}
 # These are left to Spark's readers; the rest is unpacked first.
 _SPARKS = {"": "", "gz": ".gz", "bz2": ".bz2"}
+_PAGES = {"<!doctype html": "an HTML page; fetch the file itself", "<html": "an HTML page; fetch the file itself"}
 _HADOOPS = (".snappy", ".deflate")  # formats of Hadoop, without a mark by which they are known
 
 
@@ -145,6 +146,10 @@ def _head(node: str, name: str, path: str, codec: str | None, what: str) -> Head
         text = codecs.getincrementaldecoder(encoding)().decode(data, final=whole)
     except UnicodeError as error:
         raise refuse_undecodable(node, name, error) from None
+    begins = text[:200].lstrip("\ufeff \t\r\n").lower()
+    page = next((told for mark, told in _PAGES.items() if begins.startswith(mark)), None)
+    if page is not None:
+        raise SourceUnreadable(f"node '{node}': {name} is not a {what} but {page}")
     return Head(name, packed, encoding, text, whole)
 
 
@@ -158,6 +163,11 @@ def _bytes(node: str, storage: Storage, name: str, path: str, what: str) -> tupl
         packed = packing(start)
         refuse_other_formats(node, name, start, what)
         if not packed and name.lower().endswith(_HADOOPS):
+            if name.lower().endswith(".snappy") and not _is_hadoops_snappy(start):
+                raise SourceUnreadable(
+                    f"node '{node}': {name} is not in Hadoop's form of Snappy, the only one that Spark reads; compress "
+                    "it with gzip or zstd"
+                )
             return b"", "?", False
         if named != packed:
             if named and not packed:
@@ -181,6 +191,12 @@ def _bytes(node: str, storage: Storage, name: str, path: str, what: str) -> tupl
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SourceUnreadable(f"node '{node}': {name} cannot be decompressed ({said}); send it again") from None
+
+
+def _is_hadoops_snappy(start: bytes) -> bool:
+    """Whether bytes begin as its blocks do: the length of what is packed, and of its first part."""
+    whole, part = int.from_bytes(start[:4]), int.from_bytes(start[4:8])
+    return whole == 0 or 0 < part <= whole + whole // 6 + 32 < 2**28
 
 
 def _encoding(node: str, name: str, data: bytes, codec: str | None, what: str) -> str:

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from drls_dagster.steps.sources.files.framing import Contents, ddl, empty, union
 from drls_dagster.steps.sources.files.heads import Head, heads_of, text_of
+from drls_dagster.steps.sources.files.parquet_types import Array, Kind, Map, Struct, declared
 from drls_dagster.steps.sources.files.placing import Convert, Item, place
 from drls_dagster.steps.sources.files.text_files import (
     broken_column,
@@ -24,11 +25,13 @@ from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import DataType
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LOOKED_AT = 200  # records
 _LONGEST = 256 * 2**20
 _READER = json.JSONDecoder()
+_CASE = "spark.sql.caseSensitive"
 
 
 def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents) -> DataFrame:
@@ -47,8 +50,9 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
     whole = options.pop("multiline", "false").lower() == "true"
     lenient = [head for head in rows if whole and not _is_strict(head)]
     broken = broken_column(options)
+    own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
     for head in rows:
-        _refuse_other_case(node, head, [name for name in schema if name.lower() != broken], contents.folder_names)
+        _refuse_other_case(node, head, {name: kind for name, kind in own.items() if name.lower() != broken})
     items = [_item(node, head, contents.path_of(head.name), natively=head in lenient) for head in rows]
     for name in ("encoding", "charset"):
         options.pop(name, None)
@@ -58,7 +62,6 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
         for multiline in (False, True)
     ]
     groups = [(paths, layout) for paths, layout in groups if paths]
-    own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
     if not schema:
         own = _found(reader, node, [(paths, {**options, **layout}) for paths, layout in groups], contents)
     order = {**(schema or own), **contents.folder_kinds(schema or own)}
@@ -183,32 +186,61 @@ def _end_of_space(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _refuse_other_case(node: str, head: Head, wanted: Sequence[str], given: set[str]) -> None:
+def _exactly(reader: Reader, load: Any, paths: Sequence[str]) -> dict[str, DataType]:
+    """The fields that Spark finds. It would keep one of two that differ in case, and have nulls for the other's."""
+    before = reader.spark.conf.get(_CASE, "false")
+    reader.spark.conf.set(_CASE, "true")
+    try:
+        return {field.name: field.dataType for field in load.load(list(paths)).schema.fields}
+    finally:
+        reader.spark.conf.set(_CASE, before or "false")
+
+
+def _twin(kind: Any, place: str) -> str:
+    """A nested field that differs from another in case only, with its place; empty without one."""
+    if kind.typeName() == "array":
+        return _twin(kind.elementType, place)
+    if kind.typeName() != "struct":
+        return ""
+    twice = same_names(kind.names)
+    inside = (_twin(field.dataType, f"{place}{field.name}.") for field in kind.fields)
+    return place + twice[0] if twice else next((one for one in inside if one), "")
+
+
+def _refuse_other_case(node: str, head: Head, schema: Mapping[str, str]) -> None:
     """Spark takes `ID` and `id` of a record for two, and everything else here for one."""
-    keys = _keys(head)
-    lower = {key.lower(): key for key in keys}
-    for name in wanted:
-        other = lower.get(name.lower())
-        if other is not None and name not in keys and name.lower() not in given:
-            raise SourceUnreadable(
-                f"node '{node}': {head.name} writes '{other}' for what the source's schema calls '{name}'; write it "
-                "the same way in the schema"
-            )
-
-
-def _keys(head: Head) -> set[str]:
-    found: set[str] = set()
+    wanted = Struct({name: declared(kind) for name, kind in schema.items()})
     text = head.text.removeprefix("\ufeff")
-    pieces = iter([text]) if not head.opaque else iter([])
+    pieces = iter([text]) if schema and not head.opaque else iter([])
     try:
         for number, record in enumerate(_records(pieces, cut=True)):
             if number >= _LOOKED_AT:
                 break
-            value: Any = json.loads(record)
-            found |= value.keys() if isinstance(value, dict) else set()
+            other = _other_case(json.loads(record), wanted, "")
+            if other is not None:
+                raise SourceUnreadable(
+                    f"node '{node}': {head.name} writes '{other[0]}' for what the source's schema calls '{other[1]}'; "
+                    "write it the same way in the schema"
+                )
     except (json.JSONDecodeError, RecursionError):
-        return found
-    return found
+        return
+
+
+def _other_case(value: Any, kind: Kind, place: str) -> tuple[str, str] | None:
+    """A key in another case than the schema's, and what the schema calls it, at any depth."""
+    found: Iterator[tuple[Any, Kind, str]] = iter(())
+    if isinstance(kind, Struct) and isinstance(value, dict):
+        lower = {key.lower(): key for key in value}
+        for name in kind.fields:
+            other = lower.get(name.lower())
+            if other is not None and name not in value:
+                return place + other, place + name
+        found = ((value[name], of, f"{place}{name}.") for name, of in kind.fields.items() if name in value)
+    elif isinstance(kind, Array) and isinstance(value, list):
+        found = ((one, kind.element, place) for one in value)
+    elif isinstance(kind, Map) and isinstance(value, dict):
+        found = ((one, kind.value, place) for one in value.values())
+    return next((other for one in found if (other := _other_case(*one)) is not None), None)
 
 
 def _found(
@@ -219,15 +251,16 @@ def _found(
     named = any("columnnameofcorruptrecord" in options for _, options in groups)
     for paths, options in groups:
         load = reader.spark.read.format("json").options(**options)
-        found = {field.name: ddl(field.dataType) for field in load.load(list(paths)).schema.fields}
-        for name, kind in found.items():
-            kinds[name] = wider(kinds[name], kind) if name in kinds else kind
-    twice = same_names(list(kinds))
-    if twice:
-        raise SourceUnreadable(
-            f"node '{node}': records have '{twice[0]}' in both upper and lower case; give the source a schema "
-            "that names the intended one"
-        )
+        fields = _exactly(reader, load, paths)
+        nested = next((twin for name, kind in fields.items() if (twin := _twin(kind, f"{name}."))), "")
+        for name, kind in fields.items():
+            kinds[name] = wider(kinds[name], ddl(kind)) if name in kinds else ddl(kind)
+        twice = same_names(list(kinds)) or [nested]
+        if twice[0]:
+            raise SourceUnreadable(
+                f"node '{node}': records have '{twice[0]}' in both upper and lower case; give the source a schema "
+                "that names the intended one"
+            )
     # Spark adds the column for broken records without being asked; who wants it names it.
     hidden = set() if named else {broken_column({})}
     return {name: kind for name, kind in kinds.items() if name.lower() not in {*contents.folder_names, *hidden}}

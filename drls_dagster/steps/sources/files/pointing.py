@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 
 from drls_dagster.steps.sources.files.csv_header import Dialect, values_of
 from drls_dagster.steps.sources.files.heads import packing, unpacked
@@ -33,6 +35,31 @@ def csv_value(path: str, value: str, encoding: str, options: Mapping[str, str], 
                 if found.strip() == value and kinds.get(name.lower(), "string") != "string":
                     return f"{_line(number)}, column '{name}'"
     return ""
+
+
+def csv_decimal(path: str, column: str, encoding: str, options: Mapping[str, str], schema: Mapping[str, str]) -> str:
+    """`line 7`: the first that has something else than a decimal in a column; empty where none is found."""
+    dialect, names = Dialect.of(options), [name.lower() for name in schema]
+    header = options.get("header", "false").lower() == "true"
+    precision, scale = (int(one) for one in re.findall(r"\d+", schema.get(column, "")) or (38, 0))
+    for number, line in _lines(path, encoding):
+        if not line.strip():
+            continue
+        values, _ = values_of(line.lstrip("\ufeff"), dialect)
+        if header:
+            names, header = [name.lower() for name in values], False
+        elif column.lower() in names[: len(values)]:
+            text = values[names.index(column.lower())].strip()
+            if text and not _fits(text, precision - scale):
+                return _line(number)
+    return ""
+
+
+def _fits(text: str, digits: int) -> bool:
+    try:
+        return abs(Decimal(text.replace("_", "x"))) < 10**digits
+    except InvalidOperation:
+        return False
 
 
 def json_field(path: str, name: str, value: str) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 REPLACED = "DRLS: a character could not be decoded in column "
+NO_DECIMAL = "DRLS: a text is not a decimal in column "
 _TEXT = ("string", "array", "map", "struct")
 
 

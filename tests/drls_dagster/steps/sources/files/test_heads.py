@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from drls_dagster.steps.sources.files.csv_header import Dialect, continued, header_of
+from drls_dagster.steps.sources.files.csv_header import Dialect, continued, header_of, unclosed
 from drls_dagster.steps.sources.files.heads import Head, heads_of
 from drls_dagster.steps.sources.files.hive import folders_of
 from drls_dagster.steps.sources.files.json_files import _is_laid_out, _records
@@ -30,6 +30,10 @@ def packed(codec: str) -> bytes:
     with pa.CompressedOutputStream(out, codec) as stream:
         stream.write(TEXT.encode())
     return out.getvalue().to_pybytes()
+
+
+def packed_plainly(codec: str) -> bytes:
+    return pa.compress(TEXT.encode(), codec=codec, asbytes=True)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +87,9 @@ def test_text_is_found_whatever_its_packing_and_encoding(
         ("b.csv", TEXT.encode("utf-16-be"), None, "set `encoding: UTF-16BE`"),
         ("b.csv", TEXT.encode("utf-16"), "ISO-8859-1", "starts with the byte order mark of UTF-16"),
         ("b.csv", TEXT.encode(), "klingon", "the encoding 'klingon' is unknown"),
+        ("b.csv", b"\n<!DOCTYPE html>\n<html>404", None, "is not a CSV file but an HTML page"),
+        ("b.csv.snappy", b"\xff\x06\x00\x00sNaPpY", None, "is not in Hadoop's form of Snappy"),
+        ("b.csv.snappy", packed_plainly("snappy"), None, "is not in Hadoop's form of Snappy"),
     ],
 )
 def test_what_is_no_text_is_refused_by_name(
@@ -122,6 +129,29 @@ def test_a_header_is_read_as_spark_reads_it(text: str, options: dict[str, str], 
 )
 def test_a_value_over_several_lines_is_noticed(text: str, line: int | None) -> None:
     assert continued(Head("a.csv", text=text), Dialect.of({})) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('id,t\n1,"a\nb"\n', None),
+        ('id,t\n1,"a\nb\n2,c\n', 2),
+        ('id,t\n1,5" pipe\n#it"s\n2,"say ""hi"""\n', None),
+        ('"id","t\n', 1),
+        ('id,t\r\n1,a\r\n2,"\r\n', 3),
+    ],
+)
+def test_a_quoted_value_that_never_ends_is_noticed(text: str, line: int | None) -> None:
+    """Finding 24: with `multiLine`, Spark takes the rest of the file for the value, without an error."""
+    options = {"multiline": "true", "comment": "#"}
+    assert unclosed(Head("a.csv", text=text), Dialect.of(options)) == line
+    assert unclosed(Head("a.csv", text=text, whole=False), Dialect.of(options)) is None
+
+
+def test_hadoops_own_snappy_is_left_to_spark(tmp_path: Path) -> None:
+    data = packed_plainly("snappy")
+    framed = len(TEXT.encode()).to_bytes(4) + len(data).to_bytes(4) + data
+    assert head(tmp_path, "a.csv.snappy", framed).opaque
 
 
 @pytest.mark.parametrize(
