@@ -165,6 +165,12 @@ PATTERNS: tuple[tuple[str, str, str], ...] = (
         "a value is too long for a partition's folder name",
         "partition by truncate(width, column) or bucket(number, column), or shorten the value",
     ),
+    (
+        r"\b([a-zA-Z]) != (?:java|org)\.",
+        "%{0} in the format does not fit its argument's type",
+        "cast the argument, or write %s",
+    ),
+    (r"Conversion = '(.)'", "%{0} is not a format", "write %s for text, %d for whole numbers, %f for others"),
     (r"No space left on device", "the disk is full", "free some space, then run again"),
     (
         r"Java heap space|OutOfMemoryError|GC overhead limit",

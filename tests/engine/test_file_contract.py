@@ -222,6 +222,8 @@ def test_a_decimal_with_a_comma_is_no_other_number(lab: Lab) -> None:
         ) as no:
             rows(lab, f"{at}/*", "csv", schema, header=True, sep=";")
         assert wrong not in str(no.value)
+        lenient = rows(lab, f"{at}/*", "csv", schema, header=True, sep=";", mode="PERMISSIVE")
+        assert [(row[0], str(row[1])) for row in lenient] == [(1, "1.50"), (2, "None"), (3, "None")]
     put(lab, {"good/a.csv": "v;id\n1.5;1\n;2\n-3e1;3\n1.005;4\n"})
     query = f"SELECT id, v FROM read_csv('{lab.landing}/good/a.csv', sep = ';', types = {{'v': 'DECIMAL(10,2)'}})"
     assert rows(lab, "good/*", "csv", schema, header=True, sep=";") == duck(query)

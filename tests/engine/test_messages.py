@@ -78,6 +78,8 @@ ERRORS = [
     ("SELECT raise_error('own words') FROM raw", "the SQL raised an error: own words; check the condition under which it does"),
     ('SELECT map_from_arrays(l, array(1)) FROM raw', "a map has different numbers of keys and values; give both arrays the same length"),
     ('SELECT map_from_entries(array(struct(1,2),struct(1,3))) x, id FROM raw', 'a map would have the key 1 twice; make the keys distinct first'),
+    ("SELECT format_string('%d', name) FROM raw", "%d in the format does not fit its argument's type; cast the argument, or write %s"),
+    ("SELECT printf('%q', name) FROM raw", "%q is not a format; write %s for text, %d for whole numbers, %f for others"),
     ('SELECT sequence(1, 5, 0 - n) FROM raw', 'sequence() cannot count 1 to 5 by 0; correct its step'),
     ('SELECT rand(name) FROM raw', 'rand(name) needs (INT or BIGINT), but name is STRING; cast it, or use another column'),
     ("SELECT regexp_replace(name, '(', '') FROM raw", "'(' is not a regular expression; put a backslash before special characters"),

@@ -208,10 +208,11 @@ def _frame(
     if broken in spelled:
         kinds[spelled[broken]] = schema[spelled[broken]]
     made: dict[str, Column] = {}
+    mode = options["mode"].upper()
+    ours = mode == "FAILFAST" or (mode == "PERMISSIVE" and broken not in spelled)
     for name, kind in kinds.items():
-        strict = options["mode"].upper() == "FAILFAST" and name.lower() not in contents.folder_names
-        if strict and kind.startswith("decimal"):
-            kinds[name], made[name] = "string", _decimal(contents.node, name, kind)
+        if ours and kind.startswith("decimal") and name.lower() not in contents.folder_names:
+            kinds[name], made[name] = "string", _decimal(contents.node, name, kind, strict=mode == "FAILFAST")
     # A column of a folder's name: the folder says what is in it, as Spark has it.
     own = {
         name if name.lower() not in contents.folder_names else f"{name} of the file": kind
@@ -221,14 +222,14 @@ def _frame(
     return contents.frame(load, placed, paths, own, {**schema, **contents.folder_kinds(schema)}, rest, made)
 
 
-def _decimal(node: str, name: str, kind: str) -> Column:
-    """A text as a decimal, or an error. Spark's reader would leave out commas: `1,5` became 15."""
+def _decimal(node: str, name: str, kind: str, *, strict: bool) -> Column:
+    """A text as a decimal, otherwise an error (`strict`) or null. Spark's reader leaves out commas: `1,5` is 15."""
     from pyspark.sql.connect.functions import builtin as f
 
     text = f.col("`" + name.replace("`", "``") + "`")
     number = text.try_cast(kind)
-    told = f.raise_error(f.lit(f"{NO_DECIMAL}'{name}' of node '{node}'")).cast(kind)
-    return f.when(text.isNull() | (number.isNotNull() & ~text.contains(",")), number).otherwise(told)
+    told = f.raise_error(f.lit(f"{NO_DECIMAL}'{name}' of node '{node}'")) if strict else f.lit(None)
+    return f.when(text.isNull() | (number.isNotNull() & ~text.contains(",")), number).otherwise(told.cast(kind))
 
 
 def _named(name: str, at: int) -> str:
