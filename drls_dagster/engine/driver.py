@@ -35,6 +35,7 @@ from drls_dagster.engine.places import java_places, ray_folder, remove_places, s
 from drls_dagster.engine.processes import MARK
 from drls_dagster.engine.python_launcher import spark_python
 from drls_dagster.engine.step_request import RETRIES
+from drls_dagster.engine.young_node import young_node
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog import close_to_others
 from drls_dagster.settings import Settings, memory_bytes
@@ -120,11 +121,12 @@ class Driver:
         if address:
             context: Any = ray.init(address=address, namespace=_APP, log_to_driver=False)
         else:
-            context = start_ray(
-                namespace=_APP,
-                object_store_memory=memory_bytes(engine.object_store_memory),
-                _temp_dir=str(ray_folder(self.settings)),
-            )
+            with young_node(_failed):
+                context = start_ray(
+                    namespace=_APP,
+                    object_store_memory=memory_bytes(engine.object_store_memory),
+                    _temp_dir=str(ray_folder(self.settings)),
+                )
         return str(context.address_info["gcs_address"])
 
     def _owns_ray(self) -> bool:
@@ -305,6 +307,12 @@ def started(driver: Driver) -> SparkSession:
         traceback.print_exc()
         print(f"{type(error).__name__}: {' '.join(str(error).split())}", flush=True)
         raise SystemExit(TRY_AGAIN) from None
+
+
+def _failed(name: str) -> None:
+    """Ray waits for its process all the same: nothing but the end of this one stops that."""
+    print(f"RuntimeError: Ray's {name} ended while Ray started", flush=True)
+    os._exit(TRY_AGAIN)
 
 
 if __name__ == "__main__":
