@@ -24,7 +24,11 @@ _RECORD = re.compile(r"MALFORMED_CSV_RECORD\] Malformed CSV record: (.*?)(?: SQL
 _FIELD = re.compile(
     r"CANNOT_PARSE_JSON_FIELD\] Cannot parse the field name (.*?) and the value (.*?) of the JSON token"
 )
-_VALUE = re.compile(r"(?:For input string: |CAST_INVALID_INPUT\] The value |Text |Unparseable number: )[\"'](.*?)[\"']")
+_VALUE = re.compile(
+    r"(?:For input string: |CAST_INVALID_INPUT\] The value |Text |Unparseable number: |Cannot parse field value )"
+    r"[\"'](.*?)[\"']"
+    r"|Numeric value \((.*?)\) out of range"
+)
 _JSON = re.compile(r"JsonParseException: |JsonEOFException: ")
 _SAME = re.compile(r"COLUMN_ALREADY_EXISTS\] The column `(.*?)` already exists")
 _TOLD = re.compile(r"(the column '.*?)(?: SQLSTATE|\n|$)")
@@ -116,11 +120,17 @@ def _what(text: str, source: FilesSource, where: str) -> tuple[str, str]:
         name, value_of = (part.strip("`'\"") for part in fld.groups())
         place = pointing.json_field(where, name, value_of) if here else ""
         return place, f": its field '{name}' does not have the type in the schema"
-    if value and source.format == "csv":
-        place = pointing.csv_value(where, value[1], encoding, options, source.schema_ or {}) if here else ""
-        return place, ": a value does not have the type in the schema"
     if value:
-        return "", ": a value does not have the type in the schema"
+        found = (value[1] or value[2]).strip()
+        if not here:
+            place = ""
+        elif source.format == "csv":
+            place = pointing.csv_value(where, found, encoding, options, source.schema_ or {})
+        else:
+            place = pointing.json_value(where, found)
+        return place, ": a value does not have the type in the schema"
+    if "INVALID_JSON_ROOT_FIELD" in text:
+        return (pointing.no_object(where) if here else ""), ": it is not an object, {…}"
     if source.format == "json" and _JSON.search(text):
         return (pointing.broken_json(where) if here else ""), ": it is not JSON"
     return "", ""

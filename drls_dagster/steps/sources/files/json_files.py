@@ -32,6 +32,7 @@ _LOOKED_AT = 200  # records
 _LONGEST = 256 * 2**20
 _READER = json.JSONDecoder()
 _CASE = "spark.sql.caseSensitive"
+_ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.S)
 
 
 def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents) -> DataFrame:
@@ -52,6 +53,11 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
     broken = broken_column(options)
     own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
     for head in rows:
+        if options["mode"].upper() == "FAILFAST" and (line := _half_character(head)) is not None:
+            raise SourceUnreadable(
+                f"node '{node}': {head.name} has half of a surrogate pair in line {line}, which is no character; "
+                "correct it, or set `mode: PERMISSIVE` in the source's options"
+            )
         _refuse_other_case(node, head, {name: kind for name, kind in own.items() if name.lower() != broken})
     items = [_item(node, head, contents.path_of(head.name), natively=head in lenient) for head in rows]
     for name in ("encoding", "charset"):
@@ -184,6 +190,25 @@ def _records(pieces: Iterator[str], *, cut: bool) -> Iterator[str]:  # noqa: PLR
 def _end_of_space(text: str, at: int) -> int:
     found = _SPACE.match(text, at)
     return found.end() if found else at
+
+
+def _half_character(head: Head) -> int | None:
+    """The first line with an escape like `\\ud83d` without its other half, for which Spark writes `?`."""
+    if "\\ud" not in head.text and "\\uD" not in head.text:
+        return None
+    opened: re.Match[str] | None = None
+    for found in _ESCAPES.finditer(head.text):
+        code = int(found[1] or "0", 16)
+        is_low = 0xDC00 <= code < 0xE000
+        if is_low and opened is not None and opened.end() == found.start():
+            opened = None
+        elif opened is not None or is_low:
+            return head.text.count("\n", 0, (opened or found).start()) + 1
+        elif 0xD800 <= code < 0xDC00:
+            opened = found
+    if opened is not None and (head.whole or opened.end() + len("\\udc00") <= len(head.text)):
+        return head.text.count("\n", 0, opened.start()) + 1
+    return None
 
 
 def _exactly(reader: Reader, load: Any, paths: Sequence[str]) -> dict[str, DataType]:

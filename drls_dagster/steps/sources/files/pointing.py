@@ -72,6 +72,26 @@ def json_field(path: str, name: str, value: str) -> str:
     return ""
 
 
+def json_value(path: str, value: str) -> str:
+    """`line 7, column 'id'`: the first record with a field of this value; empty where none is found."""
+    for number, line in _lines(path, "utf-8"):
+        record = _parsed(line) if value in line else None
+        fields = record.items() if isinstance(record, dict) else ()
+        name = next((str(name) for name, found in fields if str(found).strip() == value), None)
+        if name is not None:
+            return f"{_line(number)}, column '{name}'"
+    return ""
+
+
+def no_object(path: str) -> str:
+    """`line 7`: the first with something else than an object, or an array of objects; empty where none is found."""
+    for number, line in _lines(path, "utf-8"):
+        record = _parsed(line) if line.strip() else {}
+        if not all(isinstance(one, dict) for one in (record if isinstance(record, list) else [record])):
+            return _line(number)
+    return ""
+
+
 def broken_json(path: str) -> str:
     """`line 7`: the first that is no JSON; empty where all are."""
     return next(

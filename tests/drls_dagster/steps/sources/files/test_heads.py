@@ -13,7 +13,7 @@ import pytest
 from drls_dagster.steps.sources.files.csv_header import Dialect, continued, header_of, unclosed
 from drls_dagster.steps.sources.files.heads import Head, heads_of
 from drls_dagster.steps.sources.files.hive import folders_of
-from drls_dagster.steps.sources.files.json_files import _is_laid_out, _records
+from drls_dagster.steps.sources.files.json_files import _half_character, _is_laid_out, _records
 from drls_dagster.steps.sources.pins import SourceUnreadable
 
 TEXT = "id,who\n1,größe\n"
@@ -171,6 +171,22 @@ def test_json_records_are_found_however_they_are_laid_out(text: str, laid_out: b
     for size in (1, 3, 1000):
         pieces = (text[at : at + size] for at in range(0, len(text), size))
         assert list(_records(pieces, cut=False)) == records
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (r'{"a":"\ud83d\ude00"}', None),
+        (r'{"a":"\\ud83d"}', None),
+        ('{"a":1}\n' + r'{"a":"\ud83dx"}', 2),
+        (r'{"a":"\uDE00"}', 1),
+        (r'{"a":"\ud83d\n\ude00"}', 1),
+        (r'{"a":"\ud83d\ud83d\ude00"}', 1),
+    ],
+)
+def test_half_of_a_character_in_json_is_noticed(text: str, line: int | None) -> None:
+    """Finding 24, F17; failed before: Spark writes a question mark."""
+    assert _half_character(Head("a.json", text=text)) == line
 
 
 @pytest.mark.parametrize(
