@@ -13,6 +13,9 @@ from lifecycle.spec.base import Frozen
 from lifecycle.spec.errors import FieldError, did_you_mean, shorten
 
 _CRON_FIELD = re.compile(r"^[0-9A-Za-z*,/#?-]+$")
+# croniter knows them, and Dagster does not, or would pick another time at each look.
+_NEAREST_WEEKDAY = re.compile(r"[0-9]W", re.IGNORECASE)
+_RANDOM = re.compile(r"(^|,)R($|[,/])", re.IGNORECASE)
 
 
 def zone(name: str) -> zoneinfo.ZoneInfo:
@@ -41,6 +44,12 @@ def _cron(text: str) -> str:
             f"'{shorten(text)}' is not a cron expression of five fields",
             "write minute hour day month weekday, for example '0 6 * * *'",
         )
+    for field in fields:
+        if _NEAREST_WEEKDAY.search(field) or _RANDOM.search(field):
+            raise FieldError(
+                f"'{shorten(field)}' in the cron expression is not known to Dagster",
+                "write numbers, names, ranges or steps",
+            )
     try:
         croniter(" ".join(fields), datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
     except (CroniterError, ValueError, KeyError) as error:

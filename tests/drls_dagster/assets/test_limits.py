@@ -66,6 +66,12 @@ def test_f13_partitions_before_dagsters_calendar_are_refused(start: str) -> None
     assert "Dagster has no partitions before the year 1001" in problem(**daily(start, "1002-01-01"))
 
 
+@pytest.mark.parametrize("cron", ["0 0 15W * *", "0 0 1w * *", "R 0 * * *", "0 R/2 * * *"])
+def test_f13_what_dagster_does_not_know_in_a_cron_expression_is_refused(cron: str) -> None:
+    """Failed before: valid, and the pipeline did not load; `R` was another time at each look."""
+    assert "in the cron expression is not known to Dagster" in problem(schedule={"cron": cron})
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -81,6 +87,7 @@ def test_f13_partitions_before_dagsters_calendar_are_refused(start: str) -> None
         daily("1880-01-01", "1880-01-03", "America/New_York"),
         {"schedule": {"cron": "0 0 L * *", "timezone": "Etc/GMT+12"}},
         {"schedule": {"cron": "5-5 0 * JAN 1#2"}},
+        {"schedule": {"cron": "0 0 ? MAR,APR FRI,L5"}},
         {"run": {"retries": {"attempts": 100, "delay": 1e9, "backoff": "exponential"}}},
         {"description": "<b>x</b>\n" * 1000},
     ],
