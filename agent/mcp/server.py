@@ -36,9 +36,9 @@ CALLING_THREADS = 64
 INSTRUCTIONS = """\
 DRLS builds data pipelines on Dagster, Spark and Apache Iceberg and takes them safely from development to production.
 You act for one person and see and change at most what they may.
-Find things with search; read with get_pipeline, get_table, history, lineage. Look at data with preview and query.
+Find things with search; read with get_pipeline, get_table, history, lineage. Look at data with preview_table or query.
 Start runs with run or materialize, follow them with wait_run, and when one fails call explain_run first.
-Build with validate, then save_version; compare versions with diff.
+Build with validate, then save_version; compare versions with diff. Care for tables with maintain and change_table.
 To bring a version further, plan a promotion and request it. People approve requests; no tool here approves or rejects.
 Tools that change something first say what they will do. Repeat with dry_run=false only when the person wants it.
 Every answer has `next`: what to do now. Errors say what to change. Long answers come in pages: follow their cursor.

@@ -50,6 +50,7 @@ class Maintain(Input):
         "orphans: dry_run",
     )
     operation: int = Field(0, ge=0, description="for show and cancel")
+    plan_digest: str = Field("", max_length=100)
     dry_run: bool = Field(True, description="only plan")
 
 
@@ -89,6 +90,8 @@ def _planned_or_done(call: ToolCall, given: Maintain, kind: OperationKind) -> Ma
     plan = call.lifecycle.maintenance.plan(
         kind, given.table, environment=given.environment, ref=given.ref, options=given.options
     )
+    if given.plan_digest not in ("", plan.digest):
+        raise ToolError(f"{plan.table} or the plan is another by now", hint="plan it again")
     if given.dry_run:
         return Maintained(
             state="nothing was done",
@@ -111,7 +114,8 @@ def do(
     ask = call.lifecycle.maintenance
     made = options_of(plan.kind, options)
     only_lists = isinstance(made, OrphanOptions) and made.dry_run
-    if not only_lists and environment is not Environment.DEVELOPMENT:
+    # Also in development: no verb brings back what is removed.
+    if not only_lists:
         call.confirm(f"{short('; '.join(plan_lines(plan)[:4]), 500)}: do it?")
     where: dict[str, Any] = {"name": table, "environment": environment, "plan": plan.digest}
     match made:

@@ -20,6 +20,7 @@ GROUPS: tuple[str, ...] = (
     "agent.tools.tables",
     "agent.tools.checks",
     "agent.tools.maintaining",
+    "agent.tools.changing",
     "agent.tools.drls1",
     "agent.tools.drls1_changes",
 )

@@ -124,6 +124,13 @@ TABLE: dict[str, Entry] = {
         Toolset.TABLES, Effect.CHANGE, "nnnyy",
         lambda one: {"action": "expire", "table": one.table, "dry_run": False}, offered=Role.VIEWER,
     ),
+    "change_table": Entry(
+        Toolset.TABLES, Effect.CHANGE, "nnnyy",
+        lambda one: {
+            "table": one.table, "change": {"kind": "set_doc", "column": "x", "doc": "a number"}, "dry_run": False,
+        },
+        offered=Role.VIEWER,
+    ),
     "compact_table": Entry(Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table}),
     "expire_snapshots": Entry(Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table}),
     "remove_orphan_files": Entry(

@@ -18,16 +18,21 @@ from fastapi.testclient import TestClient
 from agent.chat import wire
 from agent.web import stream
 from agent.web.process import ChatProcess
-from agent.web.section import may_ask
+from agent.web.section import SECTION, may_ask
 from agent.web.setup import NO_MODEL
+from drls_dagster.lakehouse.reader import IcebergTables
+from drls_dagster.settings import load_settings
+from drls_dagster.web.sections import SECTIONS as WITH_TABLES
 from lifecycle.app.kit.csrf import FIELD, masked
 from lifecycle.app.kit.guard import Visitor
 from lifecycle.app.kit.parts import Parts
 from lifecycle.app.kit.request import COOKIE
+from lifecycle.app.site import Site, create_site
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.errors import Forbidden
 from tests.agent.web.conftest import site_with_chats
 from tests.fakes.chats import FakeChats
+from tests.iceberg_tables import make_table
 from tests.lifecycle.app.visit import PASSWORD
 from tests.lifecycle.life import QA, UAT, Life
 
@@ -38,8 +43,8 @@ Enter = Callable[[str], "Browser"]
 class Browser:
     """Somebody's browser without scripts."""
 
-    def __init__(self, life: Life, process: ChatProcess, name: str) -> None:
-        self.client = TestClient(site_with_chats(life.ctx, process), follow_redirects=False)
+    def __init__(self, life: Life, process: ChatProcess, name: str, site: Site | None = None) -> None:
+        self.client = TestClient(site or site_with_chats(life.ctx, process), follow_redirects=False)
         life.give_password(name, PASSWORD)
         assert self.client.post("/sign-in", data={"account": name, "password": PASSWORD}).status_code == 303
 
@@ -218,6 +223,20 @@ def test_a_page_offers_to_ask_about_what_it_shows(enter: Enter, life: Life) -> N
     assert re.search(r'href="/chats/new\?about=run:[\w-]+">Ask about this run', ada.page("/pipelines/flights"))
     for path in ("/chats", "/chats/new", "/"):
         assert "Ask about this" not in ada.page(path)
+
+
+@pytest.mark.slow
+def test_a_table_offers_to_ask_about_it_on_each_of_its_pages(life: Life, process: ChatProcess) -> None:
+    make_table("lab.odd name", {"x": [1]})
+    life.ctx = replace(life.ctx, tables=IcebergTables(load_settings()))
+    site = create_site(life.ctx, (*WITH_TABLES, SECTION), connected=(process,))
+    lea = Browser(life, process, "lea", site)
+    for page in ("", "/columns", "/snapshots"):
+        assert '<a class="button ask" href="/chats/new?about=table:lab.odd%20name">' in lea.page(
+            f"/tables/lab.odd%20name{page}"
+        )
+    assert "Ask about this" not in lea.page("/tables")
+    assert "Is this table fresh and healthy?" in lea.page("/chats/new?about=table:lab.odd%20name")
 
 
 def test_without_a_model_the_page_says_what_to_set_and_nothing_asks(
