@@ -42,10 +42,10 @@ class ChangeTable(Input):
     change: dict[str, Any] = Field(
         description="kind: add_column (column, type), rename_column (column, to), drop_column (column), move_column "
         "(column, first or after), alter_type (column, type), set_nullable (column, nullable), set_doc (column, doc), "
-        "alter_partitions (add or drop), set_sort_order (sort_by), roll_back (to or at), set_ref (ref, type: branch or "
-        "tag, to), drop_ref (ref), fast_forward (ref, to)"
+        "alter_partitions (add or drop), set_sort_order (sort_by), roll_back (to or at), set_ref (ref, type, to), "
+        "drop_ref (ref), fast_forward (ref, to)"
     )
-    reason: str = Field("", max_length=2_000, description="production needs one")
+    reason: str = Field("", max_length=2_000, description="for production")
     plan_digest: str | None = Field(None, max_length=100)
     dry_run: bool = True
     key: str | None = KEY
@@ -106,14 +106,12 @@ def make(
         raise ToolError(f"{planned.table} or the plan is another by now", hint="plan it again")
     if dry_run:
         return planned
-    agreed = None
     if planned.lines and not planned.refused:
         if planned.governed and not reason.strip():
             raise ToolError(f"{planned.table} is production's: a change by hand needs a reason", hint="give one")
         call.confirm(f"Change {planned.table}: {'; '.join(lines(planned.lines, most=10, width=300))}?")
-        agreed = planned.digest
     where = {"name": table, "environment": environment}
-    return call.lifecycle.ask(verb, {**where, **said, "reason": reason, "if_plan": agreed, "key": key})
+    return call.lifecycle.ask(verb, {**where, **said, "reason": reason, "if_plan": planned.digest, "key": key})
 
 
 def told(found: TableChange, *, dry_run: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import mcp_types as types
 import pytest
 from mcp import Client
+from pyiceberg.types import LongType
 
 from agent.tools.call import ToolCall
 from agent.tools.dagster import DagsterRefused
@@ -23,6 +24,7 @@ from agent.tools.registry import all_tools, tools_for
 from agent.tools.tool import Effect, Tool, Toolset
 from drls_dagster import settings
 from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.catalog import load_catalog
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden, NotFound, Unauthorized
@@ -145,7 +147,7 @@ TABLE: dict[str, Entry] = {
     ),
     # The version that is deployed may still use the column: they are let in, and told so.
     "rename_column": Entry(
-        Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table, "column": "x", "new_name": "y"}
+        Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table, "column": "x", "new_name": "z"}
     ),
     "drop_column": Entry(Toolset.DRLS1, Effect.CHANGE, "nnnyy", lambda one: {"table": one.table, "column": "x"}),
     "alter_column_type": Entry(
@@ -187,6 +189,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         patch.setenv("DRLS_HOME", str(home))
         settings._load.cache_clear()
         with matrix_world(home) as made:
+            for name in (MINE, THEIRS):  # a table keeps its only column
+                load_catalog().load_table(made.places[name].table).update_schema().add_column("y", LongType()).commit()
             yield made
     settings._load.cache_clear()
 

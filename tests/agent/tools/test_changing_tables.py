@@ -44,13 +44,22 @@ class Hands:
 
 
 @pytest.fixture(scope="module")
-def hands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hands]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hands]:
     home = tmp_path_factory.mktemp("changing") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRLS_HOME", str(home))
         settings._load.cache_clear()
         with matrix_world(load_settings().home) as world:
             yield Hands(world)
+    settings._load.cache_clear()
+
+
+@pytest.fixture
+def hands(made: Hands, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
+    """In the home that all tests of this file share."""
+    monkeypatch.setenv("DRLS_HOME", str(made.world.settings.home))
+    settings._load.cache_clear()
+    yield made
     settings._load.cache_clear()
 
 
