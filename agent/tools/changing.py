@@ -45,7 +45,7 @@ class ChangeTable(Input):
         "alter_partitions (add or drop), set_sort_order (sort_by), roll_back (to or at), set_ref (ref, type, to), "
         "drop_ref (ref), fast_forward (ref, to)"
     )
-    reason: str = Field("", max_length=2_000, description="for production")
+    reason: str = Field("", max_length=2_000)
     plan_digest: str | None = Field(None, max_length=100)
     dry_run: bool = True
     key: str | None = KEY
@@ -68,7 +68,7 @@ class PlannedChange(Changed):
 
 @tool(Toolset.TABLES, effect=Effect.CHANGE)
 def change_table(call: ToolCall, given: ChangeTable) -> PlannedChange:
-    """Plan (dry_run) or make one change of a table: its columns, layout, branches, tags; roll it back. Needs a Lead."""
+    """Plan (dry_run) or make one change of a table: columns, layout, branches, tags, rollback. Needs a Lead."""
     try:
         change = _CHANGE.validate_python(given.change)
     except ValidationError as error:

@@ -135,7 +135,7 @@ def test_a_change_is_planned_by_a_viewer_and_made_for_a_lead_who_says_yes(hands:
             hands("change_table", client=NoClient(), **given, environment=environment, dry_run=False)
     assert columns(f"{MINE}.shape") == columns(f"{MINE}__development.shape") == ["x", "y"]
     yes = Asked(True)
-    done = hands("change_table", client=yes, **given, dry_run=False, plan_digest=plan["plan_digest"], key="once")
+    done = hands("change_table", client=yes, **given, dry_run=False, plan_digest=plan["plan_digest"], key="only-once")
     assert (done["done"], yes.questions) == (True, [f"Change {MINE}.shape: rename column y to z?"])
     assert columns(f"{MINE}.shape") == ["x", "z"]
     again = {**given, "change": {"kind": "set_doc", "column": "x", "doc": "a number"}}
