@@ -207,6 +207,7 @@ def test_keys_that_differ_in_case_are_never_rows_of_nulls(lab: Lab) -> None:
     put(lab, {"list.json": '{"a":[{"b":1},{"B":2}]}\n'})
     with pytest.raises(SourceUnreadable, match=r"writes 'a\.B' for what the source's schema calls 'a\.b'"):
         rows(lab, "list.json", "json", {"a": "array<struct<b:int>>"})
+    assert rows(lab, "top.json", "json", {"b": "int"}, mode="PERMISSIVE") == [(2,), (None,)]
     put(lab, {"same.json": '{"a":{"b":1}}\n{"a":null}\n{}\n'})
     assert rows(lab, "same.json", "json", {"a": "struct<b:int>"}) == rows(lab, "same.json", "json")
 

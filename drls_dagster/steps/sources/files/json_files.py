@@ -58,7 +58,8 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
                 f"node '{node}': {head.name} has half of a surrogate pair in line {line}, which is no character; "
                 "correct it, or set `mode: PERMISSIVE` in the source's options"
             )
-        _refuse_other_case(node, head, {name: kind for name, kind in own.items() if name.lower() != broken})
+        if options["mode"].upper() != "PERMISSIVE" or broken in {name.lower() for name in schema}:
+            _refuse_other_case(node, head, {name: kind for name, kind in own.items() if name.lower() != broken})
     items = [_item(node, head, contents.path_of(head.name), natively=head in lenient) for head in rows]
     for name in ("encoding", "charset"):
         options.pop(name, None)
@@ -245,7 +246,7 @@ def _refuse_other_case(node: str, head: Head, schema: Mapping[str, str]) -> None
             if other is not None:
                 raise SourceUnreadable(
                     f"node '{node}': {head.name} writes '{other[0]}' for what the source's schema calls '{other[1]}'; "
-                    "write it the same way in the schema"
+                    "write it the same way in the schema, or correct the record; `mode: PERMISSIVE` makes it null"
                 )
     except (json.JSONDecodeError, RecursionError):
         return
@@ -283,8 +284,8 @@ def _found(
         twice = same_names(list(kinds)) or [nested]
         if twice[0]:
             raise SourceUnreadable(
-                f"node '{node}': records have '{twice[0]}' in both upper and lower case; give the source a schema "
-                "that names the intended one"
+                f"node '{node}': records have '{twice[0]}' in both upper and lower case; correct them, or give the "
+                "source a schema that names the intended one, and `mode: PERMISSIVE` for nulls in the others"
             )
     # Spark adds the column for broken records without being asked; who wants it names it.
     hidden = set() if named else {broken_column({})}
