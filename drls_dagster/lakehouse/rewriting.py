@@ -2,7 +2,7 @@
 
 PyIceberg has no `replace` operation: its producers refuse it, and write every new file into the current partition spec
 under a new sequence number. So manifests and their list are written here, with its public writers. One thing is
-private: its manifest writer knows data files only, so two members of it are replaced for manifests of delete files.
+private: its manifest writer knows data files only, so three members of it are replaced for manifests of delete files.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from pyiceberg.manifest import (
     write_manifest,
     write_manifest_list,
 )
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import VoidTransform
+from pyiceberg.typedef import TableVersion
+from pyiceberg.types import IntegerType, ListType, NestedField, StructType
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
@@ -31,7 +35,6 @@ from drls_dagster.lakehouse import refs
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
     from pyiceberg.partitioning import PartitionSpec
-    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
     from pyiceberg.table.update import AddSnapshotUpdate
@@ -208,6 +211,22 @@ class _DeletesWriter(ManifestWriterV2):
     def _meta(self) -> dict[str, str]:
         return {**super()._meta, "content": "deletes"}
 
+    def _with_partition(self, format_version: TableVersion) -> Schema:
+        # The specification has the ids of equality deletes as int. PyIceberg writes long, which Java cannot read.
+        entry = super()._with_partition(format_version)
+        return Schema(*(_with_int_ids(one) for one in entry.fields), schema_id=entry.schema_id)
+
+
+def _with_int_ids(field: NestedField) -> NestedField:
+    """The same field of a manifest's entry, with `equality_ids` of a data file as the specification has them."""
+    if field.name == "data_file" and isinstance(field.field_type, StructType):
+        inner = StructType(*(_with_int_ids(one) for one in field.field_type.fields))
+        return field.model_copy(update={"field_type": inner})
+    if field.name == "equality_ids" and isinstance(field.field_type, ListType):
+        ids = ListType(field.field_type.element_id, IntegerType(), element_required=True)
+        return field.model_copy(update={"field_type": ids})
+    return field
+
 
 class _Writers:
     """One manifest for each partition spec and content at a time; a full one is closed and the next begun."""
@@ -368,23 +387,60 @@ def _now(table: Table) -> int:
     return max(int(time.time() * 1000), table.metadata.last_updated_ms)
 
 
-def removable_deletes(
-    deletes: Iterable[ManifestEntry], data: Iterable[ManifestEntry], removed: frozenset[str]
-) -> frozenset[str]:
-    """Paths of position delete files that no data file needs once `removed` are gone.
+class EqualityDeletes:
+    """The equality delete files that may apply to a data file, whatever their sequence numbers.
 
-    One is needed while a live data file of its partition is as old or older and lies within its range of paths.
-    Equality deletes stay: they may apply to any data file of their partition.
+    One applies within the partition of its spec; to every data file, where that spec has no partitions.
     """
+
+    def __init__(self, table: Table, deletes: Iterable[ManifestEntry]) -> None:
+        everywhere: list[ManifestEntry] = []
+        within: dict[tuple[int, tuple[str, ...]], list[ManifestEntry]] = {}
+        for one in deletes:
+            if one.data_file.content == 2:
+                is_wide = is_unpartitioned(table.specs()[one.data_file.spec_id])
+                (everywhere if is_wide else within.setdefault(partition_of(one.data_file), [])).append(one)
+        self._everywhere = tuple(everywhere)
+        self._within = {partition: (*everywhere, *found) for partition, found in within.items()}
+
+    def of(self, file: DataFile) -> tuple[ManifestEntry, ...]:
+        """The same tuple for every file of a partition."""
+        return self._within.get(partition_of(file), self._everywhere)
+
+
+def is_unpartitioned(spec: PartitionSpec) -> bool:
+    """Whether a spec has no partitions: no fields, or in format version 1 only those that were dropped."""
+    return all(isinstance(one.transform, VoidTransform) for one in spec.fields)
+
+
+def removable_deletes(
+    table: Table,
+    deletes: Iterable[ManifestEntry],
+    data: Iterable[ManifestEntry],
+    removed: frozenset[str],
+    added: Iterable[tuple[int, DataFile]] = (),
+) -> frozenset[str]:
+    """Paths of delete files that no data file needs once `removed` are gone and `added`, by sequence number, are there.
+
+    One of positions is needed while a live data file of its partition is as old or older and lies within its range of
+    paths; one of equality while a data file that it may apply to is older.
+    """
+    deletes = list(deletes)
+    by_equality = EqualityDeletes(table, deletes)
+    before: list[tuple[int, DataFile]] = []
     left: dict[tuple[int, tuple[str, ...]], list[tuple[int, str]]] = {}
     for entry in data:
         file = entry.data_file
         if file.file_path not in removed:
             left.setdefault(partition_of(file), []).append((entry.sequence_number or 0, file.file_path))
+            before.append((entry.sequence_number or 0, file))
+    still = _needed_by_equality(by_equality, [*before, *added])
     found: set[str] = set()
     for entry in deletes:
         file = entry.data_file
-        if file.content != 1:
+        if file.content == 2:
+            if file.file_path not in still:
+                found.add(file.file_path)
             continue
         low, high = referenced_paths(file)
         needed = any(
@@ -396,6 +452,21 @@ def removable_deletes(
         if not needed:
             found.add(file.file_path)
     return frozenset(found)
+
+
+def _needed_by_equality(deletes: EqualityDeletes, data: Iterable[tuple[int, DataFile]]) -> set[str]:
+    """Paths of the equality deletes that apply to any of the data files."""
+    oldest: dict[tuple[int, tuple[str, ...]], tuple[int, DataFile]] = {}
+    for sequence, file in data:
+        partition = partition_of(file)
+        if partition not in oldest or sequence < oldest[partition][0]:
+            oldest[partition] = (sequence, file)
+    return {
+        one.data_file.file_path
+        for sequence, file in oldest.values()
+        for one in deletes.of(file)
+        if (one.sequence_number or 0) > sequence
+    }
 
 
 _FILE_PATH = 2147483546

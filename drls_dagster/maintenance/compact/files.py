@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.rewriting import schema_of
 from drls_dagster.maintenance.compact.selecting import Candidate
 
@@ -53,11 +54,37 @@ class Layout:
         ids = [one.field_id for one in self.schema.fields]
         return [ids.index(one) for one in field_ids]
 
+    @property
+    def no_rows(self) -> pa.Table:
+        return self.arrow.empty_table()
+
+    def with_dropped(self, field_ids: Sequence[int]) -> Schema:
+        """These columns, and after them those with the given ids that the table no longer has."""
+        from pyiceberg.schema import Schema
+        from pyiceberg.types import NestedField
+
+        known = self.table.schemas()
+        found: list[NestedField] = []
+        for field_id in field_ids:
+            newest = next(known[at] for at in sorted(known, reverse=True) if field_id in known[at].field_ids)
+            kind = newest.find_field(field_id).field_type
+            # Named by the id: a later column may have its name.
+            found.append(NestedField(field_id, f"dropped {field_id}", kind, required=False))
+        return Schema(*self.schema.fields, *found) if found else self.schema
+
     def read(
-        self, one: Candidate, *, dictionaries: bool = True, only: Sequence[int] | None = None
+        self,
+        one: Candidate,
+        *,
+        dictionaries: bool = True,
+        only: Sequence[int] | None = None,
+        dropped: Sequence[int] = (),
     ) -> Iterator[pa.Table]:
-        """The live rows of a file, in pieces; `only`: of the columns at these places."""
-        if not one.deletes:
+        """The rows of a file without those that position deletes name, in pieces.
+
+        `only`: of the columns at these places. `dropped`: also the columns with these ids, which the table had.
+        """
+        if not one.deletes and not dropped:
             io = self.table.io
             with io.new_input(one.file.file_path).open(seekable=True) as stream:
                 parquet = pq.ParquetFile(stream)
@@ -69,32 +96,55 @@ class Layout:
                     for group in range(parquet.num_row_groups):
                         yield self._typed(parquet.read_row_group(group, columns=columns, use_threads=False), only)
                     return
-        yield from self._projected(one, only)
-
-    def _projected(self, one: Candidate, only: Sequence[int] | None) -> Iterator[pa.Table]:
-        from pyiceberg.expressions import AlwaysTrue
-        from pyiceberg.io.pyarrow import ArrowScan
-        from pyiceberg.table import FileScanTask
-
-        scan = ArrowScan(self.table.metadata, self.table.io, self.schema, AlwaysTrue())
-        task = FileScanTask(one.file, {delete.data_file for delete in one.deletes})
-        for batch in scan.to_record_batches([task]):
-            rows = self._typed(pa.Table.from_batches([batch]), None)
+        whole = self.with_dropped(dropped)
+        for rows in self._projected(one.file, whole, [delete.data_file for delete in one.deletes]):
             yield rows if only is None else rows.select(list(only))
 
+    def read_keys(self, delete: DataFile, field_ids: Sequence[int]) -> pa.Table:
+        """The columns with these ids of an equality delete file. Raises DrlsError where it does not have them."""
+        from pyiceberg.io.pyarrow import pyarrow_to_schema, schema_to_pyarrow
+        from pyiceberg.schema import Schema
+        from pyiceberg.types import NestedField
+
+        with self.table.io.new_input(delete.file_path).open(seekable=True) as stream:
+            try:
+                there = pyarrow_to_schema(pq.ParquetFile(stream).schema_arrow, self.table.name_mapping()).field_ids
+            except ValueError:  # it has no field ids, and the table does not say what its columns are
+                there = frozenset[int]()
+        if not set(field_ids) <= there:
+            raise DrlsError(f"{delete.file_path} lacks the columns by which it deletes rows; nothing was changed")
+        known = self.with_dropped([one for one in field_ids if one not in self.schema.field_ids])
+        fields = [known.find_field(one) for one in field_ids]
+        wanted = Schema(*(NestedField(one.field_id, one.name, one.field_type, required=False) for one in fields))
+        found = list(self._projected(delete, wanted, ()))
+        return pa.concat_tables(found) if found else schema_to_pyarrow(wanted).empty_table()
+
+    def _projected(self, file: DataFile, wanted: Schema, deletes: Sequence[DataFile]) -> Iterator[pa.Table]:
+        from pyiceberg.expressions import AlwaysTrue
+        from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
+        from pyiceberg.table import FileScanTask
+
+        scan = ArrowScan(self.table.metadata, self.table.io, wanted, AlwaysTrue())
+        fields = list(self.arrow if wanted is self.schema else schema_to_pyarrow(wanted))
+        for batch in scan.to_record_batches([FileScanTask(file, set(deletes))]):
+            yield _typed(pa.Table.from_batches([batch]), fields)
+
     def _typed(self, rows: pa.Table, only: Sequence[int] | None) -> pa.Table:
-        fields = list(self.arrow) if only is None else [self.arrow.field(at) for at in only]
-        columns: list[pa.ChunkedArray] = []
-        kept: list[pa.Field] = []
-        for column, field in zip(rows.columns, fields, strict=True):
-            if pa.types.is_dictionary(column.type):
-                kind = pa.dictionary(column.type.index_type, column.type.value_type)
-                kept.append(field.with_type(kind))
-                columns.append(column)
-            else:
-                kept.append(field)
-                columns.append(column if column.type == field.type else column.cast(field.type))
-        return pa.Table.from_arrays(columns, schema=pa.schema(kept))
+        return _typed(rows, list(self.arrow) if only is None else [self.arrow.field(at) for at in only])
+
+
+def _typed(rows: pa.Table, fields: Sequence[pa.Field]) -> pa.Table:
+    columns: list[pa.ChunkedArray] = []
+    kept: list[pa.Field] = []
+    for column, field in zip(rows.columns, fields, strict=True):
+        if pa.types.is_dictionary(column.type):
+            kind = pa.dictionary(column.type.index_type, column.type.value_type)
+            kept.append(field.with_type(kind))
+            columns.append(column)
+        else:
+            kept.append(field)
+            columns.append(column if column.type == field.type else column.cast(field.type))
+    return pa.Table.from_arrays(columns, schema=pa.schema(kept))
 
 
 def _is_same(found: pa.Field, wanted: pa.Field) -> bool:

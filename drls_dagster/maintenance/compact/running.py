@@ -16,6 +16,7 @@ from drls_dagster.lakehouse import refs, rewriting
 from drls_dagster.lakehouse.commit_retry import ATTEMPTS, CommitConflictError
 from drls_dagster.lakehouse.rewriting import Change, Manifests, StaleFiles
 from drls_dagster.maintenance.compact import tidying
+from drls_dagster.maintenance.compact.equality import LiveRows
 from drls_dagster.maintenance.compact.files import Layout, NewFile, new_path
 from drls_dagster.maintenance.compact.keys import SortField, sort_fields
 from drls_dagster.maintenance.compact.selecting import (
@@ -144,6 +145,7 @@ class Writing:
     def __init__(self, work: Work, options: CompactOptions, target: int) -> None:
         self._work = work
         self._layout = Layout(work.table)
+        self._live = LiveRows(self._layout)
         self._target = target
         self._options = options
         self._token = uuid.uuid4()
@@ -184,13 +186,12 @@ class Writing:
         files: list[DataFile] = []
         rows_in = 0
         out = self._new(group)
-        for one in group.files:
-            for rows in self._layout.read(one):
-                if not rows.num_rows:
-                    continue
-                rows_in += rows.num_rows
-                out = self._written(group, out, rows, files)
-            self._bytes += one.size
+        for rows, size in self._live.read(group.files):
+            self._bytes += size
+            if not rows.num_rows:
+                continue
+            rows_in += rows.num_rows
+            out = self._written(group, out, rows, files)
         files += _closed(out)
         return _checked(self._work, Rewritten(group, tuple(files), rows_in))
 
@@ -209,7 +210,7 @@ class Writing:
         order = Order(self._layout, self._fields, self._options.strategy == "zorder")
         folder = self._work.settings.home / "maintenance" / f"spill-{self._token}-{self._count}"
         self.notes.folder(folder)
-        spread = Spread(self._layout, group, order, self._target, folder)
+        spread = Spread(self._layout, self._live, group, order, self._target, folder)
         try:
             spread.deal(threads, self._tick)
             pending = [threads.submit(self._sorted_file, group, spread, at) for at in range(spread.files)]
@@ -257,7 +258,7 @@ def _checked(work: Work, one: Rewritten) -> Rewritten:
     """The same, after the rows were counted: what was read is what was written, and at most deletes are missing."""
     written = sum(file.record_count for file in one.files)
     before = sum(each.file.record_count for each in one.group.files)
-    deletable = any(each.deletes for each in one.group.files)
+    deletable = any(each.deletes or each.is_named for each in one.group.files)
     if written != one.rows_in or written > before or (written < before and not deletable):
         raise DrlsError(
             f"{work.name}: {before} rows became {written} while they were rewritten; nothing was changed. One of "
@@ -313,9 +314,11 @@ def _commit(
             add=tuple(file for one in left for file in one.files),
             remove=removed,
             remove_deletes=rewriting.removable_deletes(
+                table,
                 [one for one in entries if one.data_file.content != 0],
                 [one for one in entries if one.data_file.content == 0],
                 removed,
+                [(chosen.sequence, file) for one in left for file in one.files],
             ),
             sequence=chosen.sequence,
             summary={"drls.maintenance": "compact", **({CLUSTERED: clustered} if clustered else {})},

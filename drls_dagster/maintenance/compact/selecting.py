@@ -12,7 +12,7 @@ from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.file_sizes import DEFAULT_TARGET, given_target
 from drls_dagster.lakehouse.naming import MAIN
-from drls_dagster.lakehouse.rewriting import Manifests, partition_of, referenced_paths
+from drls_dagster.lakehouse.rewriting import EqualityDeletes, Manifests, partition_of, referenced_paths
 from lifecycle.domain.operations import CompactOptions
 from lifecycle.domain.table_files import SMALL_SHARE
 
@@ -25,16 +25,19 @@ CLUSTERED = "drls.clustered-by"
 GROUP_BYTES = 64 << 30
 LARGE = 1.8
 _DELETED_SHARE, _DELETE_FILES = 0.1, 10
+# Their values are held in memory: for numbers about 1 GB.
+_MOST_KEYS = 20_000_000
 
 Partition = tuple[int, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A data file with the position deletes that may apply to it."""
+    """A data file with the position deletes that may apply to it, and the equality deletes of its partition."""
 
     entry: ManifestEntry
     deletes: tuple[ManifestEntry, ...] = ()
+    equality: tuple[ManifestEntry, ...] = ()
 
     @property
     def file(self) -> DataFile:
@@ -43,6 +46,16 @@ class Candidate:
     @property
     def size(self) -> int:
         return self.entry.data_file.file_size_in_bytes
+
+    @property
+    def applied(self) -> list[ManifestEntry]:
+        """The delete files that may name rows of it."""
+        return [*self.deletes, *(one for one in self.equality if _is_newer(one, self.entry))]
+
+    @property
+    def is_named(self) -> bool:
+        """Whether an equality delete may name rows of it."""
+        return any(_is_newer(one, self.entry) for one in self.equality)
 
 
 @dataclass(frozen=True)
@@ -130,7 +143,7 @@ def select(
         if clustered and refs.summary(one).get(CLUSTERED) == clustered
     }
     by_partition: dict[Partition, list[Candidate]] = defaultdict(list)
-    for one in _with_deletes(data, deletes):
+    for one in _with_deletes(table, data, deletes):
         if one.file.file_path not in without and (matching is None or one.file.file_path in matching):
             by_partition[partition_of(one.file)].append(one)
     groups: list[Group] = []
@@ -158,16 +171,16 @@ def _groups(
     done: AbstractSet[int | None],
 ) -> list[Group]:
     if options.strategy != "binpack":
-        new = [one for one in files if one.entry.snapshot_id not in done or one.deletes]
+        new = [one for one in files if one.entry.snapshot_id not in done or one.applied]
         if not options.all and not new:
             return []
-        return [Group(partition, tuple(part)) for part in _packed(files, GROUP_BYTES)]
+        return [Group(partition, tuple(part)) for part in packed(files, GROUP_BYTES)]
     wanted = files if options.all else [one for one in files if _needs_it(one, target)]
-    found = [Group(partition, tuple(part)) for part in _packed(wanted, target)]
+    found = [Group(partition, tuple(part)) for part in packed(wanted, target)]
     return [one for one in found if options.all or _is_worth_it(one, options.min_files, target)]
 
 
-def _packed(files: Sequence[Candidate], limit: int) -> list[list[Candidate]]:
+def packed(files: Sequence[Candidate], limit: int) -> list[list[Candidate]]:
     """Neighbours together, each part of at most `limit` bytes, or of one file."""
     parts: list[list[Candidate]] = []
     size = 0
@@ -185,8 +198,9 @@ def _needs_it(one: Candidate, target: int) -> bool:
 
 
 def _is_much_deleted(one: Candidate) -> bool:
-    rows = sum(delete.data_file.record_count for delete in one.deletes)
-    return len(one.deletes) >= _DELETE_FILES or rows >= max(1, _DELETED_SHARE * one.file.record_count)
+    applied = one.applied
+    rows = sum(delete.data_file.record_count for delete in applied)
+    return len(applied) >= _DELETE_FILES or rows >= max(1, _DELETED_SHARE * one.file.record_count)
 
 
 def _is_worth_it(group: Group, min_files: int, target: int) -> bool:
@@ -197,7 +211,7 @@ def _is_worth_it(group: Group, min_files: int, target: int) -> bool:
     )
 
 
-def _with_deletes(data: Sequence[ManifestEntry], deletes: Sequence[ManifestEntry]) -> list[Candidate]:
+def _with_deletes(table: Table, data: Sequence[ManifestEntry], deletes: Sequence[ManifestEntry]) -> list[Candidate]:
     named: dict[bytes, list[ManifestEntry]] = defaultdict(list)
     ranges: dict[Partition, list[ManifestEntry]] = defaultdict(list)
     for one in deletes:
@@ -207,10 +221,12 @@ def _with_deletes(data: Sequence[ManifestEntry], deletes: Sequence[ManifestEntry
                 named[low].append(one)
             else:
                 ranges[partition_of(one.data_file)].append(one)
+    by_equality = EqualityDeletes(table, deletes)
     found: list[Candidate] = []
     for entry in data:
         possible = [*named.get(entry.data_file.file_path.encode(), ()), *ranges.get(partition_of(entry.data_file), ())]
-        found.append(Candidate(entry, tuple(one for one in possible if applies(one, entry))))
+        applied = tuple(one for one in possible if applies(one, entry))
+        found.append(Candidate(entry, applied, by_equality.of(entry.data_file)))
     return found
 
 
@@ -226,13 +242,36 @@ def applies(delete: ManifestEntry, data: ManifestEntry) -> bool:
     )
 
 
+def _is_newer(delete: ManifestEntry, data: ManifestEntry) -> bool:
+    return (delete.sequence_number or 0) > (data.sequence_number or 0)
+
+
 def _only_spark(table: Table, entries: Sequence[ManifestEntry]) -> str:
     if table.format_version > 2:
         return f"it has format version {table.format_version}, which only Spark can write"
-    if any(one.data_file.content == 2 for one in entries):
-        return "it has equality deletes, which only Spark can apply"
+    unusual = _unusual_equality(table, [one.data_file for one in entries if one.data_file.content == 2])
+    if unusual:
+        return unusual
     if any(one.data_file.file_format.value != "PARQUET" for one in entries):
         return "some of its files are not Parquet"
+    return ""
+
+
+def _unusual_equality(table: Table, deletes: Sequence[DataFile]) -> str:
+    """Why equality deletes cannot be applied here, or empty."""
+    from pyiceberg.types import DoubleType, FloatType, PrimitiveType
+
+    rows = sum(one.record_count for one in deletes)
+    if rows > _MOST_KEYS:
+        return f"it has {rows:,} equality deletes, more than fit in memory"
+    columns = {one.field_id: one.field_type for each in table.schemas().values() for one in each.fields}
+    for field_id in {each for one in deletes for each in one.equality_ids or ()}:
+        kind = columns.get(field_id)
+        if not isinstance(kind, PrimitiveType) or isinstance(kind, (FloatType, DoubleType)):
+            said = f"a column of type {kind}" if kind is not None else "part of a column"
+            return f"it has equality deletes by {said}"
+    if any(not one.equality_ids for one in deletes):
+        return "it has equality deletes that name no columns"
     return ""
 
 
@@ -243,14 +282,18 @@ def _matching(table: Table, base: int, where: str) -> frozenset[str] | None:
     """
     from pyiceberg.expressions.parser import parse
     from pyiceberg.expressions.visitors import bind
+    from pyiceberg.table import ManifestGroupPlanner
 
     if not where.strip():
         return None
     try:
         condition = parse(where)
         bind(table.schema(), condition, case_sensitive=True)
-        tasks = table.scan(row_filter=condition, snapshot_id=base).plan_files()
-        return frozenset(one.file.file_path for one in tasks)
+        # A scan plans delete files too, and refuses those by equality.
+        snapshot = table.snapshot_by_id(base)
+        data = [one for one in snapshot.manifests(table.io) if one.content == 0] if snapshot else []
+        planner = ManifestGroupPlanner(table.metadata, table.io, row_filter=condition)
+        return frozenset(one.data_file.file_path for part in planner.plan_manifest_entries(data) for one in part)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 (of many kinds: a filter is what somebody typed)

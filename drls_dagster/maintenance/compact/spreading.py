@@ -18,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from drls_dagster.maintenance.compact.equality import LiveRows
 from drls_dagster.maintenance.compact.files import Layout
 from drls_dagster.maintenance.compact.keys import SortField, ZOrder, directions, sort_keys
-from drls_dagster.maintenance.compact.selecting import Candidate, Group
+from drls_dagster.maintenance.compact.selecting import Candidate, Group, packed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _SAMPLE_ROWS = 100_000
 _PART_BYTES = 128 << 20
 _IN_MEMORY_BYTES = 256 << 20
+_PORTION_BYTES = 32 << 20
 
 
 class Order:
@@ -83,8 +85,9 @@ class Order:
 class Spread:
     """A group's rows, dealt out to parts; part by part they are read again, sorted."""
 
-    def __init__(self, layout: Layout, group: Group, order: Order, target: int, folder: Path) -> None:
+    def __init__(self, layout: Layout, live: LiveRows, group: Group, order: Order, target: int, folder: Path) -> None:
         self._layout = layout
+        self._live = live
         self._group = group
         self._order = order
         self._folder = folder
@@ -122,14 +125,20 @@ class Spread:
             self._order.learn(pa.concat_tables(samples), self.parts)
         if self._to_disk:
             self._folder.mkdir(parents=True, exist_ok=True)
-        for done in threads.map(self._deal_one, self._group.files):
+        for done in threads.map(self._deal_part, self._portions()):
             tick(done)
         for sink, writer in self._spilled.values():
             writer.close()
             sink.close()
 
-    def _deal_one(self, one: Candidate) -> int:
-        for rows in self._layout.read(one, dictionaries=False):
+    def _portions(self) -> list[list[Candidate]]:
+        """What one thread reads at a time: a file, or several where equality deletes are looked up for all of them."""
+        if any(one.is_named for one in self._group.files):
+            return packed(self._group.files, _PORTION_BYTES)
+        return [[one] for one in self._group.files]
+
+    def _deal_part(self, files: Sequence[Candidate]) -> int:
+        for rows, _ in self._live.read(files, dictionaries=False):
             parts = self._order.parts_of(rows)
             order = np.argsort(parts, kind="stable")
             ends = np.searchsorted(parts[order], np.arange(self.parts + 1))
@@ -139,7 +148,7 @@ class Spread:
                 for part in range(self.parts):
                     if ends[part + 1] > ends[part]:
                         self._keep(part, dealt.slice(ends[part], ends[part + 1] - ends[part]))
-        return one.size
+        return sum(one.size for one in files)
 
     def _keep(self, part: int, rows: pa.Table) -> None:
         if not self._to_disk:

@@ -25,6 +25,7 @@ from pyiceberg.manifest import (
 )
 from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 from pyiceberg.table.update import AddSnapshotUpdate, AssertTableUUID
+from pyiceberg.typedef import Record
 
 from drls_dagster.lakehouse import refs, rewriting
 from drls_dagster.lakehouse.stored_files import local_path
@@ -129,7 +130,7 @@ def compacted(
 def content(table: Table, ref: str = "main") -> Counter[str]:
     """The rows at a ref, each as text with every bit that counts, read by DuckDB from the Parquet files.
 
-    Columns are found by field id; position deletes are applied here.
+    Columns are found by field id; delete files are applied here, as the specification has it.
     """
     head = refs.head(table, ref)
     if head is None:
@@ -147,11 +148,18 @@ def content(table: Table, ref: str = "main") -> Counter[str]:
     rows: Counter[str] = Counter()
     for one in data:
         path = str(local_path(one.data_file.file_path))
-        ids = dict(
-            database.execute(
-                "select field_id, name from parquet_schema(?) where field_id is not null and field_id > 0", [path]
-            ).fetchall()
-        )
+        ids = columns_by_id(database, path)
+        equal = [
+            unnamed(database, each.data_file, ids)
+            for each in entries
+            if each.data_file.content == 2
+            and (each.sequence_number or 0) > (one.sequence_number or 0)
+            and (
+                not table.specs()[each.data_file.spec_id].fields
+                or (each.data_file.spec_id, repr(each.data_file.partition))
+                == (one.data_file.spec_id, repr(one.data_file.partition))
+            )
+        ]
         chosen = [
             f"hash({quoted(ids[field.field_id])}::{compared_as(field)})::varchar || ':' || coalesce({quoted(ids[field.field_id])}::varchar, '~')"
             if field.field_id in ids
@@ -159,13 +167,32 @@ def content(table: Table, ref: str = "main") -> Counter[str]:
             for field in table.schema().fields
         ]
         found = database.execute(
-            f"select [{', '.join(chosen)}]::varchar, count(*) from read_parquet(?, file_row_number=true, hive_partitioning=false) "
-            "where file_row_number not in (select pos from gone where path = ?) group by 1",
+            f"select [{', '.join(chosen)}]::varchar, count(*) "
+            "from read_parquet(?, file_row_number=true, hive_partitioning=false) as rows "
+            f"where {' and '.join([*equal, 'true'])} "
+            "and file_row_number not in (select pos from gone where path = ?) group by 1",
             [path, one.data_file.file_path],
         ).fetchall()
         for text, count in found:
             rows[text] += count
     return rows
+
+
+def columns_by_id(database: duckdb.DuckDBPyConnection, path: str) -> dict[int, str]:
+    query = "select field_id, name from parquet_schema(?) where field_id is not null and field_id > 0"
+    return dict(database.execute(query, [path]).fetchall())
+
+
+def unnamed(database: duckdb.DuckDBPyConnection, delete: DataFile, ids: dict[int, str]) -> str:
+    """The condition that no row of an equality delete file equals one of `rows`; a null equals a null."""
+    path = str(local_path(delete.file_path))
+    named = columns_by_id(database, path)
+    equal = [
+        f"gone.{quoted(named[one])} is not distinct from {'rows.' + quoted(ids[one]) if one in ids else 'null'}"
+        for one in delete.equality_ids or ()
+    ]
+    literal = path.replace("'", "''")
+    return f"not exists (select 1 from read_parquet('{literal}') as gone where {' and '.join(equal)})"
 
 
 def quoted(name: str) -> str:
@@ -207,43 +234,74 @@ def needed(table: Table) -> set[Path]:
     return {Path(str(local_path(one))) for one in found}
 
 
-def delete_positions(
-    catalog: Catalog,
-    name: str,
-    rows: dict[str, list[int]],
-    ref: str = "main",
-    kind: DataFileContent = DataFileContent.POSITION_DELETES,
-) -> Table:
-    """Commits one delete file for each data file path, as a merge-on-read writer does; of positions, if it is read."""
+def delete_positions(catalog: Catalog, name: str, rows: dict[str, list[int]], ref: str = "main") -> Table:
+    """Commits one delete file for each data file path, as a merge-on-read writer does."""
     table = catalog.load_table(name)
+    entries = {one.file_path: one for one in live(table, ref)}
+    made: list[DataFile] = []
+    for path, positions in sorted(rows.items()):
+        found = pa.table({"file_path": [path] * len(positions), "pos": positions}, schema=_DELETES)
+        bound = {_FILE_PATH: path.encode()}
+        kind = DataFileContent.POSITION_DELETES
+        made.append(_delete_file(table, found, kind, entries[path], lower_bounds=bound, upper_bounds=bound))
+    return commit_deletes(catalog, table, made, ref)
+
+
+def delete_equal(
+    catalog: Catalog, name: str, rows: pa.Table, like: DataFile | None = None, ref: str = "main", spec_id: int = 0
+) -> Table:
+    """Commits a delete file for the rows that equal one of `rows` in its columns, as a writer of upserts does.
+
+    In the partition of `like`; without it everywhere, by the spec with `spec_id`, which has no partitions.
+    """
+    table = catalog.load_table(name)
+    fields = [next(one for one in _every_field(table) if one.name == column) for column in rows.column_names]
+    ids = [one.field_id for one in fields]
+    named = [
+        pa.field(one.name, rows.schema.field(at).type, metadata={"PARQUET:field_id": str(one.field_id)})
+        for at, one in enumerate(fields)
+    ]
+    kind = DataFileContent.EQUALITY_DELETES
+    made = _delete_file(table, rows.cast(pa.schema(named)), kind, like, equality_ids=ids)
+    if like is None:
+        made.spec_id = spec_id
+    return commit_deletes(catalog, table, [made], ref)
+
+
+def _every_field(table: Table) -> list[Any]:
+    """Those of the newest schema first."""
+    known = table.schemas()
+    return [*table.schema().fields, *(one for at in sorted(known, reverse=True) for one in known[at].fields)]
+
+
+def _delete_file(table: Table, rows: pa.Table, kind: DataFileContent, like: DataFile | None, **more: Any) -> DataFile:
+    path = f"{table.location()}/data/deletes-{uuid.uuid4()}.parquet"
+    pq.write_table(rows, str(local_path(path)))
+    made = DataFile.from_args(
+        content=kind,
+        file_path=path,
+        file_format=FileFormat.PARQUET,
+        partition=Record() if like is None else like.partition,
+        record_count=rows.num_rows,
+        file_size_in_bytes=Path(str(local_path(path))).stat().st_size,
+        **more,
+    )
+    made.spec_id = 0 if like is None else like.spec_id
+    return made
+
+
+def commit_deletes(catalog: Catalog, table: Table, files: Sequence[DataFile], ref: str = "main") -> Table:
     parent = table.snapshot_by_id(refs.head(table, ref) or 0)
     assert parent is not None
-    entries = {one.file_path: one for one in live(table, ref)}
     number = table.metadata.new_snapshot_id()
-    root = f"{table.location()}/data"
     made: dict[int, list[DataFile]] = {}
-    for at, (path, positions) in enumerate(sorted(rows.items())):
-        deletes = f"{root}/deletes-{number}-{at}.parquet"
-        found = pa.table({"file_path": [path] * len(positions), "pos": positions}, schema=_DELETES)
-        pq.write_table(found, str(local_path(deletes)))
-        bound = {_FILE_PATH: path.encode()}
-        one = DataFile.from_args(
-            content=kind,
-            file_path=deletes,
-            file_format=FileFormat.PARQUET,
-            partition=entries[path].partition,
-            record_count=len(positions),
-            file_size_in_bytes=Path(str(local_path(deletes))).stat().st_size,
-            lower_bounds=bound,
-            upper_bounds=bound,
-        )
-        one.spec_id = entries[path].spec_id
+    for one in files:
         made.setdefault(one.spec_id, []).append(one)
     manifests = []
-    for spec_id, files in made.items():
+    for spec_id, part in made.items():
         output = table.io.new_output(f"{table.location()}/metadata/{uuid.uuid4()}-m0.avro")
         with rewriting._DeletesWriter(table.specs()[spec_id], table.schema(), output, number, "gzip") as writer:
-            for one in files:
+            for one in part:
                 status = ManifestEntryStatus.ADDED
                 writer.add_entry(ManifestEntry.from_args(status=status, snapshot_id=number, data_file=one))
         manifests.append(writer.to_manifest_file())
@@ -253,9 +311,10 @@ def delete_positions(
     with write_manifest_list(2, output, number, parent.snapshot_id, sequence, "gzip") as writer:
         writer.add_manifests([*manifests, *parent.manifests(table.io)])
     totals = {key: value for key, value in refs.summary(parent).items() if key.startswith("total-")}
-    count = sum(map(len, rows.values()))
-    totals["total-delete-files"] = str(int(totals["total-delete-files"]) + len(rows))
-    totals["total-position-deletes"] = str(int(totals["total-position-deletes"]) + count)
+    for name, kind in (("position", DataFileContent.POSITION_DELETES), ("equality", DataFileContent.EQUALITY_DELETES)):
+        count = sum(one.record_count for one in files if one.content == kind)
+        totals[f"total-{name}-deletes"] = str(int(totals[f"total-{name}-deletes"]) + count)
+    totals["total-delete-files"] = str(int(totals["total-delete-files"]) + len(files))
     snapshot = Snapshot.model_validate(
         {
             "snapshot-id": number,

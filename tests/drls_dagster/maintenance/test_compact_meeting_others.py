@@ -15,19 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pyiceberg.manifest import DataFileContent
 from pyiceberg.table.update import AddSnapshotUpdate
 
-from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.commit_retry import CommitConflictError
 from drls_dagster.maintenance import compact
-from drls_dagster.maintenance.work import Keep, Work
+from drls_dagster.maintenance.work import Work
 from lifecycle.domain.operations import CompactOptions, CompactResult
 from tests.drls_dagster.maintenance.compacting import (
     compacted,
     content,
     data_files,
+    delete_equal,
     delete_positions,
     lake,
     live,
@@ -95,19 +94,6 @@ def test_position_deletes_are_applied_and_their_files_go(catalog: Catalog, tmp_p
     told = refs.summary(after.snapshot_by_id(result.snapshot or 0))
     assert (told["total-delete-files"], told["total-position-deletes"]) == ("0", "0")
     assert (told["total-records"], told["removed-position-delete-files"]) == ("55", "3")
-
-
-def test_equality_deletes_are_left_to_spark(catalog: Catalog, tmp_path: Path) -> None:
-    table = small_table(catalog)
-    table = delete_positions(catalog, "ns.t", {live(table)[0].file_path: [0]}, kind=DataFileContent.EQUALITY_DELETES)
-
-    planned = compact.plan(table, "main", CompactOptions(), Keep())
-
-    assert not planned.needed
-    [reason] = planned.reasons
-    assert reason.startswith("it cannot be compacted here: it has equality deletes")
-    with pytest.raises(DrlsError, match=r"ns\.t cannot be compacted: it has equality deletes"):
-        compacted(catalog, "ns.t", tmp_path)
 
 
 def test_deletes_of_files_that_stay_stay(catalog: Catalog, tmp_path: Path) -> None:
@@ -309,6 +295,7 @@ ACTS = st.lists(
         st.tuples(st.just("append"), st.integers(1, 5)),
         st.tuples(st.just("delete"), st.integers(0, 40)),
         st.tuples(st.just("positions"), st.integers(0, 1_000)),
+        st.tuples(st.just("equal"), st.integers(0, 1_000)),
         st.tuples(st.just("branch"), st.just(0)),
         st.tuples(st.just("column"), st.just(0)),
         st.tuples(st.just("rename"), st.just(0)),
@@ -346,6 +333,13 @@ def happened(catalog: Catalog, folder: Path, number: int, act: str, value: Any) 
         table.delete(f"{first} = {value}")
     elif act == "positions" and paths:
         delete_positions(catalog, "ns.t", {sorted(paths)[value % len(paths)]: [value % 3]})
+    elif act == "equal" and paths:
+        [like] = [one for one in live(table) if one.file_path == sorted(paths)[value % len(paths)]]
+        names = [(first,), ("s",), (first, "s")][value % 3]
+        one_row = pa.table({first: [None if value % 5 == 0 else value % 20], "s": [None if value % 7 == 0 else "x"]})
+        types = {first: pa.int64(), "s": pa.string()}
+        gone = one_row.cast(pa.schema([(name, types[name]) for name in (first, "s")])).select(names)
+        delete_equal(catalog, "ns.t", gone, like if value % 2 else None)
     elif act == "branch":
         refs.create_branch(catalog, table, f"b{number}", refs.head(table, "main") or 0)
     elif act == "column":
