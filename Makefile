@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-browser test-mcp test-wheel check docs pictures bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-rest test-browser test-mcp test-wheel check docs pictures bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -29,8 +29,13 @@ test-postgres: $(READY) java ## Start a PostgreSQL server and run the tests that
 	$(PYTHON) -m pytest -m postgres
 
 test-s3: $(READY) ## Start an S3 server and run the tests that need it
+	@scripts/postgres.sh
 	@scripts/versitygw.sh >/dev/null
 	$(PYTHON) -m pytest -m s3
+
+test-rest: $(READY) java ## Start an Iceberg REST server and run the tests that need it
+	@scripts/iceberg_rest.sh >/dev/null
+	$(PYTHON) -m pytest -m rest
 
 test-browser: $(READY) java ## Run the tests that open pages in Chromium
 	@scripts/chromium.sh
