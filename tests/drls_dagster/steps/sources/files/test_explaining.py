@@ -26,7 +26,8 @@ def told(
     name = f"a.{kind}"
     file = tmp_path / name
     file.write_text(text)
-    source = FilesSource(kind="files", format=kind, path="*", schema=schema, options=options)
+    given = {"kind": "files", "format": kind, "path": "*", "schema": schema, "options": options}
+    source = FilesSource.model_validate(given)
     error = RuntimeError(SPARK.format(file=file, cause=cause))
     return str(explained(error, "raw", source, [(name, str(file))], str(tmp_path / "staging")))
 
