@@ -1,4 +1,4 @@
-"""A change feed in the hands of a program: rows, Arrow batches or a Parquet file."""
+"""A change feed in the hands of a program: rows, Arrow batches, a Ray Dataset or a Spark frame."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from drls_dagster.python_api.asking import asked
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyspark.sql import DataFrame
+    from ray.data import Dataset
 
     from drls_dagster.lakehouse.changes import Feed
     from lifecycle.domain.environment import Environment
@@ -81,6 +83,45 @@ class Changes:
         finally:
             part.unlink(missing_ok=True)
         return rows
+
+    def to_ray(self) -> Dataset:
+        """A Ray Dataset, a block per batch. Ray starts here unless it runs; its store spills what it cannot hold."""
+        import pyarrow as pa
+        import ray
+        import ray.data
+
+        reader = self.batches()
+        blocks: list[Any] = [ray.put(pa.Table.from_batches([batch])) for batch in reader]
+        if not blocks:
+            return ray.data.from_arrow(reader.schema.empty_table())
+        return ray.data.from_arrow_refs(blocks)
+
+    def to_spark(self, spark: Any) -> DataFrame:
+        """A frame of your Spark session, over Parquet files in the staging folder, which go after 7 days."""
+        import pyarrow.parquet as pq
+
+        from drls_dagster.settings import load_settings
+        from drls_dagster.steps.staging import forget, staging_folder
+        from drls_dagster.storage import filesystem_of
+
+        folder = staging_folder(load_settings(), f"changes-{uuid.uuid4().hex}", "rows")
+        filesystem, path = filesystem_of(folder)
+        filesystem.create_dir(path, recursive=True)
+        try:
+            with self.batches() as reader:
+                # Always one file, so that a frame without rows has its columns.
+                with filesystem.open_output_stream(f"{path}/part-0.parquet") as out:
+                    pq.write_table(reader.schema.empty_table(), out)
+                for number, batch in enumerate(reader, 1):
+                    with (
+                        filesystem.open_output_stream(f"{path}/part-{number}.parquet") as out,
+                        pq.ParquetWriter(out, batch.schema) as writer,
+                    ):
+                        writer.write_batch(batch)
+        except BaseException:
+            forget(folder)
+            raise
+        return spark.read.parquet(folder)
 
     def _feed(self) -> Feed:
         from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
