@@ -114,6 +114,31 @@ def interrupt(settings: Settings, session_id: str, engine_id: str, *, release: b
     return True
 
 
+def is_closed(settings: Settings, session_id: str, engine_id: str) -> bool:
+    """Whether the server says that it has closed this session: nothing runs in it. False where it does not answer."""
+    engine = st.read_state(settings) if engine_id else None
+    if engine is not None and engine.engine_id == engine_id and engine.is_alive:
+        url = connect_url(engine)
+    elif not engine_id and settings.engine.spark_connect:
+        url = settings.engine.spark_connect
+    else:
+        return False
+    from drls_dagster.engine.connection import connect
+
+    spark = connect(url, session_id)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
+            spark.interruptAll()
+    except _spark_error() as error:
+        return "SESSION_CLOSED" in str(error)
+    except _connection_errors():
+        return False
+    finally:
+        _close(spark)
+    return False
+
+
 def _release(spark: SparkSession) -> None:
     """End the session on the server. Raises PySparkException where the server still refuses after some tries.
 

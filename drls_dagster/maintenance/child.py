@@ -104,7 +104,16 @@ def _execute(
         table = table.refresh()
         keep = keep_of(settings, catalog, table)
         work = Work(
-            settings, catalog, table, row.table_name, row.ref, keep, journal, Shielded(publish, watch), watch.report
+            settings,
+            catalog,
+            table,
+            row.table_name,
+            row.ref,
+            keep,
+            journal,
+            Shielded(publish, watch),
+            watch.report,
+            governed=row.pipeline is not None,
         )
     try:
         return kind_of(kind, kinds).execute(work, options)

@@ -67,7 +67,7 @@ class Publish(Protocol):
 
 @dataclass
 class Work:
-    """One operation on `table`, which is `name` in the catalog, at `ref`."""
+    """One operation on `table`, which is `name` in the catalog, at `ref`. `governed`: it publishes under a permit."""
 
     settings: Settings
     catalog: Catalog
@@ -78,6 +78,7 @@ class Work:
     journal: Journal
     publish: Publish
     told: Callable[[Progress], None] = lambda _: None
+    governed: bool = False
 
     def report(self, progress: Progress) -> None:
         """Shows how far it is. Raises Cancelled when somebody cancelled; call it at least every second."""

@@ -23,19 +23,19 @@ def plan(table: Table, ref: str, options: CompactOptions, keep: Keep) -> Operati
 def execute(work: Work, options: CompactOptions) -> CompactResult:
     """Compact what needs it now, which may be more or less than what a plan saw.
 
-    Raises DrlsError where only Spark can do it, CommitConflictError where others were faster all the time.
+    Raises DrlsError where Spark is needed and fails, CommitConflictError where others were faster all the time.
     """
-    from drls_dagster.errors import DrlsError
     from drls_dagster.lakehouse.rewriting import Manifests
-    from drls_dagster.maintenance.compact.planning import REMEDY
+    from drls_dagster.maintenance.compact import spark
     from drls_dagster.maintenance.compact.running import run
     from drls_dagster.maintenance.compact.selecting import select
     from drls_dagster.maintenance.compact.tidying import clean_up
 
     work.table = work.catalog.load_table(work.table.name())
+    spark.stop_earlier(work)
     clean_up(work)
     manifests = Manifests(work.table.io)
     chosen = select(work.table, work.ref, options, manifests)
     if chosen.spark:
-        raise DrlsError(f"{work.name} cannot be compacted: {chosen.spark}; {REMEDY}")
+        return spark.rewrite(work, options, chosen)
     return run(work, options, chosen, manifests)

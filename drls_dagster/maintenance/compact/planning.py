@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 _BYTES_A_SECOND = 60 << 20
 _SORTED_BYTES_A_SECOND = 25 << 20
-REMEDY = "run rewrite_data_files in Spark"
 
 
 def planned(table: Table, ref: str, options: CompactOptions, chosen: Selection) -> OperationPlan:
@@ -37,7 +36,7 @@ def planned(table: Table, ref: str, options: CompactOptions, chosen: Selection) 
         needed=bool(chosen.groups),
         reasons=tuple(_reasons(chosen, options, files, size, after)),
         figures=figures,
-        cost=_cost(options, size),
+        cost=_cost(options, size, chosen.spark),
         digest=plan_digest(OperationKind.COMPACT, str(table.metadata.table_uuid), ref, chosen.base, options, figures),
     )
 
@@ -45,22 +44,24 @@ def planned(table: Table, ref: str, options: CompactOptions, chosen: Selection) 
 def _reasons(chosen: Selection, options: CompactOptions, files: int, size: int, after: int) -> list[str]:
     if chosen.base is None:
         return ["the table has no snapshot"]
-    if chosen.spark:
-        return [f"it cannot be compacted here: {chosen.spark}; {REMEDY}"]
     if not chosen.groups:
         return [f"none of {len(chosen.data)} files needs it at a target of {_mib(chosen.target)}"]
     found = [f"{files} of {len(chosen.data)} files ({_mib(size)}) become about {after} of {_mib(chosen.target)}"]
     deleted = sum(1 for group in chosen.groups for one in group.files if one.deletes or one.is_named)
     if deleted:
         found.append(f"{deleted} of them have rows that delete files hide")
+    if chosen.spark:
+        found.append(f"Spark does it on the engine, which is started if it does not run: {chosen.spark}")
     if options.strategy != "binpack":
         found.append(f"rows are ordered by {', '.join(options.columns) or 'the sort order of the table'}")
     return found
 
 
-def _cost(options: CompactOptions, size: int) -> str:
+def _cost(options: CompactOptions, size: int, spark: str) -> str:
     if not size:
         return "nothing"
+    if spark:
+        return f"Spark reads and writes up to {_mib(size)}; the old files stay until their snapshots expire"
     speed = _BYTES_A_SECOND if options.strategy == "binpack" else _SORTED_BYTES_A_SECOND
     seconds = max(1, round(size / speed))
     return f"reads and writes {_mib(size)}, about {seconds} s; the old files stay until their snapshots expire"

@@ -24,7 +24,7 @@ CLUSTERED = "drls.clustered-by"
 # A group is one piece of work: what sorting spreads over its files, and what one commit adds.
 GROUP_BYTES = 64 << 30
 LARGE = 1.8
-_DELETED_SHARE, _DELETE_FILES = 0.1, 10
+DELETED_SHARE, _DELETE_FILES = 0.1, 10
 # Their values are held in memory: for numbers about 1 GB.
 _MOST_KEYS = 20_000_000
 
@@ -76,7 +76,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a snapshot has, and what of it needs to be rewritten. `spark`: why it cannot be done here, or empty."""
+    """What a snapshot has, and what of it needs to be rewritten. `spark`: why only Spark can do it, or empty.
+
+    Which rows deletes hide in files for Spark is not known: many deletes put every file into a group.
+    """
 
     base: int | None
     sequence: int
@@ -133,8 +136,10 @@ def select(
     data = tuple(one for one in entries if one.data_file.content == 0)
     deletes = tuple(one for one in entries if one.data_file.content != 0)
     spark = _only_spark(table, entries)
-    if spark:
-        return Selection(base, snapshot.sequence_number or 0, (), data, deletes, target, spark)
+    if spark and options.where.strip():
+        raise UsageError(
+            f"{'.'.join(table.name())} cannot be compacted by a filter: {spark}, and Spark takes no filter"
+        )
     matching = _matching(table, snapshot.snapshot_id, options.where)
     clustered = clustering(table, options)
     done = {
@@ -143,15 +148,18 @@ def select(
         if clustered and refs.summary(one).get(CLUSTERED) == clustered
     }
     by_partition: dict[Partition, list[Candidate]] = defaultdict(list)
-    for one in _with_deletes(table, data, deletes):
+    for one in _with_deletes(table, data, () if spark else deletes):
         if one.file.file_path not in without and (matching is None or one.file.file_path in matching):
             by_partition[partition_of(one.file)].append(one)
+    hidden = sum(one.data_file.record_count for one in deletes if one.data_file.content == 1) if spark else 0
+    if hidden and hidden >= DELETED_SHARE * sum(one.data_file.record_count for one in data):
+        options = options.model_copy(update={"all": True})
     groups: list[Group] = []
     for partition, files in sorted(by_partition.items()):
         # In the order of writing, which often is an order of time that the bounds of files then keep.
         files.sort(key=lambda one: (one.entry.sequence_number or 0, one.file.file_path))
         groups += _groups(partition, files, options, target, done)
-    return Selection(base, snapshot.sequence_number or 0, tuple(groups), data, deletes, target)
+    return Selection(base, snapshot.sequence_number or 0, tuple(groups), data, deletes, target, spark)
 
 
 def _check_branch(table: Table, ref: str) -> None:
@@ -200,7 +208,7 @@ def _needs_it(one: Candidate, target: int) -> bool:
 def _is_much_deleted(one: Candidate) -> bool:
     applied = one.applied
     rows = sum(delete.data_file.record_count for delete in applied)
-    return len(applied) >= _DELETE_FILES or rows >= max(1, _DELETED_SHARE * one.file.record_count)
+    return len(applied) >= _DELETE_FILES or rows >= max(1, DELETED_SHARE * one.file.record_count)
 
 
 def _is_worth_it(group: Group, min_files: int, target: int) -> bool:
