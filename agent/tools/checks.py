@@ -18,7 +18,7 @@ from agent.tools.paging import short
 from agent.tools.schema import size
 from agent.tools.tables import Name, Where
 from agent.tools.tool import Answer, Input, Toolset, tool
-from drls_dagster.lakehouse.reader.names import split_name
+from drls_dagster.lakehouse.names import split_name
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.tables import ColumnStatistics, TableStatistics
 from lifecycle.spec import AnyCheck, MonitorNode

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import UsageError
 from drls_dagster.lakehouse.naming import ENVIRONMENTS, MAIN
+from lifecycle.domain.evolution import told
 
 if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
@@ -52,8 +53,8 @@ def retention(
     for name in options.refs:
         ref = metadata.refs.get(name)
         if ref is None or ref.snapshot_ref_type != "branch":
-            branches = [one for one, ref in metadata.refs.items() if ref.snapshot_ref_type == "branch"]
-            raise UsageError(f"the table has no branch {name!r}; it has: {', '.join(sorted(branches)) or 'none'}")
+            branches = sorted(one for one, ref in metadata.refs.items() if ref.snapshot_ref_type == "branch")
+            raise UsageError(f"the table has no branch {name!r}; it has: {told(branches)}")
     by_id = {one.snapshot_id: one for one in metadata.snapshots}
     old = {name for name, ref in metadata.refs.items() if _is_old(metadata, name, ref, by_id, options, now)}
     held_refs = {name: why for name in old if (why := refs.get(name) or _kept_ref(name))}

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse.locating import load_if_exists, look_at
+from drls_dagster.lakehouse.names import join_name, parts_of
 from drls_dagster.lakehouse.naming import MAIN
 from drls_dagster.lakehouse.storage_words import in_words
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.evolution import told
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +81,7 @@ def summarize(catalog: Catalog, identifier: tuple[str, ...], *, missing: bool = 
     """One table. With `missing`, raises NoSuchTableError for one that is not there; otherwise that is its error."""
     from pyiceberg.exceptions import NoSuchTableError
 
-    name = ".".join(identifier)
+    name = join_name(identifier)
     try:
         table = catalog.load_table(identifier)
     except Exception as error:
@@ -112,8 +114,8 @@ def find_table(catalog: Catalog, name: str, environment: Environment | None = No
         if look.table is None:
             raise _unknown(catalog, look.location.name)
         return FoundTable(look.location.name, look.table, MAIN if look.own is None else look.location.ref)
-    identifier = tuple(name.split("."))
-    table = load_if_exists(catalog, identifier) if len(identifier) > 1 and all(identifier) else None
+    identifier = parts_of(name)
+    table = load_if_exists(catalog, identifier) if len(identifier) > 1 else None
     if table is None:
         raise _unknown(catalog, name)
     return FoundTable(name, table, MAIN)
@@ -131,7 +133,7 @@ def preview(
     if snapshot_id is None and ref in refs:
         snapshot_id = refs[ref].snapshot_id
     elif snapshot_id is None and ref != "main":
-        raise DrlsError(f"{found.name} has no ref {ref!r}; it has: {', '.join(sorted(refs)) or 'none'}")
+        raise DrlsError(f"{found.name} has no ref {ref!r}; it has: {told(sorted(refs))}")
     if snapshot_id is None:
         return None, found.table.schema().as_arrow().empty_table()
     if found.table.snapshot_by_id(snapshot_id) is None:
@@ -150,7 +152,8 @@ def utc_time(milliseconds: int) -> datetime:
 
 
 def _unknown(catalog: Catalog, name: str) -> UnknownTableError:
-    names = sorted(".".join(identifier) for identifier in table_identifiers(catalog))
+    name = " ".join(name.split())[:200]
+    names = sorted(join_name(identifier) for identifier in table_identifiers(catalog))
     last = name.rpartition(".")[2]
     near = [other for other in names if other.rpartition(".")[2] == last]
     near += [other for other in difflib.get_close_matches(name, names) if other not in near]

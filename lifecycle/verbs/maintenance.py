@@ -11,15 +11,11 @@ from pydantic import AwareDatetime, StringConstraints, ValidationError
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.operations import (
     OPTIONS,
-    CompactOptions,
-    ExpireOptions,
-    ManifestOptions,
     Operation,
     OperationKind,
     OperationPlan,
     OperationState,
     Options,
-    OrphanOptions,
 )
 from lifecycle.domain.tables import TableAt
 from lifecycle.errors import Invalid
@@ -34,7 +30,8 @@ Files = Annotated[int, Ge(1), Le(1_000_000)]
 Snapshots = Annotated[int, Ge(1), Le(1_000_000)]
 Names = Annotated[tuple[SeenName, ...], MaxLen(100)]
 SortColumns = Annotated[tuple[SeenName, ...], MaxLen(32)]
-Hours = Annotated[float, Ge(0), Le(24 * 3_660)]
+_MOST_HOURS = 24 * 3_660
+Hours = Annotated[float, Ge(0), Le(_MOST_HOURS)]
 Strategy = Literal["binpack", "sort", "zorder"]
 States = Annotated[tuple[OperationState, ...], MaxLen(5), InQuery("state")]
 
@@ -73,10 +70,15 @@ def compact(
 
     `plan`: the digest of the plan that you looked at; another one is refused.
     """
-    made = CompactOptions(
-        strategy=strategy, columns=columns, where=where, target_bytes=target_bytes, min_files=min_files, all=every_file
-    )
-    return _start(call, OperationKind.COMPACT, name, environment, ref, made, plan)
+    given = {
+        "strategy": strategy,
+        "columns": columns,
+        "where": where,
+        "target_bytes": target_bytes,
+        "min_files": min_files,
+        "all": every_file,
+    }
+    return _start(call, OperationKind.COMPACT, name, environment, ref, given, plan)
 
 
 @answers(Operation)
@@ -90,8 +92,7 @@ def manifests(
     plan: Digest | None = None,
 ) -> Operation:
     """Rewrite manifests, so that planning a read opens fewer of them."""
-    made = ManifestOptions(target_bytes=target_bytes)
-    return _start(call, OperationKind.MANIFESTS, name, environment, ref, made, plan)
+    return _start(call, OperationKind.MANIFESTS, name, environment, ref, {"target_bytes": target_bytes}, plan)
 
 
 @answers(Operation)
@@ -109,8 +110,8 @@ def expire(
 
     Without `retain_last` and `older_than` the table's own properties (history.expire.*) say how much.
     """
-    made = ExpireOptions(retain_last=retain_last, older_than=older_than, refs=refs)
-    return _start(call, OperationKind.EXPIRE, name, environment, None, made, plan)
+    given = {"retain_last": retain_last, "older_than": older_than, "refs": refs}
+    return _start(call, OperationKind.EXPIRE, name, environment, None, given, plan)
 
 
 @answers(Operation)
@@ -124,8 +125,10 @@ def orphans(
     plan: Digest | None = None,
 ) -> Operation:
     """List files in the table's folder that no metadata names; without `dry_run`, remove them."""
-    made = OrphanOptions(older_than=timedelta(hours=older_than_hours), dry_run=dry_run)
-    return _start(call, OperationKind.ORPHANS, name, environment, None, made, plan)
+    if not 0 <= older_than_hours <= _MOST_HOURS:
+        raise Invalid(f"older_than_hours: must be from 0 to {_MOST_HOURS:,}")
+    given = {"older_than": timedelta(hours=older_than_hours), "dry_run": dry_run}
+    return _start(call, OperationKind.ORPHANS, name, environment, None, given, plan)
 
 
 @answers(Operation)
@@ -142,8 +145,7 @@ def vacuum(
 
     `options` has those of each part: compact, manifests, expire, orphans.
     """
-    made = options_of(OperationKind.VACUUM, options or {})
-    return _start(call, OperationKind.VACUUM, name, environment, ref, made, plan)
+    return _start(call, OperationKind.VACUUM, name, environment, ref, options or {}, plan)
 
 
 @lists(Operation)
@@ -192,10 +194,10 @@ def _start(
     name: str,
     environment: Environment | None,
     ref: str | None,
-    options: Options,
+    given: dict[str, Any],
     digest: str | None,
 ) -> Operation:
-    at = _at(name, environment)
+    at, options = _at(name, environment), options_of(kind, given)
     return operate_table.start_operation(call.ctx, call.who, kind, at, ref, options, digest=digest)
 
 

@@ -8,11 +8,13 @@ from pydantic import ValidationError
 
 from drls_dagster.lakehouse.altering.paths import find_column
 from drls_dagster.lakehouse.altering.staged import Look, Staged
+from drls_dagster.lakehouse.diff.types import type_words
 from drls_dagster.lakehouse.layout import (
     PARTITIONS,
     SORT_ORDER,
     LayoutChange,
     format_change,
+    parsed_field,
     partition_text,
     present,
     stage,
@@ -69,7 +71,12 @@ def _field(look: Look, text: str) -> str:
     except ValidationError as error:
         first = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         raise Invalid(" ".join(first.split())) from None
-    find_column(look.table.schema(), field.column, look.name)
+    _, column = find_column(look.table.schema(), field.column, look.name)
+    _, transform = parsed_field(partition_text(field))
+    if not transform.can_transform(column.field_type):
+        what = partition_text(field)
+        cannot = "and no order or partition can be by it" if what == field.column else f"which {what} does not take"
+        raise Invalid(f"{field.column} is {type_words(column.field_type)}, {cannot}")
     return partition_text(field)
 
 

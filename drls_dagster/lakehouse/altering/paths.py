@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyiceberg import types as ib
 
 from drls_dagster.lakehouse.columns import RESERVED, split_types
-from drls_dagster.lakehouse.reader.names import join_name, parts_of
+from drls_dagster.lakehouse.names import join_name, parts_of
 from lifecycle.domain.evolution import told
 from lifecycle.errors import Invalid, NotFound
 from lifecycle.spec.columns import column_type

@@ -18,6 +18,7 @@ from drls_dagster.lakehouse.changes.steps import Step, plan_steps
 from drls_dagster.lakehouse.diff.scratch import scratch
 from drls_dagster.lakehouse.diff.staging import opened
 from drls_dagster.lakehouse.naming import MAIN
+from lifecycle.domain.evolution import told
 
 if TYPE_CHECKING:
     import duckdb
@@ -70,7 +71,7 @@ def change_feed(
     Raises ChangesUnreadable where snapshots have expired or cannot be followed, UsageError for unknown names.
     """
     if from_snapshot is None and to_snapshot is None and ref != MAIN and ref not in table.metadata.refs:
-        raise UsageError(f"{'.'.join(table.name())} has no ref {ref!r}; it has: {', '.join(table.metadata.refs)}")
+        raise UsageError(f"{'.'.join(table.name())} has no ref {ref!r}; it has: {told(sorted(table.metadata.refs))}")
     if batch_bytes < 1:
         raise UsageError("batch_bytes must be at least 1")
     end = to_snapshot if to_snapshot is not None else refs.head(table, ref)
@@ -205,7 +206,7 @@ def _schema(table: Table, end: int | None, keys: Sequence[str], columns: Sequenc
     name = ".".join(table.name())
     for one in (*wanted, *keys):
         if one not in there:
-            raise UsageError(f"{name} has no column '{one}'; it has: {', '.join(there)}")
+            raise UsageError(f"{name} has no column {one!r}; it has: {told(list(there))}")
     for one in keys:
         if not isinstance(there[one].field_type, PrimitiveType):
             raise UsageError(f"the column '{one}' of {name} holds {_kind(there[one].field_type)}, which is no key")

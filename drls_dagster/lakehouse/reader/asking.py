@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from drls_dagster.lakehouse.names import split_name
 from drls_dagster.lakehouse.reader.finding import Pinned, find, pin
-from drls_dagster.lakehouse.reader.names import split_name
 from drls_dagster.lakehouse.reader.preview import chosen
 from drls_dagster.lakehouse.reader.sql.execute import TooLong, TooMuch, too_long, too_much
 from drls_dagster.lakehouse.reader.sql.workers import Worker, WorkerGone, workers

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.diff.types import type_words
 from drls_dagster.lakehouse.locating import look_at
+from drls_dagster.lakehouse.names import split_name
 from drls_dagster.lakehouse.naming import MAIN, is_environments_own
 from drls_dagster.lakehouse.reader.finding import Found
-from drls_dagster.lakehouse.reader.names import split_name
 from drls_dagster.lakehouse.refs import head
 from drls_dagster.lakehouse.storage_words import in_words
 from drls_dagster.lakehouse.tables import TableSummary as Summary

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import UsageError
 from drls_dagster.lakehouse.locating import load_if_exists, look_at
+from drls_dagster.lakehouse.names import split_name
 from drls_dagster.lakehouse.naming import MAIN
-from drls_dagster.lakehouse.reader.names import split_name
 from drls_dagster.lakehouse.refs import schema_at
 from drls_dagster.lakehouse.tables import utc_time
 from lifecycle.domain.tables import Point, TableAt

@@ -44,7 +44,7 @@ class IcebergTables(Tables):
         self._settings = settings
 
     def names(self) -> Sequence[str]:
-        from drls_dagster.lakehouse.reader.names import join_name
+        from drls_dagster.lakehouse.names import join_name
         from drls_dagster.lakehouse.tables import table_identifiers
 
         with self._catalog() as catalog:
@@ -128,7 +128,7 @@ class IcebergTables(Tables):
 
     def healths(self, names: Sequence[str]) -> Sequence[TableHealth]:
         from drls_dagster.lakehouse.health.fleet import healths
-        from drls_dagster.lakehouse.reader.names import split_name
+        from drls_dagster.lakehouse.names import split_name
 
         with self._catalog() as catalog:
             return healths(self._settings, catalog, {name: split_name(name) for name in names})

@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from drls_dagster.errors import UsageError
+from drls_dagster.lakehouse.diff.types import type_words
+from lifecycle.domain.evolution import told
 from lifecycle.domain.operations import CompactOptions
 
 if TYPE_CHECKING:
@@ -89,10 +91,10 @@ def _field_id(table: Table, column: str) -> int:
     try:
         field = table.schema().find_field(column)
     except ValueError:
-        known = ", ".join(one.name for one in table.schema().fields[:20])
-        raise UsageError(f"{name} has no column '{column[:100]}'; it has {known}") from None
+        known = told([one.name for one in table.schema().fields])
+        raise UsageError(f"{name} has no column {column[:100]!r}; it has: {known}") from None
     if not isinstance(field.field_type, PrimitiveType):
-        raise UsageError(f"'{column}' of {name} is a {type(field.field_type).__name__}, which has no order")
+        raise UsageError(f"'{column}' of {name} is {type_words(field.field_type)}, which has no order")
     if field not in table.schema().fields:
         raise UsageError(f"'{column}' of {name} is part of another column; only whole columns can be ordered by")
     return field.field_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -13,6 +14,7 @@ from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.file_sizes import DEFAULT_TARGET, given_target
 from drls_dagster.lakehouse.naming import MAIN
 from drls_dagster.lakehouse.rewriting import EqualityDeletes, Manifests, partition_of, referenced_paths
+from lifecycle.domain.evolution import told
 from lifecycle.domain.operations import CompactOptions
 from lifecycle.domain.table_files import SMALL_SHARE
 
@@ -305,12 +307,17 @@ def _matching(table: Table, base: int, where: str) -> frozenset[str] | None:
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 (of many kinds: a filter is what somebody typed)
-        raise UsageError(f"the filter '{where[:200]}' cannot be used: {_why(error)}") from None
+        shown = " ".join(where.split())[:200]
+        raise UsageError(f"the filter '{shown}' cannot be used: {_why(table, error)}") from None
 
 
-def _why(error: Exception) -> str:
+def _why(table: Table, error: Exception) -> str:
     place = getattr(error, "column", None)  # of pyparsing's errors, whose text is the whole grammar
     if isinstance(place, int):
         return f"it is no condition from character {place} on; write for example: day >= '2026-11-01' and amount > 10"
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if unknown := re.search(r"Could not find field with name (.+), case_sensitive", str(error)):
+        names = [one.name for one in table.schema().fields]
+        return f"there is no column {unknown[1]!r}; the table has: {told(names)}"
+    return "a value in it does not fit its column; write for example: day >= '2026-11-01' and amount > 10"

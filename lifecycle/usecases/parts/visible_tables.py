@@ -58,8 +58,9 @@ class SeenTables:
 
 def unknown_table(name: str) -> NotFound:
     """The same error for a table that does not exist and for one that the caller may not see."""
+    shown = " ".join(name.split())[:200]
     return NotFound(
-        f"there is no table {name} that you may see; name its environment if a pipeline writes it, or list all: "
+        f"there is no table {shown} that you may see; name its environment if a pipeline writes it, or list all: "
         "drls table list"
     )
 

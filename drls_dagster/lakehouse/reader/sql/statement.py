@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from drls_dagster.lakehouse.reader.names import join_name
+from drls_dagster.lakehouse.names import join_name
 from drls_dagster.lakehouse.reader.sql.conditions import Condition, pushed_down
 from lifecycle.errors import Invalid
 from lifecycle.spec.sqltree import Walk, exp

@@ -210,7 +210,7 @@ def test_layout_changes_in_the_words_of_a_plan(evolution: IcebergEvolution, peop
         (DropColumn(column="tags.element.k"), Refused, "the only field"),
         (MoveColumn(column="id", after="id"), Invalid, "behind itself"),
         (MoveColumn(column="id"), Invalid, "say where"),
-        (AlterPartitions(add=("day(name)",)), Invalid, "cannot transform"),
+        (AlterPartitions(add=("day(name)",)), Invalid, r"is string, which day\(name\) does not"),
         (AlterPartitions(add=("day(",)), Invalid, "not a partition field"),
         (AlterPartitions(add=("nope",)), NotFound, "no column 'nope'"),
         (AlterPartitions(drop=("id",)), NotFound, "not partitioned by 'id'"),

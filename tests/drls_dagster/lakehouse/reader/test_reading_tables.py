@@ -12,8 +12,8 @@ from pyiceberg.schema import Schema
 from pyiceberg.types import ListType, LongType, NestedField, StringType, StructType
 
 from drls_dagster.lakehouse.catalog import load_catalog
+from drls_dagster.lakehouse.names import join_name, split_name
 from drls_dagster.lakehouse.reader import IcebergTables
-from drls_dagster.lakehouse.reader.names import join_name, split_name
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.tables import Point, ReadLimits, TableAt
 from lifecycle.errors import Invalid, NotFound
