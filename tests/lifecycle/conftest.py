@@ -70,23 +70,27 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def empty_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A fresh, empty database."""
     if database == "sqlite":
-        return f"sqlite:///{tmp_path / 'lifecycle.db'}"
+        yield f"sqlite:///{tmp_path / 'lifecycle.db'}"
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.fresh_database()
+    with server.own_database() as url:
+        yield url
 
 
 @pytest.fixture
-def store_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def store_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A fresh database with a store: an empty one, or that of `life` for a test that asks for it."""
     kind = "people" if "life" in request.fixturenames else "template"
     if database == "sqlite":
         shutil.copy(request.getfixturevalue(f"sqlite_{kind}"), tmp_path / "lifecycle.db")
-        return f"sqlite:///{tmp_path / 'lifecycle.db'}"
+        yield f"sqlite:///{tmp_path / 'lifecycle.db'}"
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.fresh_database(request.getfixturevalue(f"postgres_{kind}"))
+    with server.own_database(request.getfixturevalue(f"postgres_{kind}")) as url:
+        yield url
 
 
 @pytest.fixture

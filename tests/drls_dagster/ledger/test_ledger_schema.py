@@ -142,11 +142,10 @@ def test_drls_db_brings_lifecycle_and_ledger_up_to_date(
 
     database = open_ledger(load_settings(drls_home))._database
     with database.write() as connection:
-        connection.execute(sa.text("DROP TABLE drls_runs.executions"))
-        connection.execute(sa.text("DROP TABLE drls_runs.told"))
-        connection.execute(sa.text("ALTER TABLE drls_runs.branches DROP COLUMN execution"))
-        connection.execute(sa.text("CREATE TABLE drls_runs.processes (run_id text, host text, pid int, created float)"))
-        connection.execute(sa.text("UPDATE drls_runs.ledger_version SET version_num = '0001'"))
+        connection.exec_driver_sql("DROP SCHEMA drls_runs CASCADE")
+        connection.exec_driver_sql(f"CREATE SCHEMA drls_runs; SET LOCAL search_path TO drls_runs; {OF_0_1_0}")
+        connection.exec_driver_sql("CREATE TABLE ledger_version (version_num VARCHAR(32) PRIMARY KEY)")
+        connection.exec_driver_sql("INSERT INTO ledger_version VALUES ('0001')")
     close_ledgers()
     assert run(["db", "check"]) == 1
     assert "is of an older DRLS; back it up and run: drls db upgrade" in capsys.readouterr().err
