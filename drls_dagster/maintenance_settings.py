@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from lifecycle.domain.table_health import HealthKind
 
-Mode = Literal["off", "report"]
+if TYPE_CHECKING:
+    from lifecycle.domain.windows import Window
+
+Mode = Literal["off", "report", "auto"]
 
 
 class _Section(BaseModel):
@@ -50,11 +53,30 @@ class MaintenanceSettings(_Section):
     history_days: int = Field(default=400, ge=1, description="Days that the history of scores is kept")
     mode: Mode = Field(
         default="report",
-        description="What the maintenance job does: nothing (`off`), or `report` and plan",
+        description="What the maintenance job does: nothing (`off`), plan and `report`, or `auto`: compact, rewrite "
+        "manifests and expire where it is needed",
+    )
+    compact: Mode | None = Field(default=None, description="The same for compaction alone; default: as `mode` says")
+    manifests: Mode | None = Field(default=None, description="The same for manifests alone; default: as `mode` says")
+    expire: Mode | None = Field(default=None, description="The same for old snapshots alone; default: as `mode` says")
+    orphans: Mode | None = Field(
+        default=None,
+        description="The same for orphan files alone, which `auto` removes; default: as `mode` says, at most `report`",
+    )
+    windows: tuple[dict[str, Any], ...] = Field(
+        default=(),
+        description="When production's tables are maintained automatically: windows as in a policy, at least one of "
+        'them with `effect = "allow"`',
     )
     schedule: str = Field(default="30 3 * * *", description="When the maintenance job runs (cron); empty: never")
     timezone: str = Field(default="UTC", description="Time zone of that schedule")
     below: int = Field(default=70, ge=0, le=100, description="Score below which the health sensor asks for maintenance")
+
+    @field_validator("windows")
+    @classmethod
+    def _can_be_read(cls, given: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        windows_of(given)
+        return given
 
     @field_validator("schedule", "timezone")
     @classmethod
@@ -67,3 +89,19 @@ class MaintenanceSettings(_Section):
             zone = given if info.field_name == "timezone" else "UTC"
             Schedule(cron=cron, timezone=zone)
         return given
+
+
+def windows_of(given: tuple[dict[str, Any], ...]) -> tuple[Window, ...]:
+    """The windows of a setting. Raises ValueError for what is none."""
+    # Imported here: most settings say nothing of it.
+    from lifecycle.domain.windows import Window
+
+    found: list[Window] = []
+    for number, one in enumerate(given, 1):
+        try:
+            found.append(Window.model_validate(one))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            where = "".join(f"{part}: " for part in first["loc"])
+            raise ValueError(f"window {number}: {where}{first['msg']}") from None
+    return tuple(found)

@@ -25,6 +25,7 @@ from lifecycle.domain.run_facts import RunFacts
 from lifecycle.domain.seal import Altered, Digests, SealedFile, SealedFiles
 from lifecycle.domain.table_files import FilesAsked, TableFiles
 from lifecycle.domain.table_health import HealthLook, HealthReport, TableHealth
+from lifecycle.domain.table_policy import TablePolicy
 from lifecycle.domain.tables import (
     EVERY_COLUMN,
     ChangesAsked,
@@ -309,6 +310,10 @@ class Maintenance(ABC):
     @abstractmethod
     def locate(self, table: TableAt, ref: str | None) -> OperationAt:
         """The table and the branch that are meant; without `ref`, the one that the environment reads."""
+
+    @abstractmethod
+    def policy(self, at: OperationAt, now: datetime) -> TablePolicy:
+        """What may happen to the table without being asked."""
 
     @abstractmethod
     def plan(self, kind: OperationKind, at: OperationAt, options: Options) -> OperationPlan:

@@ -221,6 +221,31 @@ def list_command(table: str | None, states: tuple[str, ...], limit: int, as_json
 
 
 @maintain.command()
+@click.argument("name", metavar="TABLE")
+@click.option(
+    "--env",
+    "environment",
+    type=environment_type,
+    help="Treat TABLE as the name a pipeline uses in this environment.",
+)
+@json_option
+def policy(name: str, environment: Environment | None, as_json: bool) -> None:
+    """Show what happens to a table automatically, and when.
+
+    \b
+    A table property wins over the setting of the same name:
+    drls.maintenance.compact, .manifests, .expire, .orphans: auto, report or off
+    drls.maintenance.mode                                   for all of them
+    drls.maintenance.below                                  score that needs maintenance
+    """
+    from drls_dagster.cli.maintaining import print_policy
+
+    with lifecycle() as client:
+        found = client.maintenance.policy(name, environment=environment)
+    print_model(found) if as_json else print_policy(found)
+
+
+@maintain.command()
 @click.argument("operation", type=number_type)
 @json_option
 def show(operation: int, as_json: bool) -> None:

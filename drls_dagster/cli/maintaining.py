@@ -12,11 +12,12 @@ from types import FrameType
 
 import click
 
-from drls_dagster.cli.output import cell, in_words, make_console
+from drls_dagster.cli.output import cell, in_words, make_console, print_table
 from drls_dagster.errors import DrlsError
 from drls_dagster.lifecycle_client import Lifecycle
 from drls_dagster.maintenance.words import result_in_words
 from lifecycle.domain.operations import Operation, OperationPlan, OrphanResult
+from lifecycle.domain.table_policy import TablePolicy, waits_in_words
 from lifecycle.errors import Refused, Unavailable
 
 _LOOK_SECONDS = 0.5
@@ -99,6 +100,24 @@ def print_plan(plan: OperationPlan) -> None:
     if plan.cost:
         console.print(f"  cost: {cell(plan.cost)}")
     console.print(f"  plan {plan.digest}")
+
+
+def print_policy(policy: TablePolicy) -> None:
+    """A policy for people: what holds for each operation, where that is said, and whether something holds it back."""
+    click.echo(f"{cell(policy.table)} in {policy.environment.label}: maintained below a score of {policy.below}")
+    print_table(
+        ["operation", "automatic", "from"],
+        [
+            *((one.operation.value, one.automatic.value, cell(one.origin)) for one in policy.rules),
+            ("score", str(policy.below), cell(policy.below_origin)),
+        ],
+    )
+    for line in policy.wrong:
+        click.echo(f"Not valid, so nothing is done automatically: {cell(line)}")
+    if policy.waits:
+        click.echo(f"Waiting: {cell(waits_in_words(policy))}")
+    elif policy.automatic:
+        click.echo("Nothing holds it back now.")
 
 
 def print_operation(one: Operation, *, brief: bool = False) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from drls_dagster.orchestrator.step_tags import step_tags
 from drls_dagster.runs.part import Part
-from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG, VERSION_TAG
+from drls_dagster.tags import ENVIRONMENT_TAG, MAINTENANCE, MAINTENANCE_TAG, PIPELINE_TAG, VERSION_TAG
 from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
@@ -25,6 +25,19 @@ def parts_of(instance: DagsterInstance, run: DagsterRun) -> tuple[Part, ...]:
 def all_parts_of(instance: DagsterInstance, run: DagsterRun) -> tuple[Part, ...]:
     """Those, and the pipelines of which the run executes no step: its process builds them too."""
     return _parts(instance, run, chosen_only=False)
+
+
+def upkeep_of(instance: DagsterInstance, run: DagsterRun) -> Part | None:
+    """What a run has in the place of a pipeline that looks after an environment's tables; None for other runs."""
+    tags = step_tags(instance, run, chosen_only=False).values()
+    found = {one.get(MAINTENANCE_TAG) for one in tags}
+    environment = found.pop() if len(found) == 1 else None
+    return None if environment is None else upkeep_part(Environment(environment))
+
+
+def upkeep_part(environment: Environment) -> Part:
+    """No pipeline has this name."""
+    return Part(MAINTENANCE, "", environment)
 
 
 def _parts(instance: DagsterInstance, run: DagsterRun, *, chosen_only: bool) -> tuple[Part, ...]:

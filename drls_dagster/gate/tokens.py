@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from drls_dagster.gate.launched_by import launcher_of
-from drls_dagster.gate.parts import all_parts_of, run_key
+from drls_dagster.gate.parts import all_parts_of, run_key, upkeep_of
 from drls_dagster.runs.address import URL_VARIABLE
 from drls_dagster.runs.admission import lifecycle_of
 from drls_dagster.runs.token import RunToken, bind, issue
@@ -28,14 +28,19 @@ class Given(NamedTuple):
 
 
 def token_for(instance: DagsterInstance, run: DagsterRun, settings: Settings) -> Given | None:
-    """A token for a run that was let through; None where no run service runs, or for a run of somebody else's assets.
+    """A token for a run that was let through, or that looks after tables. None where no run service runs, or for a run
+    of somebody else's assets.
 
     Raises GateRefused for a run with the signature of another one.
     """
     url, parts = os.environ.get(URL_VARIABLE), all_parts_of(instance, run)
-    ctx = lifecycle_of(settings) if url and parts else None
+    upkeep = upkeep_of(instance, run) if url and not parts else None
+    ctx = lifecycle_of(settings) if url and (parts or upkeep) else None
     if ctx is None or not url:
         return None
+    if upkeep is not None:
+        launched_by = launcher_of(settings, run, ())
+        return Given(url, issue(ctx, bind(run.run_id, run.run_id, [upkeep], launched_by)))
     with ctx.store.read() as view:
         person = _admitted_by(view, run.run_id, parts)
     launched_by = person or launcher_of(settings, run, parts)

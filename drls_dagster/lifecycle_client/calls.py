@@ -347,6 +347,7 @@ class Maintenance(Calls):
     """Operations on tables."""
 
     plan = maintenance.plan
+    policy = maintenance.policy
     compact = maintenance.compact
     manifests = maintenance.manifests
     expire = maintenance.expire

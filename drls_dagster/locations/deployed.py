@@ -51,7 +51,7 @@ def load_environment(environment: Environment, settings: Settings, *, maintenanc
     if maintenance and (only is None or looks_after_tables()):
         written = {sink.table for one in loaded if one.spec is not None for sink in one.spec.sinks}
         sinks = pin_tables(environment, sorted(written))
-        definitions = dg.Definitions.merge(definitions, maintenance_of(environment, settings, sinks, lambda: tables))
+        definitions = dg.Definitions.merge(definitions, maintenance_of(environment, settings, sinks))
     if only is not None:
         return definitions
     strip_run_processes(settings)

@@ -8,27 +8,27 @@ run that has steps of pipelines it does nothing: such a run acts with a token of
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from drls_dagster.gate.parts import all_parts_of
+from drls_dagster.gate.parts import all_parts_of, upkeep_part
 from drls_dagster.maintenance.policy import policy_of
-from drls_dagster.maintenance.rounds import Visit, go_round
+from drls_dagster.maintenance.rounds import Visit, act, tell
+from drls_dagster.runs.client import RunClient
+from drls_dagster.runs.opening import way_of
 from drls_dagster.settings import Settings
 from drls_dagster.tags import MAINTENANCE, MAINTENANCE_STEP, MAINTENANCE_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.table_health import HealthReport
-from lifecycle.domain.tables import TableAt
-from lifecycle.errors import LifecycleError, NotFound
-from lifecycle.ports import Tables
+from lifecycle.errors import LifecycleError
 
 MOST_CHECKS = 500
 _SHOWN = 200
 _DESCRIPTION = (
-    "Looks at the health of this environment's tables, and plans what their policies allow. "
+    "Looks at the health of this environment's tables, plans what they need, and does what their policies allow. "
     "Nothing is changed in the mode `report`."
 )
 
@@ -44,11 +44,9 @@ def maintenance_key(environment: Environment) -> dg.AssetKey:
     return dg.AssetKey([environment.value, MAINTENANCE])
 
 
-def maintenance_of(
-    environment: Environment, settings: Settings, sinks: Sequence[str], tables: Callable[[], Tables]
-) -> dg.Definitions:
+def maintenance_of(environment: Environment, settings: Settings, sinks: Sequence[str]) -> dg.Definitions:
     """The definitions; `sinks` are the tables that the location's pipelines write, each with a check of its own."""
-    asset = _asset(environment, settings, _check_names(sinks[:MOST_CHECKS]), tables)
+    asset = _asset(environment, settings, _check_names(sinks[:MOST_CHECKS]))
     job = dg.define_asset_job(
         MAINTENANCE,
         selection=dg.AssetSelection.assets(asset),
@@ -74,9 +72,7 @@ def _schedules(environment: Environment, settings: Settings) -> list[dg.Schedule
     return [schedule]
 
 
-def _asset(
-    environment: Environment, settings: Settings, checks: Mapping[str, str], tables: Callable[[], Tables]
-) -> dg.AssetsDefinition:
+def _asset(environment: Environment, settings: Settings, checks: Mapping[str, str]) -> dg.AssetsDefinition:
     key = maintenance_key(environment)
 
     @dg.multi_asset(
@@ -93,35 +89,41 @@ def _asset(
         if all_parts_of(context.instance, context.run):
             context.log.warning("skipped: maintenance does not run together with pipelines; launch its job")
             return
-        port = tables()
-        visits = go_round(settings, port, environment, config.tables, context.log.info)
+        part = upkeep_part(environment)
+        client = RunClient(way_of(settings, context.run.run_id, context.run.run_id, part), part.pipeline, environment)
         if key in context.selected_asset_keys:
-            yield dg.MaterializeResult(asset_key=key, metadata=_metadata(visits))
+            yield dg.MaterializeResult(asset_key=key, metadata=_metadata(_go_round(client, config, context.log)))
         asked = {one.name for one in context.selected_asset_check_keys}
         for sink, name in checks.items():
             if name in asked:
-                yield _check(settings, port, environment, sink, key, name)
+                yield _check(settings, client, sink, key, name)
 
     return maintenance
 
 
-def _check(
-    settings: Settings, tables: Tables, environment: Environment, sink: str, key: dg.AssetKey, name: str
-) -> dg.AssetCheckResult:
+def _go_round(client: RunClient, config: MaintenanceConfig, log: dg.DagsterLogManager) -> Sequence[Visit]:
+    """Looks first, then does what the policies allow."""
+    visits = client.look_at_tables(config.tables)
+    for one in visits:
+        tell(one, log.info)
+    return act(client, visits, log.info)
+
+
+def _check(settings: Settings, client: RunClient, sink: str, key: dg.AssetKey, name: str) -> dg.AssetCheckResult:
     """The health of a sink's table as the environment has it; a table that is not there yet is healthy."""
     warn = dg.AssetCheckSeverity.WARN
     try:
-        found = tables.health(TableAt(name=sink, environment=environment))
-    except NotFound:
-        return dg.AssetCheckResult(
-            passed=True, asset_key=key, check_name=name, severity=warn, description=f"{sink} is not there yet"
-        )
+        found = client.look_at_table(sink)
     except (LifecycleError, OSError, ValueError) as error:
         text = f"{sink} cannot be read: {' '.join(str(error).split())}"
         return dg.AssetCheckResult(
             passed=False, asset_key=key, check_name=name, severity=dg.AssetCheckSeverity.ERROR, description=text
         )
-    below = policy_of(found.policy, settings.maintenance).below
+    if found is None:
+        return dg.AssetCheckResult(
+            passed=True, asset_key=key, check_name=name, severity=warn, description=f"{sink} is not there yet"
+        )
+    below = policy_of(found.name, found.policy, settings.maintenance).below
     return dg.AssetCheckResult(
         passed=found.score >= below,
         asset_key=key,
@@ -164,7 +166,7 @@ def _metadata(visits: Sequence[Visit]) -> dict[str, Any]:
                 "files": one.health.data_file_count,
                 "small": one.health.small_file_count,
                 "snapshots": one.health.snapshot_count,
-                "policy": one.policy.mode,
+                "policy": one.policy.mode.value,
                 "what": one.done,
             }
         )
@@ -174,6 +176,8 @@ def _metadata(visits: Sequence[Visit]) -> dict[str, Any]:
         "tables": len(visits),
         "unreadable": sum(one.health.score is None for one in visits),
         "below_policy": sum(one.needs_it for one in visits),
+        "maintained": sum(one.acts and not one.failed for one in visits),
+        "failed": sum(one.failed for one in visits),
         "extra_files": sum(one.health.extra_files for one in visits),
         "history_bytes": sum(one.health.history_bytes for one in visits),
         **({"worst_score": min(scores), "mean_score": round(sum(scores) / len(scores), 1)} if scores else {}),

@@ -16,8 +16,9 @@ from drls_dagster.lakehouse.locating import load_if_exists, look_at
 from drls_dagster.lakehouse.naming import is_environments_own, separate_location, table_location
 from drls_dagster.lakehouse.positions import POSITIONS, RESET
 from drls_dagster.ledger import Ledger, open_ledger
+from drls_dagster.lifecycle_client.gateway import open_lifecycle
+from drls_dagster.lifecycle_client.opening import NoLifecycleYet
 from drls_dagster.maintenance.work import Keep, Work
-from drls_dagster.runs.admission import lifecycle_of
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import IcebergSource, PipelineSpec
@@ -33,8 +34,12 @@ _RUN = "drls_run_"
 
 
 def keep_of(settings: Settings, catalog: Catalog, table: Table) -> Keep:
-    """What must stay of `table` now. Raises GateRefused or StoreError where the lifecycle cannot be asked."""
-    return keep_for(lifecycle_of(settings), open_ledger(settings), catalog, table)
+    """What must stay of `table` now. Raises StoreError where the lifecycle cannot be asked."""
+    try:
+        ctx = open_lifecycle(settings)
+    except NoLifecycleYet:
+        ctx = None
+    return keep_for(ctx, open_ledger(settings), catalog, table)
 
 
 def keep_for(ctx: Context | None, ledger: Ledger, catalog: Catalog, table: Table) -> Keep:

@@ -1,32 +1,113 @@
-"""What may happen to a table without being asked: the settings, or what the table's own properties say."""
+"""What may happen to a table without being asked: what its own properties say, or the settings, or the default."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import datetime
 from typing import get_args
 
-from drls_dagster.maintenance_settings import MaintenanceSettings, Mode
+from drls_dagster.lakehouse.health.looking import POLICY
+from drls_dagster.maintenance_settings import MaintenanceSettings, Mode, windows_of
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.operations import OperationKind
+from lifecycle.domain.table_policy import Automatic, PolicyRule, TablePolicy
+from lifecycle.domain.windows import Closed, closed_now
+from lifecycle.usecases.parts.visible_tables import environment_of
 
 MODE, BELOW = "mode", "below"
+# As properties and settings name them, in the order in which one helps the next.
+NAMES: Mapping[str, OperationKind] = {
+    "compact": OperationKind.COMPACT,
+    "manifests": OperationKind.MANIFESTS,
+    "expire": OperationKind.EXPIRE,
+    "orphans": OperationKind.ORPHANS,
+}
+_MODES = get_args(Mode)
+_DEFAULT = "default"
 
 
-@dataclass(frozen=True)
-class Policy:
-    """`below` is the score from which on a table needs maintenance. `wrong`: a property that says nothing valid."""
+def policy_of(
+    name: str, own: Mapping[str, str], settings: MaintenanceSettings, closed: Closed | None = None
+) -> TablePolicy:
+    """The policy of the table `name`, whose properties `drls.maintenance.*` are `own`.
 
-    mode: Mode
-    below: int
-    wrong: str = ""
+    `closed` says why no window is open for it. A property that says nothing valid allows nothing.
+    """
+    wrong = _wrong(own)
+    rules = tuple(_rule(part, own, settings, bool(wrong)) for part in NAMES)
+    acts = any(one.automatic is Automatic.AUTO for one in rules)
+    valid_below = BELOW in own and _is_score(own[BELOW])
+    return TablePolicy(
+        table=name,
+        environment=environment_of(name),
+        rules=rules,
+        below=int(own[BELOW]) if valid_below else settings.below,
+        below_origin=_property(BELOW) if valid_below else _setting(settings, BELOW),
+        wrong=wrong,
+        waits=closed.why if closed and acts else "",
+        opens=closed.until if closed and acts else None,
+    )
 
 
-def policy_of(own: Mapping[str, str], settings: MaintenanceSettings) -> Policy:
-    """The policy of a table whose properties `drls.maintenance.*` are `own`. What is wrong there allows nothing."""
-    mode, below = own.get(MODE, settings.mode), own.get(BELOW, str(settings.below))
-    if mode not in get_args(Mode):
-        return Policy(
-            "report", settings.below, f"drls.maintenance.{MODE} is {mode!r}; use {' or '.join(get_args(Mode))}"
+def closed_for(environment: Environment, settings: MaintenanceSettings, now: datetime) -> Closed | None:
+    """Why nothing is done automatically in an environment at `now`; None where it may be. Only production has windows.
+
+    Production needs one that allows it: without any, none is ever open.
+    """
+    if environment is not Environment.PRODUCTION:
+        return None
+    windows = windows_of(settings.windows)
+    if not any(one.effect == "allow" for one in windows):
+        return Closed(
+            why='production has no maintenance window: set maintenance.windows, with effect = "allow"', until=None
         )
-    if not (below.isdecimal() and int(below) <= 100):
-        return Policy("report", settings.below, f"drls.maintenance.{BELOW} is {below!r}; use a number from 0 to 100")
-    return Policy("off" if mode == "off" else "report", int(below))
+    return closed_now(windows, now, "maintenance")
+
+
+def _rule(part: str, own: Mapping[str, str], settings: MaintenanceSettings, wrong: bool) -> PolicyRule:
+    said, origin = _said(part, own, settings)
+    mode = Automatic(said)
+    if mode is Automatic.AUTO and wrong:
+        mode, origin = Automatic.REPORT, "a property that is not valid"
+    elif mode is Automatic.AUTO and part == "orphans" and origin.endswith(f".{MODE}"):
+        mode = Automatic.REPORT  # to remove files takes a word of its own
+    return PolicyRule(operation=NAMES[part], automatic=mode, origin=origin)
+
+
+def _said(part: str, own: Mapping[str, str], settings: MaintenanceSettings) -> tuple[str, str]:
+    """What counts for one operation, and where it was said. `off` for everything is the last word."""
+    if settings.mode == "off":
+        return "off", _setting(settings, MODE)
+    if own.get(MODE) == "off":
+        return "off", _property(MODE)
+    for key in (part, MODE):
+        if key in own:
+            return own[key] if own[key] in _MODES else "report", _property(key)
+    given: Mode | None = getattr(settings, part)
+    return (settings.mode, _setting(settings, MODE)) if given is None else (given, _setting(settings, part))
+
+
+def _wrong(own: Mapping[str, str]) -> tuple[str, ...]:
+    """A line for each property that says nothing valid."""
+    lines: list[str] = []
+    for key, value in sorted(own.items()):
+        if key == BELOW:
+            if not _is_score(value):
+                lines.append(f"{_property(key)} is {value!r}; use a number from 0 to 100")
+        elif key not in (MODE, *NAMES):
+            lines.append(f"{_property(key)} is not known; there are {', '.join((MODE, BELOW, *NAMES))} and health.*")
+        elif value not in _MODES:
+            lines.append(f"{_property(key)} is {value!r}; use {' or '.join(_MODES)}")
+    return tuple(lines)
+
+
+def _is_score(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and int(text) <= 100
+
+
+def _property(key: str) -> str:
+    return f"property {POLICY}{key}"
+
+
+def _setting(settings: MaintenanceSettings, key: str) -> str:
+    return f"setting maintenance.{key}" if key in settings.model_fields_set else _DEFAULT

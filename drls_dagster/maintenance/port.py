@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import UsageError
@@ -20,9 +21,11 @@ from drls_dagster.maintenance.rows import operation_of
 from drls_dagster.settings import Settings, private_home
 from lifecycle.domain.operations import Operation, OperationAt, OperationKind, OperationPlan, OperationState, Options
 from lifecycle.domain.people import Actor
+from lifecycle.domain.table_policy import TablePolicy
 from lifecycle.domain.tables import TableAt
 from lifecycle.errors import Conflict, Invalid, NotFound
 from lifecycle.ports import Maintenance
+from lifecycle.usecases.parts.visible_tables import environment_of
 
 if TYPE_CHECKING:
     from drls_dagster.lakehouse.reader.finding import Found
@@ -51,6 +54,15 @@ class TableMaintenance(Maintenance):
     def locate(self, table: TableAt, ref: str | None) -> OperationAt:
         found = self._find(table)
         return OperationAt(table=found.name, ref=found.ref if ref is None else ref)
+
+    def policy(self, at: OperationAt, now: datetime) -> TablePolicy:
+        from drls_dagster.lakehouse.health.looking import own_properties
+        from drls_dagster.maintenance.policy import closed_for, policy_of
+
+        settings = self._settings.maintenance
+        closed = closed_for(environment_of(at.table), settings, now)
+        found = self._find(TableAt(name=at.table))
+        return policy_of(at.table, own_properties(found.table), settings, closed)
 
     def plan(self, kind: OperationKind, at: OperationAt, options: Options) -> OperationPlan:
         from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from drls_dagster.runs.operation import Operation
-from drls_dagster.runs.operations import admission, memory, publishing, tables, version
+from drls_dagster.runs.operations import admission, memory, publishing, tables, upkeep, version
 from drls_dagster.runs.service import RunService
 from drls_dagster.runs.token import RunToken
 from lifecycle.domain.environment import Environment
@@ -91,6 +91,12 @@ class RunClient:
     record_checks = memory.record_checks
     publishes = memory.publishes
     note = memory.note
+
+    look_at_tables = upkeep.look_at_tables
+    look_at_table = upkeep.look_at_table
+    begin = upkeep.begin
+    follow = upkeep.follow
+    stop = upkeep.stop
 
     saved_version = version.saved_version
     code = version.code

@@ -45,11 +45,12 @@ class Operation(Generic[P, A]):
     """As an attribute of an Asker's class it is a method: `client.publish(candidate)`.
 
     Every operation can be repeated: one whose answer was lost is asked again. `late`: also when the run's admission is
-    over, to finish what it had begun; `early`: also before the run is admitted.
+    over, to finish what it had begun; `early`: also before the run is admitted; `upkeep`: for runs that look after
+    tables, and for those alone.
     """
 
-    def __init__(self, run: Callable[Concatenate[Run, P], A], *, late: bool, early: bool) -> None:
-        self.run, self.late, self.early = run, late, early
+    def __init__(self, run: Callable[Concatenate[Run, P], A], *, late: bool, early: bool, upkeep: bool = False) -> None:
+        self.run, self.late, self.early, self.upkeep = run, late, early, upkeep
         self.__doc__ = run.__doc__
 
     @property
@@ -93,7 +94,7 @@ class Operation(Generic[P, A]):
 
 
 def operation(
-    *, late: bool = False, early: bool = False
+    *, late: bool = False, early: bool = False, upkeep: bool = False
 ) -> Callable[[Callable[Concatenate[Run, P], A]], Operation[P, A]]:
     """Makes an operation of a function."""
-    return lambda run: Operation(run, late=late, early=early)
+    return lambda run: Operation(run, late=late, early=early, upkeep=upkeep)

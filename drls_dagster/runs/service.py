@@ -17,6 +17,7 @@ from drls_dagster.runs.refusal import GateRefused, refusal
 from drls_dagster.runs.run import Run
 from drls_dagster.runs.token import Bound, RunToken, read_token
 from drls_dagster.settings import Settings
+from drls_dagster.tags import MAINTENANCE
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Admission
 from lifecycle.errors import Unauthorized
@@ -73,6 +74,8 @@ class RunService:
                 raise Unauthorized("this run token is not valid; launch the run again")
             bound = self._bound(ctx, token)
         part = bound.part(pipeline, environment)
+        if operation.upkeep is not (pipeline == MAINTENANCE):
+            raise Unauthorized(f"{operation.name} is not for runs of {pipeline}")
         run = Run(self._settings, bound, part, self._ledger(), ctx, _admission(ctx, bound, part), self._catalog)
         _require_standing(run, operation)
         return operation.run(run, **given)

@@ -14,6 +14,7 @@ from drls_dagster.sensors.steady import Background, Evaluation, steady
 from drls_dagster.settings import Settings
 from drls_dagster.tags import MAINTENANCE, MAINTENANCE_STEP, REASON_TAG
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.table_policy import Automatic
 from lifecycle.ports import Tables
 
 SECONDS = 300
@@ -54,7 +55,7 @@ class _Watch:
         now = time.time()
         asked: dict[str, float] = json.loads(context.cursor) if context.cursor else {}
         asked = {name: at for name, at in asked.items() if now - at < AGAIN}
-        low = sorted(one.name for one in found if one.policy.mode != "off" and one.needs_it and one.name not in asked)
+        low = sorted(one.name for one in found if _is_due(one) and one.name not in asked)
         if not low:
             return dg.SensorResult(skip_reason=told, cursor=json.dumps(asked))
         cursor = json.dumps(asked | dict.fromkeys(low, now))
@@ -64,7 +65,14 @@ class _Watch:
         found = go_round(self._settings, self._tables(), self._environment)
         self._found = list(found)
         low = sum(one.needs_it for one in found)
-        return f"{low} of {len(found)} tables need maintenance" if low else f"{len(found)} tables are healthy"
+        waiting = sum(one.needs_it and bool(one.policy.waits) for one in found)
+        waits = f"; {waiting} of them wait for a maintenance window" if waiting else ""
+        return f"{low} of {len(found)} tables need maintenance{waits}" if low else f"{len(found)} tables are healthy"
+
+
+def _is_due(one: Visit) -> bool:
+    """Whether to ask now. Where something would be done in a window, the window is waited for."""
+    return one.needs_it and one.policy.mode is not Automatic.OFF and not one.policy.waits
 
 
 def _request(names: list[str], now: float) -> dg.RunRequest:

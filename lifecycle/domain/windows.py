@@ -1,4 +1,4 @@
-"""Windows in which promotions may, or may not, execute: RRULE (RFC 5545) in a time zone.
+"""Windows in which promotions or maintenance may, or may not, execute: RRULE (RFC 5545) in a time zone.
 
 Wall-clock windows: "Friday 16:00" stays 16:00 when summer time begins.
 """
@@ -108,9 +108,9 @@ class Closed(Frozen):
     until: datetime | None
 
 
-def closed_now(windows: Sequence[Window], now: datetime) -> Closed | None:
-    """None when a promotion may execute at `now`."""
-    reason = _closing(windows, now)
+def closed_now(windows: Sequence[Window], now: datetime, what: str = "promotion") -> Closed | None:
+    """None when a promotion, or `what` else the windows are for, may execute at `now`."""
+    reason = _closing(windows, now, what)
     if reason is None:
         return None
     end = now + _HORIZON
@@ -126,13 +126,13 @@ def closed_now(windows: Sequence[Window], now: datetime) -> Closed | None:
     return Closed(why=reason, until=None)
 
 
-def _closing(windows: Sequence[Window], now: datetime) -> str | None:
+def _closing(windows: Sequence[Window], now: datetime, what: str) -> str | None:
     for window in windows:
         if window.effect == "freeze" and window.contains(now):
             return f"the freeze window {window.name!r} is open"
     allowing = [window for window in windows if window.effect == "allow"]
     if allowing and not any(window.contains(now) for window in allowing):
-        return "no promotion window is open: " + ", ".join(w.name for w in allowing)
+        return f"no {what} window is open: " + ", ".join(w.name for w in allowing)
     return None
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.operations import OperationAt
 from lifecycle.domain.people import Actor
+from lifecycle.domain.policy import HoldKind
 from lifecycle.domain.roles import Role
 from lifecycle.domain.run import MaintenancePermit, PermitState, Receipt, Work
 from lifecycle.domain.version import Pipeline
@@ -19,6 +21,7 @@ from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require, target_of
 from lifecycle.usecases.parts.activation import require_no_execution
 from lifecycle.usecases.parts.receipts import write_maintenance_receipt
+from lifecycle.usecases.parts.table_holds import require_not_held
 from lifecycle.usecases.settle_permits import is_rewritten
 
 LEASE = timedelta(minutes=2)
@@ -36,7 +39,8 @@ def grant_maintenance(
 ) -> MaintenancePermit:
     """A single-use permit to move production's ref of `table` from `base` to `candidate`.
 
-    Raises Refused where the candidate is more than rewritten files, Conflict where it must wait.
+    Raises Refused where the candidate is more than rewritten files, and while production is stopped (L9), Conflict
+    where it must wait.
     """
     with ctx.store.read() as view:
         _check(view, actor, pipeline, table)
@@ -80,6 +84,7 @@ def _check(view: View, actor: Actor, name: str, table: str) -> tuple[Pipeline, i
     pipeline = view.pipelines.named(name)
     if actor.person is not None:
         require(view, actor, Role.LEAD, target_of(view, pipeline), "maintaining a table")
+    require_not_held(view, OperationAt(table=table, ref=Environment.PRODUCTION.ref), HoldKind.STOP)
     active = view.deployments.active(pipeline.id, Environment.PRODUCTION)
     if active is None or table not in view.pipelines.tables(active.version_id):
         raise Refused(f"no active version of {name} writes {table} in production")

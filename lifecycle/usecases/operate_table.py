@@ -6,16 +6,19 @@ after it, so that nothing runs which the audit log does not know.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lifecycle.domain.checklist import refuse
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.operations import Operation, OperationAt, OperationKind, OperationPlan, OperationState, Options
 from lifecycle.domain.people import Actor
+from lifecycle.domain.policy import HoldKind
+from lifecycle.domain.table_policy import TablePolicy
 from lifecycle.domain.tables import TableAt
 from lifecycle.errors import Conflict, Invalid, NotFound, Refused
 from lifecycle.store.unit import View
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.table_holds import hold_in_words, holds_on, require_not_held
 from lifecycle.usecases.parts.table_users import lead_checks, table_users
 from lifecycle.usecases.parts.visible_tables import real_name, seen_tables
 
@@ -27,7 +30,10 @@ _OWN_REFS = ("drls-", "drls_")
 def plan_operation(
     ctx: Context, actor: Actor, kind: OperationKind, table: TableAt, ref: str | None, options: Options
 ) -> OperationPlan:
-    """What it would do now; changes nothing. Refused where starting it would be, whoever asks."""
+    """What it would do now; changes nothing. Refused where starting it would be, whoever asks.
+
+    A stop refuses no plan: it says what to do once it is lifted.
+    """
     _seen(ctx, actor, table.name)
     _known(ctx, kind)
     at = ctx.maintenance.locate(table, ref)
@@ -48,7 +54,8 @@ def start_operation(
 ) -> Operation:
     """Starts it, for a Lead of every pipeline that writes the table. `digest`: that of the plan they looked at.
 
-    Raises Conflict where the plan is another one by now, or another operation is at work on the table.
+    Raises Conflict where the plan is another one by now, or another operation is at work on the table, Refused while a
+    stop concerns it (L9).
     """
     _seen(ctx, actor, table.name)
     _known(ctx, kind)
@@ -58,10 +65,41 @@ def start_operation(
     plan = ctx.maintenance.plan(kind, at, options)
     if digest is not None and digest != plan.digest:
         raise Conflict(f"{at.table} has changed since you looked at this plan; plan again")
+    return _begin(ctx, actor, at, plan, options, pipeline, _check)
+
+
+def start_automatic(ctx: Context, actor: Actor, kind: OperationKind, name: str, options: Options) -> Operation | None:
+    """Starts it for the installation itself, which the table's policy allows to; None where it is not needed.
+
+    Raises Refused while a freeze or a stop concerns the table, Conflict while another operation is at work on it.
+    """
+    if actor.person is not None:
+        raise Refused(f"{actor.name} is a person: start the operation yourself, with your own rights")
+    _known(ctx, kind)
+    at = ctx.maintenance.locate(TableAt(name=name), None)
+    with ctx.store.read() as view:
+        pipeline = _check_automatic(view, actor, kind, at)
+    plan = ctx.maintenance.plan(kind, at, options)
+    if not plan.needed:
+        return None
+    return _begin(ctx, actor, at, plan, options, pipeline, _check_automatic)
+
+
+def _begin(
+    ctx: Context,
+    actor: Actor,
+    at: OperationAt,
+    plan: OperationPlan,
+    options: Options,
+    pipeline: str | None,
+    check: Callable[[View, Actor, OperationKind, OperationAt], str | None],
+) -> Operation:
+    """Reserves, audits and launches it. `check` is asked again where it is audited."""
+    kind = plan.kind
     reserved = ctx.maintenance.reserve(at, plan, options, actor, pipeline)
     try:
         with ctx.store.write(actor, "start_operation") as unit:
-            if _check(unit, actor, kind, at) != pipeline:
+            if check(unit, actor, kind, at) != pipeline:
                 raise Conflict(f"another version became active that writes {at.table}; try again")
             unit.audit(
                 "operation.started",
@@ -77,6 +115,18 @@ def start_operation(
         raise
     ctx.maintenance.launch(reserved.id)
     return ctx.maintenance.operation(reserved.id)
+
+
+def stop_automatic(ctx: Context, actor: Actor, operation_id: int) -> Operation:
+    """Asks one to stop that the installation started itself. Raises NotFound for one of a person."""
+    found = ctx.maintenance.operation(operation_id)
+    if actor.person is not None or found.asked_by != actor.name:
+        raise NotFound(f"there is no automatic operation {operation_id}")
+    if not found.state.is_over:
+        with ctx.store.write(actor, "cancel_operation") as unit:
+            unit.audit("operation.cancelled", f"table:{found.table}", operation=operation_id, kind=found.kind.value)
+        ctx.maintenance.cancel(operation_id)
+    return ctx.maintenance.operation(operation_id)
 
 
 def end_operation(ctx: Context, actor: Actor, operation: Operation) -> None:
@@ -116,6 +166,17 @@ def show_operation(ctx: Context, actor: Actor, operation_id: int) -> Operation:
     if not seen.may(found.table):
         raise unknown
     return found
+
+
+def table_policy(ctx: Context, actor: Actor, table: TableAt) -> TablePolicy:
+    """What may happen to a table without being asked, and what holds it back now: a freeze, a stop, or a window."""
+    _seen(ctx, actor, table.name)
+    at = ctx.maintenance.locate(table, None)
+    found = ctx.maintenance.policy(at, ctx.clock.now())
+    with ctx.store.read() as view:
+        held = next(iter(holds_on(view, at)), None)
+        words = hold_in_words(view, held) if held else ""
+    return found.model_copy(update={"waits": words, "opens": None}) if words else found
 
 
 def list_operations(
@@ -166,6 +227,12 @@ def governing_pipeline(view: View, kind: OperationKind, at: OperationAt) -> str 
 
 def _check(view: View, actor: Actor, kind: OperationKind, at: OperationAt) -> str | None:
     refuse(lead_checks(view, actor, table_users(view, at.table), _DOING))
+    require_not_held(view, at, HoldKind.STOP)
+    return governing_pipeline(view, kind, at)
+
+
+def _check_automatic(view: View, _actor: Actor, kind: OperationKind, at: OperationAt) -> str | None:
+    require_not_held(view, at, HoldKind.STOP, HoldKind.FREEZE)
     return governing_pipeline(view, kind, at)
 
 

@@ -17,6 +17,7 @@ from lifecycle.domain.operations import (
     OperationState,
     Options,
 )
+from lifecycle.domain.table_policy import TablePolicy
 from lifecycle.domain.tables import TableAt
 from lifecycle.errors import Invalid
 from lifecycle.usecases import operate_table
@@ -49,6 +50,12 @@ def plan(
     """What an operation would do now, why, and at what cost; changes nothing. `options` are the operation's own."""
     made = options_of(kind, options or {})
     return operate_table.plan_operation(call.ctx, call.who, kind, _at(name, environment), ref, made)
+
+
+@answers(TablePolicy)
+def policy(call: Call, name: SeenName, *, environment: Environment | None = None) -> TablePolicy:
+    """What happens to a table automatically, which property or setting says so, and when the next window opens."""
+    return operate_table.table_policy(call.ctx, call.who, _at(name, environment))
 
 
 @answers(Operation)

@@ -221,6 +221,7 @@ ROWS: tuple[Row, ...] = (
     _read(_TABLE + "/health", tables.health),
     _read(_TABLE + "/health/history", tables.health_history),
     _read("/maintenance/plan", maintenance.plan, method="POST"),
+    _read(_TABLE + "/maintenance", maintenance.policy),
     _act("POST /compact", maintenance.compact, LEAD, status=202),
     _act("POST /rewrite-manifests", maintenance.manifests, LEAD, status=202),
     _act("POST /expire", maintenance.expire, LEAD, status=202),

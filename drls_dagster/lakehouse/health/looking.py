@@ -67,12 +67,17 @@ def look(
         cost=_cost(table, at, numbers, settings),
         manifest_bytes=numbers.manifest_bytes,
         metadata_bytes=size,
-        policy={
-            name.removeprefix(POLICY): value
-            for name, value in sorted(table.properties.items())
-            if name.startswith(POLICY) and not name.startswith(PROPERTY)
-        },
+        policy=own_properties(table),
     )
+
+
+def own_properties(table: Table) -> dict[str, str]:
+    """What the table says of its own maintenance, without thresholds: properties by what follows `drls.maintenance.`"""
+    return {
+        name.removeprefix(POLICY): value
+        for name, value in sorted(table.properties.items())
+        if name.startswith(POLICY) and not name.startswith(PROPERTY)
+    }
 
 
 def own_ref(name: str, table: Table) -> str:

@@ -18,7 +18,7 @@ from lifecycle.app.kit.request import Ctx
 from lifecycle.app.kit.words import count
 from lifecycle.domain.operations import OperationKind
 from lifecycle.domain.table_health import BEST, HealthKind, HealthLook, HealthReason
-from lifecycle.usecases import table_health
+from lifecycle.usecases import operate_table, table_health
 
 router = APIRouter()
 _LOOKS = 60
@@ -70,6 +70,7 @@ def health(ctx: Ctx, request: Request, who: Who, at: Asked) -> Response:
             "looks": looks,
             "history": _history(looks),
             "done": operation_rows(ctx, who, table=report.name, limit=_OPERATIONS) if can else [],
+            "policy": operate_table.table_policy(ctx, who.actor, at) if can else None,
         }
 
     return page(ctx, request, who, at, "health", made)

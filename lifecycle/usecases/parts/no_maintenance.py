@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NoReturn
 
 from lifecycle.domain.operations import Operation, OperationAt, OperationKind, OperationPlan, OperationState, Options
 from lifecycle.domain.people import Actor
+from lifecycle.domain.table_policy import TablePolicy
 from lifecycle.domain.tables import TableAt
 from lifecycle.errors import Refused
 from lifecycle.ports import Maintenance
@@ -19,6 +21,9 @@ class NoMaintenance(Maintenance):
         return ()
 
     def locate(self, table: TableAt, ref: str | None) -> OperationAt:
+        _refuse()
+
+    def policy(self, at: OperationAt, now: datetime) -> TablePolicy:
         _refuse()
 
     def plan(self, kind: OperationKind, at: OperationAt, options: Options) -> OperationPlan:

@@ -93,6 +93,7 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     tables.fleet: {},
     tables.health_history: {"name": "flights.daily"},
     maintenance.plan: {"kind": OperationKind.EXPIRE, "name": "lab.kept"},
+    maintenance.policy: {"name": "lab.kept"},
     maintenance.list_operations: {"table": "lab.kept"},
     maintenance.show: {"operation_id": 1},
     evolution.diff: {"name": "flights.daily"},

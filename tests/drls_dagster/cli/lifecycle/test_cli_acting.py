@@ -96,7 +96,7 @@ LOOKS = {
     "review list": READS, "drift list": READS, "user list": READS, "team list": READS, "token list": READS,
     "whoami": READS, "status": READS, "audit log": ADMIN_READS, "audit export {new}": ADMIN_READS, "audit verify": ADMIN_READS,
     "audit anchor {new}": ADMIN_READS,
-    "maintain list": READS,
+    "maintain list": READS, "maintain policy flights.daily": READS,
     "search flights": READS, "lineage flights": READS, "history": READS, "pipeline about flights": READS,
 }  # fmt: skip
 OWN = {"approvals comment 2 hello": READS, "token issue ci": READS}
