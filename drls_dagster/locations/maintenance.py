@@ -23,7 +23,7 @@ from drls_dagster.settings import Settings
 from drls_dagster.tags import MAINTENANCE, MAINTENANCE_STEP, MAINTENANCE_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.table_health import HealthReport
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import DrlsError
 
 MOST_CHECKS = 500
 _SHOWN = 200
@@ -114,7 +114,7 @@ def _check(settings: Settings, client: RunClient, sink: str, key: dg.AssetKey, n
     warn = dg.AssetCheckSeverity.WARN
     try:
         found = client.look_at_table(sink)
-    except (LifecycleError, OSError, ValueError) as error:
+    except (DrlsError, OSError, ValueError) as error:
         text = f"{sink} cannot be read: {' '.join(str(error).split())}"
         return dg.AssetCheckResult(
             passed=False, asset_key=key, check_name=name, severity=dg.AssetCheckSeverity.ERROR, description=text

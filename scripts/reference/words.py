@@ -29,6 +29,6 @@ def kind(annotation: Any) -> str:
     if origin is tuple:
         return f"list of {kind(inner[0])}"
     if origin is dict:
-        return f"table of {kind(inner[1])}"
+        return "table" if inner[1] is Any else f"table of {kind(inner[1])}"
     words = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
     return words[annotation]

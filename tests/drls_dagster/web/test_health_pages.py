@@ -49,6 +49,18 @@ def test_health_says_what_costs_points_and_leads_to_the_plan(read: Read) -> None
     assert marks.count("hx-swap-oob") == 2
 
 
+def test_a_table_shows_what_happens_to_it_automatically_and_who_says_so(read: Read) -> None:
+    make_table("lab.auto", {"x": [1]}, properties={"drls.maintenance.compact": "auto"})
+    make_table("lab.odd", {"x": [1]}, properties={"drls.maintenance.compact": "<b>often</b>"})
+    page = read("vic").page("/tables/lab.auto/health")
+    assert "property drls.maintenance.compact" in page
+    assert "Waiting: production has no maintenance window" in page
+    odd = read("vic").page("/tables/lab.odd/health")
+    assert "Not valid, so nothing is done automatically" in odd
+    assert "<b>often" not in odd
+    assert "It changes nothing." in odd
+
+
 @pytest.mark.usefixtures("lab")
 def test_only_operations_that_are_there_have_a_button(read: Read, life: Life) -> None:
     kinds = {OperationKind.EXPIRE: KINDS[OperationKind.EXPIRE]}

@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from lifecycle.domain.policy import HoldKind
 from lifecycle.domain.promotion import State
 from lifecycle.domain.run import MaintenancePermit, PermitState
 from lifecycle.errors import Conflict, Forbidden, NotFound, Refused
 from lifecycle.usecases.execute_promotion import execute_promotion
 from lifecycle.usecases.grant_permit import grant_permit
+from lifecycle.usecases.holding import lift_hold, set_hold
 from lifecycle.usecases.maintain_table import grant_maintenance, record_maintenance, release_maintenance
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.settle_drift import plan_settlement, settle_drift
@@ -154,3 +156,14 @@ def test_l15_a_compaction_of_what_has_expired_is_adopted_without_a_comparison_an
         (entry,) = view.log.search(verb="drift.adopted", limit=1)
     assert plan.compaction is not None
     assert (plan.compaction.base, entry.body["compared"], adopted.expected) == (None, "expired", None)
+
+
+def test_l9_under_a_stop_maintenance_gets_no_permit(life: Life) -> None:
+    base = released(life)
+    hold = set_hold(life.ctx, life.as_("lea"), HoldKind.STOP, PRODUCTION, None, reason="odd data")
+    with pytest.raises(Refused, match=r"production is stopped .odd data.; a LeadDataEngineer can lift the stop"):
+        granted(life, base)
+    lift_hold(life.ctx, life.as_("lea"), hold.id)
+    set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, PRODUCTION, None, reason="year end")
+    set_hold(life.ctx, life.as_("lea"), HoldKind.STOP, UAT, None, reason="elsewhere")
+    assert granted(life, base).state is PermitState.LIVE
