@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
 from drls_dagster.maintenance.policy import NAMES, closed_for, policy_of
 from drls_dagster.maintenance.words import result_in_words
@@ -49,20 +49,17 @@ class Visit(Frozen):
         return self.needs_it and bool(self.policy.automatic) and not self.policy.waits
 
 
-class Keeper(Protocol):
-    """Who starts operations for the installation."""
+@dataclass(frozen=True)
+class Keeper:
+    """Who starts operations for the installation.
 
-    def begin(self, name: str, kind: OperationKind) -> Operation | None:
-        """Starts it; None where the table does not need it. Raises DrlsError where it may not begin."""
-        ...
+    `begin` starts one; None where the table does not need it. It raises DrlsError where it may not begin. `follow` says
+    how it is now, `stop` asks it to stop.
+    """
 
-    def follow(self, operation_id: int) -> Operation:
-        """How it is now."""
-        ...
-
-    def stop(self, operation_id: int) -> Operation:
-        """Asks it to stop."""
-        ...
+    begin: Callable[[str, OperationKind], Operation | None]
+    follow: Callable[[int], Operation]
+    stop: Callable[[int], Operation]
 
 
 def tables_of(tables: Tables, environment: Environment) -> list[str]:

@@ -13,7 +13,8 @@ from drls_dagster.gate.parts import upkeep_part
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.ledger import open_ledger
 from drls_dagster.lifecycle_client.gateway import gateway_actor
-from drls_dagster.maintenance.rounds import Visit, act
+from drls_dagster.maintenance.port import TableMaintenance
+from drls_dagster.maintenance.rounds import Keeper, Visit, act
 from drls_dagster.runs.client import RunClient
 from drls_dagster.runs.opening import direct
 from drls_dagster.runs.operations.upkeep import ACTOR
@@ -69,6 +70,10 @@ def operations(settings: Settings) -> list[tuple[str, str, str]]:
     return [(one.table_name, one.kind, one.asked_by) for one in reversed(rows)]
 
 
+def keeper_of(ask: RunClient) -> Keeper:
+    return Keeper(ask.begin, ask.follow, ask.stop)
+
+
 def by_name(visits: Any) -> dict[str, Visit]:
     return {one.name: one for one in visits}
 
@@ -85,7 +90,7 @@ def test_what_a_policy_allows_is_done_and_one_that_fails_stops_no_other(
     visits = ask.look_at_tables([])
     load_catalog().drop_table(("lab", "a"))
     told: list[str] = []
-    found = by_name(act(ask, visits, told.append))
+    found = by_name(act(keeper_of(ask), visits, told.append))
     assert operations(settings) == [
         ("lab.b", "compact", ACTOR), ("lab.d", "compact", ACTOR), ("lab.d", "expire", ACTOR)
     ]  # fmt: skip
@@ -106,7 +111,7 @@ def test_nothing_is_done_by_default_where_a_table_is_healthy_or_by_another_opera
 ) -> None:
     table("lab.a")
     for ask in (client(below=100), client(compact="auto", windows=(ALWAYS,), below=0)):
-        assert not any(one.acts for one in act(ask, ask.look_at_tables([])))
+        assert not any(one.acts for one in act(keeper_of(ask), ask.look_at_tables([])))
     assert operations(settings) == []
     with pytest.raises(Refused, match="does not allow it"):
         client(**AUTO).begin("lab.a", OperationKind.EXPIRE)
@@ -116,7 +121,7 @@ def test_outside_of_a_window_production_waits_and_says_until_when(settings: Sett
     table("lab.a")
     table("flights__development.daily")
     ask = client(compact="auto", windows=(NEVER,), below=100)
-    (visit,) = act(ask, ask.look_at_tables([]))
+    (visit,) = act(keeper_of(ask), ask.look_at_tables([]))
     assert visit.done.endswith("waits: no maintenance window is open: once")
     with pytest.raises(Refused, match="no maintenance window is open"):
         ask.begin("lab.a", OperationKind.COMPACT)
@@ -166,7 +171,7 @@ def test_of_two_at_once_one_waits_for_nobody_and_does_nothing_twice(
         ctx, life.as_("lea"), OperationKind.COMPACT, TableAt(name="lab.a"), None, CompactOptions(where="wait")
     )
     ask = client(**AUTO)
-    (visit,) = act(ask, ask.look_at_tables([]))
+    (visit,) = act(keeper_of(ask), ask.look_at_tables([]))
     assert f"compact was not done: operation {busy.id} (compact, started by lea) is running on lab.a" in visit.done
     assert not visit.failed
     assert len(operations(settings)) == 1
@@ -207,7 +212,7 @@ def test_the_end_of_the_run_cancels_its_operation_and_begins_no_other(
     ask = client(**AUTO)
     keeper = _Interrupted(ask, ctx)
     with pytest.raises(_Ended):
-        act(keeper, ask.look_at_tables([]))
+        act(Keeper(keeper.begin, keeper.follow, keeper.stop), ask.look_at_tables([]))
     assert [one.state for one in keeper.stopped] == [OperationState.CANCELLED]
     assert len(operations(settings)) == 1
     with life.store.read() as view:
@@ -238,11 +243,11 @@ def test_a_table_is_compacted_in_a_process_of_its_own_and_a_second_round_finds_n
     make_table("lab.many", *[{"x": [number]} for number in range(7)])
     given = settings.maintenance.model_validate(AUTO)
     mine = settings.model_copy(update={"maintenance": given})
-    real = replace(life.ctx, maintenance=type(life.ctx.maintenance)(mine))
+    real = replace(life.ctx, maintenance=TableMaintenance(mine))
     way = direct(mine, "run", "run", [upkeep_part(PRODUCTION)], RunService(mine, lifecycle=lambda: real))
     ask = RunClient(way, MAINTENANCE, PRODUCTION)
     before = load_catalog().load_table(("lab", "many")).scan().to_arrow().sort_by("x")
-    first = by_name(act(ask, ask.look_at_tables(["lab.many"])))["lab.many"]
+    first = by_name(act(keeper_of(ask), ask.look_at_tables(["lab.many"])))["lab.many"]
     assert "7 files rewritten as 1" in first.done, first.done
     assert load_catalog().load_table(("lab", "many")).scan().to_arrow().sort_by("x") == before
     assert ask.begin("lab.many", OperationKind.COMPACT) is None
