@@ -90,7 +90,7 @@ def _execute(
 ) -> Result:
     kind = OperationKind(row.kind)
     options = OPTIONS[kind].model_validate(row.options)
-    actor = Actor.model_validate(row.actor).model_copy(update={"part": "maintenance"})
+    actor = _actor(row).model_copy(update={"part": "maintenance"})
     with catalog_errors(resolve_catalog(settings)):
         catalog = load_catalog(settings)
         table = find(catalog, TableAt(name=row.table_name)).table
@@ -140,9 +140,14 @@ def _end(
     if ctx is None or ended is None:
         return
     try:
-        end_operation(ctx, Actor.model_validate(row.actor), operation_of(ended))
+        end_operation(ctx, _actor(row), operation_of(ended))
     except LifecycleError as failed:
         _LOG.warning("the end of operation %s is not in the audit log: %s", row.id, failed.message)
+
+
+def _actor(row: OperationRow) -> Actor:
+    """Who asked for it; the row of what the installation does itself names no person."""
+    return Actor.model_validate({"person": None, **row.actor})
 
 
 @dataclass(frozen=True)

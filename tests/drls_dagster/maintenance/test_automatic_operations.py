@@ -30,9 +30,11 @@ from lifecycle.errors import Forbidden, NotFound, Refused, Unauthorized
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.holding import lift_hold, set_hold
 from lifecycle.usecases.operate_table import start_automatic, start_operation, table_policy
+from lifecycle.usecases.reconcile import reconcile
+from tests.drls_dagster.maintenance.toy import CHILD, KINDS
 from tests.fakes.instant_maintenance import InstantMaintenance
 from tests.iceberg_tables import make_table
-from tests.lifecycle.life import DEVELOPMENT, PRODUCTION, Life
+from tests.lifecycle.life import DAGSTER, DEVELOPMENT, PRODUCTION, Life
 
 ALWAYS = {"name": "always", "effect": "allow", "start": "2026-01-01T00:00", "duration": "1d", "rule": "FREQ=DAILY"}
 NEVER = {"name": "once", "effect": "allow", "start": "2020-01-01T00:00", "duration": "1h"}
@@ -238,17 +240,43 @@ def test_the_token_of_a_maintenance_run_is_for_maintenance_alone(
 
 @pytest.mark.slow
 def test_a_table_is_compacted_in_a_process_of_its_own_and_a_second_round_finds_nothing(
-    life: Life, settings: Settings
+    life: Life, settings: Settings, ended: Callable[[Operation], Operation]
 ) -> None:
     make_table("lab.many", *[{"x": [number]} for number in range(7)])
-    given = settings.maintenance.model_validate(AUTO)
-    mine = settings.model_copy(update={"maintenance": given})
-    real = replace(life.ctx, maintenance=TableMaintenance(mine))
-    way = direct(mine, "run", "run", [upkeep_part(PRODUCTION)], RunService(mine, lifecycle=lambda: real))
-    ask = RunClient(way, MAINTENANCE, PRODUCTION)
+    mine = settings.model_copy(update={"maintenance": settings.maintenance.model_validate(AUTO)})
+    ask = with_real_processes(life, TableMaintenance(mine), mine)
     before = load_catalog().load_table(("lab", "many")).scan().to_arrow().sort_by("x")
-    first = by_name(act(keeper_of(ask), ask.look_at_tables(["lab.many"])))["lab.many"]
+    (first,) = act(keeper_of(ask), ask.look_at_tables(["lab.many"]))
     assert "7 files rewritten as 1" in first.done, first.done
+    ended(ask.follow(1))
     assert load_catalog().load_table(("lab", "many")).scan().to_arrow().sort_by("x") == before
     assert ask.begin("lab.many", OperationKind.COMPACT) is None
     assert len(operations(mine)) == 1
+
+
+@pytest.mark.slow
+def test_l15_an_automatic_operation_in_production_has_a_permit_and_a_receipt(
+    life: Life, settings: Settings, ended: Callable[[Operation], Operation]
+) -> None:
+    life.to_production(life.save())
+    mine = settings.model_copy(update={"maintenance": settings.maintenance.model_validate(AUTO)})
+    ask = with_real_processes(life, TableMaintenance(mine, kinds=KINDS, child=CHILD), mine)
+    begun = ask.begin("flights.daily", OperationKind.COMPACT)
+    assert begun is not None
+    done = ended(begun)
+    assert (done.state, done.asked_by) == (OperationState.DONE, ACTOR), done.error
+    with life.store.read() as view:
+        receipt = view.runs.receipts_on("flights.daily", PRODUCTION)[-1]
+        entries = [one for one in view.log.entries() if one.verb in ("maintenance.granted", "operation.ended")]
+    assert life.plane.head("flights.daily", "main") == receipt.snapshot
+    assert [(one.verb, one.actor["name"]) for one in entries] == [
+        ("maintenance.granted", ACTOR), ("operation.ended", ACTOR)
+    ]  # fmt: skip
+    assert reconcile(life.ctx, DAGSTER).drifts == ()
+
+
+def with_real_processes(life: Life, maintenance: TableMaintenance, settings: Settings) -> RunClient:
+    ctx = replace(life.ctx, maintenance=maintenance)
+    service = RunService(settings, lifecycle=lambda: ctx)
+    way = direct(settings, "run", "run", [upkeep_part(PRODUCTION)], service)
+    return RunClient(way, MAINTENANCE, PRODUCTION)
