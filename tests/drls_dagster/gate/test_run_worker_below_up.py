@@ -17,17 +17,14 @@ from dagster import DefaultRunLauncher
 from drls_dagster import settings as settings_module
 from drls_dagster.dagster_private.launching import LaunchRunContext
 from drls_dagster.dagster_private.workspace import PythonFileTarget
-from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.orchestrator.instance import dagster_home
 from drls_dagster.runs.address import UNIX, URL_VARIABLE
 from drls_dagster.settings import load_settings
-from drls_dagster.tags import MAINTENANCE
 from lifecycle.usecases.parts.signed_tokens import rotate_secret
 from tests.drls_dagster.gate.conftest import serving
 from tests.drls_dagster.gate.test_run_worker import RECORDING, SECONDS, life  # noqa: F401
 from tests.drls_dagster.gate.test_ways_in import told_of
 from tests.drls_dagster.gate.ways import LAUNCH, LOCATION, Ways
-from tests.iceberg_tables import make_table
 from tests.lifecycle.life import SETUP, Life
 
 pytestmark = [
@@ -109,18 +106,3 @@ def test_a_run_has_its_token_and_the_variables_on_the_list_or_does_nothing(ways:
     assert not LEFT_OUT.keys() & given.keys()
     assert "sesame" not in everything
     assert os.environ["DRLS_TOKEN"], "the code server keeps its own"
-
-
-def test_maintenance_acts_through_the_run_service_and_its_process_builds_no_pipeline(ways: Ways) -> None:
-    properties = {"drls.maintenance.compact": "auto", "drls.maintenance.below": "100"}
-    make_table("lab__qa.small", *[{"x": [number]} for number in range(7)], properties=properties)
-    run_id = ways.ask(LAUNCH, ways.params(MAINTENANCE, partition=None))["run"]["runId"]
-    ways.instance.launch_run(run_id, ways.process.create_request_context())
-    ways.instance.run_launcher.join(timeout=SECONDS)
-    told, ended = told_of(ways, run_id), ways.instance.get_run_by_id(run_id)
-    assert ended is not None
-    assert ended.status is dg.DagsterRunStatus.SUCCESS, told
-    assert "compact (1): 7 files rewritten as 1" in told, told
-    table = load_catalog().load_table(("lab__qa", "small"))
-    assert len(table.inspect.data_files()) == 1
-    assert sorted(table.scan().to_arrow()["x"].to_pylist()) == list(range(7))
