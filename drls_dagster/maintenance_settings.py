@@ -92,7 +92,7 @@ class MaintenanceSettings(_Section):
 
 
 def windows_of(given: tuple[dict[str, Any], ...]) -> tuple[Window, ...]:
-    """The windows of a setting. Raises ValueError for what is none."""
+    """The windows of a setting. Raises ValueError for one that cannot be read."""
     # Imported here: most settings say nothing of it.
     from lifecycle.domain.windows import Window
 

@@ -103,7 +103,7 @@ def print_plan(plan: OperationPlan) -> None:
 
 
 def print_policy(policy: TablePolicy) -> None:
-    """A policy for people: what holds for each operation, where that is said, and whether something holds it back."""
+    """A policy for people: what holds for each operation, what says so, and whether something holds it back."""
     click.echo(f"{cell(policy.table)} in {policy.environment.label}: maintained below a score of {policy.below}")
     print_table(
         ["operation", "automatic", "from"],

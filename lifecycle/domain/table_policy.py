@@ -1,4 +1,4 @@
-"""What may happen to a table without being asked: for each operation, what it says and where that was said."""
+"""What may happen to a table without being asked, and which property or setting says so."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def look_at_table(run: Run, name: Name) -> HealthReport | None:
 def begin(run: Run, name: Name, kind: OperationKind) -> Operation | None:
     """Starts what the table's policy allows now; None where the table does not need it.
 
-    Raises Forbidden for another environment's table, Refused outside of the windows, where the policy does not allow
+    Raises Forbidden for another environment's table, Refused outside the windows, where the policy does not allow
     it, and while a freeze or a stop concerns the table, Conflict while another operation is at work on it.
     """
     if environment_of(name) is not run.environment:
