@@ -179,6 +179,10 @@ def test_a_change_is_confirmed_or_refused_with_its_exact_arguments(
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
 
 
+# A page may ask in the moment in which the process stops: httpx leaves a socket that it could not connect to the garbage
+# collector.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_stop_and_a_process_that_was_killed(server: ChatServer, fake: FakeChats, browse: Callable[..., Page]) -> None:
     chat = fake.begin("ada", title="Long work", state=WORKING)
     call = fake.call(chat, "run_pipeline", RUNNING, arguments={"pipeline": "flights"})
