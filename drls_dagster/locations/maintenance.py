@@ -16,7 +16,7 @@ from pydantic import Field
 
 from drls_dagster.gate.parts import all_parts_of, upkeep_part
 from drls_dagster.maintenance.policy import policy_of
-from drls_dagster.maintenance.rounds import Keeper, Visit, act, tell
+from drls_dagster.maintenance.rounds import Keeper, Visit, act, report
 from drls_dagster.runs.client import RunClient
 from drls_dagster.runs.opening import way_of
 from drls_dagster.settings import Settings
@@ -105,7 +105,7 @@ def _go_round(client: RunClient, config: MaintenanceConfig, log: dg.DagsterLogMa
     """Looks first, then does what the policies allow."""
     visits = client.look_at_tables(config.tables)
     for one in visits:
-        tell(one, log.info)
+        report(one, log.info)
     return act(Keeper(client.begin, client.follow, client.stop), visits, log.info)
 
 

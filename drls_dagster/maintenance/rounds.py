@@ -81,11 +81,11 @@ def go_round(
     found = sorted(tables.healths(names), key=lambda one: one.worst_first)
     visits = [_visit(one, policy_of(one.name, one.policy, settings.maintenance, closed)) for one in found]
     for one in visits:
-        tell(one, told)
+        report(one, told)
     return visits
 
 
-def tell(visit: Visit, told: Callable[[str], None]) -> None:
+def report(visit: Visit, told: Callable[[str], None]) -> None:
     """Says what was made of a table, in a line; nothing of one that needs nothing."""
     score = visit.health.score
     if visit.done != _NOTHING:
@@ -115,7 +115,7 @@ def act(keeper: Keeper, visits: Sequence[Visit], told: Callable[[str], None] = l
     for one in visits:
         done = _maintain(keeper, one) if one.acts else one
         if done is not one:
-            tell(done, told)
+            report(done, told)
         found.append(done)
     return found
 

@@ -50,7 +50,7 @@ NEEDS: dict[Verb[..., Any], dict[str, Any]] = {
         for verb in (
             tables.show, tables.schema, tables.history, tables.preview, tables.statistics, tables.files,
             tables.changes, tables.health, tables.health_history, evolution.diff, maintenance.compact,
-            maintenance.manifests, maintenance.expire, maintenance.orphans, maintenance.vacuum,
+            maintenance.manifests, maintenance.expire, maintenance.orphans, maintenance.vacuum, maintenance.policy,
         )
     },
     maintenance.plan: {"kind": "compact", "name": T},
