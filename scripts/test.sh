@@ -11,20 +11,22 @@ which="${1:?the tests to run: 'not slow' or 'slow'}"
 beside="$which and not postgres and not browser and not k8s and not s3 and not rest and not mcp"
 programs=(tests/agent tests/security tests/drls_dagster/up tests/drls_dagster/serving tests/drls_dagster/lakehouse
   tests/drls_dagster/web)
+# What to look at first when a part takes too long.
+slowest=(--durations=15 --durations-min=4)
 told="$(mktemp -d)"
 trap 'rm -rf "$told"' EXIT
 
-"$python" -m pytest -m "engine and $beside" >"$told/engine" 2>&1 &
+"$python" -m pytest "${slowest[@]}" -m "engine and $beside" >"$told/engine" 2>&1 &
 engine=$!
-"$python" -m pytest -m "not engine and $beside" "${programs[@]}" >"$told/programs" 2>&1 &
+"$python" -m pytest "${slowest[@]}" -m "not engine and $beside" "${programs[@]}" >"$told/programs" 2>&1 &
 programs_pid=$!
-"$python" -m pytest -m "not engine and $beside" --ignore tests/lifecycle --ignore tests/data_plane \
+"$python" -m pytest "${slowest[@]}" -m "not engine and $beside" --ignore tests/lifecycle --ignore tests/data_plane \
   "${programs[@]/#/--ignore=}" >"$told/others" 2>&1 &
 others=$!
 trap 'kill -INT "$engine" "$programs_pid" "$others" 2>/dev/null; wait "$engine" "$programs_pid" "$others"; exit 130' INT TERM
 
 failed=0
-"$python" -m pytest -m "not engine and $beside" tests/lifecycle tests/data_plane || failed=1
+"$python" -m pytest "${slowest[@]}" -m "not engine and $beside" tests/lifecycle tests/data_plane || failed=1
 for part in others:"$others" programs:"$programs_pid" engine:"$engine"; do
   wait "${part#*:}" || failed=1
   cat "$told/${part%:*}"
