@@ -329,7 +329,8 @@ def happened(catalog: Catalog, folder: Path, number: int, act: str, value: Any) 
         for _ in range(value):
             given_rows = {first: [number, None, value], "s": ["x", None, str(number)]}
             table.append(pa.table(given_rows, schema=pa.schema([(first, pa.int64()), ("s", pa.string())])))
-    elif act == "delete":
+    elif act == "delete" and 2 not in table.inspect.delete_files()["content"].to_pylist():
+        # PyIceberg itself deletes no rows where equality deletes lie.
         table.delete(f"{first} = {value}")
     elif act == "positions" and paths:
         delete_positions(catalog, "ns.t", {sorted(paths)[value % len(paths)]: [value % 3]})
