@@ -11,7 +11,7 @@ which="${1:?the tests to run: 'not slow' or 'slow'}"
 beside="$which and not postgres and not browser and not k8s and not s3 and not rest and not mcp"
 programs=(tests/agent tests/security tests/drls_dagster/up tests/drls_dagster/serving tests/drls_dagster/lakehouse
   tests/drls_dagster/web)
-# What to look at first when a part takes too long.
+# The tests to look at first when a part takes too long.
 slowest=(--durations=15 --durations-min=4)
 told="$(mktemp -d)"
 trap 'rm -rf "$told"' EXIT
