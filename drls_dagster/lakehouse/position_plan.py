@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.locating import look_at
-from drls_dagster.lakehouse.positions import POSITIONS, RESET, PositionLost, find_position, plan_read
+from drls_dagster.lakehouse.positions import POSITIONS, RESET, PositionLost, find_position, plan_changes, plan_read
 from drls_dagster.lakehouse.tables import snapshot_total
 from drls_dagster.ledger import Ledger
 from lifecycle.domain.environment import Environment
@@ -31,7 +31,7 @@ def planned_positions(
     for sink in spec.sinks:
         look = look_at(catalog, source, sink.table)
         table, base = look.table, look.read
-        for name in _incremental(spec, sink):
+        for name, kind in _followed(spec, sink):
             read = _readable(catalog, target, name)
             known = ledger.publishes(str(table.metadata.table_uuid)) if table is not None else []
             if read is None:
@@ -39,35 +39,43 @@ def planned_positions(
                 continue
             upstream, end = read
             try:
-                position = find_position(table, base, upstream, sink.mode, known)
+                position = find_position(table, base, upstream, sink.mode, known, changes=kind == "changes")
             except PositionLost:
                 found.append(PositionPlan(table=sink.table, source=name, state="lost"))
                 continue
-            found.append(_planned(sink, table, base, upstream, position, end, name))
+            found.append(_planned(sink, table, base, upstream, position, end, name, kind))
     return tuple(found)
 
 
 def _planned(
-    sink: SinkNode, table: Table | None, base: int | None, upstream: Table, position: int | None, end: int, name: str
+    sink: SinkNode,
+    table: Table | None,
+    base: int | None,
+    upstream: Table,
+    position: int | None,
+    end: int,
+    name: str,
+    kind: str,
 ) -> PositionPlan:
     state = "new" if position is None else "continues"
     if table is not None and _is_reset(table, base, str(upstream.metadata.table_uuid)):
         state = "reset"
     try:
-        read = plan_read(upstream, position, end, sink, sink.table)
+        plan = plan_changes if kind == "changes" else plan_read
+        read = plan(upstream, position, end, sink, sink.table)
     except DrlsError:
         # Rolled back or changed in a way that appending cannot follow: the run would stop and say so.
         return PositionPlan(table=sink.table, source=name, state="lost", position=position)
-    rows = _rows(upstream, read.start, end)
+    rows = _rows(upstream, read.start, end, only_appends=kind != "changes")
     return PositionPlan(table=sink.table, source=name, state=state, position=position, rows=rows)
 
 
-def _incremental(spec: PipelineSpec, sink: SinkNode) -> list[str]:
-    """The tables above a sink that are read incrementally, each once."""
+def _followed(spec: PipelineSpec, sink: SinkNode) -> list[tuple[str, str]]:
+    """The tables above a sink that are read from a position, each once, and how."""
     nodes = (spec.node(name) for name in spec.ancestors(sink.id))
     sources = (node.source for node in nodes if node.type == "source")
-    names = [one.table for one in sources if isinstance(one, IcebergSource) and one.read == "incremental"]
-    return list(dict.fromkeys(names))
+    found = [(one.table, one.read) for one in sources if isinstance(one, IcebergSource) and one.follows]
+    return list(dict.fromkeys(found))
 
 
 def _readable(catalog: Catalog, environment: Environment, name: str) -> tuple[Table, int] | None:
@@ -95,19 +103,24 @@ def _is_reset(sink: Table, base: int | None, source_uuid: str) -> bool:
     return False
 
 
-def _rows(source: Table, start: int | None, end: int) -> int | None:
-    """Rows between two snapshots as their summaries count them; None where a writer left the number out."""
+def _rows(source: Table, start: int | None, end: int, *, only_appends: bool) -> int | None:
+    """Rows between two snapshots as their summaries count them; None where a writer left the number out.
+
+    How many rows another change than an append really changes, no summary says.
+    """
     if start is None:
         head = source.snapshot_by_id(end)
         return snapshot_total(head, "total-records") if head else None
     rows = 0
     for snapshot in refs.ancestors(source, end):
         if snapshot.snapshot_id == start:
-            break
+            return rows
         if snapshot.summary is None or snapshot.summary.operation.value != "append":
-            continue
+            if only_appends or (snapshot.summary is not None and snapshot.summary.operation.value == "replace"):
+                continue
+            return None
         added = snapshot_total(snapshot, "added-records")
         if added is None:
             return None
         rows += added
-    return rows
+    return rows if only_appends else None

@@ -53,11 +53,18 @@ class Read:
 
 
 def find_position(
-    sink: Table | None, base: int | None, source: Table, mode: Mode, published: Sequence[PublishRecord]
+    sink: Table | None,
+    base: int | None,
+    source: Table,
+    mode: Mode,
+    published: Sequence[PublishRecord],
+    *,
+    changes: bool = False,
 ) -> int | None:
     """The snapshot of `source` up to which `sink`, at `base`, has read; None when it has read nothing.
 
-    Raises PositionLost when it has read something and nothing says how far.
+    Raises PositionLost when it has read something and nothing says how far. `changes`: reading all of a table that was
+    made anew would keep the rows that are gone.
     """
     if sink is None:
         return None
@@ -68,11 +75,16 @@ def find_position(
     if base is None:
         return after["position"] if after else None
     told = [record for record in published if uuid in record.positions]
-    found = _in_summaries(refs.ancestors(sink, base), sink, name, uuid, mode, after)
+    again = (
+        "the rows that are gone from it would stay"
+        if changes
+        else ("all its rows would be appended again" if mode == "append" else None)
+    )
+    found = _in_summaries(refs.ancestors(sink, base), sink, name, uuid, again, after)
     if found.known or (found.written_by_drls and not told):
         return found.position  # recorded, or a source that the sink has not read yet
     lineage = refs.lineage(sink, base)
-    found = _in_summaries(lineage.snapshots, sink, name, uuid, mode, after)
+    found = _in_summaries(lineage.snapshots, sink, name, uuid, again, after)
     if found.known:
         return found.position
     for record in told:
@@ -94,9 +106,14 @@ class _Found:
 
 
 def _in_summaries(
-    snapshots: Iterable[Snapshot], sink: Table, name: str, uuid: str, mode: Mode, reset: Mapping[str, Any] | None
+    snapshots: Iterable[Snapshot],
+    sink: Table,
+    name: str,
+    uuid: str,
+    again: str | None,
+    reset: Mapping[str, Any] | None,
 ) -> _Found:
-    """What the snapshots, newest first, say of the source `name`."""
+    """What the snapshots, newest first, say of the source `name`; `again` is what reading all of it again would do."""
     written_by_drls = False
     for snapshot in snapshots:
         if reset and reset["after"] == snapshot.snapshot_id:
@@ -105,10 +122,9 @@ def _in_summaries(
         if uuid in positions:
             return _Found(True, int(positions[uuid]))
         earlier = _json(refs.summary(snapshot), SOURCES).get(name)
-        if earlier and earlier != uuid and mode == "append":
+        if earlier and earlier != uuid and again:
             raise PositionLost(
-                f"{name} was recreated since {'.'.join(sink.name())} read it, so all its rows would be "
-                f"appended again; {_remedy(sink, name)}"
+                f"{name} was recreated since {'.'.join(sink.name())} read it, so {again}; {_remedy(sink, name)}"
             )
         written_by_drls = written_by_drls or POSITIONS in refs.summary(snapshot)
     return _Found(False, None, written_by_drls)
@@ -142,6 +158,21 @@ def plan_read(source: Table, position: int | None, end: int | None, sink: SinkNo
     return Read(start, end)
 
 
+def plan_changes(source: Table, position: int | None, end: int | None, sink: SinkNode, sink_table: str) -> Read:
+    """What a read of changes takes: those from `position` to `end`, also where the source was rolled back in between.
+
+    Raises PositionLost where the snapshot at `position` has expired.
+    """
+    if position is not None and end is not None and source.snapshot_by_id(position) is None:
+        name = ".".join(source.name())
+        raise PositionLost(
+            f"{name} no longer has snapshot {position}, up to which sink '{sink.id}' has read it, so which rows were "
+            f"deleted since is unknown; {_remedy_of(sink_table, name)} (start writes all rows again, and keeps those "
+            "that the source has deleted meanwhile)"
+        )
+    return Read(position, end) if end is not None else Read(None, None)
+
+
 def reset_property(source_uuid: str, after: int | None, position: int | None) -> Mapping[str, str]:
     """The table property that lets a sink resume from `position` (None: from the start) after its snapshot `after`."""
     return {RESET + source_uuid: json.dumps({"after": after, "position": position})}
@@ -157,7 +188,8 @@ def _refuse_other_changes(source: Table, start: int | None, end: int, name: str)
         if operation not in {"append", "replace"}:
             raise NotIncremental(
                 f"snapshot {snapshot.snapshot_id} of {name} is a change of kind {operation}, which an incremental "
-                "read cannot follow; read it in full (read: full), or let its writer append"
+                "read cannot follow; read it in full (read: full), read its changes into a merge sink (read: changes), "
+                "or let its writer append"
             )
 
 

@@ -26,6 +26,7 @@ from drls_dagster.lakehouse.prepare import OWNER, prepare_table, refuse_foreign,
 from drls_dagster.lakehouse.rebuild import put_back_unless_published
 from drls_dagster.lakehouse.reread import Reread, load_again
 from drls_dagster.lakehouse.separate import may_reshape
+from drls_dagster.steps import changes
 from drls_dagster.steps.above import checks_above
 from drls_dagster.steps.bad_rows import tell_bad_rows
 from drls_dagster.steps.checks import Finding, evaluate, evidence_of
@@ -117,7 +118,9 @@ def _once(
     (upstream,) = run.spec.upstream(sink.id)
     above = checks_above(frames, sink, reads)
     frame = frames.frame(upstream, reads)
-    schema = iceberg_schema(frame.schema.jsonValue())
+    with_changes = changes.takes_changes(run.spec, sink)
+    spark_schema = frame.schema.jsonValue()
+    schema = iceberg_schema(changes.stored(spark_schema, sink) if with_changes else spark_schema)
     free = may_reshape(run.environment, location)
     look = _unmoved(run, look)
     if not free and run.gate is not None and look.table is not None:
@@ -144,6 +147,7 @@ def _once(
                 frame_columns={field.name.lower(): field for field in schema.fields},
                 window=run.window,
                 whole=prepared.rebuilt,
+                changes=with_changes,
                 summary=_summary(run, sink, reads),
                 target_bytes=_bytes(table, look.read),
                 over_earlier=values_over_earlier_files(table, look.read) if sink.mode == "overwrite_partitions" else (),

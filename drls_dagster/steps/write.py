@@ -11,6 +11,7 @@ from pyiceberg.types import IcebergType, ListType, MapType, NestedField, StructT
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.columns import spark_ddl
 from drls_dagster.lakehouse.earlier_layout import PartitionValue
+from drls_dagster.steps.changes import COLUMN, DELETE, UPSERT
 from drls_dagster.steps.window import Window
 from lifecycle.spec import SinkNode
 
@@ -37,6 +38,7 @@ class WritePlan:
     window: Window | None
     whole: bool  # the table is rebuilt: everything in it is replaced
     summary: Mapping[str, str]
+    changes: bool = False  # the frame says of each row what becomes of it
     target_bytes: float = 0  # of the table's files before the write; infinite where nobody has counted them
     over_earlier: Sequence[PartitionValue] = ()  # the partition fields, where files lie in an earlier partitioning
 
@@ -74,7 +76,10 @@ def write(spark: SparkSession, frame: DataFrame, plan: WritePlan) -> None:
 
 
 def _fitted(frame: DataFrame, plan: WritePlan) -> DataFrame:
-    """The frame with exactly the table's columns, by name: what it lacks is null (D10)."""
+    """The frame with exactly the table's columns, by name: what it lacks is null (D10).
+
+    Where it says of each row what becomes of it, that column is left for the merge; a rebuilt table gets no deletes.
+    """
     from pyspark.sql.connect.functions import builtin as f
 
     chosen: list[Column] = []
@@ -82,7 +87,15 @@ def _fitted(frame: DataFrame, plan: WritePlan) -> DataFrame:
         own = plan.frame_columns.get(field.name.lower())
         column = _null(field) if own is None else _fit(f.col(quoted(own.name)), own.field_type, field.field_type)
         chosen.append(column.alias(field.name))
-    return frame.select(*chosen)
+    if not plan.changes:
+        return frame.select(*chosen)
+    wrong = f.raise_error(
+        f.concat(f.lit(f"DRLS: {COLUMN} is '"), f.coalesce(COLUMN, f.lit("null")), f.lit("', not upsert or delete"))
+    ).cast("boolean")
+    upserts, deletes = f.col(COLUMN) == UPSERT, f.col(COLUMN) == DELETE
+    known = f.when(upserts, f.lit(True)).when(deletes, f.lit(not plan.whole)).otherwise(wrong)
+    rows = frame.where(known)
+    return rows.select(*chosen) if plan.whole else rows.select(*chosen, f.col(COLUMN))
 
 
 def _fit(column: Column, have: IcebergType, want: IcebergType) -> Column:
@@ -208,9 +221,12 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
     values = {quoted(name): f.col(f"s.{quoted(name)}") for name in names}
     # Not MERGE in SQL, which needs a view: Spark 4.1 cannot plan one over an incremental read.
     merge = single.alias("s").mergeInto(plan.branch_name, f.expr(match))
+    if plan.changes:
+        merge = merge.whenMatched(f.col(f"s.{COLUMN}") == DELETE).delete()
     if changes:
         merge = merge.whenMatched().update(changes)
-    merge = merge.whenNotMatched().insert(values)
+    new = f.col(f"s.{COLUMN}") == UPSERT if plan.changes else None
+    merge = merge.whenNotMatched(new).insert(values)
     settings = {_CONF + key: value for key, value in plan.summary.items()}
     if plan.window is not None and plan.window.whole and plan.target_bytes <= SMALL_BYTES:
         # Spark would compute the result twice, the first time to find the files that it changes: here mostly all.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from lifecycle.spec.base import Column, Connection, Frozen, NodeId, Path, ScalarText, TableName, Text, Whole
+from lifecycle.spec.base import Column, Columns, Connection, Frozen, NodeId, Path, ScalarText, TableName, Text, Whole
 from lifecycle.spec.columns import Schema
 from lifecycle.spec.errors import FieldError, shorten
 from lifecycle.spec.kind import LandingPath, NamedConnection, Source
@@ -38,12 +38,15 @@ class IcebergSource(Source):
     """An Iceberg table, always at a pinned snapshot.
 
     `full` reads the whole table as it is when the run starts, `incremental` what was appended since this
-    pipeline's last run, `as_of` one named `snapshot` or the one current at `timestamp` (UTC).
+    pipeline's last run, `changes` the rows inserted, updated and deleted since then, one per key, for merge sinks;
+    `keys` are the columns that identify a row of the table. `as_of` reads one named `snapshot` or the one current at
+    `timestamp` (UTC).
     """
 
     kind: Literal["iceberg"] = "iceberg"
     table: TableName
-    read: Literal["full", "incremental", "as_of"] = "full"
+    read: Literal["full", "incremental", "changes", "as_of"] = "full"
+    keys: Columns | None = None
     snapshot: SnapshotId | None = None
     timestamp: Timestamp | None = None
 
@@ -56,6 +59,16 @@ class IcebergSource(Source):
             raise FieldError(f"read: {self.read} takes no snapshot or timestamp", "write read: as_of, or remove it")
         return self
 
+    @model_validator(mode="after")
+    def _keys_of_changes(self) -> IcebergSource:
+        if self.read == "changes" and not self.keys:
+            raise FieldError("read: changes needs the columns that identify a row", "write keys: [column, …]")
+        if self.read != "changes" and self.keys:
+            raise FieldError(f"read: {self.read} takes no keys", "write read: changes, or remove keys")
+        if any("." in key for key in self.keys or ()):
+            raise FieldError("a key is a column, not a field inside one", "name columns of the table")
+        return self
+
     @property
     def label(self) -> str:
         return "Iceberg"
@@ -66,7 +79,12 @@ class IcebergSource(Source):
 
     @property
     def full(self) -> bool:
-        return self.read != "incremental"
+        return not self.follows
+
+    @property
+    def follows(self) -> bool:
+        """Whether each sink continues where it stopped reading (D4)."""
+        return self.read in ("incremental", "changes")
 
 
 class FilesSource(Source):

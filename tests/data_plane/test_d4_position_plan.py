@@ -19,8 +19,9 @@ RAW, DAILY = "flights_raw.flights", "flights.daily"
 
 def spec_text(mode: str = "append", read: str = "incremental") -> str:
     sink = {"id": "sink", "type": "sink", "table": DAILY, "mode": mode, "keys": ["id"] if mode == "merge" else None}
+    keys = ["id"] if read == "changes" else None
     nodes = [
-        {"id": "raw", "type": "source", "source": {"kind": "iceberg", "table": RAW, "read": read}},
+        {"id": "raw", "type": "source", "source": {"kind": "iceberg", "table": RAW, "read": read, "keys": keys}},
         {"id": "other", "type": "source", "source": {"kind": "files", "format": "csv", "path": "x.csv"}},
         {"id": "step", "type": "transform", "step": "spark", "sql": "SELECT * FROM raw, other"},
         sink,
@@ -104,6 +105,31 @@ def test_d4_d5_a_source_that_was_rolled_back_is_lost_to_an_append_and_read_again
     found = standing(lake, spec_text(mode))
     assert (found.state, found.position) == (state, second)
     assert found.rows == (1 if state == "continues" else None)
+
+
+def test_d4_d5_changes_go_on_over_every_commit_and_after_a_rollback(lake: LakePlane) -> None:
+    first = lake.commit(RAW)
+    has_read(lake, first)
+    lake.commit(RAW)
+    lake.commit(RAW, operation="replace")
+    changes = spec_text("merge", "changes")
+    assert (standing(lake, changes).state, standing(lake, changes).rows) == ("continues", 1)
+    lake.commit(RAW, operation="overwrite")
+    found = standing(lake, changes)
+    assert (found.state, found.position, found.rows) == ("continues", first, None)  # how many, only reading tells
+    assert standing(lake, spec_text("merge")).state == "lost"
+
+
+def test_d4_d5_changes_are_lost_where_their_position_has_expired_or_the_source_was_made_anew(lake: LakePlane) -> None:
+    first = lake.commit(RAW)
+    has_read(lake, first)
+    lake.commit(RAW)
+    lake.expire(RAW, [first])
+    assert standing(lake, spec_text("merge", "changes")).state == "lost"
+    lake.catalog.drop_table(RAW)
+    lake.commit(RAW)
+    assert standing(lake, spec_text("merge", "changes")).state == "lost"
+    assert standing(lake, spec_text("merge")).state == "new"
 
 
 def test_d4_an_expired_history_of_the_sink_that_says_nothing_any_more_is_lost(lake: LakePlane) -> None:

@@ -1,4 +1,4 @@
-"""docs/how-to/change-feed.md: its commands run, and its Python runs."""
+"""docs/how-to/change-feed.md: its commands run, its Python runs, its pipeline is valid."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pyiceberg.expressions import EqualTo
 
 from drls_dagster.cli.main import run
 from drls_dagster.lakehouse.catalog import load_catalog
+from lifecycle.spec import parse_pipeline
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/change-feed.md").read_text()
 
@@ -51,3 +52,8 @@ def test_the_python_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None
     (code,) = blocks("python")
     exec(compile(code, "change-feed.md", "exec"), {})  # noqa: S102
     assert "_committed_at" in capsys.readouterr().out
+
+
+def test_the_pipeline_of_the_page_is_valid() -> None:
+    (text,) = blocks("yaml")
+    assert parse_pipeline(text).sources[0].source.keys == ("id",)

@@ -11,7 +11,8 @@ from pyiceberg.types import TimestampNanoType, TimestamptzNanoType, TimeType
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.locating import load_if_exists, look_at
 from drls_dagster.lakehouse.naming import MAIN, table_location
-from drls_dagster.lakehouse.positions import Read, find_position, plan_read
+from drls_dagster.lakehouse.positions import Read, find_position, plan_changes, plan_read
+from drls_dagster.steps.sources.iceberg_changes import net_changes
 from drls_dagster.steps.sources.kind import Look, Mark, SourceKind, Standing
 from drls_dagster.steps.sources.pins import Origin, Pin, Place, Reader, SourceMissing, SourceUnreadable
 from lifecycle.domain.environment import Environment
@@ -60,7 +61,7 @@ class IcebergPin(Pin):
 
 
 class IcebergTables(SourceKind[IcebergSource, IcebergPin]):
-    """Iceberg tables, in full or what was appended behind a sink's position."""
+    """Iceberg tables, in full, or what was appended or changed behind a sink's position."""
 
     def pin(self, node: str, source: IcebergSource, place: Place) -> IcebergPin:
         found = source_table(place.catalog, place.environment, source.table)
@@ -78,18 +79,23 @@ class IcebergTables(SourceKind[IcebergSource, IcebergPin]):
         return IcebergPin(stored["table"], stored["uuid"], stored["ref"], stored["snapshot"])
 
     def position(self, source: IcebergSource, pin: IcebergPin, place: Place, standing: Standing | None) -> Read:
-        if source.read != "incremental" or standing is None:
+        if not source.follows or standing is None:
             return Read(None, pin.snapshot)
         upstream = place.catalog.load_table(tuple(pin.table.split(".")))
         sink, table = standing.sink, standing.table
-        position = find_position(table, standing.base, upstream, sink.mode, standing.published())
-        return plan_read(upstream, position, pin.snapshot, sink, ".".join(table.name()) if table else sink.table)
+        changes = source.read == "changes"
+        position = find_position(table, standing.base, upstream, sink.mode, standing.published(), changes=changes)
+        plan = plan_changes if changes else plan_read
+        return plan(upstream, position, pin.snapshot, sink, ".".join(table.name()) if table else sink.table)
 
     def read(self, reader: Reader, node: str, source: IcebergSource, pin: IcebergPin, between: Read) -> DataFrame:
-        """The table at the end, or what was appended between the two snapshots."""
+        """The table at the end, or what was appended or changed between the two snapshots."""
         start, end = between.start, between.end
         spark, catalog = reader.spark, reader.place.settings.catalog.name
         name = ".".join(f"`{part}`" for part in (catalog, *pin.table.split(".")))
+        if source.read == "changes":
+            table = reader.place.catalog.load_table(tuple(pin.table.split(".")))
+            return net_changes(spark, table, name, source.keys or (), start, end, reader.log)
         if end is None or (start is not None and start == end):
             return spark.sql(f"SELECT * FROM {name} WHERE false")
         if start is None:

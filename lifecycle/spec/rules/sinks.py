@@ -9,7 +9,7 @@ from lifecycle.spec.errors import Problem, did_you_mean, shorten
 from lifecycle.spec.pipeline import PipelineSpec
 from lifecycle.spec.rules.tables import table_name
 from lifecycle.spec.sinks import SinkNode
-from lifecycle.spec.sources import SourceNode
+from lifecycle.spec.sources import IcebergSource, SourceNode
 from lifecycle.spec.steps import RayProcessTransform, SparkStreamTransform
 
 # Only how files are written. Not where, and not what belongs to DRLS (branches, cleaning, format).
@@ -54,6 +54,7 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
             )
         yield from _mode(sink)
         yield from _repeats(spec, sink)
+        yield from _changes(spec, sink)
         yield from _layout(sink)
         yield from _properties(sink)
         yield from _columns(spec, sink)
@@ -80,6 +81,17 @@ def _repeats(spec: PipelineSpec, sink: SinkNode) -> Iterator[Problem]:
         message = f"each run would append all rows of {names} again"
         remedy = "use read: incremental, or mode: merge or overwrite, or set repeat: true"
         yield Problem(sink.id, "mode", message, remedy)
+
+
+def _changes(spec: PipelineSpec, sink: SinkNode) -> Iterator[Problem]:
+    """D5: only a merge can apply updates and deletes."""
+    if sink.mode == "merge":
+        return
+    for name in spec.ancestors(sink.id):
+        node = spec.node(name)
+        if isinstance(node, SourceNode) and isinstance(node.source, IcebergSource) and node.source.read == "changes":
+            message = f"mode: {sink.mode} cannot apply the updates and deletes that '{node.id}' reads"
+            yield Problem(sink.id, "mode", message, f"use mode: merge with keys, or read: full in '{node.id}'")
 
 
 def _layout(sink: SinkNode) -> Iterator[Problem]:

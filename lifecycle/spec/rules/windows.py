@@ -20,9 +20,9 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
         return
     why = "continues from a position, but each run of a partitioned pipeline reads its own window"
     for node in spec.sources:
-        if isinstance(node.source, IcebergSource) and node.source.read == "incremental":
+        if isinstance(node.source, IcebergSource) and node.source.follows:
             remedy = "use read: full and select the window in SQL, or remove partitions"
-            yield Problem(node.id, "source.read", f"read: incremental {why}", remedy)
+            yield Problem(node.id, "source.read", f"read: {node.source.read} {why}", remedy)
         elif isinstance(node.source, KafkaSource):
             yield Problem(node.id, "source.kind", f"a kafka source {why}", "remove partitions from the pipeline")
     for step in spec.transforms:

@@ -185,3 +185,32 @@ def test_columns_of_a_sink_must_be_in_the_declared_output(problems_of: Find) -> 
     problems = problems_of(ray, sink(mode="merge", keys=["carier"], sort_by=["dai"]))
     assert has(problems, "daily_orders", "columns", "'carier' is not in the output_schema of 'daily'; did you mean")
     assert has(problems, "daily_orders", "columns", "'dai'")
+
+
+CHANGES: Data = {"kind": "iceberg", "table": "a.b", "read": "changes", "keys": ["id"]}
+
+
+def test_d5_changes_feed_merge_sinks(problems_of: Find) -> None:
+    assert problems_of(source(**CHANGES), sink(mode="merge", keys=["order_id"])) == ()
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+def test_d5_changes_feed_no_other_sink(problems_of: Find, mode: str) -> None:
+    problems = problems_of(source(**CHANGES), sink(mode=mode, keys=None))
+    assert has(
+        problems, "daily_orders", "mode", f"mode: {mode} cannot apply the updates and deletes that 'orders' reads"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"read": "changes"}, "needs the columns that identify a row; write keys"),
+        ({"read": "full", "keys": ["id"]}, "read: full takes no keys"),
+        ({"read": "changes", "keys": ["a.b"]}, "a key is a column, not a field inside one"),
+        ({"read": "changes", "keys": ["id"], "snapshot": 1}, "read: changes takes no snapshot or timestamp"),
+    ],
+)
+def test_d5_keys_belong_to_changes(problems_of: Find, fields: Data, said: str) -> None:
+    problems = problems_of(source(kind="iceberg", table="a.b", **fields), sink(mode="merge", keys=["order_id"]))
+    assert any(said in str(one) for one in problems), problems
