@@ -20,7 +20,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    yield from until_stopped(start_up(tmp_path_factory.mktemp("first") / "home", "--seed-demo", seconds=900))
+    up = start_up(tmp_path_factory.mktemp("first") / "home", "--seed-demo", seconds=900)
+    yield from until_stopped(up)
+    # The engine of a home outlives its `drls up`, until it has been idle for long.
+    up.drls("engine", "stop")
 
 
 @pytest.fixture(scope="module")
