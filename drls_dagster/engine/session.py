@@ -89,54 +89,56 @@ def interrupt(settings: Settings, session_id: str, engine_id: str, *, release: b
     `engine_id` is empty for an endpoint that DRLS does not own. False where nobody confirms it: whoever asks must ask
     again later. An engine of which no process is left needs no answer.
     """
-    if engine_id:
-        engine = st.read_state(settings)
-        if engine is None or engine.engine_id != engine_id or not engine.is_alive:
-            return not processes_of(engine_id)
-        url = connect_url(engine)
-    elif settings.engine.spark_connect:
-        url = settings.engine.spark_connect
-    else:
+    url = _url_of(settings, engine_id)
+    if url is None:
+        return bool(engine_id) and not processes_of(engine_id)
+    with _joined(url, session_id) as spark:
+        try:
+            spark.interruptAll()
+            if release:
+                _release(spark)
+        except (_spark_error(), *_connection_errors()):
+            return False
+    return True
+
+
+def is_closed(settings: Settings, session_id: str, engine_id: str) -> bool:
+    """Whether the server says that it has closed this session: nothing runs in it. False where it does not answer."""
+    url = _url_of(settings, engine_id)
+    if url is None:
         return False
+    with _joined(url, session_id) as spark:
+        try:
+            spark.interruptAll()
+        except _spark_error() as error:
+            return "SESSION_CLOSED" in str(error)
+        except _connection_errors():
+            return False
+    return False
+
+
+def _url_of(settings: Settings, engine_id: str) -> str | None:
+    """Where a session of this engine, or of an endpoint that DRLS does not own, is asked; None where nobody is."""
+    if not engine_id:
+        return settings.engine.spark_connect or None
+    engine = st.read_state(settings)
+    if engine is None or engine.engine_id != engine_id or not engine.is_alive:
+        return None
+    return connect_url(engine)
+
+
+@contextlib.contextmanager
+def _joined(url: str, session_id: str) -> Iterator[SparkSession]:
+    """A session that another process opened."""
     from drls_dagster.engine.connection import connect
 
     spark = connect(url, session_id)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")  # the answer says it
-            spark.interruptAll()
-            if release:
-                _release(spark)
-    except (_spark_error(), *_connection_errors()):
-        return False
+            yield spark
     finally:
         _close(spark)
-    return True
-
-
-def is_closed(settings: Settings, session_id: str, engine_id: str) -> bool:
-    """Whether the server says that it has closed this session: nothing runs in it. False where it does not answer."""
-    engine = st.read_state(settings) if engine_id else None
-    if engine is not None and engine.engine_id == engine_id and engine.is_alive:
-        url = connect_url(engine)
-    elif not engine_id and settings.engine.spark_connect:
-        url = settings.engine.spark_connect
-    else:
-        return False
-    from drls_dagster.engine.connection import connect
-
-    spark = connect(url, session_id)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
-            spark.interruptAll()
-    except _spark_error() as error:
-        return "SESSION_CLOSED" in str(error)
-    except _connection_errors():
-        return False
-    finally:
-        _close(spark)
-    return False
 
 
 def _release(spark: SparkSession) -> None:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 import psutil
 
+from drls_dagster.processes import process_is
+
 _NAMES = ("gcs_server", "raylet")
 
 
@@ -32,7 +34,7 @@ def young_node(ended: Callable[[str], None], every: float = 0.5) -> Iterator[Non
                 if name in _NAMES:
                     seen[child] = name
             for child, name in seen.items():
-                if _is_over(child):
+                if not process_is(child.pid, child.create_time()):
                     ended(name)
                     return
 
@@ -43,10 +45,3 @@ def young_node(ended: Callable[[str], None], every: float = 0.5) -> Iterator[Non
     finally:
         over.set()
         thread.join()
-
-
-def _is_over(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
