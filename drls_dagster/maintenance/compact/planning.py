@@ -47,7 +47,7 @@ def _reasons(chosen: Selection, options: CompactOptions, files: int, size: int, 
     if not chosen.groups:
         return [f"none of {len(chosen.data)} files needs it at a target of {_mib(chosen.target)}"]
     found = [f"{files} of {len(chosen.data)} files ({_mib(size)}) become about {after} of {_mib(chosen.target)}"]
-    deleted = sum(1 for group in chosen.groups for one in group.files if one.deletes or one.is_named)
+    deleted = sum(1 for group in chosen.groups for one in group.files if one.applied)
     if deleted:
         found.append(f"{deleted} of them have rows that delete files hide")
     if chosen.spark:

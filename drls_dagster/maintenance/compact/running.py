@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs, rewriting
 from drls_dagster.lakehouse.commit_retry import ATTEMPTS, CommitConflictError
+from drls_dagster.lakehouse.delete_files import applies, removable_deletes
 from drls_dagster.lakehouse.rewriting import Change, Manifests, StaleFiles
 from drls_dagster.maintenance.compact import tidying
 from drls_dagster.maintenance.compact.equality import LiveRows
@@ -24,7 +25,6 @@ from drls_dagster.maintenance.compact.selecting import (
     LARGE,
     Group,
     Selection,
-    applies,
     clustering,
     select,
 )
@@ -258,7 +258,7 @@ def _checked(work: Work, one: Rewritten) -> Rewritten:
     """The same, after the rows were counted: what was read is what was written, and at most deletes are missing."""
     written = sum(file.record_count for file in one.files)
     before = sum(each.file.record_count for each in one.group.files)
-    deletable = any(each.deletes or each.is_named for each in one.group.files)
+    deletable = any(each.applied for each in one.group.files)
     if written != one.rows_in or written > before or (written < before and not deletable):
         raise DrlsError(
             f"{work.name}: {before} rows became {written} while they were rewritten; nothing was changed. One of "
@@ -313,7 +313,7 @@ def _commit(
         change = Change(
             add=tuple(file for one in left for file in one.files),
             remove=removed,
-            remove_deletes=rewriting.removable_deletes(
+            remove_deletes=removable_deletes(
                 table,
                 [one for one in entries if one.data_file.content != 0],
                 [one for one in entries if one.data_file.content == 0],

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse import refs
+from drls_dagster.lakehouse.delete_files import EqualityDeletes, applies, is_newer, referenced_paths
 from drls_dagster.lakehouse.file_sizes import DEFAULT_TARGET, given_target
 from drls_dagster.lakehouse.naming import MAIN
-from drls_dagster.lakehouse.rewriting import EqualityDeletes, Manifests, partition_of, referenced_paths
+from drls_dagster.lakehouse.rewriting import Manifests, partition_of
 from lifecycle.domain.evolution import told
 from lifecycle.domain.operations import CompactOptions
 from lifecycle.domain.table_files import SMALL_SHARE
@@ -52,12 +53,12 @@ class Candidate:
     @property
     def applied(self) -> list[ManifestEntry]:
         """The delete files that may name rows of it."""
-        return [*self.deletes, *(one for one in self.equality if _is_newer(one, self.entry))]
+        return [*self.deletes, *(one for one in self.equality if is_newer(one, self.entry))]
 
     @property
     def is_named(self) -> bool:
         """Whether an equality delete may name rows of it."""
-        return any(_is_newer(one, self.entry) for one in self.equality)
+        return any(is_newer(one, self.entry) for one in self.equality)
 
 
 @dataclass(frozen=True)
@@ -238,22 +239,6 @@ def _with_deletes(table: Table, data: Sequence[ManifestEntry], deletes: Sequence
         applied = tuple(one for one in possible if applies(one, entry))
         found.append(Candidate(entry, applied, by_equality.of(entry.data_file)))
     return found
-
-
-def applies(delete: ManifestEntry, data: ManifestEntry) -> bool:
-    """Whether a position delete file may name rows of a data file."""
-    path = data.data_file.file_path.encode()
-    low, high = referenced_paths(delete.data_file)
-    return (
-        (data.sequence_number or 0) <= (delete.sequence_number or 0)
-        and (low is None or path >= low)
-        and (high is None or path <= high)
-        and partition_of(delete.data_file) == partition_of(data.data_file)
-    )
-
-
-def _is_newer(delete: ManifestEntry, data: ManifestEntry) -> bool:
-    return (delete.sequence_number or 0) > (data.sequence_number or 0)
 
 
 def _only_spark(table: Table, entries: Sequence[ManifestEntry]) -> str:
