@@ -117,11 +117,17 @@ def _begin(
     return ctx.maintenance.operation(reserved.id)
 
 
-def stop_automatic(ctx: Context, actor: Actor, operation_id: int) -> Operation:
-    """Asks one to stop that the installation started itself. Raises NotFound for one of a person."""
+def show_automatic(ctx: Context, actor: Actor, operation_id: int) -> Operation:
+    """One that the installation started itself. Raises NotFound for one of a person."""
     found = ctx.maintenance.operation(operation_id)
     if actor.person is not None or found.asked_by != actor.name:
         raise NotFound(f"there is no automatic operation {operation_id}")
+    return found
+
+
+def stop_automatic(ctx: Context, actor: Actor, operation_id: int) -> Operation:
+    """Asks one to stop that the installation started itself. Raises NotFound for one of a person."""
+    found = show_automatic(ctx, actor, operation_id)
     if not found.state.is_over:
         with ctx.store.write(actor, "cancel_operation") as unit:
             unit.audit("operation.cancelled", f"table:{found.table}", operation=operation_id, kind=found.kind.value)

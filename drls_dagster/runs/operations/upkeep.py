@@ -27,7 +27,7 @@ from lifecycle.domain.table_health import HealthReport
 from lifecycle.domain.table_policy import waits_in_words
 from lifecycle.domain.tables import TableAt
 from lifecycle.errors import Forbidden, NotFound, Refused
-from lifecycle.usecases.operate_table import start_automatic, stop_automatic
+from lifecycle.usecases.operate_table import show_automatic, start_automatic, stop_automatic
 from lifecycle.usecases.parts.visible_tables import environment_of
 
 if TYPE_CHECKING:
@@ -81,10 +81,7 @@ def begin(run: Run, name: Name, kind: OperationKind) -> Operation | None:
 @operation(early=True, late=True, upkeep=True)
 def follow(run: Run, operation_id: int) -> Operation:
     """How an operation that the job began is now. Raises NotFound for one of a person."""
-    found = _keeping(run).maintenance.operation(operation_id)
-    if found.asked_by != ACTOR:
-        raise NotFound(f"there is no automatic operation {operation_id}")
-    return found
+    return show_automatic(_keeping(run), gateway_actor(ACTOR), operation_id)
 
 
 @operation(early=True, late=True, upkeep=True)
