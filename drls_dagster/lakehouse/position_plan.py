@@ -72,8 +72,7 @@ def _planned(
 
 def _followed(spec: PipelineSpec, sink: SinkNode) -> list[tuple[str, str]]:
     """The tables above a sink that are read from a position, each once, and how."""
-    nodes = (spec.node(name) for name in spec.ancestors(sink.id))
-    sources = (node.source for node in nodes if node.type == "source")
+    sources = (node.source for node in spec.sources_above(sink.id))
     found = [(one.table, one.read) for one in sources if isinstance(one, IcebergSource) and one.follows]
     return list(dict.fromkeys(found))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drls_dagster.errors import DrlsError
-from lifecycle.spec import IcebergSource, PipelineSpec, SinkNode, SourceNode
+from lifecycle.spec import IcebergSource, PipelineSpec, SinkNode
 
 COLUMN = "_change_type"
 UPSERT, DELETE = "upsert", "delete"
@@ -14,8 +14,7 @@ UPSERT, DELETE = "upsert", "delete"
 
 def takes_changes(spec: PipelineSpec, sink: SinkNode) -> bool:
     """Whether a source above the sink reads changes; the spec's rules see to it that the sink merges."""
-    nodes = (spec.node(name) for name in spec.ancestors(sink.id))
-    sources = (node.source for node in nodes if isinstance(node, SourceNode))
+    sources = (node.source for node in spec.sources_above(sink.id))
     return any(isinstance(source, IcebergSource) and source.read == "changes" for source in sources)
 
 

@@ -119,6 +119,11 @@ class PipelineSpec(Frozen):
         found = reach(self._upstream, [node_id]) - {node_id}
         return tuple(other for other in self.topological() if other in found)
 
+    def sources_above(self, node_id: str) -> tuple[SourceNode, ...]:
+        """The sources upstream of a node, in topological order."""
+        nodes = (self.node(other) for other in self.ancestors(node_id))
+        return tuple(node for node in nodes if isinstance(node, SourceNode))
+
     def topological(self) -> tuple[str, ...]:
         """All node ids, each after its upstream nodes, otherwise by name. Nodes on a cycle are left out."""
         return self._order

@@ -9,7 +9,7 @@ from lifecycle.spec.errors import Problem, did_you_mean, shorten
 from lifecycle.spec.pipeline import PipelineSpec
 from lifecycle.spec.rules.tables import table_name
 from lifecycle.spec.sinks import SinkNode
-from lifecycle.spec.sources import IcebergSource, SourceNode
+from lifecycle.spec.sources import IcebergSource
 from lifecycle.spec.steps import RayProcessTransform, SparkStreamTransform
 
 # Only how files are written. Not where, and not what belongs to DRLS (branches, cleaning, format).
@@ -73,9 +73,8 @@ def _repeats(spec: PipelineSpec, sink: SinkNode) -> Iterator[Problem]:
     """D5: an append fed only by full sources writes the same rows again each run."""
     if sink.mode != "append" or sink.repeat:
         return
-    above = [spec.node(name) for name in spec.ancestors(sink.id)]
-    sources = [node for node in above if isinstance(node, SourceNode)]
-    streams = any(isinstance(node, SparkStreamTransform) for node in above)
+    sources = spec.sources_above(sink.id)
+    streams = any(isinstance(spec.node(name), SparkStreamTransform) for name in spec.ancestors(sink.id))
     if sources and all(node.source.full for node in sources) and not streams:
         names = ", ".join(f"'{node.id}'" for node in sources)
         message = f"each run would append all rows of {names} again"
@@ -87,9 +86,8 @@ def _changes(spec: PipelineSpec, sink: SinkNode) -> Iterator[Problem]:
     """D5: only a merge can apply updates and deletes."""
     if sink.mode == "merge":
         return
-    for name in spec.ancestors(sink.id):
-        node = spec.node(name)
-        if isinstance(node, SourceNode) and isinstance(node.source, IcebergSource) and node.source.read == "changes":
+    for node in spec.sources_above(sink.id):
+        if isinstance(node.source, IcebergSource) and node.source.read == "changes":
             message = f"mode: {sink.mode} cannot apply the updates and deletes that '{node.id}' reads"
             yield Problem(sink.id, "mode", message, f"use mode: merge with keys, or read: full in '{node.id}'")
 
