@@ -102,6 +102,24 @@ def _type(spark: Any, ids: Iterator[int], path: str) -> ib.IcebergType:
     raise UnsupportedColumn(f"column '{path}' is of Spark's type {kind}, which an Iceberg table cannot hold; cast it")
 
 
+def spark_quoted(name: str) -> str:
+    """A name as Spark's SQL takes it, whatever is in it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def has_map(kind: ib.IcebergType) -> bool:
+    """Whether a type is a map, or has one in it."""
+    match kind:
+        case ib.MapType():
+            return True
+        case ib.ListType():
+            return has_map(kind.element_type)
+        case ib.StructType():
+            return any(has_map(field.field_type) for field in kind.fields)
+        case _:
+            return False
+
+
 def spark_ddl(kind: ib.IcebergType) -> str:
     """The type as Spark writes it in DDL and in `cast`."""
     if isinstance(kind, ib.DecimalType):

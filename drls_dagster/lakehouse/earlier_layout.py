@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.transforms import BucketTransform, IdentityTransform, TruncateTransform, VoidTransform
 
+from drls_dagster.lakehouse.columns import spark_quoted
+
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
@@ -26,7 +28,7 @@ class PartitionValue:
 
     def sql(self, catalog: str, table: str = "") -> str:
         """The expression, of the columns of `table` where one is named."""
-        path = ".".join("`" + part.replace("`", "``") + "`" for part in (*filter(None, [table]), *self.column))
+        path = ".".join(map(spark_quoted, (*filter(None, [table]), *self.column)))
         if not self.function:
             return path
         given = path if self.argument is None else f"{self.argument}, {path}"

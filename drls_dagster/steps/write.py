@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyiceberg.types import IcebergType, ListType, MapType, NestedField, StructType
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse.columns import spark_ddl
+from drls_dagster.lakehouse.columns import spark_ddl, spark_quoted
 from drls_dagster.lakehouse.earlier_layout import PartitionValue
 from drls_dagster.steps.changes import COLUMN, DELETE, UPSERT
 from drls_dagster.steps.window import Window
@@ -85,7 +85,7 @@ def _fitted(frame: DataFrame, plan: WritePlan) -> DataFrame:
     chosen: list[Column] = []
     for field in plan.columns:
         own = plan.frame_columns.get(field.name.lower())
-        column = _null(field) if own is None else _fit(f.col(quoted(own.name)), own.field_type, field.field_type)
+        column = _null(field) if own is None else _fit(f.col(spark_quoted(own.name)), own.field_type, field.field_type)
         chosen.append(column.alias(field.name))
     if not plan.changes:
         return frame.select(*chosen)
@@ -209,7 +209,7 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
     # In the same job as the merge, which shuffles by the keys anyway.
     counted = max((field.name for field in plan.columns), key=len) + "_rows"  # a name that no column has
     single = rows.withColumn(counted, twins)
-    single = single.where(f.when(f.col(quoted(counted)) == 1, f.lit(True)).otherwise(refuse)).drop(counted)
+    single = single.where(f.when(f.col(spark_quoted(counted)) == 1, f.lit(True)).otherwise(refuse)).drop(counted)
     names = [field.name for field in plan.columns]
     given = [name for name in names if name.lower() in plan.frame_columns]
     lower = {key.lower() for key in keys}
@@ -217,8 +217,8 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
     match = " AND ".join(f"{target}.`{key}` <=> s.`{key}`" for key in keys)
     # Columns by name: `SET *` broke when another branch added a column (D10). A column that the result lacks keeps
     # its value in rows that match.
-    changes = {quoted(name): f.col(f"s.{quoted(name)}") for name in given if name.lower() not in lower}
-    values = {quoted(name): f.col(f"s.{quoted(name)}") for name in names}
+    changes = {spark_quoted(name): f.col(f"s.{spark_quoted(name)}") for name in given if name.lower() not in lower}
+    values = {spark_quoted(name): f.col(f"s.{spark_quoted(name)}") for name in names}
     # Not MERGE in SQL, which needs a view: Spark 4.1 cannot plan one over an incremental read.
     merge = single.alias("s").mergeInto(plan.branch_name, f.expr(match))
     if plan.changes:
@@ -238,11 +238,6 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
     finally:
         for key in settings:
             spark.conf.unset(key)
-
-
-def quoted(name: str) -> str:
-    """A column's name as SQL and `col` read it, whatever is in it."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _true():

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drls_dagster.lakehouse.columns import has_map
 from drls_dagster.lakehouse.diff.columns import Column
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def in_order(value: str, kind: IcebergType, depth: int = 0) -> str:
     """
     from pyiceberg.types import ListType, MapType, StructType
 
-    if not _has_map(kind):
+    if not has_map(kind):
         return value
     entry = f"e{depth}"
     match kind:
@@ -112,7 +113,7 @@ def in_order(value: str, kind: IcebergType, depth: int = 0) -> str:
             key = in_order(f"{entry}.key", kind.key_type, depth + 1)
             held = in_order(f"{entry}.value", kind.value_type, depth + 1)
             entries = f"map_entries({value})"
-            if _has_map(kind.key_type) or _has_map(kind.value_type):
+            if has_map(kind.key_type) or has_map(kind.value_type):
                 entries = f"list_transform({entries}, lambda {entry}: {{'key': {key}, 'value': {held}}})"
             return f"list_sort({entries})"
         case ListType():
@@ -125,20 +126,6 @@ def in_order(value: str, kind: IcebergType, depth: int = 0) -> str:
             return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({fields}) END"
         case _:
             return value
-
-
-def _has_map(kind: IcebergType) -> bool:
-    from pyiceberg.types import ListType, MapType, StructType
-
-    match kind:
-        case MapType():
-            return True
-        case ListType():
-            return _has_map(kind.element_type)
-        case StructType():
-            return any(_has_map(field.field_type) for field in kind.fields)
-        case _:
-            return False
 
 
 def _quoted(name: str) -> str:

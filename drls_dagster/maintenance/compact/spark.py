@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
+from drls_dagster.lakehouse.columns import spark_quoted
 from drls_dagster.maintenance.compact.keys import sort_fields
 from drls_dagster.maintenance.compact.selecting import DELETED_SHARE, Selection
 from drls_dagster.maintenance.work import Work
@@ -74,7 +75,7 @@ def _statement(work: Work, options: CompactOptions, chosen: Selection) -> tuple[
         "rewrite-all": str(options.all or options.strategy != "binpack").lower(),
     }
     parts = [work.catalog.name, *work.table.name()]
-    args = {"table": ".".join(map(_quoted, parts)), "branch": work.ref}
+    args = {"table": ".".join(map(spark_quoted, parts)), "branch": work.ref}
     args |= {name.replace("-", "_"): value for name, value in given.items()}
     pairs = ", ".join(f"'{name}', :{name.replace('-', '_')}" for name in given)
     order = ""
@@ -82,7 +83,7 @@ def _statement(work: Work, options: CompactOptions, chosen: Selection) -> tuple[
         args["sort_order"] = _order(work.table, options)
         order = "strategy => 'sort', sort_order => :sort_order, "
     text = (
-        f"CALL {_quoted(work.catalog.name)}.system.rewrite_data_files("
+        f"CALL {spark_quoted(work.catalog.name)}.system.rewrite_data_files("
         f"table => :table, branch => :branch, {order}options => map({pairs}))"
     )
     return text, args
@@ -90,15 +91,11 @@ def _statement(work: Work, options: CompactOptions, chosen: Selection) -> tuple[
 
 def _order(table: Table, options: CompactOptions) -> str:
     if options.strategy == "zorder":
-        return f"zorder({', '.join(map(_quoted, options.columns))})"
+        return f"zorder({', '.join(map(spark_quoted, options.columns))})"
     return ", ".join(
-        f"{_quoted(one.name)} {'DESC' if one.descending else 'ASC'} NULLS {'LAST' if one.nulls_last else 'FIRST'}"
+        f"{spark_quoted(one.name)} {'DESC' if one.descending else 'ASC'} NULLS {'LAST' if one.nulls_last else 'FIRST'}"
         for one in sort_fields(table, options)
     )
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _call(work: Work, spark: Any, text: str, args: dict[str, str], progress: Progress) -> Any:

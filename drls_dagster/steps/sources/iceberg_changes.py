@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from drls_dagster.lakehouse import refs
-from drls_dagster.lakehouse.columns import spark_ddl
+from drls_dagster.lakehouse.columns import has_map, spark_ddl, spark_quoted
 from drls_dagster.steps.changes import COLUMN, DELETE, UPSERT
 from drls_dagster.steps.sources.pins import SourceUnreadable
 
@@ -69,7 +69,7 @@ def _changelog(spark: SparkSession, table: Table, name: str, columns: Schema, st
     )
     # The changelog has the table's columns as they are called now.
     now = {column.field_id: column.name for column in table.schema().columns}
-    row = f.struct(*(f.col(_quoted(now[one.field_id])).alias(one.name) for one in columns.columns))
+    row = f.struct(*(f.col(spark_quoted(now[one.field_id])).alias(one.name) for one in columns.columns))
     return log.select(
         f.col("_change_ordinal").alias("at"), (f.col("_change_type") == "INSERT").alias("comes"), row.alias("row")
     )
@@ -84,9 +84,9 @@ def _both_ends(spark: SparkSession, table: Table, name: str, columns: Schema, st
     for column in columns.columns:
         was = old.get(column.field_id)
         known = was is not None and _casts(was.field_type, column.field_type)
-        value = f.col(_quoted(was.name)) if was is not None and known else f.lit(None)
+        value = f.col(spark_quoted(was.name)) if was is not None and known else f.lit(None)
         then.append(value.cast(spark_ddl(column.field_type)).alias(column.name))
-    now = (f.col(_quoted(column.name)) for column in columns.columns)
+    now = (f.col(spark_quoted(column.name)) for column in columns.columns)
     sides = (
         spark.sql(f"SELECT * FROM {name} VERSION AS OF {at}").select(
             f.lit(0).alias("at"), f.lit(comes).alias("comes"), f.struct(*row).alias("row")
@@ -138,7 +138,7 @@ def _net(events: DataFrame, columns: Schema, keys: Sequence[str], name: str) -> 
     ).cast("boolean")
     single = net.where(f.when((f.col("times") <= 1) & turns, f.lit(True)).otherwise(twins))
     differs = f.col("old").isNotNull() | f.col("new").isNotNull()
-    if not any(_has_map(column.field_type) for column in columns.columns):
+    if not any(has_map(column.field_type) for column in columns.columns):
         # Text too: Spark takes 0.0 and -0.0 for equal. Maps it cannot compare, so that those rows are all written.
         text = f.col("old").cast("string").eqNullSafe(f.col("new").cast("string"))
         differs = ~(f.col("old").eqNullSafe(f.col("new")) & text)
@@ -180,21 +180,3 @@ def _casts(was: IcebergType, now: IcebergType) -> bool:
     from pyiceberg.types import PrimitiveType
 
     return was == now or (isinstance(was, PrimitiveType) and isinstance(now, PrimitiveType))
-
-
-def _has_map(kind: IcebergType) -> bool:
-    from pyiceberg.types import ListType, MapType, StructType
-
-    match kind:
-        case MapType():
-            return True
-        case ListType():
-            return _has_map(kind.element_type)
-        case StructType():
-            return any(_has_map(field.field_type) for field in kind.fields)
-        case _:
-            return False
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from drls_dagster.lakehouse.columns import spark_quoted
 from drls_dagster.steps.sources.files.csv_header import Dialect, continued, header_of, unclosed
 from drls_dagster.steps.sources.files.framing import Contents, ddl, empty, union
 from drls_dagster.steps.sources.files.heads import Head, heads_of
@@ -226,7 +227,7 @@ def _decimal(node: str, name: str, kind: str, *, strict: bool) -> Column:
     """A text as a decimal, otherwise an error (`strict`) or null. Spark's reader leaves out commas: `1,5` is 15."""
     from pyspark.sql.connect.functions import builtin as f
 
-    text = f.col("`" + name.replace("`", "``") + "`")
+    text = f.col(spark_quoted(name))
     number = text.try_cast(kind)
     told = f.raise_error(f.lit(f"{NO_DECIMAL}'{name}' of node '{node}'")) if strict else f.lit(None)
     return f.when(text.isNull() | (number.isNotNull() & ~text.contains(",")), number).otherwise(told.cast(kind))

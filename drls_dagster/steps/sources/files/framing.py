@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
-from drls_dagster.lakehouse.columns import spark_ddl_of_spec
+from drls_dagster.lakehouse.columns import spark_ddl_of_spec, spark_quoted
 from drls_dagster.steps.sources.files.hive import Folders
 from drls_dagster.steps.sources.files.placing import Placed
 from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
@@ -76,7 +76,7 @@ class Contents:
             )
         chosen: list[Column] = []
         for name, kind in order.items():
-            read = f.lit(None).cast(kind) if name in lacking else f.col("`" + name.replace("`", "``") + "`")
+            read = f.lit(None).cast(kind) if name in lacking else f.col(spark_quoted(name))
             chosen.append((made or {}).get(name, read).alias(name))
         # A name of its own ends Spark's hidden column `_metadata`, which has the server's paths.
         return frame.select(*chosen).alias("drls_files")

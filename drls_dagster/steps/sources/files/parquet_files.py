@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from drls_dagster.lakehouse.columns import spark_quoted
 from drls_dagster.steps.sources.files import parquet_types as types
 from drls_dagster.steps.sources.files.framing import Contents, union
 from drls_dagster.steps.sources.files.heads import packing, refuse_other_formats
@@ -216,7 +217,7 @@ def _frame(
         if isinstance(kind, Leaf) and kind.kind == "binary" and types.ddl(want) == "string":
             kind = Leaf("string", "string", "string")  # text whose writer did not say so
         own[name] = types.ddl(kind, read=True)
-        column = f.col("`" + name.replace("`", "``") + "`")
+        column = f.col(spark_quoted(name))
         fitted = types.fitted(column, kind, want, lambda why, name=name: fail(name, why))
         if fitted is not column:
             made[name] = fitted

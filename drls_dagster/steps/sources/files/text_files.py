@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from drls_dagster.lakehouse.columns import spark_quoted
 from drls_dagster.steps.sources.files.heads import Head
 from drls_dagster.steps.sources.files.placing import Item, as_utf8
 from lifecycle.spec import FilesSource
@@ -60,7 +61,7 @@ def refuse_replaced(
         return frame
     chosen = []
     for field in frame.schema.fields:
-        column = f.col("`" + field.name.replace("`", "``") + "`")
+        column = f.col(spark_quoted(field.name))
         if field.dataType.typeName() in _TEXT:
             told = f.raise_error(f.lit(f"{REPLACED}'{field.name}' of node '{node}'")).cast(field.dataType)
             column = f.when(column.cast("string").contains("\ufffd"), told).otherwise(column).alias(field.name)
