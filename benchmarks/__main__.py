@@ -31,6 +31,7 @@ NAMES = (
     "runs",
     "changes",
     "warm_step",
+    "start",
     "approval",
     "flights",
     "expire",

@@ -23,7 +23,10 @@ from drls_dagster.lifecycle_client.gateway import connected_adapters
 from drls_dagster.lifecycle_client.http import HttpLifecycle
 from drls_dagster.lifecycle_client.local import LocalLifecycle
 from drls_dagster.lifecycle_client.opening import open_context
+from drls_dagster.orchestrator.graphql import launch_run
 from drls_dagster.orchestrator.instance import instance_of
+from drls_dagster.orchestrator.running_up import running_up
+from drls_dagster.settings import Settings
 from drls_dagster.tags import ENVIRONMENT_TAG, PIPELINE_TAG
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.environment import Environment
@@ -62,11 +65,15 @@ class Approvals:
     def close(self) -> None:
         self._ctx.store.close()
 
-    def prepare(self, name: str) -> None:
-        """A pipeline that has its evidence of QA."""
+    def release(self, name: str) -> None:
+        """A pipeline whose first version is in QA, where nothing has run."""
         version = self._me.pipelines.save(self._spec(name))
         done = self._me.promotions.execute(self._me.promotions.request(name, version.number, QA).id)
         assert done.state is State.DONE, done.outcome
+
+    def prepare(self, name: str) -> None:
+        """A pipeline that has its evidence of QA."""
+        self.release(name)
         loaded = find_pipeline(name, self._settings, QA)
         assert loaded.spec is not None
         nodes = select_nodes(loaded.spec, None)
@@ -101,7 +108,7 @@ class Approvals:
                 raise RuntimeError(f"{' '.join(command)} ended: {log.read_text()[-2000:]}")
             client = HttpLifecycle(f"http://127.0.0.1:{port}", self._token, host="bench")
             try:
-                yield Clicks(client, instance_of(self._settings))
+                yield Clicks(client, self._settings)
             finally:
                 client.close()
         finally:
@@ -112,9 +119,46 @@ class Approvals:
 class Clicks:
     """Somebody who approves through the app, and what Dagster then does."""
 
-    def __init__(self, client: HttpLifecycle, instance: dg.DagsterInstance) -> None:
+    def __init__(self, client: HttpLifecycle, settings: Settings) -> None:
         self._client = client
-        self._instance = instance
+        self._settings = settings
+        self._instance = instance_of(settings)
+
+    def launch(self, name: str, environment: Environment) -> float:
+        """Seconds from the launch of a run to its first step's start; returns when the run is over."""
+        (seconds,) = self.launch_all([name], environment)
+        return seconds
+
+    def launch_all(self, names: Sequence[str], environment: Environment) -> list[float]:
+        """The same for runs that are launched one right after the other, each from the launch of the first."""
+        up = running_up(self._settings)
+        assert up is not None
+        launched = time.time()
+        runs = [launch_run(up, environment, name, "bench") for name in names]
+        started = [self._start_of(run_id) - launched for run_id in runs]
+        for run_id in runs:
+            _wait(lambda one=run_id: self._is_over(one), RUN_SECONDS, f"the end of run {run_id}")
+        return started
+
+    def _start_of(self, run_id: str) -> float:
+        found: list[float] = []
+
+        def has_started() -> bool:
+            found[:] = self._steps_of(run_id)
+            if not found and self._is_over(run_id):
+                raise RuntimeError(f"run {run_id} ended without a step")
+            return bool(found)
+
+        _wait(has_started, RUN_SECONDS, f"a step of run {run_id}")
+        return min(found)
+
+    def _steps_of(self, run_id: str) -> list[float]:
+        records = self._instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_START).records
+        return [one.event_log_entry.timestamp for one in records]
+
+    def _is_over(self, run_id: str) -> bool:
+        run = self._instance.get_run_by_id(run_id)
+        return run is not None and run.is_finished
 
     def approve(self, name: str, *, after_tick: float | None = None) -> float:
         """Seconds from the click to the first step's start. `after_tick`: so long after UAT's sensor looked."""
@@ -141,9 +185,8 @@ class Clicks:
     def _first_step(self, name: str) -> list[float]:
         """When it began, seconds since the epoch, as Dagster's event log says. Raises RuntimeError if it never will."""
         for run in self._runs(name):
-            records = self._instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_START).records
-            if records:
-                return [min(one.event_log_entry.timestamp for one in records)]
+            if started := self._steps_of(run.run_id):
+                return [min(started)]
             if run.is_finished:
                 raise RuntimeError(f"the run of {name} in UAT ended without a step")
         return []

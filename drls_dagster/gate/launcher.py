@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from dagster import DefaultRunLauncher
 
-from drls_dagster.dagster_private.launching import LaunchRunContext
+from drls_dagster.dagster_private.launching import LaunchRunContext, module_of
 from drls_dagster.gate.queue import fail, give_back, refuse_revoked
 from drls_dagster.gate.tokens import Given, token_for
+from drls_dagster.gate.warm_host import host_here
 from drls_dagster.runs.handover import hand_over, take_back
 from drls_dagster.runs.refusal import GateRefused
+from drls_dagster.runs.run_process import find
 from drls_dagster.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance
+    from dagster import DagsterInstance, DagsterRun
+
+_DEFINITIONS = "drls_dagster.definitions"
 
 
 def may_launch(instance: DagsterInstance, context: LaunchRunContext) -> bool:
@@ -26,6 +31,15 @@ def may_launch(instance: DagsterInstance, context: LaunchRunContext) -> bool:
         give_back(instance, context.dagster_run, "refused before it started")
         return False
     return True
+
+
+def is_of_up(run: DagsterRun) -> bool:
+    """Whether a run is of a code location of `drls up` and of this Python, so that its warm host can start it."""
+    origin = run.job_code_origin
+    if origin is None:
+        return False
+    where = origin.repository_origin
+    return module_of(where.code_pointer) == _DEFINITIONS and where.executable_path == sys.executable
 
 
 def token_or_refusal(instance: DagsterInstance, context: LaunchRunContext, settings: Settings) -> Given | str | None:
@@ -40,7 +54,8 @@ def token_or_refusal(instance: DagsterInstance, context: LaunchRunContext, setti
 
 
 class GatedRunLauncher(DefaultRunLauncher):
-    """Dagster's own launcher, after the gate. Under `drls up` the process of a run gets a run token.
+    """Dagster's own launcher, after the gate. Under `drls up` the process of a run gets a run token, and is a fork of
+    the warm host; where none is there, the code server starts it.
 
     `dagster.yaml`: `run_launcher: {module: drls_dagster.gate.launcher, class: GatedRunLauncher}`.
     """
@@ -52,11 +67,25 @@ class GatedRunLauncher(DefaultRunLauncher):
         settings = load_settings()
         given = token_or_refusal(self._instance, context, settings)
         if given is None:
-            super().launch_run(context)
+            self._start(context)
         elif isinstance(given, Given):
             hand_over(settings, run.run_id, given.token, given.url)
             try:
-                super().launch_run(context)
+                self._start(context)
             except BaseException:
                 take_back(settings, run.run_id)
                 raise
+
+    def terminate(self, run_id: str) -> bool:
+        run, process = self._instance.get_run_by_id(run_id), find(load_settings().home, run_id)
+        if run is None or run.is_finished:
+            return False
+        if process is None or not process.is_alive():
+            return super().terminate(run_id)
+        self._instance.report_run_canceling(run)
+        return process.interrupt()
+
+    def _start(self, context: LaunchRunContext) -> None:
+        run, host = context.dagster_run, host_here()
+        if host is None or not is_of_up(run) or host.launch(run.run_id) is None:
+            super().launch_run(context)

@@ -14,6 +14,8 @@ from pathlib import Path
 import yaml
 
 from drls_dagster.dagster_private.daemon import DAEMON
+from drls_dagster.gate.warm_host import NAME as WARM_HOST
+from drls_dagster.gate.warm_host import VARIABLE as WARM_HOST_VARIABLE
 from drls_dagster.orchestrator.instance import dagster_home, has_storage
 from drls_dagster.orchestrator.running_up import OWN_TOKEN, folder
 from drls_dagster.runs.address import RUN_SERVICE, UNIX, URL_VARIABLE
@@ -40,8 +42,10 @@ class Layout:
         self.logs = private_home(settings.home, "logs")
         self.sockets = self._socket_folder()
         self.workspace = self.folder / "workspace.yaml"
-        # By name, where those listen that serve HTTP to other processes of this user.
+        # By name, where those listen that serve other processes of this user: HTTP, but for the warm host.
         self.listening = {RUN_SERVICE: self.sockets / "runs.sock"}
+        if sys.platform == "linux":  # elsewhere libraries break in a fork
+            self.listening[WARM_HOST] = self.sockets / "host.sock"
         if _is_installed(_MCP_MODULE):
             self.listening[MCP] = self.sockets / "mcp.sock"
         if settings.agent.models and _is_installed(_CHAT_MODULE):
@@ -57,6 +61,8 @@ class Layout:
             URL_VARIABLE: f"{UNIX}{self.listening[RUN_SERVICE]}",
             "PYTHONUNBUFFERED": "1",
         }
+        if WARM_HOST in self.listening:
+            self._environment[WARM_HOST_VARIABLE] = str(self.listening[WARM_HOST])
 
     def write_workspace(self) -> None:
         """The workspace file: where Dagster's web and daemon find the code servers."""
@@ -80,6 +86,12 @@ class Layout:
         runs = self._open[RUN_SERVICE].fileno()
         web = [*("--fd", str(self._site)), *("--workspace", str(self.workspace))]
         agents: list[Child] = []
+        hosts: list[Child] = []
+        if WARM_HOST in self._open:
+            listening = self._open[WARM_HOST].fileno()
+            hosts.append(
+                self._child(WARM_HOST, ["drls_dagster.up.warm_host.serve", "--fd", str(listening)], (listening,))
+            )
         for name, module in ((MCP, _MCP_MODULE), (AGENT, _CHAT_MODULE)):
             if name in self._open:
                 listening = self._open[name].fileno()
@@ -87,6 +99,7 @@ class Layout:
                 web += [f"--{name}", str(self.listening[name])]
         return [
             self._child(RUN_SERVICE, ["drls_dagster.runs.server", "--fd", str(runs)], (runs,)),
+            *hosts,
             *(self._code_server(one) for one in Environment),
             self._child("daemon", [DAEMON, "run", "--workspace", str(self.workspace)]),
             self._child("web", ["drls_dagster.up.web.serve", *web], (self._site,), {OWN_TOKEN: self._token}),
@@ -124,7 +137,7 @@ class Layout:
             # Runs get this Python, wherever "dagster" on the path may lead.
             "--use-python-environment-entry-point",
         ]
-        return self._child(environment.value, ["dagster", "code-server", "start", *options])
+        return self._child(environment.value, ["drls_dagster.up.code_server", "code-server", "start", *options])
 
     def _child(
         self, name: str, module: list[str], fds: tuple[int, ...] = (), more: dict[str, str] | None = None

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from drls_dagster.gate.warm_host import NAME as WARM_HOST
+from drls_dagster.gate.warm_host import WarmHost
 from drls_dagster.orchestrator.running_up import UpState
 
 _SECONDS = 5.0
@@ -53,8 +55,12 @@ def ask_ready(up: UpState) -> Mapping[str, str]:
 
 
 def ask_listening(places: Mapping[str, Path], path: str) -> Mapping[str, str]:
-    """The same for those that serve HTTP on a Unix socket, by name: whether one answers at `path`."""
-    return {name: READY for name, place in places.items() if _answers(place, path)}
+    """The same for those that listen on a Unix socket, by name: whether one answers, by HTTP at `path`."""
+    return {
+        name: READY
+        for name, place in places.items()
+        if (WarmHost(place).is_ready() if name == WARM_HOST else _answers(place, path))
+    }
 
 
 def _answers(place: Path, path: str) -> bool:

@@ -56,6 +56,27 @@ RELIED: dict[str, Relied] = {
         call=("module_name", "class_name", "config_yaml"),
         has=("_replace", "module_name", "class_name"),
     ),
+    "code_servers.main": Relied("`python -m dagster` calls it: the command line, which reads sys.argv"),
+    "code_servers.server": Relied(
+        "its open_server_process calls open_ipc_subprocess by that name of this module, with the command first, and asks "
+        "what it gets for poll, terminate, wait and returncode",
+        has=("open_server_process", "open_ipc_subprocess"),
+    ),
+    "code_servers.open_ipc_subprocess": Relied("what the code server calls where no warm host is", call=("parts",)),
+    "executing.EngineEventData": Relied("what a run's process says when it starts", has=("in_process",)),
+    "executing.capture_interrupts": Relied("in it SIGINT ends a run with an event, as the code server's processes do"),
+    "executing.core_execute_run": Relied(
+        "how dagster._grpc.impl._run_in_subprocess calls it: our forks execute a run the same way, and what it raises is "
+        "in the event log before",
+        call=("recon_job", "dagster_run", "instance", "inject_env_vars"),
+    ),
+    "executing.get_run_crash_explanation": Relied(
+        "what the code server says of a process that ended before its run", call=("prefix", "exit_code")
+    ),
+    "executing.recon_job_from_origin": Relied("how `dagster api execute_run` finds a run's job"),
+    "launching.CodePointer": Relied("where a code location is loaded from; its kinds"),
+    "launching.ModuleCodePointer": Relied("`-m MODULE -a NAME` of a code server is one", has=("module",)),
+    "launching.PackageCodePointer": Relied("`-m PACKAGE -a NAME` of a code server is one", has=("module",)),
     "launching.LaunchRunContext": Relied(
         "every launcher is handed one, for new runs and resumed ones: is there another way to launch?",
         call=("dagster_run", "workspace"),
@@ -202,7 +223,7 @@ REPLACED: dict[str, tuple[str, ...]] = {
     "drls_dagster.launch.event_log.BatchingStorage": ("__init__", "from_config_value"),
     "drls_dagster.launch.run_output.ShownOutput": ("from_config_value", "capture_logs"),
     "drls_dagster.gate.coordinator.GatedRunCoordinator": ("submit_run", "cancel_run"),
-    "drls_dagster.gate.launcher.GatedRunLauncher": ("launch_run",),
+    "drls_dagster.gate.launcher.GatedRunLauncher": ("launch_run", "terminate"),
     "drls_dagster.gate.k8s_launcher.GatedK8sRunLauncher": ("launch_run",),
     "drls_dagster.up.web.instance.DoorInstance": ("submit_run", "add_backfill", "update_backfill"),
     "drls_dagster.up.web.workspace.DoorContext": (

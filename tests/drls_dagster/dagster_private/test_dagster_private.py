@@ -107,7 +107,14 @@ def test_every_private_name_of_dagster_says_what_to_look_at_and_is_used() -> Non
     assert taken() == RELIED.keys()
     unused = {name for name in RELIED if not users(name)}
     # Only their own file uses these, for the functions that it offers.
-    assert unused <= {"instance.ConfigurableClassData"}
+    assert unused <= {
+        "instance.ConfigurableClassData",
+        "code_servers.server",
+        "code_servers.open_ipc_subprocess",
+        "launching.CodePointer",
+        "launching.ModuleCodePointer",
+        "launching.PackageCodePointer",
+    }
 
 
 def test_no_other_file_names_a_private_module_of_dagster() -> None:
@@ -163,6 +170,12 @@ def test_the_caller_that_knows_a_run_s_plan_is_where_the_stack_is_searched() -> 
     assert caller.__annotations__[loading.ITS_RUN] in (dg.DagsterRun, "DagsterRun")
     source = inspect.getsource(caller)
     assert source.index(f"{loading.ITS_PLAN} = ") < source.index("get_definition()"), "the plan is read before the load"
+
+
+def test_a_code_server_starts_its_process_by_the_name_that_we_replace() -> None:
+    from dagster._grpc import server
+
+    assert "open_ipc_subprocess(subprocess_args" in inspect.getsource(server.open_server_process)
 
 
 def test_dagster_s_daemon_starts_from_the_module_that_drls_up_names() -> None:
