@@ -101,9 +101,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, socke
 
 
 @pytest.fixture(scope="module")
-def hosted(home: tuple[Home, socket.socket]) -> Iterator[Home]:
-    with started(*home):
-        yield home[0]
+def process(home: tuple[Home, socket.socket]) -> Iterator[psutil.Process]:
+    with started(*home) as process:
+        yield psutil.Process(process.pid)
+
+
+@pytest.fixture
+def hosted(home: tuple[Home, socket.socket], process: psutil.Process) -> Home:
+    assert process.is_running()
+    return home[0]
 
 
 def test_each_run_has_a_process_that_shares_nothing_with_another(hosted: Home) -> None:
@@ -121,6 +127,12 @@ def test_each_run_has_a_process_that_shares_nothing_with_another(hosted: Home) -
     assert not any({SECRET, "HOSTED_LEFT_BEHIND"} & set(one["environment"]) for one in seen)
     wait_until(lambda: not hosted.workers())
     assert not [pid for pid in pids if psutil.pid_exists(pid or 0)]
+
+
+def test_the_host_has_nothing_open_that_a_fork_could_share(hosted: Home, process: psutil.Process) -> None:
+    assert process.net_connections("inet") == []
+    assert process.open_files() == []
+    assert process.num_threads() == 1
 
 
 def test_a_terminated_run_is_over_and_its_process_is_gone(hosted: Home, monkeypatch: pytest.MonkeyPatch) -> None:
