@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -58,9 +59,9 @@ class Approvals:
         me = LocalLifecycle(self._ctx, self._token, host="bench", os_user="bench")
         me.environments.set_policy(UAT, None, Policy(quorum="1 Admin", approvals="solo", on_promote="run"))
         self._me = me
-        self._landing = lab.folder / "approval"
-        self._landing.mkdir(exist_ok=True)
-        (self._landing / "rows.csv").write_text("id\n" + "\n".join(str(number) for number in range(100)))
+        landing = Path(lab.settings.landing_for(Environment.DEVELOPMENT)) / "approval"
+        landing.mkdir(parents=True, exist_ok=True)
+        (landing / "rows.csv").write_text("id\n" + "\n".join(str(number) for number in range(100)))
 
     def close(self) -> None:
         self._ctx.store.close()
@@ -80,9 +81,13 @@ class Approvals:
         run_seconds(launch(loaded, self._settings, QA, nodes=nodes, parameters={}, partitions=None))
 
     def _spec(self, name: str) -> PipelineSpec:
-        source = {
-            "kind": "files", "format": "csv", "path": str(self._landing / "rows.csv"), "schema": {"id": "long"},
-        }  # fmt: skip
+        source: dict[str, Any] = {
+            "kind": "files",
+            "format": "csv",
+            "path": "approval/rows.csv",
+            "schema": {"id": "long"},
+        }
+        source["options"] = {"header": "true"}
         nodes: list[dict[str, Any]] = [
             {"id": "raw", "type": "source", "source": source},
             {"id": "doubled", "type": "transform", "step": "spark", "sql": "SELECT id, 2 * id AS twice FROM raw"},

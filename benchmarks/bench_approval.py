@@ -14,7 +14,7 @@ from benchmarks.lab import Lab
 from benchmarks.report import Line, Side, at_most
 from drls_dagster.orchestrator.instance import dagster_home
 
-FACTOR, SECONDS = 0.5, 15.0
+FACTOR, SECONDS = 0.5, 4.0
 INTERVAL = 30.0  # seconds, Dagster's default
 
 
