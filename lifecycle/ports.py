@@ -94,6 +94,13 @@ class DataPlane(ABC):
     A call that cannot reach the catalog raises; the caller leaves its journal for resume.
     """
 
+    def one_look(self) -> DataPlane:
+        """This plane, whose reads all see a table as the first of them found it. For facts that belong together.
+
+        What it changes starts from the newest state all the same.
+        """
+        return self
+
     @abstractmethod
     def table(self, table: str, environment: Environment) -> TableFacts:
         """A table as `environment` sees it now: its own ref where it has one, else main."""

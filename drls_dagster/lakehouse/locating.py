@@ -6,7 +6,7 @@ A look does not follow later commits. Whoever needs the newest state takes anoth
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
@@ -18,6 +18,37 @@ from lifecycle.domain.environment import Environment
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
+
+
+class Loads(Protocol):
+    """Whatever loads tables: a catalog, or one look at it."""
+
+    def load_table(self, identifier: tuple[str, ...], /) -> Table: ...
+
+
+class OneLook:
+    """Tables of a catalog, each as it was when it was first asked for: also one that was not there."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, ...], Table | None] = {}
+
+    def at(self, catalog: Catalog) -> Loads:
+        """The look, with where to load what it has not seen yet."""
+        return _Looking(catalog, self._found)
+
+
+@dataclass(frozen=True)
+class _Looking:
+    catalog: Catalog
+    found: dict[tuple[str, ...], Table | None]
+
+    def load_table(self, identifier: tuple[str, ...], /) -> Table:
+        if identifier not in self.found:
+            self.found[identifier] = load_if_exists(self.catalog, identifier)
+        table = self.found[identifier]
+        if table is None:
+            raise NoSuchTableError(f"Table does not exist: {'.'.join(identifier)}")
+        return table
 
 
 @dataclass(frozen=True)
@@ -52,7 +83,7 @@ class TableLook:
         return made_anew or (self.own, self.read) != (since.own, since.read)
 
 
-def look_at(catalog: Catalog, environment: Environment, table: str) -> TableLook:
+def look_at(catalog: Loads, environment: Environment, table: str) -> TableLook:
     """A look at `table` (`namespace.table`) where it is in `environment` now: its separate table, else the real one."""
     own = separate_location(environment, table)
     found = load_if_exists(catalog, own.identifier) if own else None
@@ -62,18 +93,21 @@ def look_at(catalog: Catalog, environment: Environment, table: str) -> TableLook
     return TableLook.of(real, load_if_exists(catalog, real.identifier))
 
 
-def find(catalog: Catalog, environment: Environment, table: str) -> tuple[TableLocation, Table | None]:
+def find(catalog: Loads, environment: Environment, table: str) -> tuple[TableLocation, Table | None]:
     """Where `table` (`namespace.table`) is in `environment` now, and the table; None where it is not there yet."""
     found = look_at(catalog, environment, table)
     return found.location, found.table
 
 
-def locate(catalog: Catalog, environment: Environment, table: str) -> TableLocation:
+def locate(catalog: Loads, environment: Environment, table: str) -> TableLocation:
     """Where `table` is in `environment`: its separate table where there is one, else as `table_location` says."""
-    return look_at(catalog, environment, table).location
+    own = separate_location(environment, table)
+    if own is not None and load_if_exists(catalog, own.identifier) is not None:
+        return own
+    return table_location(environment, table)
 
 
-def load_if_exists(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
+def load_if_exists(catalog: Loads, identifier: tuple[str, ...]) -> Table | None:
     """The table; None where the catalog has none of this name."""
     try:
         return catalog.load_table(identifier)

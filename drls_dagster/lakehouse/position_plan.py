@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
-from drls_dagster.lakehouse.locating import look_at
+from drls_dagster.lakehouse.locating import Loads, look_at
 from drls_dagster.lakehouse.positions import POSITIONS, RESET, PositionLost, find_position, plan_changes, plan_read
 from drls_dagster.lakehouse.tables import snapshot_total
 from drls_dagster.ledger import Ledger
@@ -16,12 +16,11 @@ from lifecycle.domain.plan import PositionPlan
 from lifecycle.spec import IcebergSource, PipelineSpec, SinkNode
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
 
 def planned_positions(
-    catalog: Catalog, ledger: Ledger, spec: PipelineSpec, source: Environment, target: Environment
+    catalog: Loads, ledger: Ledger, spec: PipelineSpec, source: Environment, target: Environment
 ) -> tuple[PositionPlan, ...]:
     """For each sink and incremental source above it: where a run in `target` continues.
 
@@ -77,7 +76,7 @@ def _followed(spec: PipelineSpec, sink: SinkNode) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def _readable(catalog: Catalog, environment: Environment, name: str) -> tuple[Table, int] | None:
+def _readable(catalog: Loads, environment: Environment, name: str) -> tuple[Table, int] | None:
     """The table that a read in the environment takes, and its head; None where there is nothing to read."""
     for where in (environment, Environment.PRODUCTION):
         look = look_at(catalog, where, name)

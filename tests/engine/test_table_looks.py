@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +10,6 @@ import pyarrow as pa
 import pytest
 from lab import Lab, Step, iceberg, monitor, sink
 from lifecycle_lab import LifecycleLab
-from pyiceberg.catalog import Catalog
-from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import Table
 
 from drls_dagster.lakehouse import reread
@@ -22,30 +19,9 @@ from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
 from drls_dagster.steps.run import Reads
 from lifecycle.domain.environment import Environment
+from tests.counting_catalog import CountingCatalog
 
 SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
-
-
-class CountingCatalog(SqlCatalog):
-    """The platform's catalog. It counts, by table, what the platform loads and what PyIceberg loads inside of a commit."""
-
-    def __init__(self, to: Catalog) -> None:
-        super().__init__(to.name, **to.properties)
-        self.loads: Counter[str] = Counter()
-        self.in_commits: Counter[str] = Counter()
-        self._committing = False
-
-    def load_table(self, identifier: Any) -> Table:
-        found = super().load_table(identifier)
-        (self.in_commits if self._committing else self.loads)[found.name()[-1]] += 1
-        return found
-
-    def commit_table(self, *given: Any) -> Any:
-        self._committing = True
-        try:
-            return super().commit_table(*given)
-        finally:
-            self._committing = False
 
 
 @pytest.mark.parametrize("environment", [Environment.PRODUCTION, Environment.QA])

@@ -46,8 +46,11 @@ class Apart:
     """A port as `Context` has it; everything else that the fake can do stays reachable."""
 
     def __init__(self, port: Any, kind: type) -> None:
-        self._port = port
+        self._port, self._kind = port, kind
         self._guarded = frozenset(kind.__abstractmethods__)
+
+    def one_look(self) -> Apart:
+        return Apart(self._port.one_look(), self._kind)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)

@@ -99,26 +99,12 @@ def data_facts(
     """
     if not facts.target.needs_evidence:
         return DataFacts()
+    # First, since it may take minutes: the rest is as it is after that.
+    altered = _altered(plane.one_look(), facts, approved, thorough=thorough, alive=alive) if facts.seals else ()
+    plane = plane.one_look()
     tables = facts.asked.tables
     source = {table: plane.table(table, facts.source) for table in tables}
     target = {table: plane.table(table, facts.target) for table in tables}
-    bases = facts.session.bases if facts.session else {}
-    newest = {receipt.table_name: receipt.snapshot for receipt in facts.receipts}
-    if approved is not None:
-        named = [receipt for receipt in facts.receipts if receipt.id in approved.receipts]
-        newest = {receipt.table_name: receipt.snapshot for receipt in named}
-    chains: dict[str, tuple[int, ...]] = {}
-    for table in tables:
-        head = newest.get(table) if approved is not None else source[table].head
-        chain = plane.snapshots(table, facts.source, head, bases.get(table))
-        chains[table] = tuple(snapshot.id for snapshot in chain)
-    policy = facts.policy.body if facts.policy else None
-    every = thorough and policy is not None and policy.verify == "digests"
-    altered: list[Altered] = []
-    for table in tables if facts.seals else ():
-        chosen = _sealed(facts, table, chains[table], approved)
-        digests = Digests.ALL if every else Digests.CHANGED
-        altered.extend(plane.altered(table, facts.source, chosen, digests, alive=alive))
     reads = [read for receipt in facts.receipts for read in receipt.details.inputs]
     on_main = {
         (read.name, read.snapshot): plane.is_on_main(read.name, read.snapshot)
@@ -128,7 +114,7 @@ def data_facts(
     return DataFacts(
         source=source,
         target=target,
-        chains=chains,
+        chains={table: _chain(plane, facts, table, approved) for table in tables},
         on_main=on_main,
         fingerprints=dict(plane.fingerprints(facts.version.spec, facts.target)),
         metadata_changes={
@@ -136,8 +122,33 @@ def data_facts(
         },
         positions=tuple(plane.positions(facts.version.spec, facts.target, facts.target)),
         positions_carried=tuple(plane.positions(facts.version.spec, facts.source, facts.target)),
-        altered=tuple(altered),
+        altered=altered,
     )
+
+
+def _chain(plane: DataPlane, facts: StoreFacts, table: str, approved: Plan | None) -> tuple[int, ...]:
+    """The snapshots from the candidate back to where the session began."""
+    if approved is None:
+        head = plane.table(table, facts.source).head
+    else:
+        named = [one.snapshot for one in facts.receipts if one.id in approved.receipts and one.table_name == table]
+        head = named[-1] if named else None
+    base = facts.session.bases.get(table) if facts.session else None
+    return tuple(snapshot.id for snapshot in plane.snapshots(table, facts.source, head, base))
+
+
+def _altered(
+    plane: DataPlane, facts: StoreFacts, approved: Plan | None, *, thorough: bool, alive: Callable[[], None]
+) -> tuple[Altered, ...]:
+    """The files of the evidence that are not as they were published (L17)."""
+    policy = facts.policy.body if facts.policy else None
+    every = thorough and policy is not None and policy.verify == "digests"
+    digests = Digests.ALL if every else Digests.CHANGED
+    found: list[Altered] = []
+    for table in facts.asked.tables:
+        chosen = _sealed(facts, table, _chain(plane, facts, table, approved), approved)
+        found.extend(plane.altered(table, facts.source, chosen, digests, alive=alive))
+    return tuple(found)
 
 
 def _sealed(facts: StoreFacts, table: str, chain: Sequence[int], approved: Plan | None) -> list[SealedFiles]:
