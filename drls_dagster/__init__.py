@@ -13,16 +13,22 @@ if TYPE_CHECKING:
     from drls_dagster.component import PipelineComponent
     from drls_dagster.errors import DrlsError, UsageError
     from drls_dagster.lakehouse.catalog import load_catalog
+    from drls_dagster.python_api.building import Pipeline
     from drls_dagster.python_api.changes import Changes
+    from drls_dagster.python_api.reading import Rows, read
+    from drls_dagster.python_api.saving import save
     from drls_dagster.python_api.tables import Table, table, tables
     from drls_dagster.settings import Settings, load_settings
+    from lifecycle import spec
     from lifecycle.spec import PipelineSpec, SpecError, dump_yaml, json_schema, load_pipeline, parse_pipeline
 
 __all__ = [
     "Changes",
     "DrlsError",
+    "Pipeline",
     "PipelineComponent",
     "PipelineSpec",
+    "Rows",
     "Settings",
     "SpecError",
     "Table",
@@ -33,6 +39,9 @@ __all__ = [
     "load_pipeline",
     "load_settings",
     "parse_pipeline",
+    "read",
+    "save",
+    "spec",
     "table",
     "tables",
 ]
@@ -41,8 +50,10 @@ __all__ = [
 _MODULES = {
     "Changes": "drls_dagster.python_api.changes",
     "DrlsError": "drls_dagster.errors",
+    "Pipeline": "drls_dagster.python_api.building",
     "PipelineComponent": "drls_dagster.component",
     "PipelineSpec": "lifecycle.spec",
+    "Rows": "drls_dagster.python_api.reading",
     "Settings": "drls_dagster.settings",
     "SpecError": "lifecycle.spec",
     "Table": "drls_dagster.python_api.tables",
@@ -53,6 +64,9 @@ _MODULES = {
     "load_pipeline": "lifecycle.spec",
     "load_settings": "drls_dagster.settings",
     "parse_pipeline": "lifecycle.spec",
+    "read": "drls_dagster.python_api.reading",
+    "save": "drls_dagster.python_api.saving",
+    "spec": "lifecycle.spec",
     "table": "drls_dagster.python_api.tables",
     "tables": "drls_dagster.python_api.tables",
 }
@@ -61,7 +75,8 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    module = importlib.import_module(_MODULES[name])
+    return module if name == "spec" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from drls_dagster.errors import UsageError
+from lifecycle.domain.environment import Environment
+
 if TYPE_CHECKING:
     from drls_dagster.lifecycle_client import Lifecycle
+
+
+def environment_of(name: str) -> Environment:
+    """Raises UsageError for a name that no environment has."""
+    try:
+        return Environment(name)
+    except ValueError:
+        known = ", ".join(one.value for one in Environment)
+        raise UsageError(f"there is no environment {name!r}; name one of: {known}") from None
 
 
 @contextmanager

@@ -86,15 +86,9 @@ class Changes:
 
     def to_ray(self) -> Dataset:
         """A Ray Dataset, a block per batch. Ray starts here unless it runs; its store spills what it cannot hold."""
-        import pyarrow as pa
-        import ray
-        import ray.data
+        from drls_dagster.python_api.ray_frames import dataset_of
 
-        reader = self.batches()
-        blocks: list[Any] = [ray.put(pa.Table.from_batches([batch])) for batch in reader]
-        if not blocks:
-            return ray.data.from_arrow(reader.schema.empty_table())
-        return ray.data.from_arrow_refs(blocks)
+        return dataset_of(self.batches())
 
     def to_spark(self, spark: Any) -> DataFrame:
         """A frame of your Spark session, over Parquet files in the staging folder, which go after 7 days."""

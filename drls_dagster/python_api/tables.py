@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, cast
 
 from drls_dagster.errors import UsageError
-from drls_dagster.python_api.asking import asked
+from drls_dagster.python_api.asking import asked, environment_of
 from drls_dagster.python_api.changes import Changes
 from drls_dagster.python_api.maintaining import finished
-from lifecycle.domain.environment import Environment
 from lifecycle.usecases.read_tables import TableInfo
 
 if TYPE_CHECKING:
+    from lifecycle.domain.environment import Environment
     from lifecycle.domain.evolution import SnapshotDiff, TableChange
     from lifecycle.domain.operations import CompactResult, ExpireResult, OrphanResult
     from lifecycle.domain.table_health import HealthReport
@@ -33,12 +33,7 @@ def table(name: str, environment: str | None = None) -> Table:
 
     Asks nothing yet: a table that does not exist is an error of the first method that you call.
     """
-    try:
-        where = Environment(environment) if environment is not None else None
-    except ValueError:
-        known = ", ".join(one.value for one in Environment)
-        raise UsageError(f"there is no environment {environment!r}; name one of: {known}") from None
-    return Table(name, where)
+    return Table(name, None if environment is None else environment_of(environment))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from lifecycle.spec.clock import Schedule
 from lifecycle.spec.closure import LocalCode, content_digest, local_code
 from lifecycle.spec.errors import Problem, SpecError
 from lifecycle.spec.lineage import column_lineage
-from lifecycle.spec.loading import load_pipeline, parse_pipeline
+from lifecycle.spec.loading import check_definition, load_pipeline, parse_pipeline
 from lifecycle.spec.locking import lock_with_code, package_digest, resolve_lock
 from lifecycle.spec.parameters import Parameter, ParameterValue
 from lifecycle.spec.partitions import AnyPartitions, StaticPartitions, TimePartitions
@@ -57,7 +57,8 @@ __all__ = [
     "RayProcessTransform", "RayResources", "Retries", "RowCount", "RunResources", "Schedule",
     "SinkNode", "SortField", "SourceNode", "SparkStreamTransform", "SparkTransform", "SpecError",
     "SqlCheck", "StaticPartitions", "TimePartitions", "Trigger", "Unique", "Watermark",
-    "canonical_json", "column_lineage", "content_digest", "digest", "dump_yaml", "json_schema", "load_pipeline",
+    "canonical_json", "check_definition", "column_lineage", "content_digest", "digest", "dump_yaml", "json_schema",
+    "load_pipeline",
     "local_code", "lock_with_code", "package_digest", "parse_pipeline", "resolve_lock", "sql_parameters", "sql_tables",
     "subtree_digest",
 ]  # fmt: skip

@@ -27,9 +27,14 @@ def load_pipeline(path: Path) -> PipelineSpec:
 
 def parse_pipeline(text: str | bytes) -> PipelineSpec:
     """Read and check YAML or JSON. Raises SpecError with every problem it found."""
+    return check_definition(read_text(text))
+
+
+def check_definition(data: dict[str, Any]) -> PipelineSpec:
+    """The spec of a definition as plain values, with lists and dicts alone. Raises SpecError with every problem."""
     from lifecycle.spec.rules import validate
 
-    spec = _fields(read_text(text))
+    spec = _fields(data)
     problems = validate(spec)
     if problems:
         raise SpecError(problems)

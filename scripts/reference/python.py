@@ -31,6 +31,14 @@ def python() -> str:
         'table = drls.load_catalog().load_table("sales.revenue")',
         'print(drls.table("sales.revenue").health().recommendation)',
         "```\n",
+        "The rows of a table:\n",
+        "```python",
+        "import drls_dagster as drls",
+        "",
+        'revenue = drls.read("sales.revenue")  # pinned to its newest snapshot',
+        "print(revenue.to_arrow().num_rows, revenue.to_pandas().describe())",
+        'print(revenue.to_duckdb().filter("id > 1").count("*"))',
+        "```\n",
     ]
     for name in drls_dagster.__all__:
         found = getattr(drls_dagster, name)
@@ -42,6 +50,9 @@ def described(name: str, found: Any) -> list[str]:
     doc = inspect.getdoc(found)
     if not doc:
         raise SystemExit(f"drls_dagster.{name} has no docstring")
+    if inspect.ismodule(found):
+        classes = ", ".join(f"`{one}`" for one in found.__all__ if inspect.isclass(getattr(found, one)))
+        return [f"The module `{found.__name__}`. {doc}\n", f"Its classes: {classes}.\n"]
     if not inspect.isclass(found):
         return ["```python", f"def {name}{signature(found)}", "```\n", f"{doc}\n"]
     bases = ", ".join(one.__name__ for one in found.__bases__ if one is not object)
