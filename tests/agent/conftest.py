@@ -34,7 +34,7 @@ def world(
     provider: FakeModel,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
-    """Ada (DataEngineer), Vic (Viewer), Root (Admin) and the pipeline flights; a provider; three tools of the tests."""
+    """Ada (DataEngineer), Lea (Lead), Vic (Viewer), Root (Admin) and the pipeline flights; a provider; three tools of the tests."""
     made = tmp_path_factory.getbasetemp() / "chat-home"
     if not template:
         template.update(make_home(made))

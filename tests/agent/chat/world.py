@@ -42,7 +42,7 @@ from tests.lifecycle.life import SETUP, make_spec
 
 T = TypeVar("T")
 ADAPTERS = Adapters(passwords=CHEAP)
-PEOPLE = {"ada": Role.DATA_ENGINEER, "vic": Role.VIEWER, "root": Role.ADMIN}
+PEOPLE = {"ada": Role.DATA_ENGINEER, "lea": Role.LEAD, "vic": Role.VIEWER, "root": Role.ADMIN}
 TOML = """
 [agent]
 retries = 2
@@ -248,11 +248,12 @@ class OwnStore(Callers):
 
 @dataclass
 class World:
-    """`tokens` by person, `fake` the provider."""
+    """`tokens` by person, `fake` the provider, `adapters` what the store is opened with."""
 
     home: Path
     tokens: dict[str, str]
     fake: FakeModel
+    adapters: Adapters = ADAPTERS
 
     @property
     def settings(self) -> Settings:
@@ -264,7 +265,7 @@ class World:
 
     @contextmanager
     def context(self) -> Iterator[Context]:
-        ctx = open_existing(self.settings, ADAPTERS)
+        ctx = open_existing(self.settings, self.adapters)
         yield ctx
         ctx.store.close()
 
