@@ -30,7 +30,7 @@ class TableNames(Answer):
 
 @tool(Toolset.DRLS1)
 def list_tables(call: ToolCall, given: ListTables) -> TableNames:
-    """List the tables you may see, by name, and their namespaces."""
+    """List tables and their namespaces."""
     found = call.lifecycle.ask(
         tables.list_tables, {"namespace": given.namespace, "after": given.after, "limit": _PAGE + 1}
     )
@@ -66,7 +66,7 @@ class Health(Answer):
 
 @tool(Toolset.DRLS1)
 def get_table_health(call: ToolCall, given: OfTable) -> Health:
-    """Count a table's snapshots, files and small files, and say what to do about them."""
+    """Count a table's snapshots and files, and say what to do."""
     found = call.lifecycle.tables.health(given.table)
     return Health(
         snapshot_count=found.snapshot_count,
@@ -98,7 +98,7 @@ class SchemaAnswer(Answer):
 
 @tool(Toolset.DRLS1)
 def get_schema(call: ToolCall, given: GetSchema) -> SchemaAnswer:
-    """Show the columns of a table with their types."""
+    """Show a table's columns."""
     found = call.lifecycle.tables.schema(given.table, after=given.after, most=_PAGE)
     columns: list[SchemaColumn] = []
     used = 0

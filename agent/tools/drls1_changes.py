@@ -33,7 +33,7 @@ class AddAColumn(ChangeByHand):
 
 @tool(Toolset.DRLS1, role=Role.LEAD, effect=Effect.ADD)
 def add_column(call: ToolCall, given: AddAColumn) -> Changed:
-    """Add an optional column to a table."""
+    """Add an optional column."""
     change = make_change(AddColumn, column=given.column, type=given.type, doc=given.doc)
     return _make(call, given, change)
 
@@ -47,7 +47,7 @@ class RenameAColumn(ChangeByHand):
 
 @tool(Toolset.DRLS1, role=Role.LEAD, effect=Effect.CHANGE)
 def rename_column(call: ToolCall, given: RenameAColumn) -> Changed:
-    """Rename a column that no deployed version uses under its old name."""
+    """Rename a column."""
     change = make_change(RenameColumn, column=given.column, to=given.new_name)
     return _make(call, given, change)
 
@@ -60,7 +60,7 @@ class DropAColumn(ChangeByHand):
 
 @tool(Toolset.DRLS1, role=Role.LEAD, effect=Effect.CHANGE)
 def drop_column(call: ToolCall, given: DropAColumn) -> Changed:
-    """Drop a column that no deployed version uses."""
+    """Drop a column."""
     change = make_change(DropColumn, column=given.column)
     return _make(call, given, change)
 
@@ -87,7 +87,7 @@ class RollTableBack(ChangeByHand):
 
 @tool(Toolset.DRLS1, role=Role.LEAD, effect=Effect.CHANGE)
 def rollback_to(call: ToolCall, given: RollTableBack) -> Changed:
-    """Put a table back to an earlier snapshot. Production's tables go back with their release only."""
+    """Put a table back to an earlier snapshot."""
     change = make_change(RollBack, to=given.snapshot_id)
     return _make(call, given, change)
 

@@ -189,7 +189,7 @@ class Compacted(Answer):
 
 @tool(Toolset.DRLS1, role=Role.LEAD, effect=Effect.CHANGE)
 def compact_table(call: ToolCall, given: CompactTable) -> Compacted:
-    """Rewrite a table's small files as few large ones."""
+    """Rewrite small files as few large ones."""
     options: dict[str, Any] = {"strategy": given.strategy, "columns": given.columns}
     found = _result(call, OperationKind.COMPACT, given.table, options)
     if not isinstance(found, CompactResult):
@@ -215,7 +215,7 @@ class Expired(Answer):
 
 @tool(Toolset.DRLS1, role=Role.LEAD, effect=Effect.CHANGE)
 def expire_snapshots(call: ToolCall, given: ExpireSnapshots) -> Expired:
-    """Remove a table's old snapshots and the files that only they need."""
+    """Remove old snapshots and their files."""
     found = _result(call, OperationKind.EXPIRE, given.table, {"retain_last": given.retain_last})
     if not isinstance(found, ExpireResult):
         raise _not_over(OperationKind.EXPIRE)
@@ -238,7 +238,7 @@ class OrphansFound(Answer):
 
 @tool(Toolset.DRLS1, role=Role.LEAD, effect=Effect.CHANGE)
 def remove_orphan_files(call: ToolCall, given: RemoveOrphanFiles) -> OrphansFound:
-    """List or remove files older than three days that no metadata of a table names."""
+    """List or remove orphan files."""
     found = _result(call, OperationKind.ORPHANS, given.table, {"dry_run": given.dry_run})
     if not isinstance(found, OrphanResult):
         raise _not_over(OperationKind.ORPHANS)

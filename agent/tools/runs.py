@@ -28,7 +28,7 @@ LONGEST_WAIT = 600
 _LOOK_SECONDS = 1.0
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 KEY = Field(None, description="8 characters or more; same key, same run")
-DRY = Field(None, description="only say what would start; default: yes, except in development")
+DRY = Field(None, description="only plan; default: yes, except in development")
 
 
 class ListRuns(Input):

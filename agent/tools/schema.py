@@ -9,11 +9,12 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from agent.tools.tool import Effect, Tool, title_of
+from agent.tools.tool import Effect, Tool, Toolset, title_of
 
 _MAPS = ("properties", "$defs", "patternProperties")
 _ONE = ("items", "additionalProperties", "not", "contains", "propertyNames")
 _SEVERAL = ("anyOf", "oneOf", "allOf", "prefixItems")
+_MOST = 1_000  # a larger maximum is not listed
 _SHORT = 80  # bytes: a definition of this size is repeated rather than referred to
 
 Schema = dict[str, Any]
@@ -39,14 +40,18 @@ def output_schema(tool: Tool) -> Schema:
 
 
 def listed(tool: Tool) -> dict[str, Any]:
-    """The tool as `tools/list` of the Model Context Protocol has it. A title that only repeats the name is left out."""
+    """The tool as `tools/list` of the Model Context Protocol has it. A title that only repeats the name is left out.
+
+    Whoever asks for the old names knows what they take and answer: those are listed without more words than these.
+    """
     titled = {"title": tool.title} if tool.title != title_of(tool.name) else {}
+    is_old = tool.toolset is Toolset.DRLS1
     return {
         "name": tool.name,
         **titled,
         "description": tool.about,
-        "inputSchema": input_schema(tool),
-        "outputSchema": output_schema(tool),
+        "inputSchema": _without_words(input_schema(tool)) if is_old else input_schema(tool),
+        **({} if is_old else {"outputSchema": output_schema(tool)}),
         "annotations": hints(tool),
     }
 
@@ -80,6 +85,11 @@ def _squeezed(schema: Schema, trim: Callable[[Schema], Schema]) -> Schema:
     return whole
 
 
+def _without_words(schema: Schema) -> Schema:
+    """The schema without descriptions; a property may have that name."""
+    return {key: value for key, value in _mapped(schema, _without_words).items() if key != "description"}
+
+
 def _trimmed(schema: Schema, trim: Callable[[Schema], Schema]) -> Schema:
     """From the leaves up, so that what a schema holds is trimmed before itself."""
     return trim(_mapped(schema, lambda one: _trimmed(one, trim)))
@@ -105,14 +115,16 @@ def _of_input(schema: Schema) -> Schema:
     if not kept.get("default", True):
         # Nothing, no and empty are what people expect of what they leave out.
         del kept["default"]
-    if kept.get("additionalProperties") is False:
-        # Calls are checked anyway, and what is unknown is named.
+    if isinstance(kept.get("additionalProperties"), bool):
+        # Calls are checked anyway, and what is unknown is named. That an object is open need not be said.
         del kept["additionalProperties"]
     # Nobody comes near these by accident, and the error names the field.
-    for key in ("maxLength", "minLength", "pattern", "maxProperties"):
+    for key in ("maxLength", "minLength", "pattern", "maxProperties", "maxItems"):
         kept.pop(key, None)
     if kept.get("minimum") in (0, 1):
         del kept["minimum"]
+    if kept.get("maximum", 0) > _MOST:
+        del kept["maximum"]
     return kept
 
 
