@@ -63,6 +63,8 @@ class Callers:
         self.settings = settings
         self._agent = agent
         self._way_in = way_in
+        # Neither changes as long as the process runs, and both take their time.
+        self._host, self._os_user = host(), os_user()
         self._known: OrderedDict[str, Agent] = OrderedDict()
         self._line = threading.Lock()
         self._opening = threading.Lock()
@@ -138,8 +140,8 @@ class Callers:
     def _lifecycle(self, token: str) -> Lifecycle:
         self.open()
         if self._client is not None:
-            return Lifecycle(HttpWay(self._client, token, host()))
-        return Lifecycle(LocalWay(self._ctx, token, host=host(), os_user=os_user(), way_in=self._way_in))
+            return Lifecycle(HttpWay(self._client, token, self._host))
+        return Lifecycle(LocalWay(self._ctx, token, host=self._host, os_user=self._os_user, way_in=self._way_in))
 
     def _door(self, url: str) -> httpx.Client:
         with self._opening:

@@ -23,6 +23,8 @@ from lifecycle.private_files import private_database
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+    from pyiceberg.catalog.sql import SqlCatalog
+    from sqlalchemy import Select
 
 BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
@@ -183,24 +185,34 @@ def metadata_location(catalog: Catalog, table: tuple[str, ...]) -> str | None:
 
     Raises NoSuchTableError.
     """
-    from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+    from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.exceptions import NoSuchTableError
-    from sqlalchemy import select
 
     if not isinstance(catalog, SqlCatalog):
         return None
     *namespace, name = table
-    query = select(IcebergTables.metadata_location).where(
-        IcebergTables.catalog_name == catalog.name,
-        IcebergTables.table_namespace == ".".join(namespace),
-        IcebergTables.table_name == name,
-    )
-    tables = catalog._iceberg_type_filter()
+    query = _metadata_locations(catalog)
     with catalog.engine.connect() as connection:
-        found = connection.execute(query if tables is None else query.where(tables)).scalar_one_or_none()
+        given = {"namespace": ".".join(namespace), "name": name}
+        found = connection.execute(query, given).scalar_one_or_none()
     if found is None:
         raise NoSuchTableError(f"Table does not exist: {'.'.join(table)}")
     return found
+
+
+@lru_cache(maxsize=8)
+def _metadata_locations(catalog: SqlCatalog) -> Select[str | None]:
+    """The statement for one table: to make it takes longer than to run it."""
+    from pyiceberg.catalog.sql import IcebergTables
+    from sqlalchemy import bindparam, select
+
+    query = select(IcebergTables.metadata_location).where(
+        IcebergTables.catalog_name == catalog.name,
+        IcebergTables.table_namespace == bindparam("namespace"),
+        IcebergTables.table_name == bindparam("name"),
+    )
+    tables = catalog._iceberg_type_filter()
+    return query if tables is None else query.where(tables)
 
 
 def close_to_others(settings: Settings) -> None:

@@ -32,14 +32,14 @@ class OneLook:
     def __init__(self) -> None:
         self._found: dict[tuple[str, ...], Table | None] = {}
 
-    def at(self, catalog: Catalog) -> Loads:
+    def at(self, catalog: Loads) -> Loads:
         """The look, with where to load what it has not seen yet."""
         return _Looking(catalog, self._found)
 
 
 @dataclass(frozen=True)
 class _Looking:
-    catalog: Catalog
+    catalog: Loads
     found: dict[tuple[str, ...], Table | None]
 
     def load_table(self, identifier: tuple[str, ...], /) -> Table:

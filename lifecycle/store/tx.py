@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    CursorResult,
     Delete,
     Executable,
     RowMapping,
@@ -89,8 +90,7 @@ class Tx:
 
     def many(self, model: type[Model], query: Select[*tuple[Any, ...]]) -> tuple[Model, ...]:
         """The rows of `query`, each as a `model`."""
-        rows = self._connection.execute(query).mappings().all()
-        return tuple(model.model_validate(dict(row)) for row in rows)
+        return _models(model, self._connection.execute(query))
 
     def one(self, model: type[Model], query: Select[*tuple[Any, ...]]) -> Model | None:
         """The first row of `query`, or None."""
@@ -105,8 +105,7 @@ class Tx:
         """All rows of such a query."""
         asked = _asked(query, given)
         if asked not in self._known:
-            rows = self._connection.execute(query, given).mappings().all()
-            self._known[asked] = tuple(model.model_validate(dict(row)) for row in rows)
+            self._known[asked] = _models(model, self._connection.execute(query, given))
         return self._known[asked]
 
     def values(self, query: Select[*tuple[Any, ...]]) -> list[Any]:
@@ -202,6 +201,12 @@ class Changed(NamedTuple):
     table: str
     before: RowMapping | None
     after: RowMapping | None
+
+
+def _models(model: type[Model], result: CursorResult[Any]) -> tuple[Model, ...]:
+    """Each row as a `model`. A mapping for each row would take as long as the rest."""
+    names = tuple(result.keys())
+    return tuple(model.model_validate(dict(zip(names, row, strict=True))) for row in result.all())
 
 
 _Asked = tuple[Select[*tuple[Any, ...]], tuple[Any, ...]]

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pydantic import Field
+
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
@@ -34,8 +36,8 @@ class Found(Frozen):
     pipeline: str | None = None
     description: str = ""
     owners: tuple[str, ...] = ()
-    tags: dict[str, str] = {}  # noqa: RUF012 (pydantic copies it)
-    active: dict[Environment, int] = {}  # noqa: RUF012
+    tags: dict[str, str] = Field(default_factory=dict[str, str])
+    active: dict[Environment, int] = Field(default_factory=dict[Environment, int])
     readers: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
 
@@ -49,6 +51,9 @@ class Wanted:
     owner: str = ""
     tag: str = ""
     column: str = ""
+
+    def asks_for(self, kind: Kind) -> bool:
+        return self.kind in (None, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +71,15 @@ def find(view: View, actor: Actor, wanted: Wanted) -> list[Placed]:
     known = outlines.of(view, [head.digest for head in heads])
     heads = [head for head in heads if head.digest in known and _belongs(known[head.digest], wanted)]
     active = {
-        pipeline: {where: live.number for where, live in each.items()}
-        for pipeline, each in view.overview.live([head.id for head in heads]).items()
+        pipeline: {where: number for where, number, _ in each}
+        for pipeline, each in view.overview.live_versions([head.id for head in heads]).items()
     }
     having = columns.of(view, [head.digest for head in heads]) if wanted.column else {}
     found: list[Found] = []
     for head in heads:
         found += _of_pipeline(head, known[head.digest], having.get(head.digest, {}), active.get(head.id, {}), wanted)
     found = [*(one for one in found if one.kind is not Kind.TABLE), *_merged(found)]
-    placed = [Placed(place_of(one, wanted.text), one) for one in found if wanted.kind in (None, one.kind)]
+    placed = [Placed(place_of(one, wanted.text), one) for one in found]
     return sorted(placed, key=lambda one: one.place)
 
 
@@ -93,7 +98,7 @@ def _of_pipeline(
     wanted: Wanted,
 ) -> Iterator[Found]:
     words = (head.name, outline.description, *outline.owners, *(f"{k}={v}" for k, v in outline.tags.items()))
-    if not wanted.column and _fits(words, wanted.text):
+    if wanted.asks_for(Kind.PIPELINE) and not wanted.column and _fits(words, wanted.text):
         yield Found(
             kind=Kind.PIPELINE,
             name=head.name,
@@ -103,13 +108,13 @@ def _of_pipeline(
             tags=outline.tags,
             active=active,
         )
-    for node, label in outline.steps.items():
+    for node, label in outline.steps.items() if wanted.asks_for(Kind.ASSET) else ():
         named = _named(having.get(node, ()), wanted.column)
         if _fits((f"{head.name}/{node}",), wanted.text) and (named or not wanted.column):
             yield Found(
                 kind=Kind.ASSET, name=f"{head.name}/{node}", pipeline=head.name, description=label, columns=named
             )
-    for node, table in (*outline.writes.items(), *outline.reads.items()):
+    for node, table in (*outline.writes.items(), *outline.reads.items()) if wanted.asks_for(Kind.TABLE) else ():
         named = _named(having.get(node, ()), wanted.column)
         writes = node in outline.writes
         if not writes and table not in outline.tables:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
+
+from pydantic import Field
 
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
@@ -36,7 +39,7 @@ class Arrow(Frozen):
     source: str
     pipeline: str
     target: str | None = None
-    columns: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 (pydantic copies it)
+    columns: dict[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
 
 
 class Lineage(Frozen):
@@ -46,6 +49,17 @@ class Lineage(Frozen):
     kind: str
     arrows: tuple[Arrow, ...]
     more: bool = False
+
+
+class _Ends(NamedTuple):
+    """An arrow, wherever the look began."""
+
+    source: str
+    pipeline: str
+    target: str | None
+
+    def arrow(self, steps: int) -> Arrow:
+        return Arrow(steps=steps, source=self.source, pipeline=self.pipeline, target=self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,7 @@ def trace(
     if not own and name not in places:
         raise NotFound(f"there is no table or pipeline {name!r} that you may see")
     starts = {*own[0].writes, *own[0].reads} if own else {name}
-    arrows: dict[tuple[str, str, str | None], Arrow] = {}
+    arrows: dict[_Ends, Arrow] = {}
     more = False
     for way in (Direction.UP, Direction.DOWN):
         if direction in (way, Direction.BOTH):
@@ -86,8 +100,8 @@ def trace(
             more |= _walk(known, begin, way, depth, arrows)
     for one in own:
         # Its own arrows are no step away.
-        for arrow in _arrows(one, 0):
-            arrows[arrow.source, arrow.pipeline, arrow.target] = arrow
+        for ends in _ends(one):
+            arrows[ends] = ends.arrow(0)
     found = sorted(arrows.values(), key=lambda one: (one.steps, one.source, one.pipeline, one.target or ""))
     traced = _with_columns(view, known, found[:MOST], name, column)
     return Lineage(name=name, kind="pipeline" if own else "table", arrows=traced, more=more or len(found) > MOST)
@@ -98,35 +112,36 @@ def _walk(
     begin: set[str],
     way: Direction,
     depth: int,
-    arrows: dict[tuple[str, str, str | None], Arrow],
+    arrows: dict[_Ends, Arrow],
 ) -> bool:
     """Adds the arrows of up to `depth` steps; whether there are more behind them."""
     up = way is Direction.UP
     seen, edge = set(begin), set(begin)
+    by_end: dict[str | None, list[_Ends]] = {}
+    for one in known:
+        for ends in _ends(one):
+            by_end.setdefault(ends.target if up else ends.source, []).append(ends)
     for step in range(1, depth + 2):
         following: set[str] = set()
-        for one in known:
-            for arrow in _arrows(one, -step if up else step):
-                near, far = (arrow.target, arrow.source) if up else (arrow.source, arrow.target)
-                if near not in edge:
-                    continue
-                if step > depth:
-                    return True
-                arrows.setdefault((arrow.source, arrow.pipeline, arrow.target), arrow)
-                if far is not None and far not in seen:
-                    following.add(far)
+        for ends in (each for near in edge for each in by_end.get(near, ())):
+            if step > depth:
+                return True
+            arrows.setdefault(ends, ends.arrow(-step if up else step))
+            far = ends.source if up else ends.target
+            if far is not None and far not in seen:
+                following.add(far)
         seen |= following
         edge = following
     return False
 
 
-def _arrows(one: _Known, steps: int) -> Iterator[Arrow]:
+def _ends(one: _Known) -> Iterator[_Ends]:
     fed = {source for sources in one.outline.feeds.values() for source in sources}
     for target, sources in one.outline.feeds.items():
         for source in sources:
-            yield Arrow(steps=steps, source=source, pipeline=one.head.name, target=target)
+            yield _Ends(source, one.head.name, target)
     for source in sorted(one.reads - fed):
-        yield Arrow(steps=steps, source=source, pipeline=one.head.name)
+        yield _Ends(source, one.head.name, None)
 
 
 def _with_columns(view: View, known: list[_Known], arrows: list[Arrow], name: str, column: str) -> tuple[Arrow, ...]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.diff.types import type_words
-from drls_dagster.lakehouse.locating import look_at
+from drls_dagster.lakehouse.known_tables import KnownTables
+from drls_dagster.lakehouse.locating import OneLook, look_at
 from drls_dagster.lakehouse.names import split_name
 from drls_dagster.lakehouse.naming import MAIN, is_environments_own
 from drls_dagster.lakehouse.reader.finding import Found
@@ -47,7 +48,7 @@ def summaries(catalog: Catalog, names: list[str], environment: Environment | Non
 def _read_in(catalog: Catalog, environment: Environment, name: str) -> list[TableSummary]:
     """What `environment` reads for a pipeline's table; nothing where it is not there yet."""
     try:
-        look = look_at(catalog, environment, name)
+        look = look_at(KnownTables(catalog), environment, name)
     except Exception as error:  # noqa: BLE001 (whatever its metadata does: the others are listed)
         return [TableSummary(name=name, error=in_words(error))]
     table = look.table
@@ -167,8 +168,10 @@ def _is_pipelines(real: str) -> bool:
 
 
 def _heads(catalog: Catalog, real: str) -> Iterator[HeadFacts]:
+    # Several environments look at the same table.
+    tables = OneLook().at(KnownTables(catalog))
     for environment in Environment:
-        look = look_at(catalog, environment, real)
+        look = look_at(tables, environment, real)
         snapshot = look.table.snapshot_by_id(look.read) if look.table is not None and look.read is not None else None
         yield HeadFacts(
             environment=environment,

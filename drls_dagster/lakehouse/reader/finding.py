@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import UsageError
+from drls_dagster.lakehouse.known_tables import KnownTables
 from drls_dagster.lakehouse.locating import load_if_exists, look_at
 from drls_dagster.lakehouse.names import split_name
 from drls_dagster.lakehouse.naming import MAIN
@@ -47,7 +48,7 @@ def find(catalog: Catalog, at: TableAt) -> Found:
     if at.environment is None:
         return Found(at.name, _load(catalog, at.name), MAIN)
     try:
-        look = look_at(catalog, at.environment, at.name)
+        look = look_at(KnownTables(catalog), at.environment, at.name)
     except UsageError as error:
         raise Invalid(error.message) from None
     if look.table is None:
@@ -106,7 +107,7 @@ def _snapshot_at(found: Found, point: Point) -> int:
 
 
 def _load(catalog: Catalog, name: str) -> Table:
-    found = load_if_exists(catalog, split_name(name))
+    found = load_if_exists(KnownTables(catalog), split_name(name))
     if found is None:
         raise unknown_table(name)
     return found

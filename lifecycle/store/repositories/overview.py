@@ -113,6 +113,9 @@ _LIVE = (
     .join(VersionRow, VersionRow.id == DeploymentRow.version_id)
     .where(DeploymentRow.ended_at.is_(None), DeploymentRow.pipeline_id.in_(bindparam("pipeline_ids", expanding=True)))
 )
+_LIVE_VERSIONS = _LIVE.with_only_columns(
+    DeploymentRow.pipeline_id, DeploymentRow.environment, VersionRow.number, VersionRow.digest
+)
 _SPECS = select(VersionRow.digest, VersionRow.spec).where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
 _TABLES = (
     select(func.count())
@@ -212,6 +215,15 @@ class Overview:
         found: dict[int, dict[Environment, Live]] = {}
         for one in self._tx.prepared_many(Live, _LIVE, pipeline_ids=list(pipeline_ids)):
             found.setdefault(one.pipeline_id, {})[one.environment] = one
+        return found
+
+    def live_versions(self, pipeline_ids: Iterable[int]) -> dict[int, list[tuple[Environment, int, str]]]:
+        """The same in short: by pipeline, each environment with the number and the digest of what is active there."""
+        found: dict[int, list[tuple[Environment, int, str]]] = {}
+        for pipeline_id, where, number, digest in self._tx.prepared_tuples(
+            _LIVE_VERSIONS, pipeline_ids=list(pipeline_ids)
+        ):
+            found.setdefault(pipeline_id, []).append((Environment(where), number, digest))
         return found
 
     def specs(self, digests: Sequence[str]) -> dict[str, str]:

@@ -100,16 +100,16 @@ def seen_tables(view: View, actor: Actor, *, uses: bool = True) -> SeenTables:
     if only is None and not uses:
         return SeenTables(True, {})
     heads = [head for head in view.overview.heads() if only is None or head.id in only]
-    live = view.overview.live([head.id for head in heads])
-    digests = {head.digest for head in heads} | {one.digest for found in live.values() for one in found.values()}
+    live = view.overview.live_versions([head.id for head in heads])
+    digests = {head.digest for head in heads} | {digest for found in live.values() for _, _, digest in found}
     known = tables_of(view, digests)
     found_uses: dict[str, list[Use]] = {}
     for head in heads:
         active: dict[int, list[Environment]] = {}
         versions = {head.number: head.digest}
-        for environment, one in sorted(live.get(head.id, {}).items(), key=lambda item: item[0].rank):
-            active.setdefault(one.number, []).append(environment)
-            versions[one.number] = one.digest
+        for environment, number, digest in sorted(live.get(head.id, ()), key=lambda one: one[0].rank):
+            active.setdefault(number, []).append(environment)
+            versions[number] = digest
         for number, digest in sorted(versions.items()):
             where = tuple(active.get(number, ()))
             for table, writes in known.get(digest, ()):
