@@ -84,31 +84,34 @@ class Lab:
     def sized(self, **engine: str) -> Iterator[None]:
         """Engines of these settings for as long as it lasts, workers know them too; what runs is ended at both ends."""
         self.stop_engine()
-        before = self.settings
         variables = {f"DRLS_ENGINE__{name.upper()}": value for name, value in engine.items()}
         os.environ.update(variables)
-        self.settings = before.model_copy(update={"engine": before.engine.model_copy(update=engine)})
+        self._read_settings()
         try:
             yield
         finally:
             self.stop_engine()
             for name in variables:
                 del os.environ[name]
-            self.settings = before
+            self._read_settings()
 
     @contextlib.contextmanager
     def fenced(self, mode: Literal["auto", "off"]) -> Iterator[None]:
         """Engines and runs with this `fence.mode`, workers know it too; what runs is ended at both ends."""
         self.stop_engine()
-        before = self.settings
         os.environ["DRLS_FENCE__MODE"] = mode
-        self.settings = before.model_copy(update={"fence": before.fence.model_copy(update={"mode": mode})})
+        self._read_settings()
         try:
             yield
         finally:
             self.stop_engine()
             del os.environ["DRLS_FENCE__MODE"]
-            self.settings = before
+            self._read_settings()
+
+    def _read_settings(self) -> None:
+        """Again: a process reads them once, and the runs in this one would have those from before."""
+        load_settings.__globals__["_load"].cache_clear()
+        self.settings = load_settings(self.settings.home)
 
     def worker(self, module: str, *arguments: object) -> Worker:
         """A helper process, ended with the lab at the latest."""
