@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.rewriting import schema_of
+from drls_dagster.maintenance.compact.encoding import int_property, writer_options
 from drls_dagster.maintenance.compact.selecting import Candidate
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _FIELD_ID = b"PARQUET:field_id"
-_ROW_GROUP_BYTES = 128 << 20
+ROW_GROUP_BYTES = 128 << 20
 _SMALLEST_GROUP_BYTES = 1 << 20
 _IMPL = "write.py-location-provider.impl"
 _FEW_VALUES = 0.5
+_AT_ONCE_BYTES = 8 << 20
 
 
 class Layout:
@@ -85,8 +87,7 @@ class Layout:
         `only`: of the columns at these places. `dropped`: also the columns with these ids, which the table had.
         """
         if not one.deletes and not dropped:
-            io = self.table.io
-            with io.new_input(one.file.file_path).open(seekable=True) as stream:
+            with self._opened(one, whole=only is None) as stream:
                 parquet = pq.ParquetFile(stream)
                 if self.is_like(parquet.schema_arrow):
                     names = _repeated(parquet) if dictionaries and only is None else []
@@ -99,6 +100,14 @@ class Layout:
         whole = self.with_dropped(dropped)
         for rows in self._projected(one.file, whole, [delete.data_file for delete in one.deletes]):
             yield rows if only is None else rows.select(list(only))
+
+    def _opened(self, one: Candidate, *, whole: bool) -> Any:
+        """A file's bytes. A small one that is read whole comes with one request."""
+        stream = self.table.io.new_input(one.file.file_path).open(seekable=True)
+        if not whole or one.size > _AT_ONCE_BYTES:
+            return stream
+        with stream:
+            return pa.BufferReader(stream.read())
 
     def read_keys(self, delete: DataFile, field_ids: Sequence[int]) -> pa.Table:
         """The columns with these ids of an equality delete file. Raises DrlsError where it does not have them."""
@@ -212,7 +221,15 @@ def _is_text(schema: pa.Schema, name: str) -> bool:
 class NewFile:
     """A data file while it is written, in row groups of bounded size."""
 
-    def __init__(self, layout: Layout, path: str, like: DataFile, sort_order_id: int | None, target: int) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        path: str,
+        like: DataFile,
+        sort_order_id: int | None,
+        target: int,
+        most: int = ROW_GROUP_BYTES,
+    ) -> None:
         properties = layout.table.properties
         self._layout = layout
         self._path = path
@@ -224,9 +241,9 @@ class NewFile:
         self._waiting: list[pa.Table] = []
         self._waiting_bytes = 0
         # In Arrow, which takes several times what is written; a file of the wanted size has at least a few groups.
-        wanted = _int(properties, "write.parquet.row-group-size-bytes", _ROW_GROUP_BYTES)
-        self._limit = max(_SMALLEST_GROUP_BYTES, min(wanted, target, _ROW_GROUP_BYTES))
-        self._rows_limit = _int(properties, "write.parquet.row-group-limit", 1 << 20)
+        wanted = int_property(properties, "write.parquet.row-group-size-bytes", ROW_GROUP_BYTES)
+        self._limit = max(_SMALLEST_GROUP_BYTES, min(wanted, target, most))
+        self._rows_limit = int_property(properties, "write.parquet.row-group-limit", 1 << 20)
         self._waiting_rows = 0
         self._schema: pa.Schema | None = None
         self._floats = {
@@ -258,7 +275,7 @@ class NewFile:
     def _flush(self) -> None:
         if not self._waiting:
             return
-        rows = _together(self._waiting, self._schema)
+        rows = together(self._waiting, self._schema)
         self._waiting, self._waiting_bytes, self._waiting_rows = [], 0, 0
         if self._writer is None:
             # Which columns are dictionaries in memory stays as it is in the first row group.
@@ -268,7 +285,7 @@ class NewFile:
                 self._schema,
                 store_schema=False,
                 store_decimal_as_integer=True,
-                **_writer_options(self._layout.table.properties),
+                **writer_options(self._layout.table.properties, rows),
             )
         for at, field_id in self._floats.items():
             self._nans[field_id] += pc.sum(pc.is_nan(rows.column(at))).as_py() or 0  # pyright: ignore[reportAttributeAccessIssue]
@@ -320,7 +337,7 @@ class NewFile:
             self._layout.table.io.delete(self._path)
 
 
-def _together(waiting: Sequence[pa.Table], wanted: pa.Schema | None) -> pa.Table:
+def together(waiting: Sequence[pa.Table], wanted: pa.Schema | None) -> pa.Table:
     """One table. A column is a dictionary where `wanted` says so, or where nothing does and all parts are one."""
     columns: list[pa.ChunkedArray] = []
     fields: list[pa.Field] = []
@@ -346,23 +363,6 @@ def _as_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     return column.cast(kind)
-
-
-def _writer_options(properties: dict[str, str]) -> dict[str, Any]:
-    codec = properties.get("write.parquet.compression-codec", "zstd")
-    level = properties.get("write.parquet.compression-level")
-    return {
-        "compression": "none" if codec == "uncompressed" else codec,
-        "compression_level": int(level) if level and level.lstrip("-").isdecimal() else None,
-        "data_page_size": _int(properties, "write.parquet.page-size-bytes", 1 << 20),
-        "dictionary_pagesize_limit": _int(properties, "write.parquet.dict-size-bytes", 2 << 20),
-        "write_batch_size": _int(properties, "write.parquet.page-row-limit", 20_000),
-    }
-
-
-def _int(properties: dict[str, str], name: str, default: int) -> int:
-    said = properties.get(name, "")
-    return int(said) if said.isdecimal() and int(said) > 0 else default
 
 
 def new_path(table: Table, like: DataFile, name: str) -> str:

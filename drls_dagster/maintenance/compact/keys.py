@@ -100,33 +100,32 @@ def _field_id(table: Table, column: str) -> int:
     return field.field_id
 
 
-def sort_keys(rows: pa.Table, fields: Sequence[SortField]) -> pa.Table:
-    """The columns whose ascending order is the wanted one; `rows` has the columns of `fields`, in their order."""
+def sort_keys(rows: pa.Table, fields: Sequence[SortField]) -> tuple[pa.Table, list[tuple[str, str]]]:
+    """Columns and their directions, which together are the wanted order; `rows` has the columns of `fields`.
+
+    Nulls and NaN have a column of their own before that of the values, where there are any.
+    """
     keys: list[pa.ChunkedArray] = []
+    found: list[str] = []
     for at, field in enumerate(fields):
         column = plain(rows.column(at))
         empty = pc.is_null(column)  # pyright: ignore[reportAttributeAccessIssue]
-        keys.append(_number(pc.invert(empty) if not field.nulls_last else empty))  # pyright: ignore[reportAttributeAccessIssue]
+        if column.null_count:
+            keys.append(_number(pc.invert(empty) if not field.nulls_last else empty))  # pyright: ignore[reportAttributeAccessIssue]
+            found.append("ascending")
         if pa.types.is_floating(column.type):
             strange = pc.fill_null(pc.is_nan(column), fill_value=False)  # pyright: ignore[reportAttributeAccessIssue]
-            keys.append(_number(pc.invert(strange) if field.descending else strange))  # pyright: ignore[reportAttributeAccessIssue]
+            if pc.any(strange).as_py():  # pyright: ignore[reportAttributeAccessIssue]
+                keys.append(_number(pc.invert(strange) if field.descending else strange))  # pyright: ignore[reportAttributeAccessIssue]
+                found.append("ascending")
         keys.append(column)
-    return pa.table(keys, names=[str(at) for at in range(len(keys))])
+        found.append("descending" if field.descending else "ascending")
+    names = [str(at) for at in range(len(keys))]
+    return pa.table(keys, names=names), list(zip(names, found, strict=True))
 
 
 def _number(flags: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.cast(flags, pa.int8())
-
-
-def directions(rows: pa.Schema, fields: Sequence[SortField]) -> list[tuple[str, str]]:
-    """How the columns of `sort_keys` are sorted."""
-    found: list[str] = []
-    for at, field in enumerate(fields):
-        found.append("ascending")
-        if pa.types.is_floating(rows.field(at).type):
-            found.append("ascending")
-        found.append("descending" if field.descending else "ascending")
-    return [(str(at), one) for at, one in enumerate(found)]
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -142,6 +141,7 @@ class ZOrder:
     def __init__(self, sample: pa.Table) -> None:
         self._bits = min(_BITS, 64 // sample.num_columns)
         self._edges = [self._quantiles(_coordinate(sample.column(at))) for at in range(sample.num_columns)]
+        self._positions = [self._spread_out(at, len(edges), sample.num_columns) for at, edges in enumerate(self._edges)]
 
     def _quantiles(self, values: NDArray[Any]) -> NDArray[Any]:
         if not len(values):
@@ -150,25 +150,29 @@ class ZOrder:
         wanted = np.linspace(0, len(ordered) - 1, min(len(ordered), 2**self._bits - 1)).astype(np.int64)
         return np.unique(ordered[wanted])
 
-    def positions(self, rows: pa.Table) -> pa.Array:
+    def _spread_out(self, at: int, count: int, columns: int) -> NDArray[np.uint64]:
+        """For each rank of this column, the bits that it has in a position."""
+        ranks = np.arange(count + 1, dtype=np.uint64)
+        # Few distinct values use the high bits too, or they would not count on the curve.
+        ranks <<= np.uint64(max(self._bits - max(count.bit_length(), 1), 0))
+        found = np.zeros(count + 1, dtype=np.uint64)
+        for bit in range(self._bits):
+            chosen = (ranks >> np.uint64(bit)) & np.uint64(1)
+            found |= chosen << np.uint64(bit * columns + (columns - 1 - at))
+        return found
+
+    def positions(self, rows: pa.Table) -> NDArray[np.uint64]:
         """The position of each row; `rows` has the columns of the sample."""
         found = np.zeros(rows.num_rows, dtype=np.uint64)
-        columns = rows.num_columns
         for at, edges in enumerate(self._edges):
-            ranks = _ranks(rows.column(at), edges)
-            # Few distinct values use the high bits too, or they would not count on the curve.
-            top = max(len(edges).bit_length(), 1)
-            ranks <<= np.uint64(max(self._bits - top, 0))
-            for bit in range(self._bits):
-                chosen = (ranks >> np.uint64(bit)) & np.uint64(1)
-                found |= chosen << np.uint64(bit * columns + (columns - 1 - at))
-        return pa.array(found)
+            found |= self._positions[at][_ranks(rows.column(at), edges)]
+        return found
 
 
 def _ranks(column: pa.ChunkedArray, edges: NDArray[Any]) -> NDArray[Any]:
     """0 for null, else how many edges lie at or below the value."""
     valid = pc.is_valid(column).to_numpy().astype(bool)  # pyright: ignore[reportAttributeAccessIssue]
-    found = np.zeros(len(column), dtype=np.uint64)
+    found = np.zeros(len(column), dtype=np.int64)
     values = _coordinate(column)
     found[valid] = np.searchsorted(edges, values, side="right")
     return found

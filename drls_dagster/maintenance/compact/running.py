@@ -18,7 +18,7 @@ from drls_dagster.lakehouse.delete_files import applies, removable_deletes
 from drls_dagster.lakehouse.rewriting import Change, Manifests, StaleFiles
 from drls_dagster.maintenance.compact import tidying
 from drls_dagster.maintenance.compact.equality import LiveRows
-from drls_dagster.maintenance.compact.files import Layout, NewFile, new_path
+from drls_dagster.maintenance.compact.files import ROW_GROUP_BYTES, Layout, NewFile, new_path
 from drls_dagster.maintenance.compact.keys import SortField, sort_fields
 from drls_dagster.maintenance.compact.selecting import (
     CLUSTERED,
@@ -42,6 +42,7 @@ _MEMORY_BYTES = 1 << 30
 _WORKER_BYTES = 448 << 20
 _COMMIT_BYTES = 16 << 30
 _ROUNDS = 4
+_ALMOST = 1.07
 
 
 @dataclass
@@ -156,13 +157,17 @@ class Writing:
         self.uncertain = False
         self._bytes = 0
         self._total = 0
+        self._most = ROW_GROUP_BYTES
 
     def write(self, groups: Sequence[Group]) -> list[Rewritten]:
         self._total = sum(one.size for one in groups)
-        workers = max(1, min(os.cpu_count() or 1, _MEMORY_BYTES // _WORKER_BYTES))
+        cores = max(1, min(os.cpu_count() or 1, _MEMORY_BYTES // _WORKER_BYTES))
+        packs = self._options.strategy == "binpack"
+        workers = at_a_time([one.size for one in groups], cores) if packs else cores
+        self._most = ROW_GROUP_BYTES * cores // workers
         with ThreadPoolExecutor(workers, "compact") as threads:
             try:
-                if self._options.strategy == "binpack":
+                if packs:
                     pending = [threads.submit(self._pack, group) for group in groups]
                     return [one.result() for one in _watched(pending, self._tick)]
                 return [self._spread(group, threads) for group in groups]
@@ -179,7 +184,7 @@ class Writing:
         self._count += 1
         path = new_path(self._work.table, like, f"{self._count:05d}-{self._token}-{uuid.uuid4().hex[:8]}.parquet")
         self.notes.file(path)
-        return NewFile(self._layout, path, like, self._order_id, self._target)
+        return NewFile(self._layout, path, like, self._order_id, self._target, self._most)
 
     def _pack(self, group: Group) -> Rewritten:
         """The rows of a group in the order they are in, in one file, or several where it is large."""
@@ -230,6 +235,25 @@ class Writing:
         """Remove the new files, unless a commit of them may have happened."""
         if not self.uncertain:
             self.notes.remove_all()
+
+
+def at_a_time(sizes: Sequence[int], cores: int) -> int:
+    """How many groups to work on at a time: the fewest that leave no core idle for long while the last are written."""
+    taken = {one: _time(sizes, one, cores) for one in range(cores, 2 * cores + 1)}
+    best = min(taken.values())
+    return next(one for one, time_taken in taken.items() if time_taken <= _ALMOST * best)
+
+
+def _time(sizes: Sequence[int], workers: int, cores: int) -> float:
+    """How long groups of these sizes take where `workers` of them share the cores."""
+    waiting, running, taken = list(reversed(sizes)), list[float](), 0.0
+    while waiting or running:
+        while waiting and len(running) < workers:
+            running.append(waiting.pop())
+        step = min(running)
+        taken += step * max(1.0, len(running) / cores)
+        running = [one - step for one in running if one > step]
+    return taken
 
 
 def _watched(pending: Sequence[Future[_Value]], tick: Callable[[], None]) -> Sequence[Future[_Value]]:

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from drls_dagster.maintenance.compact.equality import LiveRows
-from drls_dagster.maintenance.compact.files import Layout
-from drls_dagster.maintenance.compact.keys import SortField, ZOrder, directions, sort_keys
+from drls_dagster.maintenance.compact.files import Layout, together
+from drls_dagster.maintenance.compact.keys import SortField, ZOrder, plain, sort_keys
+from drls_dagster.maintenance.compact.packing import Span, numbers, order_of, spans
 from drls_dagster.maintenance.compact.selecting import Candidate, Group, packed
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 _SAMPLE_ROWS = 100_000
 _PART_BYTES = 128 << 20
 _IN_MEMORY_BYTES = 256 << 20
-_PORTION_BYTES = 32 << 20
+_PORTION_BYTES = 8 << 20
+_NAMED_PORTION_BYTES = 32 << 20
+_DEAL_BYTES = 48 << 20
 
 
 class Order:
@@ -40,46 +43,59 @@ class Order:
         self._fields = fields
         self._zorder = zorder
         self._curve: ZOrder | None = None
+        self._within: list[Span] | None = None
+        # The ends of parts: as numbers where rows have them, else as rows.
+        self._ends: NDArray[np.uint64] | None = None
         self._edges: pa.Table | None = None
-        self._directions = (
-            [("0", "ascending")]
-            if zorder
-            else directions(pa.schema([layout.arrow.field(at) for at in self.places]), fields)
-        )
 
     def learn(self, sample: pa.Table, parts: int) -> None:
         """Choose the ends of `parts` parts from a sample of the columns to order by."""
         if self._zorder:
             self._curve = ZOrder(sample)
-        keys = self._keys(sample)
-        ordered = keys.take(pc.sort_indices(keys, sort_keys=self._directions))  # pyright: ignore[reportAttributeAccessIssue]
-        ends = [round(ordered.num_rows * at / parts) for at in range(1, parts)]
-        self._edges = ordered.take(pa.array(sorted({min(one, ordered.num_rows - 1) for one in ends}), pa.int64()))
+        else:
+            self._within = spans(sample)
+        ordered = self._order(sample)
+        ends = [round(len(ordered) * at / parts) for at in range(1, parts)]
+        chosen = ordered[sorted({min(one, len(ordered) - 1) for one in ends})]
+        found = self._numbers(sample, self._within)
+        if found is None:
+            self._edges = sample.take(pa.array(chosen))
+        else:
+            self._ends = found[chosen]
 
-    def _keys(self, columns: pa.Table) -> pa.Table:
+    def _numbers(self, columns: pa.Table, within: list[Span] | None) -> NDArray[np.uint64] | None:
         if self._curve is not None:
-            return pa.table({"0": self._curve.positions(columns)})
-        return sort_keys(columns, self._fields)
+            return self._curve.positions(columns)
+        return None if within is None else numbers(columns, self._fields, within)
+
+    def _order(self, columns: pa.Table) -> NDArray[np.int64]:
+        found = self._numbers(columns, None if self._zorder else spans(columns))
+        if found is not None:
+            return order_of(found)
+        keys, directions = sort_keys(columns, self._fields)
+        return pc.sort_indices(keys, sort_keys=directions).to_numpy().astype(np.int64)  # pyright: ignore[reportAttributeAccessIssue]
 
     def sorted(self, rows: pa.Table) -> pa.Table:
-        keys = self._keys(rows.select(self.places))
-        return rows.take(pc.sort_indices(keys, sort_keys=self._directions))  # pyright: ignore[reportAttributeAccessIssue]
+        return rows.take(pa.array(self._order(rows.select(self.places))))
 
     def parts_of(self, rows: pa.Table) -> NDArray[Any]:
         """The number of the part of each row."""
-        keys = self._keys(rows.select(self.places))
+        columns = rows.select(self.places)
+        found = None if self._ends is None else self._numbers(columns, self._within)
+        if self._ends is not None and found is not None:
+            return np.searchsorted(self._ends, found, side="right")
         edges = self._edges
         if edges is None or not edges.num_rows:
             return np.zeros(rows.num_rows, dtype=np.int64)
-        if self._curve is not None:
-            return np.searchsorted(edges.column(0).to_numpy(), keys.column(0).to_numpy(), side="right")
+        columns = pa.table([plain(one) for one in columns.columns], names=columns.column_names)
         # Sorted among the rows, the edges themselves say where parts begin, whatever the types of the columns are.
-        both = pa.concat_tables([edges, keys])
-        order = pc.sort_indices(both, sort_keys=self._directions).to_numpy()  # pyright: ignore[reportAttributeAccessIssue]
+        both = pa.concat_tables([one.cast(columns.schema) for one in (edges, columns)])
+        keys, directions = sort_keys(both, self._fields)
+        order = pc.sort_indices(keys, sort_keys=directions).to_numpy()  # pyright: ignore[reportAttributeAccessIssue]
         edge = order < edges.num_rows
-        found = np.empty(len(order), dtype=np.int64)
-        found[order] = np.cumsum(edge)
-        return found[edges.num_rows :]
+        result = np.empty(len(order), dtype=np.int64)
+        result[order] = np.cumsum(edge)
+        return result[edges.num_rows :]
 
 
 class Spread:
@@ -92,6 +108,7 @@ class Spread:
         self._order = order
         self._folder = folder
         self._lock = threading.Lock()
+        self._locks: list[threading.Lock] = []
         self._memory: dict[int, list[pa.Table]] = {}
         self._spilled: dict[int, Any] = {}
         self._to_disk = False
@@ -108,57 +125,78 @@ class Spread:
         total = sum(one.file.record_count for one in self._group.files)
         step = max(1, total // _SAMPLE_ROWS)
         samples: list[pa.Table] = []
-        width = 0.0
-        for number, one in enumerate(self._group.files):
-            samples += [
-                rows.take(pa.array(np.arange(0, rows.num_rows, step)))
-                for rows in self._layout.read(one, dictionaries=False, only=self._order.places)
-            ]
-            if number == 0:
-                whole = list(self._layout.read(one, dictionaries=False))
-                width = sum(rows.nbytes for rows in whole) / max(1, sum(rows.num_rows for rows in whole))
+        for found in threads.map(lambda one: self._sample(one, step), self._group.files):
+            samples += found
             tick(0)
+        whole = list(self._layout.read(self._group.files[0], dictionaries=False))
+        width = sum(rows.nbytes for rows in whole) / max(1, sum(rows.num_rows for rows in whole))
         in_memory = int(width * total)
         self._to_disk = in_memory > _IN_MEMORY_BYTES
         self._per_file = max(1, math.ceil(in_memory / self.files / _PART_BYTES))
-        if samples:
+        if any(one.num_rows for one in samples):
             self._order.learn(pa.concat_tables(samples), self.parts)
+        self._locks = [threading.Lock() for _ in range(self.parts)]
         if self._to_disk:
             self._folder.mkdir(parents=True, exist_ok=True)
         for done in threads.map(self._deal_part, self._portions()):
             tick(done)
-        for sink, writer in self._spilled.values():
+        for sink, (_, writer) in self._spilled.values():
             writer.close()
             sink.close()
 
+    def _sample(self, one: Candidate, step: int) -> list[pa.Table]:
+        return [
+            rows.take(pa.array(np.arange(0, rows.num_rows, step)))
+            for rows in self._layout.read(one, dictionaries=False, only=self._order.places)
+        ]
+
     def _portions(self) -> list[list[Candidate]]:
-        """What one thread reads at a time: a file, or several where equality deletes are looked up for all of them."""
-        if any(one.is_named for one in self._group.files):
-            return packed(self._group.files, _PORTION_BYTES)
-        return [[one] for one in self._group.files]
+        """What one thread reads at a time: more where equality deletes are looked up for all of the files."""
+        named = any(one.is_named for one in self._group.files)
+        return packed(self._group.files, _NAMED_PORTION_BYTES if named else _PORTION_BYTES)
 
     def _deal_part(self, files: Sequence[Candidate]) -> int:
-        for rows, _ in self._live.read(files, dictionaries=False):
-            parts = self._order.parts_of(rows)
-            order = np.argsort(parts, kind="stable")
-            ends = np.searchsorted(parts[order], np.arange(self.parts + 1))
-            dealt = rows.take(pa.array(order))
-            with self._lock:
-                self.rows_in += rows.num_rows
-                for part in range(self.parts):
-                    if ends[part + 1] > ends[part]:
-                        self._keep(part, dealt.slice(ends[part], ends[part + 1] - ends[part]))
+        waiting: list[pa.Table] = []
+        held = 0
+        for rows, _ in self._live.read(files):
+            if not rows.num_rows:
+                continue
+            waiting.append(rows)
+            held += rows.nbytes
+            if held >= _DEAL_BYTES:
+                self._deal_rows(together(waiting, None))
+                waiting, held = [], 0
+        if waiting:
+            self._deal_rows(together(waiting, None))
         return sum(one.size for one in files)
+
+    def _deal_rows(self, rows: pa.Table) -> None:
+        rows = _with_short_dictionaries(rows, rows.num_rows // (2 * self.parts)).combine_chunks()
+        parts = self._order.parts_of(rows)
+        order = order_of(parts.astype(np.uint64))
+        ends = np.searchsorted(parts[order], np.arange(self.parts + 1))
+        dealt = rows.take(pa.array(order))
+        with self._lock:
+            self.rows_in += rows.num_rows
+        for part in range(self.parts):
+            if ends[part + 1] > ends[part]:
+                with self._locks[part]:
+                    self._keep(part, dealt.slice(ends[part], ends[part + 1] - ends[part]))
 
     def _keep(self, part: int, rows: pa.Table) -> None:
         if not self._to_disk:
             self._memory.setdefault(part, []).append(rows)
             return
-        if part not in self._spilled:
+        sink, writer = self._spilled.get(part, (None, None))
+        if sink is None:
             sink = pa.OSFile(str(self._folder / f"{part}.arrow"), "wb")
+        if writer is None or writer[0] != rows.schema:
+            if writer is not None:
+                writer[1].close()
             options = pa.ipc.IpcWriteOptions(compression="lz4")
-            self._spilled[part] = (sink, pa.ipc.new_file(sink, rows.schema, options=options))
-        self._spilled[part][1].write_table(rows.combine_chunks())
+            writer = rows.schema, pa.ipc.new_stream(sink, rows.schema, options=options)
+            self._spilled[part] = sink, writer
+        writer[1].write_table(rows)
 
     def sorted(self, number: int) -> Iterator[pa.Table]:
         """The rows of the file with this number, in order."""
@@ -170,15 +208,28 @@ class Spread:
     def _take(self, part: int) -> pa.Table | None:
         if not self._to_disk:
             found = self._memory.pop(part, [])
-            return pa.concat_tables(found).combine_chunks() if found else None
+            return together(found, None).combine_chunks() if found else None
         path = self._folder / f"{part}.arrow"
         if not path.exists():
             return None
+        found: list[pa.Table] = []
         with pa.OSFile(str(path), "rb") as source:
-            rows = pa.ipc.open_file(source).read_all().combine_chunks()
+            while source.tell() < source.size():
+                found.append(pa.ipc.open_stream(source).read_all())
         path.unlink()
-        return rows
+        return together(found, None).combine_chunks()
 
     def drop(self) -> None:
         self._memory.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _with_short_dictionaries(rows: pa.Table, most: int) -> pa.Table:
+    """The same rows, without dictionaries of more than `most` values: a part on disk has each of them many times."""
+    for at, field in enumerate(rows.schema):
+        if pa.types.is_dictionary(field.type):
+            column = rows.column(at)
+            if max((len(one.dictionary) for one in column.chunks), default=0) > most:
+                value = field.type.value_type
+                rows = rows.set_column(at, field.with_type(value), column.cast(value))
+    return rows
