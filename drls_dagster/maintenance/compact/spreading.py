@@ -164,13 +164,16 @@ class Spread:
             waiting.append(rows)
             held += rows.nbytes
             if held >= _DEAL_BYTES:
-                self._deal_rows(together(waiting, None))
-                waiting, held = [], 0
+                self._deal_rows(waiting)
+                held = 0
         if waiting:
-            self._deal_rows(together(waiting, None))
+            self._deal_rows(waiting)
         return sum(one.size for one in files)
 
-    def _deal_rows(self, rows: pa.Table) -> None:
+    def _deal_rows(self, waiting: list[pa.Table]) -> None:
+        """Empties the list, so that no more than two copies of the rows are held."""
+        rows = together(waiting, None)
+        waiting.clear()
         rows = _with_short_dictionaries(rows, rows.num_rows // (2 * self.parts)).combine_chunks()
         parts = self._order.parts_of(rows)
         order = order_of(parts.astype(np.uint64))
@@ -178,6 +181,7 @@ class Spread:
         dealt = rows.take(pa.array(order))
         with self._lock:
             self.rows_in += rows.num_rows
+        del rows
         for part in range(self.parts):
             if ends[part + 1] > ends[part]:
                 with self._locks[part]:
