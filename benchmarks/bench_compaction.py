@@ -64,8 +64,9 @@ def run(lab: Lab) -> list[Line]:
     theirs = Side("Spark, most memory", (max(one["peak"] for one in spark.values()) / MB,), "MB")
     lines.append(at_least("compaction", "memory", peak, theirs, 2))
     quickest = Side("DuckDB COPY", (duck["seconds"],))
+    made = f"A made {_made(ours['bin'])}, B {_made(duck)}"
     lines.append(
-        at_least("compaction", "quickest Python tool", Side("DRLS, bin", (ours["bin"]["seconds"],)), quickest, 1)
+        at_least("compaction", "quickest Python tool", Side("DRLS, bin", (ours["bin"]["seconds"],)), quickest, 1, made)
     )
     return [*lines, _pruning(catalog, scale)]
 
@@ -74,7 +75,7 @@ def _ours(lab: Lab, name: str, options: dict[str, Any]) -> dict[str, Any]:
     worker = lab.worker("compaction_ours")
     answer = worker.ask(table=f"{NAMESPACE}.{name}", options=options)
     worker.close()
-    lab.log(f"DRLS {name}: {answer['seconds']:.1f} s, {answer['peak'] / MB:.0f} MB, {answer['files']} files")
+    lab.log(f"DRLS {name}: {answer['seconds']:.1f} s, {answer['peak'] / MB:.0f} MB, {_made(answer)}")
     return answer
 
 
@@ -82,8 +83,12 @@ def _duckdb(lab: Lab, data: str, target: int) -> dict[str, Any]:
     worker = lab.worker("compaction_duckdb")
     answer = worker.ask(data=data.removeprefix("file://"), out=str(lab.data / "copied"), target=target)
     worker.close()
-    lab.log(f"DuckDB: {answer['seconds']:.1f} s, {answer['peak'] / MB:.0f} MB")
+    lab.log(f"DuckDB: {answer['seconds']:.1f} s, {answer['peak'] / MB:.0f} MB, {_made(answer)}")
     return answer
+
+
+def _made(answer: dict[str, Any]) -> str:
+    return f"{answer['files']} files of {answer['bytes'] / MB:.0f} MB"
 
 
 def _spark(lab: Lab, target: int, ordered: int) -> dict[str, dict[str, Any]]:

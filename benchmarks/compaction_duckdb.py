@@ -29,12 +29,14 @@ def main() -> None:
                 f"(format parquet, compression zstd, file_size_bytes {asked['target']})"
             )
         taken = time.perf_counter() - began
-        files = len(list(out.glob("*.parquet")))
+        made = list(out.glob("*.parquet"))
+        size = sum(one.stat().st_size for one in made)
         shutil.rmtree(out)
         return {
             "seconds": taken,
             "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            "files": files,
+            "files": len(made),
+            "bytes": size,
         }
 
     serve(answer)
