@@ -90,7 +90,5 @@ def _table(table: TableThen) -> str:
     elif table.run_id is None:
         parts.append("adopted")
     if table.inputs:
-        parts.append(
-            "from " + ", ".join(f"{one.name}@{one.snapshot}" if one.snapshot else one.name for one in table.inputs[:8])
-        )
+        parts.append("from " + ", ".join(one.told for one in table.inputs[:8]))
     return " ".join(parts)

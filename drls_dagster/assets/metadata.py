@@ -13,6 +13,7 @@ from drls_dagster.settings import Settings
 from drls_dagster.steps.checks import Finding
 from drls_dagster.steps.shown import without_places
 from drls_dagster.steps.sink import Published
+from drls_dagster.steps.sources.tally import RowsRead
 from drls_dagster.tags import DRAFT, VERSION_TAG
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.releases import Release
@@ -98,19 +99,22 @@ def table_metadata(
         "ref": done.location.ref,
         "rows_added": summary_int(snapshot, "added-records"),
         "rows_removed": summary_int(snapshot, "deleted-records"),
-        "inputs": inputs_metadata(done.reads),
+        "inputs": inputs_metadata(done.reads, done.rows_read),
         "already_published": done.repeated,
     }
 
 
-def inputs_metadata(reads: Reads) -> dg.JsonMetadataValue:
-    """What each source was pinned to, and from where an incremental one was read."""
-    return dg.MetadataValue.json(
-        {
-            name: {"read": str(read.pin), **({"after": str(read.start)} if read.start is not None else {})}
-            for name, read in reads.items()
-        }
-    )
+def inputs_metadata(reads: Reads, rows: Mapping[str, RowsRead] | None = None) -> dg.JsonMetadataValue:
+    """What each source was pinned to, from where an incremental one was read, and the rows that were read."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, read in reads.items():
+        found[name] = {"read": str(read.pin)}
+        if read.start is not None:
+            found[name]["after"] = str(read.start)
+        if rows is not None and name in rows:
+            one = rows[name]
+            found[name]["rows"] = one.rows if one.rows is not None else f"not counted: {one.why}"
+    return dg.MetadataValue.json(found)
 
 
 def check_result(result: Finding, key: dg.AssetKey) -> dg.AssetCheckResult:

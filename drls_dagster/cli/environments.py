@@ -85,7 +85,7 @@ def _stood(table: TableThen) -> tuple[str, ...]:
     """A row for people: `v2 in run 1f3c…` wrote the snapshot, `(request 7)` brought it here."""
     wrote = f"v{table.version} in run {table.run_id[:8]}" if table.run_id else "others" if table.snapshot else "-"
     brought = f" (request {table.request})" if table.request is not None else ""
-    inputs = [f"{one.name}@{one.snapshot}" if one.snapshot is not None else one.name for one in table.inputs]
+    inputs = [one.told for one in table.inputs]
     since = short_time(table.since) or "never"
     return (table.table, str(table.snapshot or "-"), since, wrote + brought, ", ".join(inputs) or "-")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.engine.session import first_line
+from drls_dagster.engine.spark_rare_words import RARE
 from drls_dagster.engine.spark_words import CONDITIONS, OTHERWISE, PATTERNS, REMEDIES
 
 if TYPE_CHECKING:
@@ -72,10 +73,13 @@ def _plain(value: str) -> str:
 
 
 def _by_condition(found: _Found) -> tuple[str, str] | None:
-    known = found.condition if found.condition in CONDITIONS else found.condition.split(".")[0]
-    if known not in CONDITIONS:
+    for known in (found.condition, found.condition.split(".")[0]):
+        words = CONDITIONS.get(known) or RARE.get(known)
+        if words is not None:
+            break
+    else:
         return None
-    what, remedy = CONDITIONS[known]
+    what, remedy = words
     try:
         return what.format_map(found.parameters), remedy.format_map(found.parameters)
     except KeyError:  # the parameters did not come with it

@@ -15,7 +15,7 @@ CONDITIONS: dict[str, tuple[str, str]] = {
     # Names
     "UNRESOLVED_COLUMN.WITH_SUGGESTION": ("there is no column '{objectName}'", "columns there are: {proposal}"),
     "UNRESOLVED_COLUMN": ("there is no column '{objectName}'", "check its name and what the nodes above give"),
-    "UNRESOLVED_FIELD.WITH_SUGGESTION": ("'{columnName}' has no field '{fieldName}'", "it has {proposal}"),
+    "UNRESOLVED_FIELD.WITH_SUGGESTION": ("'{columnPath}' has no field '{fieldName}'", "it has {proposal}"),
     "FIELD_NOT_FOUND": ("the struct has no field '{fieldName}'", "it has {fields}"),
     "UNRESOLVED_USING_COLUMN_FOR_JOIN": (
         "the {side} side of the join lacks the column '{colName}'",

@@ -18,11 +18,14 @@ from drls_dagster.lakehouse.positions import Read
 from drls_dagster.steps.run import PipelineRun, Reads
 from drls_dagster.steps.sources.kinds import kind_of
 from drls_dagster.steps.sources.pins import Reader
+from drls_dagster.steps.sources.tally import UNSAID, RowsRead, Tally
 from drls_dagster.steps.staging import staging_folder
 from lifecycle.spec import AnyNode, AnyTransform, SourceNode, subtree_digest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from drls_dagster.engine.counting import Watch
 
 StepT = TypeVar("StepT", bound=AnyTransform)
 
@@ -47,6 +50,7 @@ class Frames:
         self._session_id = ""
         self._frames: dict[str, DataFrame] = {}
         self._recipes: dict[str, list[object]] = {}
+        self._tallies: dict[str, Tally] = {}
 
     def frame(self, node_id: str, reads: Reads) -> DataFrame:
         """The DataFrame of a source or transform, its upstream frames built first."""
@@ -113,6 +117,33 @@ class Frames:
             raise
         self._refuse_changed(node_id, reads)
 
+    def watch(self, node_id: str, reads: Reads) -> Watch:
+        """Asks an action on the node's frame, which has been made, how many rows it reads of each source."""
+        from drls_dagster.engine.counting import Watch
+
+        tallies = [self._tallies[self.key(source.id, reads)] for source in self._sources(node_id)]
+        return Watch([tally.count for tally in tallies if tally.count is not None])
+
+    def rows_read(self, node_id: str, reads: Reads, watch: Watch) -> Mapping[str, RowsRead]:
+        """The rows that were read for the node, by source: by the action just made, or by steps that keep output."""
+        found = dict(self.heard(node_id, reads, watch))
+        for name in (*self.run.spec.ancestors(node_id), node_id):
+            builder = self._builder(self.run.spec.node(name))
+            if builder is not None and builder.keeps_output:
+                kept = self.run.memory.rows_read(name, self.key(name, reads))
+                found |= {source: RowsRead(rows, why) for source, rows, why in kept}
+        return found
+
+    def heard(self, node_id: str, reads: Reads, watch: Watch) -> Mapping[str, RowsRead]:
+        """The rows that the action just made read, by source."""
+        heard, found = watch.heard(), dict[str, RowsRead]()
+        for source in self._sources(node_id):
+            tally = self._tallies[self.key(source.id, reads)]
+            if tally.count is not None:
+                tally.read = RowsRead(heard[tally.count]) if tally.count in heard else RowsRead(why=UNSAID)
+            found[source.id] = tally.read
+        return found
+
     def _refuse_changed(self, node_id: str, reads: Reads) -> None:
         for source in self._sources(node_id):
             kind_of(source).refuse_changed(source.id, reads[source.id].pin)
@@ -135,7 +166,8 @@ class Frames:
         node = self.run.spec.node(node_id)
         if isinstance(node, SourceNode):
             read = reads[node_id]
-            reader = Reader(self.run.session.spark, self.run.place, self._folder(node_id, reads), self.run.log)
+            tally = self._tallies[self.key(node_id, reads)] = Tally()
+            reader = Reader(self.run.session.spark, self.run.place, self._folder(node_id, reads), self.run.log, tally)
             return kind_of(node).read(reader, node_id, node.source, read.pin, Read(read.start, read.end))
         builder = self._builder(node)
         if builder is None:

@@ -12,6 +12,7 @@ from drls_dagster.runs.catalog import RunCatalog
 from drls_dagster.runs.refusal import GateRefused
 from drls_dagster.runs.table_words import Candidate
 from drls_dagster.steps.sources.kinds import kind_of
+from drls_dagster.steps.sources.tally import RowsRead
 from lifecycle.domain.run import InputRead, Work
 from lifecycle.errors import Conflict
 from lifecycle.spec import SourceNode
@@ -79,7 +80,9 @@ def _inputs(run: PipelineRun, one: Publication) -> tuple[InputRead, ...]:
     for name, read in sorted(one.reads.items()):
         node = run.spec.node(name)
         if isinstance(node, SourceNode):
-            found.append(kind_of(node).receipt(name, node.source, read.pin, read.end, partial(fingerprint, name)))
+            told = kind_of(node).receipt(name, node.source, read.pin, read.end, partial(fingerprint, name))
+            rows = one.rows_read.get(name, RowsRead())
+            found.append(told.model_copy(update={"rows": rows.rows, "rows_unknown": rows.why or None}))
     return tuple(found)
 
 

@@ -63,9 +63,12 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
     # Spark's default, INT96, comes out of Arrow in nanoseconds without a zone, and as another time after 2262.
     run.session.spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     frame = frames.frame(upstream, reads)
+    watch = frames.watch(upstream, reads)
     with frames.reading(upstream, reads):
-        writer = frame.write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
+        writer = watch.over(frame).write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
         writer.options(**parquet_options(frame.schema)).parquet(staged)
+    found = frames.heard(upstream, reads, watch)
+    run.memory.record_rows_read(node.id, key, [[name, one.rows, one.why] for name, one in found.items()])
     request = {
         "node": node.id,
         "inputs": staged_parts(staged, node.resources.concurrency),

@@ -17,6 +17,7 @@ from drls_dagster.settings import Settings
 from drls_dagster.steps.sources.kind import Standing
 from drls_dagster.steps.sources.kinds import kind_of
 from drls_dagster.steps.sources.pins import Pin, Place
+from drls_dagster.steps.sources.tally import RowsRead
 from drls_dagster.steps.window import Window
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import CheckResult
@@ -57,6 +58,7 @@ class Publication:
     rows: int | None = None
     bytes: int | None = None
     seconds: float | None = None
+    rows_read: Mapping[str, RowsRead] = field(default_factory=dict)  # by source
 
 
 class Gate(Protocol):

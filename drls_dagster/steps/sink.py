@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.engine.session import interrupt
@@ -35,6 +35,7 @@ from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.publishing import publish
 from drls_dagster.steps.run import FIRST, PipelineRun, Publication, Reads, SourceRead
 from drls_dagster.steps.sources.pins import Origin
+from drls_dagster.steps.sources.tally import RowsRead
 from drls_dagster.steps.write import WritePlan, write
 from lifecycle.spec import AnyCheck, SinkNode
 
@@ -67,6 +68,7 @@ class Published:
     results: tuple[Finding, ...]
     reads: Reads
     repeated: bool = False
+    rows_read: Mapping[str, RowsRead] = field(default_factory=dict)  # by source; not of an earlier try
 
 
 def run_sink(
@@ -138,6 +140,7 @@ def _once(
         began = time.monotonic()
         with _run_branch(run, table, look) as branch:
             at("branched")
+            watch = frames.watch(upstream, reads)
             plan = WritePlan(
                 catalog=run.settings.catalog.name,
                 target=".".join(f"`{part}`" for part in (run.settings.catalog.name, *location.identifier)),
@@ -151,10 +154,12 @@ def _once(
                 summary=_summary(run, sink, reads),
                 target_bytes=_bytes(table, look.read),
                 over_earlier=values_over_earlier_files(table, look.read) if sink.mode == "overwrite_partitions" else (),
+                watch=watch,
             )
             _tell_repeated_hours(run, frame)
             with frames.reading(upstream, reads):
                 write(spark, frame, plan)
+            rows_read = frames.rows_read(upstream, reads, watch)
             at("written")
             written = load_again(run.catalog, table, Reread.WRITTEN)
             candidate = refs.head(written, branch)
@@ -179,11 +184,12 @@ def _once(
                 _publication(run, sink, written, look.own, made, reads),
                 checks=(*above, *evidence_of(run.spec, sink.id, results)),
                 seconds=time.monotonic() - began,
+                rows_read=rows_read,
             )
             rebuilt_as = table.metadata.current_schema_id if prepared.rebuilt else None
             final = publish(run, location.identifier, publication, branch, rebuilt_as)
             at("published")
-    return Published(final, location, made, tuple(results), reads)
+    return Published(final, location, made, tuple(results), reads, rows_read=rows_read)
 
 
 def _tell_repeated_hours(run: PipelineRun, frame: DataFrame) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
     from pyspark.sql.readwriter import DataFrameWriterV2
 
+    from drls_dagster.engine.counting import Watch
+
 _CONF = "spark.sql.iceberg.snapshot-property."
 _LOOK_FIRST = "spark.sql.optimizer.runtime.rowLevelOperationGroupFilter.enabled"
 SMALL_BYTES = 64 * 2**20  # written again as a whole within a second or two
@@ -41,10 +43,17 @@ class WritePlan:
     changes: bool = False  # the frame says of each row what becomes of it
     target_bytes: float = 0  # of the table's files before the write; infinite where nobody has counted them
     over_earlier: Sequence[PartitionValue] = ()  # the partition fields, where files lie in an earlier partitioning
+    watch: Watch | None = None  # asks how many rows are read
 
     @property
     def branch_name(self) -> str:
         return f"{self.target}.`branch_{self.branch}`"
+
+    def watched(self, rows: DataFrame, alias: str = "") -> DataFrame:
+        """The rows, whose write is asked how many it reads."""
+        if self.watch is not None:
+            return self.watch.over(rows, alias)
+        return rows.alias(alias) if alias else rows
 
 
 def write(spark: SparkSession, frame: DataFrame, plan: WritePlan) -> None:
@@ -127,7 +136,7 @@ def _null(field: NestedField) -> Column:
 
 
 def _with_summary(rows: DataFrame, plan: WritePlan) -> DataFrameWriterV2:
-    writer = rows.writeTo(plan.branch_name)
+    writer = plan.watched(rows).writeTo(plan.branch_name)
     for key, value in plan.summary.items():
         writer = writer.option(f"snapshot-property.{key}", value)
     return writer
@@ -220,7 +229,7 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
     changes = {spark_quoted(name): f.col(f"s.{spark_quoted(name)}") for name in given if name.lower() not in lower}
     values = {spark_quoted(name): f.col(f"s.{spark_quoted(name)}") for name in names}
     # Not MERGE in SQL, which needs a view: Spark 4.1 cannot plan one over an incremental read.
-    merge = single.alias("s").mergeInto(plan.branch_name, f.expr(match))
+    merge = plan.watched(single, "s").mergeInto(plan.branch_name, f.expr(match))
     if plan.changes:
         merge = merge.whenMatched(f.col(f"s.{COLUMN}") == DELETE).delete()
     if changes:

@@ -106,7 +106,11 @@ class CheckResult(Frozen):
 
 
 class InputRead(Frozen):
-    """What a step read, as it was pinned (D1)."""
+    """What a step read, as it was pinned (D1).
+
+    `files` and `bytes` are what was pinned of a file source. `rows` is how many rows were read of the source, exactly;
+    where nobody can say, it is None and `rows_unknown` says why. Receipts of an older DRLS have neither.
+    """
 
     node: str
     name: str
@@ -114,8 +118,24 @@ class InputRead(Frozen):
     ref: str | None = None
     snapshot: SnapshotId | None = None
     fingerprint: str | None = None
-    files: int | None = None  # of a file source: how many were pinned, and how large they were together
+    files: int | None = None
     bytes: int | None = None
+    rows: int | None = None
+    rows_unknown: str | None = None
+
+    @property
+    def told(self) -> str:
+        """For people: what was read, and how much of it."""
+        name = self.name if self.snapshot is None else f"{self.name}@{self.snapshot}"
+        return f"{name} ({self.amount})" if self.amount else name
+
+    @property
+    def amount(self) -> str:
+        """`3 files, 1,200 rows`; empty where the receipt does not say."""
+        files = None if self.files is None else f"{self.files:,} file{'' if self.files == 1 else 's'}"
+        rows = None if self.rows is None else f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
+        unknown = "rows not counted" if self.rows_unknown else None
+        return ", ".join(one for one in (files, rows or unknown) if one)
 
 
 class Work(Frozen):

@@ -13,6 +13,7 @@ from drls_dagster.lakehouse.locating import load_if_exists, look_at
 from drls_dagster.lakehouse.naming import MAIN, table_location
 from drls_dagster.lakehouse.positions import Read, find_position, plan_changes, plan_read
 from drls_dagster.steps.sources.iceberg_changes import net_changes
+from drls_dagster.steps.sources.iceberg_rows import tell_rows
 from drls_dagster.steps.sources.kind import Look, Mark, SourceKind, Standing
 from drls_dagster.steps.sources.pins import Origin, Pin, Place, Reader, SourceMissing, SourceUnreadable
 from lifecycle.domain.environment import Environment
@@ -95,7 +96,12 @@ class IcebergTables(SourceKind[IcebergSource, IcebergPin]):
         name = ".".join(f"`{part}`" for part in (catalog, *pin.table.split(".")))
         if source.read == "changes":
             table = reader.place.catalog.load_table(tuple(pin.table.split(".")))
-            return net_changes(spark, table, name, source.keys or (), start, end, reader.log)
+            changes = net_changes(spark, table, name, source.keys or (), start, end, reader.log)
+            if end is None or start is None or start == end:
+                tell_rows(reader.tally, reader.place.catalog, pin, start, end)
+                return changes
+            return reader.tally.watch(changes)
+        tell_rows(reader.tally, reader.place.catalog, pin, start, end)
         if end is None or (start is not None and start == end):
             return spark.sql(f"SELECT * FROM {name} WHERE false")
         if start is None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.errors import DrlsError
+from drls_dagster.steps.sources.tally import Tally
 from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
@@ -61,9 +62,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Reader:
-    """What reading a source needs: Spark, the place, a folder for copies, and where to say what people should know."""
+    """What reading a source needs: Spark, the place, a folder for copies, and where to say what people should know.
+
+    `tally` takes how many rows are read.
+    """
 
     spark: SparkSession
     place: Place
     folder: str
     log: Callable[[str], None] = lambda _: None
+    tally: Tally = field(default_factory=Tally)

@@ -44,6 +44,7 @@ class Rate(SourceKind[RateSource, RatePin]):
     def read(self, reader: Reader, node: str, source: RateSource, pin: RatePin, between: Read) -> DataFrame:
         from pyspark.sql.connect.functions import builtin as f
 
+        reader.tally.known(RATE_SECONDS * source.rows_per_second)
         first = (pin.second - RATE_SECONDS) * source.rows_per_second
         rows = reader.spark.range(first, pin.second * source.rows_per_second)
         at = f.timestamp_micros((f.col("id") * 1_000_000 / source.rows_per_second).cast("bigint"))

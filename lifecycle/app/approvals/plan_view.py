@@ -8,9 +8,9 @@ from datetime import datetime
 
 from lifecycle.app.kit import links
 from lifecycle.app.kit.policy_words import policy_words
-from lifecycle.domain.plan import Carry, FieldChange, Plan
+from lifecycle.domain.plan import Carry, FieldChange, InputPlan, Plan
 from lifecycle.domain.promotion import Promotion
-from lifecycle.domain.run import Receipt, Work
+from lifecycle.domain.run import InputRead, Receipt, Work
 from lifecycle.store.unit import View
 from lifecycle.usecases.parts.activation import Ending, superseding
 
@@ -74,6 +74,7 @@ class EvidenceView:
 class PlanView:
     """A plan with what its numbers stand for. `replaces` is the number of the version that it replaces.
 
+    `inputs` are the plan's, each with how much of it the newest run of the evidence read.
     With what is active there until then end `closes`, open requests, and `revokes` queued runs (L1, L10).
     """
 
@@ -81,6 +82,7 @@ class PlanView:
     replaces: int | None
     policy: tuple[str, ...]
     tables: tuple[TableLine, ...]
+    inputs: tuple[tuple[InputPlan, InputRead | None], ...]
     evidence: EvidenceView
     moves_data: bool
     new_rows: int | None
@@ -98,6 +100,7 @@ def plan_view(view: View, pipeline_id: int, plan: Plan, dagster: str | None, *, 
     body = revision.body if revision else None
     receipts = view.runs.receipts(ids=plan.receipts) if plan.receipts else ()
     rows = {receipt.table_name: receipt.details.rows for receipt in receipts}
+    read = {(one.node, one.snapshot): one for receipt in receipts for one in receipt.details.inputs}
     known = [one.rows for one in plan.positions if one.rows is not None]
     before = view.deployments.active(pipeline_id, plan.target) if ahead else None
     replacing = before is not None and before.deployed_digest != plan.spec_digest
@@ -110,6 +113,7 @@ def plan_view(view: View, pipeline_id: int, plan: Plan, dagster: str | None, *, 
             TableLine(one.table, one.base, one.candidate, rows.get(one.table), one.metadata_changes, one.seal)
             for one in plan.tables
         ),
+        inputs=tuple((one, read.get((one.node, one.snapshot))) for one in plan.inputs),
         evidence=evidence_view(receipts, dagster),
         moves_data=plan.carry is Carry.SNAPSHOT,
         new_rows=sum(known) if known else None,

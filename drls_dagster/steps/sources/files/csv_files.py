@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drls_dagster.lakehouse.columns import spark_quoted
-from drls_dagster.steps.sources.files.csv_header import Dialect, continued, header_of, unclosed
+from drls_dagster.steps.sources.files.csv_header import Dialect, header_of
 from drls_dagster.steps.sources.files.framing import Contents, ddl, empty, union
-from drls_dagster.steps.sources.files.heads import Head, heads_of
+from drls_dagster.steps.sources.files.heads import Head, byte_encoding, heads_of, pieces_of
 from drls_dagster.steps.sources.files.placing import Placed, place
+from drls_dagster.steps.sources.files.quotes import broken_line, of_bytes, open_quote
+from drls_dagster.steps.sources.files.storage import in_parallel
+from drls_dagster.steps.sources.files.strict_values import Strict
 from drls_dagster.steps.sources.files.text_files import (
-    NO_DECIMAL,
     broken_column,
     encoding_of,
     refuse_replaced,
@@ -30,7 +31,7 @@ from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
 from lifecycle.spec import FilesSource
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
 _WIDE = ("utf-16", "utf-32", "utf16", "utf32")
 
@@ -63,7 +64,7 @@ def read_csv(reader: Reader, node: str, source: FilesSource, contents: Contents)
         )
     named = options.get("header", "false").lower() == "true"
     by_place = not named or (bool(schema) and options.get("enforceschema", "false").lower() == "true")
-    groups = _groups(node, rows, options, named)
+    groups = _groups(node, rows, options, named, dict(contents.files))
     broken = broken_column(options)
     if schema and not by_place:
         for group in groups:
@@ -85,7 +86,7 @@ def read_csv(reader: Reader, node: str, source: FilesSource, contents: Contents)
     frames = [
         _frame(reader, group, placed, options, own, contents, by_place=by_place and bool(schema)) for group in groups
     ]
-    return refuse_replaced(union(frames), node, options, rows, items)
+    return contents.counted(reader, refuse_replaced(union(frames), node, options, rows, items))
 
 
 def csv_options(source: FilesSource) -> dict[str, str]:
@@ -95,27 +96,19 @@ def csv_options(source: FilesSource) -> dict[str, str]:
     options.pop("inferschema", None)
     if source.options.keys() and (given := encoding_of(options)) and given.lower().startswith(_WIDE):
         options.pop("linesep", None)  # of the copy in UTF-8, lines end as usual
-    if options["mode"].upper() == "FAILFAST":
+    if options["mode"].upper() in {"FAILFAST", "DROPMALFORMED"}:
         # Otherwise Spark does not look at columns that nobody needs, and so not at rows that have too few or many.
         options.setdefault("columnpruning", "false")
     return options
 
 
-def _groups(node: str, heads: Sequence[Head], options: Mapping[str, str], named: bool) -> list[Group]:
+def _groups(
+    node: str, heads: Sequence[Head], options: Mapping[str, str], named: bool, paths: Mapping[str, str]
+) -> list[Group]:
     dialect = Dialect.of(options)
-    multiline = options.get("multiline", "false").lower() == "true"
     found: dict[tuple[str, ...], list[Head]] = {}
+    in_parallel(lambda head: _refuse_open_quotes(node, head, paths[head.name], dialect), heads)
     for head in heads:
-        if not multiline and not head.opaque and (line := continued(head, dialect)) is not None:
-            raise SourceUnreadable(
-                f"node '{node}': line {line} of {head.name} has a quoted value that spans several lines; set "
-                "`multiLine: true` in the source's options"
-            )
-        if multiline and not head.opaque and (line := unclosed(head, dialect)) is not None:
-            raise SourceUnreadable(
-                f"node '{node}': the quoted value that begins in line {line} of {head.name} does not end; correct it "
-                "there, or send the file again"
-            )
         names = () if not named or head.opaque else header_of(head, dialect)
         if names is None:
             raise SourceUnreadable(f"node '{node}': the header of {head.name} is too long to be a header")
@@ -127,6 +120,23 @@ def _groups(node: str, heads: Sequence[Head], options: Mapping[str, str], named:
             )
         found.setdefault(tuple(names), []).append(head)
     return [Group(names, tuple(members)) for names, members in found.items()]
+
+
+def _refuse_open_quotes(node: str, head: Head, path: str, dialect: Dialect) -> None:
+    """Looks through all of the file: Spark takes what follows an open quote for the value, without an error."""
+    if head.opaque:
+        return
+    pieces, own = pieces_of(node, head, path), of_bytes(dialect, byte_encoding(head.encoding))
+    if dialect.multiline and (line := open_quote(pieces, own)) is not None:
+        raise SourceUnreadable(
+            f"node '{node}': the quoted value that begins in line {line:,} of {head.name} does not end; correct it "
+            "there, or send the file again"
+        )
+    if not dialect.multiline and (line := broken_line(pieces, own)) is not None:
+        raise SourceUnreadable(
+            f"node '{node}': line {line:,} of {head.name} has a quoted value that spans several lines; set "
+            "`multiLine: true` in the source's options"
+        )
 
 
 def _refuse_missing(node: str, group: Group, schema: Mapping[str, str], broken: str) -> None:
@@ -208,29 +218,20 @@ def _frame(
         load = load.option("enforceSchema", "false" if plain else "true")  # Spark looks at the headers as well
     if broken in spelled:
         kinds[spelled[broken]] = schema[spelled[broken]]
-    made: dict[str, Column] = {}
-    mode = options["mode"].upper()
-    ours = mode == "FAILFAST" or (mode == "PERMISSIVE" and broken not in spelled)
-    for name, kind in kinds.items():
-        if ours and kind.startswith("decimal") and name.lower() not in contents.folder_names:
-            kinds[name], made[name] = "string", _decimal(contents.node, name, kind, strict=mode == "FAILFAST")
+    held = {name: kind for name, kind in kinds.items() if name.lower() not in {*contents.folder_names, broken}}
+    strict = Strict(contents.node, held, options)
+    made = strict.made()
+    if strict and broken in spelled:
+        made[spelled[broken]] = strict.broken(spelled[broken], list(held), Dialect.of(options).sep)
+    kinds = {name: strict.read_as(name, kind) for name, kind in kinds.items()}
     # A column of a folder's name: the folder says what is in it, as Spark has it.
     own = {
         name if name.lower() not in contents.folder_names else f"{name} of the file": kind
         for name, kind in kinds.items()
     }
     paths = [placed.paths[head.name] for head in group.heads]
-    return contents.frame(load, placed, paths, own, {**schema, **contents.folder_kinds(schema)}, rest, made)
-
-
-def _decimal(node: str, name: str, kind: str, *, strict: bool) -> Column:
-    """A text as a decimal, otherwise an error (`strict`) or null. Spark's reader leaves out commas: `1,5` is 15."""
-    from pyspark.sql.connect.functions import builtin as f
-
-    text = f.col(spark_quoted(name))
-    number = text.try_cast(kind)
-    told = f.raise_error(f.lit(f"{NO_DECIMAL}'{name}' of node '{node}'")) if strict else f.lit(None)
-    return f.when(text.isNull() | (number.isNotNull() & ~text.contains(",")), number).otherwise(told.cast(kind))
+    order = {**schema, **contents.folder_kinds(schema)}
+    return contents.frame(load, placed, paths, own, order, rest, made, strict.drops())
 
 
 def _named(name: str, at: int) -> str:

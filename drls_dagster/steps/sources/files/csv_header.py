@@ -62,40 +62,6 @@ def header_of(head: Head, dialect: Dialect) -> list[str] | None:
     return []
 
 
-def continued(head: Head, dialect: Dialect) -> int | None:
-    """The first line, of those read, in which a quoted value begins that does not end there; None without one."""
-    if not dialect.quote or dialect.quote not in head.text:
-        return None
-    lines = dialect.line.split(head.text.removeprefix("\ufeff"))
-    # What comes last may be cut off, and a file may end within a quoted value: that is Spark's to refuse.
-    for number, line in enumerate(lines[:-1], start=1):
-        if line.count(dialect.quote) % 2 and not (dialect.comment and line.startswith(dialect.comment)):
-            _, open_at_end = values_of(line, dialect)
-            if open_at_end:
-                return number
-    return None
-
-
-def unclosed(head: Head, dialect: Dialect) -> int | None:
-    """The line in which a quoted value begins that does not end before the file does; None without one."""
-    text, at = head.text.removeprefix("\ufeff"), 0
-    if not head.whole or not dialect.quote or dialect.quote not in text:
-        return None
-    while at < len(text):
-        is_comment = bool(dialect.comment) and text.startswith(dialect.comment, at)
-        while at < len(text) and not is_comment:
-            start = at
-            _, at, is_open = _value(text, at, dialect)
-            if is_open:
-                return len(dialect.line.findall(text, 0, start)) + 1
-            if not text.startswith(dialect.sep, at):
-                break
-            at += len(dialect.sep)
-        found = dialect.line.search(text, at)
-        at = found.end() if found else len(text)
-    return None
-
-
 def values_of(text: str, dialect: Dialect) -> tuple[list[str], bool]:
     """The values of the first record of a text, and whether it ends inside quotes."""
     values: list[str] = []

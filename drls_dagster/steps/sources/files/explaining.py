@@ -14,7 +14,7 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.steps.sources.files import pointing
 from drls_dagster.steps.sources.files.csv_files import csv_options
 from drls_dagster.steps.sources.files.heads import decoder_of, packing, unpacked
-from drls_dagster.steps.sources.files.text_files import NO_DECIMAL, REPLACED, encoding_of
+from drls_dagster.steps.sources.files.text_files import NO_DATE, NO_DECIMAL, REPLACED, encoding_of
 from drls_dagster.steps.sources.pins import SourceUnreadable
 from lifecycle.spec import FilesSource
 
@@ -43,9 +43,11 @@ def explained(error: BaseException, node: str, source: FilesSource, files: Files
     if mark in text and f"of node '{node}'" in text:
         column = text.partition(mark)[2].partition("' of node")[0].strip("'")
         return _undecoded(node, column, files)
-    mark = NO_DECIMAL.removeprefix("DRLS: ")
-    if mark in text and f"of node '{node}'" in text:
-        return _no_decimal(node, text.partition(mark)[2].partition("' of node")[0].strip("'"), source, files)
+    for what in (NO_DECIMAL, NO_DATE):
+        mark = what.removeprefix("DRLS: ")
+        if mark in text and f"of node '{node}'" in text:
+            column = text.partition(mark)[2].partition("' of node")[0].strip("'")
+            return _misfit(node, column, what, source, files)
     if source.format == "parquet" and (told := _TOLD.search(text)) and f"' of node '{node}' is, in " in told[1]:
         return SourceUnreadable(f"node '{node}': {told[1].strip()}")
     if source.format == "json" and (same := _SAME.search(text)):
@@ -83,18 +85,27 @@ def explained(error: BaseException, node: str, source: FilesSource, files: Files
     return SourceUnreadable(f"node '{node}': {name} cannot be read{what}; check how it was written, and send it again")
 
 
-def _no_decimal(node: str, column: str, source: FilesSource, files: Files) -> DrlsError:
+def _misfit(node: str, column: str, what: str, source: FilesSource, files: Files) -> DrlsError:
     options, schema = csv_options(source), source.schema_ or {}
     encoding = encoding_of(options) or "utf-8"
+    fits = pointing.is_date if what == NO_DATE else pointing.decimal_of(schema.get(column, ""))
     places = (
-        (name, pointing.csv_decimal(where, column, encoding, options, schema))
+        (name, pointing.csv_misfit(where, column, encoding, options, schema, fits))
+        if source.format == "csv"
+        else (name, pointing.json_misfit(where, column, fits))
         for name, where in files
         if "://" not in where
     )
     name, place = next((one for one in places if one[1]), (f"{files[0][0]} or another file", ""))
+    wrong = (
+        "not a date as in 2024-01-31 (a time of day is not left out); correct it, or declare the column as `timestamp` "
+        "or `string`"
+        if what == NO_DATE
+        else "not a decimal as in 1234.5, or that does not fit; correct it, or declare the column as `string`"
+    )
     return SourceUnreadable(
-        f"node '{node}': {name} ({f'{place}, ' if place else ''}column '{column}') has a value that is not a decimal "
-        "as in 1234.5, or that does not fit; correct it, or declare the column as `string` and convert it in the SQL"
+        f"node '{node}': {name} ({f'{place}, ' if place else ''}column '{column}') has a value that is {wrong} and "
+        "convert it in the SQL"
     )
 
 

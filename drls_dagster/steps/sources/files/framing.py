@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pyspark.sql.types import DataType
 
 
+PRUNED = "Spark leaves out the folders that the conditions of the query exclude"
+
+
 @dataclass(frozen=True)
 class Contents:
     """The pinned files of a source: (name for people, where the bytes are), and the columns of their folders."""
@@ -53,10 +56,12 @@ class Contents:
         order: Mapping[str, str],
         lacking: Mapping[str, str],
         made: Mapping[str, Column] | None = None,
+        keeps: Column | None = None,
     ) -> DataFrame:
         """The rows of files that have the columns `own`, as the columns of `order`.
 
-        Those of `lacking` are null, those of `made` are made of what was read.
+        Those of `lacking` are null, those of `made` are made of what was read. Rows that `keeps` is not true of are
+        left out.
 
         Raises SourceUnreadable where Spark would read other files than these.
         """
@@ -74,6 +79,8 @@ class Contents:
                 f"node '{self.node}': Spark would read {len(reads)} of {len(paths)} pinned files; look for "
                 "options that exclude files"
             )
+        if keeps is not None:
+            frame = frame.where(keeps)
         chosen: list[Column] = []
         for name, kind in order.items():
             read = f.lit(None).cast(kind) if name in lacking else f.col(spark_quoted(name))
@@ -81,8 +88,20 @@ class Contents:
         # A name of its own ends Spark's hidden column `_metadata`, which has the server's paths.
         return frame.select(*chosen).alias("drls_files")
 
+    def counted(self, reader: Reader, frame: DataFrame) -> DataFrame:
+        """The frame, whose rows Spark counts as it reads them.
+
+        With columns of folders it does not: nothing that a count looks at can be left unread, and Spark would read the
+        folders that a query excludes.
+        """
+        if self.folders.kinds:
+            reader.tally.unknown(PRUNED)
+            return frame
+        return reader.tally.watch(frame)
+
 
 def empty(reader: Reader, schema: Mapping[str, str]) -> DataFrame:
+    reader.tally.known(0)
     return reader.spark.createDataFrame([], spark_ddl_of_spec(schema))
 
 

@@ -7,6 +7,7 @@ import codecs
 import lzma
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -243,6 +244,41 @@ def text_of(node: str, head: Head, file: IO[bytes]) -> Iterator[str]:
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceUnreadable(f"node '{node}': {head.name} cannot be decompressed ({said}); send it again") from None
+
+
+def pieces_of(node: str, head: Head, path: str) -> Iterator[bytes]:
+    """All of a file, unpacked, in pieces: as it is where each byte below 128 is its own character, else as UTF-8."""
+    if head.whole:
+        yield head.text.encode(byte_encoding(head.encoding), "surrogatepass")
+        return
+    with storage_of_place(path).open(path) as file:
+        if not is_bytewise(head.encoding):
+            yield from (text.encode() for text in text_of(node, head, file))
+            return
+        with broken_packing(node, head.name):
+            stream = unpacked(file, head.packed)
+            while data := stream.read(_PIECE):
+                yield data
+
+
+def is_bytewise(encoding: str) -> bool:
+    """Whether bytes below 128 are characters of their own, and no part of others."""
+    name = encoding.replace("_", "-")
+    return name.startswith(("utf-8", "iso8859-", "iso8859", "cp125")) or name in {"ascii", "koi8-r"}
+
+
+def byte_encoding(encoding: str) -> str:
+    """The encoding of `pieces_of`."""
+    return encoding.removesuffix("-sig") if is_bytewise(encoding) else "utf-8"
+
+
+@contextmanager
+def broken_packing(node: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SourceUnreadable(f"node '{node}': {name} cannot be decompressed ({said}); send it again") from None
 
 
 def decoder_of(encoding: str) -> Any:

@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from drls_dagster.steps.sources.files.characters import half_character
 from drls_dagster.steps.sources.files.framing import Contents, ddl, empty, union
 from drls_dagster.steps.sources.files.heads import Head, heads_of, text_of
 from drls_dagster.steps.sources.files.parquet_types import Array, Kind, Map, Struct, declared
 from drls_dagster.steps.sources.files.placing import Convert, Item, place
+from drls_dagster.steps.sources.files.strict_values import Strict
 from drls_dagster.steps.sources.files.text_files import (
     broken_column,
     encoding_of,
@@ -32,7 +34,6 @@ _LOOKED_AT = 200  # records
 _LONGEST = 256 * 2**20
 _READER = json.JSONDecoder()
 _CASE = "spark.sql.caseSensitive"
-_ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.S)
 
 
 def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents) -> DataFrame:
@@ -53,7 +54,8 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
     broken = broken_column(options)
     own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
     for head in rows:
-        if options["mode"].upper() == "FAILFAST" and (line := _half_character(head)) is not None:
+        path = contents.path_of(head.name)
+        if options["mode"].upper() != "PERMISSIVE" and (line := half_character(node, head, path)) is not None:
             raise SourceUnreadable(
                 f"node '{node}': {head.name} has half of a surrogate pair in line {line}, which is no character; "
                 "correct it, or set `mode: PERMISSIVE` in the source's options"
@@ -72,11 +74,21 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
     if not schema:
         own = _found(reader, node, [(paths, {**options, **layout}) for paths, layout in groups], contents)
     order = {**(schema or own), **contents.folder_kinds(schema or own)}
+    held = {name: kind for name, kind in own.items() if name.lower() != broken}
+    strict = Strict(node, held, options)
+    made = strict.made()
+    spelled = next((name for name in own if name.lower() == broken), None)
+    if strict and spelled is not None:
+        made[spelled] = strict.broken(spelled, list(held), "")
+    own = {name: strict.read_as(name, kind) for name, kind in own.items()}
     frames = [
-        contents.frame(reader.spark.read.format("json").options(**options, **layout), placed, paths, own, order, {})
+        contents.frame(
+            reader.spark.read.format("json").options(**options, **layout),
+            placed, paths, own, order, {}, made, strict.drops(),
+        )
         for paths, layout in groups
-    ]
-    return refuse_replaced(union(frames), node, options, rows, items)
+    ]  # fmt: skip
+    return contents.counted(reader, refuse_replaced(union(frames), node, options, rows, items))
 
 
 def _item(node: str, head: Head, path: str, *, natively: bool) -> Item:
@@ -191,25 +203,6 @@ def _records(pieces: Iterator[str], *, cut: bool) -> Iterator[str]:  # noqa: PLR
 def _end_of_space(text: str, at: int) -> int:
     found = _SPACE.match(text, at)
     return found.end() if found else at
-
-
-def _half_character(head: Head) -> int | None:
-    """The first line with an escape like `\\ud83d` without its other half, for which Spark writes `?`."""
-    if "\\ud" not in head.text and "\\uD" not in head.text:
-        return None
-    opened: re.Match[str] | None = None
-    for found in _ESCAPES.finditer(head.text):
-        code = int(found[1] or "0", 16)
-        is_low = 0xDC00 <= code < 0xE000
-        if is_low and opened is not None and opened.end() == found.start():
-            opened = None
-        elif opened is not None or is_low:
-            return head.text.count("\n", 0, (opened or found).start()) + 1
-        elif 0xD800 <= code < 0xDC00:
-            opened = found
-    if opened is not None and (head.whole or opened.end() + len("\\udc00") <= len(head.text)):
-        return head.text.count("\n", 0, opened.start()) + 1
-    return None
 
 
 def _exactly(reader: Reader, load: Any, paths: Sequence[str]) -> dict[str, DataType]:

@@ -27,6 +27,7 @@ class Footer:
     name: str
     kinds: Mapping[str, Kind]
     twice: Mapping[str, Sequence[str]]
+    rows: int
 
 
 @dataclass
@@ -40,6 +41,7 @@ class _Group:
 def read_parquet(reader: Reader, node: str, source: FilesSource, contents: Contents) -> DataFrame:
     """The rows of Parquet files. Raises SourceUnreadable naming the file and column that do not fit."""
     footers = in_parallel(lambda file: _footer(node, *file), contents.files)
+    reader.tally.known(sum(footer.rows for footer in footers))
     schema = {name: types.declared(kind) for name, kind in (source.schema_ or {}).items()}
     own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
     if schema:
@@ -73,6 +75,7 @@ def _footer(node: str, name: str, path: str) -> Footer:
             found = pq.ParquetFile(pa.PythonFile(file, mode="r"))
             kinds = types.kinds_of(found.schema, found.schema_arrow)
             names = found.schema_arrow.names
+            rows = found.metadata.num_rows
         except (pa.ArrowException, OSError, StopIteration) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SourceUnreadable(
@@ -81,7 +84,7 @@ def _footer(node: str, name: str, path: str) -> Footer:
     same: dict[str, list[str]] = {}
     for own in names:
         same.setdefault(own.lower(), []).append(own)
-    return Footer(name, kinds, {low: found for low, found in same.items() if len(found) > 1})
+    return Footer(name, kinds, {low: found for low, found in same.items() if len(found) > 1}, rows)
 
 
 def _refuse_twice(node: str, footer: Footer, low: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 
 from drls_dagster.steps.sources.files.csv_header import Dialect, values_of
@@ -12,6 +12,7 @@ from drls_dagster.steps.sources.files.heads import packing, unpacked
 
 _PIECE = 4 * 2**20
 _MOST = 64 * 2**20
+_DAY = re.compile(r"[+-]?\d{4,7}-\d{1,2}-\d{1,2}(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?")
 
 
 def csv_record(path: str, record: str, encoding: str) -> str:
@@ -37,11 +38,17 @@ def csv_value(path: str, value: str, encoding: str, options: Mapping[str, str], 
     return ""
 
 
-def csv_decimal(path: str, column: str, encoding: str, options: Mapping[str, str], schema: Mapping[str, str]) -> str:
-    """`line 7`: the first that has something else than a decimal in a column; empty where none is found."""
+def csv_misfit(
+    path: str,
+    column: str,
+    encoding: str,
+    options: Mapping[str, str],
+    schema: Mapping[str, str],
+    fits: Callable[[str], bool],
+) -> str:
+    """`line 7`: the first that has something else in a column; empty where none is found."""
     dialect, names = Dialect.of(options), [name.lower() for name in schema]
     header = options.get("header", "false").lower() == "true"
-    precision, scale = (int(one) for one in re.findall(r"\d+", schema.get(column, "")) or (38, 0))
     for number, line in _lines(path, encoding):
         if not line.strip():
             continue
@@ -50,16 +57,37 @@ def csv_decimal(path: str, column: str, encoding: str, options: Mapping[str, str
             names, header = [name.lower() for name in values], False
         elif column.lower() in names[: len(values)]:
             text = values[names.index(column.lower())].strip()
-            if text and not _fits(text, precision - scale):
+            if text and not fits(text):
                 return _line(number)
     return ""
 
 
-def _fits(text: str, digits: int) -> bool:
-    try:
-        return abs(Decimal(text.replace("_", "x"))) < 10**digits
-    except InvalidOperation:
-        return False
+def json_misfit(path: str, column: str, fits: Callable[[str], bool]) -> str:
+    """`line 7`: the first record that has something else in a field; empty where none is found."""
+    for number, line in _lines(path, "utf-8"):
+        record = _parsed(line)
+        value = record.get(column) if isinstance(record, dict) else None
+        if isinstance(value, str | int | float) and not fits(str(value)):
+            return _line(number)
+    return ""
+
+
+def decimal_of(kind: str) -> Callable[[str], bool]:
+    """Whether a text is a decimal of that type."""
+    precision, scale = (int(one) for one in re.findall(r"\d+", kind) or (38, 0))
+
+    def fits(text: str) -> bool:
+        try:
+            return abs(Decimal(text.replace("_", "x"))) < 10 ** (precision - scale)
+        except InvalidOperation:
+            return False
+
+    return fits
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a date, as the reader takes it."""
+    return _DAY.fullmatch(text) is not None
 
 
 def json_field(path: str, name: str, value: str) -> str:

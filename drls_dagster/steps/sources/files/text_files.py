@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 REPLACED = "DRLS: a character could not be decoded in column "
 NO_DECIMAL = "DRLS: a text is not a decimal in column "
+NO_DATE = "DRLS: a text is not a date in column "
 _TEXT = ("string", "array", "map", "struct")
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from drls_dagster.steps.sources.files.csv_header import Dialect, continued, header_of, unclosed
+from drls_dagster.steps.sources.files.csv_header import Dialect, header_of
 from drls_dagster.steps.sources.files.heads import Head, heads_of
 from drls_dagster.steps.sources.files.hive import folders_of
-from drls_dagster.steps.sources.files.json_files import _half_character, _is_laid_out, _records
+from drls_dagster.steps.sources.files.json_files import _is_laid_out, _records
 from drls_dagster.steps.sources.pins import SourceUnreadable
 
 TEXT = "id,who\n1,größe\n"
@@ -124,30 +124,6 @@ def test_a_header_is_read_as_spark_reads_it(text: str, options: dict[str, str], 
     assert header_of(Head("a.csv", text=text), Dialect.of(options)) == names
 
 
-@pytest.mark.parametrize(
-    ("text", "line"), [('id,t\n1,"a\nb"\n', 2), ('id,t\n1,5" pipe\n2,b\n', None), ('id,t\n1,"a ""b"""\n', None)]
-)
-def test_a_value_over_several_lines_is_noticed(text: str, line: int | None) -> None:
-    assert continued(Head("a.csv", text=text), Dialect.of({})) == line
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ('id,t\n1,"a\nb"\n', None),
-        ('id,t\n1,"a\nb\n2,c\n', 2),
-        ('id,t\n1,5" pipe\n#it"s\n2,"say ""hi"""\n', None),
-        ('"id","t\n', 1),
-        ('id,t\r\n1,a\r\n2,"\r\n', 3),
-    ],
-)
-def test_a_quoted_value_that_never_ends_is_noticed(text: str, line: int | None) -> None:
-    """Finding 24: with `multiLine`, Spark takes the rest of the file for the value, without an error."""
-    options = {"multiline": "true", "comment": "#"}
-    assert unclosed(Head("a.csv", text=text), Dialect.of(options)) == line
-    assert unclosed(Head("a.csv", text=text, whole=False), Dialect.of(options)) is None
-
-
 def test_hadoops_own_snappy_is_left_to_spark(tmp_path: Path) -> None:
     data = packed_plainly("snappy")
     framed = len(TEXT.encode()).to_bytes(4) + len(data).to_bytes(4) + data
@@ -171,22 +147,6 @@ def test_json_records_are_found_however_they_are_laid_out(text: str, laid_out: b
     for size in (1, 3, 1000):
         pieces = (text[at : at + size] for at in range(0, len(text), size))
         assert list(_records(pieces, cut=False)) == records
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        (r'{"a":"\ud83d\ude00"}', None),
-        (r'{"a":"\\ud83d"}', None),
-        ('{"a":1}\n' + r'{"a":"\ud83dx"}', 2),
-        (r'{"a":"\uDE00"}', 1),
-        (r'{"a":"\ud83d\n\ude00"}', 1),
-        (r'{"a":"\ud83d\ud83d\ude00"}', 1),
-    ],
-)
-def test_half_of_a_character_in_json_is_noticed(text: str, line: int | None) -> None:
-    """Finding 24, F17; failed before: Spark writes a question mark."""
-    assert _half_character(Head("a.json", text=text)) == line
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,293 @@
+"""The same as `spark_words` for what Spark says rarely: conditions that few queries meet."""
+
+from __future__ import annotations
+
+_ONE_TYPE = "cast them to one type"
+_ARGUMENT = "correct the argument"
+_SUBQUERY = "join the tables instead, or move the subquery to WHERE"
+_INNER = "compute it in a subquery first"
+_WINDOW = "correct the window of the function"
+_INTERVAL = "write it like INTERVAL '3' DAY"
+
+RARE: dict[str, tuple[str, str]] = {
+    # Names
+    "UNRESOLVED_FIELD": ("'{columnPath}' has no field '{fieldName}'", "check its name"),
+    "UNRESOLVED_MAP_KEY": ("'{objectName}' is no key of a map", "put a text in single quotes"),
+    "UNRESOLVABLE_TABLE_VALUED_FUNCTION": (
+        "there is no function '{name}' that gives a table",
+        "check its name, or name an upstream node",
+    ),
+    "UNBOUND_SQL_PARAMETER": ("there is no value for the parameter {name}", "declare it in the pipeline's parameters"),
+    "COLUMN_NOT_FOUND": ("there is no column '{colName}'", "check its name and what the nodes above give"),
+    "DUPLICATED_CTE_NAMES": ("WITH names {duplicateNames} twice", "give each query a name of its own"),
+    "MISSING_WINDOW_SPECIFICATION": ("there is no window '{windowName}'", "add WINDOW {windowName} AS (…)"),
+    "NOT_A_SCALAR_FUNCTION": ("{functionName} gives a table, not a value", "write it after FROM"),
+    "NOT_A_TABLE_FUNCTION": ("{functionName} gives a value, not a table", "write it in SELECT"),
+    "INVALID_FIELD_NAME": ("{path} has no field {fieldName}, as it is no struct", "check its type"),
+    "INVALID_EXTRACT_FIELD": ("{field} is no part of {expr}", "write YEAR, MONTH, DAY, HOUR, MINUTE or SECOND"),
+    "INVALID_EXTRACT_FIELD_TYPE": ("a field is named by {extraction}, which is no text", "write its name"),
+    "TABLE_OR_VIEW_ALREADY_EXISTS": ("there is a table {relationName} already", "choose another name"),
+    "AMBIGUOUS_COLUMN_OR_FIELD": ("'{name}' may be any of {n} columns", "put the table's name or alias before it"),
+    "AMBIGUOUS_LATERAL_COLUMN_ALIAS": ("'{name}' is the alias of {n} columns", "give each an alias of its own"),
+    "AMBIGUOUS_REFERENCE_TO_FIELDS": (
+        "the struct has '{field}' {count} times",
+        "rename the fields where they are made",
+    ),
+    # The form of a query
+    "TRAILING_COMMA_IN_SELECT": ("the list of SELECT ends with a comma", "remove it"),
+    "PARSE_EMPTY_STATEMENT": ("the SQL is empty", "write a query"),
+    "UNCLOSED_BRACKETED_COMMENT": ("a comment does not end", "append */"),
+    "INVALID_IDENTIFIER": ("{ident} is not a plain name", "put it in backticks"),
+    "GROUP_BY_AGGREGATE": ("GROUP BY cannot contain {sqlExpr}", _INNER),
+    "GROUP_BY_POS_AGGREGATE": ("GROUP BY {index} stands for an aggregate", "group by the other columns"),
+    "GROUP_BY_POS_OUT_OF_RANGE": ("GROUP BY {index} is not in the list, which has {size} columns", "correct it"),
+    "ORDER_BY_POS_OUT_OF_RANGE": ("ORDER BY {index} is not in the list, which has {size} columns", "correct it"),
+    "STAR_GROUP_BY_POS": ("* cannot be grouped by position", "name the columns"),
+    "UNRESOLVED_ALL_IN_GROUP_BY": ("GROUP BY ALL cannot tell the columns", "name them"),
+    "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE": (
+        "{sqlExpr} is {dataType}, by which nothing can be grouped",
+        "take a part",
+    ),
+    "GROUPING_COLUMN_MISMATCH": ("{grouping} is not grouped by", "group by it, or leave out grouping()"),
+    "GROUPING_ID_COLUMN_MISMATCH": ("grouping_id({groupingIdColumn}) has other columns than GROUP BY", "use the same"),
+    "UNSUPPORTED_GROUPING_EXPRESSION": ("grouping() needs GROUPING SETS, CUBE or ROLLUP", "group by one of these"),
+    "MISSING_ATTRIBUTES": ("{missingAttributes} is not among the columns there", "check which node gives it"),
+    "REPEATED_CLAUSE": ("{clause} appears twice", "remove one"),
+    "DUPLICATE_CLAUSES": ("{clauseName} appears twice", "remove one"),
+    "ASSIGNMENT_ARITY_MISMATCH": (
+        "{numTarget} names are given for {numExpr} columns",
+        "give each column one name",
+    ),
+    "NUM_TABLE_VALUE_ALIASES_MISMATCH": (
+        "{aliasesNum} names are given for the {outColsNum} columns of {funcName}",
+        "give each column one name",
+    ),
+    "COLUMN_ALIASES_NOT_ALLOWED": ("{op} takes no names of columns", "remove them"),
+    "INVALID_USAGE_OF_STAR_OR_REGEX": ("{prettyName} cannot contain {elem}", "name the columns"),
+    "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH": (
+        "VALUES has {expectedNumCols} columns, but row {rowIndex} has {actualNumCols}",
+        "give each row the same number",
+    ),
+    "INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE": (
+        "the column {colName} of VALUES mixes types that have nothing in common",
+        _ONE_TYPE,
+    ),
+    "INVALID_INLINE_TABLE": ("VALUES has something that is no constant", "use SELECT … UNION ALL instead"),
+    "INVALID_RECURSIVE_CTE": ("a query of WITH names itself", "use WITH RECURSIVE and UNION ALL, or another name"),
+    "INVALID_RECURSIVE_REFERENCE": ("a recursive query names itself where it cannot", "name it once, after FROM"),
+    "RECURSION_LEVEL_LIMIT_EXCEEDED": (
+        "the recursion does not end after {levelLimit} steps",
+        "add a condition that ends it",
+    ),
+    "RECURSION_ROW_LIMIT_EXCEEDED": ("the recursion gave more than {rowLimit} rows", "add a condition that ends it"),
+    "INVALID_SQL_SYNTAX.UNRESOLVED_WINDOW_REFERENCE": ("there is no window '{windowName}'", "define it after WINDOW"),
+    "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX": ("{prettyName} does not take {syntax}", "remove it"),
+    "INCOMPATIBLE_JOIN_TYPES": ("{joinType1} and {joinType2} cannot be combined", "use one of them"),
+    "UNSUPPORTED_FEATURE.COMBINATION_QUERY_RESULT_CLAUSES": (
+        "ORDER BY, SORT BY, DISTRIBUTE BY and CLUSTER BY cannot be combined",
+        "use one of them",
+    ),
+    "UNSUPPORTED_FEATURE.LATERAL_JOIN_USING": ("LATERAL cannot be joined with USING", "write the condition after ON"),
+    "UNSUPPORTED_FEATURE.TIME_TRAVEL": (
+        "'VERSION AS OF' is for tables, and this is a node",
+        "use a source with read: as_of",
+    ),
+    "UNSUPPORTED_FEATURE.PIVOT_AFTER_GROUP_BY": ("PIVOT cannot follow GROUP BY", "put GROUP BY into a subquery"),
+    "NOT_ALLOWED_IN_FROM": ("PIVOT, UNPIVOT and LATERAL cannot be combined there", "use a subquery"),
+    "UNPIVOT_REQUIRES_VALUE_COLUMNS": ("UNPIVOT has no columns to turn", "name them after IN"),
+    "UNPIVOT_VALUE_DATA_TYPE_MISMATCH": ("the columns of UNPIVOT have the types {types}", _ONE_TYPE),
+    "UNPIVOT_VALUE_SIZE_MISMATCH": ("UNPIVOT needs as many columns as names ({names})", "correct the lists"),
+    "UNPIVOT_REQUIRES_ATTRIBUTES": ("UNPIVOT takes columns only", _INNER),
+    "PIVOT_VALUE_DATA_TYPE_MISMATCH": ("the value {value} of PIVOT is {valueType}, the column {pivotType}", _ONE_TYPE),
+    "INCOMPARABLE_PIVOT_COLUMN": ("PIVOT cannot compare the column {columnName}", "use another, or a part of it"),
+    # Subqueries
+    "INVALID_SUBQUERY_EXPRESSION": ("a subquery that stands for a value has several columns", "select one"),
+    "ROW_SUBQUERY_TOO_MANY_ROWS": ("a subquery gave several rows where one is needed", "add LIMIT 1, or aggregate"),
+    "SCALAR_SUBQUERY_IS_IN_GROUP_BY_OR_AGGREGATE_FUNCTION": (
+        "the subquery {sqlExpr} is neither grouped by nor aggregated",
+        "put it into GROUP BY, or into first()",
+    ),
+    "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.MUST_AGGREGATE_CORRELATED_SCALAR_SUBQUERY": (
+        "a subquery that uses outer columns may give several rows",
+        "aggregate it",
+    ),
+    "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY": ("Spark has no such subquery", _SUBQUERY),
+    # Aggregates and windows
+    "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION": ("an aggregate contains {sqlExpr}, which is random", _INNER),
+    "INVALID_AGGREGATE_FILTER": ("FILTER takes a plain condition", "use columns only, without aggregates and windows"),
+    "INVALID_WINDOW_SPEC_FOR_AGGREGATION_FUNC": ("{aggFunc} takes no ORDER BY or frame in its window", "remove it"),
+    "WINDOW_FUNCTION_AND_FRAME_MISMATCH": ("{funcName} takes no frame", "remove ROWS or RANGE from its window"),
+    "DATATYPE_MISMATCH.RANGE_FRAME_INVALID_TYPE": (
+        "RANGE counts by {valueBoundaryType}, but the window is ordered by {orderSpecType}",
+        _WINDOW,
+    ),
+    "DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER": ("RANGE with values needs one column in ORDER BY", "order by one"),
+    "DATATYPE_MISMATCH.RANGE_FRAME_WITHOUT_ORDER": ("RANGE needs ORDER BY", "add it to the window"),
+    "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON": (
+        "the frame of the window ends before it begins",
+        _WINDOW,
+    ),
+    "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_INVALID_BOUND": (
+        "the frame of the window ends before it begins",
+        _WINDOW,
+    ),
+    "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE": (
+        "the {location} end of the frame is {exprType}, not {expectedType}",
+        _WINDOW,
+    ),
+    "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WITHOUT_FOLDABLE": (
+        "the {location} end of the frame is {expression}, which is no constant",
+        "write a number",
+    ),
+    "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_DIFF_TYPES": ("the ends of the frame have different types", _WINDOW),
+    "NON_FOLDABLE_ARGUMENT": ("{paramName} of {funcName} must be a constant", "write a value"),
+    "SEED_EXPRESSION_IS_UNFOLDABLE": ("the seed {seedExpr} must be a constant", "write a number"),
+    "SECOND_FUNCTION_ARGUMENT_NOT_INTEGER": (
+        "the second argument of {functionName} must be a whole number",
+        "correct it",
+    ),
+    "EXPRESSION_TYPE_IS_NOT_ORDERABLE": ("{expr} is {exprType}, which has no order", "order by one of its parts"),
+    "UNSUPPORTED_GENERATOR.MULTI_GENERATOR": ("SELECT has {num} functions that make rows", "use LATERAL VIEW for one"),
+    "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS": ("{expression} computes with a function that makes rows", _INNER),
+    "UNSUPPORTED_GENERATOR.OUTSIDE_SELECT": ("a function that makes rows is not in SELECT", "use LATERAL VIEW"),
+    # Types
+    "DATATYPE_MISMATCH.ARRAY_FUNCTION_DIFF_TYPES": (
+        "{functionName} compares {leftType} with {rightType}",
+        "cast the value to the type of the array's elements",
+    ),
+    "DATATYPE_MISMATCH.BINARY_ARRAY_DIFF_TYPES": ("{functionName} combines {leftType} with {rightType}", _ONE_TYPE),
+    "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE": ("{sqlExpr} needs {inputType}, not {actualDataType}", "cast it"),
+    "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION": (
+        "{srcType} cannot be cast to {targetType}",
+        "use {functionNames}",
+    ),
+    "DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION": (
+        "{srcType} cannot be cast to {targetType}",
+        "cast it to another type in between",
+    ),
+    "DATATYPE_MISMATCH.CREATE_MAP_KEY_DIFF_TYPES": ("the keys of the map are {dataType}", _ONE_TYPE),
+    "DATATYPE_MISMATCH.CREATE_MAP_VALUE_DIFF_TYPES": ("the values of the map are {dataType}", _ONE_TYPE),
+    "DATATYPE_MISMATCH.CREATE_NAMED_STRUCT_WITHOUT_FOLDABLE_STRING": (
+        "named_struct needs names as constants, not {inputExprs}",
+        "write them in quotes",
+    ),
+    "DATATYPE_MISMATCH.HASH_MAP_TYPE": ("{functionName} cannot take a map", "use map_entries of it, sorted"),
+    "DATATYPE_MISMATCH.INVALID_ARG_VALUE": ("{inputName} must be a {requireType} of {validValues}", _ARGUMENT),
+    "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA": ("{schema} is no struct, array or map", "correct the schema"),
+    "DATATYPE_MISMATCH.INVALID_MAP_KEY_TYPE": ("the key of a map cannot be {keyType}", "use another key"),
+    "DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH": (
+        "IN compares {leftType} with a subquery of {rightType}",
+        "cast one of them to the type of the other",
+    ),
+    "DATATYPE_MISMATCH.MAP_CONCAT_DIFF_TYPES": ("{functionName} combines {dataType}", _ONE_TYPE),
+    "DATATYPE_MISMATCH.MAP_FUNCTION_DIFF_TYPES": (
+        "{functionName} compares {leftType} with {rightType}",
+        "cast the key",
+    ),
+    "DATATYPE_MISMATCH.MAP_ZIP_WITH_DIFF_TYPES": ("{functionName} combines {leftType} with {rightType}", _ONE_TYPE),
+    "DATATYPE_MISMATCH.NON_STRUCT_TYPE": ("{inputName} is {inputType}, not a struct", "make one with struct()"),
+    "DATATYPE_MISMATCH.NULL_TYPE": ("{functionName} cannot take null without a type", "cast it"),
+    "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION": (
+        "{leftExprName} ({leftExprValue}) must be {constraint} {rightExprName} ({rightExprValue})",
+        _ARGUMENT,
+    ),
+    "DATATYPE_MISMATCH.SEQUENCE_WRONG_INPUT_TYPES": (
+        "{functionName} counts from {startType} by something else",
+        "use numbers, or dates with an interval",
+    ),
+    "DATATYPE_MISMATCH.STACK_COLUMN_DIFF_TYPES": (
+        "column {columnIndex} of stack mixes {leftType} with {rightType}",
+        _ONE_TYPE,
+    ),
+    "DATATYPE_MISMATCH.UNEXPECTED_NULL": ("{exprName} cannot be null", "write a value"),
+    "DATATYPE_MISMATCH.UNEXPECTED_RETURN_TYPE": (
+        "{functionName} must give {expectedType}, not {actualType}",
+        "cast it",
+    ),
+    "DATATYPE_MISMATCH.UNEXPECTED_STATIC_METHOD": (
+        "{className} has no such method {methodName}",
+        "use a function of SQL",
+    ),
+    "DATATYPE_MISMATCH.UNSUPPORTED_INPUT_TYPE": (
+        "{functionName} cannot take {dataType}",
+        "cast it, or use another column",
+    ),
+    "DATATYPE_MISMATCH.TYPE_CHECK_FAILURE_WITH_HINT": ("{msg}", "cast it, or use another column"),
+    "COMPLEX_EXPRESSION_UNSUPPORTED_INPUT": ("{expression} mixes types", _ONE_TYPE),
+    "UNEXPECTED_INPUT_TYPE": ("{functionName} needs {requiredType}, but {inputSql} is {inputType}", "cast it"),
+    "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE": (
+        "the condition {joinCondition} is {conditionType}, not true or false",
+        "compare it with a value",
+    ),
+    "UNSUPPORTED_DATATYPE": ("there is no type {typeName}", "check its name"),
+    "DATATYPE_MISSING_SIZE": ("the type {type} needs a size", "write string, or {type}(10)"),
+    "INVALID_SCHEMA": ("{inputSchema} is no schema", "write it like 'id INT, name STRING'"),
+    "UNSUPPORTED_TYPED_LITERAL": ("there are no literals of {unsupportedType}", "use cast"),
+    "COLLATION_INVALID_NAME": ("there is no collation {collationName}", "use one of {proposals}"),
+    "COLLATION_MISMATCH": ("the texts have different collations", "add COLLATE to one of them"),
+    "INDETERMINATE_COLLATION": ("the texts have different collations", "add COLLATE"),
+    "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH": (
+        "the function with -> has {actualNumArgs} arguments, not {expectedNumArgs}",
+        "correct it",
+    ),
+    "INVALID_LAMBDA_FUNCTION_CALL": ("a function with -> is not taken there", "use transform, filter or the like"),
+    # Values
+    "CANNOT_PARSE_DECIMAL": ("a text is not a decimal", "use try_to_number for null instead"),
+    "CANNOT_PARSE_INTERVAL": ("{intervalString} is not an interval", _INTERVAL),
+    "CANNOT_PARSE_TIME": ("the text {input} is not a time of the format {format}", "correct the value or the format"),
+    "CONVERSION_INVALID_INPUT": (
+        "the value {str} cannot be read as {targetType} ({fmt})",
+        "use {suggestion} for null instead, or correct the value",
+    ),
+    "CANNOT_DECODE_URL": ("the text {url} is no encoded URL", "use try_url_decode for null instead"),
+    "INVALID_URL": ("the text {url} is no URL", "use try_parse_url for null instead"),
+    "INVALID_INTERVAL_FORMAT": ("the interval '{input}' cannot be read", _INTERVAL),
+    "INVALID_INTERVAL_WITH_MICROSECONDS_ADDITION": (
+        "a date cannot be moved by parts of a day",
+        "cast it to timestamp first",
+    ),
+    "INTERVAL_ARITHMETIC_OVERFLOW": ("an interval is too long", "use a shorter one"),
+    "INTERVAL_DIVIDED_BY_ZERO": ("an interval is divided by zero", "use try_divide for null instead"),
+    "INVALID_FRACTION_OF_SECOND": ("there is no second {secAndMicros}", "correct it"),
+    "INVALID_ESC": ("the escape {invalidEscape} is longer than one character", "write one"),
+    "INVALID_ESCAPE_CHAR": ("the escape {sqlExpr} is not one character", "write one"),
+    "INVALID_FORMAT.ESC_IN_THE_MIDDLE": (
+        "the pattern {format} escapes a plain character",
+        "escape %, _ or the escape only",
+    ),
+    "INVALID_FORMAT.ESC_AT_THE_END": ("the pattern {format} ends with its escape", "double it"),
+    "INVALID_REGEXP_REPLACE": ("{replacement} cannot replace {pattern}", "put a backslash before $ and \\"),
+    "INVALID_BITMAP_POSITION": ("the bit {bitPosition} is outside of the bitmap", _ARGUMENT),
+    "INVALID_PARAMETER_VALUE.LENGTH": ("{functionName} takes no negative length ({length})", "correct it"),
+    "INVALID_PARAMETER_VALUE.START": ("{functionName} counts from 1, not 0", "correct start"),
+    "INVALID_PARAMETER_VALUE.DATETIME_UNIT": (
+        "{invalidValue} is no unit of {functionName}",
+        "write YEAR, MONTH, DAY, HOUR, MINUTE or SECOND, without quotes",
+    ),
+    "INVALID_PARAMETER_VALUE.BIT_POSITION_RANGE": ("bit {invalidValue} is not in [0, {upper})", "correct it"),
+    "INVALID_VARIANT_CAST": ("the value {value} cannot be read as {dataType}", "use try_variant_get for null instead"),
+    "INVALID_VARIANT_GET_PATH": ("{path} is no path", "write it like $.a[0]"),
+    "INVALID_UTF8_STRING": ("the text {str} is not UTF-8", "use make_valid_utf8"),
+    "MALFORMED_CHARACTER_CODING": ("a text cannot be written as {charset}", "use another character set"),
+    "MALFORMED_VARIANT": ("a variant cannot be read", "make it again with parse_json"),
+    "COMPARATOR_RETURNS_NULL": ("a comparison of array_sort gave null", "give a number for every pair"),
+    "NUMERIC_OUT_OF_SUPPORTED_RANGE": ("the value {value} has more than 38 digits", "use double"),
+    "ROW_VALUE_IS_NULL": ("a row has null at {index}, which is required", "fill it"),
+    "NOT_NULL_CONSTRAINT_VIOLATION": ("an array or map contains null, which is not allowed there", "filter or fill it"),
+    "HLL_INVALID_LG_K": ("lgConfigK of {function} must be {min} to {max}, not {value}", "correct it"),
+    "HLL_INVALID_INPUT_SKETCH_BUFFER": ("{function} takes sketches only", "make them with hll_sketch_agg"),
+    "FAILED_FUNCTION_CALL": ("{funcName} cannot work with its arguments", "correct them"),
+    "FAILED_EXECUTE_UDF": ("{functionName} failed: {reason}", "check the values it gets"),
+    "SUM_OF_LIMIT_AND_OFFSET_EXCEEDS_MAX_INT": ("LIMIT and OFFSET are too large together", "use smaller ones"),
+    # What a step cannot do
+    "UNSUPPORTED_INSERT": ("a step only reads", "write with a sink"),
+    "INVALID_STATEMENT_OR_CLAUSE": ("{operation} is not allowed here", "write a query; tables are written by sinks"),
+    "EXPECT_TABLE_NOT_VIEW": ("{viewName} is a node, which cannot be written", "write with a sink"),
+    "WRONG_COMMAND_FOR_OBJECT_TYPE": ("{objectName} is a {foundType}, which {operation} does not take", "use a sink"),
+    "UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN": (
+        "a query of only the column for broken records is not possible",
+        "select another column of the source as well",
+    ),
+    "AGGREGATE_OUT_OF_MEMORY": ("the aggregate needs more memory than there is", "raise engine.memory"),
+    "UNABLE_TO_ACQUIRE_MEMORY": ("the query needs more memory than there is", "raise engine.memory"),
+}

@@ -1,0 +1,43 @@
+"""How many rows a source gave: known exactly, or not known and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from drls_dagster.engine.counting import Count
+
+UNSAID = "Spark did not say how many it read"
+
+
+@dataclass(frozen=True)
+class RowsRead:
+    """`rows`, or None and `why` nobody can say exactly."""
+
+    rows: int | None = None
+    why: str = ""
+
+
+class Tally:
+    """What is found of one source in one recipe: when its frame is made, or while Spark reads it."""
+
+    def __init__(self) -> None:
+        self.read = RowsRead(why=UNSAID)
+        self.count: Count | None = None
+
+    def known(self, rows: int) -> None:
+        """The number is in what was pinned, in footers for example."""
+        self.read = RowsRead(rows)
+
+    def unknown(self, why: str) -> None:
+        self.read = RowsRead(why=why)
+
+    def watch(self, frame: DataFrame) -> DataFrame:
+        """The same frame, whose rows Spark counts as it reads them."""
+        from drls_dagster.engine.counting import counted
+
+        observed, self.count = counted(frame)
+        return observed
