@@ -33,6 +33,8 @@ RARE: dict[str, tuple[str, str]] = {
         "the struct has '{field}' {count} times",
         "rename the fields where they are made",
     ),
+    "REQUIRES_SINGLE_PART_NAMESPACE": ("{namespace} is no place for tables here", "name an upstream node"),
+    "EXCEPT_OVERLAPPING_COLUMNS": ("EXCEPT leaves a column out twice ({columns})", "name each once"),
     # The form of a query
     "TRAILING_COMMA_IN_SELECT": ("the list of SELECT ends with a comma", "remove it"),
     "PARSE_EMPTY_STATEMENT": ("the SQL is empty", "write a query"),
@@ -55,7 +57,7 @@ RARE: dict[str, tuple[str, str]] = {
     "REPEATED_CLAUSE": ("{clause} appears twice", "remove one"),
     "DUPLICATE_CLAUSES": ("{clauseName} appears twice", "remove one"),
     "ASSIGNMENT_ARITY_MISMATCH": (
-        "{numTarget} names are given for {numExpr} columns",
+        "the list of names and the columns differ in number ({numTarget} and {numExpr})",
         "give each column one name",
     ),
     "NUM_TABLE_VALUE_ALIASES_MISMATCH": (
@@ -150,6 +152,14 @@ RARE: dict[str, tuple[str, str]] = {
     "UNSUPPORTED_GENERATOR.MULTI_GENERATOR": ("SELECT has {num} functions that make rows", "use LATERAL VIEW for one"),
     "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS": ("{expression} computes with a function that makes rows", _INNER),
     "UNSUPPORTED_GENERATOR.OUTSIDE_SELECT": ("a function that makes rows is not in SELECT", "use LATERAL VIEW"),
+    "INVALID_WITHIN_GROUP_EXPRESSION": ("{funcName} does not take this WITHIN GROUP", "correct or remove it"),
+    "UNSUPPORTED_EXPR_FOR_OPERATOR": ("an aggregate or window is where none can be", _INNER),
+    "UNSUPPORTED_EXPR_FOR_WINDOW": ("{sqlExpr} takes no OVER clause", "remove it"),
+    "_LEGACY_ERROR_TEMP_1006": ("PIVOT needs an aggregate, and {sql} is none", "write sum({sql}), for example"),
+    "_LEGACY_ERROR_TEMP_1031": ("an aggregate contains a window function", _INNER),
+    "_LEGACY_ERROR_TEMP_1034": ("a window function cannot be in {clauseName}", _INNER),
+    "_LEGACY_ERROR_TEMP_1037": ("the window of {wf} has no order", "add ORDER BY to it"),
+    "_LEGACY_ERROR_TEMP_1210": ("the second argument of {funcName} must be true or false", "correct it"),
     # Types
     "DATATYPE_MISMATCH.ARRAY_FUNCTION_DIFF_TYPES": (
         "{functionName} compares {leftType} with {rightType}",
@@ -231,6 +241,11 @@ RARE: dict[str, tuple[str, str]] = {
         "correct it",
     ),
     "INVALID_LAMBDA_FUNCTION_CALL": ("a function with -> is not taken there", "use transform, filter or the like"),
+    "_LEGACY_ERROR_TEMP_1228": (
+        "a decimal of {precision} digits cannot have {scale} behind the point",
+        "write decimal(digits, digits behind the point)",
+    ),
+    "INVALID_OPTIONS": ("the options of the function are no map of texts", "write map('name', 'value')"),
     # Values
     "CANNOT_PARSE_DECIMAL": ("a text is not a decimal", "use try_to_number for null instead"),
     "CANNOT_PARSE_INTERVAL": ("{intervalString} is not an interval", _INTERVAL),
@@ -246,6 +261,7 @@ RARE: dict[str, tuple[str, str]] = {
         "a date cannot be moved by parts of a day",
         "cast it to timestamp first",
     ),
+    "_LEGACY_ERROR_TEMP_0026": ("'{value}' is no number of an interval", _INTERVAL),
     "INTERVAL_ARITHMETIC_OVERFLOW": ("an interval is too long", "use a shorter one"),
     "INTERVAL_DIVIDED_BY_ZERO": ("an interval is divided by zero", "use try_divide for null instead"),
     "INVALID_FRACTION_OF_SECOND": ("there is no second {secAndMicros}", "correct it"),

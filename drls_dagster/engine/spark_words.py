@@ -184,6 +184,7 @@ PATTERNS: tuple[tuple[str, str, str], ...] = (
         "a map has different numbers of keys and values",
         "give both arrays the same length",
     ),
+    (r"Invalid XPath '([^']*)'", "'{0}' is no XPath", "write it like a/b/text()"),
     (r"integer overflow|long overflow", "a number is too large for its type", _NARROW),
     (r"Cannot write (?:incompatible|nullable) .*?'?(\w+)'?", "column {0} does not fit the table", "cast or fill it"),
     (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from decimal import Decimal, InvalidOperation
 
 from drls_dagster.steps.sources.files.csv_header import Dialect, values_of
@@ -12,7 +13,7 @@ from drls_dagster.steps.sources.files.heads import packing, unpacked
 
 _PIECE = 4 * 2**20
 _MOST = 64 * 2**20
-_DAY = re.compile(r"[+-]?\d{4,7}-\d{1,2}-\d{1,2}(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?")
+_DAY = re.compile(r"[+-]?(\d{4,7})-(\d{1,2})-(\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?")
 
 
 def csv_record(path: str, record: str, encoding: str) -> str:
@@ -87,7 +88,15 @@ def decimal_of(kind: str) -> Callable[[str], bool]:
 
 def is_date(text: str) -> bool:
     """Whether a text is a date, as the reader takes it."""
-    return _DAY.fullmatch(text) is not None
+    found = _DAY.fullmatch(text)
+    if found is None:
+        return False
+    year, month, day = (int(part) for part in found.groups())
+    leap = 2000 if year % 400 == 0 else 2004 if year % 4 == 0 and year % 100 else 2001
+    try:
+        return date(leap, month, day) is not None  # any year, also those that Python does not know
+    except ValueError:
+        return False
 
 
 def json_field(path: str, name: str, value: str) -> str:
