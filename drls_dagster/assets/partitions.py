@@ -65,10 +65,16 @@ def window_of(run: dg.DagsterRun, spec: PipelineSpec) -> Window | None:
     following = known[known.index(keys[-1]) + 1 :][:1]
     # Dagster gives a day that a zone skipped (Samoa, 30 December 2011) the rows of the day after, which has its own.
     ends = [last.end, *(definition.time_window_for_partition_key(key).start for key in following)]
+    # And where a clock is put forward by half an hour (Lord Howe Island), it gives that half hour to no partition.
+    before = known[max(known.index(keys[0]) - 1, 0) : known.index(keys[0])]
+    starts = [
+        definition.time_window_for_partition_key(keys[0]).start,
+        *(definition.time_window_for_partition_key(key).end for key in before),
+    ]
     return Window(
         partitions.column,
         keys,
-        definition.time_window_for_partition_key(keys[0]).start,
+        min(starts, key=datetime.timestamp),
         min(ends, key=datetime.timestamp),
         hourly=partitions.kind == "hourly",
         whole=len(keys) == len(known),
