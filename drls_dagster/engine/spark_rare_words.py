@@ -155,7 +155,7 @@ RARE: dict[str, tuple[str, str]] = {
     "INVALID_WITHIN_GROUP_EXPRESSION": ("{funcName} does not take this WITHIN GROUP", "correct or remove it"),
     "UNSUPPORTED_EXPR_FOR_OPERATOR": ("an aggregate or window is where none can be", _INNER),
     "UNSUPPORTED_EXPR_FOR_WINDOW": ("{sqlExpr} takes no OVER clause", "remove it"),
-    "_LEGACY_ERROR_TEMP_1006": ("PIVOT needs an aggregate, and {sql} is none", "write sum({sql}), for example"),
+    "_LEGACY_ERROR_TEMP_1006": ("PIVOT needs an aggregate instead of {sql}", "write sum({sql}), for example"),
     "_LEGACY_ERROR_TEMP_1031": ("an aggregate contains a window function", _INNER),
     "_LEGACY_ERROR_TEMP_1034": ("a window function cannot be in {clauseName}", _INNER),
     "_LEGACY_ERROR_TEMP_1037": ("the window of {wf} has no order", "add ORDER BY to it"),
@@ -273,7 +273,7 @@ RARE: dict[str, tuple[str, str]] = {
     ),
     "INVALID_FORMAT.ESC_AT_THE_END": ("the pattern {format} ends with its escape", "double it"),
     "INVALID_REGEXP_REPLACE": ("{replacement} cannot replace {pattern}", "put a backslash before $ and \\"),
-    "INVALID_BITMAP_POSITION": ("the bit {bitPosition} is outside of the bitmap", _ARGUMENT),
+    "INVALID_BITMAP_POSITION": ("the bit {bitPosition} is not in the bitmap", _ARGUMENT),
     "INVALID_PARAMETER_VALUE.LENGTH": ("{functionName} takes no negative length ({length})", "correct it"),
     "INVALID_PARAMETER_VALUE.START": ("{functionName} counts from 1, not 0", "correct start"),
     "INVALID_PARAMETER_VALUE.DATETIME_UNIT": (

@@ -156,7 +156,7 @@ RARE = [
     ("SELECT xpath(name, '//') FROM raw", "'//' is no XPath; write it like a/b/text()"),
     ('SELECT cast(id AS decimal(2, 5)) FROM raw', 'a decimal of 2 digits cannot have 5 behind the point; write decimal(digits, digits behind the point)'),
     ('SELECT raw.* EXCEPT (id, id) FROM raw', 'EXCEPT leaves a column out twice (id, id); name each once'),
-    ('SELECT * FROM raw PIVOT (id FOR n IN (1))', 'PIVOT needs an aggregate, and raw.id is none; write sum(raw.id), for example'),
+    ('SELECT * FROM raw PIVOT (id FOR n IN (1))', 'PIVOT needs an aggregate instead of raw.id; write sum(raw.id), for example'),
 ]  # fmt: skip
 
 

@@ -41,7 +41,7 @@ class _Patterns:
         self.closes = re.compile(rf"{quote} *+(?:(?P<next>{sep}|{line})|\Z)", re.S)
         self.ends = re.compile(f"{sep}|{line}")
         self.comment = dialect.comment
-        # Where each quote stands next to a delimiter or to another quote, it is enough to count them.
+        # Where each quote is next to a delimiter or to another quote, it is enough to count them.
         simple = not self.escape and not dialect.comment and len(dialect.sep) == 1 and line == "\r\n|\n|\r"
         self.countable = (ord(dialect.quote), ord(dialect.sep)) if simple and len(dialect.quote) == 1 else None
 
@@ -221,7 +221,7 @@ def _is_open(line: str, dialect: Dialect, patterns: _Patterns) -> bool:
 
 
 def _is_plainly_whole(text: bytes, quote: int, sep: int) -> bool:
-    """Whether each quote stands next to a delimiter or to another quote, and no line ends between two: counted."""
+    """Whether each quote is next to a delimiter or to another quote, and no line ends between two: counted."""
     import numpy as np
 
     data = np.frombuffer(text, dtype=np.uint8)

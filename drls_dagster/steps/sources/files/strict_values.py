@@ -1,7 +1,7 @@
 """Values that Spark's readers of text take for others: `1,5` for 15, a date with a time of day for the date alone.
 
-Such columns are read as text, which is converted here: what is not wholly a value of the type is none. What then
-becomes of it is the mode's to say, as with all that cannot be read.
+Such columns are read as text and converted here. A text that is not wholly a value of the type is a misfit. The mode
+says what becomes of it, as of everything that cannot be read.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Strict:
         return ddl(_as_text(self._kinds[name], self._dates)) if name in self._kinds else kind
 
     def made(self) -> dict[str, Column]:
-        """The converted columns: a value that is none is null, or an error with `mode: FAILFAST`."""
+        """The converted columns: a misfit is null, or an error with `mode: FAILFAST`."""
         from pyspark.sql.connect.functions import builtin as f
 
         found: dict[str, Column] = {}
@@ -59,7 +59,7 @@ class Strict:
         return ~self.misfits() if self._kinds and self._mode == "DROPMALFORMED" else None
 
     def broken(self, name: str, columns: Sequence[str], sep: str) -> Column:
-        """The column for broken records: Spark's, and of what is none here the record, written again."""
+        """The column for broken records: what Spark wrote, and each record with a misfit, written again."""
         from pyspark.sql.connect.functions import builtin as f
 
         own = f.col(spark_quoted(name))
@@ -68,7 +68,7 @@ class Strict:
         return f.when(own.isNull() & self.misfits(), again).otherwise(own)
 
     def misfits(self) -> Column:
-        """Whether any value of a row is none."""
+        """Whether a row has a misfit."""
         return reduce(lambda one, other: one | other, (self._misfit(name) for name in self._kinds))
 
     def _misfit(self, name: str) -> Column:
@@ -115,7 +115,7 @@ def _converted(column: Column, kind: Kind, dates: bool) -> Column:
 
 
 def _misfit(column: Column, kind: Kind, dates: bool) -> Column:
-    """Whether something in a column is none; null where the column is."""
+    """Whether a column holds a misfit; null where the column is null."""
     from pyspark.sql.connect.functions import builtin as f
 
     if isinstance(kind, Leaf):
@@ -134,6 +134,6 @@ def _fits(text: Column, kind: Leaf) -> Column:
     known = text.try_cast(kind.kind).isNotNull()
     if kind.kind != "date":
         return known & ~text.contains(",")
-    # Most dates are told by their shape, without the regular expression.
+    # Most dates are known by their shape, without the regular expression.
     shape = (f.length(text) == 10) & (text.substr(5, 1) == "-") & (text.substr(8, 1) == "-")
     return known & (shape | text.rlike(_DAY))
