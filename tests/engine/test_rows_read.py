@@ -62,13 +62,12 @@ def test_rows_of_tables_are_what_their_snapshots_say_and_of_changes_what_changed
     lab.create("src", id="int", who="string")
     lab.append("src", (1, "a"), (2, "b"))
     full, new = iceberg("s", lab.named("src")), iceberg("s", lab.named("src"), "incremental")
-    assert counts(lab, [full], "SELECT * FROM s WHERE id = 1") == {"s": RowsRead(2)}
     assert counts(lab, [new], "SELECT * FROM s", "merge", keys=["id"]) == {"s": RowsRead(2)}
     lab.append("src", (3, "c"))
     lab.append("src", (4, "d"), (5, "e"))
     assert counts(lab, [new], "SELECT * FROM s", "merge", keys=["id"]) == {"s": RowsRead(3)}
     assert counts(lab, [new], "SELECT * FROM s", "merge", keys=["id"]) == {"s": RowsRead(0)}
-    assert counts(lab, [full], "SELECT * FROM s") == {"s": RowsRead(5)}
+    assert counts(lab, [full], "SELECT * FROM s WHERE id = 1") == {"s": RowsRead(5)}
 
 
 @pytest.mark.slow
@@ -110,4 +109,4 @@ def test_dagster_shows_the_rows_next_to_the_files(lab: Lab) -> None:
         files(lab, "c", "csv", "*.csv", header=True), sink("out", lab.named("out"), "overwrite"), flow="c>out"
     )
     (inputs,) = (one["inputs"] for one in lab.run(text).tables.values())
-    assert inputs.value["c"] == {"read": "3 file(s), 68 bytes", "rows": 9}
+    assert inputs["c"] == {"read": "3 file(s), 68 bytes", "rows": 9}
