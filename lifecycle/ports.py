@@ -31,6 +31,7 @@ from lifecycle.domain.tables import (
     ChangesAsked,
     ColumnPage,
     Point,
+    QueryEngine,
     QueryRows,
     ReadLimits,
     SchemaFacts,
@@ -266,7 +267,13 @@ class Tables(ABC):
 
     @abstractmethod
     def query(
-        self, sql: str, may: Callable[[str], None], environment: Environment | None, ref: str | None, limits: ReadLimits
+        self,
+        sql: str,
+        may: Callable[[str], None],
+        environment: Environment | None,
+        ref: str | None,
+        limits: ReadLimits,
+        engine: QueryEngine = QueryEngine.DUCKDB,
     ) -> QueryRows:
         """The answer to one SELECT. `may` is called with each table's name before it is looked for; it may raise."""
 

@@ -15,7 +15,7 @@ from agent.tools.schema import size
 from agent.tools.tool import Answer, Input, Toolset, tool
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import SnapshotId
-from lifecycle.domain.tables import ColumnFacts, ColumnStatistics, ReadFrom, TableRows
+from lifecycle.domain.tables import ColumnFacts, ColumnStatistics, QueryEngine, ReadFrom, TableRows
 from lifecycle.usecases.read_tables import TableDetail, TableUse
 from lifecycle.verbs import tables
 
@@ -165,11 +165,10 @@ def preview_table(call: ToolCall, given: PreviewTable) -> RowsAnswer:
 class Query(Input):
     """What to ask."""
 
-    sql: str = Field(
-        description="one SELECT in DuckDB's SQL; tables as namespace.table", min_length=1, max_length=50_000
-    )
+    sql: str = Field(description="one SELECT; tables as namespace.table", min_length=1, max_length=50_000)
     environment: Where = None
-    ref: str | None = Field(None, description="branch or tag of every table", max_length=200)
+    ref: str | None = Field(None, description="branch or tag", max_length=200)
+    engine: QueryEngine = QueryEngine.DUCKDB
     rows: int = Field(50, ge=1, le=500)
 
 
@@ -186,7 +185,13 @@ class QueryAnswer(Answer):
 def query(call: ToolCall, given: Query) -> QueryAnswer:
     """Answer one SELECT over tables, within 30 seconds."""
     found = call.lifecycle.tables.query(
-        given.sql, environment=given.environment, ref=given.ref, rows=given.rows, most_bytes=_ROOM, text=_TEXT
+        given.sql,
+        environment=given.environment,
+        ref=given.ref,
+        rows=given.rows,
+        most_bytes=_ROOM,
+        text=_TEXT,
+        engine=given.engine,
     )
     return QueryAnswer(
         columns=_header([(one.name, one.type) for one in found.columns]),
@@ -228,7 +233,7 @@ class HistoryAnswer(Answer):
 
 @tool(Toolset.TABLES, also=(Toolset.DRLS1,))
 def table_history(call: ToolCall, given: TableHistory) -> HistoryAnswer:
-    """List a table's snapshots, newest first: when, how many rows, and which branches and tags are at them."""
+    """List a table's snapshots, newest first, with their rows, branches and tags."""
     found = call.lifecycle.ask(
         tables.history,
         {

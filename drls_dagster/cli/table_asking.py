@@ -10,6 +10,7 @@ import click
 from drls_dagster.cli.options import environment_type
 from drls_dagster.cli.output import cell, in_words, json_option, print_json, print_table
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.tables import QueryEngine
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -29,13 +30,21 @@ environment_option = click.option(
     "--env", "environment", type=environment_type, help="Treat table names as those pipelines use in this environment."
 )
 @click.option("--ref", help="Read this branch or tag of every table.")
+@click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "spark"]),
+    default="duckdb",
+    show_default=True,
+    help="The engine that answers.",
+)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=1_000, show_default=True, help="Most rows to print.")
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=30, show_default=True, help="Stop it after this.")
 @json_option
 def query(
-    sql: str, environment: Environment | None, ref: str | None, limit: int, seconds: float, as_json: bool
+    sql: str, environment: Environment | None, ref: str | None, engine: str, limit: int, seconds: float, as_json: bool
 ) -> None:
-    """Answer one SELECT over tables, in DuckDB's SQL; "-" reads it from standard input.
+    """Answer one SELECT over tables; "-" reads it from standard input. With --engine spark, it is Spark's SQL, and the
+    engine must be running.
 
     \b
     drls table query "SELECT carrier, count(*) FROM flights.daily GROUP BY ALL" --env qa
@@ -44,7 +53,9 @@ def query(
 
     text = sys.stdin.read() if sql == "-" else sql
     with lifecycle() as client:
-        found = client.tables.query(text, environment=environment, ref=ref, rows=limit, seconds=seconds)
+        found = client.tables.query(
+            text, environment=environment, ref=ref, rows=limit, seconds=seconds, engine=QueryEngine(engine)
+        )
     if as_json:
         _print(found)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -65,14 +66,21 @@ def status(settings: Settings) -> EngineStatus:
     return EngineStatus(state.phase, state.detail, state.pid, state.since, st.live_leases(settings))
 
 
+def running_engine(settings: Settings) -> st.EngineState:
+    """The engine that runs with these settings. Raises EngineError where none does."""
+    state = st.read_state(settings)
+    if state and state.phase == "running" and state.is_alive and state.settings == fingerprint(settings):
+        return state
+    raise EngineError("Spark is not running here; start it with drls engine start, or ask DuckDB")
+
+
 def ensure_engine(settings: Settings, report: Report = lambda _: None) -> st.EngineState:
     """A running engine, started if need be; however many ask at once, one is started.
 
     Raises EngineError with the log's place when it does not come up in `engine.start_seconds`.
     """
-    state = st.read_state(settings)
-    if state and state.phase == "running" and state.is_alive and state.settings == fingerprint(settings):
-        return state
+    with contextlib.suppress(EngineError):
+        return running_engine(settings)
     deadline = time.monotonic() + settings.engine.start_seconds
     try:
         with FileLock(st.folder(settings) / "start.lock", timeout=settings.engine.start_seconds):

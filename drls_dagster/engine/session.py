@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drls_dagster.engine import state as st
-from drls_dagster.engine.client import EngineError, Report, ensure_engine
+from drls_dagster.engine.client import EngineError, Report, ensure_engine, running_engine
 from drls_dagster.engine.processes import processes_of
 from drls_dagster.settings import Settings
 
@@ -44,16 +44,18 @@ class EngineSession:
         return self.engine is None or self.engine.is_alive
 
 
-def open_session(settings: Settings, report: Report = lambda _: None) -> EngineSession:
-    """A new session, never one that another run uses (D2), in UTC.
+def open_session(
+    settings: Settings, report: Report = lambda _: None, *, session_id: str = "", start: bool = True
+) -> EngineSession:
+    """A new session, never one that another run uses (D2), in UTC; of the id that a caller made up for it.
 
-    Starts the engine when none runs. Raises EngineError when there is no way to one.
+    Starts the engine when none runs and it may. Raises EngineError when there is no way to one.
     """
-    session_id = str(uuid.uuid4())
+    session_id = session_id or str(uuid.uuid4())
     if settings.engine.spark_connect:
         engine, url = None, settings.engine.spark_connect
     else:
-        engine = ensure_engine(settings, report)
+        engine = ensure_engine(settings, report) if start else running_engine(settings)
         url = connect_url(engine)
     from drls_dagster.engine.connection import connect, make_active
 
@@ -165,10 +167,12 @@ def _close(spark: SparkSession) -> None:
 
 
 @contextlib.contextmanager
-def session(settings: Settings, report: Report = lambda _: None) -> Iterator[EngineSession]:
+def session(
+    settings: Settings, report: Report = lambda _: None, *, session_id: str = "", start: bool = True
+) -> Iterator[EngineSession]:
     """A session under a lease, so that the engine does not stop meanwhile."""
     with st.lease(settings):
-        opened = open_session(settings, report)
+        opened = open_session(settings, report, session_id=session_id, start=start)
         try:
             yield opened
         finally:

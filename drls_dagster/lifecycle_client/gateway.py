@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 from drls_dagster.lifecycle_client.adapters import Adapters
 from drls_dagster.lifecycle_client.opening import host, open_existing, os_user, store_url
 from drls_dagster.settings import Settings
 from lifecycle.domain.people import Actor, WayIn, system_actor
+from lifecycle.domain.tables import QueryRows
 from lifecycle.usecases.context import Context
 
 _open: dict[tuple[int, Path, str], Context] = {}
@@ -26,9 +28,16 @@ def connected_adapters(settings: Settings) -> Adapters:
     return Adapters(
         IcebergDataPlane(settings),
         DagsterOrchestrator(settings),
-        tables=IcebergTables(settings),
+        tables=IcebergTables(settings, spark=_spark),
         evolution=IcebergEvolution(settings),
     )
+
+
+def _spark(*given: Any) -> QueryRows:
+    """A query in Spark; its client is imported where there is one."""
+    from drls_dagster.engine.queries import query
+
+    return query(*given)
 
 
 def open_lifecycle(settings: Settings) -> Context:

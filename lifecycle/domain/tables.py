@@ -39,6 +39,13 @@ class ReadLimits(Frozen):
     text: int
 
 
+class QueryEngine(StrEnum):
+    """What answers a query: DuckDB, in a process of its own, or Spark, on the engine that runs pipelines."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
 class TableSummary(Frozen):
     """A table and the head of its `main`: the snapshot's own totals, null where its writer recorded none.
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor
+from lifecycle.domain.roles import Role
 from lifecycle.domain.table_files import FilesAsked, TableFiles
 from lifecycle.domain.tables import (
     EVERY_COLUMN,
     ChangesAsked,
     ColumnPage,
     Point,
+    QueryEngine,
     QueryRows,
     ReadLimits,
     SchemaFacts,
@@ -28,6 +30,7 @@ from lifecycle.domain.tables import (
 from lifecycle.errors import Invalid
 from lifecycle.usecases.browse_tables import browse
 from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.access import require_somewhere
 from lifecycle.usecases.parts.visible_tables import SeenTables, Use, real_name, seen_tables
 
 
@@ -114,11 +117,24 @@ def preview_table(
 
 
 def query_tables(
-    ctx: Context, actor: Actor, sql: str, *, environment: Environment | None, ref: str | None, limits: ReadLimits
+    ctx: Context,
+    actor: Actor,
+    sql: str,
+    *,
+    environment: Environment | None,
+    ref: str | None,
+    limits: ReadLimits,
+    engine: QueryEngine = QueryEngine.DUCKDB,
 ) -> QueryRows:
-    """Raises NotFound for a query that names a table which the caller may not see, before anything is read."""
+    """Raises NotFound for a query that names a table which the caller may not see, before anything is read.
+
+    Spark runs in the engine that pipelines need, and answers those who may start runs.
+    """
+    if engine is QueryEngine.SPARK:
+        with ctx.store.read() as view:
+            require_somewhere(view, actor, Role.DATA_ENGINEER, "a query in Spark")
     seen = _seen(ctx, actor, uses=False)
-    return ctx.tables.query(sql, seen.require, environment, ref, limits)
+    return ctx.tables.query(sql, seen.require, environment, ref, limits, engine)
 
 
 def table_statistics(

@@ -15,6 +15,7 @@ from lifecycle.domain.tables import (
     ChangesAsked,
     ColumnPage,
     Point,
+    QueryEngine,
     QueryRows,
     ReadLimits,
     SchemaFacts,
@@ -149,13 +150,17 @@ def query(
     seconds: Seconds = 30,
     most_bytes: MostBytes = BYTES,
     text: MostText = TEXT,
+    engine: QueryEngine = QueryEngine.DUCKDB,
 ) -> QueryRows:
-    """The answer to one SELECT in DuckDB's SQL over tables (`namespace.table`) at pinned snapshots; changes nothing.
+    """The answer to one SELECT over tables (`namespace.table`) at pinned snapshots; changes nothing.
 
-    With `environment`, names are those that pipelines use; `ref` reads that branch or tag of every table.
+    With `environment`, names are those that pipelines use; `ref` reads that branch or tag of every table. The SQL is
+    DuckDB's; with `engine` spark it is Spark's, for who may start runs, and the engine must be running.
     """
     limits = ReadLimits(rows=rows, bytes=most_bytes, seconds=seconds, text=text)
-    return read_tables.query_tables(call.ctx, call.who, sql, environment=environment, ref=ref, limits=limits)
+    return read_tables.query_tables(
+        call.ctx, call.who, sql, environment=environment, ref=ref, limits=limits, engine=engine
+    )
 
 
 @answers(TableStatistics)

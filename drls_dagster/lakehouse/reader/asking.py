@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.lakehouse.names import split_name
@@ -59,17 +59,16 @@ def query(
     limits: ReadLimits,
 ) -> QueryRows:
     """Raises Invalid for what is no SELECT, whatever `may` raises, NotFound for a table or ref that is not there."""
-    asking = _Asking(settings, limits)
+    asking = Asking(settings, limits)
     with workers().one(asking.memory) as worker:
-        try:
-            names = asking.ask(worker, {"do": "read", "sql": sql}, _PARSING_SECONDS)["tables"]
-        except TooLong:
-            raise Invalid("the SQL takes too long to parse; write a simpler SELECT") from None
-        pins = _pinned(catalog, names, may, environment, ref)
-        request = {"do": "select", "pins": {name: _place(one) for name, one in pins.items()}}
-        limited = {"rows": limits.rows, "most_bytes": limits.bytes, "text": limits.text, "seconds": asking.seconds}
-        answer = asking.ask(worker, {**request, "limits": limited}, asking.seconds)
+        pins = pinned(catalog, asking.tables(worker, sql), may, environment, ref)
+        answer = asking.ask(worker, asking.selecting(pins), asking.seconds)
     answer.pop("files")
+    return answered(answer, pins)
+
+
+def answered(answer: Mapping[str, Any], pins: Mapping[str, Pinned]) -> QueryRows:
+    """What a worker answered to a SELECT."""
     read = tuple(ReadTable(name=one.name, snapshot=one.snapshot) for one in pins.values())
     return QueryRows.model_validate({**answer, "read": read})
 
@@ -103,7 +102,7 @@ def _from_files(pinned: Pinned, page: Sequence[NestedField], text: int) -> dict[
 def _from_rows(
     settings: Settings, pinned: Pinned, page: Sequence[NestedField], ask: StatisticsAsked, limits: ReadLimits
 ) -> dict[str, Any]:
-    asking = _Asking(settings, limits)
+    asking = Asking(settings, limits)
     limited = {
         "columns": [one.name for one in page],
         "top": 0 if ask.quick else ask.top,
@@ -121,7 +120,7 @@ def changes(settings: Settings, pinned: Pinned, ask: ChangesAsked, limits: ReadL
     """Up to the snapshot that is pinned. Raises Refused where a snapshot in between cannot be followed."""
     if pinned.snapshot is None:
         return TableChanges(name=pinned.name, since=ask.since, until=None, columns=(), rows=())
-    asking = _Asking(settings, limits)
+    asking = Asking(settings, limits)
     request = {
         "do": "changes",
         "pins": {"": _place(pinned)},
@@ -140,7 +139,7 @@ def changes(settings: Settings, pinned: Pinned, ask: ChangesAsked, limits: ReadL
     return TableChanges.model_validate({**answer, "name": pinned.name, "since": ask.since, "until": pinned.snapshot})
 
 
-def _pinned(
+def pinned(
     catalog: Catalog,
     names: Sequence[str],
     may: Callable[[str], None],
@@ -160,13 +159,26 @@ def _place(pinned: Pinned) -> tuple[tuple[str, ...], int | None]:
     return split_name(pinned.name), pinned.snapshot
 
 
-class _Asking:
+class Asking:
     """What a worker is asked with, and its refusals as errors."""
 
     def __init__(self, settings: Settings, limits: ReadLimits) -> None:
-        self._settings = settings
+        self._settings, self._limits = settings, limits
         self.memory = settings.tables.query_memory
         self.seconds = min(limits.seconds, settings.tables.query_seconds)
+
+    def tables(self, worker: Worker, sql: str) -> Sequence[str]:
+        """The tables that a statement names; the worker keeps it. Raises Invalid for anything but one SELECT."""
+        try:
+            return self.ask(worker, {"do": "read", "sql": sql}, _PARSING_SECONDS)["tables"]
+        except TooLong:
+            raise Invalid("the SQL takes too long to parse; write a simpler SELECT") from None
+
+    def selecting(self, pins: Mapping[str, Pinned]) -> dict[str, Any]:
+        """The request for the statement that was read just before."""
+        limits = self._limits
+        limited = {"rows": limits.rows, "most_bytes": limits.bytes, "text": limits.text, "seconds": self.seconds}
+        return {"do": "select", "pins": {name: _place(one) for name, one in pins.items()}, "limits": limited}
 
     def ask(self, worker: Worker, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         try:

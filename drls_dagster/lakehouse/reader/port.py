@@ -18,6 +18,7 @@ from lifecycle.domain.tables import (
     ChangesAsked,
     ColumnPage,
     Point,
+    QueryEngine,
     QueryRows,
     ReadLimits,
     SchemaFacts,
@@ -36,12 +37,16 @@ from lifecycle.ports import Tables
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
+    Answering = Callable[
+        [Settings, Catalog, str, Callable[[str], None], Environment | None, str | None, ReadLimits], QueryRows
+    ]
+
 
 class IcebergTables(Tables):
-    """Keeps nothing but the catalog's connection, which is opened at the first call."""
+    """Keeps nothing but the catalog's connection, which is opened at the first call. `spark` answers queries for it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, spark: Answering | None = None) -> None:
+        self._settings, self._spark = settings, spark
 
     def names(self) -> Sequence[str]:
         from drls_dagster.lakehouse.names import join_name
@@ -90,12 +95,21 @@ class IcebergTables(Tables):
             return preview.preview(finding.pin(finding.find(catalog, table), point), columns, limits, page)
 
     def query(
-        self, sql: str, may: Callable[[str], None], environment: Environment | None, ref: str | None, limits: ReadLimits
+        self,
+        sql: str,
+        may: Callable[[str], None],
+        environment: Environment | None,
+        ref: str | None,
+        limits: ReadLimits,
+        engine: QueryEngine = QueryEngine.DUCKDB,
     ) -> QueryRows:
         from drls_dagster.lakehouse.reader.asking import query
 
+        answering = query if engine is QueryEngine.DUCKDB else self._spark
+        if answering is None:
+            raise Refused("Spark answers no queries here; ask DuckDB")
         with self._catalog() as catalog:
-            return query(self._settings, catalog, sql, may, environment, ref, limits)
+            return answering(self._settings, catalog, sql, may, environment, ref, limits)
 
     def statistics(self, table: TableAt, point: Point, ask: StatisticsAsked, limits: ReadLimits) -> TableStatistics:
         from drls_dagster.lakehouse.reader import finding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
@@ -77,6 +77,26 @@ def json_rows(batch: pa.RecordBatch, shown: Shown) -> Iterator[tuple[list[Any], 
         for row in zip(*columns, strict=True) if columns else ():
             made = [shown.value(value) for value in row]
             yield made, len(json.dumps(made, ensure_ascii=False).encode("utf-8", "surrogatepass")) + 2
+
+
+def first_rows(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, rows: int, most_bytes: int, text: int
+) -> dict[str, Any]:
+    """The answer to a query: its columns, and of its rows as many as it may have. Reads no batch that it needs not."""
+    shown = Shown(text)
+    found: list[list[Any]] = []
+    size, cut = 0, ""
+    for row, width in (each for batch in batches for each in json_rows(batch, shown)):
+        if len(found) >= rows:
+            cut = f"the first {rows:,} rows; there are more"
+            break
+        size += width
+        if size > most_bytes and found:
+            cut = f"the first {len(found):,} rows, because more are over {most_bytes:,} bytes"
+            break
+        found.append(row)
+    columns = [{"name": field.name, "type": type_words(field.type)} for field in schema]
+    return {"columns": columns, "rows": found, "cut": cut, "values_cut": shown.cut}
 
 
 def type_words(kind: pa.DataType) -> str:

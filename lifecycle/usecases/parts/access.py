@@ -132,6 +132,15 @@ def require(view: View, actor: Actor, role: Role, target: Target, doing: str) ->
     return person
 
 
+def require_somewhere(view: View, actor: Actor, role: Role, doing: str) -> None:
+    """Raises Forbidden for somebody who has the role on no pipeline, also if whom they act for has it on none."""
+    person = view.people.get(actor.person or 0)
+    asked = [person] if person.acts_for is None else [person, view.people.get(person.acts_for)]
+    for one in asked:
+        if not any(grant.role.includes(role) for grant in view.people.grants(one.id)):
+            raise Forbidden(f"{doing} needs the role {role.value} on a pipeline; ask an Admin for a grant")
+
+
 def role_check(view: View, actor: Actor, role: Role, target: Target, doing: str) -> Check:
     """The same as `require`, as a line of a checklist."""
     try:

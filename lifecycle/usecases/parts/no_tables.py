@@ -13,6 +13,7 @@ from lifecycle.domain.tables import (
     ChangesAsked,
     ColumnPage,
     Point,
+    QueryEngine,
     QueryRows,
     ReadLimits,
     SchemaFacts,
@@ -60,7 +61,13 @@ class NoTables(Tables):
         _refuse()
 
     def query(
-        self, sql: str, may: Callable[[str], None], environment: Environment | None, ref: str | None, limits: ReadLimits
+        self,
+        sql: str,
+        may: Callable[[str], None],
+        environment: Environment | None,
+        ref: str | None,
+        limits: ReadLimits,
+        engine: QueryEngine = QueryEngine.DUCKDB,
     ) -> QueryRows:
         _refuse()
 

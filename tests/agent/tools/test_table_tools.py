@@ -18,7 +18,7 @@ from agent.tools.schema import as_json, size
 from agent.tools.tool import Toolset
 from drls_dagster.settings import load_settings
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.errors import Invalid, NotFound
+from lifecycle.errors import Forbidden, Invalid, NotFound, Refused
 from lifecycle.spec import MonitorNode
 from tests.agent.matrix import MINE, matrix_world
 from tests.iceberg_tables import make_table
@@ -84,6 +84,17 @@ def test_what_does_not_fit_is_said_in_a_line(ask: Asking) -> None:
             ask(name, given)
         assert said in refused.value.message
         assert "\n" not in refused.value.message
+
+
+def test_spark_answers_who_may_start_runs(ask: Asking) -> None:
+    """It is the engine that pipelines run on. Nothing of it is connected here."""
+    given = {"sql": f"SELECT x FROM {TABLE}", "engine": "spark"}
+    for who in ("vic", "vera"):
+        with pytest.raises(Forbidden, match="a query in Spark needs the role DataEngineer on a pipeline"):
+            ask("query", given, who=who)
+    for who in ("ada", "nora"):
+        with pytest.raises(Refused, match="ask DuckDB"):
+            ask("query", given, who=who)
 
 
 def test_long_answers_are_cut_and_say_how_to_go_on(ask: Asking) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from drls_dagster.lakehouse.diff.scratch import scratch
 from drls_dagster.lakehouse.reader.sql.streams import TableStream
-from drls_dagster.lakehouse.reader.values import Shown, json_rows, type_words
+from drls_dagster.lakehouse.reader.values import first_rows
 from lifecycle.errors import Invalid, LifecycleError, Unavailable, one_line
 
 if TYPE_CHECKING:
@@ -59,30 +59,12 @@ def select(
     sql: str, streams: Mapping[str, TableStream], *, memory: str, seconds: float, rows: int, most_bytes: int, text: int
 ) -> dict[str, Any]:
     """The columns and at most `rows` rows of a statement that was read by `read_statement`."""
-    shown = Shown(text)
-    found: list[list[Any]] = []
-    size, cut = 0, ""
     with opened(memory, seconds) as database:
         for name, stream in streams.items():
             database.register(name, stream)
         # Not `execute`, which computes the whole result before it gives the first row.
         with closing(database.sql(sql).to_arrow_reader(_BATCH)) as reader:
-            columns = [{"name": field.name, "type": type_words(field.type)} for field in reader.schema]
-            for row, width in (each for batch in reader for each in json_rows(batch, shown)):
-                if len(found) >= rows:
-                    cut = f"the first {rows:,} rows; there are more"
-                    break
-                size += width
-                if size > most_bytes and found:
-                    cut = f"the first {len(found):,} rows, because more are over {most_bytes:,} bytes"
-                    break
-                found.append(row)
-    return {
-        "columns": columns,
-        "rows": found,
-        "cut": cut,
-        "values_cut": shown.cut,
-    }
+            return first_rows(reader.schema, reader, rows=rows, most_bytes=most_bytes, text=text)
 
 
 def _config(folder: Path, memory: str) -> dict[str, str | bool | int | float | list[str]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from drls_dagster.lakehouse.names import join_name
 from drls_dagster.lakehouse.reader.sql.conditions import Condition, pushed_down
+from drls_dagster.lakehouse.reader.sql.renaming import parts_of, rename
 from lifecycle.errors import Invalid
 from lifecycle.spec.sqltree import Walk, exp
 
@@ -160,25 +161,11 @@ def _refuse_calls(text: str) -> None:
 def _renamed(tree: exp.Expr, tables: list[exp.Table]) -> list[Reference]:
     """Gives each table a name of its own in DuckDB; what it was called stays its alias."""
     columns = _columns(tree, tables)
-    references: list[Reference] = []
-    full: set[tuple[str, ...]] = set()
-    for number, table in enumerate(tables):
-        parts = tuple(part.name for part in table.parts)
-        source = f"drls_table_{number}"
-        alias = table.alias or parts[-1]
-        full.add(tuple(part.lower() for part in parts))
-        references.append(Reference(source, parts, alias, columns, pushed_down(table)))
-        if not table.alias:
-            table.set("alias", exp.TableAlias(this=exp.to_identifier(parts[-1], quoted=True)))
-        table.set("this", exp.to_identifier(source, quoted=True))
-        table.set("db", None)
-        table.set("catalog", None)
-    for column in tree.find_all(exp.Column):
-        # ns.t.x is t.x now.
-        qualifier = tuple(part.name.lower() for part in column.parts[:-1])
-        if len(qualifier) > 1 and qualifier in full:
-            column.set("db", None)
-            column.set("catalog", None)
+    references = [
+        Reference(f"drls_table_{number}", parts_of(table), table.alias or table.name, columns, pushed_down(table))
+        for number, table in enumerate(tables)
+    ]
+    rename(tree, {one.source: table for one, table in zip(references, tables, strict=True)})
     return references
 
 

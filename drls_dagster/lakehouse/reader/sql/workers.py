@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from lifecycle.errors import DrlsError, TooMany, Unavailable
 
+DUCKDB = "drls_dagster.lakehouse.reader.sql.worker"
 _AT_ONCE = 2
 _PATIENCE = 20.0  # seconds in which a query must get its turn
 _MOST_ANSWER = 100_000_000
@@ -29,12 +30,12 @@ class WorkerGone(DrlsError):
 
 
 class Worker:
-    """One process; use `ask` only from one thread at a time."""
+    """One process, which runs `module`; use `ask` only from one thread at a time."""
 
-    def __init__(self, memory: str) -> None:
+    def __init__(self, memory: str, module: str = DUCKDB) -> None:
         self.memory = memory
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "drls_dagster.lakehouse.reader.sql.worker", memory],
+            [sys.executable, "-m", module, memory],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -82,9 +83,10 @@ class Worker:
 
 
 class Workers:
-    """The workers of this process."""
+    """The workers of this process that run `module`."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = DUCKDB) -> None:
+        self._module = module
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._line = threading.Lock()
         self._idle: list[Worker] = []
@@ -126,7 +128,7 @@ class Workers:
             with self._line:
                 worker = self._idle.pop() if self._idle else None
             if worker is None:
-                made = Worker(memory)
+                made = Worker(memory, self._module)
                 made.wait()
                 return made
             if worker.is_alive and worker.memory == memory:
@@ -135,17 +137,19 @@ class Workers:
 
 
 _LINE = threading.Lock()
-_OF: dict[int, Workers] = {}
+_OF: dict[tuple[int, str], Workers] = {}
 
 
-def workers() -> Workers:
-    """Those of this process: one that was forked has its own."""
+def workers(module: str = DUCKDB) -> Workers:
+    """Those of this process that run `module`: one that was forked has its own."""
+    here = (os.getpid(), module)
     with _LINE:
-        if os.getpid() not in _OF:
-            _OF.clear()
-            made = _OF[os.getpid()] = Workers()
+        for key in [key for key in _OF if key[0] != here[0]]:
+            del _OF[key]
+        if here not in _OF:
+            made = _OF[here] = Workers(module)
             atexit.register(made.close)
-        return _OF[os.getpid()]
+        return _OF[here]
 
 
 def _read(stream: IO[bytes], size: int, until: float) -> bytes:
