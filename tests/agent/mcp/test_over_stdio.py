@@ -129,6 +129,7 @@ def test_a_server_that_was_killed_is_started_again_and_answers(world: World, tmp
     assert "simple text" in ask(over_stdio(world, world.token("ada"), SUITE), again)
 
 
+@pytest.mark.slow
 def test_what_a_killed_server_had_done_is_not_done_again(world: World, tmp_path: Path) -> None:
     """kill -9 after the change and before its answer: the client asks again with the same key."""
     file = tmp_path / "state"
