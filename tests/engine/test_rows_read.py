@@ -109,4 +109,4 @@ def test_dagster_shows_the_rows_next_to_the_files(lab: Lab) -> None:
         files(lab, "c", "csv", "*.csv", header=True), sink("out", lab.named("out"), "overwrite"), flow="c>out"
     )
     (inputs,) = (one["inputs"] for one in lab.run(text).tables.values())
-    assert inputs["c"] == {"read": "3 file(s), 68 bytes", "rows": 9}
+    assert inputs["c"] == {"read": "3 file(s), 64 bytes", "rows": 9}
