@@ -68,7 +68,7 @@ class _Scan:
     def __init__(self, patterns: _Patterns, quote: str) -> None:
         self._patterns, self._quote = patterns, quote
         self._text, self._at = "\n", 1  # with the character before, for comments
-        self._plain = False
+        self._plain = self._has_skipped = False
         self._ends = [0, 0]  # line feeds and carriage returns before `_text`; one is made up above
         self._opened: int | None = None  # in `_text`
         self.inside = False
@@ -76,7 +76,7 @@ class _Scan:
 
     def feed(self, piece: str, *, final: bool) -> None:
         self._text += piece
-        self._skip()
+        self._has_skipped = False
         while not self._step(final):
             pass
         if self._opened is not None:
@@ -91,6 +91,9 @@ class _Scan:
 
     def _step(self, final: bool) -> bool:
         """Whether more text is needed, as for the steps below."""
+        if not self._plain and not self._has_skipped:
+            self._has_skipped = True  # once a piece: where it does not go far, it would not the next time
+            self._skip()
         if self.inside:
             return self._in_quotes(final)
         return self._in_plain(final) if self._plain else self._field(final)
@@ -98,7 +101,7 @@ class _Scan:
     def _skip(self) -> None:
         """Goes as far as counting is enough, which is quick."""
         end = self._text.rfind("\n") + 1
-        if self._patterns.countable is None or self._plain or end <= self._at:
+        if self._patterns.countable is None or end <= self._at:
             return
         part = self._text[self._at : end]
         if self._quote not in part:
