@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyiceberg.table import Table
 
-_BITS = 16
+_BITS = 12
 _TEXT_BYTES = 48
 
 
