@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from drls_dagster.python_api.building import Pipeline
     from drls_dagster.python_api.changes import Changes
     from drls_dagster.python_api.reading import Rows, read
+    from drls_dagster.python_api.running import RunResult, run
     from drls_dagster.python_api.saving import save
+    from drls_dagster.python_api.sessions import init_spark, spark, stop, stop_spark
     from drls_dagster.python_api.tables import Table, table, tables
+    from drls_dagster.python_api.testing.tested import Tested, test
     from drls_dagster.settings import Settings, load_settings
     from lifecycle import spec
     from lifecycle.spec import PipelineSpec, SpecError, dump_yaml, json_schema, load_pipeline, parse_pipeline
@@ -29,21 +32,29 @@ __all__ = [
     "PipelineComponent",
     "PipelineSpec",
     "Rows",
+    "RunResult",
     "Settings",
     "SpecError",
     "Table",
+    "Tested",
     "UsageError",
     "dump_yaml",
+    "init_spark",
     "json_schema",
     "load_catalog",
     "load_pipeline",
     "load_settings",
     "parse_pipeline",
     "read",
+    "run",
     "save",
+    "spark",
     "spec",
+    "stop",
+    "stop_spark",
     "table",
     "tables",
+    "test",
 ]
 
 # Where each name is; importing Dagster, PyIceberg or the spec here would slow every command down.
@@ -54,21 +65,29 @@ _MODULES = {
     "PipelineComponent": "drls_dagster.component",
     "PipelineSpec": "lifecycle.spec",
     "Rows": "drls_dagster.python_api.reading",
+    "RunResult": "drls_dagster.python_api.running",
     "Settings": "drls_dagster.settings",
     "SpecError": "lifecycle.spec",
     "Table": "drls_dagster.python_api.tables",
+    "Tested": "drls_dagster.python_api.testing.tested",
     "UsageError": "drls_dagster.errors",
     "dump_yaml": "lifecycle.spec",
+    "init_spark": "drls_dagster.python_api.sessions",
     "json_schema": "lifecycle.spec",
     "load_catalog": "drls_dagster.lakehouse.catalog",
     "load_pipeline": "lifecycle.spec",
     "load_settings": "drls_dagster.settings",
     "parse_pipeline": "lifecycle.spec",
     "read": "drls_dagster.python_api.reading",
+    "run": "drls_dagster.python_api.running",
     "save": "drls_dagster.python_api.saving",
+    "spark": "drls_dagster.python_api.sessions",
     "spec": "lifecycle.spec",
+    "stop": "drls_dagster.python_api.sessions",
+    "stop_spark": "drls_dagster.python_api.sessions",
     "table": "drls_dagster.python_api.tables",
     "tables": "drls_dagster.python_api.tables",
+    "test": "drls_dagster.python_api.testing.tested",
 }
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.errors import UsageError
 
 if TYPE_CHECKING:
-    from lifecycle.spec import PipelineSpec
+    from lifecycle.spec import ParameterValue, PipelineSpec
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,37 @@ def check_flags(parameters: Sequence[str], *, each: bool, keep_going: bool) -> N
 
 def read_parameters(spec: PipelineSpec, given: Sequence[str]) -> dict[str, Any]:
     """`name=value` texts as run configuration values. Raises UsageError naming the parameter."""
-    values: dict[str, Any] = {}
-    for text in given:
-        name, value = _name_and_value(text)
+    return run_config(typed_parameters(spec, dict(map(_name_and_value, given)), "--param {}=…"))
+
+
+def typed_parameters(
+    spec: PipelineSpec, given: Mapping[str, object], how: str = "parameters={{'{}': …}}"
+) -> dict[str, ParameterValue]:
+    """The given values in the types that the pipeline declares. Raises UsageError naming the parameter.
+
+    `how` tells people in which way they pass one.
+    """
+    values: dict[str, ParameterValue] = {}
+    for name, value in given.items():
         if name not in spec.parameters:
             known = ", ".join(spec.parameters) or "none"
             raise UsageError(f"pipeline '{spec.name}' has no parameter '{name}'; it has: {known}")
         try:
-            coerced = spec.parameters[name].coerce(value)
+            values[name] = spec.parameters[name].coerce(value)
         except ValueError as error:
             raise UsageError(f"parameter '{name}': {error}") from None
-        values[name] = coerced if isinstance(coerced, str | int | float | bool) else coerced.isoformat()
     for name, parameter in spec.parameters.items():
         if parameter.default is None and name not in values:
-            raise UsageError(f"parameter '{name}' has no default; pass --param {name}=…")
+            raise UsageError(f"parameter '{name}' has no default; pass {how.format(name)}")
     return values
+
+
+def run_config(values: Mapping[str, ParameterValue]) -> dict[str, Any]:
+    """Parameters as Dagster's run configuration holds them."""
+    return {
+        name: value if isinstance(value, str | int | float | bool) else value.isoformat()
+        for name, value in values.items()
+    }
 
 
 def _name_and_value(text: str) -> tuple[str, str]:
@@ -57,14 +73,16 @@ def _name_and_value(text: str) -> tuple[str, str]:
     return name, value
 
 
-def read_partitions(spec: PipelineSpec, text: str | None, *, each: bool) -> list[Partitions | None]:
-    """What `--partition` names, one entry per run. Raises UsageError.
+def read_partitions(
+    spec: PipelineSpec, text: str | None, *, each: bool, option: str = "--partition"
+) -> list[Partitions | None]:
+    """What `--partition` names, one entry per run. Raises UsageError, in which it is called `option`.
 
     A key, `first...last`, or `all`; the beginning of keys (`2024-01` of days) names all of those.
     """
     if spec.partitions is None:
         if text is not None:
-            raise UsageError(f"pipeline '{spec.name}' is not partitioned; remove --partition")
+            raise UsageError(f"pipeline '{spec.name}' is not partitioned; remove {option}")
         return [None]
     from drls_dagster.assets.partitions import partitions_definition
 
@@ -75,7 +93,7 @@ def read_partitions(spec: PipelineSpec, text: str | None, *, each: bool) -> list
         raise UsageError(f"pipeline '{spec.name}' has no complete partition yet")
     span = f"{keys[0]}...{keys[-1]}"
     if text is None:
-        raise UsageError(f"pipeline '{spec.name}' is partitioned; pass --partition KEY, FIRST...LAST or all ({span})")
+        raise UsageError(f"pipeline '{spec.name}' is partitioned; pass {option} KEY, FIRST...LAST or all ({span})")
     first, dots, last = text.partition("...") if text != "all" else (keys[0], "...", keys[-1])
     chosen: list[str] = []
     for end in (first, last if dots else first):
@@ -85,7 +103,7 @@ def read_partitions(spec: PipelineSpec, text: str | None, *, each: bool) -> list
         chosen.append(match[0] if len(chosen) == 0 else match[-1])
     low, high = keys.index(chosen[0]), keys.index(chosen[1])
     if low > high:
-        raise UsageError(f"--partition {text}: {chosen[0]} is after {chosen[1]}")
+        raise UsageError(f"{option} {text}: {chosen[0]} is after {chosen[1]}")
     if each or spec.partitions.kind == "static":
         return [Partitions(key, key) for key in keys[low : high + 1]]
     return [Partitions(keys[low], keys[high])]

@@ -1,1 +1,1 @@
-"""What `import drls_dagster as drls` offers for tables, over the same verbs as the command line and REST."""
+"""What `import drls_dagster as drls` offers: tables, Spark and Ray, runs, pipelines in Python and their unit tests"""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from pyiceberg.schema import Schema
+    from pyspark.sql import DataFrame
     from ray.data import Dataset
 
     from drls_dagster.lakehouse.reader.finding import Pinned
@@ -93,6 +94,18 @@ class Rows:
         import duckdb
 
         return (connection or duckdb.default_connection()).from_arrow(self.to_arrow())
+
+    def to_spark(self) -> DataFrame:
+        """A lazy frame of `drls.spark()`, which reads the snapshot on the engine. Starts the engine if none runs."""
+        from drls_dagster.lakehouse.columns import spark_quoted
+        from drls_dagster.lakehouse.names import split_name
+        from drls_dagster.python_api.sessions import spark
+
+        settings = self._settings()
+        table = ".".join(map(spark_quoted, (settings.catalog.name, *split_name(self.name))))
+        point = "WHERE false" if self.snapshot is None else f"VERSION AS OF {self.snapshot}"
+        columns = ", ".join(map(spark_quoted, self.columns)) or "*"
+        return spark().sql(f"SELECT {columns} FROM {table} {point}")
 
     def to_ray(self) -> Dataset:
         """A Ray Dataset, a block per batch. Ray starts here unless it runs; its store spills what it cannot hold."""

@@ -78,7 +78,7 @@ def write(spark: SparkSession, frame: DataFrame, plan: WritePlan) -> None:
         else:
             _overwrite_window(spark, rows, plan, plan.window)
     except PySparkException as error:
-        told = _told(error)
+        told = what_write_refused(error)
         if told is None:
             raise
         raise DrlsError(f"sink '{plan.sink.id}': {told}") from None
@@ -162,21 +162,10 @@ def _overwrite_partitions(rows: DataFrame, plan: WritePlan) -> None:
 def _overwrite_window(spark: SparkSession, rows: DataFrame, plan: WritePlan, window: Window) -> None:
     """Replace the rows of the window, also by nothing (D6): dynamic overwrite would keep them then."""
     from pyspark.errors import PySparkException
-    from pyspark.sql.connect.functions import builtin as f
 
-    field = next((field for field in rows.schema.fields if field.name.lower() == window.column.lower()), None)
-    if field is None:
-        raise DrlsError(f"sink '{plan.sink.id}' has no column '{window.column}', which partitions the pipeline")
+    checked = inside_window(rows, window, plan.sink.id)
+    field = next(field for field in rows.schema.fields if field.name.lower() == window.column.lower())
     inside = window.condition(field.dataType, plan.sink.id)
-    outside = f.raise_error(
-        f.concat(
-            f.lit("DRLS: a row is outside the run's partition: "),
-            f.lit(f"{window.column} = "),
-            f.coalesce(f.col(f"`{window.column}`").cast("string"), f.lit("null")),
-            f.lit(f", the partition is {window.id}; filter by :partition_start and :partition_end"),
-        )
-    ).cast("boolean")
-    checked = rows.where(f.when(f.coalesce(inside, f.lit(False)), f.lit(True)).otherwise(outside))
     if window.is_empty(field.dataType.simpleString()):
         _with_summary(checked, plan).append()  # there is nothing to replace, and any row ends the write
         return
@@ -203,7 +192,6 @@ def window_sql(window: Window, kind: str) -> str:
 
 def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
     from pyspark.sql.connect.functions import builtin as f
-    from pyspark.sql.connect.window import Window as Over
 
     keys = plan.sink.keys or ()
     for key in keys:
@@ -211,14 +199,7 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
             # As null it would be a key like any other.
             has = ", ".join(field.name for field in plan.frame_columns.values())
             raise DrlsError(f"sink '{plan.sink.id}' merges by '{key}', which its input lacks; it has {has}")
-    twins = f.count(f.lit(1)).over(Over.partitionBy(*(f.col(f"`{key}`") for key in keys)))
-    refuse = f.raise_error(
-        f.lit(f"DRLS: the result has several rows with the same {', '.join(keys)}; merge needs one row for each key")
-    ).cast("boolean")
-    # In the same job as the merge, which shuffles by the keys anyway.
-    counted = max((field.name for field in plan.columns), key=len) + "_rows"  # a name that no column has
-    single = rows.withColumn(counted, twins)
-    single = single.where(f.when(f.col(spark_quoted(counted)) == 1, f.lit(True)).otherwise(refuse)).drop(counted)
+    single = one_row_per_key(rows, keys, [field.name for field in plan.columns])
     names = [field.name for field in plan.columns]
     given = [name for name in names if name.lower() in plan.frame_columns]
     lower = {key.lower() for key in keys}
@@ -249,13 +230,47 @@ def _merge(spark: SparkSession, rows: DataFrame, plan: WritePlan) -> None:
             spark.conf.unset(key)
 
 
+def one_row_per_key(rows: DataFrame, keys: Sequence[str], columns: Sequence[str]) -> DataFrame:
+    """The rows; reading them fails where several have the same keys. `columns` are their names."""
+    from pyspark.sql.connect.functions import builtin as f
+    from pyspark.sql.connect.window import Window as Over
+
+    twins = f.count(f.lit(1)).over(Over.partitionBy(*(f.col(f"`{key}`") for key in keys)))
+    refuse = f.raise_error(
+        f.lit(f"DRLS: the result has several rows with the same {', '.join(keys)}; merge needs one row for each key")
+    ).cast("boolean")
+    # In the same job as the merge, which shuffles by the keys anyway.
+    counted = max(columns, key=len) + "_rows"  # a name that no column has
+    single = rows.withColumn(counted, twins)
+    return single.where(f.when(f.col(spark_quoted(counted)) == 1, f.lit(True)).otherwise(refuse)).drop(counted)
+
+
+def inside_window(rows: DataFrame, window: Window, sink: str) -> DataFrame:
+    """The rows; reading them fails where one lies outside the window. Raises DrlsError without its column."""
+    from pyspark.sql.connect.functions import builtin as f
+
+    field = next((field for field in rows.schema.fields if field.name.lower() == window.column.lower()), None)
+    if field is None:
+        raise DrlsError(f"sink '{sink}' has no column '{window.column}', which partitions the pipeline")
+    inside = window.condition(field.dataType, sink)
+    outside = f.raise_error(
+        f.concat(
+            f.lit("DRLS: a row is outside the run's partition: "),
+            f.lit(f"{window.column} = "),
+            f.coalesce(f.col(f"`{window.column}`").cast("string"), f.lit("null")),
+            f.lit(f", the partition is {window.id}; filter by :partition_start and :partition_end"),
+        )
+    ).cast("boolean")
+    return rows.where(f.when(f.coalesce(inside, f.lit(False)), f.lit(True)).otherwise(outside))
+
+
 def _true():
     from pyspark.sql.connect.functions import builtin as f
 
     return f.lit(True)
 
 
-def _told(error: Exception) -> str | None:
+def what_write_refused(error: Exception) -> str | None:
     """The message that a write of ours raised inside Spark, None when the error is Spark's own."""
     from drls_dagster.engine.session import first_line
 

@@ -31,14 +31,19 @@ def python() -> str:
         'table = drls.load_catalog().load_table("sales.revenue")',
         'print(drls.table("sales.revenue").health().recommendation)',
         "```\n",
-        "The rows of a table:\n",
+        "Rows, Spark, Ray and runs, on the warm engine:\n",
         "```python",
         "import drls_dagster as drls",
         "",
         'revenue = drls.read("sales.revenue")  # pinned to its newest snapshot',
         "print(revenue.to_arrow().num_rows, revenue.to_pandas().describe())",
         'print(revenue.to_duckdb().filter("id > 1").count("*"))',
+        'large = revenue.to_spark().where("id > 1")',
+        'result = drls.run("pipelines/orders.yaml")',
+        "print(result.state, result.run_id, result.failed_step)",
+        "drls.stop()",
         "```\n",
+        "[Test a pipeline](../how-to/test-a-pipeline.md) shows how to write pipelines and their unit tests.\n",
     ]
     for name in drls_dagster.__all__:
         found = getattr(drls_dagster, name)

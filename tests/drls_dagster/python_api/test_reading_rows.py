@@ -88,10 +88,44 @@ def test_who_may_not_see_a_table_reads_nothing_of_it(monkeypatch: pytest.MonkeyP
 def test_names_of_the_api_load_no_engine_before_they_work() -> None:
     code = (
         "import sys, drls_dagster as drls\n"
-        "for name in ('read', 'save', 'Pipeline', 'spec', 'Rows'):\n"
+        "for name in ('read', 'spark', 'stop', 'init_spark', 'stop_spark', 'run', 'save', "
+        "'Pipeline', 'test', 'spec', 'Rows', 'RunResult', 'Tested'):\n"
         "    getattr(drls, name)\n"
         "drls.Pipeline('p').source('a', 'rate').sql('b', 'SELECT * FROM a').sink('c', 'n.t', 'overwrite').yaml()\n"
+        "drls.stop()\n"
+        "import drls_dagster.python_api.pytest_plugin\n"
         "heavy = {'pyarrow', 'pyiceberg', 'sqlalchemy', 'dagster', 'ray', 'pyspark', 'pandas', 'duckdb'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        (lambda: drls.run("nope"), "there is no pipeline 'nope'"),
+        (lambda: drls.run("nope", env="prod"), "there is no environment 'prod'"),
+        (lambda: drls.run("no/such.yaml"), "there is no file no/such.yaml"),
+        (lambda: drls.run(made(), env="qa"), "a definition runs in development; save it, promote it to QA"),
+        (lambda: drls.run(made(), partition="2024"), "is not partitioned; remove partition="),
+        (lambda: drls.run(made(), parameters={"x": 1}), "has no parameter 'x'"),
+        (lambda: drls.run(made(), select="x"), "has no step 'x'"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line_and_starts_nothing(run: Callable[[], Any], told: str) -> None:
+    with pytest.raises(drls.DrlsError) as caught:
+        run()
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def made() -> drls.Pipeline:
+    return drls.Pipeline("made").source("a", "rate").sink("c", "n.t", "overwrite")
+
+
+def test_init_spark_names_the_setting_that_differs() -> None:
+    with pytest.raises(drls.UsageError, match=r"have 2, not 99 as engine.cores; change it in drls.toml"):
+        drls.init_spark(cores=99)
+    with pytest.raises(drls.UsageError, match=r"have another one as catalog.uri") as caught:
+        drls.init_spark(uri="jdbc:postgresql://u:hunter2@h/d")
+    assert "hunter2" not in str(caught.value)
