@@ -90,7 +90,7 @@ def test_rows_that_a_ray_step_read_are_kept_with_its_output(lab: Lab) -> None:
     put(lab)
     text = lab.pipeline(
         files(lab, "c", "csv", "*.csv", header=True),
-        ray("step", "def transform(batch):\n    return batch\n", **SCHEMA),
+        ray("step", "def process(batch): return batch", **SCHEMA),
         sink("out", lab.named("out"), "overwrite"),
         flow="c>step>out",
     )
