@@ -63,6 +63,10 @@ class MaintenanceSettings(_Section):
         default=None,
         description="The same for orphan files alone, which `auto` removes; default: as `mode` says, at most `report`",
     )
+    strategy: Literal["binpack", "sort"] = Field(
+        default="binpack",
+        description="How the maintenance job compacts: `binpack`, or `sort` for each table that has a sort order",
+    )
     windows: tuple[dict[str, Any], ...] = Field(
         default=(),
         description="When production's tables are maintained automatically: windows as in a policy, at least one of "

@@ -237,6 +237,8 @@ def policy(name: str, environment: Environment | None, as_json: bool) -> None:
     drls.maintenance.compact, .manifests, .expire, .orphans: auto, report or off
     drls.maintenance.mode                                   for all of them
     drls.maintenance.below                                  score that needs maintenance
+    drls.maintenance.strategy                               binpack, sort or zorder
+    drls.maintenance.columns                                columns to order by: a, b
     """
     from drls_dagster.cli.maintaining import print_policy
 

@@ -109,6 +109,7 @@ def print_policy(policy: TablePolicy) -> None:
         ["operation", "automatic", "from"],
         [
             *((one.operation.value, one.automatic.value, cell(one.origin)) for one in policy.rules),
+            ("order of rows", cell(policy.order), cell(policy.strategy_origin)),
             ("score", str(policy.below), cell(policy.below_origin)),
         ],
     )

@@ -110,18 +110,20 @@ def stale_metadata(table: Table, bases: set[str]) -> Iterator[Listed]:
     """Metadata files that were written on top of one of `bases` and never became current.
 
     A catalog compares places: once a table has moved on from a base, nobody can commit what was written on top of it.
-    A base that is current is passed over, as a writer may be about to commit.
+    A base that is current is passed over, as a writer may be about to commit. One that a kill has cut off does not say
+    its base; its number does.
     """
     known = {normal(table.metadata_location), *(normal(one.metadata_file) for one in table.metadata.metadata_log)}
     past = {normal(one) for one in bases} - {normal(table.metadata_location)}
     next_ones = {(folder, number + 1) for folder, number in map(_place, past) if number is not None}
+    current = _place(normal(table.metadata_location))[1] or 0
     for folder in {folder for folder, _ in next_ones}:
         for one in files_below(table.io, folder, lambda _: False):
             if (
                 one.path not in known
                 and one.path.endswith(".metadata.json")
                 and _place(one.path) in next_ones
-                and _base_of(table.io, one.path) in past
+                and _is_past(table.io, one.path, past, current)
             ):
                 yield one
 
@@ -133,11 +135,14 @@ def _place(path: str) -> tuple[str, int | None]:
     return folder, int(number) if number.isdigit() else None
 
 
-def _base_of(io: FileIO, path: str) -> str | None:
-    """The metadata file that another one was written on top of; None where it says none or cannot be read."""
+def _is_past(io: FileIO, path: str, past: set[str], current: int) -> bool:
+    """Whether a metadata file was written on top of one of `past`; `current` is the number of the current one."""
     try:
         log = metadata_json(io, path).get("metadata-log")
-    except (FileNotFoundError, ValueError):  # gone since, or cut off by a kill
-        return None
+    except FileNotFoundError:  # gone since
+        return False
+    except ValueError:  # cut off by a kill, or being written
+        number = _place(path)[1]
+        return number is not None and number <= current
     last = log[-1].get("metadata-file") if log else None
-    return normal(last) if last else None
+    return last is not None and normal(last) in past

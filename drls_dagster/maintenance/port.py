@@ -19,7 +19,15 @@ from drls_dagster.lifecycle_client.gateway import connected_adapters
 from drls_dagster.maintenance.kinds import KINDS, kind_of
 from drls_dagster.maintenance.rows import operation_of
 from drls_dagster.settings import Settings, private_home
-from lifecycle.domain.operations import Operation, OperationAt, OperationKind, OperationPlan, OperationState, Options
+from lifecycle.domain.operations import (
+    CompactOptions,
+    Operation,
+    OperationAt,
+    OperationKind,
+    OperationPlan,
+    OperationState,
+    Options,
+)
 from lifecycle.domain.people import Actor
 from lifecycle.domain.table_policy import TablePolicy
 from lifecycle.domain.tables import TableAt
@@ -28,6 +36,8 @@ from lifecycle.ports import Maintenance
 from lifecycle.usecases.parts.visible_tables import environment_of
 
 if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
     from drls_dagster.lakehouse.reader.finding import Found
 
 CHILD = "drls_dagster.maintenance.child"
@@ -62,7 +72,8 @@ class TableMaintenance(Maintenance):
         settings = self._settings.maintenance
         closed = closed_for(environment_of(at.table), settings, now)
         found = self._find(TableAt(name=at.table))
-        return policy_of(at.table, own_properties(found.table), settings, closed)
+        own = own_properties(found.table)
+        return policy_of(at.table, own, settings, closed, sortable=_is_sortable(found.table))
 
     def plan(self, kind: OperationKind, at: OperationAt, options: Options) -> OperationPlan:
         from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
@@ -160,6 +171,16 @@ class TableMaintenance(Maintenance):
 
         with catalog_errors(resolve_catalog(self._settings)):
             return find(load_catalog(self._settings), table)
+
+
+def _is_sortable(table: Table) -> bool:
+    """Whether it has a sort order that a compaction can follow."""
+    from drls_dagster.maintenance.compact.keys import sort_fields
+
+    try:
+        return bool(sort_fields(table, CompactOptions(strategy="sort")))
+    except UsageError:
+        return False
 
 
 def _require_branch(found: Found, ref: str) -> None:

@@ -16,6 +16,7 @@ from lifecycle.domain.model import Frozen, SnapshotId
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
 _Bytes = Annotated[int, Ge(1), Le(2**50)]
+Strategy = Literal["binpack", "sort", "zorder"]
 
 
 class OperationKind(StrEnum):
@@ -36,7 +37,7 @@ class OperationKind(StrEnum):
 class CompactOptions(Frozen):
     """How data files are rewritten. `columns` are those to sort by; `where` limits it to files that may match."""
 
-    strategy: Literal["binpack", "sort", "zorder"] = "binpack"
+    strategy: Strategy = "binpack"
     columns: Annotated[tuple[_Name, ...], MaxLen(32)] = ()
     where: Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")] = ""
     target_bytes: _Bytes | None = None

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
-from lifecycle.domain.operations import OperationKind
+from lifecycle.domain.operations import OperationKind, Strategy
 
 
 class Automatic(StrEnum):
@@ -29,6 +29,7 @@ class PolicyRule(Frozen):
 class TablePolicy(Frozen):
     """The policy of `table`, which is `environment`'s own. A score below `below` needs maintenance.
 
+    Compaction is done with `strategy`, by `columns`; a sort without columns is by the table's own sort order.
     `wrong` has a line for each property that says nothing valid; as long as there is one, nothing is done
     automatically. `waits` says why nothing is done automatically now, empty where it is; `opens` is when the next
     window opens, None where none opens within a year or none is needed.
@@ -39,6 +40,9 @@ class TablePolicy(Frozen):
     rules: tuple[PolicyRule, ...]
     below: int
     below_origin: str
+    strategy: Strategy = "binpack"
+    columns: tuple[str, ...] = ()
+    strategy_origin: str = "default"
     wrong: tuple[str, ...] = ()
     waits: str = ""
     opens: datetime | None = None
@@ -47,6 +51,13 @@ class TablePolicy(Frozen):
     def automatic(self) -> tuple[OperationKind, ...]:
         """The operations that are done where they are needed."""
         return tuple(one.operation for one in self.rules if one.automatic is Automatic.AUTO)
+
+    @property
+    def order(self) -> str:
+        """How compaction orders rows, in words."""
+        if self.strategy == "binpack":
+            return "binpack"
+        return f"{self.strategy} by {', '.join(self.columns) or 'the sort order of the table'}"
 
     @property
     def mode(self) -> Automatic:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import Ge, Le, MaxLen
 from pydantic import AwareDatetime, StringConstraints, ValidationError
@@ -16,6 +16,7 @@ from lifecycle.domain.operations import (
     OperationPlan,
     OperationState,
     Options,
+    Strategy,
 )
 from lifecycle.domain.table_policy import TablePolicy
 from lifecycle.domain.tables import TableAt
@@ -33,7 +34,6 @@ Names = Annotated[tuple[SeenName, ...], MaxLen(100)]
 SortColumns = Annotated[tuple[SeenName, ...], MaxLen(32)]
 _MOST_HOURS = 24 * 3_660
 Hours = Annotated[float, Ge(0), Le(_MOST_HOURS)]
-Strategy = Literal["binpack", "sort", "zorder"]
 States = Annotated[tuple[OperationState, ...], MaxLen(5), InQuery("state")]
 
 

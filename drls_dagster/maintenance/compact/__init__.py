@@ -26,6 +26,7 @@ def execute(work: Work, options: CompactOptions) -> CompactResult:
     Raises DrlsError where Spark is needed and fails, CommitConflictError where others were faster all the time.
     """
     from drls_dagster.lakehouse.rewriting import Manifests
+    from drls_dagster.lakehouse.stale_versions import remove_stale_versions
     from drls_dagster.maintenance.compact import spark
     from drls_dagster.maintenance.compact.running import run
     from drls_dagster.maintenance.compact.selecting import select
@@ -36,6 +37,8 @@ def execute(work: Work, options: CompactOptions) -> CompactResult:
     clean_up(work)
     manifests = Manifests(work.table.io)
     chosen = select(work.table, work.ref, options, manifests)
-    if chosen.spark:
-        return spark.rewrite(work, options, chosen)
-    return run(work, options, chosen, manifests)
+    done = spark.rewrite(work, options, chosen) if chosen.spark else run(work, options, chosen, manifests)
+    if done.snapshot is not None:
+        # Now that the table has moved on, nobody can commit what a killed one, or one that was overtaken, left.
+        remove_stale_versions(work.settings, work.table)
+    return done

@@ -24,7 +24,7 @@ from lifecycle.domain.operations import (
     OrphanOptions,
 )
 from lifecycle.domain.table_health import HealthReport
-from lifecycle.domain.table_policy import waits_in_words
+from lifecycle.domain.table_policy import TablePolicy, waits_in_words
 from lifecycle.domain.tables import TableAt
 from lifecycle.errors import Forbidden, NotFound, Refused
 from lifecycle.usecases.operate_table import show_automatic, start_automatic, stop_automatic
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 Name = Annotated[str, MaxLen(500)]
 ACTOR = "maintenance job"
 _OPTIONS: dict[OperationKind, Options] = {
-    OperationKind.COMPACT: CompactOptions(),
     OperationKind.MANIFESTS: ManifestOptions(),
     OperationKind.EXPIRE: ExpireOptions(),
     OperationKind.ORPHANS: OrphanOptions(dry_run=False),
@@ -75,7 +74,7 @@ def begin(run: Run, name: Name, kind: OperationKind) -> Operation | None:
         raise Refused(f"the policy of {name} does not allow it; see drls maintain policy")
     if policy.waits:
         raise Refused(waits_in_words(policy))
-    return start_automatic(ctx, gateway_actor(ACTOR), kind, name, _OPTIONS[kind])
+    return start_automatic(ctx, gateway_actor(ACTOR), kind, name, _options(kind, policy))
 
 
 @operation(early=True, late=True, upkeep=True)
@@ -88,6 +87,12 @@ def follow(run: Run, operation_id: int) -> Operation:
 def stop(run: Run, operation_id: int) -> Operation:
     """Asks one to stop that the job began. Raises NotFound for one of a person."""
     return stop_automatic(_keeping(run), gateway_actor(ACTOR), operation_id)
+
+
+def _options(kind: OperationKind, policy: TablePolicy) -> Options:
+    if kind is OperationKind.COMPACT:
+        return CompactOptions(strategy=policy.strategy, columns=policy.columns)
+    return _OPTIONS[kind]
 
 
 def _keeping(run: Run) -> Context:

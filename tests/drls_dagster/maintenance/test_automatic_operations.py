@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pyiceberg.transforms import IdentityTransform
 
 from drls_dagster.gate.parts import upkeep_part
 from drls_dagster.lakehouse.catalog import load_catalog
@@ -117,6 +118,19 @@ def test_nothing_is_done_by_default_where_a_table_is_healthy_or_by_another_opera
     assert operations(settings) == []
     with pytest.raises(Refused, match="does not allow it"):
         client(**AUTO).begin("lab.a", OperationKind.EXPIRE)
+
+
+def test_rows_are_ordered_as_the_table_or_the_setting_says(settings: Settings, client: Client) -> None:
+    table("lab.a", strategy="sort")
+    table("lab.b", strategy="binpack")
+    table("lab.c")
+    with load_catalog().load_table(("lab", "c")).update_sort_order() as order:
+        order.asc("x", IdentityTransform())
+    table("lab.d")
+    ask = client(**AUTO, strategy="sort")
+    act(keeper_of(ask), ask.look_at_tables([]))
+    done = {one.table_name: one.options["strategy"] for one in open_ledger(settings).operations()}
+    assert done == {"lab.a": "sort", "lab.b": "binpack", "lab.c": "sort", "lab.d": "binpack"}
 
 
 def test_outside_of_a_window_production_waits_and_says_until_when(settings: Settings, client: Client) -> None:
@@ -242,14 +256,17 @@ def test_the_token_of_a_maintenance_run_is_for_maintenance_alone(
 def test_a_table_is_compacted_in_a_process_of_its_own_and_a_second_round_finds_nothing(
     life: Life, settings: Settings, ended: Callable[[Operation], Operation]
 ) -> None:
-    make_table("lab.many", *[{"x": [number]} for number in range(7)])
+    order = {"drls.maintenance.strategy": "sort", "drls.maintenance.columns": "x"}
+    make_table("lab.many", *[{"x": [number]} for number in reversed(range(7))], properties=order)
     mine = settings.model_copy(update={"maintenance": settings.maintenance.model_validate(AUTO)})
     ask = with_real_processes(life, TableMaintenance(mine), mine)
     before = load_catalog().load_table(("lab", "many")).scan().to_arrow().sort_by("x")
     (first,) = act(keeper_of(ask), ask.look_at_tables(["lab.many"]))
     assert "7 files rewritten as 1" in first.done, first.done
     ended(ask.follow(1))
-    assert load_catalog().load_table(("lab", "many")).scan().to_arrow().sort_by("x") == before
+    after = load_catalog().load_table(("lab", "many")).scan().to_arrow()
+    assert after["x"].to_pylist() == list(range(7)), "as its properties say"
+    assert after == before
     assert ask.begin("lab.many", OperationKind.COMPACT) is None
     assert len(operations(mine)) == 1
 

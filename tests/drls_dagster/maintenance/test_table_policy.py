@@ -76,6 +76,11 @@ def test_orphan_files_are_removed_only_where_that_is_said_of_them() -> None:
         ({"below": "-1"}, "drls.maintenance.below is '-1'"),
         ({"below": "٣"}, "drls.maintenance.below"),
         ({"compaction": "auto"}, "drls.maintenance.compaction is not known; there are mode, below, compact"),
+        ({"strategy": "Z"}, "drls.maintenance.strategy is 'Z'; use binpack or sort or zorder"),
+        ({"strategy": "zorder"}, "name two to 8 columns in property drls.maintenance.columns"),
+        ({"strategy": "zorder", "columns": "a"}, "name two to 8 columns in property drls.maintenance.columns"),
+        ({"strategy": "sort", "columns": "a,,b"}, "drls.maintenance.columns is 'a,,b'; write names of columns"),
+        ({"columns": "a"}, "drls.maintenance.columns is given without a strategy that orders rows"),
     ],
 )
 def test_a_wrong_property_is_one_line_and_nothing_is_done(own: dict[str, str], line: str) -> None:
@@ -83,6 +88,26 @@ def test_a_wrong_property_is_one_line_and_nothing_is_done(own: dict[str, str], l
     (wrong,) = policy.wrong
     assert line in wrong
     assert (policy.mode, policy.below) == (Automatic.REPORT, 70)
+
+
+@pytest.mark.parametrize(
+    ("own", "settings", "sortable", "order", "origin"),
+    [
+        ({}, {}, True, "binpack", "default"),
+        ({}, {"strategy": "sort"}, True, "sort by the sort order of the table", "setting maintenance.strategy"),
+        ({}, {"strategy": "sort"}, False, "binpack",
+         "setting maintenance.strategy; the table has no sort order to sort by"),
+        ({"strategy": "sort"}, {}, False, "sort by the sort order of the table", "property drls.maintenance.strategy"),
+        ({"strategy": "sort", "columns": "a b, c"}, {}, False, "sort by a b, c", "property drls.maintenance.strategy"),
+        ({"strategy": "binpack"}, {"strategy": "sort"}, True, "binpack", "property drls.maintenance.strategy"),
+        ({"strategy": "zorder", "columns": "a,b"}, {}, True, "zorder by a, b", "property drls.maintenance.strategy"),
+    ],
+)  # fmt: skip
+def test_a_property_or_the_sort_order_of_the_table_says_how_rows_are_ordered(
+    own: dict[str, str], settings: dict[str, Any], sortable: bool, order: str, origin: str
+) -> None:
+    policy = policy_of("lab.t", own, MaintenanceSettings(**settings), sortable=sortable)
+    assert (policy.order, policy.strategy_origin, policy.wrong) == (order, origin, ())
 
 
 def test_a_wrong_property_does_not_turn_on_what_is_off() -> None:
