@@ -14,6 +14,7 @@ import dagster as dg
 
 from drls_dagster.dagster_private.errors import DagsterUserCodeProcessError, SerializableErrorInfo
 from drls_dagster.engine.client import EngineError
+from drls_dagster.engine.command_process import CommandFailed
 from drls_dagster.engine.spark_errors import explain
 from drls_dagster.errors import DrlsError
 from drls_dagster.fences.fences import is_on
@@ -61,7 +62,7 @@ def as_failure(node_id: str, settings: Settings, sql: Mapping[str, str] | None =
 
     try:
         yield
-    except (EngineError, CommitConflictError) as error:
+    except (EngineError, CommitConflictError, CommandFailed) as error:
         raise failure(str(error)) from None
     except DrlsError as error:
         raise failure(str(error), retry=is_outage(error)) from None

@@ -11,12 +11,14 @@ from drls_dagster.assets.failures import as_failure
 from drls_dagster.assets.limits import left_out, owners_of, tags_of
 from drls_dagster.assets.metadata import check_result, frame_metadata, inputs_metadata, table_metadata
 from drls_dagster.assets.partitions import backfill_policy, partitions_definition
+from drls_dagster.assets.reports import report_metadata, reported_checks
 from drls_dagster.assets.scope import RESOURCES, Scope, parameters_key, scope_of
 from drls_dagster.lakehouse.locating import look_at
 from drls_dagster.steps.above import check_node
 from drls_dagster.steps.bad_rows import tell_columns
 from drls_dagster.steps.checks import Finding, checks_of
 from drls_dagster.steps.kinds import ui_kinds
+from drls_dagster.steps.reported import ReportedFailure
 from drls_dagster.steps.run import Reads
 from drls_dagster.steps.sink import NotPublished, run_sink
 from drls_dagster.steps.sources.kinds import kind_of
@@ -83,6 +85,11 @@ class Compiling:
                     description=f"{check.kind} check of pipeline {spec.name}",
                 )
                 for name, check in checks_of(spec, node_id)
+            ]
+            + [
+                dg.AssetCheckSpec(name, asset=key, blocking=True, description="reported by the command of the step")
+                for name in getattr(node, "checks", ())
+                if node.type == "transform"
             ],
         }
 
@@ -116,14 +123,21 @@ def transform_asset(to: Compiling, node: AnyTransform) -> dg.AssetsDefinition:
         with as_failure(node.id, scope.run.settings, sql_of(to.spec, node.id)):
             recipes = recipes_of(scope, to.spec, node.id)
             tell_columns(scope.frames, node.id, recipes[0])
-            frames = [scope.frames.frame(node.id, reads) for reads in recipes]
+            try:
+                frames = [scope.frames.frame(node.id, reads) for reads in recipes]
+            except ReportedFailure as failed:
+                yield from reported_checks(node, failed.report, to.key(node.id))
+                raise
             reads, frame = recipes[0], frames[0]
+            report = scope.frames.report(node.id, reads)
             upstream = {name: scope.frames.frame(name, reads).columns for name in to.spec.upstream(node.id)}
             metadata = frame_metadata(to.spec, node.id, to.environment, to.catalog, frame.schema, upstream)
             results = worst([check_node(scope.frames, node.id, one) for one in recipes])
+        yield from reported_checks(node, report, to.key(node.id))
         yield from (check_result(result, to.key(node.id)) for result in results)
         stop_at_failed(node.id, results)
-        yield dg.MaterializeResult(metadata={**metadata, "inputs": inputs_metadata(reads)})
+        shown = {**metadata, **report_metadata(node, report), "inputs": inputs_metadata(reads)}
+        yield dg.MaterializeResult(metadata=shown)
 
     return cast(dg.AssetsDefinition, view)
 

@@ -33,7 +33,7 @@ class CodeOutput:
         with self._line:
             for pipe in list(self._pipes):
                 while text := _read(pipe):
-                    _write(self._pipes[pipe][1], text)
+                    write_to(self._pipes[pipe][1], text)
 
     def close(self) -> None:
         """After the process has ended. What still holds its streams is not waited for."""
@@ -54,7 +54,7 @@ class CodeOutput:
                 with self._line:
                     text = _read(pipe) if pipe in self._pipes else b""
                     if text:
-                        _write(self._pipes[pipe][1], text)
+                        write_to(self._pipes[pipe][1], text)
                 if text == b"":
                     waiting.unregister(pipe)
                     open_pipes.discard(pipe)
@@ -68,7 +68,8 @@ def _read(pipe: int) -> bytes | None:
         return None
 
 
-def _write(name: str, text: bytes) -> None:
+def write_to(name: str, text: bytes) -> None:
+    """To the stream of this process that has the name, whatever it is now."""
     stream = getattr(sys, name)
     if stream is None:
         return

@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from drls_dagster.engine.conform import Misfit
+from drls_dagster.engine.conform import conform as fitted
 from drls_dagster.engine.step_code import load_function, told
 from drls_dagster.engine.step_request import ProcessRequest, StepCodeError
 from drls_dagster.errors import DrlsError
@@ -84,25 +86,8 @@ def conform(result: Any, schema: pa.Schema, node: str) -> pa.Table:
         result = pa.Table.from_batches([result])
     if not isinstance(result, pa.Table):
         raise StepCodeError(f"process() of node '{node}' returned {type(result).__name__}, not a pyarrow.Table")
-    names: list[str] = result.column_names
-    missing = [name for name in schema.names if name not in names]
-    extra = [name for name in names if name not in schema.names]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if missing:
-        what = f"lacks {', '.join(missing)}"
-    elif extra:
-        what = f"has extra columns {', '.join(extra)}"
-    else:
-        what = f"has {', '.join(twice)} twice" if twice else ""
-    if what:
-        raise StepCodeError(f"the output of node '{node}' {what}; output_schema says {', '.join(schema.names)}")
-    columns: list[pa.ChunkedArray] = []
-    for field in schema:
-        try:
-            columns.append(result[field.name].cast(field.type))
-        except pa.ArrowException as error:
-            raise StepCodeError(
-                f"column '{field.name}' of node '{node}' is {result[field.name].type}, which does not fit "
-                f"output_schema's {field.type}: {error}"
-            ) from None
-    return pa.table(columns, schema=schema)
+    try:
+        return fitted(result, schema)
+    except Misfit as error:
+        where = f"the output of node '{node}'" if error.column is None else f"column '{error.column}' of node '{node}'"
+        raise StepCodeError(f"{where} {error.what}") from None

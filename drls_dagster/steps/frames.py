@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.positions import Read
+from drls_dagster.steps.reported import Report
 from drls_dagster.steps.run import PipelineRun, Reads
 from drls_dagster.steps.sources.kinds import kind_of
 from drls_dagster.steps.sources.pins import Reader
@@ -34,11 +35,13 @@ StepT = TypeVar("StepT", bound=AnyTransform)
 class Builder(Generic[StepT]):
     """How the frame of a step is made.
 
-    `keeps_output`: the result lies in files of the run, so that its sources may change from then on.
+    `keeps_output`: the result lies in files of the run, so that its sources may change from then on. `report`: what the
+    step's own code said, once its frame is built.
     """
 
     build: Callable[[Frames, StepT, Reads], DataFrame]
     keeps_output: bool = False
+    report: Callable[[Frames, StepT, Reads], Report] = lambda *_: Report()
 
 
 class Frames:
@@ -95,6 +98,12 @@ class Frames:
         name = f"drls_{self.key(node_id, reads)}"
         frame.createOrReplaceTempView(name)
         return name
+
+    def report(self, node_id: str, reads: Reads) -> Report:
+        """What the code of a step said of itself for that recipe."""
+        node = self.run.spec.node(node_id)
+        builder = self._builder(node)
+        return Report() if builder is None else builder.report(self, node, reads)
 
     @contextmanager
     def reading(self, node_id: str, reads: Reads) -> Iterator[None]:

@@ -5,11 +5,11 @@ Add a kind: docs/how-to/extend.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from drls_dagster.steps import ray_process, spark
+from drls_dagster.steps import custom, ray_process, spark
 from drls_dagster.steps.frames import Builder
 from lifecycle.spec import (
     AnyTransform,
@@ -28,12 +28,14 @@ StepT = TypeVar("StepT", bound=AnyTransform)
 class StepKind(Generic[StepT]):
     """How this release treats the steps of one class; without a `builder` it refuses them.
 
-    `needs` names what the work is done by, which Dagster shows as a kind of the asset.
+    `needs` names what the work is done by, which Dagster shows as a kind of the asset. `refused` says what this release
+    does not run of a step.
     """
 
     spec: type[StepT]
     needs: str
     builder: Builder[StepT] | None = None
+    refused: Callable[[StepT], str | None] = lambda _: None
 
     @property
     def name(self) -> str:
@@ -46,10 +48,16 @@ KINDS: tuple[StepKind[Any], ...] = (
     StepKind(RayProcessTransform, needs="ray", builder=Builder(ray_process.build, keeps_output=True)),
     StepKind(SparkStreamTransform, needs="spark"),
     StepKind(DbtTransform, needs="dbt"),
-    StepKind(CustomTransform, needs="custom"),
+    StepKind(
+        CustomTransform,
+        needs="command",
+        builder=Builder(custom.build, keeps_output=True, report=custom.report),
+        refused=custom.refused,
+    ),
 )
 BUILDERS = {kind.name: kind.builder for kind in KINDS if kind.builder is not None}
 _NEEDS = {kind.name: kind.needs for kind in KINDS}
+_REFUSED = {kind.name: kind.refused for kind in KINDS}
 
 
 def ui_kinds(node: AnyTransform) -> set[str]:
@@ -65,3 +73,5 @@ def unsupported(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
     for node in spec.transforms:
         if node.step not in BUILDERS:
             yield node.id, f"this release does not run steps of kind {node.step}; use {run}"
+        elif (problem := _REFUSED[node.step](node)) is not None:
+            yield node.id, problem

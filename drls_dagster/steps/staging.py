@@ -65,6 +65,13 @@ def staged_parts(folder: str, concurrency: int) -> list[list[str]]:
     return parts
 
 
+def parquet_files(folder: str) -> list[str]:
+    """The names of the Parquet files of a folder, sorted."""
+    filesystem, name = filesystem_of(folder)
+    found = filesystem.get_file_info(pafs.FileSelector(name))
+    return sorted(info.base_name for info in found if info.extension == "parquet")
+
+
 def still_there(files: list[str]) -> bool:
     """Whether each of the files exists, as far as it can be reached from here: another home made some of them."""
     try:

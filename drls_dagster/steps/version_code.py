@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from drls_dagster.engine.isolated import MOST, PREFIX
 from drls_dagster.engine.step_code import CodeChanged, SentCode, check_code
 from lifecycle.domain.environment import Environment
-from lifecycle.spec import PipelineSpec, content_digest, digest, local_code
+from lifecycle.spec import CustomTransform, PipelineSpec, content_digest, digest, local_code
 from lifecycle.spec.modules import find_top
 
 if TYPE_CHECKING:
@@ -46,14 +46,22 @@ def locked_digest(spec: PipelineSpec, entrypoint: str | None) -> str | None:
     return spec.lock.code[entrypoint]
 
 
+def command_code(run: PipelineRun, node: CustomTransform) -> dict[str, bytes]:
+    """The files that the version keeps of a command. Raises CodeChanged where one is not what was saved."""
+    lock = run.spec.lock
+    return {} if lock is None else _contents(lock.files_of([node.id]), run.runs, tuple(run.search_path))
+
+
 def _read(run: PipelineRun, search_path: tuple[str, ...]) -> SentCode | None:
     spec, environment, lock = run.spec, run.environment, run.spec.lock
     if lock is None:
         return None
     root = str(run.settings.home / "code")
     if lock.files or lock.unresolved:
-        files = _contents(lock.files, run.runs, search_path)
-        return SentCode(name=_name(spec, environment, lock.files), files=_encoded(files), root=root)
+        # A file of a command is no module of Python's.
+        wanted = lock.files_of(node.id for node in spec.transforms if not isinstance(node, CustomTransform))
+        files = _contents(wanted, run.runs, search_path)
+        return SentCode(name=_name(spec, environment, wanted), files=_encoded(files), root=root)
     saved_before = {entry: value for entry, value in lock.code.items() if value.startswith("sha256:")}
     if not saved_before:
         return None
@@ -112,7 +120,7 @@ def _draft(path: str, search_path: Sequence[str]) -> bytes | None:
     top, _, rest = path.partition("/")
     found = find_top(top.removesuffix(".py") if not rest else top, [Path(folder) for folder in search_path])
     if found.kind != "local":
-        return None
+        return next((file.read_bytes() for base in search_path if (file := Path(base, path)).is_file()), None)
     for place in found.places:
         file = place.joinpath(*rest.split("/")) if rest else place
         if file.is_file():

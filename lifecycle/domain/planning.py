@@ -266,7 +266,10 @@ def _checks(store: StoreFacts, policy: Policy) -> Iterable[Check]:
         yield _check(store.policy is not None, f"{target} has a policy", missing)
     if store.target.governed and store.local_commands:
         names = ", ".join(store.local_commands)
-        text = f"{names} runs a local command without an image: pin an image by @sha256, or stay in QA"
+        text = (
+            f"{names} runs a program that the version does not keep: put a script next to the pipeline file, pin an "
+            "image by @sha256, or stay in QA"
+        )
         yield Check(False, text)
     owned = [
         f"{table} is already written by pipeline {owner}: only one pipeline may write a table"

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from lifecycle.spec.custom import CustomTransform
 from lifecycle.spec.normal import canonical_bytes
 from lifecycle.spec.pipeline import PipelineSpec
-from lifecycle.spec.steps import CustomTransform, DbtTransform
+from lifecycle.spec.steps import DbtTransform
 
 
 def canonical_json(spec: PipelineSpec) -> bytes:

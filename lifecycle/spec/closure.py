@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from lifecycle.spec.base import refuse_code_path
+from lifecycle.spec.command_files import command_files
+from lifecycle.spec.custom import CustomTransform
 from lifecycle.spec.errors import FieldError, Problem, SpecError, shorten
 from lifecycle.spec.imports import Imports, imports_of
 from lifecycle.spec.modules import Found, find_spec, find_top
@@ -54,7 +56,7 @@ def content_digest(content: bytes) -> str:
 def local_code(
     spec: PipelineSpec, search_path: Sequence[Path], *, here_only: bool = False, only_python: bool = False
 ) -> LocalCode:
-    """The closure of all steps' Python.
+    """The closure of all steps' Python, and the files of their commands.
 
     Raises SpecError naming the node, and the file and the limit where one cannot be kept. `here_only`: on `search_path`
     alone, not on Python's own. `only_python`: without limits, for versions from before files were kept.
@@ -65,7 +67,7 @@ def local_code(
     for node in spec.transforms:
         found, where = _imports(node)
         try:
-            tops = closure.follow(found)
+            tops = closure.command(node) if isinstance(node, CustomTransform) else closure.follow(found)
             if tops:
                 modules[node.id] = tuple(sorted(tops))
             closure.check_total()
@@ -80,6 +82,8 @@ def local_code(
 
 
 def _imports(node: AnyTransform) -> tuple[Imports, str]:
+    if isinstance(node, CustomTransform):
+        return Imports(), "command"
     entrypoint = getattr(node, "entrypoint", None)
     if entrypoint:
         return Imports(frozenset({entrypoint.partition(":")[0].partition(".")[0]})), "entrypoint"
@@ -112,6 +116,20 @@ class _Closure:
                     seen.add(top)
                     todo.append(found)
         return seen
+
+    def command(self, node: CustomTransform) -> set[str]:
+        """The same for a command: its files, and the modules that the Python among them imports."""
+        names = {node.module.partition(".")[0]} if node.module else set[str]()
+        tops: set[str] = set()
+        for path, file in command_files(node, self.search_path).items():
+            self.files[path] = _content(path, file)
+            tops.add(path.partition("/")[0].removesuffix(".py"))
+            if path.endswith(".py"):
+                found = _imports_of(self.files[path])
+                names |= found.names
+                if found.unknown:
+                    self.unresolved.add("*")
+        return tops | self.follow(Imports(frozenset(names - tops)))
 
     def check_total(self) -> None:
         if self.only_python:
@@ -164,12 +182,7 @@ class _Closure:
                 _check_kind(path, file)
             if path in self.files:
                 continue  # a namespace's folder further down the path
-            content = file.read_bytes()
-            if len(content) > MAX_FILE_BYTES and not self.only_python:
-                raise FieldError(
-                    f"'{shorten(path)}' has {len(content):,} bytes; the limit for a file is {MAX_FILE_BYTES:,}",
-                    "keep data out of the package",
-                )
+            content = file.read_bytes() if self.only_python else _content(path, file)
             self.files[path] = content
             if len(self.files) > MAX_CODE_FILES:
                 self.check_total()
@@ -181,6 +194,14 @@ class _Closure:
                 unknown = unknown or (imports.unknown and not found.is_package)
         self.folders[top] = str(found.places[0].parent)
         return Imports(frozenset(names - {top}), frozenset(perhaps - {top}), unknown)
+
+
+def _content(path: str, file: Path) -> bytes:
+    content = file.read_bytes()
+    if len(content) > MAX_FILE_BYTES:
+        message = f"'{shorten(path)}' has {len(content):,} bytes; the limit for a file is {MAX_FILE_BYTES:,}"
+        raise FieldError(message, "keep data out of the package")
+    return content
 
 
 def _imports_of(content: bytes) -> Imports:

@@ -11,7 +11,6 @@ from lifecycle.spec.checks import SqlCheck
 from lifecycle.spec.pipeline import AnyNode, PipelineSpec
 from lifecycle.spec.sinks import SinkNode
 from lifecycle.spec.sources import FilesSource, IcebergSource, KafkaSource, RateSource, SourceNode
-from lifecycle.spec.steps import RayProcessTransform
 from lifecycle.spec.tables import known_columns
 
 
@@ -167,7 +166,7 @@ def _is_closed(spec: PipelineSpec, name: str) -> bool:
         return isinstance(source, RateSource) or (
             isinstance(source, FilesSource | KafkaSource) and source.schema_ is not None
         )
-    if isinstance(node, RayProcessTransform):
+    if getattr(node, "output_schema", None) is not None:
         return True
     sql = getattr(node, "sql", None)
     if not isinstance(sql, str):

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
-from lifecycle.spec.base import Column, Entrypoint, Frozen, NodeId, Path, ScalarText, Seconds, Text, Whole
+from lifecycle.spec.base import Column, Entrypoint, Frozen, NodeId, Path, Seconds, Text, Whole
 from lifecycle.spec.columns import Schema
+from lifecycle.spec.custom import CustomTransform
 from lifecycle.spec.errors import FieldError
 from lifecycle.spec.kind import Step
 
@@ -120,37 +121,6 @@ class DbtTransform(Step):
     @property
     def subject(self) -> str:
         return f"{self.project} {self.select}".strip()
-
-
-class CustomTransform(Step):
-    """A command, an image, or a command inside an image, run through Dagster Pipes."""
-
-    id: NodeId
-    type: Literal["transform"] = "transform"
-    step: Literal["custom"] = "custom"
-    command: tuple[ScalarText, ...] = ()
-    image: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._:/@-]*$", max_length=512)] | None = None
-    env: dict[str, ScalarText] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _something_to_run(self) -> CustomTransform:
-        if not self.command and self.image is None:
-            raise FieldError("a custom transform has nothing to run", "set command, image or both")
-        return self
-
-    @property
-    def label(self) -> str:
-        return "custom command"
-
-    @property
-    def subject(self) -> str:
-        return self.image or " ".join(self.command)
-
-    @property
-    def image_digest(self) -> str | None:
-        """`sha256:…` if the image is named by its digest, which UAT and production demand (L2)."""
-        _, at, digest = (self.image or "").partition("@")
-        return digest if at else None
 
 
 AnyTransform = Annotated[

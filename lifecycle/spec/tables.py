@@ -9,7 +9,6 @@ from lifecycle.spec.lineage import Origins, column_lineage
 from lifecycle.spec.pipeline import AnyNode, PipelineSpec
 from lifecycle.spec.sinks import SinkNode
 from lifecycle.spec.sources import FilesSource, IcebergSource, KafkaSource, RateSource, SourceNode
-from lifecycle.spec.steps import RayProcessTransform
 
 Columns = Mapping[str, tuple[str, ...]]
 
@@ -77,8 +76,9 @@ def _columns(spec: PipelineSpec, node: AnyNode, known: Columns) -> tuple[str, ..
         return _of_source(node)
     if isinstance(node, SinkNode):
         return (*(column for columns in upstream.values() for column in columns), *node.columns)
-    if isinstance(node, RayProcessTransform):
-        return tuple(node.output_schema)
+    declared = getattr(node, "output_schema", None)
+    if declared is not None:
+        return tuple(declared)
     sql = getattr(node, "sql", None)
     return _selected(sql, upstream) if isinstance(sql, str) else ()
 

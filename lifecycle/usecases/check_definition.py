@@ -115,7 +115,7 @@ def _hints(spec: PipelineSpec) -> Iterator[str]:
     if spec.schedule is None and spec.automation is None:
         yield "nothing starts it: add schedule or automation, or start each run"
     for node in local_commands(spec):
-        yield f"node '{node}' runs a local command or an image without a digest, so it cannot go beyond QA"
+        yield f"node '{node}' runs a program that the version does not keep, so it cannot go beyond QA"
     for module in spec.lock.unresolved if spec.lock else ():
         yield (
             "its Python imports modules by names that it works out"

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from words import MADE, kind, table
 
 import drls_dagster
+from drls_dagster import custom
 
 FIELDS = {
     "PipelineSpec": "Its fields are those of [the pipeline file](../pipeline-fields.md).",
@@ -48,6 +49,10 @@ def python() -> str:
     for name in drls_dagster.__all__:
         found = getattr(drls_dagster, name)
         text += [f"## {name}\n", *described(name, found)]
+    summary, _, _ = (inspect.getdoc(custom) or "").partition("\n")
+    text += ["## drls_dagster.custom\n", f"{summary} See [commands](../how-to/commands.md).\n"]
+    for name in custom.__all__:
+        text += [f"### custom.{name}\n", *described(name, getattr(custom, name))]
     return "\n".join(text)
 
 

@@ -69,6 +69,10 @@ def ray(node: str, text: str, **output_schema: str) -> Node:
     return {"id": node, "type": "transform", "step": "rayProcess", "python": text, "output_schema": output_schema}
 
 
+def custom(node: str, *command: str, **more: Any) -> Node:
+    return {"id": node, "type": "transform", "step": "custom", "command": list(command), **more}
+
+
 def sink(node: str, table: str, mode: str = "append", **more: Any) -> Node:
     return {"id": node, "type": "sink", "table": table, "mode": mode, **more}
 

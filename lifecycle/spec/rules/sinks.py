@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from lifecycle.spec.custom import CustomTransform
 from lifecycle.spec.errors import Problem, did_you_mean, shorten
 from lifecycle.spec.pipeline import PipelineSpec
 from lifecycle.spec.rules.tables import table_name
 from lifecycle.spec.sinks import SinkNode
 from lifecycle.spec.sources import IcebergSource
-from lifecycle.spec.steps import RayProcessTransform, SparkStreamTransform
+from lifecycle.spec.steps import SparkStreamTransform
 
 # Only how files are written. Not where, and not what belongs to DRLS (branches, cleaning, format).
 ALLOWED_PROPERTIES = frozenset(
@@ -74,9 +75,12 @@ def _repeats(spec: PipelineSpec, sink: SinkNode) -> Iterator[Problem]:
     if sink.mode != "append" or sink.repeat:
         return
     sources = spec.sources_above(sink.id)
-    streams = any(isinstance(spec.node(name), SparkStreamTransform) for name in spec.ancestors(sink.id))
-    if sources and all(node.source.full for node in sources) and not streams:
-        names = ", ".join(f"'{node.id}'" for node in sources)
+    above = [spec.node(name) for name in spec.ancestors(sink.id)]
+    streams = any(isinstance(node, SparkStreamTransform) for node in above)
+    # A command without inputs is a source of its own.
+    commands = [node for node in above if isinstance(node, CustomTransform) and not spec.upstream(node.id)]
+    if (sources or commands) and all(node.source.full for node in sources) and not streams:
+        names = ", ".join(f"'{node.id}'" for node in (*sources, *commands))
         message = f"each run would append all rows of {names} again"
         remedy = "use read: incremental, or mode: merge or overwrite, or set repeat: true"
         yield Problem(sink.id, "mode", message, remedy)
@@ -118,7 +122,7 @@ def _properties(sink: SinkNode) -> Iterator[Problem]:
 def _columns(spec: PipelineSpec, sink: SinkNode) -> Iterator[Problem]:
     """The columns a sink names must be among those that its input declares, where it declares them."""
     inputs = [node for node in spec.nodes if node.id in spec.upstream(sink.id)]
-    declared = inputs[0].output_schema if len(inputs) == 1 and isinstance(inputs[0], RayProcessTransform) else None
+    declared = getattr(inputs[0], "output_schema", None) if len(inputs) == 1 else None
     if declared is None:
         return
     known = {name.lower() for name in declared}

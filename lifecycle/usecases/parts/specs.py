@@ -49,11 +49,12 @@ def asked_of(spec: PipelineSpec) -> Asked:
 
 
 def local_commands(spec: PipelineSpec) -> tuple[str, ...]:
-    """Nodes that run a command of the machine they are on: not beyond QA (L2)."""
+    """Nodes that run a program which the version does not keep, but the machine has: not beyond QA (L2)."""
+    lock = spec.lock
     return tuple(
         node.id
         for node in spec.transforms
-        if isinstance(node, CustomTransform) and not (node.image and "@sha256:" in node.image)
+        if isinstance(node, CustomTransform) and not node.is_kept(lock.files_of([node.id]) if lock else {})
     )
 
 

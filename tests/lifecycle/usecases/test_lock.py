@@ -112,9 +112,19 @@ def test_l2_a_local_command_or_a_movable_image_stops_at_qa(life: Life, step: dic
     version = life.save(spec_with(step="custom", **step))
     assert life.to_qa(version).state is State.DONE
     life.run(version, QA)
-    assert "delays runs a local command without an image: pin an image by @sha256" in problems(life, version, UAT)
+    assert "delays runs a program that the version does not keep: put a script next to" in problems(life, version, UAT)
     with pytest.raises(Refused, match="@sha256"):
         life.ask(version, UAT)
+
+
+def test_l2_a_command_whose_files_are_kept_goes_all_the_way(life: Life, code: Path) -> None:
+    (code / "score.sh").write_text("cp inputs/raw/*.parquet output\n")
+    ctx = replace(life.ctx, search_path=[code])
+    spec = spec_with(step="custom", command=["bash", "score.sh"], output_schema={"id": "long"})
+    first = save_version(ctx, life.as_("ada"), spec)
+    assert life.to_production(first).state is State.DONE
+    (code / "score.sh").write_text("true\n")
+    assert save_version(ctx, life.as_("ada"), spec).number == 2
 
 
 def test_l2_an_image_named_by_its_digest_goes_all_the_way(life: Life) -> None:

@@ -1,4 +1,4 @@
-"""A pipeline whose code attacks the platform from a Spark function, a UDF and a Ray step, and what there is to attack."""
+"""A pipeline whose code attacks the platform from a Spark function, a UDF, a Ray step and a command, and what there is."""
 
 from __future__ import annotations
 
@@ -73,7 +73,12 @@ def process(batch):
     import pyarrow as pa
     return pa.table({"place": ["in process"], "said": [json.dumps(attempts(AIMS) | who())]})
 """
-PLACES = ("by Spark", "in transform", "in a UDF", "in process")
+IN_A_COMMAND = """
+import pyarrow as pa, pyarrow.parquet as pq
+said = json.dumps(attempts(AIMS) | who())
+pq.write_table(pa.table({"place": ["in a command"], "said": [said]}), "output/said.parquet")
+"""
+PLACES = ("by Spark", "in transform", "in a UDF", "in process", "in a command")
 
 
 def pipeline(aims: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def pipeline(aims: dict[str, Any]) -> dict[str, Any]:
         "schema": {"id": "long"},
     }
     schema = {"place": "string", "said": "string"}
-    union = " UNION ALL ".join(f"SELECT place, said FROM {name}" for name in ("driver", "worker", "ray"))
+    union = " UNION ALL ".join(f"SELECT place, said FROM {name}" for name in ("driver", "worker", "ray", "command"))
     return {
         "format_version": 1,
         "name": "attack",
@@ -103,12 +108,19 @@ def pipeline(aims: dict[str, Any]) -> dict[str, Any]:
                 "python": code(IN_PROCESS),
                 "output_schema": schema,
             },
+            {
+                "id": "command",
+                "type": "transform",
+                "step": "custom",
+                "command": ["python", "-c", code(IN_A_COMMAND)],
+                "output_schema": schema,
+            },
             {"id": "everything", "type": "transform", "step": "spark", "sql": union},
             {"id": "out", "type": "sink", "table": "attack.out", "mode": "overwrite"},
         ],
         "edges": [
-            *({"from": "raw", "to": one} for one in ("driver", "worker", "ray")),
-            *({"from": one, "to": "everything"} for one in ("driver", "worker", "ray")),
+            *({"from": "raw", "to": one} for one in ("driver", "worker", "ray", "command")),
+            *({"from": one, "to": "everything"} for one in ("driver", "worker", "ray", "command")),
             {"from": "everything", "to": "out"},
         ],
     }

@@ -1,4 +1,4 @@
-"""Attacks from the code of a pipeline that `drls run` executes: from a Spark function, a UDF, a Ray step, and SQL.
+"""Attacks from the code of a pipeline that `drls run` executes: from a Spark function, a UDF, a Ray step, a command, and SQL.
 
 Somebody who may save a pipeline must not become Admin by running it: everything here is refused, in each of these places.
 """

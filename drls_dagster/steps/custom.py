@@ -1,0 +1,197 @@
+"""The `custom` step: Spark writes its inputs as files, a fenced command works on them, Spark reads what it left.
+
+The output is materialised once per run key and recipe, and used again by retries and re-execution (D2).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drls_dagster.engine.code_output import write_to
+from drls_dagster.engine.command_messages import Messages, Reported
+from drls_dagster.engine.command_process import Command, CommandFailed, CommandRefused, run_command
+from drls_dagster.errors import DrlsError
+from drls_dagster.fences.fences import account_of, check_account, code_fence
+from drls_dagster.fences.private_folder import clear_private_folders, make_private_folder
+from drls_dagster.lakehouse.columns import spark_ddl_of_spec
+from drls_dagster.steps.command_folder import PACKAGE, ROOM, Staged, environment_of, hand_over_all, lay_out, masking
+from drls_dagster.steps.command_output import taken_out
+from drls_dagster.steps.reported import Report, ReportedFailure
+from drls_dagster.steps.spark import StepFailed
+from drls_dagster.steps.staging import forget, parquet_files, staging_folder, still_there
+from drls_dagster.steps.version_code import command_code
+from lifecycle.spec import CustomTransform
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from drls_dagster.steps.frames import Frames
+    from drls_dagster.steps.run import Reads
+
+ROWS_PER_FILE = 1_000_000
+File = list[Any]  # path, rows, bytes
+
+
+def refused(node: CustomTransform) -> str | None:
+    """What this release does not run of it."""
+    if node.image is not None:
+        return f"this release runs no images ({node.image}), because it runs no Kubernetes Jobs; use command"
+    return None
+
+
+def build(frames: Frames, node: CustomTransform, reads: Reads) -> DataFrame:
+    """The step's output as a frame over the files that came of it."""
+    run = frames.run
+    spark = run.session.spark
+    key = frames.key(node.id, reads)
+    files = run.memory.output(node.id, key)
+    if files is not None and not still_there([path for path, _, _ in files]):
+        run.log(f"node '{node.id}': its output from earlier in this run cannot be reached from here; it runs again")
+        files = None
+    if files is None:
+        files = _materialise(frames, node, reads, key)
+    if node.output_schema is None:
+        return spark.createDataFrame([], "drls_nothing int").drop("drls_nothing")
+    ddl = spark_ddl_of_spec(node.output_schema)
+    if not files:
+        return spark.createDataFrame([], ddl)
+    return spark.read.schema(ddl).parquet(*(path for path, _, _ in files))
+
+
+def report(frames: Frames, node: CustomTransform, reads: Reads) -> Report:
+    """What the command reported when it ran for this recipe, in this run or the one that it resumes."""
+    kept = frames.run.memory.checks(node.id, _reports(frames.key(node.id, reads))) or [{}]
+    checks = tuple(Reported(**one) for one in kept[0].get("checks", ()))
+    return Report(kept[0].get("metadata", {}), checks)
+
+
+def _reports(key: str) -> str:
+    return f"{key}_reported"
+
+
+def _materialise(frames: Frames, node: CustomTransform, reads: Reads, key: str) -> list[File]:
+    run = frames.run
+    settings = run.settings
+    files = command_code(run, node)
+    check_account(settings)
+    account = account_of(settings)
+    folder = staging_folder(settings, run.run_key, key)
+    staged = {name: _staged(frames, name, reads, f"{folder}/in/{name}") for name in run.spec.upstream(node.id)}
+    clear_private_folders(settings)
+    place = make_private_folder(settings)
+    try:
+        context = _context(frames, node, reads)
+        lay_out(place, files, staged, context)
+        messages = Messages(place / ROOM / "messages", run.log, masking(settings))
+        hand_over_all(place, account)
+        try:
+            _run(frames, node, place, staged, context, messages)
+            judge(node, messages)
+            found = taken_out(run, node, place, f"{folder}/out")
+        finally:
+            messages.close()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    forget(f"{folder}/in")
+    said = {"metadata": messages.metadata, "checks": [asdict(one) for one in messages.checks.values()]}
+    run.memory.record_checks(node.id, _reports(key), [said])
+    run.memory.record_output(node.id, key, found)
+    run.log(f"node '{node.id}': {sum(rows for _, rows, _ in found):,} rows in {len(found)} file(s)")
+    return found
+
+
+def _run(
+    frames: Frames,
+    node: CustomTransform,
+    place: Path,
+    staged: Mapping[str, Staged],
+    context: Mapping[str, Any],
+    messages: Messages,
+) -> None:
+    settings = frames.run.settings
+    reachable = [one.folder for one in staged.values() if one.is_local]
+    fence = code_fence(settings, read=(str(PACKAGE), *reachable), write=(str(place),))
+    program = node.command[0].removeprefix("./")
+    own = place / program
+    command = (str(own) if own.is_file() else node.command[0], *node.command[1:])
+    asked = Command(
+        command,
+        environment_of(settings, node, place, context),
+        place,
+        node.limits.memory_bytes,
+        node.limits.timeout,
+        on_line=_print,
+        on_look=messages.look,
+        mask=masking(settings),
+    )
+    where = f"the command of node '{node.id}'"
+    try:
+        run_command(settings, fence, asked)
+    except CommandRefused as error:
+        raise StepFailed(f"{where}: {error}") from None
+    except CommandFailed as error:
+        text = f"{error}; it raised {messages.raised}" if messages.raised else str(error)
+        raise CommandFailed(f"{where}: {text}") from None
+    except DrlsError as error:
+        raise DrlsError(f"{where}: {error}") from None
+
+
+def judge(node: CustomTransform, messages: Messages) -> None:
+    """Raises where a blocking check that was reported failed, or one that the pipeline names was not reported."""
+    checks = tuple(messages.checks.values())
+    missing = [name for name in node.checks if name not in messages.checks]
+    if missing:
+        raise StepFailed(
+            f"the command of node '{node.id}' did not report the check '{missing[0]}', which the pipeline names; "
+            "report it in every run, or remove it from checks"
+        )
+    failed = [one for one in checks if one.blocking and not one.passed]
+    if failed:
+        report = Report(messages.metadata, checks)
+        said = "; ".join(f"{one.name}: {one.message}" for one in failed)
+        raise ReportedFailure(f"the command of node '{node.id}' reports failed checks: {said}", report)
+
+
+def _staged(frames: Frames, name: str, reads: Reads, folder: str) -> Staged:
+    """Write an input's rows for the command to read: plain Parquet, which every reader knows."""
+    spark = frames.run.session.spark
+    # Spark's default, INT96, comes out of Arrow in nanoseconds without a zone, and as another time after 2262.
+    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+    frame = frames.frame(name, reads)
+    with frames.reading(name, reads):
+        frame.write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE).parquet(folder)
+    schema = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    return Staged(folder, tuple(parquet_files(folder)), schema)
+
+
+def _context(frames: Frames, node: CustomTransform, reads: Reads) -> dict[str, Any]:
+    """What the command learns of its run, apart from places."""
+    run = frames.run
+    window = run.window
+    partition = None
+    if window is not None:
+        partition = {"keys": list(window.keys)}
+        if window.start is not None and window.end is not None:
+            partition |= {"start": window.start.isoformat(), "end": window.end.isoformat()}
+    return {
+        "pipeline": run.spec.name,
+        "node": node.id,
+        "environment": str(run.environment),
+        "run_id": run.run_id,
+        "run_key": run.run_key,
+        "inputs": {},
+        "output": {"schema": dict(node.output_schema or {})},
+        "partition": partition,
+        "parameters": json.loads(json.dumps(dict(run.parameters), default=str)),
+        "pinned": {name: str(read.pin) for name, read in reads.items()},
+    }
+
+
+def _print(line: str) -> None:
+    """To the output of the run's worker, which Dagster keeps for each step."""
+    write_to("stdout", f"{line}\n".encode(errors="backslashreplace"))
