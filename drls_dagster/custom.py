@@ -166,7 +166,7 @@ def _partition(said: Mapping[str, Any] | None) -> Partition | None:
     return Partition(tuple(said["keys"]), *ends)
 
 
-def _batches(rows: object) -> tuple[Iterable[pa.RecordBatch], pa.Schema]:
+def _batches(rows: Any) -> tuple[Iterable[pa.RecordBatch], pa.Schema]:
     import pyarrow as pa
 
     if isinstance(rows, pa.RecordBatch):

@@ -79,10 +79,9 @@ class Messages:
                 told = _text(", ".join(f"{key}: {value}" for key, value in metadata.items()))[:300]
                 blocking = given.get("severity", "ERROR") != "WARN"
                 self.checks[name] = Reported(name, given["passed"], blocking, told or _told(given["passed"]))
-        elif method == "closed" and isinstance(given.get("exception"), dict):
-            error = given["exception"]
-            said = f"{error.get('name') or 'error'}: {error.get('message') or ''}"
-            self.raised = self.mask(" ".join(_text(said).split())[:300])
+        elif method == "closed":
+            error: dict[str, Any] = given["exception"]
+            self.raised = self.mask(" ".join(_text(error["message"]).split())[:300])
 
     def _log(self, text: str) -> None:
         self._logged += 1
@@ -91,13 +90,13 @@ class Messages:
         elif self._logged == MOST_LOGGED + 1:
             self.on_log(f"the command logs more than {MOST_LOGGED} messages; print the rest")
 
-    def _plain(self, value: Any) -> str | int | float | bool | None:
+    def _plain(self, value: object) -> str | int | float | bool | None:
         """One value for people; anything with parts as JSON text."""
         if isinstance(value, dict) and "raw_value" in value:
-            value = cast("dict[str, Any]", value)["raw_value"]
+            return self._plain(cast("dict[str, Any]", value)["raw_value"])
         if value is None or isinstance(value, bool):
             return value
-        if isinstance(value, int | float) and math.isfinite(value) and abs(value) <= _EXACT:
+        if (isinstance(value, int) and abs(value) <= _EXACT) or (isinstance(value, float) and math.isfinite(value)):
             return value
         return self.mask(_text(value)[:_LONGEST])
 

@@ -69,7 +69,8 @@ def ui_kinds(node: AnyTransform) -> set[str]:
 
 def unsupported(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
     """The steps that this release does not run, each with what is wrong and the remedy."""
-    run = " or ".join(BUILDERS)
+    *others, last = BUILDERS
+    run = f"{', '.join(others)} or {last}"
     for node in spec.transforms:
         if node.step not in BUILDERS:
             yield node.id, f"this release does not run steps of kind {node.step}; use {run}"

@@ -303,9 +303,3 @@ def test_hostile_values_are_values_and_nothing_runs_them(lab: Lab, value: str) -
     )  # fmt: skip
     lab.prepare(text, p=value).sink("out")
     assert lab.rows("out") == [(0, "a")]
-
-
-def test_an_image_is_refused_by_name(lab: Lab) -> None:
-    text = copying(lab, "x", image="registry.example/score:1")
-    with pytest.raises(DrlsError, match=r"node 'work': this release runs no images \(registry\.example/score:1\)"):
-        lab.run(text)

@@ -17,7 +17,6 @@ from lifecycle.spec import AnyTransform, PipelineSpec, parse_pipeline
 NOT_RUN: dict[str, dict[str, Any]] = {
     "sparkStream": {"sql": "SELECT * FROM made"},
     "dbt": {"project": "shop"},
-    "custom": {"command": ["true"]},
 }
 
 
@@ -48,9 +47,7 @@ def test_every_step_kind_of_the_file_format_has_a_row() -> None:
 def test_a_step_kind_that_this_release_does_not_run_is_refused_by_node_with_those_it_runs(
     step: str, tmp_path: Path
 ) -> None:
-    refusal = (
-        rf"pipeline 'kinds', node 'work': this release does not run steps of kind {step}; use spark or rayProcess$"
-    )
+    refusal = rf"pipeline 'kinds', node 'work': this release does not run steps of kind {step}; use spark, rayProcess or custom$"
     with pytest.raises(CannotBuild, match=refusal):
         compile_pipeline(pipeline(step, **NOT_RUN[step]), Environment.DEVELOPMENT, Settings(home=tmp_path))
 
@@ -65,6 +62,7 @@ def test_a_step_kind_that_this_release_does_not_run_is_refused_by_node_with_thos
             {"python": "def process(batch):\n    return batch\n", "output_schema": {"value": "long"}},
             {"ray", "python"},
         ),
+        ("custom", {"command": ["true"], "output_schema": {"value": "long"}}, {"command"}),
     ],
 )
 def test_dagster_shows_what_does_the_work_and_the_language(
@@ -73,3 +71,12 @@ def test_dagster_shows_what_does_the_work_and_the_language(
     made = compile_pipeline(pipeline(step, **fields), Environment.DEVELOPMENT, Settings(home=tmp_path))
     (asset,) = (one for one in made.resolve_all_asset_specs() if one.key.path[-1] == "work")
     assert asset.kinds == shown
+
+
+def test_an_image_is_refused_by_node_and_name(tmp_path: Path) -> None:
+    spec = pipeline("custom", image="registry.example/score:1", output_schema={"value": "long"})
+    refusal = (
+        r"pipeline 'kinds', node 'work': this release runs no images \(registry\.example/score:1\), because it runs no"
+    )
+    with pytest.raises(CannotBuild, match=refusal):
+        compile_pipeline(spec, Environment.DEVELOPMENT, Settings(home=tmp_path))
