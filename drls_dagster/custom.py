@@ -206,9 +206,13 @@ def _read(given: argparse.Namespace) -> None:
 
     with step() as this:
         dataset = this.dataset(given.input)
-        with csv.CSVWriter(
-            sys.stdout.buffer, dataset.schema, write_options=csv.WriteOptions(quoting_style="needed")
-        ) as out:
+        header = (
+            f'"{name.replace(chr(34), 2 * chr(34))}"' if set(name) & set('",\n') else name
+            for name in dataset.schema.names
+        )
+        sys.stdout.buffer.write(f"{','.join(header)}\n".encode())
+        options = csv.WriteOptions(include_header=False, quoting_style="needed")
+        with csv.CSVWriter(sys.stdout.buffer, dataset.schema, write_options=options) as out:
             for batch in dataset.to_batches():
                 out.write_batch(batch)
 

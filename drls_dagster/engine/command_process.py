@@ -79,6 +79,8 @@ class _Process:
         self._line, theirs = socket.socketpair()
         self._output, writing = os.pipe()
         os.set_blocking(self._output, False)
+        if fence is not None and fence.account is not None:
+            os.fchown(writing, fence.account.uid, fence.account.gid)  # to open it again, as /dev/stderr
         with theirs, open(writing, "wb") as written:
             self._process = subprocess.Popen(
                 confined(fence, [sys.executable, "-P", command_host.__file__, str(theirs.fileno())]),

@@ -21,7 +21,7 @@ import pyarrow.fs as pafs
 
 from drls_dagster.engine import output_check
 from drls_dagster.engine.command_messages import pipes_environment
-from drls_dagster.fences.reach import hand_over, let_reach, let_read
+from drls_dagster.fences.reach import hand_over, let_read
 from drls_dagster.storage import filesystem_of
 
 if TYPE_CHECKING:
@@ -102,16 +102,14 @@ def _pipes(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hand_over_all(place: Path, account: Account | None) -> None:
-    """Make the folder and all in it the account's own, and the inputs readable for it."""
+    """Make the folder and all in it the account's own, and the inputs readable for it. Its fence shows it the way."""
     if account is None:
         return
-    let_reach(place.parent, account)
     for one in (place, *place.rglob("*")):
         hand_over(one, account)
     for node in (place / INPUTS).iterdir():
         if node.is_symlink():
             folder = node.resolve()
-            let_reach(folder, account)
             let_read((folder, *(one for one in folder.iterdir() if one.is_file())), account)
 
 

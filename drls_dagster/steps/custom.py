@@ -135,7 +135,8 @@ def _run(
     except CommandRefused as error:
         raise StepFailed(f"{where}: {error}") from None
     except CommandFailed as error:
-        text = f"{error}; it raised {messages.raised}" if messages.raised else str(error)
+        raised = messages.raised if messages.raised not in str(error) else ""
+        text = f"{error}; it raised {raised}" if raised else str(error)
         raise CommandFailed(f"{where}: {text}") from None
     except DrlsError as error:
         raise DrlsError(f"{where}: {error}") from None
