@@ -87,7 +87,7 @@ class Compiling:
                 for name, check in checks_of(spec, node_id)
             ]
             + [
-                dg.AssetCheckSpec(name, asset=key, blocking=True, description="reported by the command of the step")
+                dg.AssetCheckSpec(name, asset=key, blocking=True, description="reported by the step's own code")
                 for name in getattr(node, "checks", ())
                 if node.type == "transform"
             ],

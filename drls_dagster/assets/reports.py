@@ -22,7 +22,7 @@ def reported_checks(node: AnyTransform, report: Report, key: dg.AssetKey) -> Ite
                 passed=one.passed,
                 severity=dg.AssetCheckSeverity.ERROR if one.blocking else dg.AssetCheckSeverity.WARN,
                 description=one.message,
-                metadata={"reported by": "the command"},
+                metadata={"reported by": "dbt" if node.step == "dbt" else "the command"},
             )
 
 

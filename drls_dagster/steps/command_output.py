@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ _ANSWER, _REQUEST, _FILES = "answer.json", "request.json", "files"
 
 def taken_out(run: PipelineRun, node: CustomTransform, place: Path, output: str) -> list[list[Any]]:
     """The step's files in the folder `output`: path, rows and bytes. Raises StepFailed where they are no output."""
-    if node.output_schema is None:
+    if node.output_schema is None and not node.infers:
         return []
     settings = run.settings
     account = account_of(settings)
@@ -47,12 +48,14 @@ def taken_out(run: PipelineRun, node: CustomTransform, place: Path, output: str)
     try:
         source = os.path.realpath(place / OUTPUT)
         if source != str(place.resolve() / OUTPUT):
-            raise StepFailed(f"the command of node '{node.id}' put a link in place of its output folder; write into it")
+            raise StepFailed(
+                f"{node.called} of node '{node.id}' put a link in place of its output folder; write into it"
+            )
         (made / _FILES).mkdir(mode=0o700)
         request = {
             "path": sys.path,
             "packages": _PACKAGES,
-            "schema": arrow_schema(node.output_schema).serialize().to_pybytes().hex(),
+            "schema": None if node.output_schema is None else _serialized(node.output_schema),
             "output": source,
             "target": str(made / _FILES),
         }
@@ -70,17 +73,21 @@ def taken_out(run: PipelineRun, node: CustomTransform, place: Path, output: str)
         except (CommandFailed, ValueError, FileNotFoundError) as error:
             raise StepFailed(f"the output of node '{node.id}' cannot be read: {error}") from None
         if "error" in answer:
-            raise StepFailed(f"the command of node '{node.id}': {answer['error']}")
+            raise StepFailed(f"{node.called} of node '{node.id}': {answer['error']}")
         return [_moved(made / _FILES / name, rows, output, account) for name, rows in _told(answer, node)]
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _serialized(schema: Mapping[str, str]) -> str:
+    return arrow_schema(schema).serialize().to_pybytes().hex()
 
 
 def _told(answer: dict[str, Any], node: CustomTransform) -> list[tuple[str, int]]:
     """It read anybody's files, so what it says is looked at."""
     found: list[tuple[str, int]] = []
     for name, rows in answer["files"]:
-        if not _NAME.fullmatch(name) or type(rows) is not int or rows < 1:
+        if not _NAME.fullmatch(name) or type(rows) is not int or rows < (0 if node.infers else 1):
             raise DrlsError(f"node '{node.id}': its output was not read as it should be; run again")
         found.append((name, rows))
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from drls_dagster.steps.reported import Report, ReportedFailure
 from drls_dagster.steps.spark import StepFailed
 from drls_dagster.steps.staging import forget, parquet_files, staging_folder, still_there
 from drls_dagster.steps.version_code import command_code
-from lifecycle.spec import CustomTransform
+from lifecycle.spec import AnyTransform, CustomTransform
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -44,8 +44,10 @@ def refused(node: CustomTransform) -> str | None:
     return None
 
 
-def build(frames: Frames, node: CustomTransform, reads: Reads) -> DataFrame:
-    """The step's output as a frame over the files that came of it."""
+def build(
+    frames: Frames, node: CustomTransform, reads: Reads, more: Callable[[], Mapping[str, Any]] = dict[str, Any]
+) -> DataFrame:
+    """The step's output as a frame over the files that came of it. `more`: what else its step.json says."""
     run = frames.run
     spark = run.session.spark
     key = frames.key(node.id, reads)
@@ -54,7 +56,9 @@ def build(frames: Frames, node: CustomTransform, reads: Reads) -> DataFrame:
         run.log(f"node '{node.id}': its output from earlier in this run cannot be reached from here; it runs again")
         files = None
     if files is None:
-        files = _materialise(frames, node, reads, key)
+        files = _materialise(frames, node, reads, key, more())
+    if node.infers:
+        return spark.read.parquet(*(path for path, _, _ in files))
     if node.output_schema is None:
         return spark.createDataFrame([], "drls_nothing int").drop("drls_nothing")
     ddl = spark_ddl_of_spec(node.output_schema)
@@ -63,7 +67,7 @@ def build(frames: Frames, node: CustomTransform, reads: Reads) -> DataFrame:
     return spark.read.schema(ddl).parquet(*(path for path, _, _ in files))
 
 
-def report(frames: Frames, node: CustomTransform, reads: Reads) -> Report:
+def report(frames: Frames, node: AnyTransform, reads: Reads) -> Report:
     """What the command reported when it ran for this recipe, in this run or the one that it resumes."""
     kept = frames.run.memory.checks(node.id, _reports(frames.key(node.id, reads))) or [{}]
     checks = tuple(Reported(**one) for one in kept[0].get("checks", ()))
@@ -74,7 +78,7 @@ def _reports(key: str) -> str:
     return f"{key}_reported"
 
 
-def _materialise(frames: Frames, node: CustomTransform, reads: Reads, key: str) -> list[File]:
+def _materialise(frames: Frames, node: CustomTransform, reads: Reads, key: str, more: Mapping[str, Any]) -> list[File]:
     run = frames.run
     settings = run.settings
     files = command_code(run, node)
@@ -85,7 +89,7 @@ def _materialise(frames: Frames, node: CustomTransform, reads: Reads, key: str) 
     clear_private_folders(settings)
     place = make_private_folder(settings)
     try:
-        context = _context(frames, node, reads)
+        context = {**_context(frames, node, reads), **more}
         lay_out(place, files, staged, context)
         messages = Messages(place / ROOM / "messages", run.log, masking(settings))
         hand_over_all(place, account)
@@ -129,7 +133,7 @@ def _run(
         on_look=messages.look,
         mask=masking(settings),
     )
-    where = f"the command of node '{node.id}'"
+    where = f"{node.called} of node '{node.id}'"
     try:
         run_command(settings, fence, asked)
     except CommandRefused as error:
@@ -148,14 +152,14 @@ def judge(node: CustomTransform, messages: Messages) -> None:
     missing = [name for name in node.checks if name not in messages.checks]
     if missing:
         raise StepFailed(
-            f"the command of node '{node.id}' did not report the check '{missing[0]}', which the pipeline names; "
+            f"{node.called} of node '{node.id}' did not report the check '{missing[0]}', which the pipeline names; "
             "report it in every run, or remove it from checks"
         )
     failed = [one for one in checks if one.blocking and not one.passed]
     if failed:
         report = Report(messages.metadata, checks)
         said = "; ".join(f"{one.name}: {one.message}" for one in failed)
-        raise ReportedFailure(f"the command of node '{node.id}' reports failed checks: {said}", report)
+        raise ReportedFailure(f"{node.called} of node '{node.id}' reports failed checks: {said}", report)
 
 
 def _staged(frames: Frames, name: str, reads: Reads, folder: str) -> Staged:

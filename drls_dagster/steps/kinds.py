@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from drls_dagster.steps import custom, ray_process, spark
+from drls_dagster.steps import custom, dbt, ray_process, spark
 from drls_dagster.steps.frames import Builder
 from lifecycle.spec import (
     AnyTransform,
@@ -47,7 +47,12 @@ KINDS: tuple[StepKind[Any], ...] = (
     StepKind(SparkTransform, needs="spark", builder=Builder(spark.build)),
     StepKind(RayProcessTransform, needs="ray", builder=Builder(ray_process.build, keeps_output=True)),
     StepKind(SparkStreamTransform, needs="spark"),
-    StepKind(DbtTransform, needs="dbt"),
+    StepKind(
+        DbtTransform,
+        needs="dbt",
+        builder=Builder(dbt.build, keeps_output=True, report=dbt.report),
+        refused=dbt.refused,
+    ),
     StepKind(
         CustomTransform,
         needs="command",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from drls_dagster.engine.isolated import MOST, PREFIX
 from drls_dagster.engine.step_code import CodeChanged, SentCode, check_code
 from lifecycle.domain.environment import Environment
-from lifecycle.spec import CustomTransform, PipelineSpec, content_digest, digest, local_code
+from lifecycle.spec import CustomTransform, DbtTransform, PipelineSpec, content_digest, digest, local_code
 from lifecycle.spec.modules import find_top
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def locked_digest(spec: PipelineSpec, entrypoint: str | None) -> str | None:
     return spec.lock.code[entrypoint]
 
 
-def command_code(run: PipelineRun, node: CustomTransform) -> dict[str, bytes]:
-    """The files that the version keeps of a command. Raises CodeChanged where one is not what was saved."""
+def command_code(run: PipelineRun, node: CustomTransform | DbtTransform) -> dict[str, bytes]:
+    """The files that the version keeps of a command or a dbt project. Raises CodeChanged where one was changed."""
     lock = run.spec.lock
     return {} if lock is None else _contents(lock.files_of([node.id]), run.runs, tuple(run.search_path))
 
@@ -58,8 +58,10 @@ def _read(run: PipelineRun, search_path: tuple[str, ...]) -> SentCode | None:
         return None
     root = str(run.settings.home / "code")
     if lock.files or lock.unresolved:
-        # A file of a command is no module of Python's.
-        wanted = lock.files_of(node.id for node in spec.transforms if not isinstance(node, CustomTransform))
+        # A file of a command or a dbt project is no module of Python's.
+        wanted = lock.files_of(
+            node.id for node in spec.transforms if not isinstance(node, CustomTransform | DbtTransform)
+        )
         files = _contents(wanted, run.runs, search_path)
         return SentCode(name=_name(spec, environment, wanted), files=_encoded(files), root=root)
     saved_before = {entry: value for entry, value in lock.code.items() if value.startswith("sha256:")}

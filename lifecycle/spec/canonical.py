@@ -11,9 +11,9 @@ import hashlib
 from typing import Any
 
 from lifecycle.spec.custom import CustomTransform
+from lifecycle.spec.dbt import DbtTransform
 from lifecycle.spec.normal import canonical_bytes
 from lifecycle.spec.pipeline import PipelineSpec
-from lifecycle.spec.steps import DbtTransform
 
 
 def canonical_json(spec: PipelineSpec) -> bytes:

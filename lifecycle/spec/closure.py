@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from lifecycle.spec.base import refuse_code_path
-from lifecycle.spec.command_files import command_files
+from lifecycle.spec.command_files import command_files, project_files
 from lifecycle.spec.custom import CustomTransform
+from lifecycle.spec.dbt import DbtTransform
 from lifecycle.spec.errors import FieldError, Problem, SpecError, shorten
 from lifecycle.spec.imports import Imports, imports_of
 from lifecycle.spec.modules import Found, find_spec, find_top
@@ -67,7 +68,12 @@ def local_code(
     for node in spec.transforms:
         found, where = _imports(node)
         try:
-            tops = closure.command(node) if isinstance(node, CustomTransform) else closure.follow(found)
+            if isinstance(node, CustomTransform):
+                tops = closure.command(node)
+            elif isinstance(node, DbtTransform):
+                tops = closure.project(node)
+            else:
+                tops = closure.follow(found)
             if tops:
                 modules[node.id] = tuple(sorted(tops))
             closure.check_total()
@@ -84,6 +90,8 @@ def local_code(
 def _imports(node: AnyTransform) -> tuple[Imports, str]:
     if isinstance(node, CustomTransform):
         return Imports(), "command"
+    if isinstance(node, DbtTransform):
+        return Imports(), "project"
     entrypoint = getattr(node, "entrypoint", None)
     if entrypoint:
         return Imports(frozenset({entrypoint.partition(":")[0].partition(".")[0]})), "entrypoint"
@@ -130,6 +138,12 @@ class _Closure:
                 if found.unknown:
                     self.unresolved.add("*")
         return tops | self.follow(Imports(frozenset(names - tops)))
+
+    def project(self, node: DbtTransform) -> set[str]:
+        """The same for a dbt project, which is kept whole."""
+        for path, file in project_files(node.project, self.search_path).items():
+            self.files[path] = _content(path, file)
+        return {node.project.partition("/")[0]}
 
     def check_total(self) -> None:
         if self.only_python:

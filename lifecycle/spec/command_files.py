@@ -44,6 +44,22 @@ def command_files(node: CustomTransform, search_path: Sequence[Path]) -> dict[st
     return dict(sorted(found.items()))
 
 
+def project_files(project: str, search_path: Sequence[Path]) -> dict[str, Path]:
+    """What is kept of a dbt project: all files of its folder but hidden ones and what dbt itself writes.
+
+    Raises FieldError where there is no such project, or a link is in it.
+    """
+    place = _place(f"{project}/dbt_project.yml", search_path)
+    if place is None:
+        raise FieldError(f"there is no dbt project '{shorten(project)}'", "name a folder that has a dbt_project.yml")
+    written = (f"{project}/target/", f"{project}/logs/")
+    found = {path: file for path, file in _below(project, place.parent) if not path.startswith(written)}
+    taken = project.partition("/")[0]
+    if taken in RESERVED:
+        raise FieldError(f"'{shorten(taken)}' has the name of a folder of the step", "rename it")
+    return dict(sorted(found.items()))
+
+
 def _must_be_there(node: CustomTransform, script: str) -> bool:
     """An interpreter's first argument may also be something else, such as a folder of its own."""
     return "/" in node.command[0] or bool(os.path.splitext(script)[1])

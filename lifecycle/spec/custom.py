@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -51,6 +51,8 @@ class CustomTransform(Step):
     `checks` are the names of the checks that the command reports.
     """
 
+    called: ClassVar[str] = "the command"
+    infers: ClassVar[bool] = False  # whether it gives rows whose columns the step does not declare
     id: NodeId
     type: Literal["transform"] = "transform"
     step: Literal["custom"] = "custom"

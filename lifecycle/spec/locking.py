@@ -15,10 +15,10 @@ from pathlib import Path
 
 from lifecycle.spec.closure import LocalCode, entry_is_local, local_code
 from lifecycle.spec.custom import CustomTransform
+from lifecycle.spec.dbt import DbtTransform
 from lifecycle.spec.errors import FieldError, Problem, SpecError, shorten
 from lifecycle.spec.modules import distributions, find_spec, is_installed
 from lifecycle.spec.pipeline import Lock, PipelineSpec
-from lifecycle.spec.steps import DbtTransform
 
 MAX_FILES = 20_000
 _CACHES = frozenset({"__pycache__", "node_modules"})

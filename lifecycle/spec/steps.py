@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
-from lifecycle.spec.base import Column, Entrypoint, Frozen, NodeId, Path, Seconds, Text, Whole
+from lifecycle.spec.base import Column, Entrypoint, Frozen, NodeId, Seconds, Text, Whole
 from lifecycle.spec.columns import Schema
 from lifecycle.spec.custom import CustomTransform
+from lifecycle.spec.dbt import DbtTransform
 from lifecycle.spec.errors import FieldError
 from lifecycle.spec.kind import Step
 
@@ -107,20 +108,6 @@ class RayProcessTransform(Step):
     @property
     def label(self) -> str:
         return "Ray Python"
-
-
-class DbtTransform(Step):
-    """Models of a dbt project (a folder), chosen by dbt's own selection syntax."""
-
-    id: NodeId
-    type: Literal["transform"] = "transform"
-    step: Literal["dbt"] = "dbt"
-    project: Path
-    select: str = ""
-
-    @property
-    def subject(self) -> str:
-        return f"{self.project} {self.select}".strip()
 
 
 AnyTransform = Annotated[

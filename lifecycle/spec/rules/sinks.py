@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from lifecycle.spec.custom import CustomTransform
+from lifecycle.spec.dbt import DbtTransform
 from lifecycle.spec.errors import Problem, did_you_mean, shorten
 from lifecycle.spec.pipeline import PipelineSpec
 from lifecycle.spec.rules.tables import table_name
@@ -78,7 +79,9 @@ def _repeats(spec: PipelineSpec, sink: SinkNode) -> Iterator[Problem]:
     above = [spec.node(name) for name in spec.ancestors(sink.id)]
     streams = any(isinstance(node, SparkStreamTransform) for node in above)
     # A command without inputs is a source of its own.
-    commands = [node for node in above if isinstance(node, CustomTransform) and not spec.upstream(node.id)]
+    commands = [
+        node for node in above if isinstance(node, CustomTransform | DbtTransform) and not spec.upstream(node.id)
+    ]
     if (sources or commands) and all(node.source.full for node in sources) and not streams:
         names = ", ".join(f"'{node.id}'" for node in (*sources, *commands))
         message = f"each run would append all rows of {names} again"
