@@ -11,7 +11,9 @@ import json
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,9 @@ def _lay_out(step: custom.Step, database: str) -> None:
 def _dbt(room: Path, asked: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:
     """The results of `dbt build`, and its manifest."""
     os.environ.update(DBT_SEND_ANONYMOUS_USAGE_STATS="false", DO_NOT_TRACK="1")
+    # dbt asks for locks that processes share, which a fence has no place for, and works with threads alone.
+    BaseContext.RLock = lambda _: threading.RLock()
+    BaseContext.Lock = lambda _: threading.Lock()
     from dbt.cli.main import dbtRunner
 
     common = [
