@@ -16,7 +16,6 @@ from lifecycle.spec import AnyTransform, PipelineSpec, parse_pipeline
 
 NOT_RUN: dict[str, dict[str, Any]] = {
     "sparkStream": {"sql": "SELECT * FROM made"},
-    "dbt": {"project": "shop"},
 }
 
 
@@ -47,7 +46,7 @@ def test_every_step_kind_of_the_file_format_has_a_row() -> None:
 def test_a_step_kind_that_this_release_does_not_run_is_refused_by_node_with_those_it_runs(
     step: str, tmp_path: Path
 ) -> None:
-    refusal = rf"pipeline 'kinds', node 'work': this release does not run steps of kind {step}; use spark, rayProcess or custom$"
+    refusal = rf"pipeline 'kinds', node 'work': this release does not run steps of kind {step}; use spark, rayProcess, dbt or custom$"
     with pytest.raises(CannotBuild, match=refusal):
         compile_pipeline(pipeline(step, **NOT_RUN[step]), Environment.DEVELOPMENT, Settings(home=tmp_path))
 
