@@ -104,7 +104,7 @@ def _dbt(room: Path, asked: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:
 
     common = [
         *("--project-dir", asked["project"], "--profiles-dir", str(room), "--profile", "drls", "--target", "drls"),
-        *("--target-path", str(room / "target"), "--log-path", str(room / "logs"), "--vars", json.dumps(asked["vars"])),
+        *("--target-path", str(room / "target"), "--log-path", str(room / "logs"), "--vars", _variables(asked["vars"])),
         *("--no-use-colors", "--no-version-check", "--no-partial-parse", "--no-send-anonymous-usage-stats"),
     ]
     parsed = dbtRunner().invoke(["parse", *common])
@@ -122,6 +122,18 @@ def _dbt(room: Path, asked: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:
     if not results:
         raise Problem(f"the selection {' '.join(asked['select'])} selects nothing of {asked['project']}")
     return results, parsed.result
+
+
+def _variables(given: Mapping[str, Any]) -> str:
+    """dbt renders the text of a variable as Jinja; who may start a run need not be who writes its code."""
+    return json.dumps({name: _text(value) if isinstance(value, str) else value for name, value in given.items()})
+
+
+def _text(value: str) -> str:
+    if not any(opening in value for opening in ("{{", "{%", "{#")):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{{{{ "{escaped}" }}}}'
 
 
 def _problems(done: Sequence[Any]) -> Iterator[str]:

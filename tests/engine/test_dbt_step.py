@@ -213,7 +213,9 @@ def test_l2_a_changed_model_is_refused(lab: Lab) -> None:
         lab.prepare("", spec=spec).sink("out")
 
 
-@pytest.mark.parametrize("value", ["{{ 1/0 }}", "'; drop schema drls; --", '"}, "x": {"', "--target prod", "ключ\n"])
+@pytest.mark.parametrize(
+    "value", ["{{ 1/0 }}", '{% raw %}{{ "\\" }}', "'; drop schema drls; --", '"}, "x": {"', "--target prod", "ключ\n"]
+)
 def test_hostile_variables_are_values(lab: Lab, value: str) -> None:
     project(lab, work="select id, '{{ var('p') | replace(\"'\", \"''\") }}' as p from {{ source('drls', 'raw') }}")
     lab.prepare(building(lab, vars={"p": value})).sink("out")
