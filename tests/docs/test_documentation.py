@@ -40,6 +40,7 @@ COMMANDS = [
     for page in ("docs/how-to/tables.md", "docs/how-to/pipeline-files.md")
     for block in blocks(page, "sh")
     for line in block.splitlines()
+    if "--engine spark" not in line  # tests/engine/test_spark_queries.py asks the engine
 ]
 
 
