@@ -101,18 +101,13 @@ def test_a_test_that_fails_blocks_and_nothing_is_published(lab: Lab) -> None:
         ("select {{ no_such_macro() }}", {}, "'no_such_macro' is undefined"),
         ("select * from {{ ref('gone') }}", {}, "depends on a node named 'gone' which was not found"),
         (MODEL, {"model": "other"}, "the selection +other selects nothing of shop"),
-        (MODEL, {"exclude": "work"}, "the selection +work selects nothing of shop"),
         (MODEL, {"checks": ["promised"]}, "did not report the check 'promised', which the pipeline names"),
-        ("select * from drls.other", {}, "Table with name other does not exist"),
-        ("select * from raw", {}, "Table with name raw does not exist"),
-        ("select i from range(3) t(i), read_csv('/etc/hostname') c", {}, "model work (models/work.sql)"),
         (
             "select time '10:00' as at",
             {},
             "column at has the type TIME, which tables cannot hold; cast it in the model",
         ),
         ("install httpfs", {}, "model work (models/work.sql): Parser Error: "),
-        ("select $$ {{ 'x' }} $$ as y; drop schema drls cascade", {}, "model work (models/work.sql)"),
     ],
 )
 def test_a_project_at_fault_fails_the_step_in_one_line(lab: Lab, text: str, more: dict[str, Any], wrong: str) -> None:
@@ -213,9 +208,7 @@ def test_l2_a_changed_model_is_refused(lab: Lab) -> None:
         lab.prepare("", spec=spec).sink("out")
 
 
-@pytest.mark.parametrize(
-    "value", ["{{ 1/0 }}", '{% raw %}{{ "\\" }}', "'; drop schema drls; --", '"}, "x": {"', "--target prod", "ключ\n"]
-)
+@pytest.mark.parametrize("value", ["{{ 1/0 }}", '{% raw %}{{ "\\" }}', "'; drop schema drls; --\n"])
 def test_hostile_variables_are_values(lab: Lab, value: str) -> None:
     project(lab, work="select id, '{{ var('p') | replace(\"'\", \"''\") }}' as p from {{ source('drls', 'raw') }}")
     lab.prepare(building(lab, vars={"p": value})).sink("out")
