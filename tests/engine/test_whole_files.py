@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -42,3 +43,24 @@ def test_spark_reads_a_value_with_an_unescaped_quote_to_the_end_of_its_field(lab
     lab.file("a.csv", 'id,who,more\n1,"a,b"c,d\n2,x,y\n')
     found = rows(lab, "a.csv", "csv", {**SCHEMA, "more": "string"}, header=True, multiLine=True)
     assert found == [(1, '"a,b"c', "d"), (2, "x", "y")]
+
+
+# Of Spark with `parquet.writer.version` v2, without a dictionary or compression: eight rows of text and a number.
+DELTA = """
+UEFSMRUGFWgVaFwVEBUBFRAVDhUEFQARAAAQAYABBAgAAAEAAAACAAAAgAEECAwHAwAAABhJEgAAAAAAAAAAAG5vYm9keWMwMTIzNDU2FQYVGBUY
+XBUQFQEVEBUKFQQVABEAABABgAEECAACAAAAABkcFggVlAEWAAAZFigAGRwWnAEVRBYAAAAVAhk8SAxzcGFya19zY2hlbWEVBAAVDCUCGAFhJQBM
+HAAAABUEJQIYAW4AFhAZHBksJgAcFQwZFQ4ZGAFhFQAWEBaUARaUASYISRwVBhUOFQIAPBYoAAAW4AEVHAAmABwVBBkVChkYAW4VABYQFkQWRCac
+AUkcFQYVChUCADwAABb8ARUWABbYARYQJggW2AEUAAAZLBgYb3JnLmFwYWNoZS5zcGFyay52ZXJzaW9uGAU0LjEuNAAYKW9yZy5hcGFjaGUuc3Bh
+cmsuc3FsLnBhcnF1ZXQucm93Lm1ldGFkYXRhGJABeyJ0eXBlIjoic3RydWN0IiwiZmllbGRzIjpbeyJuYW1lIjoiYSIsInR5cGUiOiJzdHJpbmci
+LCJudWxsYWJsZSI6dHJ1ZSwibWV0YWRhdGEiOnt9fSx7Im5hbWUiOiJuIiwidHlwZSI6ImxvbmciLCJudWxsYWJsZSI6dHJ1ZSwibWV0YWRhdGEi
+Ont9fV19ABhKcGFycXVldC1tciB2ZXJzaW9uIDEuMTYuMCAoYnVpbGQgNDAyYzM4MTBjMzcyZDI5NjAzZTE4MTc3MWFjZWJmZWNjNzFiZWY2MSkZ
+LBwAABwAAADLAQAAUEFSMQ==
+"""
+
+
+@pytest.mark.slow
+def test_text_that_spark_s_vectorized_reader_gets_wrong_is_read_as_it_is(lab: Lab) -> None:
+    """Failed before: 'nobody' was published as four zeros and 'no'."""
+    (lab.landing / "odd.parquet").write_bytes(base64.b64decode(DELTA))
+    found = rows(lab, "odd.parquet", "parquet", {"a": "string", "n": "long"})
+    assert sorted(found, key=lambda row: row[1]) == [("nobody", 0), *((f"c{at}", at + 1) for at in range(7))]
