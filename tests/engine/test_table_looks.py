@@ -57,7 +57,7 @@ def test_a_sink_loads_its_table_four_times_and_says_what_for(
 
     again = [record.__dict__["reread"] for record in caplog.records if record.name == reread.__name__]
     assert again == ["SCHEMA", "WRITTEN", "SWAP"], "each for safety, after the first look"
-    assert loads == {"out": 1 + len(again), "src": 1}
+    assert loads == {"out": 1 + len(again), "src": 2}, "the source is pinned, and its rows are counted"
     assert catalog.in_commits == {"out": 2}, "the run's branch is made, and published"
 
 
