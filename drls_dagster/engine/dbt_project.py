@@ -98,8 +98,8 @@ def _dbt(room: Path, asked: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:
     """The results of `dbt build`, and its manifest."""
     os.environ.update(DBT_SEND_ANONYMOUS_USAGE_STATS="false", DO_NOT_TRACK="1")
     # dbt asks for locks that processes share, which a fence has no place for, and works with threads alone.
-    BaseContext.RLock = lambda _: threading.RLock()
-    BaseContext.Lock = lambda _: threading.Lock()
+    for name, lock in (("RLock", threading.RLock), ("Lock", threading.Lock)):
+        setattr(BaseContext, name, lambda _, lock=lock: lock())
     from dbt.cli.main import dbtRunner
 
     common = [
