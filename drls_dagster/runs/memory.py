@@ -83,11 +83,11 @@ class RunMemory:
 
     def rows_read(self, node: str, key: str) -> list[list[Any]]:
         """What a materialised node read: of each source its name, its rows, and why nobody knows them."""
-        return self._client.output(node, f"{key}.read") or []
+        return self.output(node, f"{key}.read") or []
 
     def record_rows_read(self, node: str, key: str, found: list[list[Any]]) -> None:
         """Notes it next to the files."""
-        self._client.record_output(node, f"{key}.read", found)
+        self.record_output(node, f"{key}.read", found)
 
     def checks(self, node: str, key: str) -> list[dict[str, Any]] | None:
         """What the checks on a node found for that recipe, None when nobody has looked in this run."""

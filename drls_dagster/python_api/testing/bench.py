@@ -270,12 +270,19 @@ class _Kept(RunMemory):
     def __init__(self) -> None:
         self.noted: dict[str, dict[str, Any]] = {}
         self._outputs: dict[tuple[str, str], list[list[Any]]] = {}
+        self._checks: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
     def output(self, node: str, key: str) -> list[list[Any]] | None:
         return self._outputs.get((node, key))
 
     def record_output(self, node: str, key: str, files: list[Any]) -> None:
         self._outputs[node, key] = files
+
+    def checks(self, node: str, key: str) -> list[dict[str, Any]] | None:
+        return self._checks.get((node, key))
+
+    def record_checks(self, node: str, key: str, results: list[dict[str, Any]]) -> None:
+        self._checks[node, key] = results
 
     def note(self, node: str, about: About, value: Any) -> None:
         if about is About.ROWS:
