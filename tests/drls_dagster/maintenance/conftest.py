@@ -49,10 +49,16 @@ def life(settings: Settings) -> Iterator[Life]:
     )
     yield made
     store.close()
-    left = [one for one in psutil.process_iter(["cmdline"]) if _is_child(one)]
-    for one in left:
-        one.kill()
-    assert left == [], "an operation left a process behind"
+    try:
+        # An operation is over a moment before its process is.
+        wait_until(lambda: not _children(), 20)
+    finally:
+        for one in _children():
+            one.kill()
+
+
+def _children() -> list[psutil.Process]:
+    return [one for one in psutil.process_iter() if _is_child(one)]
 
 
 def _is_child(process: psutil.Process, number: str | None = None) -> bool:
