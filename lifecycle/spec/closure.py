@@ -18,7 +18,7 @@ from lifecycle.spec.custom import CustomTransform
 from lifecycle.spec.dbt import DbtTransform
 from lifecycle.spec.errors import FieldError, Problem, SpecError, shorten
 from lifecycle.spec.imports import Imports, imports_of
-from lifecycle.spec.modules import Found, find_spec, find_top
+from lifecycle.spec.modules import CACHES, Found, find_spec, find_top
 from lifecycle.spec.pipeline import PipelineSpec
 from lifecycle.spec.steps import AnyTransform
 
@@ -31,7 +31,6 @@ SUFFIXES = frozenset({
 })  # fmt: skip
 _NAMES = frozenset({"LICENSE", "NOTICE", "README", "Makefile"})
 _read: dict[bytes, Imports] = {}
-_CACHES = frozenset({"__pycache__", "node_modules"})
 
 
 @dataclass(frozen=True)
@@ -236,7 +235,7 @@ def _files(top: str, found: Found) -> Iterator[tuple[str, Path]]:
     some = False
     for place in found.places:
         for folder, folders, names in os.walk(place):
-            folders[:] = sorted(name for name in folders if name not in _CACHES and not name.startswith("."))
+            folders[:] = sorted(name for name in folders if name not in CACHES and not name.startswith("."))
             linked = next((name for name in folders if Path(folder, name).is_symlink()), None)
             if linked:
                 message = f"'{linked}' in the package '{top}' is a link to a folder"

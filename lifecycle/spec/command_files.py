@@ -10,9 +10,9 @@ from lifecycle.spec.base import refuse_code_path
 from lifecycle.spec.custom import CustomTransform
 from lifecycle.spec.errors import FieldError, shorten
 from lifecycle.spec.imports import imports_of
+from lifecycle.spec.modules import CACHES
 
 RESERVED = frozenset({"inputs", "output", "tmp"})  # what a command finds in its folder besides its files
-_CACHES = frozenset({"__pycache__", "node_modules"})
 
 
 def command_files(node: CustomTransform, search_path: Sequence[Path]) -> dict[str, Path]:
@@ -44,16 +44,22 @@ def command_files(node: CustomTransform, search_path: Sequence[Path]) -> dict[st
     return dict(sorted(found.items()))
 
 
+def project_folder(project: str, search_path: Sequence[Path]) -> Path:
+    """Where a dbt project lies. Raises FieldError where there is none."""
+    folder = next((base / project for base in search_path if (base / project / "dbt_project.yml").is_file()), None)
+    if folder is None:
+        raise FieldError(f"there is no dbt project '{shorten(project)}'", "name a folder that has a dbt_project.yml")
+    return folder
+
+
 def project_files(project: str, search_path: Sequence[Path]) -> dict[str, Path]:
     """What is kept of a dbt project: all files of its folder but hidden ones and what dbt itself writes.
 
     Raises FieldError where there is no such project, or a link is in it.
     """
-    place = _place(f"{project}/dbt_project.yml", search_path)
-    if place is None:
-        raise FieldError(f"there is no dbt project '{shorten(project)}'", "name a folder that has a dbt_project.yml")
+    folder = project_folder(project, search_path)
     written = (f"{project}/target/", f"{project}/logs/")
-    found = {path: file for path, file in _below(project, place.parent) if not path.startswith(written)}
+    found = {path: file for path, file in _below(project, folder) if not path.startswith(written)}
     taken = project.partition("/")[0]
     if taken in RESERVED:
         raise FieldError(f"'{shorten(taken)}' has the name of a folder of the step", "rename it")
@@ -96,7 +102,7 @@ def _below(name: str, place: Path) -> Iterator[tuple[str, Path]]:
         yield refuse_code_path(name), place
         return
     for folder, folders, names in os.walk(place):
-        folders[:] = sorted(one for one in folders if one not in _CACHES and not one.startswith("."))
+        folders[:] = sorted(one for one in folders if one not in CACHES and not one.startswith("."))
         for one in (*folders, *sorted(names)):
             _own(Path(folder, one), one)
         for one in sorted(names):

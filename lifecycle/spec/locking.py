@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lifecycle.spec.closure import LocalCode, entry_is_local, local_code
+from lifecycle.spec.command_files import project_folder
 from lifecycle.spec.custom import CustomTransform
 from lifecycle.spec.dbt import DbtTransform
 from lifecycle.spec.errors import FieldError, Problem, SpecError, shorten
-from lifecycle.spec.modules import distributions, find_spec, is_installed
+from lifecycle.spec.modules import CACHES, distributions, find_spec, is_installed
 from lifecycle.spec.pipeline import Lock, PipelineSpec
 
 MAX_FILES = 20_000
-_CACHES = frozenset({"__pycache__", "node_modules"})
 _DBT_OUTPUT = frozenset({"target", "logs"})
 
 
@@ -99,7 +99,7 @@ def package_digest(module: str, search_path: Sequence[Path]) -> str:
     _require_submodule(name, roots)
     places = roots or [Path(found.origin or "")]
     installed = distributions(top) if is_installed(top, places) else []
-    return ", ".join(installed) or _tree_digest(places, f"package '{top}'", _CACHES)
+    return ", ".join(installed) or _tree_digest(places, f"package '{top}'", CACHES)
 
 
 def _require_submodule(name: str, roots: list[Path]) -> None:
@@ -114,10 +114,8 @@ def _require_submodule(name: str, roots: list[Path]) -> None:
 
 
 def _project_digest(project: str, search_path: Sequence[Path]) -> str:
-    for folder in (base / project for base in search_path):
-        if (folder / "dbt_project.yml").is_file():
-            return _tree_digest([folder], f"dbt project '{shorten(project)}'", _CACHES | _DBT_OUTPUT)
-    raise FieldError(f"there is no dbt project '{shorten(project)}'", "name a folder that has a dbt_project.yml")
+    folder = project_folder(project, search_path)
+    return _tree_digest([folder], f"dbt project '{shorten(project)}'", CACHES | _DBT_OUTPUT)
 
 
 def _tree_digest(places: Sequence[Path], what: str, skip: frozenset[str]) -> str:

@@ -12,6 +12,8 @@ from typing import Literal
 
 # What DRLS itself is made of, and Spark, which need not be installed by pip where it runs.
 PLATFORM = frozenset({"lifecycle", "drls_dagster", "agent", "pyspark", "py4j"})
+# Folders of code that nobody wrote.
+CACHES = frozenset({"__pycache__", "node_modules"})
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 Kind = Literal["python", "platform", "installed", "local", "missing"]
