@@ -5,6 +5,14 @@ from __future__ import annotations
 import psutil
 
 
+def started_at(pid: int) -> float:
+    """When a process started, seconds since the epoch; 0 where there is none."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
 def process_is(pid: int, created: float) -> bool:
     """Whether `pid` is still the process that started at `created` (seconds, within the clock's grain)."""
     try:

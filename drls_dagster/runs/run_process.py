@@ -6,14 +6,11 @@ import json
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-from drls_dagster.processes import process_is
+from drls_dagster.processes import process_is, started_at
 from drls_dagster.settings import private_home
 from lifecycle.private_files import write_private
 
@@ -42,10 +39,7 @@ class RunProcess:
 
 def note(home: Path, run_id: str, pid: int) -> RunProcess:
     """Keeps which process a run has, from its start until its end was reported."""
-    try:
-        created = psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        created = time.time()  # ended already, and nobody waited for it yet
+    created = started_at(pid)
     write_private(private_home(home, FOLDER) / run_id, json.dumps({"pid": pid, "created": created}))
     return RunProcess(run_id, pid, created)
 

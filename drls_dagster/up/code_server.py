@@ -13,11 +13,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import psutil
-
 from drls_dagster.dagster_private.code_servers import main, start_by
 from drls_dagster.gate.warm_host import WarmHostError, host_here
-from drls_dagster.processes import process_is
+from drls_dagster.processes import process_is, started_at
 
 _PYTHON = [sys.executable, "-m", "dagster"]
 _LOOK_SECONDS = 0.05
@@ -30,7 +28,7 @@ class Forked(subprocess.Popen[Any]):
         # Not that of Popen, which starts a process.
         self.pid, self.returncode = pid, None
         self.args = _PYTHON
-        self._created = _created(pid)
+        self._created = started_at(pid)
 
     def __del__(self) -> None:
         return None
@@ -69,13 +67,6 @@ def start(parts: Sequence[str]) -> Forked | None:
     except WarmHostError:
         return None  # two would serve one socket for a moment; the second has it
     return None if pid is None else Forked(pid)
-
-
-def _created(pid: int) -> float:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return 0.0
 
 
 if __name__ == "__main__":
