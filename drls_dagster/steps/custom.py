@@ -18,12 +18,12 @@ from drls_dagster.engine.command_process import Command, CommandFailed, CommandR
 from drls_dagster.errors import DrlsError
 from drls_dagster.fences.fences import account_of, check_account, code_fence
 from drls_dagster.fences.private_folder import clear_private_folders, make_private_folder
-from drls_dagster.lakehouse.columns import spark_ddl_of_spec
 from drls_dagster.steps.command_folder import PACKAGE, ROOM, Staged, environment_of, hand_over_all, lay_out, masking
 from drls_dagster.steps.command_output import taken_out
+from drls_dagster.steps.kept_output import File, kept_files, read_back, stage
 from drls_dagster.steps.reported import Report, ReportedFailure
 from drls_dagster.steps.spark import StepFailed
-from drls_dagster.steps.staging import forget, parquet_files, staging_folder, still_there
+from drls_dagster.steps.staging import forget, parquet_files, staging_folder
 from drls_dagster.steps.version_code import command_code
 from lifecycle.spec import AnyTransform, CustomTransform
 
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
     from drls_dagster.steps.frames import Frames
     from drls_dagster.steps.run import Reads
-
-ROWS_PER_FILE = 1_000_000
-File = list[Any]  # path, rows, bytes
 
 
 def refused(node: CustomTransform) -> str | None:
@@ -48,23 +45,14 @@ def build(
     frames: Frames, node: CustomTransform, reads: Reads, more: Callable[[], Mapping[str, Any]] = dict[str, Any]
 ) -> DataFrame:
     """The step's output as a frame over the files that came of it. `more`: what else its step.json says."""
-    run = frames.run
-    spark = run.session.spark
+    spark = frames.run.session.spark
     key = frames.key(node.id, reads)
-    files = run.memory.output(node.id, key)
-    if files is not None and not still_there([path for path, _, _ in files]):
-        run.log(f"node '{node.id}': its output from earlier in this run cannot be reached from here; it runs again")
-        files = None
-    if files is None:
-        files = _materialise(frames, node, reads, key, more())
+    files = kept_files(frames.run, node.id, key, lambda: _materialise(frames, node, reads, key, more()))
     if node.infers:
         return spark.read.parquet(*(path for path, _, _ in files))
     if node.output_schema is None:
         return spark.createDataFrame([], "drls_nothing int").drop("drls_nothing")
-    ddl = spark_ddl_of_spec(node.output_schema)
-    if not files:
-        return spark.createDataFrame([], ddl)
-    return spark.read.schema(ddl).parquet(*(path for path, _, _ in files))
+    return read_back(frames.run, files, node.output_schema)
 
 
 def report(frames: Frames, node: AnyTransform, reads: Reads) -> Report:
@@ -104,7 +92,6 @@ def _materialise(frames: Frames, node: CustomTransform, reads: Reads, key: str, 
     forget(f"{folder}/in")
     said = {"metadata": messages.metadata, "checks": [asdict(one) for one in messages.checks.values()]}
     run.memory.record_checks(node.id, _reports(key), [said])
-    run.memory.record_output(node.id, key, found)
     run.log(f"node '{node.id}': {sum(rows for _, rows, _ in found):,} rows in {len(found)} file(s)")
     return found
 
@@ -164,13 +151,8 @@ def judge(node: CustomTransform, messages: Messages) -> None:
 
 def _staged(frames: Frames, name: str, reads: Reads, folder: str) -> Staged:
     """Write an input's rows for the command to read: plain Parquet, which every reader knows."""
-    spark = frames.run.session.spark
-    # Spark's default, INT96, comes out of Arrow in nanoseconds without a zone, and as another time after 2262.
-    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-    frame = frames.frame(name, reads)
-    with frames.reading(name, reads):
-        frame.write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE).parquet(folder)
-    schema = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    stage(frames, name, reads, folder, {})
+    schema = {field.name: field.dataType.simpleString() for field in frames.frame(name, reads).schema.fields}
     return Staged(folder, tuple(parquet_files(folder)), schema)
 
 

@@ -15,9 +15,10 @@ from drls_dagster.engine.client import EngineError, ensure_engine, wait_for_runn
 from drls_dagster.engine.state import EngineState
 from drls_dagster.engine.step_code import check_code
 from drls_dagster.fences.words import explained
-from drls_dagster.lakehouse.columns import arrow_schema, spark_ddl_of_spec
+from drls_dagster.lakehouse.columns import arrow_schema
+from drls_dagster.steps.kept_output import File, kept_files, read_back, stage
 from drls_dagster.steps.spark import StepFailed
-from drls_dagster.steps.staging import forget, parquet_options, staged_parts, staging_folder, still_there
+from drls_dagster.steps.staging import forget, parquet_options, staged_parts, staging_folder
 from drls_dagster.steps.version_code import locked_digest, sent_code
 from lifecycle.spec import RayProcessTransform
 
@@ -28,27 +29,14 @@ if TYPE_CHECKING:
     from drls_dagster.steps.frames import Frames
     from drls_dagster.steps.run import Reads
 
-ROWS_PER_FILE = 1_000_000  # bounds what one Ray task holds in memory
 KNOCKS = 5  # at the runner's door
-File = list[Any]  # path, rows, bytes
 
 
 def build(frames: Frames, node: RayProcessTransform, reads: Reads) -> DataFrame:
     """The step's output as a frame over the files it wrote. Raises StepFailed where its code is at fault."""
-    run = frames.run
-    spark = run.session.spark
     key = frames.key(node.id, reads)
-    files = run.memory.output(node.id, key)
-    if files is not None and not still_there([path for path, _, _ in files]):
-        run.log(f"node '{node.id}': its output from earlier in this run cannot be reached from here; it runs again")
-        files = None
-    if files is None:
-        files = _materialise(frames, node, reads, key)
-        run.memory.record_output(node.id, key, files)
-    ddl = spark_ddl_of_spec(node.output_schema)
-    if not files:
-        return spark.createDataFrame([], ddl)
-    return spark.read.schema(ddl).parquet(*(path for path, _, _ in files))
+    files = kept_files(frames.run, node.id, key, lambda: _materialise(frames, node, reads, key))
+    return read_back(frames.run, files, node.output_schema)
 
 
 def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: str) -> list[File]:
@@ -60,14 +48,7 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
     folder = staging_folder(run.settings, run.run_key, key)
     (upstream,) = run.spec.upstream(node.id)
     staged = f"{folder}/in"
-    # Spark's default, INT96, comes out of Arrow in nanoseconds without a zone, and as another time after 2262.
-    run.session.spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-    frame = frames.frame(upstream, reads)
-    watch = frames.watch(upstream, reads)
-    with frames.reading(upstream, reads):
-        writer = watch.over(frame).write.mode("overwrite").option("maxRecordsPerFile", ROWS_PER_FILE)
-        writer.options(**parquet_options(frame.schema)).parquet(staged)
-    found = frames.heard(upstream, reads, watch)
+    found = stage(frames, upstream, reads, staged, parquet_options(frames.frame(upstream, reads).schema))
     run.memory.record_rows_read(node.id, key, [[name, one.rows, one.why] for name, one in found.items()])
     request = {
         "node": node.id,
