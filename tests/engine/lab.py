@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -299,6 +302,20 @@ class Lab:
             search_path=(str(self.landing),),
         )
         return Step(run)
+
+    def kill_run(self, text: str, is_at_work: Callable[[], object]) -> list[Path]:
+        """Runs a pipeline in a process of its own and kills that at work; the private folders that it had."""
+        file, here = self.file("killed.json", text), Path(__file__)
+        env = {**os.environ, "PYTHONPATH": f"{here.parents[2]}{os.pathsep}{here.parent}"}
+        worker = subprocess.Popen([sys.executable, str(here), str(self.settings.home), str(file)], env=env)
+        wait_for("its work", lambda: worker.poll() is not None or is_at_work())
+        assert worker.poll() is None
+        private = self.settings.home / "private"
+        folders = [one for one in private.iterdir() if one.name.startswith(f"{worker.pid}-")]
+        assert folders
+        worker.kill()
+        worker.wait()
+        return folders
 
 
 class Step:

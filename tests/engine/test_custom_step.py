@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
 import uuid
-from pathlib import Path
 from typing import Any
 
-import lab as lab_module
 import psutil
 import pytest
 from lab import Lab, Node, custom, files, iceberg, monitor, on, python, sink, sql, wait_for
@@ -267,21 +262,12 @@ def test_a_command_that_fails_is_tried_again_where_the_pipeline_says_so(lab: Lab
 
 def test_d13_a_run_that_is_killed_in_a_command_leaves_no_process_and_the_next_one_works(lab: Lab) -> None:
     seconds = f"7{uuid.uuid4().int % 10**8:08}"
-    file = lab.file("killed.json", copying(lab, "bash", "-c", f"setsid sleep {seconds} & sleep {seconds}"))
-    here = Path(lab_module.__file__)
-    env = {**os.environ, "PYTHONPATH": f"{here.parents[2]}{os.pathsep}{here.parent}"}
-    worker = subprocess.Popen([sys.executable, str(here), str(lab.settings.home), str(file)], env=env)
-    wait_for("the command", lambda: worker.poll() is not None or len(sleeping(seconds)) == 2)
-    assert worker.poll() is None
-    private = lab.settings.home / "private"
-    folders = [one for one in os.listdir(private) if one.startswith(f"{worker.pid}-")]
-    assert folders
-    worker.kill()
-    worker.wait()
+    text = copying(lab, "bash", "-c", f"setsid sleep {seconds} & sleep {seconds}")
+    folders = lab.kill_run(text, lambda: len(sleeping(seconds)) == 2)
     wait_for("its processes to end", lambda: not sleeping(seconds))
     assert lab.run(copying(lab)).success
     assert lab.rows("out") == [(0, "a"), (1, "b")]
-    assert [one for one in folders if (private / one).exists()] == []
+    assert [one for one in folders if one.exists()] == []
 
 
 def test_l2_a_changed_file_is_refused(lab: Lab) -> None:

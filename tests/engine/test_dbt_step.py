@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
-import uuid
-from pathlib import Path
 from typing import Any
 
-import lab as lab_module
 import psutil
 import pytest
 from lab import Lab, Node, files, iceberg, on, sink, wait_for
@@ -218,22 +212,11 @@ def test_hostile_variables_are_values(lab: Lab, value: str) -> None:
 def test_d13_a_run_that_is_killed_in_dbt_leaves_no_process_and_the_next_one_works(lab: Lab) -> None:
     endless = "select id from {{ source('drls', 'raw') }}, range(10000000000) t(i), range(10000000000) s(j) group by id"
     project(lab, work=endless)
-    mark = uuid.uuid4().hex
-    file = lab.file("killed.json", building(lab, vars={"mark": mark}))
-    here = Path(lab_module.__file__)
-    env = {**os.environ, "PYTHONPATH": f"{here.parents[2]}{os.pathsep}{here.parent}"}
-    worker = subprocess.Popen([sys.executable, str(here), str(lab.settings.home), str(file)], env=env)
-    wait_for("dbt", lambda: worker.poll() is not None or builds())
-    assert worker.poll() is None
-    private = lab.settings.home / "private"
-    folders = [one for one in os.listdir(private) if one.startswith(f"{worker.pid}-")]
-    assert folders
-    worker.kill()
-    worker.wait()
+    folders = lab.kill_run(building(lab), builds)
     wait_for("its processes to end", lambda: not builds())
     project(lab, work=MODEL)
     assert lab.run(building(lab)).success
-    assert [one for one in folders if (private / one).exists()] == []
+    assert [one for one in folders if one.exists()] == []
 
 
 def builds() -> list[int]:
