@@ -20,7 +20,7 @@ from drls_dagster.fences.fences import account_of, check_account, code_fence
 from drls_dagster.fences.private_folder import clear_private_folders, make_private_folder
 from drls_dagster.steps.command_folder import PACKAGE, ROOM, Staged, environment_of, hand_over_all, lay_out, masking
 from drls_dagster.steps.command_output import taken_out
-from drls_dagster.steps.kept_output import File, kept_files, read_back, stage
+from drls_dagster.steps.kept_output import File, kept_files, note_rows_read, read_back, stage
 from drls_dagster.steps.reported import Report, ReportedFailure
 from drls_dagster.steps.spark import StepFailed
 from drls_dagster.steps.staging import forget, parquet_files, staging_folder
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from drls_dagster.steps.frames import Frames
     from drls_dagster.steps.run import Reads
+    from drls_dagster.steps.sources.tally import RowsRead
 
 
 def refused(node: CustomTransform) -> str | None:
@@ -73,7 +74,12 @@ def _materialise(frames: Frames, node: CustomTransform, reads: Reads, key: str, 
     check_account(settings)
     account = account_of(settings)
     folder = staging_folder(settings, run.run_key, key)
-    staged = {name: _staged(frames, name, reads, f"{folder}/in/{name}") for name in run.spec.upstream(node.id)}
+    staged: dict[str, Staged] = {}
+    read: dict[str, RowsRead] = {}
+    for name in run.spec.upstream(node.id):
+        inside = f"{folder}/in/{name}"
+        read |= stage(frames, name, reads, inside, {})  # plain Parquet, which every reader knows
+        staged[name] = Staged(inside, tuple(parquet_files(inside)), _schema_of(frames.frame(name, reads)))
     clear_private_folders(settings)
     place = make_private_folder(settings)
     try:
@@ -92,6 +98,7 @@ def _materialise(frames: Frames, node: CustomTransform, reads: Reads, key: str, 
     forget(f"{folder}/in")
     said = {"metadata": messages.metadata, "checks": [asdict(one) for one in messages.checks.values()]}
     run.memory.record_checks(node.id, _reports(key), [said])
+    note_rows_read(run, node.id, key, read)
     run.log(f"node '{node.id}': {sum(rows for _, rows, _ in found):,} rows in {len(found)} file(s)")
     return found
 
@@ -149,11 +156,8 @@ def judge(node: CustomTransform, messages: Messages) -> None:
         raise ReportedFailure(f"{node.called} of node '{node.id}' reports failed checks: {said}", report)
 
 
-def _staged(frames: Frames, name: str, reads: Reads, folder: str) -> Staged:
-    """Write an input's rows for the command to read: plain Parquet, which every reader knows."""
-    stage(frames, name, reads, folder, {})
-    schema = {field.name: field.dataType.simpleString() for field in frames.frame(name, reads).schema.fields}
-    return Staged(folder, tuple(parquet_files(folder)), schema)
+def _schema_of(frame: DataFrame) -> dict[str, str]:
+    return {field.name: field.dataType.simpleString() for field in frame.schema.fields}
 
 
 def _context(frames: Frames, node: CustomTransform, reads: Reads) -> dict[str, Any]:

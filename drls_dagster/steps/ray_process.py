@@ -16,7 +16,7 @@ from drls_dagster.engine.state import EngineState
 from drls_dagster.engine.step_code import check_code
 from drls_dagster.fences.words import explained
 from drls_dagster.lakehouse.columns import arrow_schema
-from drls_dagster.steps.kept_output import File, kept_files, read_back, stage
+from drls_dagster.steps.kept_output import File, kept_files, note_rows_read, read_back, stage
 from drls_dagster.steps.spark import StepFailed
 from drls_dagster.steps.staging import forget, parquet_options, staged_parts, staging_folder
 from drls_dagster.steps.version_code import locked_digest, sent_code
@@ -49,7 +49,7 @@ def _materialise(frames: Frames, node: RayProcessTransform, reads: Reads, key: s
     (upstream,) = run.spec.upstream(node.id)
     staged = f"{folder}/in"
     found = stage(frames, upstream, reads, staged, parquet_options(frames.frame(upstream, reads).schema))
-    run.memory.record_rows_read(node.id, key, [[name, one.rows, one.why] for name, one in found.items()])
+    note_rows_read(run, node.id, key, found)
     request = {
         "node": node.id,
         "inputs": staged_parts(staged, node.resources.concurrency),

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lab import Lab, Node, iceberg, ray, sink, sql
+from lab import Lab, Node, custom, iceberg, ray, sink, sql
 
 from drls_dagster.steps.sources.files.framing import PRUNED
 from drls_dagster.steps.sources.tally import RowsRead
@@ -100,6 +100,20 @@ def test_rows_that_a_ray_step_read_are_kept_with_its_output(lab: Lab) -> None:
     reads = other.run.reads_of("step")
     other.frames.frame("step", reads)
     assert other.frames.rows_read("step", reads, other.frames.watch("step", reads)) == {"c": RowsRead(9)}
+
+
+@pytest.mark.slow
+def test_rows_that_a_command_read_are_kept_with_its_output(lab: Lab) -> None:
+    """Failed before: of a pipeline with a command nobody said how many rows were read, or why not."""
+    put(lab)
+    text = lab.pipeline(
+        files(lab, "c", "csv", "*.csv", header=True),
+        files(lab, "p", "parquet", "a.parquet"),
+        custom("step", "bash", "-c", "cp inputs/c/*.parquet output", output_schema=SCHEMA),
+        sink("out", lab.named("out"), "overwrite"),
+        flow="c>step>out, p>step",
+    )
+    assert lab.prepare(text).sink("out").rows_read == {"c": RowsRead(9), "p": RowsRead(3)}
 
 
 @pytest.mark.slow
