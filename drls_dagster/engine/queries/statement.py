@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from drls_dagster.lakehouse.names import join_name
-from drls_dagster.lakehouse.reader.sql.renaming import parts_of, rename
+from drls_dagster.lakehouse.reader.sql.renaming import called, is_of_catalog, parts_of, rename
 from lifecycle.errors import Invalid
 from lifecycle.spec.sqltree import UNREADABLE, SqlReadError, Walk, exp, parse_query, tokens_of
 
@@ -74,24 +74,13 @@ class _Finder(Walk):
         if isinstance(node, exp.Table):
             self._read(node, ctes)
         elif isinstance(node, exp.Func):
-            _may_be_called(_called(node))
+            _may_be_called(called(node))
 
     def _read(self, table: exp.Table, ctes: frozenset[str]) -> None:
         if isinstance(table.this, exp.Func):
             return
-        if table.args.get("version") or table.args.get("when"):
-            raise Invalid("a query reads each table at one state; choose it with ref or environment, not with AS OF")
-        if not all(isinstance(part, exp.Identifier) for part in table.parts):
-            raise Invalid(f"{table.sql(dialect='spark')[:60]} is not the name of a table")
-        if len(table.parts) > 1:
+        if is_of_catalog(table, ctes, "spark", "AS OF"):
             self.found.append(table)
-        elif table.name.lower() not in ctes:
-            raise Invalid(f"{table.name[:60]!r} is not the name of a table; write namespace.table")
-
-
-def _called(function: exp.Expr) -> str:
-    named = function.name if isinstance(function, exp.Anonymous) else getattr(function, "sql_name", lambda: "")()
-    return str(named).lower()
 
 
 def _may_be_called(name: str) -> None:

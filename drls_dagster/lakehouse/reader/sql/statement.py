@@ -9,7 +9,7 @@ from typing import Any
 
 from drls_dagster.lakehouse.names import join_name
 from drls_dagster.lakehouse.reader.sql.conditions import Condition, pushed_down
-from drls_dagster.lakehouse.reader.sql.renaming import parts_of, rename
+from drls_dagster.lakehouse.reader.sql.renaming import called, is_of_catalog, parts_of, rename
 from lifecycle.errors import Invalid
 from lifecycle.spec.sqltree import Walk, exp
 
@@ -117,26 +117,14 @@ class _Finder(Walk):
         elif isinstance(node, exp.Placeholder | exp.Parameter | exp.SessionParameter):
             raise Invalid("the SQL has a parameter; write its value instead")
         elif isinstance(node, exp.Func):
-            _may_be_called(_called(node))
+            _may_be_called(called(node))
 
     def _read(self, table: exp.Table, ctes: frozenset[str]) -> None:
         if isinstance(table.this, exp.Func):
             _may_be_a_table(table.this)
             return
-        if table.args.get("version") or table.args.get("when"):
-            raise Invalid("a query reads each table at one state; choose it with ref or environment, not with AT")
-        parts = table.parts
-        if not all(isinstance(part, exp.Identifier) for part in parts):
-            raise Invalid(f"{table.sql(dialect='duckdb')[:60]} is not the name of a table")
-        if len(parts) > 1:
+        if is_of_catalog(table, ctes, "duckdb", "AT"):
             self.found.append(table)
-        elif table.name.lower() not in ctes:
-            raise Invalid(f"{table.name[:60]!r} is not the name of a table; write namespace.table")
-
-
-def _called(function: exp.Expr) -> str:
-    named = function.name if isinstance(function, exp.Anonymous) else getattr(function, "sql_name", lambda: "")()
-    return str(named).lower()
 
 
 def _may_be_a_table(function: exp.Expr) -> None:
