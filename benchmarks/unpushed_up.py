@@ -34,14 +34,15 @@ class Unpushed(Layout):
         ]
 
 
-def main() -> None:
+def serve(kind: type[Layout]) -> None:
+    """A `drls up` of that layout on the port that the command line names."""
     settings = load_settings()
     with socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128) as listening:
         up_id, token = uuid.uuid4().hex, secrets.token_urlsafe(32)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        layout = Unpushed(settings, up_id, token, listening.fileno())
+        layout = kind(settings, up_id, token, listening.fileno())
         Supervisor(settings, layout, own_state(up_id, token, url), lambda text: print(text, flush=True)).run()
 
 
 if __name__ == "__main__":
-    main()
+    serve(Unpushed)
