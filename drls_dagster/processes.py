@@ -6,7 +6,7 @@ import psutil
 
 
 def started_at(pid: int) -> float:
-    """When a process started, seconds since the epoch; 0 where there is none."""
+    """When a process started, seconds since the epoch; 0 where it does not exist."""
     try:
         return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:

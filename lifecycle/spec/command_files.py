@@ -45,7 +45,7 @@ def command_files(node: CustomTransform, search_path: Sequence[Path]) -> dict[st
 
 
 def project_folder(project: str, search_path: Sequence[Path]) -> Path:
-    """Where a dbt project lies. Raises FieldError where there is none."""
+    """Where a dbt project lies. Raises FieldError where it does not exist."""
     folder = next((base / project for base in search_path if (base / project / "dbt_project.yml").is_file()), None)
     if folder is None:
         raise FieldError(f"there is no dbt project '{shorten(project)}'", "name a folder that has a dbt_project.yml")
