@@ -111,7 +111,7 @@ ERRORS = [
     ('SELECT a FROM (SELECT id a, id a FROM raw)', "'a' may be any of a, a; put the table's name or alias before it"),
     ('SELECT lag(id) FROM raw', 'lag(id, 1, NULL) needs an OVER clause; add OVER (PARTITION BY … ORDER BY …)'),
     ('SELECT sum(sum(id)) FROM raw', "an aggregate is inside another one; compute the inner one in a subquery"),
-    ('SELECT sum(id) OVER (ROWS BETWEEN 1 FOLLOWING AND 1 PRECEDING) FROM raw', 'Cannot resolve "ROWS BETWEEN 1 FOLLOWING AND 1 PRECEDING" due to data type mismatch: The lower bound of a window frame must be less than or equal to the upper bound; correct the SQL there'),
+    ('SELECT sum(id) OVER (ROWS BETWEEN 1 FOLLOWING AND 1 PRECEDING) FROM raw', 'the frame of the window ends before it begins; correct the window of the function'),
     ('SELECT PIVOT FROM raw PIVOT (sum(id) FOR name IN (id))', 'PIVOT needs constants, and id is not one; write the values'),
     ('SELECT stack(0, id) FROM raw', "n is 0, but must be in (0, 2147483647]; correct the argument"),
     ('SELECT inline(l) FROM raw', 'inline(l) needs ARRAY<STRUCT>, but l is ARRAY<INT>; cast it, or use another column'),
