@@ -17,7 +17,7 @@ from agent.tools.call import NoClient, ToolCall
 from agent.tools.callers import Agent, Callers
 from agent.tools.dispatch import find_tool, invoke
 from agent.tools.errors import ToolError
-from agent.tools.registry import tools_for
+from agent.tools.registry import all_tools, tools_for
 from agent.tools.schema import as_json, compact
 from agent.tools.tool import Tool, Toolset
 
@@ -46,6 +46,11 @@ class Office:
         found = tools_for(self._who(request).scopes, self._toolsets(request))
         items, after = page_of(found, cursor)
         return types.ListToolsResult(tools=[listed(one) for one in items], next_cursor=after)
+
+    def input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """What the tool takes, whoever may call it; None for a tool that does not exist."""
+        tool = next((one for one in all_tools() if one.name == name), None)
+        return None if tool is None else schema.listed(tool)["inputSchema"]
 
     def call_tool(
         self, request: Any, client: McpClient, name: str, arguments: Mapping[str, Any]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -65,6 +65,8 @@ class _Handlers:
             version=version("drls-dagster"),
             title="DRLS",
             instructions=INSTRUCTIONS,
+            # Without it the SDK lists all tools for each call, to find the one that is called.
+            get_tool_input_schema=self._input_schema,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             on_list_resources=self._list_resources,
@@ -83,6 +85,10 @@ class _Handlers:
         """Loads the tools ahead of the first request, which reports what fails here."""
         with suppress(DrlsError):
             await self.office()
+
+    def _input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """What `Mcp-Param` headers of a call are compared with. Before the tools are loaded no client knows of any."""
+        return None if self._office is None else self._office.input_schema(name)
 
     async def office(self) -> Office:
         async with self._opening:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -152,22 +152,30 @@ async def save(agent: Agent, spec: PipelineSpec, number: int) -> None:
     assert saved["version"] == number
 
 
-def played(
-    way: AbstractAsyncContextManager[Client], what: Callable[[Client], Awaitable[dict[str, Any]]]
-) -> dict[str, Any]:
-    async def play() -> dict[str, Any]:
-        async with asyncio.timeout(1500), way as client:
-            return await what(client)
-
-    return asyncio.run(play())
+WAYS: dict[str, Way] = {"http": by_http, "stdio": by_stdio}
 
 
-@pytest.mark.parametrize("way", [by_http, by_stdio], ids=["http", "stdio"])
-def test_from_a_search_to_a_request_that_only_people_decide(up: Up, way: Way, request: pytest.FixtureRequest) -> None:
-    name = f"flights_{request.node.callspec.id}"
-    asked: list[str] = []
-    client = way(up, elicitation_callback=agrees(True, asked))
-    found = played(client, lambda connected: story(Agent(connected), name))
+@pytest.fixture(scope="module")
+def played(up: Up) -> dict[str, dict[str, Any]]:
+    """The story as two agents play it at the same time, each its own way, on a pipeline of its own."""
+
+    async def play(name: str, way: Way) -> dict[str, Any]:
+        asked: list[str] = []
+        async with way(up, elicitation_callback=agrees(True, asked)) as client:
+            return {**await story(Agent(client), f"flights_{name}"), "asked": asked}
+
+    async def play_all() -> list[dict[str, Any]]:
+        async with asyncio.timeout(1500):
+            return await asyncio.gather(*(play(name, way) for name, way in WAYS.items()))
+
+    return dict(zip(WAYS, asyncio.run(play_all()), strict=True))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_from_a_search_to_a_request_that_only_people_decide(
+    up: Up, played: dict[str, dict[str, Any]], way: str
+) -> None:
+    found = played[way]
 
     if "TRANSCRIPT" in os.environ:  # of `make pictures`
         Path(os.environ["TRANSCRIPT"]).write_text(f"{HEADING}\n```text\n{chr(10).join(found['told'])}```\n")
@@ -179,7 +187,7 @@ def test_from_a_search_to_a_request_that_only_people_decide(up: Up, way: Way, re
     assert any("wind_speed" in one for one in explained["changed"]), explained["changed"]
     assert explained["last_good"]
     assert found["shown"]["state"] == "requested"
-    assert asked, "its person was asked before each change that counts"
+    assert found["asked"], "its person was asked before each change that counts"
 
     # With the agent's own token, whatever way it takes.
     shown = {"Authorization": f"Bearer {up.token}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import mcp_types as types
@@ -10,11 +11,11 @@ from mcp.shared.exceptions import MCPError
 
 from agent.mcp.client import Used
 from agent.mcp.limits import RateLimit
-from agent.mcp.office import listed
+from agent.mcp.office import Office, listed
 from agent.mcp.pages import page_of
 from agent.mcp.resources import KINDS
 from agent.mcp.running import check_host
-from agent.mcp.server import INSTRUCTIONS
+from agent.mcp.server import INSTRUCTIONS, _Handlers
 from agent.tools.callers import Callers
 from agent.tools.registry import tools_for
 from agent.tools.schema import size
@@ -115,3 +116,16 @@ def test_no_two_kinds_of_resources_claim_one_address() -> None:
 def test_every_verb_that_decides_is_closed_to_agents() -> None:
     deciding = {"promotions.approve", "promotions.reject", "promotions.review", "promotions.break_glass"}
     assert {row.verb.name for row in ROWS if not row.agents} >= deciding
+
+
+def test_the_sdk_learns_what_a_tool_takes_without_listing_all_tools(tmp_path: Path) -> None:
+    """It would list them for each call, which cost more than the call."""
+    office = Office(Callers(load_settings(tmp_path), agent="mcp"), lambda _: pytest.fail("nobody asked"), lambda _: ())
+    handlers = _Handlers(lambda: office)
+    ask = handlers.server.get_tool_input_schema
+    assert ask is not None
+    assert ask("search") is None, "the tools are not loaded yet"
+    asyncio.run(handlers.office())
+    found = ask("search")
+    assert found == listed(next(one for one in tools_for(AGENT_SCOPES) if one.name == "search")).input_schema
+    assert ask("approve") is None
