@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from drls_dagster.agent_settings import AgentSettings
+from drls_dagster.connections.settings import ConnectionSettings
 from drls_dagster.errors import UsageError
 from drls_dagster.maintenance_settings import MaintenanceSettings
 from lifecycle.domain.environment import Environment
@@ -242,6 +243,9 @@ class EnvironmentSettings(_Section):
     roots: tuple[str, ...] | None = Field(
         default=None, description="What file sources may name in this environment, instead of `sources.roots`"
     )
+    connections: dict[str, ConnectionSettings] = Field(
+        default_factory=dict, description="Connections of this environment, instead of those of the same names"
+    )
 
     _absolute = field_validator("roots")(_absolute_roots)
 
@@ -333,6 +337,7 @@ class Settings(BaseSettings):
     maintenance: MaintenanceSettings = MaintenanceSettings()
     oidc: OidcSettings | None = None
     agent: AgentSettings = AgentSettings()
+    connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
 
     @classmethod
@@ -355,6 +360,17 @@ class Settings(BaseSettings):
         """The folders and buckets that file sources of an environment may name besides landing."""
         own = self.environments.get(environment)
         return self.sources.roots if own is None or own.roots is None else own.roots
+
+    def connection_for(self, environment: Environment, name: str) -> ConnectionSettings | None:
+        """The connection that a name means in an environment; None where the settings have none of that name."""
+        own = self.environments.get(environment)
+        return (own.connections.get(name) if own is not None else None) or self.connections.get(name)
+
+    @property
+    def all_connections(self) -> tuple[ConnectionSettings, ...]:
+        """Those of all environments."""
+        own = (each for one in self.environments.values() for each in one.connections.values())
+        return (*self.connections.values(), *own)
 
     @property
     def staging(self) -> str:

@@ -18,8 +18,9 @@ import psutil
 from filelock import FileLock, Timeout
 
 from drls_dagster.engine import state as st
-from drls_dagster.engine.handover import credential_files, engine_environment, hand_over
+from drls_dagster.engine.handover import certificates, credential_files, engine_environment, hand_over
 from drls_dagster.engine.inside import open_inside
+from drls_dagster.engine.jars import coordinates, given_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.engine.places import make_places, ray_folder, remove_places
 from drls_dagster.engine.processes import MARK, end_all, processes_of
@@ -158,7 +159,10 @@ def _command(settings: Settings) -> list[str]:
         )
     # This DRLS, wherever it is imported from, and its Java.
     own = (str(Path(__file__).resolve().parents[2]), str(find_java().path.resolve()))
-    fence = engine_fence(settings, read=(*own, *credential_files(settings)), write=(str(ray_folder(settings).parent),))
+    drivers = (*given_jars(settings), *certificates(settings))
+    fence = engine_fence(
+        settings, read=(*own, *drivers, *credential_files(settings)), write=(str(ray_folder(settings).parent),)
+    )
     command = [sys.executable, *DRIVER, "--home", str(settings.home), "--fingerprint", fingerprint(settings)]
     return confined(fence, command)
 
@@ -209,7 +213,8 @@ def fingerprint(settings: Settings) -> str:
     sections = (settings.engine, settings.catalog, settings.fence)
     text = "".join(one.model_dump_json() for one in sections) + str(settings.home)
     roots = [settings.roots_for(environment) for environment in Environment]  # its fence opens them
-    return hashlib.sha256(f"{text}{roots}".encode()).hexdigest()[:16]
+    drivers = (*coordinates(settings), *given_jars(settings), *certificates(settings))
+    return hashlib.sha256(f"{text}{roots}{drivers}".encode()).hexdigest()[:16]
 
 
 def _last_error(log_path: Path) -> str:

@@ -21,6 +21,8 @@ _OPENS = (
 JAVA_OPTIONS = " ".join(
     ["-XX:+IgnoreUnrecognizedVMOptions", *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS)]
 )
+# Of the text of a request over Spark Connect: an option with a password.
+REDACTED = r'(?is)key: "(password|kafka\.sasl\.jaas\.config)"\s*value: "([^"\\]|\\.)*"'
 
 
 def spark_conf(settings: Settings, jars: list[Path], connect_port: int) -> dict[str, str]:
@@ -57,6 +59,8 @@ def spark_conf(settings: Settings, jars: list[Path], connect_port: int) -> dict[
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(connect_port),
         "spark.scheduler.mode": "FAIR",
+        # In events and plans Spark writes what a client asked for, with the options of a read in the clear.
+        "spark.sql.redaction.string.regex": REDACTED,
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(max(2, engine.executors * engine.cores)),
         "spark.sql.adaptive.enabled": "true",

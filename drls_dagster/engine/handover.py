@@ -15,7 +15,7 @@ from drls_dagster.fences.fences import is_on
 from drls_dagster.settings import Settings
 from lifecycle.private_files import write_private
 
-_SECTIONS = {"landing", "catalog", "engine", "fence", "environments"}
+_SECTIONS = {"landing", "catalog", "engine", "fence", "connections", "environments"}
 _NAMES = {
     *(
         "DRLS_HOME",
@@ -79,6 +79,15 @@ def credential_files(settings: Settings) -> tuple[str, ...]:
     given += [os.environ.get(name) for name in ("GOOGLE_APPLICATION_CREDENTIALS", "AWS_WEB_IDENTITY_TOKEN_FILE")]
     given += [os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")] if joins_a_cluster(settings) else []
     return tuple(str(Path(one).expanduser().absolute()) for one in (*named, *given) if one)
+
+
+def certificates(settings: Settings) -> tuple[str, ...]:
+    """The files that options of connections name, such as the certificate of a database's authority."""
+    found: set[str] = set()
+    for one in settings.all_connections:
+        files = one.database.files if one.database is not None else frozenset[str]()
+        found |= {value for name, value in one.options.items() if name in files}
+    return tuple(sorted(found))
 
 
 def joins_a_cluster(settings: Settings) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from drls_dagster.connections.databases import POSTGRESQL as POSTGRESQL_DATABASE
 from drls_dagster.engine.java import find_java
 from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings, private_home
@@ -18,7 +19,7 @@ BASE = (
     f"org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:{ICEBERG}",
     "org.xerial:sqlite-jdbc:3.50.3.0",
 )
-POSTGRESQL = "org.postgresql:postgresql:42.7.7"
+POSTGRESQL = POSTGRESQL_DATABASE.jar
 AWS = f"org.apache.iceberg:iceberg-aws-bundle:{ICEBERG}"
 
 
@@ -30,7 +31,15 @@ def coordinates(settings: Settings) -> tuple[str, ...]:
         wanted.append(POSTGRESQL)
     if catalog.type == "glue" or (catalog.warehouse or "").startswith(("s3://", "s3a://")):
         wanted.append(AWS)
+    # A driver that comes later, with a session, is none of the classes that errors of executors are read with.
+    known = (one.database for one in settings.all_connections if one.jar is None)
+    wanted += sorted({one.jar for one in known if one is not None} - set(wanted))
     return tuple(wanted)
+
+
+def given_jars(settings: Settings) -> tuple[str, ...]:
+    """The drivers' jars that connections name on this machine."""
+    return tuple(sorted({one.jar for one in settings.all_connections if one.jar is not None}))
 
 
 def jar_path(settings: Settings, coordinate: str) -> Path:
@@ -48,6 +57,10 @@ def ensure_jars(settings: Settings, report: Callable[[str], None] = lambda _: No
 
     Raises DrlsError when they cannot be had, with what to do.
     """
+    given = [Path(one) for one in given_jars(settings)]
+    absent = [one for one in given if not one.is_file()]
+    if absent:
+        raise DrlsError(f"{absent[0]}, which a connection names as its driver's jar, is no file; correct its jar")
     folder = private_home(settings.home, "jars")
     with FileLock(folder / ".lock"):
         wanted = [c for c in coordinates(settings) if not jar_path(settings, c).is_file()]
@@ -67,7 +80,7 @@ def ensure_jars(settings: Settings, report: Callable[[str], None] = lambda _: No
                 shutil.copyfile(resolved, partial)
                 partial.rename(jar_path(settings, coordinate))
             shutil.rmtree(folder / ".ivy", ignore_errors=True)
-    return [jar_path(settings, c) for c in coordinates(settings)]
+    return [*(jar_path(settings, c) for c in coordinates(settings)), *given]
 
 
 def _resolve(settings: Settings, wanted: list[str], ivy: Path) -> None:

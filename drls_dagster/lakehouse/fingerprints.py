@@ -1,7 +1,7 @@
 """What a source that is no Iceberg table resolves to in an environment, hashed (L3, L4).
 
 Two environments with one fingerprint read from the same place. What is hashed holds no credential: user and
-password of a URI and its query are left out, and of a named connection only the name counts.
+password of a URI and its query are left out, and of a connection host, port, database, user and options count.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ def fingerprints(spec: PipelineSpec, settings: Settings, environment: Environmen
 
 def fingerprint(node: SourceNode, settings: Settings, environment: Environment) -> str:
     """Of one such node; what a run puts into its receipt."""
-    return "sha256:" + hashlib.sha256(rfc8785.dumps(_place(node, settings, environment))).hexdigest()
+    return fingerprint_of(_place(node, settings, environment))
+
+
+def fingerprint_of(place: dict[str, Any]) -> str:
+    """Of what a place is known by."""
+    return "sha256:" + hashlib.sha256(rfc8785.dumps(place)).hexdigest()
 
 
 def _place(node: SourceNode, settings: Settings, environment: Environment) -> dict[str, Any]:
@@ -43,7 +48,10 @@ def _place(node: SourceNode, settings: Settings, environment: Environment) -> di
         case LandingPath(path):
             return {"kind": kind, "at": _resolved(path, settings.landing_for(environment))}
         case NamedConnection(name):
-            # Settings name no connections yet, so nothing shows that two environments mean the same server.
+            connection = settings.connection_for(environment, name)
+            if connection is not None:
+                return {"kind": kind, "at": connection.place}
+            # Nothing shows that two environments mean the same server.
             return {"kind": kind, "connection": name, "environment": str(environment)}
         case None:
             return {"kind": kind}

@@ -26,7 +26,7 @@ _NAMES = {"HOME", "TMPDIR", "PWD", "DRLS_HOME", "DRLS_UP_ID", "DRLS_DEBUG", "DRL
 # Of the settings, those by which a run reads its sources, finds its tables and starts an engine.
 _PREFIXES = (
     *("DRLS_CATALOG__", "DRLS_ENGINE__", "DRLS_FENCE__", "DRLS_SOURCES__", "DRLS_ENVIRONMENTS__", "DRLS_LEDGER__"),
-    *("DRLS_MAINTENANCE__", "DAGSTER_", "XDG_"),
+    *("DRLS_MAINTENANCE__", "DRLS_CONNECTIONS__", "DAGSTER_", "XDG_"),
 )
 _ENV_IN_YAML = re.compile(r"\benv\s*:\s*[\"']?([A-Za-z_][A-Za-z0-9_]*)")
 

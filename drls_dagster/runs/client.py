@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from drls_dagster.runs.operation import Operation
-from drls_dagster.runs.operations import admission, memory, publishing, tables, upkeep, version
+from drls_dagster.runs.operations import admission, connections, memory, publishing, tables, upkeep, version
 from drls_dagster.runs.service import RunService
 from drls_dagster.runs.token import RunToken
 from lifecycle.domain.environment import Environment
@@ -74,6 +74,8 @@ class RunClient:
     publish = publishing.publish
     confirm = publishing.confirm
     fingerprints = publishing.fingerprints
+
+    connection = connections.connection
 
     execute = memory.execute
     beat = memory.beat

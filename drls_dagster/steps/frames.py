@@ -44,6 +44,19 @@ class Builder(Generic[StepT]):
     report: Callable[[Frames, StepT, Reads], Report] = lambda *_: Report()
 
 
+@dataclass(frozen=True)
+class _Kept:
+    run: PipelineRun
+    node: str
+    key: str
+
+    def files(self) -> list[list[Any]] | None:
+        return self.run.memory.output(self.node, self.key)
+
+    def keep(self, files: list[list[Any]]) -> None:
+        self.run.memory.record_output(self.node, self.key, files)
+
+
 class Frames:
     """The frames of one run in one Spark session; `builders` by step kind."""
 
@@ -176,7 +189,9 @@ class Frames:
         if isinstance(node, SourceNode):
             read = reads[node_id]
             tally = self._tallies[self.key(node_id, reads)] = Tally()
-            reader = Reader(self.run.session.spark, self.run.place, self._folder(node_id, reads), self.run.log, tally)
+            kept = _Kept(self.run, node_id, self.key(node_id, reads))
+            folder = self._folder(node_id, reads)
+            reader = Reader(self.run.session.spark, self.run.place, folder, self.run.log, tally, kept)
             return kind_of(node).read(reader, node_id, node.source, read.pin, Read(read.start, read.end))
         builder = self._builder(node)
         if builder is None:

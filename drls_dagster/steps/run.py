@@ -121,7 +121,7 @@ class PipelineRun:
     @property
     def place(self) -> Place:
         """Where the sources of the run are looked for."""
-        return Place(self.settings, self.environment, self.catalog)
+        return Place(self.settings, self.environment, self.catalog, self.runs.connection)
 
     def reads_of(
         self, node_id: str, sink: SinkNode | None = None, look: TableLook | None = None, epoch: str = FIRST

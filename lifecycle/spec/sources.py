@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from lifecycle.spec.base import Column, Columns, Connection, Frozen, NodeId, Path, ScalarText, TableName, Text, Whole
 from lifecycle.spec.columns import Schema
@@ -109,12 +110,23 @@ class FilesSource(Source):
         return LandingPath(self.path)
 
 
+_PART = r"""(?:[^\W\d][\w$#]*|"[^"\x00-\x1f]+"|`[^`\x00-\x1f]+`|\[[^\[\]\x00-\x1f]+\])"""
+_DATABASE_TABLE = re.compile(rf"{_PART}(?:\.{_PART}){{0,3}}")
+
+
+def _table_of_a_database(text: str) -> str:
+    """A name and nothing else: whatever stands there becomes part of a query."""
+    if not _DATABASE_TABLE.fullmatch(text):
+        raise FieldError(f"'{shorten(text)}' is not the name of a table", "write schema.table, or a query")
+    return text
+
+
 class JdbcSource(Source):
     """A table or query of a database, read in `partitions` parts along `partition_column`."""
 
     kind: Literal["jdbc"] = "jdbc"
     connection: Connection
-    table: Text | None = None
+    table: Annotated[Text, Field(max_length=500), AfterValidator(_table_of_a_database)] | None = None
     query: Text | None = None
     partition_column: Column | None = None
     partitions: Annotated[Whole, Field(ge=1, le=1000)] = 1

@@ -12,6 +12,7 @@ from typing import Any
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.sources.files.source import Files
 from drls_dagster.steps.sources.iceberg import IcebergTables
+from drls_dagster.steps.sources.jdbc.source import Databases
 from drls_dagster.steps.sources.kind import SourceKind
 from drls_dagster.steps.sources.rate import Rate
 from lifecycle.spec import (
@@ -43,7 +44,7 @@ KINDS: tuple[Row, ...] = (
     Row(IcebergSource, IcebergTables()),
     Row(FilesSource, Files()),
     Row(RateSource, Rate()),
-    Row(JdbcSource),
+    Row(JdbcSource, Databases()),
     Row(KafkaSource),
 )
 _READ = {row.name: row.kind for row in KINDS if row.kind is not None}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from drls_dagster.connections.opened import OpenedConnection
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.sources.tally import Tally
 from lifecycle.domain.environment import Environment
@@ -47,24 +48,51 @@ class Pin(ABC):
         return None
 
 
+def _no_connection(node: str) -> OpenedConnection:
+    raise DrlsError(f"node '{node}': nothing gives connections here")
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where an environment's sources are looked for."""
+    """Where an environment's sources are looked for.
+
+    `connection` opens what a source node names, and raises DrlsError where the run has no such connection.
+    """
 
     settings: Settings
     environment: Environment
     catalog: Catalog
+    connection: Callable[[str], OpenedConnection] = _no_connection
 
     @property
     def landing(self) -> str:
         return self.settings.landing_for(self.environment)
 
 
+class Kept(Protocol):
+    """What a run remembers of one recipe of a source, for its retries and for the run that resumes it (D2)."""
+
+    def files(self) -> list[list[Any]] | None:
+        """What was kept: of each file its path, rows and bytes; None where nothing was."""
+        ...
+
+    def keep(self, files: list[list[Any]]) -> None:
+        """Notes them."""
+        ...
+
+
+class _Nothing:
+    def files(self) -> list[list[Any]] | None:
+        return None
+
+    def keep(self, files: list[list[Any]]) -> None: ...
+
+
 @dataclass(frozen=True)
 class Reader:
     """What reading a source needs: Spark, the place, a folder for copies, and where to say what people should know.
 
-    `tally` takes how many rows are read.
+    `tally` takes how many rows are read; `kept` is what the run remembers of them.
     """
 
     spark: SparkSession
@@ -72,3 +100,4 @@ class Reader:
     folder: str
     log: Callable[[str], None] = lambda _: None
     tally: Tally = field(default_factory=Tally)
+    kept: Kept = field(default_factory=_Nothing)

@@ -223,6 +223,7 @@ def _kept(settings: Settings, landing: Root) -> Iterator[str]:
         if folder and "://" not in (local := _local(folder)) and local.startswith(("/", "~")):
             yield os.path.realpath(os.path.expanduser(local))
     secrets = [*settings.catalog.secrets.values(), settings.notify.webhook_secret, settings.notify.smtp_password]
+    secrets += [one.password for one in settings.all_connections]
     for source in (*secrets, settings.oidc and settings.oidc.client_secret):
         if source and source.startswith("file:"):
             yield os.path.realpath(os.path.expanduser(source.removeprefix("file:")))
