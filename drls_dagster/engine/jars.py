@@ -26,12 +26,12 @@ AWS = f"org.apache.iceberg:iceberg-aws-bundle:{ICEBERG}"
 def coordinates(settings: Settings) -> tuple[str, ...]:
     """Maven coordinates that this configuration needs."""
     catalog = settings.catalog
-    wanted = list(BASE)
+    wanted: list[str] = list(BASE)
     if (catalog.uri or "").startswith("postgresql"):
         wanted.append(POSTGRESQL)
     if catalog.type == "glue" or (catalog.warehouse or "").startswith(("s3://", "s3a://")):
         wanted.append(AWS)
-    # A driver that comes later, with a session, is none of the classes that errors of executors are read with.
+    # Not later and per session: errors of executors name classes of the driver, and the engine must know those.
     known = (one.database for one in settings.all_connections if one.jar is None)
     wanted += sorted({one.jar for one in known if one is not None} - set(wanted))
     return tuple(wanted)

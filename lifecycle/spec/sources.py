@@ -115,7 +115,7 @@ _DATABASE_TABLE = re.compile(rf"{_PART}(?:\.{_PART}){{0,3}}")
 
 
 def _table_of_a_database(text: str) -> str:
-    """A name and nothing else: whatever stands there becomes part of a query."""
+    """A name and nothing else: the text becomes part of a query."""
     if not _DATABASE_TABLE.fullmatch(text):
         raise FieldError(f"'{shorten(text)}' is not the name of a table", "write schema.table, or a query")
     return text

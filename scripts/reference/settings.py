@@ -16,6 +16,8 @@ INTRODUCTION = """\
 Write settings into `DRLS_HOME/drls.toml`, or set environment variables, which override the file. In a variable, lists
 and tables are JSON: `DRLS_WEB__HOSTS='["drls.example"]'`. An unknown key in a section is an error.
 """
+# Sections of which there is one for each name.
+OF_EACH = {"environments": "<environment>", "connections": "<name>"}
 # Variables that no field of Settings has.
 VARIABLES = (
     ("DRLS_HOME", "Folder for everything that DRLS keeps; default: ~/.drls"),
@@ -63,11 +65,11 @@ def settings() -> str:
             top.append((f"`{name}`", f"`DRLS_{name.upper()}`", kind(field.annotation), default(field), meaning(field)))
     text += table(head, top)
     for name, section in sections:
-        key = f"{name}.<environment>" if name == "environments" else name
+        key = f"{name}.{OF_EACH[name]}" if name in OF_EACH else name
         text += [f"\n## [{key}]\n", f"{inspect.getdoc(section)}\n"]
         if name == "oidc":
             text.append("Without this section, people sign in with local accounts only.\n")
-        variable = "DRLS_ENVIRONMENTS__<environment>" if name == "environments" else f"DRLS_{name.upper()}"
+        variable = f"DRLS_{name.upper()}" + (f"__{OF_EACH[name]}" if name in OF_EACH else "")
         text += rows(head, section, variable, key)
     text += [
         "\n## Other environment variables\n",

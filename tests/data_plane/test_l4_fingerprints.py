@@ -61,3 +61,30 @@ def test_l4_connections_are_taken_to_differ_as_long_as_nothing_shows_that_they_d
     source = {"kind": "jdbc", "connection": "sales", "table": "orders"}
     assert fingerprint(home, source, UAT) != fingerprint(home, source, PRODUCTION)
     assert fingerprint(home, source, UAT) == fingerprint(home, source, UAT)
+
+
+def test_l4_a_connection_is_known_by_host_port_database_and_user_and_not_by_its_password(tmp_path: Path) -> None:
+    text = """
+[{section}.sales]
+driver = "postgresql"
+url = "jdbc:postgresql://{url}"
+user = "{user}"
+password = "env:{variable}"
+options = {{ {options} }}
+"""
+    given = {
+        UAT: ("db.example/sales", "reader", "UAT_PASSWORD", ""),
+        PRODUCTION: ("DB.example:5432/sales", "reader", "PRODUCTION_PASSWORD", 'connectTimeout = "5"'),
+        QA: ("db.example/sales", "other", "UAT_PASSWORD", ""),
+    }
+    (tmp_path / "drls.toml").write_text(
+        text.format(section="connections", url="test.example/sales", user="reader", variable="X", options="")
+        + "".join(
+            text.format(section=f"environments.{one}.connections", url=url, user=user, variable=name, options=options)
+            for one, (url, user, name, options) in given.items()
+        )
+    )
+    source = {"kind": "jdbc", "connection": "sales", "table": "orders"}
+    found = {one: fingerprint(tmp_path, source, one) for one in Environment}
+    assert found[UAT] == found[PRODUCTION]
+    assert len({found[UAT], found[QA], found[DEVELOPMENT]}) == 3

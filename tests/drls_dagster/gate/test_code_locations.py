@@ -39,7 +39,7 @@ from lifecycle.usecases.set_policy import set_policy
 from tests.lifecycle.life import DEVELOPMENT, PRODUCTION, QA, SETUP, UAT, Life, make_spec
 
 DAILY = {"schedule": {"cron": "0 6 * * *", "timezone": "UTC"}}
-JDBC = {"kind": "jdbc", "connection": "erp", "table": "orders"}
+KAFKA = {"kind": "kafka", "connection": "bus", "topic": "orders"}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def _fill_production(life: Life) -> None:
     ):
         deploy(life, spec.name, life.save(spec), PRODUCTION)
     # Two writers of a table, and what this release cannot run: older rules may have let them in.
-    for spec in (with_source(make_spec("jdbc"), JDBC), make_spec("clash_b", tables=("shared.rows",))):
+    for spec in (with_source(make_spec("kafka"), KAFKA), make_spec("clash_b", tables=("shared.rows",))):
         with life.store.write(SETUP, "setup") as unit:
             pipeline = unit.pipelines.add(spec.name, life.person("ada"))
             unit.pipelines.add_version(
@@ -161,10 +161,10 @@ def test_what_is_broken_is_seen_with_its_error_and_the_others_load(life: Life) -
     found = load_environment(Environment.PRODUCTION, load_settings())
     assert jobs(found) == {"producer", "consumer_a", "consumer_b"}
     told = broken(found)
-    assert told.keys() == {"tampered", "unreadable", "jdbc", "clash_a", "clash_b"}
+    assert told.keys() == {"tampered", "unreadable", "kafka", "clash_a", "clash_b"}
     assert "v1 was changed in the database: its digest does not match" in told["tampered"]
     assert "v1 cannot be read by this release of DRLS" in told["unreadable"]
-    assert "does not run sources of kind jdbc" in told["jdbc"]
+    assert "does not run sources of kind kafka" in told["kafka"]
     assert "table shared.rows also belongs to 'clash_b'" in told["clash_a"]
     assert "table shared.rows also belongs to 'clash_a'" in told["clash_b"]
 

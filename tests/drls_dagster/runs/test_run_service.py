@@ -20,6 +20,8 @@ import pytest
 import uvicorn
 from starlette.responses import PlainTextResponse
 
+from drls_dagster.connections.settings import ConnectionSettings
+from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.catalog import CatalogFailed, load_catalog
 from drls_dagster.ledger import RunTakenForDead, open_ledger, place_of, this_worker
@@ -37,8 +39,11 @@ from drls_dagster.runs.table_words import Candidate
 from lifecycle.domain.policy import HoldKind
 from lifecycle.domain.run import CheckResult, Work
 from lifecycle.errors import Conflict, Forbidden, Invalid, StoreError, Unauthorized, Unavailable
+from lifecycle.spec import JdbcSource
 from lifecycle.usecases.holding import set_hold
+from lifecycle.usecases.save_version import save_version
 from tests.drls_dagster.runs.conftest import HERE, World, listening_at
+from tests.lifecycle.life import make_spec
 from tests.waiting import wait_until
 
 CHECKED = Work(checks=(CheckResult(node="checks0", check="some", passed=True),))
@@ -280,3 +285,33 @@ def _server(world: World, listening: socket.socket) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "drls_dagster.runs.server", "--fd", str(listening.fileno())]
     environment = {**os.environ, "DRLS_HOME": str(world.settings.home)}
     return subprocess.Popen(command, pass_fds=[listening.fileno()], env=environment)
+
+
+def test_a_run_gets_the_connections_that_its_version_names_and_no_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"driver": "postgresql", "url": "jdbc:postgresql://h/d", "password": "env:SHOP_PASSWORD"}
+    settings = world.settings.model_copy(
+        update={"connections": {name: ConnectionSettings.model_validate(own) for name in ("shop", "payroll")}}
+    )
+    source = JdbcSource(connection="shop", table="orders")
+    spec = make_spec(f"{world.name}_jdbc")
+    nodes = tuple(node.model_copy(update={"source": source}) if node in spec.sources else node for node in spec.nodes)
+    spec = spec.model_copy(update={"nodes": nodes})
+    version = save_version(world.ctx, world.person, spec)
+    part = Part(spec.name, version.digest, HERE)
+    service = RunService(settings)
+    client = RunClient(direct(settings, f"run-of-{spec.name}", f"run-of-{spec.name}", [part], service), spec.name, HERE)
+    with pytest.raises(DrlsError, match=r"connections\.shop\.password: the environment variable SHOP_PASSWORD is not"):
+        client.connection("shop")
+    monkeypatch.setenv("SHOP_PASSWORD", "kanarienvogel")
+    given = client.connection("shop")
+    assert given.password == "kanarienvogel"
+    assert given.options == {"ApplicationName": "DRLS", "tcpKeepAlive": "true", "connectTimeout": "15"}
+    for name in ("payroll", "gone"):
+        with pytest.raises(Forbidden, match=f"does not read from a connection '{name}'"):
+            client.connection(name)
+    service = RunService(world.settings)
+    client = RunClient(direct(settings, f"run-of-{spec.name}", f"run-of-{spec.name}", [part], service), spec.name, HERE)
+    with pytest.raises(DrlsError, match=r"no connection 'shop' in development; set \[connections.shop\]"):
+        client.connection("shop")

@@ -175,6 +175,10 @@ WRONG: list[tuple[Callable[[dict[str, Any]], object], str | None, str | None, st
         "source.connection",
         "use lower-case letters",
     ),
+    *(
+        (source(kind="jdbc", connection="c", table=table), S, "source.table", "write schema.table, or a query")
+        for table in ("t; DROP TABLE t", "(SELECT 1) x", "t --", "a.b.c.d.e", 't"', '"a"b"', "t WHERE 1 = 1", "t\nu")
+    ),
     (source(kind="kafka", connection="c", topic="a b"), S, "source.topic", "use letters, digits"),
     (source(kind="rate", rows_per_second=0), S, "source.rows_per_second", "at least 1"),
     # transforms

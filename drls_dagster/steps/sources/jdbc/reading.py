@@ -1,7 +1,7 @@
 """Reading a database with Spark, in a session of its own.
 
-A pipeline's code joins the session of its run. Here is another one, whose id nobody else learns: what it is told, which
-includes the password, cannot be asked for in the run's.
+A pipeline's code joins the session of its run. This one is another, whose id nobody else learns: what is set here, such
+as the password, cannot be read in the run's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROWS_PER_FILE = 5_000_000
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is read: `selected` stands after FROM."""
+    """What is read: `selected` follows FROM."""
 
     node: str
     selected: str
@@ -97,7 +97,7 @@ def _options(connection: OpenedConnection) -> dict[str, str]:
     found = {
         **connection.options,
         "url": connection.url,
-        # Without it, the second read in a JVM may look for the driver of a wrapper that is none.
+        # Without it, the second read in a JVM takes Spark's own wrapper of drivers for one.
         "driver": connection.driver_class,
         "fetchsize": str(connection.fetch_size),
         # A time without a zone is what it says, in whichever zone the engine's machine is.

@@ -14,12 +14,15 @@ from lifecycle.spec.sqltree import MAX_SQL, exp
 
 NAME = "drls_source"
 _REMEDY = "write one SELECT, or a view in the database"
-_CHANGES = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock, exp.Drop, exp.Alter, exp.TruncateTable, exp.Set)
+_CHANGES = (
+    *(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.DDL, exp.Drop, exp.Alter, exp.TruncateTable),
+    *(exp.Command, exp.Into, exp.Lock, exp.Set),
+)
 _SECOND = re.compile(r";|--|/\*|#")
 
 
 def selected(node: str, table: str | None, query: str | None, database: Database | None) -> str:
-    """What stands after FROM: the table's name, or the query in brackets. Raises SourceUnreadable."""
+    """What follows FROM: the table's name, or the query in brackets. Raises SourceUnreadable."""
     if query is None:
         assert table is not None, "a source has one of both"  # noqa: S101
         return table
