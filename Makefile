@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-rest test-browser test-mcp test-wheel check docs pictures bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-rest test-browser test-mcp test-wheel check docs kustomize pictures bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -61,6 +61,9 @@ check: $(READY) ## Lint, format, types, import layers, lock file, English
 docs: $(READY) ## Write docs/reference, the list of decisions and the layers in the design, from the code
 	$(PYTHON) scripts/reference
 	$(PYTHON) scripts/draw_layers.py
+
+kustomize: $(READY) ## Render the base of deploy/kustomize from the chart
+	@scripts/kustomize.sh > .kustomize.new && mv .kustomize.new deploy/kustomize/base/drls.yaml
 
 pictures: $(READY) java ## Take the pictures of the documentation again, from drls up --seed-demo
 	@scripts/chromium.sh

@@ -251,7 +251,7 @@ class EnvironmentSettings(_Section):
 
 
 class WebSettings(_Section):
-    """The web server of `drls up` and `drls serve`. Both speak HTTP; `drls up` listens on 127.0.0.1 only."""
+    """The web server of `drls up` and `drls serve`. Both speak HTTP, on 127.0.0.1 unless --host says otherwise."""
 
     port: int = Field(default=3000, ge=1, le=65_535, description="Port of `drls up`; `drls serve` has --port")
     hosts: tuple[str, ...] = Field(
@@ -268,6 +268,11 @@ class WebSettings(_Section):
     dagster_for_all: bool = Field(
         default=False,
         description="Whether a role on one pipeline opens the code, runs and logs of all pipelines in Dagster",
+    )
+    dagster_beside: bool = Field(
+        default=False,
+        description="Whether pages of `drls serve` link to /dagster: a proxy in front sends it to a `drls up` that "
+        "shares the store",
     )
 
     @field_validator("trusted_proxies")

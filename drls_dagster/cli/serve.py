@@ -34,7 +34,8 @@ def serve(host: str, port: int, workers: int | None) -> None:
     from drls_dagster.serving.hosts import KnownHosts
     from drls_dagster.serving.supervisor import Supervisor
     from drls_dagster.serving.worker import serve_connections
-    from drls_dagster.web.sections import SECTIONS
+    from drls_dagster.web.sections import DAGSTER, DAGSTER_PATH, SECTIONS
+    from lifecycle.app.kit.parts import DagsterAt
     from lifecycle.app.site import create_site
 
     settings = load_settings()
@@ -42,10 +43,13 @@ def serve(host: str, port: int, workers: int | None) -> None:
     given = adapters()
     hosts = names_of(settings, host)
     proxies = networks(settings.web.trusted_proxies)
+    sections, connected = (SECTIONS, (provider,))
+    if settings.web.dagster_beside:
+        sections, connected = (*SECTIONS, DAGSTER), (provider, DagsterAt(DAGSTER_PATH))
 
     def work(channel: socket.socket) -> None:
         context = open_context(settings, given, lambda started: welcome(settings, started))
-        site = create_site(context, SECTIONS, connected=(provider,))
+        site = create_site(context, sections, connected=connected)
         spare_the_collector()
         app = Forwarded(KnownHosts(RunsDoor(site, settings), hosts), proxies, settings.web.forwarded)
         serve_connections(app, channel, proxies)

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="IPv4 address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Default: the setting web.port (3000).")
 @click.option("--seed-demo", is_flag=True, help="Load the flights example first, with versions in several states.")
-def up(port: int | None, seed_demo: bool) -> None:
+def up(host: str, port: int | None, seed_demo: bool) -> None:
     """Start Dagster and the approvals app on this machine; Ctrl-C stops them.
 
     Starts one code server per environment, the daemon that runs schedules and sensors, and the web interface at
     http://127.0.0.1:3000, which requires signing in. The engine starts when a run needs it. Logs are in
-    DRLS_HOME/logs.
+    DRLS_HOME/logs. It speaks plain HTTP: put a TLS proxy in front of it before others use it over a network.
     """
     from filelock import FileLock, Timeout
 
@@ -39,7 +40,7 @@ def up(port: int | None, seed_demo: bool) -> None:
         other = running_up(settings)
         where = f" as process {other.pid}: {other.url}" if other else ""
         raise DrlsError(f"drls up is already running in {settings.home}{where}; stop it there with Ctrl-C") from None
-    with lock, _listen(port or settings.web.port) as listening:
+    with lock, _listen(host, port or settings.web.port) as listening:
         _run(settings, listening, seed_demo=seed_demo)
 
 
@@ -49,7 +50,8 @@ def _run(settings: Settings, listening: socket.socket, *, seed_demo: bool) -> No
     from drls_dagster.up.layout import Layout
     from drls_dagster.up.supervisor import Supervisor, own_state
 
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    host, port = listening.getsockname()
+    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
     click.echo(f"DRLS is starting at {url}; logs are in {settings.home / 'logs'}")
     ctx = open_context(settings, connected_adapters(settings), lambda started: welcome(settings, started))
     up_id, token = uuid.uuid4().hex, secrets.token_urlsafe(32)
@@ -91,12 +93,13 @@ def _seed(ctx: Context, settings: Settings, up_id: str) -> None:
         click.echo(f"The demo is incomplete: {error} DRLS starts anyway.", err=True)
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server(("127.0.0.1", port), backlog=128)
+        return socket.create_server((host, port), backlog=128)
     except OSError as error:
         raise DrlsError(
-            f"port {port} cannot be used ({error.strerror}); choose another with drls up --port PORT"
+            f"port {port} of {host} cannot be used ({error.strerror}); choose others with drls up --host HOST "
+            "--port PORT"
         ) from None
 
 

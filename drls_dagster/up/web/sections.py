@@ -10,13 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from drls_dagster.settings import Settings
-from drls_dagster.up.web.workspace import PREFIX
+from drls_dagster.web.sections import DAGSTER
 from drls_dagster.web.sections import SECTIONS as APP
-from lifecycle.app.kit.parts import DagsterAt
-from lifecycle.app.kit.section import NavLink, Section
-
-# Its pages are Dagster's own, behind the guard.
-DAGSTER = Section("dagster", nav=(NavLink(PREFIX, "Dagster"),), needs=(DagsterAt,))
+from lifecycle.app.kit.section import Section
 
 # Chats are above this package: they are found by name, where they are installed.
 _CHATS = "agent.web.section"

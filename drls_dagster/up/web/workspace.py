@@ -30,8 +30,9 @@ from drls_dagster.up.web.pages import starting
 from drls_dagster.up.web.permissions import permissions_of
 from drls_dagster.up.web.touched import Finder
 from drls_dagster.up.web.visitor import Visitor
+from drls_dagster.web.sections import DAGSTER_PATH
 
-PREFIX = "/dagster"
+PREFIX = DAGSTER_PATH
 _DB_MILLISECONDS = 15_000
 _DB_RECYCLE_SECONDS = 3600
 _DB_OVERFLOW = 20

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from drls_dagster.cli.up import _sign_in_link
+from drls_dagster.cli.up import _listen, _sign_in_link
+from drls_dagster.errors import DrlsError
 from drls_dagster.settings import Settings, load_settings
 from drls_dagster.up.children import Child
 from drls_dagster.up.layout import AGENT, Layout
@@ -132,3 +133,11 @@ def test_a_reload_that_fails_is_tried_again_when_asked() -> None:
         reloads.ask("qa")
         assert tried.acquire(timeout=30)
     reloads.close()
+
+
+def test_up_listens_where_it_is_told_and_says_what_is_taken() -> None:
+    with _listen("127.0.0.2", 0) as listening:
+        host, port = listening.getsockname()
+        assert host == "127.0.0.2"
+        with pytest.raises(DrlsError, match=f"port {port} of 127.0.0.2 cannot be used"):
+            _listen("127.0.0.2", port)
