@@ -43,13 +43,11 @@ def serve(host: str, port: int, workers: int | None) -> None:
     given = adapters()
     hosts = names_of(settings, host)
     proxies = networks(settings.web.trusted_proxies)
-    sections, connected = (SECTIONS, (provider,))
-    if settings.web.dagster_beside:
-        sections, connected = (*SECTIONS, DAGSTER), (provider, DagsterAt(DAGSTER_PATH))
+    dagster = DagsterAt(DAGSTER_PATH) if settings.web.dagster_beside else None
 
     def work(channel: socket.socket) -> None:
         context = open_context(settings, given, lambda started: welcome(settings, started))
-        site = create_site(context, sections, connected=connected)
+        site = create_site(context, (*SECTIONS, DAGSTER), connected=(provider, dagster))
         spare_the_collector()
         app = Forwarded(KnownHosts(RunsDoor(site, settings), hosts), proxies, settings.web.forwarded)
         serve_connections(app, channel, proxies)

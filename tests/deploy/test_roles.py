@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.deploy.rendered import CHECKOUT, chart, named
+from tests.deploy.rendered import CHECKOUT, chart, named, pods
 from tests.postgres_server import running_postgres
 from tests.waiting import wait_until
 
@@ -22,6 +22,8 @@ pytestmark = pytest.mark.postgres
 ROLE = CHECKOUT / "deploy" / "images" / "drls-role"
 PASSWORD = "a quite long first password"
 SECONDS = 240
+ASKED = "/api/environments"
+LOCATIONS = "{ repositoriesOrError { ... on RepositoryConnection { nodes { location { name } } } } }"
 
 
 @dataclass
@@ -45,15 +47,22 @@ class Cluster:
 
     @contextmanager
     def serving(self, pod: str, *role: str) -> Iterator[Path]:
-        """A role that runs until the block ends; its output."""
+        """A role that runs until the block ends, with what the chart says to this pod; its output."""
         log = self.homes / f"{pod}.log"
         with log.open("w") as out:
-            process = subprocess.Popen([ROLE, *role], env=self.pod(pod), stdout=out, stderr=subprocess.STDOUT)
+            environment = {**self.pod(pod), **said(f"drls-{pod}")}
+            process = subprocess.Popen([ROLE, *role], env=environment, stdout=out, stderr=subprocess.STDOUT)
         try:
             yield log
         finally:
             process.terminate()
             process.wait(SECONDS)
+
+
+def said(pod: str) -> dict[str, str]:
+    """The variables of a pod whose values are in the chart."""
+    (container,) = dict(pods(chart()))[pod]["containers"]
+    return {one["name"]: one["value"] for one in container["env"] if "value" in one}
 
 
 @pytest.fixture(scope="module")
@@ -131,35 +140,30 @@ def test_both_doors_are_one_installation(migrated: Cluster) -> None:
         wait_until(lambda: _health(app) == 200, SECONDS)
         wait_until(lambda: "up in " in up_log.read_text(), SECONDS)
         name = {"Host": "drls.example.org"}
-        for port, path in ((app, "/api/pipelines"), (up, "/api/pipelines"), (up, "/dagster/graphql?query={version}")):
-            assert httpx.get(f"http://127.0.0.1:{port}{path}", headers=name).status_code == 401, path
-        assert httpx.get(f"http://127.0.0.1:{app}/sign-in", headers={"Host": "elsewhere.example"}).status_code == 421
-        # A session of one door opens the other.
-        signed_in = migrated.run(
-            "admin", "drls", "login", "admin", given=f"{PASSWORD}\n", DRLS_URL=f"http://127.0.0.1:{app}"
-        )
-        assert signed_in.returncode == 0, signed_in.stderr
-        (token,) = (
-            file.read_text().strip()
-            for file in (migrated.homes / "admin" / "home").glob("secret-*")
-            if file.suffix != ".store"
-        )
-        with httpx.Client(headers=name) as browser:
-            entered = browser.post(f"http://127.0.0.1:{app}/sign-in", data={"account": "admin", "password": PASSWORD})
+        at_app = httpx.Client(base_url=f"http://127.0.0.1:{app}", headers=name, timeout=SECONDS)
+        at_up = httpx.Client(base_url=f"http://127.0.0.1:{up}", headers=name, timeout=SECONDS)
+        with at_app, at_up:
+            for door, path in ((at_app, ASKED), (at_up, ASKED), (at_up, "/dagster/graphql?query={version}")):
+                assert door.get(path).status_code == 401, path
+            assert at_app.get("/sign-in", headers={"Host": "elsewhere.example"}).status_code == 421
+            # A session of one door opens the other, and its pages lead there.
+            entered = at_app.post("/sign-in", data={"account": "admin", "password": PASSWORD})
             assert entered.status_code == 303
-            browser.cookies = httpx.Cookies({one.name: one.value or "" for one in browser.cookies.jar})
-            assert 'href="/dagster"' in browser.get(f"http://127.0.0.1:{app}/").text
-            assert browser.get(f"http://127.0.0.1:{up}/dagster/server_info").json()["dagster_version"]
-        admin = {**name, "Authorization": f"Bearer {token}"}
-        for port in (app, up):
-            assert httpx.get(f"http://127.0.0.1:{port}/api/pipelines", headers=admin).status_code == 200
-        asked = httpx.post(
-            f"http://127.0.0.1:{up}/dagster/graphql",
-            headers=admin,
-            json={"query": "{ repositoriesOrError { ... on RepositoryConnection { nodes { location { name } } } } }"},
-        )
-        found = asked.json()["data"]["repositoriesOrError"]["nodes"]
-        assert {one["location"]["name"] for one in found} == {"development", "qa", "uat", "production"}
+            session = {"Cookie": "; ".join(f"{one.name}={one.value}" for one in at_app.cookies.jar)}
+            assert 'href="/dagster"' in at_app.get("/", headers=session).text
+            assert at_up.get("/dagster/server_info", headers=session).status_code == 200
+            # So does a token.
+            login = ("drls", "login", "admin")
+            signed_in = migrated.run("admin", *login, given=f"{PASSWORD}\n", DRLS_URL=str(at_app.base_url).rstrip("/"))
+            assert signed_in.returncode == 0, signed_in.stderr
+            kept = (migrated.homes / "admin" / "home").glob("secret-*")
+            (token,) = (file.read_text().strip() for file in kept if file.suffix != ".store")
+            admin = {"Authorization": f"Bearer {token}"}
+            for door in (at_app, at_up):
+                assert door.get(ASKED, headers=admin).status_code == 200
+            locations = at_up.post("/dagster/graphql", headers=admin, json={"query": LOCATIONS}).json()
+            found = locations["data"]["repositoriesOrError"]["nodes"]
+            assert {one["location"]["name"] for one in found} == {"development", "qa", "uat", "production"}
         for secret in (PASSWORD, token, "#"):
             assert secret not in app_log.read_text() + up_log.read_text(), "a log shows what opens a door"
 
@@ -172,6 +176,6 @@ def _free_port() -> int:
 
 def _health(port: int) -> int:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/api/health").status_code
+        return httpx.get(f"http://127.0.0.1:{port}/api/health", timeout=SECONDS).status_code
     except httpx.TransportError:
         return 0
