@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# prune.sh ENVIRONMENT: removes what packages bring and DRLS never opens: tests, headers, examples, a second web interface,
-# Spark's own scheduler on Kubernetes, libraries for other systems.
+# prune.sh ENVIRONMENT: removes what packages bring and DRLS never opens: tests, sources in C, examples, source maps, a second
+# web interface, Spark's shell and its own scheduler on Kubernetes, Arrow Flight, libraries for other systems.
 # prune.sh --compile ENVIRONMENT: writes the bytecode of what is left, because nothing can write it on a read-only disk,
 # and imports what the roles start with.
 set -euo pipefail
@@ -13,7 +13,9 @@ if [ "$1" = --compile ]; then
 fi
 cd "$1"/lib/python3*/site-packages
 rm -rf pyspark/examples pyspark/R pyspark/data ray/rllib pyarrow/include pyarrow/tests litellm/proxy/_experimental kubernetes/aio
-rm -f pyspark/jars/kubernetes-*.jar pyspark/jars/spark-kubernetes*.jar
+rm -rf pyspark/jars/kubernetes-*.jar pyspark/jars/spark-kubernetes*.jar pyspark/jars/connect-repl
+rm -f pyarrow/libarrow_flight* pyarrow/_flight*
+find . -type f \( -name '*.map' -o -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.pyx' -o -name '*.pxd' \) -delete
 find . -path './pandas/tests' -o -path './numpy/*/tests' -o -path './sqlglot/*/tests' | xargs rm -rf
 "$1/bin/python" - pyspark/jars/rocksdbjni-*.jar <<'PYTHON'
 import re, sys, zipfile
