@@ -19,8 +19,9 @@ from typing import Any, Literal
 from drls_dagster.engine import client
 from drls_dagster.engine.jars import ensure_jars
 from drls_dagster.engine.state import EngineState
+from drls_dagster.home import home_folder
 from drls_dagster.launch.progress import RunOutcome
-from drls_dagster.settings import Settings, home_folder, load_settings
+from drls_dagster.settings import Settings, load_settings
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

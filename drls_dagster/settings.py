@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from drls_dagster.agent_settings import AgentSettings
 from drls_dagster.connections.settings import ConnectionSettings
 from drls_dagster.errors import UsageError
+from drls_dagster.home import home_folder
 from drls_dagster.maintenance_settings import MaintenanceSettings
 from lifecycle.domain.environment import Environment
 
@@ -429,11 +430,6 @@ def private_home(home: Path, *below: str) -> Path:
             return make_private(home.joinpath(*below)) if below else home
         _LOG.warning("DRLS_HOME: other users could read %s; it is now accessible only to you (chmod 700)", home)
     return make_private(home.joinpath(*below)) if below else home
-
-
-def home_folder() -> Path:
-    """DRLS_HOME, absolute; `~/.drls` when it is not set."""
-    return Path(os.environ.get("DRLS_HOME") or "~/.drls").expanduser().absolute()
 
 
 def load_settings(home: Path | None = None) -> Settings:

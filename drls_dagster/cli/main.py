@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import click
 
+from drls_dagster.cli.hosted import run_hosted
 from drls_dagster.cli.lazy import READER_GONE, LazyGroup, silence_stdout
 from drls_dagster.errors import DrlsError
 
@@ -131,15 +132,24 @@ def _reveal() -> None:
         traceback.print_exc()
 
 
-def main() -> None:
-    """The console script."""
-    exit_code = run(sys.argv[1:])
+def finished(arguments: Sequence[str]) -> int:
+    """`run`, with all that it printed written."""
+    exit_code = run(arguments)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()
         exit_code = READER_GONE
     sys.stderr.flush()
+    return exit_code
+
+
+def main() -> None:
+    """The console script."""
+    arguments = sys.argv[1:]
+    exit_code = run_hosted(arguments) if arguments[:1] == ["run"] else None
+    if exit_code is None:
+        exit_code = finished(arguments)
     # All is written and closed by now; waiting for the threads of Spark's and Dagster's libraries takes a second.
     os._exit(exit_code)
 

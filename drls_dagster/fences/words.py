@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from drls_dagster.fences.places import is_own, resolved
-from drls_dagster.settings import home_folder, load_settings
+from drls_dagster.home import home_folder
+from drls_dagster.settings import load_settings
 from lifecycle.spec.modules import find_top
 
 # Python's, Java's for opening and for NIO, and Spark's for what it then calls missing.

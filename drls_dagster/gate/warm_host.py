@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,37 @@ from typing import Any
 # Set by `drls up` for its processes: the socket of the warm host.
 VARIABLE = "DRLS_WARM_HOST"
 NAME = "warm-host"  # among the processes of `drls up`
-LAUNCH, SERVE, IS_READY = "launch", "serve", "ready"
+LAUNCH, SERVE, COMMAND, IS_READY = "launch", "serve", "command", "ready"
+# In DRLS_HOME/up: where the host listens, for commands, which are not started by `drls up`.
+PLACE = "warm-host"
 LONGEST_LINE = 1 << 20
 _SECONDS, _LOOK_SECONDS = 60.0, 1.0
 
 
 class WarmHostError(Exception):
     """A warm host ended in the middle of a request."""
+
+
+class Command:
+    """A command that the host executes in a process of its own, as long as the process lives that asked for it."""
+
+    def __init__(self, asking: socket.socket, pid: int) -> None:
+        self._asking = asking
+        self.pid = pid
+
+    def wait(self) -> int:
+        """Its exit code."""
+        self._asking.settimeout(None)
+        code: int = _answer(self._asking)["exit"]
+        return code
+
+    def interrupt(self) -> None:
+        """As Ctrl-C does."""
+        os.kill(self.pid, signal.SIGINT)
+
+    def close(self) -> None:
+        """Ends the command that nobody waits for any longer."""
+        self._asking.close()
 
 
 class WarmHost:
@@ -50,6 +76,32 @@ class WarmHost:
         answer = self._ask(asked, files=output)
         return None if answer is None else answer["pid"]
 
+    def command(
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: str, files: tuple[int, int, int]
+    ) -> Command | None:
+        """Starts `drls` with these arguments; `files` become its input, output and errors.
+
+        None where no host is there that runs the code of this process; WarmHostError as for a run.
+        """
+        asked = {
+            "ask": COMMAND,
+            "arguments": list(arguments),
+            "environment": dict(environment),
+            "folder": folder,
+            "umask": _umask(),
+            "code": code_here(),
+        }
+        asking = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            answer = self._asked_by(asking, asked, _SECONDS, files)
+            if answer is not None and "pid" in answer:
+                return Command(asking, answer["pid"])
+        except WarmHostError:
+            asking.close()
+            raise
+        asking.close()
+        return None
+
     def is_ready(self) -> bool:
         """Whether it has imported what it needs."""
         try:
@@ -61,22 +113,64 @@ class WarmHost:
         self, asked: Mapping[str, Any], seconds: float = _SECONDS, files: Sequence[int] = ()
     ) -> dict[str, Any] | None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-            asking.settimeout(seconds)
-            try:
-                asking.connect(str(self._place))
-            except OSError:
-                return None
-            line = json.dumps(asked).encode() + b"\n"
-            try:
-                sent = socket.send_fds(asking, [line], files) if files else 0
-                asking.sendall(line[sent:])
-                with asking.makefile("rb") as reading:
-                    answer = reading.readline(LONGEST_LINE)
-            except OSError as error:
-                raise WarmHostError(f"the warm host of drls up did not answer ({error}); try again") from None
-        if not answer.endswith(b"\n"):
-            raise WarmHostError("the warm host of drls up did not answer (it ended); try again")
-        return json.loads(answer)
+            return self._asked_by(asking, asked, seconds, files)
+
+    def _asked_by(
+        self, asking: socket.socket, asked: Mapping[str, Any], seconds: float, files: Sequence[int]
+    ) -> dict[str, Any] | None:
+        asking.settimeout(seconds)
+        try:
+            asking.connect(str(self._place))
+        except OSError:
+            return None
+        line = json.dumps(asked).encode() + b"\n"
+        try:
+            rest = line[socket.send_fds(asking, [line], files) :] if files else line
+            if rest:  # an empty one is an error where the host has answered already
+                asking.sendall(rest)
+        except OSError as error:
+            raise WarmHostError(_told(error)) from None
+        return _answer(asking)
+
+
+def _answer(asking: socket.socket) -> dict[str, Any]:
+    """One line. Raises WarmHostError where none comes."""
+    try:
+        with asking.makefile("rb", buffering=0) as reading:
+            answer = reading.readline(LONGEST_LINE)
+    except OSError as error:
+        raise WarmHostError(_told(error)) from None
+    if not answer.endswith(b"\n"):
+        raise WarmHostError(_told("it ended"))
+    return json.loads(answer)
+
+
+def _told(why: object) -> str:
+    return f"the warm host of drls up did not answer ({why}); try again"
+
+
+def _umask() -> int:
+    """It can only be read by setting it."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
+
+
+def code_here() -> list[str]:
+    """Which Python and which DRLS this process runs; after an upgrade a host still has the ones before."""
+    return [sys.executable, __file__]
+
+
+def host_of(home: Path) -> WarmHost | None:
+    """The warm host of the `drls up` of a home, where it is this user's and has imported what it needs."""
+    try:
+        place = Path((home / "up" / PLACE).read_text())
+        if place.stat().st_uid != os.geteuid():
+            return None
+    except OSError:
+        return None
+    host = WarmHost(place)
+    return host if host.is_ready() else None
 
 
 def host_here() -> WarmHost | None:

@@ -15,6 +15,7 @@ import yaml
 
 from drls_dagster.dagster_private.daemon import DAEMON
 from drls_dagster.gate.warm_host import NAME as WARM_HOST
+from drls_dagster.gate.warm_host import PLACE as WARM_HOST_PLACE
 from drls_dagster.gate.warm_host import VARIABLE as WARM_HOST_VARIABLE
 from drls_dagster.orchestrator.instance import dagster_home, has_storage
 from drls_dagster.orchestrator.running_up import OWN_TOKEN, folder
@@ -22,6 +23,7 @@ from drls_dagster.runs.address import RUN_SERVICE, UNIX, URL_VARIABLE
 from drls_dagster.settings import Settings, private_home
 from drls_dagster.up.children import Child
 from lifecycle.domain.environment import Environment
+from lifecycle.private_files import write_private
 
 MARK = "DRLS_UP_ID"
 MCP = "mcp"
@@ -110,7 +112,7 @@ class Layout:
         """What a killed server left would only be in the way."""
         for environment in Environment:
             self._socket(environment).unlink(missing_ok=True)
-        for place in self.listening.values():
+        for place in (*self.listening.values(), self.folder / WARM_HOST_PLACE):
             place.unlink(missing_ok=True)
 
     def _listen(self) -> None:
@@ -120,6 +122,8 @@ class Layout:
             self._open[name].bind(str(place))
             place.chmod(0o600)
             self._open[name].listen(128)
+        if WARM_HOST in self.listening:
+            write_private(self.folder / WARM_HOST_PLACE, str(self.listening[WARM_HOST]))
 
     def remove(self) -> None:
         """Removes the sockets."""

@@ -45,7 +45,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         home.mkdir(mode=0o700)
         (home / "drls.toml").write_text("[engine]\nstart_seconds = 900\n")
         lay_out(home / "landing")
-        started = start_up(home)
+        started = start_up(home, seconds=600)
         try:
             for words in ("user add grace", "user grant grace LeadDataEngineer"):
                 made = started.drls(*words.split())

@@ -1,7 +1,7 @@
 """The process of the warm host: it imports, listens on a socket that it inherits, and forks.
 
 It builds no definitions, opens no store and starts no thread, so that a fork is a fresh process with the imports done.
-What it is started with of an environment are the variables of a run; a code server is handed the others.
+What it is started with of an environment are the variables of a run; code servers and commands are handed the others.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from drls_dagster.gate.warm_host import IS_READY, LAUNCH, LONGEST_LINE, SERVE
+from drls_dagster.gate.warm_host import COMMAND, IS_READY, LAUNCH, LONGEST_LINE, SERVE, code_here
+from drls_dagster.home import home_folder
 from drls_dagster.runs.run_process import RUN_ID
-from drls_dagster.settings import home_folder
 from drls_dagster.up.warm_host.workers import Ended, Workers
 
-# What processes of runs and code servers import.
-PRELOADED = ("drls_dagster.definitions", "drls_dagster.up.warm_host.work")
+# What processes of runs, code servers and commands import.
+PRELOADED = ("drls_dagster.definitions", "drls_dagster.up.warm_host.work", "drls_dagster.up.warm_host.command")
 # NumPy's and Arrow's libraries start threads when they are loaded, but for these; a fork has none of them.
 _NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 LOOK_SECONDS = 0.2
 _CLIENT_SECONDS = 2.0
-_FILES = 2
+_FILES = 3
 _log = logging.getLogger(__name__)
 Work = Callable[[], None]
 
@@ -97,6 +97,16 @@ class Host:
                 return work
             self._servers.add(pid)
             _say(client, {"pid": pid})
+        elif verb == COMMAND and asked.said["code"] != code_here():
+            _say(client, {})
+        elif verb == COMMAND:
+            command = _command(asked.said)
+            pid = self._fork()
+            if pid == 0:
+                for to, one in enumerate(asked.files):
+                    os.dup2(one, to)
+                return partial(command, os.dup(client.fileno()))
+            self._servers.add(pid)
         else:
             raise ValueError("it asks for nothing that is known")
         return None
@@ -146,6 +156,13 @@ def _code_server(said: dict[str, Any]) -> Work:
 
     arguments, environment = [str(one) for one in said["arguments"]], dict[str, str](said["environment"])
     return partial(serve_code, arguments, environment, str(said["folder"]))
+
+
+def _command(said: dict[str, Any]) -> Callable[[int], None]:
+    from drls_dagster.up.warm_host.command import run_command
+
+    arguments, environment = [str(one) for one in said["arguments"]], dict[str, str](said["environment"])
+    return partial(run_command, arguments, environment, str(said["folder"]), int(said["umask"]))
 
 
 def _read(client: socket.socket) -> Asked:
