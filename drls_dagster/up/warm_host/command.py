@@ -31,7 +31,7 @@ def run_command(arguments: Sequence[str], environment: Mapping[str, str], folder
     os.chdir(folder)
     os.umask(umask)
     time.tzset()
-    logging.basicConfig(force=True)  # as a process starts, where the host writes a log
+    _forget_the_log()
     _take_the_terminal()
     sys.argv = ["drls", *arguments]
     try:
@@ -44,6 +44,14 @@ def run_command(arguments: Sequence[str], environment: Mapping[str, str], folder
     _say(line, {"exit": code})
     # As the command itself ends.
     os._exit(code)
+
+
+def _forget_the_log() -> None:
+    """The host writes one, with more in it than a person at a terminal wants to know."""
+    root = logging.getLogger()
+    for one in root.handlers.copy():
+        root.removeHandler(one)
+    root.setLevel(logging.WARNING)
 
 
 def _take_the_terminal() -> None:

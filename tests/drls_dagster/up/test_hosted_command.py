@@ -40,11 +40,12 @@ def of(hosted: Home) -> dict[str, str]:
 
 
 @contextmanager
-def started(hosted: Home, *arguments: str, output: Path) -> Iterator[Command]:
+def started(hosted: Home, *arguments: str, output: Path, home: Path | None = None) -> Iterator[Command]:
     """A command whose output and errors go into a file."""
     with output.open("wb") as out, Path(os.devnull).open("rb") as nothing:
         files = (nothing.fileno(), out.fileno(), out.fileno())
-        found = hosted.host.command(arguments, of(hosted), str(output.parent), files)
+        variables = {**of(hosted), **({"DRLS_HOME": str(home)} if home else {})}
+        found = hosted.host.command(arguments, variables, str(output.parent), files)
     assert found is not None
     with closing(found):
         yield found
@@ -81,6 +82,15 @@ def test_it_is_a_process_of_its_own_that_is_gone_at_the_end(
     wait_until(lambda: not psutil.pid_exists(command.pid))
     assert SECRET not in output.read_text()
     assert not list((hosted.settings.home / FOLDER).iterdir())
+
+
+def test_it_writes_no_log_to_the_terminal(hosted: Home, tmp_path: Path) -> None:
+    """Migrations of a new home are in the log of the host."""
+    output = tmp_path / "out"
+    with started(hosted, "db", "upgrade", output=output, home=tmp_path / "new") as command:
+        assert command.wait() == 0
+    assert output.read_text()
+    assert "INFO" not in output.read_text()
 
 
 def test_ctrl_c_interrupts_it(hosted: Home, tmp_path: Path) -> None:
