@@ -20,19 +20,24 @@ class Rule:
 
 
 def _launch(find: Finder, given: Arguments) -> Touched:
-    return find.job(given["executionParams"]["selector"])
+    return _execution(find, given["executionParams"])
 
 
 def _launch_many(find: Finder, given: Arguments) -> Touched:
-    return every(find.job(one["selector"]) for one in given["executionParamsList"])
+    return every(_execution(find, one) for one in given["executionParamsList"])
+
+
+def _execution(find: Finder, params: Arguments) -> Touched:
+    """The job, and the runs that a launch says it repeats: with a tag, it takes over what they keep, and ends them."""
+    metadata = params.get("executionMetadata") or {}
+    parents = [metadata.get(name) for name in ("parentRunId", "rootRunId")]
+    return every([find.job(params["selector"]), *(find.run(one) for one in parents if one)])
 
 
 def _again(find: Finder, given: Arguments) -> Touched:
     found: list[Touched] = []
     if params := given.get("executionParams"):
-        metadata = params.get("executionMetadata") or {}
-        parents = [metadata.get(name) for name in ("parentRunId", "rootRunId")]
-        found += [find.job(params["selector"]), *(find.run(one) for one in parents if one)]
+        found.append(_execution(find, params))
     if params := given.get("reexecutionParams"):
         found.append(find.again(params["parentRunId"]))
     return every(found)

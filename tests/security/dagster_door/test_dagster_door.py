@@ -137,6 +137,23 @@ def test_one_grant_reaches_one_pipeline(door: Door, name: str, what: str) -> Non
     assert door.audited("dagster.refused")[-1]["by"] == name
 
 
+@pytest.mark.parametrize("many", [False, True], ids=["one", "several"])
+@pytest.mark.parametrize("name", ["parentRunId", "rootRunId"])
+def test_a_launch_repeats_no_run_of_another_pipeline(door: Door, name: str, many: bool) -> None:
+    """Failed before: tagged as the retry of their failed run, it had that one's run key, and so its pins and its place."""
+    theirs = run_by(door, "adam", THEIRS)
+    sent = params(MINE, tags={"dagster/is_resume_retry": "true"})
+    sent["executionMetadata"][name] = theirs
+    query, _ = FORBIDDEN["launch several"]
+    answer = door.post("nora", query, {"p": [sent]}) if many else door.post("nora", LAUNCH, {"p": sent})
+    assert answer.status_code == 403, answer.text
+    own = run_by(door, "nora")
+    sent = params(MINE)
+    sent["executionMetadata"] |= {"parentRunId": own, "rootRunId": own}
+    answer = door.post("nora", LAUNCH, {"p": sent})
+    assert answer.status_code == 200, answer.text
+
+
 @pytest.mark.parametrize("what", ["terminate", "delete", "re-execute", "debug file"])
 def test_the_run_of_another_pipeline_is_out_of_reach(door: Door, what: str) -> None:
     theirs = run_by(door, "adam", THEIRS)
