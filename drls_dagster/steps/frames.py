@@ -19,7 +19,7 @@ from drls_dagster.steps.reported import Report
 from drls_dagster.steps.run import PipelineRun, Reads
 from drls_dagster.steps.sources.kinds import kind_of
 from drls_dagster.steps.sources.pins import Reader
-from drls_dagster.steps.sources.tally import UNSAID, RowsRead, Tally
+from drls_dagster.steps.sources.tally import LIMITED, SORTED, UNSAID, RowsRead, Tally
 from drls_dagster.steps.staging import staging_folder
 from lifecycle.spec import AnyNode, AnyTransform, SourceNode, subtree_digest
 
@@ -139,12 +139,15 @@ class Frames:
             raise
         self._refuse_changed(node_id, reads)
 
-    def watch(self, node_id: str, reads: Reads) -> Watch:
-        """Asks an action on the node's frame, which has been made, how many rows it reads of each source."""
+    def watch(self, node_id: str, reads: Reads, *, sorts: bool = False) -> Watch:
+        """Asks an action on the node's frame, which has been made, how many rows it reads of each source.
+
+        `sorts`: the action sorts the rows.
+        """
         from drls_dagster.engine.counting import Watch
 
         tallies = [self._tallies[self.key(source.id, reads)] for source in self._sources(node_id)]
-        return Watch([tally.count for tally in tallies if tally.count is not None])
+        return Watch([tally.count for tally in tallies if tally.count is not None], sorts=sorts)
 
     def rows_read(self, node_id: str, reads: Reads, watch: Watch) -> Mapping[str, RowsRead]:
         """The rows that were read for the node, by source: by the action just made, or by steps that keep output."""
@@ -159,9 +162,12 @@ class Frames:
     def heard(self, node_id: str, reads: Reads, watch: Watch) -> Mapping[str, RowsRead]:
         """The rows that the action just made read, by source."""
         heard, found = watch.heard(), dict[str, RowsRead]()
+        doubts = dict(self._doubts(node_id, reads, SORTED if watch.sorts else "")) if watch.counts_any else {}
         for source in self._sources(node_id):
             tally = self._tallies[self.key(source.id, reads)]
-            if tally.count is not None:
+            if tally.count is not None and source.id in doubts:
+                tally.read = RowsRead(why=doubts[source.id])
+            elif tally.count is not None:
                 tally.read = RowsRead(heard[tally.count]) if tally.count in heard else RowsRead(why=UNSAID)
             found[source.id] = tally.read
         return found
@@ -179,6 +185,24 @@ class Frames:
         if builder is None or not builder.keeps_output:
             for name in self.run.spec.upstream(node_id):
                 yield from self._sources(name)
+
+    def _doubts(self, node_id: str, reads: Reads, why: str) -> Iterator[tuple[str, str]]:
+        """The sources above a node of which the count would be wrong, and why; `why` of all of them."""
+        from drls_dagster.engine.counting import sorts, stops_early
+
+        node = self.run.spec.node(node_id)
+        if isinstance(node, SourceNode):
+            if why:
+                yield node.id, why
+            return
+        builder = self._builder(node)
+        if builder is not None and builder.keeps_output:
+            return
+        if builder is not None and not why:
+            frame = self.frame(node_id, reads)
+            why = LIMITED if stops_early(frame) else SORTED if sorts(frame) else ""
+        for name in self.run.spec.upstream(node_id):
+            yield from self._doubts(name, reads, why)
 
     def _folder(self, source: str, reads: Reads) -> str:
         """Where links to a source's files and copies of them lie."""

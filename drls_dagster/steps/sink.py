@@ -140,7 +140,7 @@ def _once(
         began = time.monotonic()
         with _run_branch(run, table, look) as branch:
             at("branched")
-            watch = frames.watch(upstream, reads)
+            watch = frames.watch(upstream, reads, sorts=_is_sorted(table))
             plan = WritePlan(
                 catalog=run.settings.catalog.name,
                 target=".".join(f"`{part}`" for part in (run.settings.catalog.name, *location.identifier)),
@@ -190,6 +190,12 @@ def _once(
             final = publish(run, location.identifier, publication, branch, rebuilt_as)
             at("published")
     return Published(final, location, made, tuple(results), reads, rows_read=rows_read)
+
+
+def _is_sorted(table: Table) -> bool:
+    """Whether Spark may sort by ranges of values what it writes to a table."""
+    modes = [value for name, value in table.properties.items() if name.endswith("distribution-mode")]
+    return "range" in modes or bool(table.sort_order().fields)
 
 
 def _tell_repeated_hours(run: PipelineRun, frame: DataFrame) -> None:

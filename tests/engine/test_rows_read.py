@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lab import Lab, Node, custom, iceberg, ray, sink, sql
+from lab import Lab, Node, custom, iceberg, python, ray, sink, sql
 
 from drls_dagster.steps.sources.files.framing import PRUNED
-from drls_dagster.steps.sources.tally import RowsRead
+from drls_dagster.steps.sources.tally import LIMITED, SORTED, RowsRead
 
 SCHEMA = {"id": "int", "who": "string"}
 SEVEN = "id,who\n" + "".join(f"{at},w{at % 2}\n" for at in range(7))
@@ -35,10 +35,12 @@ def put(lab: Lab) -> None:
     lab.file("h/day=2024-01-02/a.csv", "id\n1\n2\n")
 
 
-def counts(lab: Lab, sources: list[Node], query: str, mode: str = "overwrite", **more: Any) -> dict[str, RowsRead]:
+def counts(
+    lab: Lab, sources: list[Node], query: str, mode: str = "overwrite", table: str = "out", **more: Any
+) -> dict[str, RowsRead]:
     names = [node["id"] for node in sources]
     flow = ", ".join(f"{name}>step" for name in names) + ", step>out"
-    text = lab.pipeline(*sources, sql("step", query), sink("out", lab.named("out"), mode, **more), flow=flow)
+    text = lab.pipeline(*sources, sql("step", query), sink("out", lab.named(table), mode, **more), flow=flow)
     return dict(lab.prepare(text).sink("out").rows_read)
 
 
@@ -83,6 +85,38 @@ def test_where_nobody_can_say_how_many_rows_were_read_the_receipt_says_why(lab: 
     (read,) = counts(lab, [iceberg("d", lab.named("del"))], "SELECT id FROM d").values()
     assert read.rows is None
     assert read.why.startswith("the table has delete files")
+
+
+@pytest.mark.slow
+def test_nobody_says_how_many_rows_were_read_where_spark_reads_a_sample_first(lab: Lab) -> None:
+    """Failed before: twice as many, as Spark counts the rows that it reads for the sample as well."""
+    put(lab)
+    source = [files(lab, "c", "csv", "*.csv", header=True)]
+    known = {"c": RowsRead(why=SORTED)}
+    assert counts(lab, source, "SELECT * FROM c ORDER BY who") == known
+    assert counts(lab, source, "SELECT /*+ REPARTITION_BY_RANGE(3, id) */ * FROM c") == known
+    query = "SELECT *, row_number() OVER (PARTITION BY who ORDER BY id) AS n FROM c SORT BY id"
+    assert counts(lab, source, query) == {"c": RowsRead(9)}
+    assert counts(lab, source, "SELECT id, who FROM c", table="sorted", sort_by=["id"]) == known
+
+
+@pytest.mark.slow
+def test_below_a_limit_nobody_says_how_many_rows_were_read(lab: Lab) -> None:
+    """Failed before: a number that was too small, as Spark stops reading once it has enough rows."""
+    put(lab)
+    both = [files(lab, "c", "csv", "*.csv", header=True), files(lab, "p", "parquet", "a.parquet")]
+    known = {"c": RowsRead(why=LIMITED), "p": RowsRead(3)}
+    assert counts(lab, both, "SELECT p.id FROM p CROSS JOIN (SELECT * FROM c LIMIT 2)") == known
+    assert counts(lab, both, "SELECT c.id FROM c TABLESAMPLE (2 ROWS) CROSS JOIN p") == known
+    assert counts(lab, both[:1], "SELECT id, 'a limit' AS `limit` FROM c -- no LIMIT") == {"c": RowsRead(9)}
+    text = lab.pipeline(
+        both[0],
+        python("some", "def transform(spark, c):\n    return c.limit(2)"),
+        sql("kept", "SELECT id FROM some"),
+        sink("out", lab.named("out"), "overwrite"),
+        flow="c>some>kept>out",
+    )
+    assert lab.prepare(text).sink("out").rows_read == {"c": RowsRead(why=LIMITED)}
 
 
 @pytest.mark.slow

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from drls_dagster.engine.counting import Count
 
 UNSAID = "Spark did not say how many it read"
+SORTED = "Spark reads a sample before it sorts, and counts those rows as well"
+LIMITED = "a LIMIT of the query lets Spark stop before it has read all rows"
 
 
 @dataclass(frozen=True)
