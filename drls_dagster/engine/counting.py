@@ -21,7 +21,7 @@ from pyspark.sql.connect.plan import LogicalPlan
 from pyspark.sql.connect.proto import Relation
 
 ROWS = "rows"
-# What stands before a parenthesis with a query in it, whose ORDER BY is one of rows.
+# What precedes a parenthesis with a query in it, whose ORDER BY is one of rows.
 _OF_QUERIES = {
     "",
     "(",

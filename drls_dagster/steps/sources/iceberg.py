@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from pyiceberg.types import TimestampNanoType, TimestamptzNanoType, TimeType
 
+from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.locating import load_if_exists, look_at
 from drls_dagster.lakehouse.naming import MAIN, table_location
@@ -20,6 +22,7 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import InputRead
 from lifecycle.spec import IcebergSource
 
+_ENCODING = re.compile(r"Cannot support vectorized reads for column \[(.*?)\] .*? with encoding (\w+)")
 _UNREADABLE = (TimeType, TimestampNanoType, TimestamptzNanoType)
 
 if TYPE_CHECKING:
@@ -111,6 +114,18 @@ class IcebergTables(SourceKind[IcebergSource, IcebergPin]):
             .option("start-snapshot-id", str(start))
             .option("end-snapshot-id", str(end))
             .load(name)
+        )
+
+    def explain(
+        self, error: BaseException, node: str, source: IcebergSource, pin: IcebergPin, folder: str
+    ) -> DrlsError | None:
+        found = _ENCODING.search(str(error))
+        if found is None:
+            return None
+        return SourceUnreadable(
+            f"node '{node}': a Parquet file of {pin.table}, or of another table that the step reads, has the column "
+            f"'{found[1]}' in the encoding {found[2]}, which Iceberg's vectorized reader cannot read; set the table's "
+            "property `read.parquet.vectorization.enabled` to `false`, or write the file in pages of version 1"
         )
 
     def receipt(

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drls_dagster.steps.sources.files.csv_header import Dialect, header_of
-from drls_dagster.steps.sources.files.framing import Contents, ddl, empty, union
+from drls_dagster.steps.sources.files.found_types import only_plain
+from drls_dagster.steps.sources.files.framing import Contents, empty, union
 from drls_dagster.steps.sources.files.heads import Head, byte_encoding, heads_of, pieces_of
 from drls_dagster.steps.sources.files.placing import Placed, place
-from drls_dagster.steps.sources.files.quotes import broken_line, of_bytes, open_quote
+from drls_dagster.steps.sources.files.quotes import LineEnds, broken_line, of_bytes, open_quote
 from drls_dagster.steps.sources.files.storage import in_parallel
 from drls_dagster.steps.sources.files.strict_values import Strict
 from drls_dagster.steps.sources.files.text_files import (
@@ -42,6 +43,7 @@ class Group:
 
     names: tuple[str, ...]  # empty where the columns have no names
     heads: tuple[Head, ...]
+    line: str = ""  # how every line of these files ends, where Spark would change that in quotes
 
 
 def read_csv(reader: Reader, node: str, source: FilesSource, contents: Contents) -> DataFrame:
@@ -106,9 +108,9 @@ def _groups(
     node: str, heads: Sequence[Head], options: Mapping[str, str], named: bool, paths: Mapping[str, str]
 ) -> list[Group]:
     dialect = Dialect.of(options)
-    found: dict[tuple[str, ...], list[Head]] = {}
-    in_parallel(lambda head: _refuse_open_quotes(node, head, paths[head.name], dialect), heads)
-    for head in heads:
+    found: dict[tuple[tuple[str, ...], str], list[Head]] = {}
+    lines = in_parallel(lambda head: _refuse_open_quotes(node, head, paths[head.name], dialect), heads)
+    for head, line in zip(heads, lines, strict=True):
         names = () if not named or head.opaque else header_of(head, dialect)
         if names is None:
             raise SourceUnreadable(f"node '{node}': the header of {head.name} is too long to be a header")
@@ -118,15 +120,21 @@ def _groups(
                 f"node '{node}': the header of {head.name} names the column '{twice[0]}' twice (case does not "
                 "matter); rename one where the file is written"
             )
-        found.setdefault(tuple(names), []).append(head)
-    return [Group(names, tuple(members)) for names, members in found.items()]
+        own = "" if "linesep" in options else line
+        found.setdefault((tuple(names), own), []).append(head)
+    return [Group(names, tuple(members), line) for (names, line), members in found.items()]
 
 
-def _refuse_open_quotes(node: str, head: Head, path: str, dialect: Dialect) -> None:
-    """Looks through all of the file: Spark takes what follows an open quote for the value, without an error."""
+def _refuse_open_quotes(node: str, head: Head, path: str, dialect: Dialect) -> str:
+    """Looks through all of the file: Spark takes what follows an open quote for the value, without an error.
+
+    Answers how all lines end where that is a carriage return and a line feed, in quotes as well: unless Spark knows
+    that, it reads a line feed there.
+    """
     if head.opaque:
-        return
-    pieces, own = pieces_of(node, head, path), of_bytes(dialect, byte_encoding(head.encoding))
+        return ""
+    ends = LineEnds(pieces_of(node, head, path))
+    pieces, own = iter(ends), of_bytes(dialect, byte_encoding(head.encoding))
     if dialect.multiline and (line := open_quote(pieces, own)) is not None:
         raise SourceUnreadable(
             f"node '{node}': the quoted value that begins in line {line:,} of {head.name} does not end; correct it "
@@ -137,6 +145,7 @@ def _refuse_open_quotes(node: str, head: Head, path: str, dialect: Dialect) -> N
             f"node '{node}': line {line:,} of {head.name} has a quoted value that spans several lines; set "
             "`multiLine: true` in the source's options"
         )
+    return "\r\n" if dialect.multiline and dialect.quote and ends.are_all_crlf else ""
 
 
 def _refuse_missing(node: str, group: Group, schema: Mapping[str, str], broken: str) -> None:
@@ -172,7 +181,8 @@ def _found(reader: Reader, groups: Sequence[Group], placed: Placed, options: Map
                 schema = load.load([placed.paths[head.name] for head in heads]).schema
                 # Names by place: Spark changes those that are empty.
                 own = [_named(name, at) for at, name in enumerate(names)] or schema.names
-                found = dict(zip(own, (ddl(field.dataType) for field in schema), strict=False))
+                kinds_found = only_plain(reader.spark, [placed.paths[head.name] for head in heads], schema, options)
+                found = dict(zip(own, kinds_found, strict=False))
             for name, kind in found.items():
                 known = spelled.setdefault(name.lower(), name)
                 kinds[known] = wider(kinds[known], kind) if kinds.get(known) and kind else kinds.get(known) or kind
@@ -199,6 +209,8 @@ def _frame(
     kinds: dict[str, str] = {}
     rest: Mapping[str, str] = {}
     load = reader.spark.read.format("csv").options(**options)
+    if group.line:
+        load = load.option("lineSep", group.line)
     if not group.names:
         kinds = dict(schema)
         if any(head.opaque for head in group.heads):
@@ -219,7 +231,7 @@ def _frame(
     if broken in spelled:
         kinds[spelled[broken]] = schema[spelled[broken]]
     held = {name: kind for name, kind in kinds.items() if name.lower() not in {*contents.folder_names, broken}}
-    strict = Strict(contents.node, held, options)
+    strict = Strict(contents.node, held, options, is_json=False)
     made = strict.made()
     if strict and broken in spelled:
         made[spelled[broken]] = strict.broken(spelled[broken], list(held), Dialect.of(options).sep)

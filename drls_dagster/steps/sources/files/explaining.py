@@ -14,7 +14,14 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.steps.sources.files import pointing
 from drls_dagster.steps.sources.files.csv_files import csv_options
 from drls_dagster.steps.sources.files.heads import decoder_of, packing, unpacked
-from drls_dagster.steps.sources.files.text_files import NO_DATE, NO_DECIMAL, REPLACED, encoding_of
+from drls_dagster.steps.sources.files.text_files import (
+    NO_DATE,
+    NO_DECIMAL,
+    NO_NUMBER,
+    NO_TIMESTAMP,
+    REPLACED,
+    encoding_of,
+)
 from drls_dagster.steps.sources.pins import SourceUnreadable
 from lifecycle.spec import FilesSource
 
@@ -30,6 +37,20 @@ _VALUE = re.compile(
     r"|Numeric value \((.*?)\) out of range"
 )
 _JSON = re.compile(r"JsonParseException: |JsonEOFException: ")
+_MANY = re.compile(r"ArrayIndexOutOfBoundsException - Index (\d+) out of bounds for length \1\b")
+# By what is wrong, or by type.
+_FITS = {
+    NO_DATE: pointing.is_date, NO_TIMESTAMP: pointing.is_timestamp, NO_NUMBER: pointing.is_number,
+    "timestamp_ntz": pointing.is_wall_clock,
+}  # fmt: skip
+_WRONG = {
+    NO_DECIMAL: "not a decimal as in 1234.5, or that does not fit; correct it, or declare the column as `string`",
+    NO_DATE: "not a date as in 2024-01-31 (a time of day is not left out); correct it, or declare the column as "
+    "`timestamp` or `string`",
+    NO_TIMESTAMP: "not a timestamp as in 2024-01-31 10:30:00; correct it, set the option `timestampFormat` (for "
+    "`timestamp_ntz`: `timestampNTZFormat`), or declare the column as `string`",
+    NO_NUMBER: "not a number as in 1234.5; correct it, or declare the column as `string`",
+}
 _SAME = re.compile(r"COLUMN_ALREADY_EXISTS\] The column `(.*?)` already exists")
 _TOLD = re.compile(r"(the column '.*?)(?: SQLSTATE|\n|$)")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|(?:file:)?/\S+")
@@ -43,7 +64,7 @@ def explained(error: BaseException, node: str, source: FilesSource, files: Files
     if mark in text and f"of node '{node}'" in text:
         column = text.partition(mark)[2].partition("' of node")[0].strip("'")
         return _undecoded(node, column, files)
-    for what in (NO_DECIMAL, NO_DATE):
+    for what in (NO_DECIMAL, NO_DATE, NO_TIMESTAMP, NO_NUMBER):
         mark = what.removeprefix("DRLS: ")
         if mark in text and f"of node '{node}'" in text:
             column = text.partition(mark)[2].partition("' of node")[0].strip("'")
@@ -52,19 +73,27 @@ def explained(error: BaseException, node: str, source: FilesSource, files: Files
         return SourceUnreadable(f"node '{node}': {told[1].strip()}")
     if source.format == "json" and (same := _SAME.search(text)):
         return SourceUnreadable(
-            f"node '{node}': records have '{same[1]}' in both upper and lower case (files such as "
+            f"node '{node}': records have '{same[1]}' twice, or in both upper and lower case (files such as "
             f"{files[0][0]}); give the source a schema that names the intended one"
         )
+    if source.format == "json" and "INVALID_JSON_RECORD_TYPE" in text:
+        return _no_object(node, files)
     found = _FILE.search(text)
+    if source.format == "csv" and (most := _MANY.search(text)):
+        file = _own_file(found[1], files, folder) if found else None
+        name = file[0] if file else files[0][0] if len(files) == 1 else f"{files[0][0]} or another file"
+        return SourceUnreadable(
+            f"node '{node}': {name} has more than {int(most[1]):,} columns; set `maxColumns` in the source's options"
+        )
     if found is not None:
         file = _own_file(found[1], files, folder)
-    elif source.format == "json" and "MALFORMED_RECORD_IN_PARSING" in text:
-        file = _broken(files)  # Spark has looked for columns, and does not say where
-    else:
-        file = None
-    if file is None:
-        return None
-    name, where = file
+    else:  # where Spark looks for the columns of JSON, it does not say where it is
+        file = _broken(files) if source.format == "json" and "MALFORMED_RECORD_IN_PARSING" in text else None
+    return None if file is None else _of_file(node, text, source, *file)
+
+
+def _of_file(node: str, text: str, source: FilesSource, name: str, where: str) -> DrlsError:
+    """What Spark says of one file."""
     if "MALFORMED_RECORD_IN_PARSING" in text or "CSV header does not conform" in text:
         place, what = _what(text, source, where)
         return SourceUnreadable(
@@ -88,7 +117,8 @@ def explained(error: BaseException, node: str, source: FilesSource, files: Files
 def _misfit(node: str, column: str, what: str, source: FilesSource, files: Files) -> DrlsError:
     options, schema = csv_options(source), source.schema_ or {}
     encoding = encoding_of(options) or "utf-8"
-    fits = pointing.is_date if what == NO_DATE else pointing.decimal_of(schema.get(column, ""))
+    kind = schema.get(column, "")
+    fits = _FITS.get(kind) or _FITS.get(what) or pointing.decimal_of(kind)
     places = (
         (name, pointing.csv_misfit(where, column, encoding, options, schema, fits))
         if source.format == "csv"
@@ -97,12 +127,7 @@ def _misfit(node: str, column: str, what: str, source: FilesSource, files: Files
         if "://" not in where
     )
     name, place = next((one for one in places if one[1]), (f"{files[0][0]} or another file", ""))
-    wrong = (
-        "not a date as in 2024-01-31 (a time of day is not left out); correct it, or declare the column as `timestamp` "
-        "or `string`"
-        if what == NO_DATE
-        else "not a decimal as in 1234.5, or that does not fit; correct it, or declare the column as `string`"
-    )
+    wrong = _WRONG[what]
     return SourceUnreadable(
         f"node '{node}': {name} ({f'{place}, ' if place else ''}column '{column}') has a value that is {wrong} and "
         "convert it in the SQL"
@@ -115,6 +140,17 @@ def _broken(files: Files) -> tuple[str, str]:
         if "://" not in where and pointing.broken_json(where):
             return name, where
     return f"{files[0][0]} or another file", ""
+
+
+def _no_object(node: str, files: Files) -> DrlsError:
+    """Spark has looked for columns, found a record that has none, and does not say where."""
+    for name, where in files:
+        if "://" not in where and (place := pointing.no_object(where)):
+            return SourceUnreadable(
+                f"node '{node}': {name} ({place}) has a record that is not an object, {{…}}; correct it, or read the "
+                "file another way: only objects have columns"
+            )
+    return SourceUnreadable(f"node '{node}': {files[0][0]} or another file has a record that is not an object, {{…}}")
 
 
 def _what(text: str, source: FilesSource, where: str) -> tuple[str, str]:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from drls_dagster.steps.sources.files.after_records import first_after_record
 from drls_dagster.steps.sources.files.characters import half_character
 from drls_dagster.steps.sources.files.framing import Contents, ddl, empty, union
-from drls_dagster.steps.sources.files.heads import Head, heads_of, text_of
+from drls_dagster.steps.sources.files.heads import Head, heads_of, pieces_of, text_of
 from drls_dagster.steps.sources.files.parquet_types import Array, Kind, Map, Struct, declared
 from drls_dagster.steps.sources.files.placing import Convert, Item, place
 from drls_dagster.steps.sources.files.strict_values import Strict
@@ -60,6 +61,8 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
                 f"node '{node}': {head.name} has half of a surrogate pair in line {line}, which is no character; "
                 "correct it, or set `mode: PERMISSIVE` in the source's options"
             )
+        if head not in lenient and not _is_laid_out(head):
+            _refuse_more_in_a_line(node, head, path, options["mode"].upper())
         if options["mode"].upper() != "PERMISSIVE" or broken in {name.lower() for name in schema}:
             _refuse_other_case(node, head, {name: kind for name, kind in own.items() if name.lower() != broken})
     items = [_item(node, head, contents.path_of(head.name), natively=head in lenient) for head in rows]
@@ -75,7 +78,7 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
         own = _found(reader, node, [(paths, {**options, **layout}) for paths, layout in groups], contents)
     order = {**(schema or own), **contents.folder_kinds(schema or own)}
     held = {name: kind for name, kind in own.items() if name.lower() != broken}
-    strict = Strict(node, held, options)
+    strict = Strict(node, held, options, is_json=True)
     made = strict.made()
     spelled = next((name for name in own if name.lower() == broken), None)
     if strict and spelled is not None:
@@ -89,6 +92,17 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
         for paths, layout in groups
     ]  # fmt: skip
     return contents.counted(reader, refuse_replaced(union(frames), node, options, rows, items))
+
+
+def _refuse_more_in_a_line(node: str, head: Head, path: str, mode: str) -> None:
+    if mode == "PERMISSIVE" or head.opaque:
+        return
+    line = first_after_record(pieces_of(node, head, path))
+    if line is not None:
+        raise SourceUnreadable(
+            f"node '{node}': line {line:,} of {head.name} continues after its record; put each record on a line of its "
+            "own, or set `mode: PERMISSIVE` in the source's options to read the first one of a line"
+        )
 
 
 def _item(node: str, head: Head, path: str, *, natively: bool) -> Item:

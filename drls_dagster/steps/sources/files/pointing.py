@@ -13,6 +13,9 @@ from drls_dagster.steps.sources.files.heads import packing, unpacked
 
 _PIECE = 4 * 2**20
 _MOST = 64 * 2**20
+_MOMENT = re.compile(
+    r"([+-]?\d{4,7}-\d{1,2}-\d{1,2})(?:[T ]+(\d{1,2})(?::(\d{1,2})(?::(\d{1,2})(?:\.\d*)?)?)?\s*\S*(?:\s\S+)?)?"
+)
 _DAY = re.compile(r"[+-]?(\d{4,7})-(\d{1,2})-(\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?")
 
 
@@ -95,6 +98,29 @@ def is_date(text: str) -> bool:
     leap = 2000 if year % 400 == 0 else 2004 if year % 4 == 0 and year % 100 else 2001
     try:
         return date(leap, month, day) is not None  # any year, also those that Python does not know
+    except ValueError:
+        return False
+
+
+def is_timestamp(text: str) -> bool:
+    """Whether a text begins with a date, and continues with a time of day where it continues."""
+    found = _MOMENT.fullmatch(text)
+    return (
+        found is not None
+        and is_date(found[1])
+        and all(int(one or 0) < most for one, most in zip(found.groups()[1:], (24, 60, 60), strict=True))
+    )
+
+
+def is_wall_clock(text: str) -> bool:
+    """Whether a text is a timestamp without a zone."""
+    return is_timestamp(text) and re.search("[+-]|[A-SU-Za-z]", text[10:]) is None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a floating-point number, without what only Java takes for one."""
+    try:
+        return float(text.replace("_", "x")) is not None
     except ValueError:
         return False
 

@@ -51,6 +51,26 @@ def _firsts(line: str) -> str:
     return r"\r\n" if line == "\r\n|\n|\r" else line[:2] if line.startswith("\\") else line[:1]
 
 
+class LineEnds:
+    """Passes pieces of a file on, and knows then whether all its lines end with a carriage return and a line feed."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._feeds = self._pairs = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        last = b""
+        for piece in self._pieces:
+            self._feeds += piece.count(b"\n")
+            self._pairs += piece.count(b"\r\n") + (last == b"\r" and piece.startswith(b"\n"))
+            last = piece[-1:]
+            yield piece
+
+    @property
+    def are_all_crlf(self) -> bool:
+        return 0 < self._feeds == self._pairs
+
+
 def open_quote(pieces: Iterator[bytes], dialect: Dialect) -> int | None:
     """The line of the quote that begins a value which does not end; None without one."""
     if not dialect.quote:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 REPLACED = "DRLS: a character could not be decoded in column "
 NO_DECIMAL = "DRLS: a text is not a decimal in column "
 NO_DATE = "DRLS: a text is not a date in column "
+NO_TIMESTAMP = "DRLS: a text is not a timestamp in column "
+NO_NUMBER = "DRLS: a text is not a number in column "
 _TEXT = ("string", "array", "map", "struct")
 
 
