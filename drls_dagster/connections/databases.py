@@ -66,8 +66,8 @@ POSTGRESQL = Database(
     ),
     files=frozenset({"sslrootcert"}),
     fixed={"ApplicationName": "DRLS", "tcpKeepAlive": "true", "connectTimeout": "15"},
-    # UTC, because Spark writes instants into conditions without a zone.
-    first="SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; SET TIME ZONE 'UTC'",
+    # The first statement begins the transaction of the read. UTC, because Spark writes instants without a zone.
+    first="SET TRANSACTION READ ONLY; SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; SET TIME ZONE 'UTC'",
     loose_decimal=(38, 18),
 )
 MYSQL = Database(

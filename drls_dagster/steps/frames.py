@@ -215,7 +215,9 @@ class Frames:
             tally = self._tallies[self.key(node_id, reads)] = Tally()
             kept = _Kept(self.run, node_id, self.key(node_id, reads))
             folder = self._folder(node_id, reads)
-            reader = Reader(self.run.session.spark, self.run.place, folder, self.run.log, tally, kept)
+            run, window = self.run, self.run.window
+            values = {**run.parameters, **(window.arguments() if window else {})}
+            reader = Reader(run.session.spark, run.place, folder, run.log, tally, kept, values)
             return kind_of(node).read(reader, node_id, node.source, read.pin, Read(read.start, read.end))
         builder = self._builder(node)
         if builder is None:

@@ -18,7 +18,7 @@ from lifecycle.spec.normal import canonical_bytes, normal_form
 from lifecycle.spec.parameters import Parameter
 from lifecycle.spec.partitions import AnyPartitions
 from lifecycle.spec.sinks import SinkNode
-from lifecycle.spec.sources import SourceNode
+from lifecycle.spec.sources import JdbcSource, SourceNode
 from lifecycle.spec.steps import AnyTransform, CustomTransform, DbtTransform
 
 AnyNode = Annotated[SourceNode | AnyTransform | SinkNode | MonitorNode, Field(discriminator="type")]
@@ -150,10 +150,12 @@ class PipelineSpec(Frozen):
         return tuple(node for node in nodes if isinstance(node, MonitorNode))
 
     def used_parameters(self, node_id: str) -> tuple[str, ...]:
-        """The declared parameters a node sees, sorted: those its SQL names; dbt and custom steps see all."""
+        """The declared parameters a node sees, sorted: those its SQL or query names; dbt and custom steps see all."""
         node = self.node(node_id)
         if isinstance(node, DbtTransform | CustomTransform):
             return tuple(sorted(self.parameters))
+        if isinstance(node, SourceNode) and isinstance(node.source, JdbcSource):
+            return tuple(sorted(node.source.named & self.parameters.keys()))
         from lifecycle.spec.sql import sql_parameters
 
         named = {name for text in sql_texts(node) for name in sql_parameters(text)}

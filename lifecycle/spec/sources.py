@@ -147,6 +147,11 @@ class JdbcSource(Source):
         return "JDBC"
 
     @property
+    def named(self) -> frozenset[str]:
+        """The `:name`s in its query, and those in text that only looks like it."""
+        return frozenset(re.findall(r"(?<!:):([A-Za-z_]\w*)", self.query or ""))
+
+    @property
     def subject(self) -> str:
         return f"{self.connection}: {self.table or 'query'}"
 

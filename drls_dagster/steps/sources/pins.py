@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -92,7 +92,8 @@ class _Nothing:
 class Reader:
     """What reading a source needs: Spark, the place, a folder for copies, and where to say what people should know.
 
-    `tally` takes how many rows are read; `kept` is what the run remembers of them.
+    `tally` takes how many rows are read; `kept` is what the run remembers of them. `values` are those of its parameters
+    and its partition.
     """
 
     spark: SparkSession
@@ -101,3 +102,4 @@ class Reader:
     log: Callable[[str], None] = lambda _: None
     tally: Tally = field(default_factory=Tally)
     kept: Kept = field(default_factory=_Nothing)
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])

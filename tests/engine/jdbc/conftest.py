@@ -5,23 +5,35 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psycopg2
 import pytest
+from shop import CANARY, Database
 
 from drls_dagster import settings
 from drls_dagster.engine import client
 from drls_dagster.engine.processes import processes_of
 from drls_dagster.engine.state import read_state
+from drls_dagster.settings import private_home
 from tests.conftest import ONCE
 from tests.postgres_server import running_postgres
 
 HERE = Path(__file__).parent
-CANARY = "kanarienvogel-7f3a"  # the password, which must be nowhere but where it is set
+
+VARIABLE = "SHOP_PASSWORD_OF_THE_TESTS"
 
 CONNECTIONS = """
+[engine.spark_conf]
+"spark.eventLog.enabled" = "true"
+"spark.eventLog.compress" = "false"
+"spark.eventLog.dir" = "file://{events}"
+
 [connections.shop]
+driver = "postgresql"
+url = "jdbc:postgresql://127.0.0.1:{port}/{name}"
+user = "reader"
+password = "env:{variable}"
+
+[connections.operations]
 driver = "postgresql"
 url = "jdbc:postgresql://127.0.0.1:{port}/{name}"
 user = "reader"
@@ -44,28 +56,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.postgres)
-
-
-class Database:
-    """The owner's own way into the database that pipelines read."""
-
-    def __init__(self, url: str) -> None:
-        self.port, self.name = url.rpartition(":")[2].split("/")
-        self._connection = psycopg2.connect(host="127.0.0.1", port=int(self.port), user="drls", dbname=self.name)
-        self._connection.autocommit = True
-
-    def do(self, *statements: str) -> None:
-        with self._connection.cursor() as cursor:
-            for one in statements:
-                cursor.execute(one)
-
-    def ask(self, query: str) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchall()
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 @pytest.fixture(scope="session")
@@ -92,13 +82,16 @@ def engine(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iter
     secrets = tmp_path_factory.mktemp("secrets")
     (secrets / "password").write_text(CANARY)
     (secrets / "wrong").write_text(f"not-{CANARY}")
-    named = {"port": database.port, "name": database.name}
+    events = private_home(home, "engine") / "events"
+    events.mkdir(exist_ok=True)
+    named = {"port": database.port, "name": database.name, "events": events, "variable": VARIABLE}
     text = CONNECTIONS.format(**named, password=secrets / "password", wrong=secrets / "wrong")
     (home / "drls.toml").write_text(text)
     settings._load.cache_clear()
     found = settings.load_settings(home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAVA_TOOL_OPTIONS", ONCE)
+        patch.setenv(VARIABLE, CANARY)
         client.ensure_engine(found)
         yield found
     if kept:
@@ -108,3 +101,15 @@ def engine(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iter
     state = read_state(found)
     client.stop(found, force=True)
     assert state is None or not processes_of(state.engine_id), "the engine left a process"
+
+
+@pytest.fixture
+def orders(database: Database) -> str:
+    """A table of 1,000 rows, made anew."""
+    database.do(
+        "DROP TABLE IF EXISTS orders",
+        "CREATE TABLE orders (id bigint PRIMARY KEY, customer text, price numeric(12, 2), at timestamptz)",
+        "INSERT INTO orders SELECT n, 'c' || n % 7, n * 1.25, timestamptz '2024-01-01 00:00Z' + n * interval '1 hour' "
+        "FROM generate_series(1, 1000) n",
+    )
+    return "public.orders"

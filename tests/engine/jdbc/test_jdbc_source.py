@@ -2,27 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-from conftest import Database
-from lab import Lab, Node, sink, sql
-
-
-def jdbc(node: str, connection: str = "shop", **more: Any) -> Node:
-    return {"id": node, "type": "source", "source": {"kind": "jdbc", "connection": connection, **more}}
-
-
-@pytest.fixture
-def orders(database: Database) -> str:
-    """A table of 1,000 rows, made anew."""
-    database.do(
-        "DROP TABLE IF EXISTS orders",
-        "CREATE TABLE orders (id bigint PRIMARY KEY, customer text, price numeric(12, 2), at timestamptz)",
-        "INSERT INTO orders SELECT n, 'c' || n % 7, n * 1.25, timestamptz '2024-01-01 00:00Z' + n * interval '1 hour' "
-        "FROM generate_series(1, 1000) n",
-    )
-    return "public.orders"
+from lab import Lab, sink, sql
+from shop import Database, jdbc
 
 
 def test_a_table_is_read_and_published(lab: Lab, orders: str) -> None:

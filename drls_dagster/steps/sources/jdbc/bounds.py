@@ -24,17 +24,18 @@ def bounds_of(
     connection: OpenedConnection,
 ) -> dict[str, str] | None:
     """Spark's options for that; None where there is no row. Bounds do not filter: Spark leaves both ends open."""
-    from pyspark.sql.types import DateType, NumericType, TimestampNTZType, TimestampType
+    from pyspark.sql.types import DateType, NumericType, TimestampType
 
     named = {field.name.lower(): field for field in frame.schema.fields}
     field = named.get(column.lower())
     if field is None:
         known = ", ".join(one.name for one in frame.schema.fields)[:200]
         raise SourceUnreadable(f"node '{node}': there is no column '{column}' to read in parts by; there are {known}")
-    if not isinstance(field.dataType, NumericType | DateType | TimestampType | TimestampNTZType):
+    if not isinstance(field.dataType, NumericType | DateType | TimestampType):
         raise SourceUnreadable(
             f"node '{node}': the column '{field.name}' is {field.dataType.simpleString()}, and parts are spans of "
-            "numbers, dates or timestamps; name such a column as partition_column, or remove it and partitions"
+            "numbers, dates or timestamps with a time zone; name such a column as partition_column, or remove it and "
+            "partitions"
         )
     database = connection.database
     name = database.quoted(field.name) if database is not None else field.name

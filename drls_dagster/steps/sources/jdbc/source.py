@@ -71,7 +71,7 @@ def _stage(reader: Reader, node: str, source: JdbcSource, pin: JdbcPin) -> list[
         raise SourceMissing(
             f"node '{node}': the connection '{pin.connection}' leads elsewhere since the run pinned it; start a new run"
         )
-    text = selected(node, source.table, source.query, connection.database)
+    text = selected(node, source.table, source.query, connection.database, reader.values)
     wanted = Wanted(node, text, source.partition_column, source.partitions)
     with database_session(reader.place.settings, reader.spark) as spark:
         files = staged(spark, wanted, connection, reader.folder)

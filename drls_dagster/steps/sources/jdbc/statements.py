@@ -7,8 +7,11 @@ at it, `1) q; DROP TABLE t; --` would do that. Text that parser and database cou
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from drls_dagster.connections.databases import Database
+from drls_dagster.steps.sources.jdbc.values import with_values
 from drls_dagster.steps.sources.pins import SourceUnreadable
 from lifecycle.spec.sqltree import MAX_SQL, exp
 
@@ -21,15 +24,24 @@ _CHANGES = (
 _SECOND = re.compile(r";|--|/\*|#")
 
 
-def selected(node: str, table: str | None, query: str | None, database: Database | None) -> str:
-    """What follows FROM: the table's name, or the query in brackets. Raises SourceUnreadable."""
+def selected(
+    node: str,
+    table: str | None,
+    query: str | None,
+    database: Database | None,
+    values: Mapping[str, Any] | None = None,
+) -> str:
+    """What follows FROM: the table's name, or the query in brackets, with `values` for its `:name`s.
+
+    Without `values` it is only looked at. Raises SourceUnreadable.
+    """
     if query is None:
         assert table is not None, "a source has one of both"  # noqa: S101
         return table
-    return f"({_checked(node, query, database)}) {NAME}"
+    return f"({_checked(node, query, database, values)}) {NAME}"
 
 
-def _checked(node: str, query: str, database: Database | None) -> str:
+def _checked(node: str, query: str, database: Database | None, values: Mapping[str, Any] | None) -> str:
     import sqlglot
     from sqlglot.errors import SqlglotError
 
@@ -39,7 +51,6 @@ def _checked(node: str, query: str, database: Database | None) -> str:
     dialect = database.dialect if database is not None else None
     try:
         trees = sqlglot.parse(query, read=dialect)
-        text = "" if len(trees) != 1 or trees[0] is None else trees[0].sql(dialect=dialect, comments=False)
     except (SqlglotError, RecursionError) as error:
         at = getattr(error, "errors", None) or [{}]
         line = f" in line {at[0]['line']}" if at[0].get("line") else ""
@@ -52,7 +63,13 @@ def _checked(node: str, query: str, database: Database | None) -> str:
     if found is not None:
         raise SourceUnreadable(f"{where} has {found.key.upper()} in it, which reads nothing; {_REMEDY}")
     if database is not None:
-        return text
+        if values is not None:
+            with_values(node, tree, values, database.dialect)
+        return tree.sql(dialect=dialect, comments=False, normalize_functions=False)
+    if tree.find(exp.Placeholder):
+        raise SourceUnreadable(
+            f"{where} has parameters, which work with the drivers that DRLS knows; write their values"
+        )
     # No dialect is known to write it in, so it stays as it is: without what could end it.
     if _SECOND.search(query):
         raise SourceUnreadable(f"{where} has a semicolon or a comment in it; remove it, or {_REMEDY}")
