@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
 from lab import Lab, sink, sql
 from shop import Database, jdbc
+
+from drls_dagster.errors import DrlsError
 
 
 def test_a_table_is_read_and_published(lab: Lab, orders: str) -> None:
@@ -34,3 +40,73 @@ def test_d2_two_sinks_and_a_retry_read_the_same_rows_although_the_database_moves
     assert again.frames.frame("orders", again.run.reads_of("orders")).count() == 1000
     anew = lab.prepare(text)
     assert anew.frames.frame("orders", anew.run.reads_of("orders")).count() == 500
+
+
+def test_what_cannot_be_read_is_said_in_words_and_changes_nothing(lab: Lab, orders: str, database: Database) -> None:
+    database.do(
+        "DROP TABLE IF EXISTS hidden, loose",
+        "CREATE TABLE hidden (id int)",
+        "REVOKE ALL ON hidden FROM reader",
+        "CREATE TABLE loose (id int, amount numeric)",
+        "CREATE OR REPLACE FUNCTION adds() RETURNS int LANGUAGE sql SECURITY DEFINER AS "
+        "'INSERT INTO orders (id) VALUES (0) RETURNING 1'",
+    )
+    sources = {
+        "wrong": (jdbc("wrong", "wrong", table=orders), "it refuses the user or the password"),
+        "silent": (jdbc("silent", "silent", table=orders), "it does not answer"),
+        "nowhere": (jdbc("nowhere", "nowhere", table=orders), "there is no connection 'nowhere' in development"),
+        "gone": (jdbc("gone", table="public.gone"), "there is no table public.gone"),
+        "hidden": (jdbc("hidden", table="hidden"), "the user may not read hidden"),
+        "loose": (jdbc("loose", table="loose"), "the column 'amount' is a number without precision"),
+        "adds": (jdbc("adds", query="SELECT adds() AS one"), "the query would change something (INSERT)"),
+        "two": (jdbc("two", query="SELECT 1) q; DROP TABLE orders; --"), "the query does not parse"),
+        "column": (jdbc("column", table=orders, partition_column="x", partitions=2), "there is no column 'x' to read"),
+        "text": (jdbc("text", table=orders, partition_column="customer", partitions=2), "'customer' is string, and"),
+    }
+    text = lab.pipeline(
+        *(node for node, _ in sources.values()),
+        sql("everything", "SELECT 1 AS one FROM " + ", ".join(sources)),
+        sink("out", lab.named("out"), "overwrite"),
+        flow=", ".join(f"{name}>everything" for name in sources) + ", everything>out",
+    )
+    run = lab.prepare(text)
+    for name, (_, words) in sources.items():
+        with pytest.raises(DrlsError) as refused:
+            run.frames.frame(name, run.run.reads_of(name))
+        assert words in str(refused.value), name
+        assert "\n" not in str(refused.value)
+        assert name == "nowhere" or str(refused.value).startswith(f"node '{name}': ")
+    assert database.ask("SELECT count(*) FROM orders") == [(1000,)]
+    assert not list((lab.settings.home / "staging").glob(f"{run.run.run_key}/*/*"))
+
+
+def test_types_and_spans_of_parts_lose_no_row(lab: Lab, database: Database) -> None:
+    database.do(
+        "DROP TABLE IF EXISTS kinds",
+        "CREATE TABLE kinds (n int, d date, ts timestamp, tz timestamptz, p numeric(10, 3), j jsonb, u uuid, b bytea, "
+        "a int[], t boolean, f real)",
+        "INSERT INTO kinds SELECT n, date '2024-03-30' + n, timestamp '2024-03-31 01:30' + n * interval '1 minute', "
+        "timestamptz '2024-03-31 00:30Z' + n * interval '1 minute', n / 8.0, jsonb_build_object('n', n), "
+        "'00000000-0000-0000-0000-00000000000a', '\\x00ff', array[n, null], n % 2 = 0, 0.5 FROM generate_series(-5, 94) n",
+        "INSERT INTO kinds (n) VALUES (NULL)",
+    )
+    columns = ("n", "d", "tz", "p")
+    names = [f"by_{column}" for column in columns]
+    text = lab.pipeline(
+        *(jdbc(f"by_{column}", table="kinds", partition_column=column, partitions=3) for column in columns),
+        sql("everything", " UNION ALL ".join(f"SELECT '{name}' AS how, * FROM {name}" for name in names)),
+        sink("out", lab.named("out"), "overwrite"),
+        flow=", ".join(f"{name}>everything" for name in names) + ", everything>out",
+    )
+    ran = lab.run(text)
+    assert ran.success, ran.failures
+    rows = lab.table("out").scan().to_arrow().to_pylist()
+    for name in names:
+        own = [row for row in rows if row["how"] == name]
+        assert len({row["n"] for row in own}) == len(own) == 101, name
+    one = next(row for row in rows if row["n"] == 1 and row["how"] == "by_n")
+    assert one == {
+        "how": "by_n", "n": 1, "d": date(2024, 3, 31), "ts": datetime(2024, 3, 31, 1, 31),
+        "tz": datetime(2024, 3, 31, 0, 31, tzinfo=UTC), "p": Decimal("0.125"), "j": '{"n": 1}',
+        "u": "00000000-0000-0000-0000-00000000000a", "b": b"\x00\xff", "a": [1, None], "t": False, "f": 0.5,
+    }  # fmt: skip
