@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from lab import Lab, sink, sql
+from lab import Lab, sink, sql, wait_for
 from shop import Database, jdbc
 
 from drls_dagster.errors import DrlsError
@@ -110,3 +114,46 @@ def test_types_and_spans_of_parts_lose_no_row(lab: Lab, database: Database) -> N
         "tz": datetime(2024, 3, 31, 0, 31, tzinfo=UTC), "p": Decimal("0.125"), "j": '{"n": 1}',
         "u": "00000000-0000-0000-0000-00000000000a", "b": b"\x00\xff", "a": [1, None], "t": False, "f": 0.5,
     }  # fmt: skip
+
+
+def test_d13_a_killed_read_publishes_nothing_and_leaves_no_session_in_the_database(
+    lab: Lab, orders: str, database: Database
+) -> None:
+    at_work = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader' AND query LIKE '%pg_sleep%'"
+    slow = jdbc("orders", query="SELECT id, pg_sleep(0.05)::text AS waited FROM orders")
+    text = lab.pipeline(slow, sink("out", lab.named("out"), "append", repeat=True), flow="orders>out")
+    here = Path(__file__).parents[1]
+    env = {**os.environ, "PYTHONPATH": f"{here.parents[1]}{os.pathsep}{here}"}
+    words = [sys.executable, str(here / "lab.py"), str(lab.settings.home), str(lab.file("killed.json", text))]
+    worker = subprocess.Popen(words, env=env)
+    wait_for("the read", lambda: worker.poll() is not None or database.ask(at_work) == [(1,)])
+    worker.kill()
+    worker.wait()
+    assert not lab.catalog.table_exists(lab.identifier("out"))
+    wait_for("the end of the read", lambda: database.ask(at_work) == [(0,)])
+    ran = lab.run(
+        lab.pipeline(jdbc("orders", table=orders), sink("out", lab.named("out"), "overwrite"), flow="orders>out")
+    )
+    assert ran.success, ran.failures
+    assert len(lab.rows("out")) == 1000
+
+
+def test_a_run_of_one_partition_reads_its_rows_of_the_database_alone(lab: Lab, orders: str) -> None:
+    query = (
+        "SELECT id, at FROM orders WHERE at >= :partition_start AND at < :partition_end AND id % :every = 0 "
+        "AND customer <> :nobody"
+    )
+    text = lab.pipeline(
+        jdbc("orders", query=query, partition_column="id", partitions=2),
+        sink("out", lab.named("out"), "overwrite_partitions"),
+        flow="orders>out",
+        partitions={"kind": "daily", "start": "2024-01-01", "column": "at"},
+        parameters={
+            "every": {"type": "integer", "default": 2},
+            "nobody": {"type": "string", "default": "'; DROP TABLE orders; --"},
+        },
+    )
+    ran = lab.run(text, partition="2024-01-03")
+    assert ran.success, ran.failures
+    assert lab.rows("out", "id") == [(number,) for number in range(48, 72, 2)]
+    assert ran.tables["out"]["inputs"]["orders"]["rows"] == 12
