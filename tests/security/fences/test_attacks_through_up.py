@@ -103,6 +103,7 @@ def ask(up: Up, query: str) -> Any:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_the_code_of_a_launched_run_reaches_nothing_of_the_platform(said: Said, place: str) -> None:
-    got = {name: found for name, found in said[place].items() if found is not None and name != "its account"}
+    known = ("its account", "the command of ") if place == "in the engine" else ("its account",)  # as SECURITY.md says
+    got = {name: found for name, found in said[place].items() if found is not None and not name.startswith(known)}
     assert len(said[place]) > 10
     assert got == {}
