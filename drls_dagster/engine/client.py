@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from drls_dagster.engine import state as st
 from drls_dagster.engine.handover import certificates, credential_files, engine_environment, hand_over
 from drls_dagster.engine.inside import open_inside
-from drls_dagster.engine.jars import coordinates, given_jars
+from drls_dagster.engine.jars import coordinates, ensure_jars, given_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.engine.places import make_places, ray_folder, remove_places
 from drls_dagster.engine.processes import MARK, end_all, processes_of
@@ -113,6 +113,7 @@ def _start(settings: Settings, report: Report, deadline: float, *, again: bool =
     for name in ("state.json", "runner.json"):
         (folder / name).unlink(missing_ok=True)
     make_places(settings)
+    _fetch_jars(settings, report)
     engine_id = uuid.uuid4().hex
     log_path = folder / "driver.log"
     with open_inside(folder, log_path.name, "a" if again else "w") as log:
@@ -149,6 +150,13 @@ def _start(settings: Settings, report: Report, deadline: float, *, again: bool =
     )
 
 
+def _fetch_jars(settings: Settings, report: Report) -> None:
+    try:
+        ensure_jars(settings, report)
+    except (DrlsError, OSError, subprocess.SubprocessError) as error:
+        raise EngineError(f"the engine cannot start: {error}") from None
+
+
 def _command(settings: Settings) -> list[str]:
     """What starts the driver, inside the engine's fence. Raises FenceRequired, or EngineError while it has no fence."""
     hand_over(settings)
@@ -157,8 +165,9 @@ def _command(settings: Settings) -> list[str]:
             f"{earlier_file(settings.home)} has to move to {settings.home / 'catalog'} once, and a process of an "
             "earlier DRLS still uses it; end `drls up` and other commands of DRLS, then run again"
         )
-    # This DRLS, wherever it is imported from, and its Java.
-    own = (str(Path(__file__).resolve().parents[2]), str(find_java().path.resolve()))
+    # This DRLS, wherever it is imported from, and its Java, also by the name that it is started with.
+    java = find_java().path
+    own = (str(Path(__file__).resolve().parents[2]), str(java.resolve()), str(java.absolute()))
     drivers = (*given_jars(settings), *certificates(settings))
     fence = engine_fence(
         settings, read=(*own, *drivers, *credential_files(settings)), write=(str(ray_folder(settings).parent),)

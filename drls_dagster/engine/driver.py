@@ -28,7 +28,7 @@ from drls_dagster.engine.conf import spark_conf
 from drls_dagster.engine.credentials import CONNECT_TOKEN, engine_secrets, java_authentication, spark_authentication
 from drls_dagster.engine.handover import engine_settings
 from drls_dagster.engine.host_folders import clear_host_folders
-from drls_dagster.engine.jars import ensure_jars
+from drls_dagster.engine.jars import all_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.engine.lean_ray import start_ray
 from drls_dagster.engine.places import java_places, ray_folder, remove_places, spark_folder, temporary_folder
@@ -74,8 +74,6 @@ class Driver:
 
     def start(self) -> SparkSession:
         settings = self.settings
-        self.report("looking for jars")
-        jars = ensure_jars(settings, self.report)
         clear_host_folders(settings.staging)
         self.report("starting Ray")
         ray_address = self._start_ray()
@@ -100,7 +98,7 @@ class Driver:
             executor_memory=settings.engine.memory,
             fault_tolerant_mode=False,
             # On top of everything: no setting opens the engine's ports to others.
-            configs={**spark_conf(settings, jars, port), **(spark_authentication() if own else {})},
+            configs={**spark_conf(settings, all_jars(settings), port), **(spark_authentication() if own else {})},
         )
         del os.environ[CONNECT_TOKEN]
         close_accumulators(spark)

@@ -1,17 +1,28 @@
-"""The jars that Spark needs, resolved once into DRLS_HOME/jars and used from there, offline, ever after."""
+"""The jars that Spark needs, resolved once into DRLS_HOME/jars and used from there, offline, ever after.
+
+The platform fetches them before it starts an engine, which can read that folder and not change it: what runs in an
+engine must not decide what the next one loads.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
 from drls_dagster.connections.databases import POSTGRESQL as POSTGRESQL_DATABASE
+from drls_dagster.engine.handover import engine_environment
 from drls_dagster.engine.java import find_java
 from drls_dagster.errors import DrlsError
+from drls_dagster.fences.fence import Fence
+from drls_dagster.fences.fences import confined, is_on
+from drls_dagster.fences.places import device_places, python_places, without
 from drls_dagster.settings import Settings, private_home
 
 ICEBERG = "1.12.0"
@@ -47,13 +58,23 @@ def jar_path(settings: Settings, coordinate: str) -> Path:
     return settings.home / "jars" / f"{artifact}-{version}.jar"
 
 
+def jar_paths(settings: Settings) -> list[Path]:
+    """The jars to download that this configuration needs, there or not."""
+    return [jar_path(settings, coordinate) for coordinate in coordinates(settings)]
+
+
+def all_jars(settings: Settings) -> list[Path]:
+    """What the engine loads: those, and the jars that connections name."""
+    return [*jar_paths(settings), *(Path(one) for one in given_jars(settings))]
+
+
 def missing(settings: Settings) -> list[Path]:
     """The jars that the next engine start would have to fetch."""
-    return [path for c in coordinates(settings) if not (path := jar_path(settings, c)).is_file()]
+    return [path for path in jar_paths(settings) if not path.is_file()]
 
 
-def ensure_jars(settings: Settings, report: Callable[[str], None] = lambda _: None) -> list[Path]:
-    """All jars as local paths; fetches what is missing through Spark's own resolver.
+def ensure_jars(settings: Settings, report: Callable[[str], None] = lambda _: None) -> None:
+    """Fetches the jars that are missing through Spark's own resolver.
 
     Raises DrlsError when they cannot be had, with what to do.
     """
@@ -80,16 +101,15 @@ def ensure_jars(settings: Settings, report: Callable[[str], None] = lambda _: No
                 shutil.copyfile(resolved, partial)
                 partial.rename(jar_path(settings, coordinate))
             shutil.rmtree(folder / ".ivy", ignore_errors=True)
-    return [*(jar_path(settings, c) for c in coordinates(settings)), *given]
 
 
 def _resolve(settings: Settings, wanted: list[str], ivy: Path) -> None:
-    import subprocess
-    import sys
-
+    """Have Spark put them into the new folder `ivy`, in a process that can change nothing else."""
+    shutil.rmtree(ivy, ignore_errors=True)
+    ivy.mkdir(mode=0o700)
     conf = {"spark.jars.packages": ",".join(wanted), "spark.jars.ivy": str(ivy)}
     if settings.engine.maven_mirror:
-        mirror = ivy.parent / ".mirror.xml"
+        mirror = ivy / "mirror.xml"
         mirror.write_text(
             '<ivysettings><settings defaultResolver="mirror"/><resolvers>'
             f'<ibiblio name="mirror" m2compatible="true" root="{settings.engine.maven_mirror}"/>'
@@ -103,16 +123,23 @@ def _resolve(settings: Settings, wanted: list[str], ivy: Path) -> None:
         "[conf.set(k, v) for k, v in json.loads(sys.argv[1]).items()]\n"
         "launch_gateway(conf).shutdown()"
     )
-    import json
-
+    java = find_java().path
+    places = " ".join(f'"-D{name}={ivy}"' for name in ("java.io.tmpdir", "user.home"))
+    own = {
+        "JAVA_HOME": str(java),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "TMPDIR": str(ivy),
+        "HOME": str(ivy),
+        "_JAVA_OPTIONS": f"-XX:-UsePerfData {places} {os.environ.get('_JAVA_OPTIONS', '')}".strip(),
+    }
     log = ivy.parent / "resolve.log"
     with log.open("w") as out:
         done = subprocess.run(
-            [sys.executable, "-c", code, json.dumps(conf)],
+            confined(_fence(settings, java, ivy), [sys.executable, "-c", code, json.dumps(conf)]),
             stdout=out,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "JAVA_HOME": str(find_java().path), "SPARK_LOCAL_IP": "127.0.0.1"},
+            env=engine_environment(settings, **own),
             timeout=settings.engine.start_seconds,
             check=False,
         )
@@ -121,3 +148,11 @@ def _resolve(settings: Settings, wanted: list[str], ivy: Path) -> None:
             "Spark's jars could not be downloaded. Check the network or set engine.maven_mirror in "
             f"{settings.home / 'drls.toml'}; details are in {log}"
         )
+
+
+def _fence(settings: Settings, java: Path, ivy: Path) -> Fence | None:
+    if not is_on(settings):
+        return None
+    own = Path(__file__).resolve().parents[2]
+    reads = without((*python_places(), str(own), str(java.resolve())), settings.home.resolve())
+    return Fence(read=reads, write=(*device_places(), str(ivy)))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from drls_dagster.errors import UsageError
 from drls_dagster.fences.fence import Fence
-from drls_dagster.fences.fences import account_of, can_hide, check_account, is_on
+from drls_dagster.fences.fences import account_of, can_view, check_account, is_on
 from drls_dagster.fences.places import device_places, given_places, python_places, resolved, without
-from drls_dagster.fences.reach import closed_folders
 from drls_dagster.lakehouse.catalog_config import parse_sql_uri, resolve_catalog
 from drls_dagster.settings import Settings, private_home
 from lifecycle.domain.environment import Environment
 
 # Root's, in the engine: to work on files of other accounts, and to give steps an account of their own.
-_CHOWN, _DAC_OVERRIDE, _FOWNER, _KILL, _SETGID, _SETUID = 0, 1, 3, 5, 6, 7
-_OWN = ("engine", "jars")
+_DAC_OVERRIDE, _FOWNER, _KILL = 1, 3, 5
+_FOR_ACCOUNTS = (0, 6, 7)  # chown, setgid, setuid
+# What the C library asks for an account's name, which Hadoop wants to know of this one. They answer nothing else.
+_NAME_SERVICES = ("/run/nscd/socket", "/var/lib/sss/pipes/nss", "/run/systemd/userdb")
 
 
 def engine_fence(settings: Settings, *, read: Sequence[str] = (), write: Sequence[str] = ()) -> Fence | None:
@@ -31,26 +33,28 @@ def engine_fence(settings: Settings, *, read: Sequence[str] = (), write: Sequenc
         return None
     check_account(settings)
     home = settings.home.resolve()
-    reads = [*_made(_local(settings.landing_for(one)) for one in Environment), str(settings.pipeline_folder.resolve())]
-    writes = [*(str(private_home(settings.home, name)) for name in _OWN), *_made([_local(settings.staging)])]
+    landing = _made(_local(settings.landing_for(one)) for one in Environment)
+    # What the next engine starts with is only read; the platform downloads it.
+    reads = [*landing, *_both(str(settings.pipeline_folder)), str(private_home(settings.home, "jars"))]
+    writes = [str(private_home(settings.home, "engine")), *_made([_local(settings.staging)])]
     writes += [*_made([_local(resolve_catalog(settings).warehouse or "")]), *_catalog_folder(settings)]
     reads = [
-        *without((*python_places(), *_roots(settings)), home),
+        *without((*python_places(), sys.executable, *_NAME_SERVICES, *_roots(settings)), home),
         *given_places(settings.fence.read, home),
         *reads,
         *read,
     ]
     writes = [*device_places(), "/dev/shm", *given_places(settings.fence.write, home), *writes, *write]  # noqa: S108
     account = account_of(settings)
-    # What starts in here as another account finds the way to what it may reach; nobody in here can mount.
-    closed = () if account is None else closed_folders((*reads, *writes), account)
     return Fence(
         read=tuple(reads),
         write=tuple(writes),
         unix_sockets=True,
         strict=False,
-        hide=(str(home), *closed) if can_hide() else (),
-        capabilities=(_CHOWN, _DAC_OVERRIDE, _FOWNER, _KILL, _SETGID, _SETUID),
+        view=can_view(),
+        # Its parents could not see a process that has become another account.
+        own_proc=account is None,
+        capabilities=(_DAC_OVERRIDE, _FOWNER, _KILL, *(() if account is None else _FOR_ACCOUNTS)),
     )
 
 
@@ -74,10 +78,15 @@ def _local(place: str) -> str | None:
 
 
 def _made(places: Iterable[str | None]) -> list[str]:
-    found = sorted({str(Path(one).resolve()) for one in places if one})
+    found = sorted({one for one in places if one})
     for one in found:
         Path(one).mkdir(mode=0o700, parents=True, exist_ok=True)
-    return found
+    return [name for one in found for name in _both(one)]
+
+
+def _both(place: str) -> tuple[str, ...]:
+    """A place as settings name it, by which the engine looks for it, and without links."""
+    return tuple(dict.fromkeys((os.path.abspath(place), str(Path(place).resolve()))))
 
 
 def _catalog_folder(settings: Settings) -> list[str]:

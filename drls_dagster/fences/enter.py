@@ -5,10 +5,11 @@ imports the standard library only, so that it starts in a few hundredths of a se
 
 Landlock (Linux 5.13 and later) decides which files can be opened, which TCP ports can be reached, and that nothing
 outside the fence can be traced or signalled. It does not see connections to Unix sockets in the file system, changes of
-a file's mode, or UDP, so seccomp refuses those. Neither needs root. Both last for the life of the process and of
-everything it starts.
+a file's mode, or UDP. Seccomp refuses those to the code of pipelines (calls.py); the engine, which needs them, gets a
+view in which there is nothing but what its fence names (view.py). Neither needs root. All of it lasts for the life of
+the process and of everything it starts.
 
-Sources: landlock(7), seccomp(2), capabilities(7), mount_namespaces(7) of the Linux man-pages.
+Sources: landlock(7), capabilities(7), mount_namespaces(7) of the Linux man-pages.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _SCOPES = 1 << 0 | 1 << 1  # abstract Unix sockets, signals
 _SYS_LANDLOCK = 444  # create_ruleset; add_rule and restrict_self follow. The same on every architecture
 _PATH_BENEATH, _NET_PORT = 1, 2
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 _NEW_NAMESPACE, _NEW_USER, _NEW_PIDS = 0x00020000, 0x10000000, 0x20000000
 _BIND, _REC, _PRIVATE, _NOSUID, _NODEV, _READ_ONLY, _REMOUNT = 4096, 16384, 1 << 18, 2, 4, 1, 32
 _CAPABILITY_VERSION = 0x20080522
@@ -57,7 +58,11 @@ def confine(fence: dict[str, Any]) -> None:
 
     `fence` has the fields of `drls_dagster.fences.fence.Fence`. Raises CannotConfine.
     """
-    if fence.get("hide"):
+    calls = beside("calls")  # before the fence closes, which may not have that file inside
+    if fence.get("view"):
+        _enter_namespace()
+        beside("view").show_only(fence["read"], fence["write"], own_proc=fence.get("own_proc", False))
+    elif fence.get("hide"):
         _hide(fence["hide"], [*fence["read"], *fence["write"]])
     ruleset = _ruleset(fence)
     account = fence.get("account")
@@ -75,8 +80,7 @@ def confine(fence: dict[str, Any]) -> None:
     _checked(from_os.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _checked(from_os.syscall(_SYS_LANDLOCK + 2, ruleset, 0), "landlock_restrict_self")
     os.close(ruleset)
-    if fence.get("strict", True):
-        _filter_calls(fence)
+    calls.filter_calls(fence)
 
 
 def _ruleset(fence: dict[str, Any]) -> int:
@@ -244,111 +248,6 @@ def _die_with_parent() -> None:
     _checked(from_os.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "pdeathsig")
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-# --- seccomp: classic BPF over struct seccomp_data {int nr; u32 arch; u64 ip; u64 args[6]} ---
-
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
-_NR, _ARCH = 0, 4
-_ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_EPERM, _EACCES, _ENOSYS = 1, 13, 38
-_ARCHES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
-# Numbers on x86_64 and on aarch64; None where a call does not exist.
-_CALLS: dict[str, tuple[int | None, int | None]] = {
-    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "pidfd_getfd": (438, 438),
-    "kcmp": (312, 272), "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
-    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
-    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "move_mount": (429, 429),
-    "open_tree": (428, 428), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433),
-    "mount_setattr": (442, 442), "unshare": (272, 97), "setns": (308, 268),
-    "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106), "kexec_load": (246, 104),
-    "kexec_file_load": (320, 294), "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225),
-    "acct": (163, 89), "quotactl": (179, 60), "open_by_handle_at": (304, 265), "name_to_handle_at": (303, 264),
-    "iopl": (172, None), "ioperm": (173, None), "settimeofday": (164, 170), "clock_settime": (227, 112),
-    "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semop": (65, 193),
-    "semctl": (66, 191), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "mq_open": (240, 180),
-    "chown": (92, None), "lchown": (94, None), "fchown": (93, 55), "fchownat": (260, 54),
-    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "removexattr": (197, 14),
-    "lremovexattr": (198, 15), "fremovexattr": (199, 16), "setxattrat": (463, 463), "removexattrat": (466, 466),
-    "ioprio_set": (251, 30), "setpriority": (141, 140), "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
-    "sched_setparam": (142, 118),
-}  # fmt: skip
-_MISSING = {"io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
-            "clone3": (435, 435), "file_setattr": (469, 469)}  # fmt: skip
-# Landlock does not see these. Refusing them would break copying a file with its mode, which means no harm, so they do
-# nothing and say that all is well.
-_WITHOUT_EFFECT = {"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
-                   "utime": (132, None), "utimes": (235, None), "futimesat": (261, None)}  # fmt: skip
-_UTIMENSAT, _PRLIMIT, _CLONE = (280, 88), (302, 261), (56, 220)
-_SOCKET, _SOCKETPAIR = (41, 198), (53, 199)
-_NAMESPACES = 0x7E020080  # every CLONE_NEW… flag
-_UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
-_STREAM, _DATAGRAM = 1, 2
-
-
-def _filter_calls(fence: dict[str, Any]) -> None:
-    machine = os.uname().machine
-    if machine not in _ARCHES:
-        raise CannotConfine(f"no system call filter for {machine}")
-    code = b"".join(struct.pack("HBBI", *one) for one in _program(fence, *_ARCHES[machine]))
-    buffer = ctypes.create_string_buffer(code, len(code))
-    program = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(buffer))
-    _checked(from_os.prctl(_PR_SET_SECCOMP, 2, program, 0, 0), "seccomp")
-
-
-def _program(fence: dict[str, Any], arch: int, column: int) -> list[tuple[int, int, int, int]]:
-    made: list[tuple[int, int, int, int]] = [
-        (_LOAD, 0, 0, _ARCH),
-        (_EQUAL, 1, 0, arch),
-        (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, _NR),
-    ]
-    if column == 0:
-        made += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _REFUSE | _EPERM)]  # the x32 calls
-    for calls, answer in ((_CALLS, _EPERM), (_MISSING, _ENOSYS), (_WITHOUT_EFFECT, 0)):
-        for numbers in calls.values():
-            if numbers[column] is not None:
-                made += [(_EQUAL, 0, 1, int(numbers[column] or 0)), (_RETURN, 0, 0, _REFUSE | answer)]
-    refuse = [(_RETURN, 0, 0, _REFUSE | _EACCES)]
-    allow = [(_RETURN, 0, 0, _ALLOW)]
-    # By path it changes the times of any file; of an open one only its own.
-    # Without times, which is how files are touched, it must not report a success for one that does not exist.
-    made += _when(
-        _UTIMENSAT[column],
-        [
-            *[*_word(1), (_EQUAL, 0, 3, 0), *_word(1, 4), (_EQUAL, 0, 1, 0), *allow],
-            *[*_word(2), (_EQUAL, 0, 3, 0), *_word(2, 4), (_EQUAL, 0, 1, 0), (_RETURN, 0, 0, _REFUSE | _EPERM)],
-            (_RETURN, 0, 0, _REFUSE),
-        ],
-    )
-    made += _when(_PRLIMIT[column], [*_word(0), (_EQUAL, 0, 1, 0), *allow, (_RETURN, 0, 0, _REFUSE | _EPERM)])
-    made += _when(_CLONE[column], [*_word(0), (_ANY_BIT, 0, 1, _NAMESPACES), (_RETURN, 0, 0, _REFUSE | _EPERM), *allow])
-    made += _when(_SOCKETPAIR[column], [*_word(1), (_AND, 0, 0, 0xF), (_EQUAL, 0, 1, _DATAGRAM), *refuse, *allow])
-    made += _when(_SOCKET[column], _sockets(fence, refuse, allow))
-    return [*made, *allow]
-
-
-def _sockets(fence: dict[str, Any], refuse: list[Any], allow: list[Any]) -> list[tuple[int, int, int, int]]:
-    made = [*_word(0)]
-    if fence.get("unix_sockets"):
-        made += [(_EQUAL, 0, 1, _UNIX), *allow]
-    made += [(_EQUAL, 0, 4, _NETLINK), *_word(2), (_EQUAL, 0, 1, 0), *allow, *refuse]
-    if fence["network"] == "open":
-        made += [(_EQUAL, 0, 1, _INET), *allow, (_EQUAL, 0, 1, _INET6), *allow, *refuse]
-    else:
-        # TCP alone, whose ports Landlock limits.
-        made += [(_EQUAL, 1, 0, _INET), (_EQUAL, 0, 4, _INET6), *_word(1), (_AND, 0, 0, 0xF),
-                 (_EQUAL, 0, 1, _STREAM), *allow, *refuse]  # fmt: skip
-    return made
-
-
-def _word(argument: int, half: int = 0) -> list[tuple[int, int, int, int]]:
-    """Load 32 bits of an argument; both architectures are little-endian."""
-    return [(_LOAD, 0, 0, 16 + 8 * argument + half)]
-
-
-def _when(number: int, body: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
-    return [(_EQUAL, 0, len(body), number), *body]
 
 
 def beside(name: str) -> Any:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.fences.fences import check_account, found
+from drls_dagster.fences.fences import can_view, check_account, found
 from drls_dagster.settings import Settings
 from lifecycle.domain.fence import FenceFacts, FenceKind
+
+_WITHOUT_A_VIEW = (
+    "; no mount namespace can be made here, so Java code in the engine can connect to Unix sockets of this account's "
+    "other programs"
+)
 
 
 def fence_facts(settings: Settings) -> FenceFacts:
@@ -21,7 +26,8 @@ def fence_facts(settings: Settings) -> FenceFacts:
         status = found(settings)
     except DrlsError as error:
         return _none(error.message)
-    return FenceFacts(kind=FenceKind(status.kind), detail=status.detail)
+    weak = "" if not status.is_on or can_view() else _WITHOUT_A_VIEW
+    return FenceFacts(kind=FenceKind(status.kind), detail=f"{status.detail}{weak}")
 
 
 def _none(detail: str) -> FenceFacts:

@@ -25,8 +25,11 @@ class Fence:
     `read`: places to read and execute. `write`: places to change as well. `ports`: TCP ports to reach, on any host,
     where `network` is not open. `unix_sockets`: whether Unix sockets can be made, and so any socket in the file system
     reached.
-    `account`: whom the process becomes, when root confines it. `strict`: whether system calls are filtered as well.
-    `hide`: folders that look empty but for the places above; needs a mount namespace. `capabilities`: what root keeps.
+    `account`: whom the process becomes, when root confines it. `strict`: whether Unix sockets and changes of modes,
+    owners and times are refused as well; without it, system calls that nobody needs still are.
+    `hide`: folders that look empty but for the places above; needs a mount namespace. `view`: nothing but the places
+    above is there at all, and only `write` can change; needs one too. `own_proc`: in that view, /proc has only the
+    processes inside the fence; where root makes it. `capabilities`: what root keeps.
     `dies_with_parent`: when the thread ends that started it. `own_pids`: everything it starts ends with it; needs a
     namespace of process ids. `remove`: folders that go with it then, also where whoever started it was killed.
     """
@@ -39,6 +42,8 @@ class Fence:
     account: Account | None = None
     strict: bool = True
     hide: tuple[str, ...] = ()
+    view: bool = False
+    own_proc: bool = False
     capabilities: tuple[int, ...] = ()
     dies_with_parent: bool = False
     own_pids: bool = False

@@ -140,6 +140,11 @@ def can_hide() -> bool:
     return _tried(replace(_TRIAL, hide=("/mnt",)))
 
 
+def can_view() -> bool:
+    """Whether the engine can get a view in which there is nothing but what its fence names."""
+    return _tried(replace(_TRIAL, view=True))
+
+
 def can_own_pids() -> bool:
     """Whether a namespace of process ids can be made here."""
     return _tried(replace(_TRIAL, own_pids=True))

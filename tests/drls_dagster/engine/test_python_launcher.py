@@ -179,7 +179,7 @@ def test_a_worker_can_have_an_account_while_its_parent_keeps_the_engines(drls_ho
         "print(json.dumps(told), flush=True)\n"
         "time.sleep(600)"
     )
-    command = confined(engine_fence(settings, read=(str(work),)), [spark_python(settings), "-c", code])
+    command = confined(engine_fence(settings, write=(str(work),)), [spark_python(settings), "-c", code])
     environment = {**os.environ, "SPARK_JOB_ARTIFACT_UUID": SESSION}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, cwd=work, stdin=pipe, stdout=pipe) as process:

@@ -19,7 +19,7 @@ def test_names_the_engines_folders_and_nothing_of_the_platform(drls_home: Path) 
     fence = engine_fence(settings.load_settings())
     assert fence is not None
     inside = {Path(one).relative_to(drls_home).parts[0] for one in fence.write if Path(one).is_relative_to(drls_home)}
-    assert inside == {"engine", "jars", "staging", "warehouse", "catalog"}
+    assert inside == {"engine", "staging", "warehouse", "catalog"}
     assert not any(drls_home.is_relative_to(one) for one in (*fence.read, *fence.write))
 
 

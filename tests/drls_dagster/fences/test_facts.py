@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import subprocess
+import sys
 
 import pytest
 
@@ -12,7 +14,8 @@ from drls_dagster.errors import UsageError
 from drls_dagster.fences.engine_fence import engine_fence
 from drls_dagster.fences.enter import landlock_abi
 from drls_dagster.fences.facts import fence_facts
-from drls_dagster.fences.fences import code_fence
+from drls_dagster.fences.fence import Fence
+from drls_dagster.fences.fences import can_view, code_fence, confined
 from drls_dagster.lifecycle_client.gateway import open_lifecycle
 from drls_dagster.settings import load_settings
 from lifecycle.domain.fence import FenceFacts, FenceKind
@@ -25,6 +28,19 @@ def test_a_fence_is_on_by_default() -> None:
     facts = fence_facts(load_settings())
     assert facts.kind is FenceKind.LANDLOCK
     assert f"Landlock ABI {landlock_abi()}" in facts.detail
+
+
+@needs_landlock
+def test_an_engine_without_a_view_of_its_own_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As inside a container that allows no namespaces."""
+    assert ("Unix sockets" in fence_facts(load_settings()).detail) is not can_view()
+    outer = Fence(read=("/",), write=("/",), unix_sockets=True, strict=False)
+    asked = (
+        "from drls_dagster.fences.facts import fence_facts; from drls_dagster.settings import load_settings\n"
+        "print(fence_facts(load_settings()).detail)"
+    )
+    done = subprocess.run(confined(outer, [sys.executable, "-c", asked]), capture_output=True, text=True, check=True)
+    assert "Java code in the engine can connect to Unix sockets" in done.stdout
 
 
 @needs_landlock

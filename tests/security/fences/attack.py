@@ -1,4 +1,5 @@
-"""A pipeline whose code attacks the platform from a Spark function, a UDF, a Ray step and a command, and what there is."""
+"""A pipeline whose code attacks the platform from Spark's own processes, a Spark function, a UDF, a Ray step and a
+command, and what there is."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -17,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from drls_dagster.engine.places import ray_folder, temporary_folder
 from drls_dagster.engine.state import read_state
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.environment import Environment
@@ -55,8 +58,15 @@ def by_spark(spark, aims):
                 pass
     return said
 
+def in_the_engine(spark):
+    # As a jar of its session: Spark starts a script below its executor, with all the rights of that process.
+    spark.range(1).createOrReplaceTempView("one")
+    (row,) = spark.sql(f"SELECT TRANSFORM (id) USING '{AIMS['engine script']}' AS (said STRING) FROM one").collect()
+    return json.loads(row.said)
+
 def transform(spark, raw):
-    said = {"by Spark": by_spark(spark, AIMS), "in transform": attempts(AIMS) | who()}
+    said = {"by Spark": by_spark(spark, AIMS), "in the engine": in_the_engine(spark)}
+    said["in transform"] = attempts(AIMS) | who()
     return spark.createDataFrame([(place, json.dumps(found)) for place, found in said.items()], "place string, said string")
 """
 IN_UDF = """
@@ -78,7 +88,7 @@ import pyarrow as pa, pyarrow.parquet as pq
 said = json.dumps(attempts(AIMS) | who())
 pq.write_table(pa.table({"place": ["in a command"], "said": [said]}), "output/said.parquet")
 """
-PLACES = ("by Spark", "in transform", "in a UDF", "in process", "in a command")
+PLACES = ("by Spark", "in the engine", "in transform", "in a UDF", "in process", "in a command")
 
 
 def pipeline(aims: dict[str, Any]) -> dict[str, Any]:
@@ -149,6 +159,7 @@ def laid_out(owner: Owner, pids: dict[str, int]) -> Iterator[dict[str, Any]]:
         stack.callback(os.close, ours)
         stack.callback(os.close, theirs)
         os.chmod(os.ttyname(theirs), 0o666)  # noqa: S103  also for another account
+        script = stack.enter_context(engine_script(owner, settings, landing / "attack", pids))
         files = {
             "the secret": "secret",
             "the key": "signing-key.pem",
@@ -167,9 +178,49 @@ def laid_out(owner: Owner, pids: dict[str, int]) -> Iterator[dict[str, Any]]:
             "pids": pids,
             "ports": ports_of(settings),
             "terminal": os.ttyname(theirs),
+            "engine script": script,
         }
         for name in files.values():
             assert (owner.home / name).exists(), name
+
+
+@contextmanager
+def engine_script(owner: Owner, settings: Settings, folder: Path, pids: dict[str, int]) -> Iterator[str]:
+    """A command that tries, in the engine, what engine_attempts.py has; and what there is for it to reach."""
+    with other_program(owner) as (sockets, shared):
+        given = {
+            "sockets": sockets,
+            "outside": {"the key": str(owner.home / "signing-key.pem"), "the secret": str(owner.home / "secret")},
+            "jars": str(settings.home / "jars"),
+            "own": str(temporary_folder(settings)),
+            "engine": str(ray_folder(settings).parent),
+            "pids": pids,
+            "shared": shared,
+        }
+        (folder / "tries.py").write_text(Path(__file__).with_name("engine_attempts.py").read_text())
+        (folder / "aims.json").write_text(json.dumps(given))
+        yield f"{sys.executable} -I {folder}/tries.py {folder}/aims.json"
+
+
+@contextmanager
+def other_program(owner: Owner) -> Iterator[tuple[list[str], str]]:
+    """A program of the owner's account that listens, and its file in the memory that programs share."""
+    sockets = [owner.folder / "other.sock", owner.home / "other" / "runs.sock"]
+    shared = Path("/dev/shm") / f"drls-test-{uuid.uuid4().hex}"  # noqa: S108
+    with ExitStack() as stack:
+        (owner.home / "other").mkdir(mode=0o700)
+        stack.callback(shutil.rmtree, owner.home / "other")
+        for path in sockets:
+            listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listening.bind(str(path))
+            stack.callback(path.unlink)
+            listening.listen()
+        shared.touch()
+        stack.callback(shared.unlink)
+        if owner.uid is not None:
+            for path in (*sockets, owner.home / "other", shared):
+                os.chown(path, owner.uid, owner.gid)
+        yield [str(path) for path in sockets], str(shared)
 
 
 @contextmanager

@@ -314,6 +314,14 @@ def a_device(_):
     return read(name)
 
 
+def a_file_with_its_owners_rights(_):
+    """Which another account, that waits for it, would execute."""
+    name = os.path.join(tempfile.mkdtemp(), "set-user-id")
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o4755))
+    os.chmod(name, 0o4755)  # noqa: S103  what it tries
+    return os.stat(name).st_mode & 0o6000 or None
+
+
 def the_kernel(_):
     for name in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/sys/power/state"):
         try:
@@ -372,6 +380,7 @@ OF_THE_MACHINE = {
     "a new namespace": a_new_namespace,
     "a mount": a_mount,
     "a device": a_device,
+    "a file with its owner's rights": a_file_with_its_owners_rights,
     "the kernel": the_kernel,
     "another account": another_account,
     "rights of root": more_rights,
