@@ -23,6 +23,7 @@ LAUNCH, SERVE, COMMAND, IS_READY = "launch", "serve", "command", "ready"
 PLACE = "warm-host"
 LONGEST_LINE = 1 << 20
 _SECONDS, _LOOK_SECONDS = 60.0, 1.0
+_WRITTEN = os.stat(__file__).st_mtime_ns  # when it was imported
 
 
 class WarmHostError(Exception):
@@ -158,7 +159,7 @@ def _umask() -> int:
 
 def code_here() -> list[str]:
     """Which Python and which DRLS this process runs; after an upgrade a host still has the ones before."""
-    return [sys.executable, __file__]
+    return [sys.executable, __file__, str(_WRITTEN)]
 
 
 def host_of(home: Path) -> WarmHost | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -117,6 +118,14 @@ def test_a_killed_one_is_no_success(hosted: Home, tmp_path: Path) -> None:
 def test_a_host_with_other_code_executes_nothing(hosted: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warm_host, "code_here", lambda: ["another Python", "another DRLS"])
     assert hosted.host.command(["run"], of(hosted), "/", (0, 1, 2)) is None
+
+
+def test_an_upgrade_is_other_code_in_the_same_place(tmp_path: Path) -> None:
+    file = tmp_path / "warm_host.py"
+    file.write_bytes(Path(warm_host.__file__).read_bytes())
+    seen = [runpy.run_path(str(file))["code_here"]() for _ in range(2)]
+    os.utime(file, ns=(0, 1_000))
+    assert seen[0] == seen[1] != runpy.run_path(str(file))["code_here"]()
 
 
 def test_only_a_host_that_is_there_is_asked(hosted: Home, place: Path, tmp_path: Path) -> None:
