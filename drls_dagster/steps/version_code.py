@@ -121,10 +121,8 @@ def _contents(digests: Mapping[str, str], runs: RunClient, search_path: tuple[st
 def _draft(path: str, search_path: Sequence[str]) -> bytes | None:
     top, _, rest = path.partition("/")
     found = find_top(top.removesuffix(".py") if not rest else top, [Path(folder) for folder in search_path])
-    if found.kind != "local":
-        return next((file.read_bytes() for base in search_path if (file := Path(base, path)).is_file()), None)
-    for place in found.places:
-        file = place.joinpath(*rest.split("/")) if rest else place
-        if file.is_file():
-            return file.read_bytes()
-    return None
+    places = found.places if found.kind == "local" else ()
+    files = [place.joinpath(*rest.split("/")) if rest else place for place in places]
+    # The folder of a command or a dbt project is no module, whatever module has its name.
+    files += [Path(base, path) for base in search_path]
+    return next((file.read_bytes() for file in files if file.is_file()), None)

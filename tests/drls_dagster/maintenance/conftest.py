@@ -51,7 +51,7 @@ def life(settings: Settings) -> Iterator[Life]:
     store.close()
     try:
         # An operation is over a moment before its process is.
-        wait_until(lambda: not _children(), 20)
+        wait_until(lambda: not _children(), 60)
     finally:
         for one in _children():
             one.kill()
