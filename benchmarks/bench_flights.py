@@ -19,7 +19,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from benchmarks.lab import CHECKOUT, Lab, command_seconds, in_turn, median, run_seconds
 from benchmarks.report import Line, Side, at_most
 from drls_dagster.cli.demo_data import lay_out
-from drls_dagster.engine.jars import ensure_jars
+from drls_dagster.engine.jars import all_jars, ensure_jars
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.launch.choices import Partitions, select_nodes
 from drls_dagster.launch.find import find_pipeline
@@ -57,7 +57,8 @@ class Flights:
 def run(lab: Lab) -> list[Line]:
     flights = Flights(lab)
     folder = lab.folder / "plain"
-    jars = ",".join(str(jar) for jar in ensure_jars(lab.settings))
+    ensure_jars(lab.settings)
+    jars = ",".join(str(jar) for jar in all_jars(lab.settings))
     arguments = (FILE, flights.landing, folder, jars)
     folder.mkdir(exist_ok=True)
     lab.engine()

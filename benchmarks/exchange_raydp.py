@@ -16,7 +16,7 @@ import pyarrow as pa
 from benchmarks.exchange_data import COLUMNS, Sums, driver_memory, sums, total
 from benchmarks.lab import serve
 from drls_dagster.engine.conf import spark_conf
-from drls_dagster.engine.jars import ensure_jars
+from drls_dagster.engine.jars import all_jars, ensure_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.settings import load_settings, memory_bytes
 
@@ -48,7 +48,8 @@ def main() -> None:
         object_store_memory=memory_bytes(engine.object_store_memory),
         log_to_driver=False,
     )
-    conf = spark_conf(settings, ensure_jars(settings), 0)
+    ensure_jars(settings)
+    conf = spark_conf(settings, all_jars(settings), 0)
     conf = {name: value for name, value in conf.items() if name != "spark.plugins" and ".connect." not in name}
     # Without fault_tolerant_mode from_spark refuses.
     spark = raydp.init_spark(
