@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from drls_dagster.up.warm_host.work import forget_the_host
+from drls_dagster.up.warm_host.work import become
 
 # Above this package, so it is found by its name.
 _COMMANDS = "drls_dagster.cli.main"
@@ -25,15 +25,11 @@ def run_command(arguments: Sequence[str], environment: Mapping[str, str], folder
     """Is `drls` with these arguments, with the variables, the folder and the terminal of who asked at `asking`."""
     line = socket.socket(fileno=asking)
     line.setblocking(True)
-    forget_the_host()
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
+    become("drls", arguments, environment, folder)
     os.umask(umask)
     time.tzset()
     _forget_the_log()
     _take_the_terminal()
-    sys.argv = ["drls", *arguments]
     try:
         _say(line, {"pid": os.getpid()})
         threading.Thread(target=_end_with, args=(line,), daemon=True).start()

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 def execute(run_id: str) -> None:
     """Executes a run of Dagster's, as the process does that its code server starts."""
-    forget_the_host()
+    _forget_the_host()
     with capture_interrupts(), dg.DagsterInstance.get() as instance:
         run = instance.get_run_by_id(run_id)
         if run is None or run.job_code_origin is None:
@@ -43,11 +43,7 @@ def execute(run_id: str) -> None:
 
 def serve_code(arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> None:
     """Is `dagster` with these arguments, in a folder and with all variables of who asked for it."""
-    forget_the_host()
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
-    sys.argv = ["dagster", *arguments]
+    become("dagster", arguments, environment, folder)
     main()
 
 
@@ -63,7 +59,16 @@ def report_gone(run_id: str, exit_code: int | None) -> None:
         instance.report_run_failed(run)
 
 
-def forget_the_host() -> None:
+def become(program: str, arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> None:
+    """Gives this fork the command line, the variables and the folder of another process."""
+    _forget_the_host()
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = [program, *arguments]
+
+
+def _forget_the_host() -> None:
     """Two forks of one process would draw the same random numbers."""
     random.seed()
     numpy = sys.modules.get("numpy")
