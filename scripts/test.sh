@@ -2,7 +2,8 @@
 # test.sh "not slow" | slow: runs the tests that need no server, browser, Kubernetes or MCP suite.
 # Four parts of about the same length at the same time, as each waits for other processes now and then: the tests that
 # need the engine; those of the lifecycle layer and the data plane; those of agents, processes, attacks and tables; all
-# others. The output of a part is shown when it is done. Exit code 1 when one failed.
+# others. The output of a part is shown when it is done, and what failed is named again at the end, where one looks
+# first. Exit code 1 when one failed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -26,9 +27,15 @@ others=$!
 trap 'kill -INT "$engine" "$programs_pid" "$others" 2>/dev/null; wait "$engine" "$programs_pid" "$others"; exit 130' INT TERM
 
 failed=0
-"$python" -m pytest "${slowest[@]}" -m "not engine and $beside" tests/lifecycle tests/data_plane || failed=1
+"$python" -m pytest "${slowest[@]}" -m "not engine and $beside" tests/lifecycle tests/data_plane 2>&1 | tee "$told/lifecycle"
+[ "${PIPESTATUS[0]}" -eq 0 ] || failed=1
 for part in others:"$others" programs:"$programs_pid" engine:"$engine"; do
   wait "${part#*:}" || failed=1
   cat "$told/${part%:*}"
 done
+if [ "$failed" -ne 0 ]; then
+  echo "== what failed, of all four parts"
+  grep -hE '^=+ .* in [0-9.]+s' "$told"/*
+  grep -hE '^(FAILED|ERROR|E   )' "$told"/* | cut -c1-300 | tail -n 40
+fi
 exit "$failed"
