@@ -13,6 +13,7 @@ import pytest
 
 from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
+from drls_dagster.maintenance import port
 from drls_dagster.maintenance.port import TableMaintenance
 from drls_dagster.settings import Settings, load_settings, private_home
 from lifecycle.audit import load_signing_key
@@ -67,7 +68,8 @@ def _is_child(process: psutil.Process, number: str | None = None) -> bool:
         if process.ppid() != os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
             return False
         told = process.cmdline()
-        return "maintenance" in " ".join(told) and number in (None, told[-1])
+        # The whole name of the module: Python's fork server has this folder's path among its arguments.
+        return port.CHILD in " ".join(told) and number in (None, told[-1])
     except psutil.Error:
         return False
 
