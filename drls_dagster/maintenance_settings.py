@@ -67,6 +67,12 @@ class MaintenanceSettings(_Section):
         default="binpack",
         description="How the maintenance job compacts: `binpack`, or `sort` for each table that has a sort order",
     )
+    spark_above: int = Field(
+        default=1 << 40,
+        ge=0,
+        description="Bytes above which Spark on the engine compacts a table; less is done without Spark, which is "
+        "quicker on one machine",
+    )
     windows: tuple[dict[str, Any], ...] = Field(
         default=(),
         description="When production's tables are maintained automatically: windows as in a policy, at least one of "

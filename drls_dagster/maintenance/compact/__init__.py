@@ -16,8 +16,10 @@ def plan(table: Table, ref: str, options: CompactOptions, keep: Keep) -> Operati
     """What a compaction of `ref` would do, from metadata alone. Raises UsageError for options that do not fit."""
     from drls_dagster.maintenance.compact.planning import planned
     from drls_dagster.maintenance.compact.selecting import select
+    from drls_dagster.settings import load_settings
 
-    return planned(table, ref, options, select(table, ref, options))
+    above = load_settings().maintenance.spark_above
+    return planned(table, ref, options, select(table, ref, options, spark_above=above))
 
 
 def execute(work: Work, options: CompactOptions) -> CompactResult:
@@ -36,8 +38,10 @@ def execute(work: Work, options: CompactOptions) -> CompactResult:
     spark.stop_earlier(work)
     clean_up(work)
     manifests = Manifests(work.table.io)
-    chosen = select(work.table, work.ref, options, manifests)
-    done = spark.rewrite(work, options, chosen) if chosen.spark else run(work, options, chosen, manifests)
+    above = work.settings.maintenance.spark_above
+    chosen = select(work.table, work.ref, options, manifests, spark_above=above)
+    rewrite = spark.rewrite if chosen.spark else run
+    done = rewrite(work, options, chosen, manifests)
     if done.snapshot is not None:
         # Now that the table has moved on, nobody can commit what a killed one, or one that was overtaken, left.
         remove_stale_versions(work.settings, work.table)

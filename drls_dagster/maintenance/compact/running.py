@@ -41,7 +41,7 @@ _Value = TypeVar("_Value")
 _MEMORY_BYTES = 1 << 30
 _WORKER_BYTES = 448 << 20
 _COMMIT_BYTES = 16 << 30
-_ROUNDS = 4
+ROUNDS = 4
 _ALMOST = 1.07
 
 
@@ -90,11 +90,19 @@ class Done:
         )
 
 
+@dataclass
+class Uncommitted:
+    """Notes of new files; `uncertain`: a commit of them may have happened."""
+
+    notes: tidying.Noted
+    uncertain: bool = False
+
+
 def run(work: Work, options: CompactOptions, first: Selection, manifests: Manifests) -> CompactResult:
     """Rewrite the groups of `first`; what concurrent commits touched is chosen and rewritten again, with a bound."""
     done = Done()
     chosen = first
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         left = False
         for part in _parts(chosen.groups):
             left = _run_part(work, options, chosen, part, manifests, done) or left
@@ -105,7 +113,7 @@ def run(work: Work, options: CompactOptions, first: Selection, manifests: Manife
         if not chosen.groups:
             return done.result
     raise CommitConflictError(
-        f"{work.name}: others rewrote the same files {_ROUNDS} times meanwhile; {done.old} files were compacted. "
+        f"{work.name}: others rewrote the same files {ROUNDS} times meanwhile; {done.old} files were compacted. "
         "Compact the table again when they have finished."
     )
 
@@ -133,17 +141,18 @@ def _run_part(
     writing = Writing(work, options, chosen.target)
     try:
         written = writing.write(groups)
-        return _commit(work, options, chosen, written, writing, manifests, done)
+        return commit(work, options, chosen, written, writing, manifests, done)
     except BaseException:
         # What nobody committed goes at once. Where that is unknown or fails, its notes stay for the next operation.
         writing.abandon()
         raise
 
 
-class Writing:
+class Writing(Uncommitted):
     """New files of some groups; each is noted before it is begun."""
 
     def __init__(self, work: Work, options: CompactOptions, target: int) -> None:
+        super().__init__(tidying.Noted(work))
         self._work = work
         self._layout = Layout(work.table)
         self._live = LiveRows(self._layout)
@@ -153,8 +162,6 @@ class Writing:
         self._count = 0
         self._fields = _order_fields(work.table, options)
         self._order_id = _order_id(work.table, options)
-        self.notes = tidying.Noted(work)
-        self.uncertain = False
         self._bytes = 0
         self._total = 0
         self._most = ROW_GROUP_BYTES
@@ -302,15 +309,16 @@ def _order_id(table: Table, options: CompactOptions) -> int | None:
     return table.sort_order().order_id if options.strategy == "sort" and not options.columns else None
 
 
-def _commit(
+def commit(
     work: Work,
     options: CompactOptions,
     chosen: Selection,
     written: Sequence[Rewritten],
-    writing: Writing,
+    writing: Uncommitted,
     manifests: Manifests,
     done: Done,
 ) -> bool:
+    """True where others touched some of the files meanwhile, which are left. Raises CommitConflictError."""
     known = {one.data_file.file_path for one in chosen.deletes}
     clustered = clustering(work.table, options)
     left = list(written)
@@ -357,6 +365,7 @@ def _commit(
             continue
         done.add(left, made.snapshot.snapshot_id)
         writing.notes.settle()
+        writing.uncertain = False
         return stale
     raise CommitConflictError(
         f"{work.name}: other writers committed first {ATTEMPTS} times, so nothing was changed. Try again when they "

@@ -79,7 +79,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a snapshot has, and what of it needs to be rewritten. `spark`: why only Spark can do it, or empty.
+    """What a snapshot has, and what of it needs to be rewritten. `spark`: why Spark does it, or empty.
 
     Which rows deletes hide in files for Spark is not known: many deletes put every file into a group.
     """
@@ -121,8 +121,12 @@ def select(
     manifests: Manifests | None = None,
     *,
     without: frozenset[str] = frozenset(),
+    spark_above: int | None = None,
 ) -> Selection:
-    """The groups of `ref` that need it. `without`: paths that stay out of it."""
+    """The groups of `ref` that need it. `without`: paths that stay out of it.
+
+    `spark_above`: what is more bytes than this is for Spark, unless a filter limits it, which Spark does not take.
+    """
     from drls_dagster.maintenance.compact.keys import check_columns
 
     _check_branch(table, ref)
@@ -162,6 +166,9 @@ def select(
         # In the order of writing, which often is an order of time that the bounds of files then keep.
         files.sort(key=lambda one: (one.entry.sequence_number or 0, one.file.file_path))
         groups += _groups(partition, files, options, target, done)
+    size = sum(one.size for one in groups)
+    if not spark and spark_above is not None and size > spark_above and not options.where.strip():
+        spark = f"it rewrites more than maintenance.spark_above, {spark_above:,} bytes"
     return Selection(base, snapshot.sequence_number or 0, tuple(groups), data, deletes, target, spark)
 
 

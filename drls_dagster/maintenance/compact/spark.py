@@ -1,52 +1,157 @@
-"""What only Spark can rewrite: its `rewrite_data_files`, on the engine, which is started where it does not run.
+"""What Spark rewrites: its `rewrite_data_files`, on the engine, which is started where it does not run.
 
-Spark commits on the branch itself, with its own checks against concurrent writers. A branch that is published under a
-permit is refused.
+Spark commits to a branch of its own, and its files are then published like those that are written here: next to other
+writers, and on governed refs under a permit. In format version 3, where only Spark can commit, it commits on the branch
+itself, with its own checks; a governed one is refused.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse import refs
+from drls_dagster.lakehouse import adding, refs
 from drls_dagster.lakehouse.columns import spark_quoted
+from drls_dagster.lakehouse.commit_retry import CommitConflictError
+from drls_dagster.lakehouse.rewriting import Manifests, partition_of
+from drls_dagster.maintenance.compact import tidying
 from drls_dagster.maintenance.compact.keys import sort_fields
-from drls_dagster.maintenance.compact.selecting import DELETED_SHARE, Selection
+from drls_dagster.maintenance.compact.running import ROUNDS, Done, Rewritten, Uncommitted, commit
+from drls_dagster.maintenance.compact.selecting import DELETED_SHARE, Candidate, Group, Partition, Selection, select
 from drls_dagster.maintenance.work import Work
 from lifecycle.domain.operations import CompactOptions, CompactResult, Progress
 
 if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
 NOTE = "compact.spark"
 _LOOK_SECONDS = 0.4
+_BRANCH = "drls-maintain-spark-"
+_ANYWHERE: Partition = (0, ())
 
 
-def rewrite(work: Work, options: CompactOptions, chosen: Selection) -> CompactResult:
+def rewrite(work: Work, options: CompactOptions, first: Selection, manifests: Manifests) -> CompactResult:
     """Raises DrlsError where Spark fails, or may not commit. Cancelling stops Spark, which removes what it wrote."""
-    if work.governed:
+    direct = work.table.format_version > 2
+    if direct and work.governed:
         raise DrlsError(
-            f"{work.name} cannot be compacted: {chosen.spark}, and Spark cannot publish {work.ref} under a permit"
+            f"{work.name} cannot be compacted: {first.spark}, and Spark cannot publish {work.ref} under a permit"
         )
-    if not chosen.groups:
-        return CompactResult(
-            rewritten_files=0, new_files=0, rewritten_bytes=0, new_bytes=0, applied_deletes=0, snapshot=None
-        )
+    done, chosen = Done(), first
+    for _ in range(ROUNDS):
+        if not chosen.groups or chosen.base is None:
+            return done.result
+        if direct:
+            return _rewrite_in_place(work, options, chosen)
+        if not _rewrite_aside(work, options, chosen, chosen.base, manifests, done):
+            return done.result
+        work.table = work.catalog.load_table(work.table.name())
+        chosen = select(work.table, work.ref, options, manifests, without=frozenset(done.paths))
+    raise CommitConflictError(
+        f"{work.name}: others rewrote the same files {ROUNDS} times meanwhile; {done.old} files were compacted. "
+        "Compact the table again when they have finished."
+    )
+
+
+def _rewrite_in_place(work: Work, options: CompactOptions, chosen: Selection) -> CompactResult:
     from drls_dagster.engine.session import session
 
-    progress = Progress(done=0, total=sum(group.size for group in chosen.groups), what="bytes")
+    progress = _progress(chosen)
     with session(work.settings, lambda _: work.report(progress)) as opened:
         note = work.journal.note(NOTE, session=opened.session_id, engine=opened.engine_id)
         try:
-            told = _call(work, opened.spark, *_statement(work, options, chosen), progress)
+            told = _call(work, opened.spark, *_statement(work, work.ref, options, chosen), progress)
         finally:
             # Spark has answered: whatever it was, nothing of it runs any more.
             work.journal.settle([note])
     work.table = work.catalog.load_table(work.table.name())
     return _result(work.table, work.ref, chosen.base, told)
+
+
+def _rewrite_aside(
+    work: Work, options: CompactOptions, chosen: Selection, base: int, manifests: Manifests, done: Done
+) -> bool:
+    """True where others touched some of the files meanwhile, which are left."""
+    from drls_dagster.engine.session import session
+
+    progress = _progress(chosen)
+    uncommitted = Uncommitted(tidying.Noted(work))
+    with session(work.settings, lambda _: work.report(progress)) as opened:
+        branch = f"{_BRANCH}{opened.session_id}"
+        session_id, engine_id = opened.session_id, opened.engine_id
+        note = work.journal.note(NOTE, session=session_id, engine=engine_id, branch=branch, base=str(base))
+        try:
+            refs.create_branch(work.catalog, work.table, branch, base)
+            _call(work, opened.spark, *_statement(work, branch, options, chosen), progress)
+            written = _written(work, branch, chosen, manifests)
+            return commit(work, options, chosen, written, uncommitted, manifests, done) if written else False
+        finally:
+            # Spark has answered: whatever it was, nothing of it runs any more.
+            # Where a commit may have happened, the next operation looks which files are in use.
+            if not uncommitted.uncertain:
+                _drop(work, branch, base)
+                work.journal.settle([note])
+
+
+def _progress(chosen: Selection) -> Progress:
+    return Progress(done=0, total=sum(group.size for group in chosen.groups), what="bytes")
+
+
+def _written(work: Work, branch: str, chosen: Selection, manifests: Manifests) -> list[Rewritten]:
+    """What Spark rewrote on its branch: by partition, so that others who touch one of them leave the rest.
+
+    Raises DrlsError where it has not as many rows as before.
+    """
+    table = work.catalog.load_table(work.table.name())
+    head = table.snapshot_by_id(refs.head(table, branch) or 0)
+    if head is None or head.snapshot_id == chosen.base:
+        return []
+    now = {one.data_file.file_path: one.data_file for _, one in manifests.live(head) if one.data_file.content == 0}
+    before = {one.data_file.file_path for one in chosen.data}
+    old: dict[Partition, list[Candidate]] = defaultdict(list)
+    new: dict[Partition, list[DataFile]] = defaultdict(list)
+    for entry in chosen.data:
+        if entry.data_file.file_path not in now:
+            old[partition_of(entry.data_file)].append(Candidate(entry))
+    for path, file in now.items():
+        if path not in before:
+            new[partition_of(file)].append(file)
+    if not new.keys() <= old.keys() or len({spec for spec, _ in old}) > 1:
+        # Rows moved to the current partition spec: it is not known which of them come from which file.
+        old = {_ANYWHERE: list(chain(*old.values()))}
+        new = {_ANYWHERE: list(chain(*new.values()))}
+    found = [Rewritten(Group(at, tuple(files)), tuple(new.get(at, ())), 0) for at, files in old.items()]
+    for one in found:
+        rows = sum(each.file.record_count for each in one.group.files)
+        kept = sum(each.record_count for each in one.files)
+        if kept > rows or (kept < rows and not chosen.deletes):
+            raise DrlsError(f"{work.name}: Spark made {kept:,} of {rows:,} rows; nothing was changed")
+    return found
+
+
+def _drop(work: Work, branch: str, base: int) -> None:
+    """Remove Spark's branch, which began at `base`, with its snapshots and those of their files that are not in use."""
+    table = work.catalog.load_table(work.table.name())
+    noted = tidying.Noted(work)
+    for snapshot in refs.ancestors(table, refs.head(table, branch)):
+        if snapshot.snapshot_id == base:
+            break
+        noted.file(snapshot.manifest_list)
+        for manifest in snapshot.manifests(table.io):
+            if manifest.added_snapshot_id == snapshot.snapshot_id:
+                noted.file(manifest.manifest_path)
+                for entry in manifest.fetch_manifest_entry(table.io):
+                    if entry.snapshot_id == snapshot.snapshot_id:
+                        noted.file(entry.data_file.file_path)
+        adding.drop_unused(work.catalog, table, branch, snapshot.snapshot_id)
+    refs.drop_branch(work.catalog, table, branch)
+    work.table = work.catalog.load_table(work.table.name())
+    tidying.clean_up(work)
 
 
 def stop_earlier(work: Work) -> None:
@@ -63,10 +168,12 @@ def stop_earlier(work: Work) -> None:
                 f"an earlier compaction of {work.name} may still run in Spark, which does not answer; try again, or "
                 "run `drls engine stop --force`"
             )
+        if "branch" in note.facts:
+            _drop(work, note.facts["branch"], int(note.facts["base"]))
         work.journal.settle([note])
 
 
-def _statement(work: Work, options: CompactOptions, chosen: Selection) -> tuple[str, dict[str, str]]:
+def _statement(work: Work, branch: str, options: CompactOptions, chosen: Selection) -> tuple[str, dict[str, str]]:
     """Names and sizes are parameters, never part of the text."""
     given = {
         "target-file-size-bytes": str(chosen.target),
@@ -75,7 +182,7 @@ def _statement(work: Work, options: CompactOptions, chosen: Selection) -> tuple[
         "rewrite-all": str(options.all or options.strategy != "binpack").lower(),
     }
     parts = [work.catalog.name, *work.table.name()]
-    args = {"table": ".".join(map(spark_quoted, parts)), "branch": work.ref}
+    args = {"table": ".".join(map(spark_quoted, parts)), "branch": branch}
     args |= {name.replace("-", "_"): value for name, value in given.items()}
     pairs = ", ".join(f"'{name}', :{name.replace('-', '_')}" for name in given)
     order = ""
@@ -111,6 +218,9 @@ def _call(work: Work, spark: Any, text: str, args: dict[str, str], progress: Pro
                 work.report(progress)
         except BaseException:
             spark.interruptAll()
+            # What came to Spark after that is still to be stopped.
+            while not wait([pending], timeout=_LOOK_SECONDS).done:
+                spark.interruptAll()
             raise
         try:
             return pending.result()

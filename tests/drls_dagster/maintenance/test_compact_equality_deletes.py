@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import uuid
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -266,7 +265,7 @@ def test_values_of_every_type_name_rows(catalog: Catalog, tmp_path: Path, name: 
     assert sorted(after.scan().to_arrow()["row"].to_pylist()) == [1, 4]
 
 
-def test_deletes_by_part_of_a_column_are_left_to_spark(catalog: Catalog, tmp_path: Path) -> None:
+def test_deletes_by_part_of_a_column_are_left_to_spark(catalog: Catalog) -> None:
     inner = StructType(NestedField(3, "x", LongType()))
     schema = Schema(NestedField(1, "n", LongType()), NestedField(2, "s", inner))
     table = catalog.create_table("ns.t", schema, properties={"format-version": "2"})
@@ -279,8 +278,6 @@ def test_deletes_by_part_of_a_column_are_left_to_spark(catalog: Catalog, tmp_pat
     assert "which is started if it does not run: it has equality deletes by a column of" in planned.reasons[-1]
     with pytest.raises(UsageError, match="cannot be compacted by a filter"):
         compact.plan(table, "main", CompactOptions(where="n = 1"), Keep())
-    with pytest.raises(DrlsError, match="Spark cannot publish main under a permit"):
-        compact.execute(replace(work(catalog, table, tmp_path), governed=True), CompactOptions())
 
 
 def test_a_delete_file_without_its_columns_stops_the_compaction(catalog: Catalog, tmp_path: Path) -> None:
