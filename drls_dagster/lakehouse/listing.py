@@ -7,6 +7,8 @@ import json
 import os
 import re
 import stat
+import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _OTHERS = re.compile(r"(?:.*/)?(?:[_.][^/]*|version-hint\.text)")
+_WRITTEN_SECONDS = 60.0
 
 
 class Listed(NamedTuple):
@@ -43,7 +46,10 @@ def metadata_json(io: FileIO, path: str) -> Any:
     """What a metadata file says. Raises FileNotFoundError, and ValueError for a file that is cut off."""
     with io.new_input(path).open() as stream:
         text = stream.read()
-    return json.loads(gzip.decompress(text) if path.endswith(".gz.metadata.json") else text)
+    try:
+        return json.loads(gzip.decompress(text) if path.endswith(".gz.metadata.json") else text)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is cut off") from error
 
 
 def files_below(io: FileIO, folder: str, enter: Callable[[str], bool] = lambda _: True) -> Iterator[Listed]:
@@ -111,7 +117,8 @@ def stale_metadata(table: Table, bases: set[str]) -> Iterator[Listed]:
 
     A catalog compares places: once a table has moved on from a base, nobody can commit what was written on top of it.
     A base that is current is passed over, as a writer may be about to commit. One that a kill has cut off does not say
-    its base; its number does.
+    its base; its number does, once it is so old that nobody is still writing it: a writer that is behind would fail
+    in the middle instead of trying again.
     """
     known = {normal(table.metadata_location), *(normal(one.metadata_file) for one in table.metadata.metadata_log)}
     past = {normal(one) for one in bases} - {normal(table.metadata_location)}
@@ -123,7 +130,7 @@ def stale_metadata(table: Table, bases: set[str]) -> Iterator[Listed]:
                 one.path not in known
                 and one.path.endswith(".metadata.json")
                 and _place(one.path) in next_ones
-                and _is_past(table.io, one.path, past, current)
+                and _is_past(table.io, one, past, current)
             ):
                 yield one
 
@@ -135,14 +142,14 @@ def _place(path: str) -> tuple[str, int | None]:
     return folder, int(number) if number.isdigit() else None
 
 
-def _is_past(io: FileIO, path: str, past: set[str], current: int) -> bool:
+def _is_past(io: FileIO, file: Listed, past: set[str], current: int) -> bool:
     """Whether a metadata file was written on top of one of `past`; `current` is the number of the current one."""
     try:
-        log = metadata_json(io, path).get("metadata-log")
+        log = metadata_json(io, file.path).get("metadata-log")
     except FileNotFoundError:  # gone since
         return False
     except ValueError:  # cut off by a kill, or being written
-        number = _place(path)[1]
-        return number is not None and number <= current
+        number = _place(file.path)[1]
+        return number is not None and number <= current and file.modified < time.time() - _WRITTEN_SECONDS
     last = log[-1].get("metadata-file") if log else None
     return last is not None and normal(last) in past

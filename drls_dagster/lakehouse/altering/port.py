@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Transaction
 
     from drls_dagster.lakehouse.altering.staged import Look, Staged
+
+_LOG = logging.getLogger("drls.tables")
 
 
 class IcebergEvolution(Evolution):
@@ -49,6 +52,17 @@ class IcebergEvolution(Evolution):
                 _commit(catalog, look, staged)
 
             commit_with_retry(attempt, what=f"change of {planned.table}")
+            if planned.lines:
+                self._tidy(catalog, table)
+
+    def _tidy(self, catalog: Catalog, table: TableAt) -> None:
+        """Remove the metadata that a killed change left: now that the table has moved on, nobody can commit it."""
+        from drls_dagster.lakehouse.stale_versions import remove_stale_versions
+
+        try:
+            remove_stale_versions(self._settings, _look(catalog, table).table)
+        except (OSError, DrlsError, NotImplementedError) as error:  # the change is made; what is left is an orphan
+            _LOG.warning("metadata that is not in use stays in the folder of %s: %s", table.name, one_line(error))
 
     def difference(self, table: TableAt, before: str | None, after: str | None) -> SnapshotDiff:
         from drls_dagster.lakehouse.altering.difference import difference
