@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
@@ -12,11 +13,13 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
+from drls_dagster.settings import load_settings
 from drls_dagster.web.sections import SECTIONS
 from drls_dagster.web.tables import links
 from lifecycle.app.site import create_site
 from tests.browser.conftest import PASSWORD, PHONE, WIDE, Server, accessible, fits, in_every_look, picture, sign_in
 from tests.drls_dagster.lakehouse.reader.values import HARD
+from tests.fakes.instant_maintenance import InstantMaintenance
 from tests.iceberg_tables import make_table
 from tests.lifecycle.life import Life, make_spec
 from tests.waiting import wait_until
@@ -43,6 +46,7 @@ class TablesServer(Server):
 @pytest.fixture
 def lake(life: Life) -> Life:
     """Tables of pipelines with partitions, snapshots and refs, and some that are hard to show."""
+    life.ctx = replace(life.ctx, maintenance=InstantMaintenance(load_settings()))
     # The tables are of today.
     life.clock.advance(seconds=(datetime.now(UTC) - life.clock.now()).total_seconds() + 60)
     life.save()
@@ -151,6 +155,24 @@ def test_a_broken_link_to_a_table_says_that_there_is_none(browse: Browse) -> Non
     page.goto(links.table("flights.nothing"))
     expect(page.get_by_role("main")).to_contain_text("there is no table flights.nothing that you may see")
     accessible(page)
+
+
+def test_a_table_says_what_is_maintained_automatically_in_every_look(browse: Browse) -> None:
+    compact = {"drls.maintenance.compact": "auto", "drls.maintenance.below": "85"}
+    make_table("lab.auto", *[{"x": [number]} for number in range(6)], properties=compact)
+    make_table("lab.odd", {"x": [1]}, properties={"drls.maintenance.compact": f"<script>alert(1)</script>{'x' * 90}"})
+    page = browse("vic")
+    page.goto(links.table("lab.auto", "health"))
+    panel = page.get_by_role("region", name="Automatic maintenance")
+    expect(panel).to_contain_text("Below a score of 85, the maintenance job runs what is marked auto.")
+    expect(panel.get_by_role("row").filter(has_text="Compact")).to_contain_text("property drls.maintenance.compact")
+    expect(panel).to_contain_text("Waiting: production has no maintenance window")
+    in_every_look(page, "tables-policy")
+    page.goto(links.table("lab.odd", "health"))
+    expect(panel).to_contain_text("Not valid, so nothing is done automatically")
+    expect(panel).to_contain_text("<script>")
+    expect(panel).to_contain_text("It changes nothing.")
+    in_every_look(page, "tables-policy-wrong")
 
 
 @pytest.mark.slow
