@@ -14,6 +14,7 @@ from drls_dagster.lakehouse.catalog_file import catalog_file, earlier_file
 from drls_dagster.secret_source import read_secret
 
 if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
     from sqlalchemy import URL
 
 from drls_dagster.settings import CatalogSettings, Settings
@@ -109,7 +110,15 @@ def resolve_catalog(settings: Settings) -> CatalogConfig:
 
 def warehouse_folder(settings: Settings) -> Path | None:
     """The folder that the tables lie in, without links; None where that is no folder of this machine."""
-    where = resolve_catalog(settings).warehouse
+    return _folder(resolve_catalog(settings).warehouse)
+
+
+def warehouse_of(catalog: Catalog) -> Path | None:
+    """The same of a catalog that was loaded."""
+    return _folder(catalog.properties.get("warehouse"))
+
+
+def _folder(where: str | None) -> Path | None:
     return Path(where.removeprefix("file://")).resolve() if where and where.startswith("file://") else None
 
 

@@ -27,16 +27,27 @@ _OPEN_FOLDERS = 64
 
 
 def own_folders(table: Table, warehouse: Path | None = None) -> tuple[str, ...]:
-    """Where a table keeps its files: its location, and what its properties name, on this machine below `warehouse`."""
-    found = [normal(table.location()).rstrip("/")]
+    """Where a table keeps its files: its location, and what its properties name.
+
+    Of this machine only what lies below `warehouse`: SQL can name any folder as a table's location. Where the tables
+    are not known to lie on this machine (None), the location counts, and no property.
+    """
+    found = [normal(table.location()).rstrip("/") or "/"]
+    if warehouse is not None and not _is_below(found[0], warehouse):
+        found.clear()
     for name in _FOLDERS:
         named = normal(table.properties.get(name, "")).rstrip("/")
-        inside = local_path(named) is None or (
-            warehouse is not None and Path(named).is_relative_to(warehouse) and Path(named) != warehouse
-        )
-        if named and inside:
+        if named and (local_path(named) is None or (warehouse is not None and _is_below(named, warehouse))):
             found.append(named)
     return tuple(dict.fromkeys(found))
+
+
+def _is_below(folder: str, warehouse: Path) -> bool:
+    """Whether a folder is on other storage, or really lies in the warehouse."""
+    if local_path(folder) is None:
+        return True
+    where = Path(os.path.realpath(folder))
+    return where != warehouse and where.is_relative_to(warehouse)
 
 
 @dataclass

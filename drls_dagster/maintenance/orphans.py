@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse import refs
-from drls_dagster.lakehouse.catalog_config import warehouse_folder
+from drls_dagster.lakehouse.catalog_config import warehouse_folder, warehouse_of
 from drls_dagster.lakehouse.file_removal import Removal, Removed, own_folders
 from drls_dagster.lakehouse.listing import Listed, files_below, metadata_json, of_others, unknown
 from drls_dagster.lakehouse.reachable import Paths, each, needed, needed_by, normal
@@ -124,6 +124,11 @@ def _orphans(
     """The orphans in portions, by folder. What is needed is looked up by `now` after a portion was listed."""
     before = time.time() - options.older_than.total_seconds()
     folders = own_folders(table, None)
+    if folders[0] not in own_folders(table, warehouse_of(catalog)):
+        raise DrlsError(
+            f"{'.'.join(table.name())} has its files in {folders[0]}, which is not below the warehouse: nobody knows "
+            "what else lies there, so nothing of it is an orphan"
+        )
     others = _other_folders(catalog, table, folders)
     known = Paths()
     known.add(path for portion in _in_use(table, before) for path in portion)

@@ -13,6 +13,7 @@ from pyiceberg.table.metadata import TableMetadataUtil
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
 
+from drls_dagster.lakehouse.table_io import quote_no_metadata
 from drls_dagster.runs.run_files import RunFiles
 from drls_dagster.runs.table_words import Tables, TableState, said
 from lifecycle.errors import Forbidden
@@ -37,6 +38,7 @@ class RunCatalog(Catalog):
     def __init__(self, name: str, tables: Tables | RunClient) -> None:
         super().__init__(name)
         self._tables = tables
+        quote_no_metadata()
 
     def load_table(self, identifier: str | Identifier) -> Table:
         """Raises NoSuchTableError."""

@@ -10,8 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from pyiceberg.table import Table
+from pyiceberg.table.update import SetLocationUpdate
 
-from drls_dagster.errors import UsageError
+from drls_dagster.errors import DrlsError, UsageError
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.maintenance import orphans
 from lifecycle.domain.operations import OrphanOptions, OrphanResult
@@ -86,6 +87,21 @@ def test_a_table_below_is_not_touched() -> None:
     assert run("n.t").orphan_count == 0
     assert Path(foreign).exists()
     assert run("n.u").files == (foreign,)
+
+
+def test_a_table_that_calls_another_folder_its_own_deletes_nothing_there(drls_home: Path, tmp_path: Path) -> None:
+    """SQL can name any folder as a table's location; a link below the warehouse leads to one, too."""
+    make_table("n.t", {"x": [1]})
+    kept = [leave(drls_home / "signing-key.pem"), leave(tmp_path / "mine" / "thesis.txt")]
+    link = folder_of(load_catalog().load_table("n.t")).parent / "link"
+    link.symlink_to(tmp_path / "mine")
+    for location in (drls_home, tmp_path / "mine", link, Path("/"), drls_home / "warehouse"):
+        with load_catalog().load_table("n.t").transaction() as change:
+            change._apply((SetLocationUpdate(location=f"file://{location}"),))
+        for options in (OrphanOptions(), DELETE):
+            with pytest.raises(DrlsError, match="not below the warehouse"):
+                run("n.t", options)
+    assert [one for one in kept if not Path(one).exists()] == []
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
