@@ -2,6 +2,9 @@
 
 The host forks (ADR 49). It answers one line of JSON with another on a Unix socket that only its user can reach; the
 asking process may send along the files that become the output of a process.
+
+Where no mount namespace can be made, code in the engine reaches that socket too, and what the host executes has all
+rights of its user. So whoever asks shows a key, from a file that no fence opens.
 """
 
 from __future__ import annotations
@@ -15,12 +18,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from drls_dagster.home import home_folder
+
 # Set by `drls up` for its processes: the socket of the warm host.
 VARIABLE = "DRLS_WARM_HOST"
 NAME = "warm-host"  # among the processes of `drls up`
 LAUNCH, SERVE, COMMAND, IS_READY = "launch", "serve", "command", "ready"
-# In DRLS_HOME/up: where the host listens, for commands, which are not started by `drls up`.
+# In DRLS_HOME/up: where the host listens, for commands, which are not started by `drls up`; what it wants to be shown.
 PLACE = "warm-host"
+KEY = "warm-host.key"
 LONGEST_LINE = 1 << 20
 _SECONDS, _LOOK_SECONDS = 60.0, 1.0
 _WRITTEN = os.stat(__file__).st_mtime_ns  # when it was imported
@@ -53,10 +59,14 @@ class Command:
 
 
 class WarmHost:
-    """Where a warm host listens. What it is asked while it still imports waits for that."""
+    """Where a warm host listens. What it is asked while it still imports waits for that.
 
-    def __init__(self, place: Path) -> None:
+    `home`: whose `drls up` it belongs to; default: this process's.
+    """
+
+    def __init__(self, place: Path, home: Path | None = None) -> None:
         self._place = place
+        self._home = home
 
     def launch(self, run_id: str) -> int | None:
         """Starts the process of a run: its pid. None where no host is there, and nothing was started.
@@ -124,7 +134,7 @@ class WarmHost:
             asking.connect(str(self._place))
         except OSError:
             return None
-        line = json.dumps(asked).encode() + b"\n"
+        line = json.dumps({**asked, "key": key_of(self._home or home_folder())}).encode() + b"\n"
         try:
             rest = line[socket.send_fds(asking, [line], files) :] if files else line
             if rest:  # an empty one is an error where the host has answered already
@@ -162,6 +172,14 @@ def code_here() -> list[str]:
     return [sys.executable, __file__, str(_WRITTEN)]
 
 
+def key_of(home: Path) -> str:
+    """What the host of a home wants to be shown; empty without one."""
+    try:
+        return (home / "up" / KEY).read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def host_of(home: Path) -> WarmHost | None:
     """The warm host of the `drls up` of a home, where it is this user's and has imported what it needs."""
     try:
@@ -170,7 +188,7 @@ def host_of(home: Path) -> WarmHost | None:
             return None
     except OSError:
         return None
-    host = WarmHost(place)
+    host = WarmHost(place, home)
     return host if host.is_ready() else None
 
 

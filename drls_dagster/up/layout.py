@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from drls_dagster.dagster_private.daemon import DAEMON
+from drls_dagster.gate.warm_host import KEY as WARM_HOST_KEY
 from drls_dagster.gate.warm_host import NAME as WARM_HOST
 from drls_dagster.gate.warm_host import PLACE as WARM_HOST_PLACE
 from drls_dagster.gate.warm_host import VARIABLE as WARM_HOST_VARIABLE
@@ -112,7 +114,7 @@ class Layout:
         """What a killed server left would only be in the way."""
         for environment in Environment:
             self._socket(environment).unlink(missing_ok=True)
-        for place in (*self.listening.values(), self.folder / WARM_HOST_PLACE):
+        for place in (*self.listening.values(), self.folder / WARM_HOST_PLACE, self.folder / WARM_HOST_KEY):
             place.unlink(missing_ok=True)
 
     def _listen(self) -> None:
@@ -123,6 +125,7 @@ class Layout:
             place.chmod(0o600)
             self._open[name].listen(128)
         if WARM_HOST in self.listening:
+            write_private(self.folder / WARM_HOST_KEY, secrets.token_hex(32))
             write_private(self.folder / WARM_HOST_PLACE, str(self.listening[WARM_HOST]))
 
     def remove(self) -> None:

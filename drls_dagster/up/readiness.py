@@ -54,12 +54,12 @@ def ask_ready(up: UpState) -> Mapping[str, str]:
     return found
 
 
-def ask_listening(places: Mapping[str, Path], path: str) -> Mapping[str, str]:
-    """The same for those that listen on a Unix socket, by name: whether one answers, by HTTP at `path`."""
+def ask_listening(places: Mapping[str, Path], path: str, home: Path) -> Mapping[str, str]:
+    """The same for those of a home that listen on a Unix socket, by name: whether one answers, by HTTP at `path`."""
     return {
         name: READY
         for name, place in places.items()
-        if (WarmHost(place).is_ready() if name == WARM_HOST else _answers(place, path))
+        if (WarmHost(place, home).is_ready() if name == WARM_HOST else _answers(place, path))
     }
 
 

@@ -76,7 +76,12 @@ class Supervisor:
             if self._watchdog is not None and self._watchdog.poll() is not None:
                 self._start_watchdog()
             if time.monotonic() >= ask_at:
-                self._tell({**ask_listening(self._layout.listening, PATH), **ask_ready(self._state)})
+                self._tell(
+                    {
+                        **ask_listening(self._layout.listening, PATH, self._layout.settings.home),
+                        **ask_ready(self._state),
+                    }
+                )
                 if not is_ready and all(self._told.get(child.name) for child in self._children):
                     is_ready = True
                     self._say(f"up in {time.monotonic() - began:.0f} s: {self._state.url}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import hmac
 import importlib
 import json
 import logging
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from drls_dagster.gate.warm_host import COMMAND, IS_READY, LAUNCH, LONGEST_LINE, SERVE, code_here
+from drls_dagster.gate.warm_host import COMMAND, IS_READY, LAUNCH, LONGEST_LINE, SERVE, code_here, key_of
 from drls_dagster.home import home_folder
 from drls_dagster.runs.run_process import RUN_ID
 from drls_dagster.up.warm_host.workers import Ended, Workers
@@ -47,8 +48,9 @@ class Asked(NamedTuple):
 class Host:
     """Answers one client at a time: a fork takes a few milliseconds."""
 
-    def __init__(self, listening: socket.socket, workers: Workers) -> None:
+    def __init__(self, listening: socket.socket, workers: Workers, key: str) -> None:
         self._listening = listening
+        self._key = key.encode()
         self._workers = workers
         self._reports: dict[int, Ended] = {}
         self._servers: set[int] = set()
@@ -78,6 +80,8 @@ class Host:
         return None
 
     def _started(self, client: socket.socket, asked: Asked) -> Work | None:
+        if not self._key or not hmac.compare_digest(str(asked.said.get("key", "")).encode(), self._key):
+            raise ValueError("it does not show this host's key")
         verb = asked.said["ask"]
         if verb == IS_READY:
             _say(client, {})
@@ -198,7 +202,8 @@ def main() -> None:
     if not given.stripped:
         _become_stripped(given.fd)
     _preload()
-    work = Host(socket.socket(fileno=given.fd), Workers(home_folder())).serve()
+    home = home_folder()
+    work = Host(socket.socket(fileno=given.fd), Workers(home), key_of(home)).serve()
     work()
 
 

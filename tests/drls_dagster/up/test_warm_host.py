@@ -17,8 +17,12 @@ import dagster as dg
 import psutil
 import pytest
 
+from drls_dagster.fences import enter
+from drls_dagster.fences.fence import Fence
+from drls_dagster.fences.fences import confined
+from drls_dagster.fences.places import device_places, python_places, without
 from drls_dagster.gate.launcher import is_of_up
-from drls_dagster.gate.warm_host import LONGEST_LINE, VARIABLE, WarmHost, WarmHostError
+from drls_dagster.gate.warm_host import KEY, LONGEST_LINE, VARIABLE, WarmHost, WarmHostError, code_here, key_of
 from drls_dagster.orchestrator.instance import dagster_home
 from drls_dagster.runs.run_process import FOLDER, find
 from drls_dagster.settings import load_settings
@@ -35,7 +39,9 @@ class Home:
     def __init__(self, folder: Path, place: Path) -> None:
         self.settings = load_settings(folder)
         self.instance = dg.DagsterInstance.from_config(str(dagster_home(self.settings)))
-        self.place, self.host = place, WarmHost(place)
+        (folder / "up").mkdir(mode=0o700)
+        (folder / "up" / KEY).write_text(uuid.uuid4().hex)
+        self.place, self.host = place, WarmHost(place, folder)
         self._out = folder / "out"
         self._out.mkdir()
 
@@ -170,18 +176,67 @@ def test_a_killed_process_is_a_failed_run_that_says_how(hosted: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"{}\n", b"[1]\n", b"\xff\n", b'{"ask": "launch", "run_id": "../x"}\n', b"x" * 2 * LONGEST_LINE]
+    "line",
+    [
+        b"",
+        b"{}\n",
+        b"[1]\n",
+        b"\xff\n",
+        b'{"ask": "launch", "run_id": "../x", "key": "KEY"}\n',
+        b"x" * 2 * LONGEST_LINE,
+    ],
 )
 def test_what_is_no_request_starts_nothing_and_the_host_lives(hosted: Home, line: bytes) -> None:
     wait_until(lambda: not hosted.workers())
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.connect(str(hosted.place))
         with contextlib.suppress(OSError):
-            asking.sendall(line)
+            asking.sendall(line.replace(b"KEY", key_of(hosted.settings.home).encode()))
             asking.shutdown(socket.SHUT_WR)
             assert asking.recv(LONGEST_LINE) == b""
     assert hosted.host.is_ready()
     assert not hosted.workers()
+
+
+# As code in the engine would do it where no mount namespace hides the socket from it.
+STRANGER = """
+import json, socket, sys
+place, key, asked = sys.argv[1:]
+try:
+    shown = open(key).read()
+except OSError:
+    shown = ""
+with socket.socket(socket.AF_UNIX) as asking:
+    asking.connect(place)
+    asking.sendall(json.dumps({**json.loads(asked), "key": shown}).encode() + b"\\n")
+    asking.shutdown(socket.SHUT_WR)
+    print(bool(shown), asking.recv(100))
+"""
+
+
+@pytest.mark.skipif(not enter.landlock_abi(), reason="this kernel has no Landlock")
+@pytest.mark.parametrize("ask", ["ready", "launch", "command", "serve"])
+def test_code_inside_a_fence_that_reaches_the_socket_is_refused(hosted: Home, tmp_path: Path, ask: str) -> None:
+    """A command would have all rights of the owner."""
+    home = hosted.settings.home
+    told = {
+        "ask": ask,
+        "run_id": hosted.made(looking)[0],
+        "arguments": ["engine", "status"],
+        "environment": {**os.environ, "DRLS_HOME": str(home)},
+        "folder": str(tmp_path),
+        "umask": 0o077,
+        "code": code_here(),
+    }
+    given = [str(hosted.place), str(home / "up" / KEY), json.dumps(told)]
+    fence = Fence(read=without(python_places(), home), write=device_places(), unix_sockets=True, strict=False)
+    python = [sys.executable, "-I", "-c", STRANGER, *given]
+    inside = subprocess.run(confined(fence, python), capture_output=True, text=True, check=True)
+    assert inside.stdout == "False b''\n"
+    assert not hosted.workers()
+    if ask == "ready":  # and without a fence it is answered
+        outside = subprocess.run(python, capture_output=True, text=True, check=True)
+        assert outside.stdout == "True b'{}\\n'\n"
 
 
 def test_without_a_host_nothing_is_started(tmp_path: Path) -> None:
