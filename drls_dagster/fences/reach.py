@@ -84,8 +84,13 @@ def can_pass(folder: Path, account: Account) -> bool:
 
 def _open_to_group(place: Path | str, account: Account, rights: int) -> None:
     """Of what is ours alone; a link, and what somebody else has, stays as it is."""
-    found = os.lstat(place)
-    if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid():
-        return
-    os.chown(place, -1, account.gid, follow_symlinks=False)
-    os.chmod(place, stat.S_IMODE(found.st_mode) & 0o700 | rights)
+    # What is looked at is what is changed: of staging, code in the engine can put a link in its place meanwhile.
+    opened = os.open(place, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(opened)
+        if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid():
+            return
+        os.chown(f"/proc/self/fd/{opened}", -1, account.gid)
+        os.chmod(f"/proc/self/fd/{opened}", stat.S_IMODE(found.st_mode) & 0o700 | rights)
+    finally:
+        os.close(opened)

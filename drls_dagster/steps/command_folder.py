@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ import pyarrow.fs as pafs
 from drls_dagster.engine import output_check
 from drls_dagster.engine.command_messages import pipes_environment
 from drls_dagster.fences.reach import hand_over, let_read
+from drls_dagster.steps.anchored import taken
 from drls_dagster.storage import filesystem_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,20 @@ class Staged:
     @property
     def is_local(self) -> bool:
         return isinstance(filesystem_of(self.folder)[0], pafs.LocalFileSystem)
+
+
+def out_of_reach(staged: Mapping[str, Staged], kept: Path) -> dict[str, Staged]:
+    """The inputs, those of this machine moved to `kept`: the command's fence opens what is there.
+
+    In staging the engine could put a link in their place, to files that only DRLS may read.
+    """
+    found: dict[str, Staged] = {}
+    for node, one in staged.items():
+        found[node] = one
+        if one.is_local:
+            taken(filesystem_of(one.folder)[1], kept / node)
+            found[node] = replace(one, folder=str(kept / node))
+    return found
 
 
 def lay_out(place: Path, files: Mapping[str, bytes], staged: Mapping[str, Staged], context: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from drls_dagster.fences.fences import account_of, code_fence
 from drls_dagster.fences.private_folder import make_private_folder
 from drls_dagster.fences.reach import hand_over, take_back
 from drls_dagster.lakehouse.columns import arrow_schema
+from drls_dagster.steps.anchored import moved
 from drls_dagster.steps.command_folder import OUTPUT, PACKAGE
 from drls_dagster.steps.spark import StepFailed
 from drls_dagster.storage import filesystem_of
@@ -100,9 +101,8 @@ def _moved(file: Path, rows: int, output: str, account: Account | None) -> list[
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         raise DrlsError(f"{file.name} is not a file of its own; run again")
     if isinstance(filesystem, pafs.LocalFileSystem):
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
         take_back(file, account)
-        shutil.move(file, name)
+        moved(file, os.path.dirname(name))
     else:
         pafs.copy_files(str(file), name, source_filesystem=pafs.LocalFileSystem(), destination_filesystem=filesystem)
     return [target, rows, found.st_size]

@@ -18,7 +18,16 @@ from drls_dagster.engine.command_process import Command, CommandFailed, CommandR
 from drls_dagster.errors import DrlsError
 from drls_dagster.fences.fences import account_of, check_account, code_fence
 from drls_dagster.fences.private_folder import clear_private_folders, make_private_folder
-from drls_dagster.steps.command_folder import PACKAGE, ROOM, Staged, environment_of, hand_over_all, lay_out, masking
+from drls_dagster.steps.command_folder import (
+    PACKAGE,
+    ROOM,
+    Staged,
+    environment_of,
+    hand_over_all,
+    lay_out,
+    masking,
+    out_of_reach,
+)
 from drls_dagster.steps.command_output import taken_out
 from drls_dagster.steps.kept_output import File, kept_files, note_rows_read, read_back, stage
 from drls_dagster.steps.reported import Report, ReportedFailure
@@ -81,8 +90,9 @@ def _materialise(frames: Frames, node: CustomTransform, reads: Reads, key: str, 
         read |= stage(frames, name, reads, inside, {})  # plain Parquet, which every reader knows
         staged[name] = Staged(inside, tuple(parquet_files(inside)), _schema_of(frames.frame(name, reads)))
     clear_private_folders(settings)
-    place = make_private_folder(settings)
+    place, kept = make_private_folder(settings), make_private_folder(settings)
     try:
+        staged = out_of_reach(staged, kept)
         context = {**_context(frames, node, reads), **more}
         lay_out(place, files, staged, context)
         messages = Messages(place / ROOM / "messages", run.log, masking(settings))
@@ -95,6 +105,7 @@ def _materialise(frames: Frames, node: CustomTransform, reads: Reads, key: str, 
             messages.close()
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(kept, ignore_errors=True)
     forget(f"{folder}/in")
     said = {"metadata": messages.metadata, "checks": [asdict(one) for one in messages.checks.values()]}
     run.memory.record_checks(node.id, _reports(key), [said])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.fs as pafs
 
+from drls_dagster.steps.anchored import removed
 from drls_dagster.storage import filesystem_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def parquet_options(schema: StructType) -> dict[str, str]:
 
 def staging_folder(settings: Settings, run_key: str, key: str) -> str:
     """A URI, or an absolute path without links, for one recipe of one run."""
-    staging = settings.staging.rstrip("/")
+    staging = settings.staging.rstrip("/").removeprefix("file://")
     return f"{staging if '://' in staging else os.path.realpath(staging)}/{run_key}/{key}"
 
 
@@ -84,7 +85,9 @@ def still_there(files: list[str]) -> bool:
 def forget(where: str) -> None:
     """Remove a folder; without effect when it is not there."""
     filesystem, folder = filesystem_of(where)
-    if filesystem.get_file_info(folder).type == pafs.FileType.Directory:
+    if isinstance(filesystem, pafs.LocalFileSystem):
+        removed(folder)
+    elif filesystem.get_file_info(folder).type == pafs.FileType.Directory:
         filesystem.delete_dir(folder)
 
 

@@ -17,7 +17,15 @@ from drls_dagster.fences.enter import landlock_abi
 from drls_dagster.fences.fences import account_of, can_hide, code_fence
 from drls_dagster.fences.private_folder import make_private_folder
 from drls_dagster.settings import load_settings
-from drls_dagster.steps.command_folder import PACKAGE, ROOM, Staged, environment_of, hand_over_all, lay_out
+from drls_dagster.steps.command_folder import (
+    PACKAGE,
+    ROOM,
+    Staged,
+    environment_of,
+    hand_over_all,
+    lay_out,
+    out_of_reach,
+)
 from drls_dagster.steps.command_output import taken_out
 from drls_dagster.steps.spark import StepFailed
 from lifecycle.spec import CustomTransform
@@ -48,8 +56,10 @@ class Work:
             "pipeline": "p", "node": "work", "environment": "qa", "run_id": "r", "run_key": "k", "inputs": {},
             "output": {"schema": {"id": "long"}}, "partition": None, "parameters": {},
         }  # fmt: skip
-        place = make_private_folder(self.settings)
-        lay_out(place, {"work.sh": text.encode()}, {"raw": Staged(str(raw), ("one.parquet",), {})}, context)
+        place, kept = make_private_folder(self.settings), make_private_folder(self.settings)
+        staged = out_of_reach({"raw": Staged(str(raw), ("one.parquet",), {})}, kept)
+        raw = self.inputs = Path(staged["raw"].folder)
+        lay_out(place, {"work.sh": text.encode()}, staged, context)
         self.messages = Messages(place / ROOM / "messages", self.lines.append)
         account = account_of(self.settings)
         hand_over_all(place, account)
@@ -92,7 +102,7 @@ def test_it_changes_no_input_and_sees_nothing_of_the_home(work: Work) -> None:
     assert "hunter22" not in "".join(work.lines)
     refused = ("denied", "No such file", "Read-only", "not permitted")
     assert [line for line in work.lines if not any(words in line for words in refused)] == []
-    assert pq.read_table(work.staging / "in/raw/one.parquet").num_rows == 2
+    assert pq.read_table(work.inputs / "one.parquet").num_rows == 2
 
 
 @pytest.mark.parametrize(

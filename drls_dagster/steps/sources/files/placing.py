@@ -11,11 +11,13 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from drls_dagster.steps.anchored import anchored
 from drls_dagster.steps.sources.files.hive import NULL, Folders, folder_column
 from drls_dagster.steps.sources.files.storage import Storage, in_parallel, reachable, storage_of_place
 from drls_dagster.steps.sources.pins import Reader, SourceMissing, SourceUnreadable
@@ -152,15 +154,25 @@ def _encodable(path: str) -> bool:
 
 def _make_folder(folder: str) -> None:
     if "://" not in folder:
-        Path(folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        with anchored(folder, make=True):
+            pass
+
+
+@contextmanager
+def _beside(target: str) -> Iterator[str]:
+    """The target by a name that no link on its way can lead elsewhere."""
+    folder, name = os.path.split(target)
+    with anchored(folder) as at:
+        yield f"{at}/{name}"
 
 
 def _link(path: str, target: str) -> None:
     if os.path.islink(target) and os.readlink(target) == path:
         return
-    made = f"{target}.{uuid.uuid4().hex}"
-    os.symlink(path, made)
-    os.replace(made, target)
+    with _beside(target) as name:
+        made = f"{name}.{uuid.uuid4().hex}"
+        os.symlink(path, made)
+        os.replace(made, name)
 
 
 def _write(target: str, fill: Callable[[IO[bytes]], None]) -> None:
@@ -172,15 +184,17 @@ def _write(target: str, fill: Callable[[IO[bytes]], None]) -> None:
         with filesystem.open_output_stream(name, compression=None) as out:  # an object appears when it is closed
             fill(out)  # pyright: ignore[reportArgumentType]
         return
-    part = Path(target).with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with part.open("xb") as out:
-            fill(out)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with _beside(target) as name:
+        part = Path(name).with_name(f".{uuid.uuid4().hex}.part")
+        try:
+            with part.open("xb") as out:
+                fill(out)
+            part.replace(name)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _remove(target: str) -> None:
     if "://" not in target:
-        Path(target).unlink(missing_ok=True)
+        with _beside(target) as name:
+            Path(name).unlink(missing_ok=True)
