@@ -69,6 +69,9 @@ class Contents:
 
         spelled = {name.lower(): name for name in order}
         given = {spelled.get(name.lower(), name): kind for name, kind in self.folders.kinds.items()}
+        # Spark takes a folder's `2` for 0.2 where the column has one digit behind the point.
+        decimals = {name for name, kind in given.items() if kind.startswith("decimal")}
+        given |= dict.fromkeys(decimals, "string")
         load = load.schema(spark_ddl_of_spec({**own, **given}))
         if placed.base is not None:
             load = load.option("basePath", placed.base)
@@ -84,6 +87,7 @@ class Contents:
         chosen: list[Column] = []
         for name, kind in order.items():
             read = f.lit(None).cast(kind) if name in lacking else f.col(spark_quoted(name))
+            read = read.cast(kind) if name in decimals else read
             chosen.append((made or {}).get(name, read).alias(name))
         # A name of its own ends Spark's hidden column `_metadata`, which has the server's paths.
         return frame.select(*chosen).alias("drls_files")

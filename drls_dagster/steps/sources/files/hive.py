@@ -6,12 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from urllib.parse import unquote
 
 from drls_dagster.steps.sources.pins import SourceUnreadable
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+_NO_NUMBER = re.compile(r"NaN|[+-]?Infinity")
+_DECIMAL = re.compile(r"decimal\(([0-9]+),\s*([0-9]+)\)")
+_ZONED = re.compile(r"Z|[+-][0-9]{2}:[0-9]{2}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?")
 # What a folder's name may hold as it is, for Hadoop's paths and Spark's reading of values.
@@ -57,7 +63,7 @@ def folders_of(node: str, files: Sequence[str], base: str, declared: Mapping[str
     for name in names:
         texts = [found[name] for found in same.values()]
         kinds[name] = wanted.get(name.lower()) or _kind(text for text in texts if text is not None)
-        if kinds[name] in _CHECKS:
+        if kinds[name] != "string":
             for file, found in same.items():
                 _refuse_misfit(node, file, name, found[name], kinds[name])
     return Folders(kinds, same)
@@ -71,6 +77,11 @@ def _values(node: str, file: str, base: str) -> dict[str, str | None]:
         if column is None:
             continue
         name, value = column
+        if "\ufffd" in f"{name}{value}" and "\ufffd" not in folder:
+            raise SourceUnreadable(
+                f"node '{node}': the folder '{folder}' of {file} escapes bytes that are not UTF-8; rename it, or set "
+                "`basePath` in the options"
+            )
         if not value or name.lower() in {known.lower() for known in found}:
             what = "has no value" if not value else f"gives the column '{name}' twice"
             raise SourceUnreadable(
@@ -83,14 +94,14 @@ def _values(node: str, file: str, base: str) -> dict[str, str | None]:
 def _kind(texts: object) -> str:
     """As DuckDB finds them: whole numbers (not `01`), dates, timestamps; text if any value is something else."""
     known = list(texts)  # pyright: ignore[reportArgumentType]
-    for kind, fits in _CHECKS.items():
-        if known and kind != "int" and all(fits(text) for text in known):
+    for kind, fits in _FOUND.items():
+        if known and all(fits(text) for text in known):
             return kind
     return "string"
 
 
 def _refuse_misfit(node: str, file: str, name: str, text: str | None, kind: str) -> None:
-    if text is not None and not _CHECKS[kind](text):
+    if text is not None and not _is_of(kind, text):
         raise SourceUnreadable(
             f"node '{node}': the folder {name}={text} of {file} is not a valid {kind}; give the column '{name}' "
             "another type in the schema"
@@ -117,12 +128,32 @@ def _reads(kind: type[date], text: str) -> bool:
     return True
 
 
-_CHECKS = {
-    "date": _is_date,
-    "timestamp_ntz": _is_timestamp,
-    "long": _is_whole,
-    "int": lambda text: re.fullmatch(r"[+-]?[0-9]{1,10}", text) is not None and abs(int(text)) < 2**31,
-}
+_FOUND = {"date": _is_date, "timestamp_ntz": _is_timestamp, "long": _is_whole}
+
+
+def _is_of(kind: str, text: str) -> bool:
+    """Whether a text is wholly a value of a declared type; Spark takes `10:30` for today's and `5d` for 5.0."""
+    if kind in {"int", "long"}:
+        most = 2**31 if kind == "int" else 2**63
+        return _INTEGER.fullmatch(text) is not None and -most <= int(text) < most
+    if kind in {"float", "double"}:
+        return _NUMBER.fullmatch(text) is not None or _NO_NUMBER.fullmatch(text) is not None
+    if kind == "timestamp":
+        day_or_moment = _ZONED.sub("", text) if len(text) > 10 else text
+        return _is_date(day_or_moment) or _is_timestamp(day_or_moment)
+    if kind == "timestamp_ntz":
+        return _is_date(text) or _is_timestamp(text)
+    if kind == "boolean":
+        return text.lower() in {"true", "false"}
+    size = _DECIMAL.fullmatch(kind)
+    if size:
+        return _NUMBER.fullmatch(text) is not None and _fits(Decimal(text), int(size[1]), int(size[2]))
+    return kind == "date" and _is_date(text)
+
+
+def _fits(number: Decimal, digits: int, scale: int) -> bool:
+    """Whether a decimal type holds a number with all its digits."""
+    return abs(number) < Decimal(10) ** (digits - scale) and number.as_tuple().exponent >= -scale  # pyright: ignore[reportOperatorIssue]
 
 
 def _quoted(text: str) -> str:

@@ -78,7 +78,7 @@ def _walk(storage: Storage, folder: str, segments: Sequence[str], above: tuple[s
         yield from _walk(storage, folder, rest) if rest else _files(storage.entries(folder))
         for entry in storage.entries(folder):
             if entry.is_folder and not _hidden(entry) and _inside(entry).place not in above:
-                yield from _walk(storage, entry.name, segments, _with(above, entry))
+                yield from _walk(storage, _whole(entry).name, segments, _with(above, entry))
         return
     entries = storage.entries(folder)
     exact = [entry for entry in entries if _base(entry) == first]
@@ -87,9 +87,9 @@ def _walk(storage: Storage, folder: str, segments: Sequence[str], above: tuple[s
         if not exact and _hidden(entry) and not first.startswith(("_", ".")):
             continue
         if not rest:
-            yield _inside(entry)
+            yield _inside(_whole(entry))
         elif _inside(entry).is_folder:
-            yield from _walk(storage, entry.name, rest)
+            yield from _walk(storage, _whole(entry).name, rest)
 
 
 def _below(storage: Storage, folder: str, above: tuple[str, ...] = ()) -> Iterator[Entry]:
@@ -117,13 +117,26 @@ def _inside(entry: Entry) -> Entry:
     return entry
 
 
+def _whole(entry: Entry) -> Entry:
+    """Raises SourceUnreadable for a part of a bucket's keys that is no name: clients would read another key."""
+    if _base(entry) in {"", ".", ".."}:
+        shown = entry.name if _base(entry) else entry.name.rstrip("/") + "//"
+        raise SourceUnreadable(
+            f"the keys below {shown} have an empty name, '.' or '..' between two slashes, which cannot be read; "
+            "rename them, or narrow the path"
+        )
+    return entry
+
+
 def _base(entry: Entry) -> str:
-    return entry.name.rstrip("/").rpartition("/")[2]
+    return entry.name.rpartition("/")[2]
 
 
 def _hidden(entry: Entry) -> bool:
-    """Names of markers and of work in progress (`_SUCCESS`, `.part`, `_temporary/`); files of data are none."""
+    """Whether it is a marker or work in progress (`_SUCCESS`, `.part`, `_temporary/`); files of data are none."""
     name = _base(entry)
+    if name.endswith("_$folder$"):
+        return not entry.size  # with which Hadoop once marked folders of buckets
     if not name.startswith(("_", ".")):
         return False
     return folder_column(name) is None if entry.is_folder else name.startswith("._") or not _DATA.search(name)

@@ -96,6 +96,11 @@ class Roots:
     def named(self, node: str, path: str) -> Named:
         """What a source's path stands for. Raises OutsideRoots, before anything is looked at, where that is outside."""
         found = self._named(node, path)
+        if found.is_remote and "//" in found.path.partition("://")[2]:
+            raise OutsideRoots(
+                f"node '{node}': {path} has an empty name between two slashes, and keys with one cannot be read; "
+                "correct the path, or rename them"
+            )
         begins = _start(found.path)
         start = begins if found.is_remote else os.path.realpath(begins)
         if not self.admits(start):

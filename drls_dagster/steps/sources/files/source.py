@@ -112,6 +112,8 @@ class Files(SourceKind[FilesSource, FilesPin]):
             raise roots.refusal(node, named.shown(link.entry.name), link.entry.place, link=True) from None
         except DeltaTable as table:
             raise SourceUnreadable(f"node '{node}': {DeltaTable(named.shown(table.folder))}") from None
+        except SourceUnreadable as error:
+            raise SourceUnreadable(f"node '{node}': {error}") from None
 
     def pinned(self, stored: Mapping[str, Any]) -> FilesPin:
         return FilesPin(tuple(PinnedFile(*file) for file in stored["files"]))

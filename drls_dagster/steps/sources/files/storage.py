@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from stat import S_ISDIR, S_ISREG
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -111,8 +111,14 @@ class Remote:
     def entries(self, folder: str) -> list[Entry]:
         import pyarrow.fs as pafs
 
-        selector = pafs.FileSelector(self._key(folder), allow_not_found=True)
-        return [entry for one in self._filesystem.get_file_info(selector) if (entry := self._entry(one)) is not None]
+        key = self._key(folder)
+        found: list[Entry] = []
+        for one in self._filesystem.get_file_info(pafs.FileSelector(key, allow_not_found=True)):
+            entry = self._entry(one)
+            if entry is not None:
+                # PyArrow calls the folder of `a//b` like the one that it is in.
+                found.append(replace(entry, name=f"{entry.name}/") if one.path == key else entry)
+        return found
 
     def look(self, names: Sequence[str]) -> list[Entry | None]:
         return [self._entry(one) for one in self._filesystem.get_file_info([self._key(name) for name in names])]
