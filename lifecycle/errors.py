@@ -105,6 +105,9 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, as one line of at most 500 characters."""
+    """What an error says, as one line of at most 500 characters that every store takes.
+
+    The name of a file may hold bytes that are no character: these are shown escaped, as `\\udcff`.
+    """
     text = " ".join((error.message if isinstance(error, DrlsError) else str(error)).split())
-    return text[:500] or type(error).__name__
+    return text[:500].encode("utf-8", "backslashreplace").decode() or type(error).__name__

@@ -93,6 +93,16 @@ def test_a_request_whose_table_is_gone_stops_no_other_request(life: Life, monkey
     assert late.id in tick(life.ctx, SETUP).expired
 
 
+def test_an_error_that_no_store_can_write_stops_no_other_request(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding 16; half a character, as in the name of a file, ended the round for all with CanonicalizationError."""
+    flights = asked_for_production(life)
+    breaks(life, monkeypatch, "pin", NotFound("\udcff.parquet and a\x00b are gone"), on=is_of_flights)
+    (trouble,) = tick(life.ctx, SETUP).troubles
+    assert trouble.item == f"promotion:{flights.id}"
+    assert "\\udcff.parquet" in trouble.error
+    assert kept(life) == [(f"promotion:{flights.id}", "pinning its candidates", "refusal")]
+
+
 def test_what_failed_is_noted_once_and_is_over_when_it_works_again(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     """Finding 16."""
     asked = asked_for_production(life)

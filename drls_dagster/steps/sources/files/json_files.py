@@ -11,6 +11,7 @@ from drls_dagster.steps.sources.files.after_records import first_after_record
 from drls_dagster.steps.sources.files.characters import half_character
 from drls_dagster.steps.sources.files.framing import Contents, ddl, empty, union
 from drls_dagster.steps.sources.files.heads import Head, heads_of, pieces_of, text_of
+from drls_dagster.steps.sources.files.json_moments import Moments
 from drls_dagster.steps.sources.files.parquet_types import Array, Kind, Map, Struct, declared
 from drls_dagster.steps.sources.files.placing import Convert, Item, place
 from drls_dagster.steps.sources.files.strict_values import Strict
@@ -54,8 +55,10 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
     lenient = [head for head in rows if whole and not _is_strict(head)]
     broken = broken_column(options)
     own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
+    moments = Moments({name: kind for name, kind in own.items() if name.lower() != broken}, options)
     for head in rows:
         path = contents.path_of(head.name)
+        _refuse_no_moments(node, head, path, moments)
         if options["mode"].upper() != "PERMISSIVE" and (line := half_character(node, head, path)) is not None:
             raise SourceUnreadable(
                 f"node '{node}': {head.name} has half of a surrogate pair in line {line}, which is no character; "
@@ -92,6 +95,33 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
         for paths, layout in groups
     ]  # fmt: skip
     return contents.counted(reader, refuse_replaced(union(frames), node, options, rows, items))
+
+
+def _refuse_no_moments(node: str, head: Head, path: str, moments: Moments) -> None:
+    """In every mode: Spark makes a moment of such a text, and not null."""
+    if head.opaque:
+        return
+    pieces = pieces_of(node, head, path)
+    if _is_laid_out(head):
+        text = (piece.decode("utf-8", "replace") for piece in pieces)
+        pieces = (f"{one}\n".encode() for one in _of_document(_without_mark(text)))
+    found = moments.first_misfit(pieces)
+    if found is not None:
+        what = "record" if _is_laid_out(head) else "line"
+        raise SourceUnreadable(
+            f"node '{node}': {head.name} ({what} {found[0]:,}, column '{found[1]}') has a text that is not a timestamp "
+            "as in 2024-01-31 10:30:00; correct it, set the option `timestampFormat`, or declare the column as "
+            "`string` and convert it in the SQL"
+        )
+
+
+def _of_document(text: Iterator[str]) -> Iterator[str]:
+    """The records of a document on a line each, as far as it can be read."""
+    try:
+        for record in _records(text, cut=True):
+            yield record.replace("\r", " ").replace("\n", " ")
+    except json.JSONDecodeError:
+        return
 
 
 def _refuse_more_in_a_line(node: str, head: Head, path: str, mode: str) -> None:

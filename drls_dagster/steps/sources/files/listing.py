@@ -63,13 +63,13 @@ def _split(path: str) -> tuple[str, list[str]]:
 
 def _walk(storage: Storage, folder: str, segments: Sequence[str], above: tuple[str, ...] = ()) -> Iterator[Entry]:
     if not segments:
-        yield from (_inside(entry) for entry in storage.look([folder]) if entry is not None)
+        yield from (_meant(entry) for entry in storage.look([folder]) if entry is not None)
         return
     plain = next((at for at, name in enumerate(segments) if is_pattern(name)), len(segments))
     if plain:
         whole = "/".join((folder.rstrip("/"), *segments[:plain]))
         if plain == len(segments):
-            yield from (_inside(entry) for entry in storage.look([whole]) if entry is not None)
+            yield from (_meant(entry) for entry in storage.look([whole]) if entry is not None)
             return
         yield from _walk(storage, whole, segments[plain:])
         return
@@ -87,7 +87,7 @@ def _walk(storage: Storage, folder: str, segments: Sequence[str], above: tuple[s
         if not exact and _hidden(entry) and not first.startswith(("_", ".")):
             continue
         if not rest:
-            yield _inside(_whole(entry))
+            yield _meant(_whole(entry))
         elif _inside(entry).is_folder:
             yield from _walk(storage, _whole(entry).name, rest)
 
@@ -103,7 +103,7 @@ def _below(storage: Storage, folder: str, above: tuple[str, ...] = ()) -> Iterat
 
 
 def _files(entries: Sequence[Entry]) -> Iterator[Entry]:
-    return (_inside(entry) for entry in entries if not entry.is_folder and not _hidden(entry))
+    return (_meant(entry) for entry in entries if not entry.is_folder and not _hidden(entry))
 
 
 def _with(above: tuple[str, ...], entry: Entry) -> tuple[str, ...]:
@@ -115,6 +115,13 @@ def _inside(entry: Entry) -> Entry:
     if entry.leaves:
         raise LeadsOutside(entry)
     return entry
+
+
+def _meant(entry: Entry) -> Entry:
+    """Raises SourceUnreadable for a link to nothing: the file that somebody meant with it is missing."""
+    if entry.is_broken:
+        raise SourceUnreadable(f"{entry.name} is a link that leads to nothing; correct it, or remove it")
+    return _inside(entry)
 
 
 def _whole(entry: Entry) -> Entry:
@@ -139,4 +146,4 @@ def _hidden(entry: Entry) -> bool:
         return not entry.size  # with which Hadoop once marked folders of buckets
     if not name.startswith(("_", ".")):
         return False
-    return folder_column(name) is None if entry.is_folder else name.startswith("._") or not _DATA.search(name)
+    return folder_column(name) is None if entry.is_folder else name.startswith(("._", ".#")) or not _DATA.search(name)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 _MOST_PARTS = 100_000
+# Hadoop knows these, but has no code for them.
+_UNKNOWN_CODECS = ("BROTLI", "LZO")
 
 
 @dataclass(frozen=True)
@@ -80,16 +82,34 @@ def _footer(node: str, name: str, path: str) -> Footer:
             found = pq.ParquetFile(pa.PythonFile(file, mode="r"))
             kinds = types.kinds_of(found.schema, found.schema_arrow)
             names = found.schema_arrow.names
-            rows, misread = found.metadata.num_rows, _is_misread(found.metadata)
+            rows, misread, codec = found.metadata.num_rows, _is_misread(found.metadata), _unknown_codec(found.metadata)
         except (pa.ArrowException, OSError, StopIteration) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SourceUnreadable(
                 f"node '{node}': {name} is not a complete Parquet file ({said[:160].rstrip('.')}); send it again"
             ) from None
+    if codec:
+        raise SourceUnreadable(
+            f"node '{node}': {name} is compressed with {codec}, which Spark cannot read; write it with zstd or snappy"
+        )
+    if not names:
+        raise SourceUnreadable(f"node '{node}': {name} has no columns; send it again, or correct the path")
     same: dict[str, list[str]] = {}
     for own in names:
         same.setdefault(own.lower(), []).append(own)
-    return Footer(name, kinds, {low: found for low, found in same.items() if len(found) > 1}, rows, misread)
+    twice = {low: found for low, found in same.items() if len(found) > 1}
+    for own, kind in kinds.items():
+        if inside := types.twins_of(kind, own):
+            twice.setdefault(own.lower(), inside)
+    return Footer(name, kinds, twice, rows, misread)
+
+
+def _unknown_codec(metadata: Any) -> str:
+    """How a file is compressed that Spark cannot read, empty where it can: its columns have all the same."""
+    if not metadata.num_row_groups or not metadata.num_columns:
+        return ""
+    found = {metadata.row_group(0).column(at).compression for at in range(metadata.num_columns)}
+    return next((one.lower() for one in _UNKNOWN_CODECS if one in found), "")
 
 
 def _is_misread(metadata: Any) -> bool:

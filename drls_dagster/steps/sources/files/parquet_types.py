@@ -88,6 +88,22 @@ def leaves_of(kind: Kind) -> Iterator[Leaf]:
         yield from leaves_of(kind.value)
 
 
+def twins_of(kind: Kind, path: str) -> list[str]:
+    """Fields of one struct in a column that differ in case only, with their paths; none without such."""
+    if isinstance(kind, Leaf):
+        return []
+    if isinstance(kind, Struct):
+        seen: dict[str, str] = {}
+        for name in kind.fields:
+            if name.lower() in seen:
+                return [f"{path}.{seen[name.lower()]}", f"{path}.{name}"]
+            seen[name.lower()] = name
+        inner = [(of, f"{path}.{name}") for name, of in kind.fields.items()]
+    else:
+        inner = [(of, path) for of in ([kind.element] if isinstance(kind, Array) else [kind.key, kind.value])]
+    return next((found for of, where in inner if (found := twins_of(of, where))), [])
+
+
 def both(one: Kind, other: Kind) -> Kind:
     """The type that holds what two files have in a column, whichever comes first. Raises Clash."""
     if isinstance(one, Leaf) and isinstance(other, Leaf):

@@ -113,7 +113,12 @@ class Files(SourceKind[FilesSource, FilesPin]):
         except DeltaTable as table:
             raise SourceUnreadable(f"node '{node}': {DeltaTable(named.shown(table.folder))}") from None
         except SourceUnreadable as error:
-            raise SourceUnreadable(f"node '{node}': {error}") from None
+            shown = (
+                str(error).replace(f"{named.base.rstrip('/')}/", "")
+                if named.base and not named.is_remote
+                else str(error)
+            )
+            raise SourceUnreadable(f"node '{node}': {shown}") from None
 
     def pinned(self, stored: Mapping[str, Any]) -> FilesPin:
         return FilesPin(tuple(PinnedFile(*file) for file in stored["files"]))

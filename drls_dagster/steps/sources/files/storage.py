@@ -37,6 +37,7 @@ class Entry:
     modified: int = 0  # nanoseconds
     place: str = ""  # with all links resolved; of this machine only
     leaves: bool = False  # it leads to where no source may read
+    is_broken: bool = False  # a link that leads to nothing, or to itself
 
 
 class Storage(Protocol):
@@ -93,6 +94,8 @@ class Local:
         except OSError as error:
             if leaves:  # whether it is there is not said
                 return Entry(path, is_folder=False, place=place, leaves=True)
+            if os.path.islink(path):
+                return Entry(path, is_folder=False, place=place, is_broken=True)
             if isinstance(error, FileNotFoundError | NotADirectoryError):
                 return None
             raise

@@ -82,3 +82,19 @@ def test_names_that_are_no_utf8_are_listed(tmp_path: Path) -> None:
     (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.csv"))).write_text("id\n")
     (found,) = listed(Local(), f"{tmp_path}/*.csv")
     assert found.name.endswith("\udcff.csv")
+
+
+def test_a_link_that_leads_to_nothing_is_refused_where_the_path_means_it(tmp_path: Path) -> None:
+    """It was left out without a word, and one that leads to itself was an error of the pattern."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("a")
+    (tmp_path / "in" / ".#a.csv").symlink_to("nobody@nowhere")  # as an editor leaves one
+    assert [entry.name for entry in listed(Local(), f"{tmp_path}/in/*")] == [f"{tmp_path}/in/a.csv"]
+    for name, to in (("gone.csv", "nowhere"), ("self.csv", "self.csv")):
+        (tmp_path / "in" / name).symlink_to(to)
+        for path in ("in/*", "in", "in/**", "**/*.csv", f"in/{name}"):
+            with pytest.raises(SourceUnreadable, match=rf"in/{name} is a link that leads to nothing"):
+                listed(Local(), f"{tmp_path}/{path}")
+        assert [entry.name for entry in listed(Local(), f"{tmp_path}/in/a*")] == [f"{tmp_path}/in/a.csv"]
+        assert listed(Local(), f"{tmp_path}/in/*/b.csv") == []
+        (tmp_path / "in" / name).unlink()
