@@ -40,7 +40,8 @@ def test_a_text_in_json_is_no_time_of_the_day_of_the_run(data: str, where: str, 
     """`10:30` was today's, in every mode."""
     (tmp_path / "landing").mkdir()
     (tmp_path / "landing" / "a.json").write_text(data)
-    source = FilesSource(format="json", path="a.json", schema={"at": "timestamp"}, options={"mode": mode})
+    written = {"format": "json", "path": "a.json", "schema": {"at": "timestamp"}, "options": {"mode": mode}}
+    source = FilesSource.model_validate(written)
     assert refusal(tmp_path, source) == (
         f"node 'raw': a.json ({where}, column 'at') has a text that is not a timestamp as in 2024-01-31 10:30:00; "
         "correct it, set the option `timestampFormat`, or declare the column as `string` and convert it in the SQL"
