@@ -173,6 +173,11 @@ PATTERNS: tuple[tuple[str, str, str], ...] = (
     (r"Conversion = '(.)'", "%{0} is not a format", "write %s for text, %d for whole numbers, %f for others"),
     (r"No space left on device", "the disk is full", "free some space, then run again"),
     (
+        r"Requested array size exceeds VM limit|Cannot grow BufferHolder|Cannot reserve additional contiguous bytes",
+        "a text, an array or a row would be larger than 2 GB",
+        "ask for a shorter one",
+    ),
+    (
         r"Java heap space|OutOfMemoryError|GC overhead limit",
         "Spark ran out of memory",
         "raise engine.memory, then run again",

@@ -10,7 +10,9 @@ from typing import Any
 
 import pyspark
 import pytest
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
+from drls_dagster.engine.spark_errors import explain
 from drls_dagster.engine.spark_rare_words import RARE
 from drls_dagster.engine.spark_words import CONDITIONS
 
@@ -40,3 +42,24 @@ def test_words_use_parameters_that_come_with_the_condition(words: dict[str, tupl
         has = set(re.findall(r"<(\w+)>", " ".join(" ".join(text["message"]) for text in texts)))
         wrong += [f"{condition} has no {one}" for one in re.findall(r"\{(\w+)\}", what + remedy) if one not in has]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            '<_MultiThreadedRendezvous of RPC that terminated with:\n\tdetails = "Requested array size exceeds VM limit"\n>',
+            "a text, an array or a row would be larger than 2 GB; ask for a shorter one",
+        ),
+        ("[ILLEGAL_DAY_OF_WEEK] Illegal input for day of week: nope. SQLSTATE: 22009", "'nope' is no day of the week; write one such as Monday"),
+        ("[_LEGACY_ERROR_TEMP_1104] The second argument should be a double literal.", "the second argument of the function is no number with a point; write it like 0.05"),
+        ("[DISTINCT_WINDOW_FUNCTION_UNSUPPORTED] Distinct window functions are not supported: x. SQLSTATE: 0A000", "a function with OVER takes no DISTINCT; use size(collect_set(…) OVER …) for a count, or aggregate in a subquery"),
+        ("[UNION_NOT_SUPPORTED_IN_RECURSIVE_CTE] The UNION operator is not yet supported. SQLSTATE: 42836", "a recursive query takes no UNION; write UNION ALL"),
+    ],
+)  # fmt: skip
+def test_rare_errors_are_said_in_our_words(said: str, told: str) -> None:
+    """Failed before: `space(2147483647)` was a lost connection and "run again", the others Spark's own sentences."""
+    condition = re.match(r"\[(\w+)\]", said)
+    known = {"string": "nope", "windowExpr": "x"} if condition else {}
+    error = SparkConnectGrpcException(said, errorClass=condition and condition[1], messageParameters=known)
+    assert explain(error, "out") == f"node 'out': {told}"
