@@ -360,7 +360,7 @@ RARE: dict[str, tuple[str, str]] = {
         "{clause1} and {clause2} cannot be in one |>",
         "write a |> for each",
     ),
-    "SYNTAX_DISCONTINUED": ("{clause} is not known any more", "write NOT"),
+    "SYNTAX_DISCONTINUED": ("{clause} is no longer known", "write NOT"),
     "UNION_NOT_SUPPORTED_IN_RECURSIVE_CTE": ("a recursive query takes no UNION", "write UNION ALL"),
     "UNSUPPORTED_JOIN_TYPE": ("there is no join of the type {typ}", "use one of {supported}"),
     "AMBIGUOUS_ALIAS_IN_NESTED_CTE": ("WITH names {name} inside and outside", "give each query a name of its own"),
