@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import mcp_types as types
 
@@ -15,14 +15,10 @@ from agent.mcp.pages import page_of
 from agent.tools import schema
 from agent.tools.call import NoClient, ToolCall
 from agent.tools.callers import Agent, Callers
-from agent.tools.dispatch import find_tool, invoke
+from agent.tools.dispatch import Answered, answer_of, find_tool
 from agent.tools.errors import ToolError
 from agent.tools.registry import all_tools, tools_for
-from agent.tools.schema import as_json, compact
 from agent.tools.tool import Tool, Toolset
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 A = TypeVar("A")
 # What one agent may have running at the same time: calls wait for runs, and each has a thread.
@@ -61,7 +57,7 @@ class Office:
         tool = find_tool(name, call, self._toolsets(request))
         self._begin(agent)
         try:
-            return answered(invoke(tool, call, arguments))
+            return answered(answer_of(tool, call, arguments))
         finally:
             self._end(agent)
 
@@ -111,10 +107,11 @@ def listed(tool: Tool) -> types.Tool:
     return types.Tool.model_validate(schema.listed(tool))
 
 
-def answered(answer: BaseModel) -> types.CallToolResult:
+def answered(found: Answered) -> types.CallToolResult:
     """The answer as data and, because some clients read nothing else, as its JSON."""
-    found = as_json(answer)
-    return types.CallToolResult(content=[types.TextContent(type="text", text=compact(found))], structured_content=found)
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=found.text)], structured_content=found.data
+    )
 
 
 def toolsets_of(text: str) -> frozenset[Toolset]:

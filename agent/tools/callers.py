@@ -89,7 +89,7 @@ class Callers:
             found = self._known.get(name)
         if found is not None and found.is_fresh:
             # What was revoked since ends here, not when the agent's own token does.
-            self._lifecycle(found.token).ask(people.me, {})
+            self._check(found.token)
             return found
         made = self._made(token)
         with self._line:
@@ -137,11 +137,20 @@ class Callers:
         signed = given.ask(people.agent_token, {"agent": self._agent})
         return _agent(signed.token, self._lifecycle(signed.token).ask(people.me, {}), began + signed.expires_in)
 
+    def _check(self, token: str) -> None:
+        """Raises LifecycleError for a token that is no longer good."""
+        self.open()
+        if self._client is None:
+            self._local(token).check()
+        else:
+            self._lifecycle(token).ask(people.me, {})
+
     def _lifecycle(self, token: str) -> Lifecycle:
         self.open()
-        if self._client is not None:
-            return Lifecycle(HttpWay(self._client, token, self._host))
-        return Lifecycle(LocalWay(self._ctx, token, host=self._host, os_user=self._os_user, way_in=self._way_in))
+        return Lifecycle(self._local(token) if self._client is None else HttpWay(self._client, token, self._host))
+
+    def _local(self, token: str) -> LocalWay:
+        return LocalWay(self._ctx, token, host=self._host, os_user=self._os_user, way_in=self._way_in)
 
     def _door(self, url: str) -> httpx.Client:
         with self._opening:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -11,7 +12,7 @@ from agent.tools.call import ToolCall
 from agent.tools.errors import ToolError
 from agent.tools.redact import known_secrets, redact_model, redact_text
 from agent.tools.registry import all_tools, tools_for
-from agent.tools.schema import as_json, size
+from agent.tools.schema import as_json, compact
 from agent.tools.tool import Tool, Toolset
 from drls_dagster.errors import DrlsError
 from lifecycle.domain.credentials import TokenScope
@@ -32,7 +33,21 @@ def find_tool(name: str, call: ToolCall, toolsets: Collection[Toolset] = ()) -> 
     return known[name]
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What a tool answered: as its model, as data, and as JSON."""
+
+    model: BaseModel
+    data: dict[str, Any]
+    text: str
+
+
 def invoke(tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> BaseModel:
+    """The model of what `answer_of` says."""
+    return answer_of(tool, call, arguments).model
+
+
+def answer_of(tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> Answered:
     """The tool's answer, without secrets. Raises ToolError for arguments that do not fit, and whatever the tool raises.
 
     An answer that is too long is refused: tools page, and this is for what one of them forgot.
@@ -50,10 +65,12 @@ def invoke(tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> BaseMode
         if (clean := redact_text(error.message, secrets)) == error.message:
             raise
         raise ToolError(clean) from None
-    length = size(as_json(answer))
+    data = as_json(answer)
+    text = compact(data)
+    length = len(text.encode())
     if length > LONGEST_ANSWER:
         raise ToolError(
             f"{tool.name}: the answer has {length:,} bytes; the limit is {LONGEST_ANSWER:,}",
             hint="ask for less of it",
         )
-    return answer
+    return Answered(answer, data, text)

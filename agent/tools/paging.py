@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from agent.tools.schema import as_json, size
+from agent.tools.schema import size
 
 ROOM = 16_000  # bytes of JSON for the longest list or text of an answer: the rest of it needs some too
 ITEMS = 50  # of a list, unless the caller asks for fewer
@@ -25,7 +25,7 @@ def fit(
     kept: list[Item] = []
     used = 0
     for item in items[:limit]:
-        used += size(as_json(item)) + 1
+        used += len(item.model_dump_json(by_alias=True, exclude_none=True).encode()) + 1
         if kept and used > room:
             break
         kept.append(item)

@@ -21,6 +21,7 @@ from lifecycle.usecases.change_password import change_password
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.sign_in import sign_in, sign_out
 from lifecycle.usecases.tokens import Issued, issue_token
+from lifecycle.verbs import people
 from lifecycle.verbs.table import row_of
 from lifecycle.verbs.verb import Call, Verb
 
@@ -36,7 +37,7 @@ class LocalLifecycle(Lifecycle):
 
 
 class LocalWay(Way):
-    """Looks the owner of the token up anew for each call."""
+    """Looks the owner of the token up anew for each call, or knows that nothing has changed since the last."""
 
     def __init__(self, ctx: Context, token: str | None, *, host: str, os_user: str, way_in: WayIn = WayIn.CLI) -> None:
         self._ctx = ctx
@@ -49,6 +50,10 @@ class LocalWay(Way):
         identity = self._identity()
         row_of(verb).asks.admit(identity)
         return verb.run(Call(self._ctx, identity.actor, identity.scopes), **given)
+
+    def check(self) -> None:
+        """Raises LifecycleError where the token is good for nothing, or no longer."""
+        row_of(people.me).asks.admit(self._identity())
 
     @contextmanager
     def code(self, spec: PipelineSpec, search_path: Sequence[Path]) -> Generator[None]:

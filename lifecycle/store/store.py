@@ -25,6 +25,7 @@ from lifecycle.ports import Clock
 from lifecycle.store.baseline import Before
 from lifecycle.store.down import outages_of
 from lifecycle.store.engine import BUSY_SECONDS, is_sqlite, open_engine
+from lifecycle.store.kept import Kept
 from lifecycle.store.schema import check_schema, describe, upgrade
 from lifecycle.store.tables_people import AuditHeadRow, AuditRow
 from lifecycle.store.tx import Tx, changing, table_of
@@ -33,17 +34,23 @@ from lifecycle.store.unit import Unit, View
 _HEAD_COLUMNS = [column for column in table_of(AuditHeadRow).columns if column.name != "id"]
 _HEAD = select(*_HEAD_COLUMNS).where(AuditHeadRow.id == 1).with_for_update()
 _MOVE_HEAD = changing(AuditHeadRow, where=(AuditHeadRow.id == 1,), sets=[column.name for column in _HEAD_COLUMNS])
+# SQLite fixes the picture with the first look, not with BEGIN.
+_LOOK = "SELECT 1 FROM audit_head"
 _ADD_ENTRIES = insert(table_of(AuditRow))
 
 
 @contextmanager
-def reading(engine: Engine, clock: Clock) -> Generator[View]:
-    """A consistent picture of a store of this schema, for who has no key to sign with."""
+def reading(engine: Engine, clock: Clock, kept: Kept | None = None) -> Generator[View]:
+    """A consistent picture of a store of this schema, for who has no key to sign with.
+
+    `kept` has what was found in this picture before, as long as nothing changes.
+    """
     options = {} if is_sqlite(engine) else {"isolation_level": "REPEATABLE READ"}
     with engine.connect() as plain:
         connection = plain.execution_options(**options)
         with connection.begin():
-            yield View(Tx(connection, clock.now(), writes=False))
+            findings = None if kept is None else kept.picture(lambda: connection.exec_driver_sql(_LOOK).all())
+            yield View(Tx(connection, clock.now(), writes=False, findings=findings))
 
 
 class Store:
@@ -51,6 +58,7 @@ class Store:
 
     def __init__(self, engine: Engine, signing_key: SigningKey, clock: Clock) -> None:
         self.engine = engine
+        self.kept = Kept(engine)
         self.signing_key = signing_key
         self._clock = clock
         self._own: Head | None = None
@@ -84,12 +92,13 @@ class Store:
 
     def close(self) -> None:
         """Gives every connection back."""
+        self.kept.close()
         self.engine.dispose()
 
     @contextmanager
     def read(self) -> Generator[View]:
         """A consistent picture."""
-        with outages_of(self.engine), reading(self.engine, self._clock) as view:
+        with outages_of(self.engine), reading(self.engine, self._clock, self.kept) as view:
             yield view
 
     @contextmanager

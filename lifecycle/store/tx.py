@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, TypeVar, cast
@@ -35,6 +35,7 @@ from lifecycle.store.tables import Base
 
 Model = TypeVar("Model", bound=BaseModel)
 Found = TypeVar("Found")
+_FOLLOWING = 100  # what a conclusion weighs, in rows
 
 
 def by(
@@ -75,10 +76,13 @@ class Tx:
     """A connection inside a transaction. `now` is one instant for the whole transaction (UTC).
 
     What prepared queries found is kept until this transaction changes a table that they read: nobody else
-    can, for reading sees one picture, and of the writers only one is at work (see Store).
+    can, for reading sees one picture, and of the writers only one is at work (see Store). `findings` are those of
+    other transactions that read the same picture.
     """
 
-    def __init__(self, connection: Connection, now: datetime, *, writes: bool) -> None:
+    def __init__(
+        self, connection: Connection, now: datetime, *, writes: bool, findings: Findings | None = None
+    ) -> None:
         self._connection = connection
         self._writes = writes
         self.now = now
@@ -86,7 +90,7 @@ class Tx:
         # By name the governed rows that this transaction changed, as they were before it and are now. See `governed`.
         self.rows: dict[str, Changed] = {}
         self._untold: set[str] = set()
-        self._known: dict[_Asked, tuple[Any, ...]] = {}
+        self._known = Findings() if findings is None else findings
 
     def many(self, model: type[Model], query: Select[*tuple[Any, ...]]) -> tuple[Model, ...]:
         """The rows of `query`, each as a `model`."""
@@ -104,9 +108,14 @@ class Tx:
     def prepared_many(self, model: type[Model], query: Select[*tuple[Any, ...]], **given: Any) -> tuple[Model, ...]:
         """All rows of such a query."""
         asked = _asked(query, given)
-        if asked not in self._known:
-            self._known[asked] = _models(model, self._connection.execute(query, given))
-        return self._known[asked]
+        found = self._known.get(asked)
+        if found is None:
+            found = self._known.put(asked, _models(model, self._connection.execute(query, given)))
+        return found
+
+    def once(self, key: Hashable, make: Callable[[], Found]) -> Found:
+        """What `make` concludes from this picture alone, and not from the time; nobody changes it."""
+        return self._known.once(key, make)
 
     def values(self, query: Select[*tuple[Any, ...]]) -> list[Any]:
         """The first column of each row."""
@@ -119,9 +128,11 @@ class Tx:
     def prepared_tuples(self, query: Select[*tuple[Any, ...]], **given: Any) -> tuple[tuple[Any, ...], ...]:
         """The rows, as they are, of a query that was built once."""
         asked = _asked(query, given)
-        if asked not in self._known:
-            self._known[asked] = tuple(tuple(row) for row in self._connection.execute(query, given).all())
-        return self._known[asked]
+        found = self._known.get(asked)
+        if found is None:
+            rows = self._connection.execute(query, given).all()
+            found = self._known.put(asked, tuple(tuple(row) for row in rows))
+        return found
 
     def look(self, what: Callable[[Connection], Found]) -> Found:
         """What somebody finds who reads tables as such; in the same picture as everything else."""
@@ -192,7 +203,39 @@ class Tx:
                 first = was.get(name) if known is None else known.before
                 self.rows[name] = Changed(table.name, first, became.get(name))
                 self._untold.add(name)
-        self._known = {asked: found for asked, found in self._known.items() if table.name not in _tables(asked[0])}
+        self._known.forget(table.name)
+
+
+class Findings:
+    """What prepared queries found in one picture of the store, and what follows from it. Safe for threads.
+
+    Whoever gets something of it changes nothing in it.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._found: dict[_Asked, tuple[Any, ...]] = {}
+        self._following: dict[Hashable, Any] = {}
+
+    def get(self, asked: _Asked) -> tuple[Any, ...] | None:
+        return self._found.get(asked)
+
+    def put(self, asked: _Asked, found: tuple[Any, ...]) -> tuple[Any, ...]:
+        self._found[asked] = found
+        self.rows += len(found) + 1
+        return found
+
+    def once(self, key: Hashable, make: Callable[[], Found]) -> Found:
+        """What `make` concludes from the picture alone, and not from the time."""
+        if key not in self._following:
+            self._following[key] = make()
+            self.rows += _FOLLOWING
+        return self._following[key]
+
+    def forget(self, table: str) -> None:
+        """What was read of a table, and all that followed from anything."""
+        self._following.clear()
+        self._found = {asked: found for asked, found in self._found.items() if table not in _tables(asked[0])}
 
 
 class Changed(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ from lifecycle.store.tables_people import DoneRow
 from lifecycle.store.tx import Tx
 
 Answer = TypeVar("Answer", bound=BaseModel)
+T = TypeVar("T")
 
 
 class View:
@@ -55,6 +56,10 @@ class View:
         self.outbox = Outbox(tx)
         self.log = AuditLog(tx)
         self.overview = Overview(tx)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` concludes from this picture alone, and not from the time; nobody changes it."""
+        return self._tx.once(key, make)
 
     def answered(
         self, actor: Actor, verb: str, key: str | None, command: dict[str, Any], answer: type[Answer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from lifecycle.domain.credentials import AGENT_SCOPES, Token, TokenKind, TokenScope
@@ -36,7 +37,21 @@ class _Shown(NamedTuple):
     person: Person
     scopes: frozenset[TokenScope]
     token: Token
+    until: datetime
     signed: Literal[True] | None = None
+
+
+class _Known(NamedTuple):
+    """What is kept of a credential: no hash of a password or secret is."""
+
+    person: int
+    name: str
+    token: int
+    scopes: frozenset[TokenScope]
+    signed: Literal[True] | None
+    grants: tuple[Grant, ...]
+    agent: bool
+    acts_for: str | None
 
 
 def authenticate(
@@ -50,8 +65,26 @@ def authenticate(
 ) -> Identity:
     """The identity behind a token, a browser session's secret or a signed token.
 
-    `kind` demands one kind of token. Raises Unauthorized for wrong, expired, revoked or outdated ones.
+    `kind` demands one kind of token. Raises Unauthorized for wrong, expired, revoked or outdated ones. What is known of
+    a good one is kept until something in the store changes, whatever it is, so that what is revoked ends at once.
     """
+
+    key = ("credential", hash_of(credential), kind)
+    known = ctx.store.kept.get(key, ctx.clock.now(), lambda: _find(ctx, credential, kind))
+    actor = Actor(
+        person=known.person,
+        name=known.name,
+        way_in=way_in,
+        host=host,
+        os_user=os_user,
+        token=known.token,
+        signed=known.signed,
+        acts_for=known.acts_for,
+    )
+    return Identity(actor=actor, scopes=known.scopes, grants=known.grants, agent=known.agent)
+
+
+def _find(ctx: Context, credential: str, kind: TokenKind | None) -> tuple[_Known, datetime]:
     with ctx.store.read() as view:
         try:
             shown = _look_up(view, credential, kind)
@@ -66,27 +99,26 @@ def authenticate(
                 raise Unauthorized(f"{person.name} acts for an account that is disabled; ask an Admin")
         if kind is TokenKind.SESSION and person.kind is not PersonKind.HUMAN:
             raise Unauthorized("only people have sessions; use a token")
-        grants = view.people.grants(person.id)
-    actor = Actor(
-        person=person.id,
-        name=person.name,
-        way_in=way_in,
-        host=host,
-        os_user=os_user,
-        token=shown.token.id,
-        signed=shown.signed,
-        acts_for=behind.name if behind else None,
-    )
-    return Identity(actor=actor, scopes=scopes, grants=grants, agent=is_agent)
+        known = _Known(
+            person=person.id,
+            name=person.name,
+            token=shown.token.id,
+            scopes=scopes,
+            signed=shown.signed,
+            grants=view.people.grants(person.id),
+            agent=is_agent,
+            acts_for=behind.name if behind else None,
+        )
+    return known, shown.until
 
 
 def _look_up(view: View, credential: str, kind: TokenKind | None) -> _Shown:
     if not credential.startswith(PREFIX):
         if kind is not None:
             raise Unauthorized("this session is not valid; sign in again")
-        person, names, made_with = read_token(view, credential)
-        scopes = frozenset(TokenScope(name) for name in names if name in set(TokenScope))
-        return _Shown(person, scopes, made_with, signed=True)
+        read = read_token(view, credential)
+        scopes = frozenset(TokenScope(name) for name in read.scopes if name in set(TokenScope))
+        return _Shown(read.person, scopes, read.made_with, read.until, signed=True)
     token = view.people.token_with_hash(hash_of(credential))
     if token is None or token.kind is TokenKind.LINK or (kind is not None and token.kind is not kind):
         raise Unauthorized("this token is not valid; sign in again")
@@ -98,4 +130,4 @@ def _look_up(view: View, credential: str, kind: TokenKind | None) -> _Shown:
     if person.disabled_at is not None:
         what = "agent" if person.kind is PersonKind.AGENT else "account"
         raise Unauthorized(f"the {what} {person.name} is disabled; ask an Admin")
-    return _Shown(person, frozenset(token.scopes), token)
+    return _Shown(person, frozenset(token.scopes), token, token.expires_at)

@@ -76,6 +76,16 @@ class _Known:
         return tuple(self.outline.writes.values())
 
 
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """All that somebody sees: the places that pipelines name, and the arrows by where they lead to and come from."""
+
+    known: list[_Known]
+    places: frozenset[str]
+    to: dict[str | None, list[_Ends]]
+    out: dict[str | None, list[_Ends]]
+
+
 def trace(
     view: View, actor: Actor, name: str, *, direction: Direction = Direction.BOTH, depth: int = 3, column: str = ""
 ) -> Lineage:
@@ -84,12 +94,10 @@ def trace(
     Raises NotFound for what no visible definition names.
     """
     only = visible_ids(view, actor)
-    heads = [head for head in view.overview.heads() if only is None or head.id in only]
-    made = outlines.of(view, [head.digest for head in heads])
-    known = [_Known(head, made[head.digest]) for head in heads if head.digest in made]
+    graph = view.once(("graph", only), lambda: _graph(view, only))
+    known = graph.known
     own = [one for one in known if one.head.name == name]
-    places = {place for one in known for place in (*one.reads, *one.writes)}
-    if not own and name not in places:
+    if not own and name not in graph.places:
         raise NotFound(f"there is no table or pipeline {name!r} that you may see")
     starts = {*own[0].writes, *own[0].reads} if own else {name}
     arrows: dict[_Ends, Arrow] = {}
@@ -97,7 +105,7 @@ def trace(
     for way in (Direction.UP, Direction.DOWN):
         if direction in (way, Direction.BOTH):
             begin = (set(own[0].reads) if way is Direction.UP else set(own[0].writes)) if own else starts
-            more |= _walk(known, begin, way, depth, arrows)
+            more |= _walk(graph, begin, way, depth, arrows)
     for one in own:
         # Its own arrows are no step away.
         for ends in _ends(one):
@@ -107,8 +115,21 @@ def trace(
     return Lineage(name=name, kind="pipeline" if own else "table", arrows=traced, more=more or len(found) > MOST)
 
 
+def _graph(view: View, only: frozenset[int] | None) -> _Graph:
+    heads = [head for head in view.overview.heads() if only is None or head.id in only]
+    made = outlines.of(view, [head.digest for head in heads])
+    known = [_Known(head, made[head.digest]) for head in heads if head.digest in made]
+    to: dict[str | None, list[_Ends]] = {}
+    out: dict[str | None, list[_Ends]] = {}
+    for ends in (each for one in known for each in _ends(one)):
+        to.setdefault(ends.target, []).append(ends)
+        out.setdefault(ends.source, []).append(ends)
+    places = frozenset(place for one in known for place in (*one.reads, *one.writes))
+    return _Graph(known, places, to, out)
+
+
 def _walk(
-    known: list[_Known],
+    graph: _Graph,
     begin: set[str],
     way: Direction,
     depth: int,
@@ -117,10 +138,7 @@ def _walk(
     """Adds the arrows of up to `depth` steps; whether there are more behind them."""
     up = way is Direction.UP
     seen, edge = set(begin), set(begin)
-    by_end: dict[str | None, list[_Ends]] = {}
-    for one in known:
-        for ends in _ends(one):
-            by_end.setdefault(ends.target if up else ends.source, []).append(ends)
+    by_end = graph.to if up else graph.out
     for step in range(1, depth + 2):
         following: set[str] = set()
         for ends in (each for near in edge for each in by_end.get(near, ())):

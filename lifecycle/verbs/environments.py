@@ -77,7 +77,7 @@ def active(
         found = [
             one
             for where in ([environment] if environment else Environment)
-            for one in view.deployments.of(where, at)
+            for one in view.deployments.of(where, at, None if wanted is None else wanted.id)
             if only is None or one.pipeline_id in only
         ]
         stood = tables_of(view, found, at) if tables else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from lifecycle.domain.credentials import TokenScope
@@ -99,7 +100,7 @@ class Row:
     file: str | None = None
     agents: bool = True
 
-    @property
+    @cached_property
     def asks(self) -> Need:
         """All that is asked of a caller before the verb itself asks for the pipeline."""
         return self.need.model_copy(update={"agents": self.agents})

@@ -54,9 +54,13 @@ class Deployments:
         rows = self._tx.prepared_tuples(_LIVE, environments=sorted(one.value for one in environments))
         return {(pipeline_id, environment): version_id for pipeline_id, environment, version_id in rows}
 
-    def of(self, environment: Environment, at: datetime | None = None) -> tuple[Deployment, ...]:
-        """What is active in `environment` now, or was at `at`."""
+    def of(
+        self, environment: Environment, at: datetime | None = None, pipeline_id: int | None = None
+    ) -> tuple[Deployment, ...]:
+        """What is active in `environment` now, or was at `at`; of one pipeline, or of all."""
         query = select(*_ALL).where(DeploymentRow.environment == environment.value, _then(at))
+        if pipeline_id is not None:
+            query = query.where(DeploymentRow.pipeline_id == pipeline_id)
         return self._tx.many(Deployment, query.order_by(DeploymentRow.pipeline_id, DeploymentRow.id))
 
     def versions_naming(self, names: Iterable[str], environment: Environment) -> tuple[Version, ...]:

@@ -219,10 +219,12 @@ class Overview:
 
     def live_versions(self, pipeline_ids: Iterable[int]) -> dict[int, list[tuple[Environment, int, str]]]:
         """The same in short: by pipeline, each environment with the number and the digest of what is active there."""
+        ids = tuple(pipeline_ids)
+        return self._tx.once(("live versions", ids), lambda: self._live_versions(ids))
+
+    def _live_versions(self, ids: tuple[int, ...]) -> dict[int, list[tuple[Environment, int, str]]]:
         found: dict[int, list[tuple[Environment, int, str]]] = {}
-        for pipeline_id, where, number, digest in self._tx.prepared_tuples(
-            _LIVE_VERSIONS, pipeline_ids=list(pipeline_ids)
-        ):
+        for pipeline_id, where, number, digest in self._tx.prepared_tuples(_LIVE_VERSIONS, pipeline_ids=list(ids)):
             found.setdefault(pipeline_id, []).append((Environment(where), number, digest))
         return found
 

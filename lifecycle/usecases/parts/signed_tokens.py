@@ -6,8 +6,8 @@ One is bound to the personal token or session that it was made with, and works n
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 import jwt
 
@@ -71,7 +71,16 @@ def _signed(view: View, person: Person, shown: Token, scopes: tuple[str, ...], a
     return Signed(text=_sign(view, AUDIENCE, claims, life), seconds=int(life.total_seconds()))
 
 
-def read_token(view: View, text: str) -> tuple[Person, tuple[str, ...], Token]:
+class Read(NamedTuple):
+    """What a signed token says; it ends at `until`, or before with what it was made with."""
+
+    person: Person
+    scopes: tuple[str, ...]
+    made_with: Token
+    until: datetime
+
+
+def read_token(view: View, text: str) -> Read:
     """Whom a token was signed for, its scopes, and what it was made with. Raises Unauthorized for forgeries.
 
     A change of the person's grants, teams, password or account since then makes it worthless, and so does the end of
@@ -94,7 +103,8 @@ def read_token(view: View, text: str) -> tuple[Person, tuple[str, ...], Token]:
     )
     if person.disabled_at is not None or owner.disabled_at is not None or not unchanged:
         raise Unauthorized("your permissions have changed since this token was signed; sign in again")
-    return person, tuple(str(scope) for scope in claims.get("scopes", ()) if scope in token.scopes), token
+    scopes = tuple(str(scope) for scope in claims.get("scopes", ()) if scope in token.scopes)
+    return Read(person, scopes, token, min(datetime.fromtimestamp(claims["exp"], UTC), token.expires_at))
 
 
 def seal(ctx: Context, audience: str, content: dict[str, str], life: timedelta) -> str:

@@ -93,6 +93,10 @@ def seen_tables(view: View, actor: Actor, *, uses: bool = True) -> SeenTables:
 
     Without `uses`, those of somebody who sees everything are not looked up.
     """
+    return view.once(("seen tables", actor.person, uses), lambda: _seen_tables(view, actor, uses))
+
+
+def _seen_tables(view: View, actor: Actor, uses: bool) -> SeenTables:
     only = visible_ids(view, actor)
     person = view.people.get(actor.person or 0)
     if person.acts_for is not None:

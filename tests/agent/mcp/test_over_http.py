@@ -19,6 +19,7 @@ from agent.mcp.office import MOST_CALLS
 from agent.mcp.server import INSTRUCTIONS
 from agent.tools.dispatch import LONGEST_ANSWER
 from lifecycle.domain.credentials import TokenScope
+from lifecycle.domain.roles import Role
 from tests.agent.mcp.world import (
     MODES,
     SUITE,
@@ -32,6 +33,7 @@ from tests.agent.mcp.world import (
     text_of,
     world_at,
 )
+from tests.lifecycle.life import SETUP
 from tests.waiting import wait_until
 
 ACCEPT = {"Accept": "application/json, text/event-stream"}
@@ -359,6 +361,27 @@ def test_what_is_revoked_ends_in_the_middle_of_a_session(server: HttpServer, wor
 
     ask(over_http(server.url, token, mode), use)
     assert _post(server, token).status_code == 401
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_grant_that_is_revoked_between_two_calls_counts_no_more(server: HttpServer, world: World, mode: str) -> None:
+    life = world.life
+    life.save(by="ada")
+    person = life.add_person(f"passing-{mode}", Role.VIEWER)
+
+    async def use(client: Client) -> None:
+        for _ in range(3):
+            seen = await client.call_tool("search", {"kind": "pipeline"})
+            assert "flights" in str(seen.structured_content)
+        with life.store.write(SETUP, "revoke") as unit:
+            for grant in unit.people.grants(person.id):
+                unit.people.revoke_grant(grant)
+                unit.audit("grant.revoked", f"grant:{grant.id}")
+        refused = await client.call_tool("search", {"kind": "pipeline"})
+        assert refused.is_error
+        assert "flights" not in text_of(refused)
+
+    ask(over_http(server.url, world.token(person.name), mode), use)
 
 
 def test_two_clients_at_once_see_what_each_of_them_may(server: HttpServer, world: World, ada: str) -> None:

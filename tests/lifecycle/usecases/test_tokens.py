@@ -11,6 +11,7 @@ from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.people import WayIn
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden, Unauthorized
+from lifecycle.store.store import Store
 from lifecycle.usecases.accounts import set_password
 from lifecycle.usecases.authenticate import authenticate
 from lifecycle.usecases.grants import add_grant, add_team, set_member
@@ -37,6 +38,43 @@ def test_tokens_expire_and_can_be_revoked(secured: Life) -> None:
         authenticate(secured.ctx, issued[1].secret, WayIn.CLI)
     with pytest.raises(Forbidden):
         revoke_token(secured.ctx, secured.as_("eve"), issued[1].id)
+
+
+@pytest.mark.parametrize("what", ["token", "grant", "account", "time", "other process"])
+def test_what_ends_between_two_calls_ends_at_once(secured: Life, what: str, store_url: str) -> None:
+    """What is known of a token is kept from call to call (see lifecycle.store.kept)."""
+    ada, day = secured.as_("ada"), timedelta(days=1)
+    issued = issue_token(secured.ctx, ada, "ci", scopes=[TokenScope.READ], life=day, within=TokenScope)
+    text = sign_token(secured.ctx, authenticate(secured.ctx, issued.secret, WayIn.REST).actor, ("read",)).text
+
+    def grants(shown: str) -> int:
+        return len(authenticate(secured.ctx, shown, WayIn.MCP).grants)
+
+    assert [grants(one) for one in (issued.secret, text) for _ in range(2)] == [1] * 4
+    if what == "grant":
+        with secured.store.write(SETUP, "revoke") as unit:
+            (grant,) = unit.people.grants(secured.person("ada"))
+            unit.people.revoke_grant(grant)
+            unit.audit("grant.revoked", f"grant:{grant.id}")
+        assert grants(issued.secret) == 0
+        return
+    if what == "token":
+        revoke_token(secured.ctx, ada, issued.id)
+    elif what == "account":
+        with secured.store.write(SETUP, "disable") as unit:
+            unit.people.change(secured.person("ada"), disabled_at=unit.now)
+            unit.audit("account.disabled", "account:ada")
+    elif what == "time":
+        secured.clock.advance(days=1)
+    else:
+        other = Store.open(store_url, secured.store.signing_key, secured.clock)
+        with other.write(SETUP, "revoke") as unit:
+            unit.people.end_token(unit.people.token(issued.id))
+            unit.audit("token.revoked", f"token:{issued.id}")
+        other.close()
+    for shown in (issued.secret, text):
+        with pytest.raises(Unauthorized):
+            grants(shown)
 
 
 def test_agents_get_no_approving_token(secured: Life) -> None:
