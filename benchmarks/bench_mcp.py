@@ -11,7 +11,9 @@ import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import psutil
 
 from agent.tools.schema import size
 from agent.tools.tool import Toolset
@@ -93,37 +95,68 @@ def _sizes(environment: Mapping[str, str]) -> list[Line]:
 
 
 def _clients(lab: Lab, folder: object, tokens: Sequence[str]) -> list[Line]:
-    """Fifty clients that ask once a second, then without a pause."""
-    url = lab.worker("mcp_server", folder).ask()["url"]
+    """Fifty clients that ask once a second; then without a pause, against a server that is the SDK and nothing else."""
+    ours, alone = lab.worker("mcp_server", folder).ask(), lab.worker("mcp_floor").ask()
     clients = lab.worker("mcp_clients")
 
-    def ask(seconds: float, think: float) -> dict[str, Any]:
-        found = clients.ask(url=url, tokens=tokens, clients=CLIENTS, seconds=seconds, think=think, calls=CALLS)
+    def ask(server: Mapping[str, Any], calls: Sequence[Any], seconds: float, think: float) -> _Asked:
+        before = _cpu(server["process"])
+        found = clients.ask(
+            url=server["url"], tokens=tokens, clients=CLIENTS, seconds=seconds, think=think, calls=calls
+        )
         if found["errors"]:
             raise RuntimeError(f"{len(found['errors'])} calls failed, the first: {found['errors'][0]}")
-        return found
+        return _Asked(found["took"], found["seconds"], _cpu(server["process"]) - before, found["cpu"])
 
-    ask(lab.times(10, 4), 1)  # not the first calls: agents and connections are new
-    calm, busy = ask(lab.times(30, 6), 1), ask(lab.times(15, 4), 0)
-    lines: list[Line] = []
-    for what, found, limit in (("once a second", calm, P95), ("without a pause", busy, None)):
-        every = [value for took in found["took"].values() for value in took]
-        a = Side(f"p95 of {len(every)} calls, {CLIENTS} clients {what}", (_p95(every),), "ms")
-        b = Side("median of them", (statistics.median(every),), "ms")
-        note = f"{len(every) / found['seconds']:.0f} calls a second, no errors; p95 " + ", ".join(
-            f"{name} {_p95(took):.0f} ms" for name, took in found["took"].items()
+    ask(ours, CALLS, lab.times(10, 4), 1)  # not the first calls: agents and connections are new
+    ask(alone, NOTHING, lab.times(3, 1), 0)
+    calm = ask(ours, CALLS, lab.times(30, 6), 1)
+    busy, floor = ask(ours, CALLS, lab.times(15, 4), 0), ask(alone, NOTHING, lab.times(15, 4), 0)
+    sides = [
+        Side(f"p95 of {len(one.every)} calls, {CLIENTS} clients {what}", (_p95(one.every),), "ms")
+        for one, what in ((calm, "once a second"), (busy, "without a pause"), (floor, "of the SDK alone"))
+    ]
+    median = Side("median of them", (statistics.median(calm.every),), "ms")
+    return [
+        at_most("mcp", "once a second", sides[0], median, P95, f"≤ {P95:.0f} ms", calm.told()),
+        Line("mcp", "without a pause", sides[1], sides[2], note=f"{busy.told()}; the SDK alone: {floor.told()}"),
+    ]
+
+
+class _Asked(NamedTuple):
+    """What calls took in ms, by tool; the seconds of it, and the CPU seconds of the server and of the clients."""
+
+    took: Mapping[str, Sequence[float]]
+    seconds: float
+    server: float
+    clients: float
+
+    @property
+    def every(self) -> list[float]:
+        return [value for took in self.took.values() for value in took]
+
+    def told(self) -> str:
+        calls = len(self.every)
+        own, theirs = (1000 * one / calls for one in (self.server, self.clients))
+        each = ", ".join(f"{name} {_p95(took):.0f} ms" for name, took in self.took.items())
+        return (
+            f"{calls / self.seconds:.0f} calls a second, no errors; CPU of a call {own:.1f} ms in the server, "
+            f"{theirs:.1f} ms in the clients; p95 {each}"
         )
-        if limit is None:
-            lines.append(Line("mcp", what, a, b, note=note))
-        else:
-            lines.append(at_most("mcp", what, a, b, limit, f"≤ {limit:.0f} ms", note))
-    return lines
+
+
+def _cpu(process: int) -> float:
+    """CPU seconds that a process and its children have taken."""
+    own = psutil.Process(process)
+    times = [one.cpu_times() for one in (own, *own.children(recursive=True))]
+    return sum(one.user + one.system for one in times)
 
 
 def _p95(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=20)[-1]
 
 
+NOTHING: tuple[tuple[str, dict[str, Any]], ...] = (("nothing", {}),)
 # Reading tools that ask the lifecycle and the catalog: Dagster is not part of this.
 CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("search", {"kind": "pipeline"}),

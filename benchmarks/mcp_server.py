@@ -1,4 +1,4 @@
-"""`drls mcp --http` on the store in a folder, until its input ends; each question is answered with its address."""
+"""`drls mcp --http` on the store in a folder, until its input ends; each question gets its address and process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main() -> None:
             except ConnectionRefusedError:
                 time.sleep(0.05)
             else:
-                return {"url": f"http://127.0.0.1:{port}/mcp"}
+                return {"url": f"http://127.0.0.1:{port}/mcp", "process": os.getpid()}
 
     def answer_until_told() -> None:
         serve(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, quote_plus
@@ -134,6 +135,7 @@ def local_as_uri(location: str) -> str:
     return location
 
 
+@lru_cache(maxsize=64)
 def parse_sql_uri(uri: str) -> URL:
     """The URL of a `sql` catalog; its driver name is `sqlite` or `postgresql`. Raises UsageError."""
     from sqlalchemy import make_url

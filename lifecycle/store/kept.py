@@ -21,10 +21,10 @@ from lifecycle.store.tx import Findings
 
 T = TypeVar("T")
 _MOST = 1_000
-_MOST_ROWS = 20_000  # of one picture; then it is begun anew
+_MOST_ROWS = 20_000  # short ones, of one picture; then it is begun anew: some tens of megabytes
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
     """Equal as long as nothing was committed. A counter begins anew with its connection, which has a number."""
 
     connection: int
@@ -32,7 +32,7 @@ class _State(NamedTuple):
 
 
 class _Found(NamedTuple):
-    state: _State
+    state: State
     until: datetime
     value: Any
 
@@ -44,7 +44,7 @@ class Kept:
         self._counter = _Counter(engine) if is_sqlite(engine) else None
         self._most = most
         self._found: OrderedDict[Hashable, _Found] = OrderedDict()
-        self._picture: tuple[_State, Findings] | None = None
+        self._picture: tuple[State, Findings] | None = None
         self._line = threading.Lock()
 
     def get(self, key: Hashable, now: datetime, find: Callable[[], tuple[T, datetime]]) -> T:
@@ -53,7 +53,7 @@ class Kept:
         What `find` raises is not kept.
         """
         # Before `find` looks: what changes while it does belongs to the next state.
-        state = None if self._counter is None else self._counter.state()
+        state = self.state()
         if state is None:
             return find()[0]
         with self._line:
@@ -68,17 +68,23 @@ class Kept:
                 self._found.popitem(last=False)
         return value
 
-    def picture(self, look: Callable[[], object]) -> Findings | None:
-        """What was found before in the picture that `look` fixes for the caller; None where that is not known."""
-        before = None if self._counter is None else self._counter.state()
+    def state(self) -> State | None:
+        """Of the store now. Ask before you take a connection: this may need one."""
+        return None if self._counter is None else self._counter.state()
+
+    def picture(self, before: State | None, look: Callable[[], object]) -> Findings | None:
+        """What was found before in the picture that `look` fixes for the caller; None where that is not known.
+
+        `before` was the state of the store before that.
+        """
         if before is None or self._counter is None:
             return None
         look()
-        if self._counter.state() != before:
+        if self._counter.state(opens=False) != before:
             # Somebody wrote just now: before or after the look, nobody can say.
             return None
         with self._line:
-            if self._picture is None or self._picture[0] != before or self._picture[1].rows > _MOST_ROWS:
+            if self._picture is None or self._picture[0] != before or self._picture[1].weight > _MOST_ROWS:
                 self._picture = before, Findings()
             return self._picture[1]
 
@@ -100,9 +106,11 @@ class _Counter:
         self._number = 0
         self._line = threading.Lock()
 
-    def state(self) -> _State | None:
+    def state(self, *, opens: bool = True) -> State | None:
         """None where the database does not say: whoever looks there next hears why."""
         with self._line:
+            if self._connection is None and not opens:
+                return None
             try:
                 if self._connection is None:
                     self._connection = self._open()
@@ -111,7 +119,7 @@ class _Counter:
             except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):
                 self._close()
                 return None
-            return _State(self._number, commits)
+            return State(self._number, commits)
 
     def close(self) -> None:
         with self._line:

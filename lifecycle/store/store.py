@@ -46,10 +46,11 @@ def reading(engine: Engine, clock: Clock, kept: Kept | None = None) -> Generator
     `kept` has what was found in this picture before, as long as nothing changes.
     """
     options = {} if is_sqlite(engine) else {"isolation_level": "REPEATABLE READ"}
+    before = None if kept is None else kept.state()
     with engine.connect() as plain:
         connection = plain.execution_options(**options)
         with connection.begin():
-            findings = None if kept is None else kept.picture(lambda: connection.exec_driver_sql(_LOOK).all())
+            findings = kept and kept.picture(before, lambda: connection.exec_driver_sql(_LOOK).all())
             yield View(Tx(connection, clock.now(), writes=False, findings=findings))
 
 

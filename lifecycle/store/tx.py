@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, TypeVar, cast
@@ -36,6 +36,7 @@ from lifecycle.store.tables import Base
 Model = TypeVar("Model", bound=BaseModel)
 Found = TypeVar("Found")
 _FOLLOWING = 100  # what a conclusion weighs, in rows
+_LETTERS = 500  # of text weigh as much as another row
 
 
 def by(
@@ -213,7 +214,7 @@ class Findings:
     """
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.weight = 0
         self._found: dict[_Asked, tuple[Any, ...]] = {}
         self._following: dict[Hashable, Any] = {}
 
@@ -222,20 +223,25 @@ class Findings:
 
     def put(self, asked: _Asked, found: tuple[Any, ...]) -> tuple[Any, ...]:
         self._found[asked] = found
-        self.rows += len(found) + 1
+        self.weight += 1 + sum(map(_weight, found))
         return found
 
     def once(self, key: Hashable, make: Callable[[], Found]) -> Found:
         """What `make` concludes from the picture alone, and not from the time."""
         if key not in self._following:
             self._following[key] = make()
-            self.rows += _FOLLOWING
+            self.weight += _FOLLOWING
         return self._following[key]
 
     def forget(self, table: str) -> None:
         """What was read of a table, and all that followed from anything."""
         self._following.clear()
         self._found = {asked: found for asked, found in self._found.items() if table not in _tables(asked[0])}
+
+
+def _weight(row: tuple[Any, ...] | BaseModel) -> int:
+    cells: Iterable[Any] = row.__dict__.values() if isinstance(row, BaseModel) else row
+    return 1 + sum(len(cell) for cell in cells if isinstance(cell, str)) // _LETTERS
 
 
 class Changed(NamedTuple):

@@ -374,7 +374,7 @@ def test_a_grant_that_is_revoked_between_two_calls_counts_no_more(server: HttpSe
             seen = await client.call_tool("search", {"kind": "pipeline"})
             assert "flights" in str(seen.structured_content)
         with life.store.write(SETUP, "revoke") as unit:
-            for grant in unit.people.grants(person.id):
+            for grant in unit.people.grants(person.person or 0):
                 unit.people.revoke_grant(grant)
                 unit.audit("grant.revoked", f"grant:{grant.id}")
         refused = await client.call_tool("search", {"kind": "pipeline"})
