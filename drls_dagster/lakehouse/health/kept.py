@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drls_dagster.lakehouse.health.looking import look, own_ref
@@ -22,10 +19,6 @@ from lifecycle.domain.table_health import COMMANDS, HealthLook, HealthReport, he
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-_MOMENT = 30.0  # seconds
-_MOST = 1_000
-_lately: OrderedDict[tuple[Path, str], tuple[tuple[str, int], float]] = OrderedDict()
-_line = threading.Lock()
 _MEASURED = 1  # raise it when the same files give other numbers
 
 
@@ -34,8 +27,7 @@ def health(settings: Settings, name: str, table: Table, ref: str, *, count_orpha
     own = own_ref(name, table)
     ref = own if ref == MAIN else ref
     found = look(name, table, ref, settings.maintenance, count_orphans=count_orphans)
-    seen = (table.metadata_location, found.score)
-    if ref == own and not count_orphans and _is_news(settings, name, seen):
+    if ref == own and not count_orphans:
         keep(settings, [(table.metadata_location, found, now())])
     return found
 
@@ -51,20 +43,6 @@ def keep(settings: Settings, found: Sequence[tuple[str, HealthReport, float]]) -
         rules = rules_of(settings)
         looks = [_new(state, rules, report, at) for state, report, at in found]
         open_ledger(settings).keep_looks(looks, settings.maintenance.history_days)
-
-
-def _is_news(settings: Settings, name: str, seen: tuple[str, int]) -> bool:
-    """Whether this process has not kept the same look a moment ago: each one kept is a write to disk."""
-    key, at = (settings.home, name), time.monotonic()
-    with _line:
-        before = _lately.get(key)
-        if before is not None and before[0] == seen and at - before[1] < _MOMENT:
-            return False
-        _lately[key] = seen, at
-        _lately.move_to_end(key)
-        while len(_lately) > _MOST:
-            _lately.popitem(last=False)
-    return True
 
 
 def health_history(settings: Settings, name: str, before: float | None, limit: int) -> Sequence[HealthLook]:
