@@ -14,22 +14,32 @@ from typing import TYPE_CHECKING, Any
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import adding, refs
+from drls_dagster.lakehouse.catalog_config import warehouse_folder
 from drls_dagster.lakehouse.columns import spark_quoted
 from drls_dagster.lakehouse.commit_retry import CommitConflictError
+from drls_dagster.lakehouse.diff.version import Version
+from drls_dagster.lakehouse.file_removal import Removal, Removed, own_folders
+from drls_dagster.lakehouse.reachable import Paths, needed
 from drls_dagster.lakehouse.rewriting import Manifests, partition_of
 from drls_dagster.maintenance.compact import tidying
 from drls_dagster.maintenance.compact.keys import sort_fields
 from drls_dagster.maintenance.compact.running import ROUNDS, Done, Rewritten, Uncommitted, commit
 from drls_dagster.maintenance.compact.selecting import DELETED_SHARE, Candidate, Group, Partition, Selection, select
 from drls_dagster.maintenance.work import Work
+from lifecycle.domain.data_diff import Side
+from lifecycle.domain.environment import Environment
 from lifecycle.domain.operations import CompactOptions, CompactResult, Progress
+from lifecycle.errors import one_line
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
+    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
 NOTE = "compact.spark"
+FILES = "compact.spark-files"
+_PATHS = 500
 _LOOK_SECONDS = 0.4
 _BRANCH = "drls-maintain-spark-"
 _ANYWHERE: Partition = (0, ())
@@ -111,6 +121,8 @@ def _written(work: Work, branch: str, chosen: Selection, manifests: Manifests) -
     head = table.snapshot_by_id(refs.head(table, branch) or 0)
     if head is None or head.snapshot_id == chosen.base:
         return []
+    if work.governed and chosen.base is not None:
+        _require_same_rows(work, table, chosen.base, head)
     now = {one.data_file.file_path: one.data_file for _, one in manifests.live(head) if one.data_file.content == 0}
     before = {one.data_file.file_path for one in chosen.data}
     old: dict[Partition, list[Candidate]] = defaultdict(list)
@@ -134,24 +146,62 @@ def _written(work: Work, branch: str, chosen: Selection, manifests: Manifests) -
     return found
 
 
+def _require_same_rows(work: Work, table: Table, before: int, after: Snapshot) -> None:
+    """What goes to production under a permit holds the rows it had: others in the engine could write to that branch."""
+    from drls_dagster.lakehouse.diff import differing
+
+    sides = [
+        _AsNow(Side(environment=Environment.PRODUCTION, snapshot=one.snapshot_id), table, one)
+        for one in (table.snapshot_by_id(before), after)
+        if one is not None
+    ]
+    try:
+        other = differing(*sides, memory=work.settings.data_diff.memory)
+    except (ValueError, NotImplementedError) as error:
+        raise DrlsError(
+            f"{work.name} cannot be compacted by Spark: {work.ref} is published under a permit, and what Spark made "
+            f"cannot be compared with it: {one_line(error)}"
+        ) from error
+    if other:
+        raise DrlsError(f"{work.name}: what Spark made holds other rows: {'; '.join(other)}; nothing was changed")
+
+
+class _AsNow(Version):
+    """With the columns that the table has now: what Spark writes has them."""
+
+    @property
+    def schema(self) -> Schema | None:
+        return self.table.schema() if self.table is not None else None
+
+
 def _drop(work: Work, branch: str, base: int) -> None:
     """Remove Spark's branch, which began at `base`, with its snapshots and those of their files that are not in use."""
     table = work.catalog.load_table(work.table.name())
-    noted = tidying.Noted(work)
     for snapshot in refs.ancestors(table, refs.head(table, branch)):
         if snapshot.snapshot_id == base:
             break
-        noted.file(snapshot.manifest_list)
+        paths = [snapshot.manifest_list]
         for manifest in snapshot.manifests(table.io):
             if manifest.added_snapshot_id == snapshot.snapshot_id:
-                noted.file(manifest.manifest_path)
-                for entry in manifest.fetch_manifest_entry(table.io):
-                    if entry.snapshot_id == snapshot.snapshot_id:
-                        noted.file(entry.data_file.file_path)
+                paths.append(manifest.manifest_path)
+                entries = manifest.fetch_manifest_entry(table.io)
+                paths += [one.data_file.file_path for one in entries if one.snapshot_id == snapshot.snapshot_id]
+        for at in range(0, len(paths), _PATHS):
+            work.journal.note(FILES, paths=paths[at : at + _PATHS])
         adding.drop_unused(work.catalog, table, branch, snapshot.snapshot_id)
     refs.drop_branch(work.catalog, table, branch)
     work.table = work.catalog.load_table(work.table.name())
-    tidying.clean_up(work)
+    notes = work.journal.notes(FILES)
+    named = [str(path) for note in notes for path in note.facts["paths"]]
+    if named:
+        reached = Paths()
+        for portion in needed(work.table.io, work.table.metadata):
+            reached.add(portion)
+        unused = [(path, None) for path, is_used in zip(named, reached.has(named), strict=True) if not is_used]
+        # Whoever can write to the branch chose these names: only what lies in the table's own folders is removed.
+        with Removal(work.table.io, own_folders(work.table, warehouse_folder(work.settings))) as removal:
+            removal.remove(unused, Removed())
+    work.journal.settle(notes)
 
 
 def stop_earlier(work: Work) -> None:
