@@ -54,6 +54,8 @@ _WRONG = {
 _SAME = re.compile(r"COLUMN_ALREADY_EXISTS\] The column `(.*?)` already exists")
 _TOLD = re.compile(r"(the column '.*?)(?: SQLSTATE|\n|$)")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|(?:file:)?/\S+")
+# Words about Spark's own code.
+_OF_JAVA = re.compile(r"\b(?:org|java)\.|\b[Cc]lass |@[0-9a-f]{4,}|Index -?\d+ out of bounds")
 _PIECE = 4 * 2**20
 
 
@@ -108,6 +110,8 @@ def _of_file(node: str, text: str, source: FilesSource, name: str, where: str) -
         )
     said = next((line for line in text.splitlines() if line.startswith("Caused by: ")), "").partition(": ")[2]
     reason = _QUOTED.sub("…", said.partition(": ")[2] or said)
+    if _OF_JAVA.search(reason):
+        reason = "it is damaged, or has a part that Spark does not know"
     if not reason and source.format == "json":
         reason = "each record must be an object, {…}"
     what = f" ({reason[:200].strip()})" if reason else ""

@@ -257,11 +257,15 @@ def _frame(
             continue
         if isinstance(kind, Leaf) and kind.kind == "binary" and types.ddl(want) == "string":
             kind = Leaf("string", "string", "string")  # text whose writer did not say so
+            bytes_ = f.col(spark_quoted(name))
+            told = fail(name, "bytes that are not all UTF-8; declare the column as `binary`").cast("string")
+            made[name] = f.when(~f.is_valid_utf8(bytes_), told).otherwise(bytes_)
         own[name] = types.ddl(kind, read=True)
         column = f.col(spark_quoted(name))
         fitted = types.fitted(column, kind, want, lambda why, name=name: fail(name, why))
         if fitted is not column:
             made[name] = fitted
     lacking = {name: types.ddl(kind) for name, kind in wanted.items() if name not in own}
-    load = reader.spark.read.format("parquet")
+    # A page that was damaged on its way may still be read, as other values: its writer's checksum tells.
+    load = reader.spark.read.format("parquet").option("parquet.page.verify-checksum.enabled", "true")
     return contents.frame(load, placed, [placed.paths[name] for name in group.names], own, order, lacking, made)

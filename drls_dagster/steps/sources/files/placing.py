@@ -88,7 +88,9 @@ def fetched(reader: Reader, node: str, storage: Storage, files: Listing) -> dict
 def place(reader: Reader, node: str, items: Sequence[Item], folders: Folders) -> Placed:
     """Makes the links and copies that Spark needs."""
     bases = {_above(item.path, list(folders.values[item.name].values())) for item in items}
-    if len(bases) == 1 and "" not in bases and all(item.as_it_is for item in items):
+    # Two links to one file are two files to whoever made them; Spark would read it once.
+    is_plain = len({item.path for item in items}) == len(items) and all(item.as_it_is for item in items)
+    if len(bases) == 1 and "" not in bases and is_plain:
         return Placed({item.name: item.path for item in items}, bases.pop())
     root = f"{reader.folder}/read"
     if "://" not in root and _PLAIN.fullmatch(root) is None:
