@@ -8,9 +8,14 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pytest
 
+from drls_dagster.lakehouse.catalog import load_catalog
+from drls_dagster.settings import Settings
+from drls_dagster.steps.sources.files.hive import Folders
 from drls_dagster.steps.sources.files.listing import listed
+from drls_dagster.steps.sources.files.placing import Item, place
 from drls_dagster.steps.sources.files.storage import Local, Remote, Storage
-from drls_dagster.steps.sources.pins import SourceUnreadable
+from drls_dagster.steps.sources.pins import Place, Reader, SourceUnreadable
+from lifecycle.domain.environment import Environment
 
 NAMES = [
     "a.csv", "o1.csv", "o[1].csv", "b\\c.csv", "2024-01-01T10:00.csv", "p%20.csv", "ü.csv", "_x.csv", ".y.csv", "q*.csv",
@@ -98,3 +103,18 @@ def test_a_link_that_leads_to_nothing_is_refused_where_the_path_means_it(tmp_pat
         assert [entry.name for entry in listed(Local(), f"{tmp_path}/in/a*")] == [f"{tmp_path}/in/a.csv"]
         assert listed(Local(), f"{tmp_path}/in/*/b.csv") == []
         (tmp_path / "in" / name).unlink()
+
+
+def test_two_links_to_one_file_are_placed_as_two_files(tmp_path: Path) -> None:
+    """Spark reads a path once, however often it is named."""
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    settings = Settings(home=tmp_path / "home")
+    place_of = Place(settings, Environment.DEVELOPMENT, load_catalog(settings))
+    reader = Reader(None, place_of, str(tmp_path / "stage"))  # pyright: ignore[reportArgumentType]
+    real = str(tmp_path / "a.csv")
+    names = ["x.csv", "y.csv"]
+    nothing = Folders({}, {name: {} for name in names})
+    paths = place(reader, "raw", [Item(name, real, ".csv") for name in names], nothing).paths
+    assert len({*paths.values()}) == 2
+    assert {os.path.realpath(path) for path in paths.values()} == {real}
+    assert place(reader, "raw", [Item("x.csv", real, ".csv")], nothing).paths == {"x.csv": real}
