@@ -24,9 +24,11 @@ from drls_dagster.engine.state import read_state
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.environment import Environment
 from tests.ending import unless_gone
+from tests.security.fences.attack_jar import made_jar
 from tests.security.fences.owners import Owner
 from tests.waiting import wait_until
 
+ITS_ACCOUNT = "its account"
 WHO = """
 def who():
     return {"its account": str(list(os.getresuid()))}
@@ -64,8 +66,23 @@ def in_the_engine(spark):
     (row,) = spark.sql(f"SELECT TRANSFORM (id) USING '{AIMS['engine script']}' AS (said STRING) FROM one").collect()
     return json.loads(row.said)
 
+def in_a_jar(spark):
+    # Spark calls any static method of any class, of its own and of the jars of a session.
+    jar = os.path.join(tempfile.mkdtemp(), "attack.jar")
+    with open(jar, "wb") as made:
+        made.write(bytes.fromhex(AIMS["jar"]))
+    spark.addArtifact(jar)
+    def called(method, text):
+        (row,) = spark.sql(f"SELECT reflect('Attack', '{method}', '{text}') AS said FROM one").collect()
+        return None if row.said == "null" else row.said
+    said = json.loads(called("ran", AIMS["engine script"]))
+    said |= {f"read {name} in Java": called("read", path) for name, path in {**AIMS["files"], **AIMS["links"]}.items()}
+    said |= {f"connect to {path} in Java": called("connected", path) for path in AIMS["sockets"]}
+    assert called("read", AIMS["engine script"].split()[-1])  # so that a refusal says something
+    return said
+
 def transform(spark, raw):
-    said = {"by Spark": by_spark(spark, AIMS), "in the engine": in_the_engine(spark)}
+    said = {"by Spark": by_spark(spark, AIMS), "in the engine": in_the_engine(spark), "in a jar": in_a_jar(spark)}
     said["in transform"] = attempts(AIMS) | who()
     return spark.createDataFrame([(place, json.dumps(found)) for place, found in said.items()], "place string, said string")
 """
@@ -88,7 +105,10 @@ import pyarrow as pa, pyarrow.parquet as pq
 said = json.dumps(attempts(AIMS) | who())
 pq.write_table(pa.table({"place": ["in a command"], "said": [said]}), "output/said.parquet")
 """
-PLACES = ("by Spark", "in the engine", "in transform", "in a UDF", "in process", "in a command")
+IN_THE_ENGINE = ("in the engine", "in a jar")
+PLACES = ("by Spark", *IN_THE_ENGINE, "in transform", "in a UDF", "in process", "in a command")
+# Where code runs in a process of its own.
+PROCESSES = PLACES[3:]
 
 
 def pipeline(aims: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +179,7 @@ def laid_out(owner: Owner, pids: dict[str, int]) -> Iterator[dict[str, Any]]:
         stack.callback(os.close, ours)
         stack.callback(os.close, theirs)
         os.chmod(os.ttyname(theirs), 0o666)  # noqa: S103  also for another account
-        script = stack.enter_context(engine_script(owner, settings, landing / "attack", pids))
+        script, sockets = stack.enter_context(engine_script(owner, settings, landing / "attack", pids))
         files = {
             "the secret": "secret",
             "the key": "signing-key.pem",
@@ -179,14 +199,18 @@ def laid_out(owner: Owner, pids: dict[str, int]) -> Iterator[dict[str, Any]]:
             "ports": ports_of(settings),
             "terminal": os.ttyname(theirs),
             "engine script": script,
+            "sockets": sockets,
+            "jar": made_jar().hex(),
         }
         for name in files.values():
             assert (owner.home / name).exists(), name
 
 
 @contextmanager
-def engine_script(owner: Owner, settings: Settings, folder: Path, pids: dict[str, int]) -> Iterator[str]:
-    """A command that tries, in the engine, what engine_attempts.py has; and what there is for it to reach."""
+def engine_script(
+    owner: Owner, settings: Settings, folder: Path, pids: dict[str, int]
+) -> Iterator[tuple[str, list[str]]]:
+    """A command that tries, in the engine, what engine_attempts.py has, and the sockets that there are to reach."""
     with other_program(owner) as (sockets, shared):
         given = {
             "sockets": sockets,
@@ -199,7 +223,7 @@ def engine_script(owner: Owner, settings: Settings, folder: Path, pids: dict[str
         }
         (folder / "tries.py").write_text(Path(__file__).with_name("engine_attempts.py").read_text())
         (folder / "aims.json").write_text(json.dumps(given))
-        yield f"{sys.executable} -I {folder}/tries.py {folder}/aims.json"
+        yield f"{sys.executable} -I {folder}/tries.py {folder}/aims.json", sockets
 
 
 @contextmanager
@@ -260,6 +284,13 @@ def ports_of(settings: Settings) -> dict[str, int]:
 
 
 Said = dict[str, dict[str, str | None]]
+
+
+def got_in(said: Said, place: str, *, shows_commands: bool) -> dict[str, str]:
+    """What the attempts in a place got, without what SECURITY.md says is left: command lines, where /proc has them."""
+    left = "the command of " if place in IN_THE_ENGINE and shows_commands else None
+    found = {name: got for name, got in said[place].items() if got is not None and name != ITS_ACCOUNT}
+    return {name: got for name, got in found.items() if left is None or not name.startswith(left)}
 
 
 def said_in(owner: Owner) -> Said:
