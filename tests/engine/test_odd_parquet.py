@@ -23,6 +23,16 @@ def write(lab: Lab, name: str, table: pa.Table, **options: Any) -> None:
     pq.write_table(table, path, **options)
 
 
+def test_encodings_and_columns_without_values_are_read_as_they_are(lab: Lab) -> None:
+    """BYTE_STREAM_SPLIT was "Unsupported encoding", and a column without values an AnalysisException of Spark's."""
+    encodings = {"id": "BYTE_STREAM_SPLIT", "f": "BYTE_STREAM_SPLIT", "s": "DELTA_LENGTH_BYTE_ARRAY"}
+    write(lab, "e/a.parquet", MANY, use_dictionary=False, column_encoding=encodings)
+    assert rows(lab, "e/*", "parquet") == duck(f"SELECT * FROM read_parquet('{lab.landing}/e/*')")
+    put(lab, {"v/a.parquet": pa.table({"s": pa.nulls(1), "l": pa.nulls(1)})})
+    put(lab, {"v/b.parquet": pa.table({"s": [{"a": 1}], "l": [["x"]]})})
+    assert [(row[0] and tuple(row[0]), row[1]) for row in rows(lab, "v/*", "parquet")] == [(None, None), ((1,), ["x"])]
+
+
 def test_what_cannot_be_read_is_refused_by_file_and_remedy(lab: Lab) -> None:
     """Each was a sentence of Spark's or Java's own, without the file or without a remedy."""
     write(lab, "brotli.parquet", MANY, compression="brotli")

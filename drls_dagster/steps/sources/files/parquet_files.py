@@ -113,16 +113,21 @@ def _unknown_codec(metadata: Any) -> str:
 
 
 def _is_misread(metadata: Any) -> bool:
-    """Whether Spark's vectorized reader may return other text than there is: uncompressed DELTA_BYTE_ARRAY.
+    """Whether Spark's vectorized reader may return other text than there is, or does not know an encoding.
 
-    Seen in Spark 4.1.4 with files that Parquet's Java library wrote in pages of version 2: 'nobody' came back as
-    four zeros and 'no'. Its reader of rows is right. A file with very many parts counts as one of those.
+    The first is uncompressed DELTA_BYTE_ARRAY, seen in Spark 4.1.4 with files that Parquet's Java library wrote in
+    pages of version 2: 'nobody' came back as four zeros and 'no'. Its reader of rows is right, and knows
+    BYTE_STREAM_SPLIT. A file with very many parts counts as one of those.
     """
     groups, columns = metadata.num_row_groups, metadata.num_columns
     if groups * columns > _MOST_PARTS:
         return True
     parts = (metadata.row_group(group).column(at) for group in range(groups) for at in range(columns))
-    return any(one.compression == "UNCOMPRESSED" and "DELTA_BYTE_ARRAY" in one.encodings for one in parts)
+    return any(
+        "BYTE_STREAM_SPLIT" in one.encodings
+        or (one.compression == "UNCOMPRESSED" and "DELTA_BYTE_ARRAY" in one.encodings)
+        for one in parts
+    )
 
 
 def _refuse_twice(node: str, footer: Footer, low: str) -> None:

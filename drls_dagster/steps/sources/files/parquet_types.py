@@ -166,6 +166,8 @@ def fitted(column: Column, have: Kind, want: Kind, fail: Callable[[str], Column]
 
     if ddl(have, read=True) == ddl(want) and all(leaf.read == leaf.kind and not leaf.why for leaf in leaves_of(have)):
         return column
+    if isinstance(have, Leaf) and have.kind == "void":
+        return f.lit(None).cast(ddl(want))
     if isinstance(have, Leaf):
         return _fitted_leaf(column, have, want, fail)
     if isinstance(have, Struct) and isinstance(want, Struct):
