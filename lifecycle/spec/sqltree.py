@@ -56,6 +56,8 @@ _GENERATORS = frozenset(
     ]
 )
 _RUNS_CODE = frozenset({"reflect", "java_method", "try_reflect", "identifier"})
+# Of approx_count_distinct: 2 MB for each group at the least, and what Spark accepts at most.
+_LEAST_DEVIATION, _MOST_DEVIATION = 0.001, 0.39
 _ICEBERG_FUNCTIONS = frozenset({"bucket", "truncate", "years", "months", "days", "hours"})
 _STARTS = frozenset({"SELECT", "WITH", "FROM", "VALUES", "L_PAREN"})
 _SUBSTITUTION = re.compile(r"\$\{")
@@ -255,6 +257,8 @@ class Walk:
             self._wrong("TRANSFORM … USING runs a program", "use a custom or rayProcess step")
         elif isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
             self._qualified_function(node)
+        elif isinstance(node, exp.ApproxDistinct):
+            self._approximate(node)
         elif isinstance(node, exp.Func) and _name(node) in _RUNS_CODE:
             self._wrong(f"{_name(node)}() may run or read anything", "use a Python step for what SQL cannot do")
         elif isinstance(node, exp.Func) and _name(node) == "input_file_name":
@@ -300,6 +304,16 @@ class Walk:
                 "write it in SQL",
             )
 
+    def _approximate(self, node: exp.ApproxDistinct) -> None:
+        """Spark reserves memory by the deviation, whatever it is; with 0 it writes behind it, and the engine ends."""
+        inside = node.this.expressions[1:] if isinstance(node.this, exp.Distinct) else []
+        for given in (node.args.get("accuracy"), *inside):
+            if given is not None and not _is_deviation(given):
+                self._wrong(
+                    "the second value of approx_count_distinct() is the deviation that is accepted",
+                    f"write a number from {_LEAST_DEVIATION} to {_MOST_DEVIATION}, or leave it out for 0.05",
+                )
+
     def _wrong(self, message: str, remedy: str) -> None:
         self.problems[message, remedy] = None
 
@@ -308,6 +322,14 @@ def _children(node: exp.Expr) -> Iterator[exp.Expr]:
     for value in node.args.values():
         several = cast("list[Any]", value if isinstance(value, list) else [value])
         yield from (child for child in several if isinstance(child, exp.Expr))
+
+
+def _is_deviation(given: exp.Expr) -> bool:
+    """Whether it is a number within the bounds; `0.1D` is parsed as a cast."""
+    number = given.this if isinstance(given, exp.Cast) and given.to.this.name in ("DOUBLE", "FLOAT") else given
+    if not isinstance(number, exp.Literal) or number.is_string:
+        return False
+    return _LEAST_DEVIATION <= float(number.name) <= _MOST_DEVIATION
 
 
 def _name(function: exp.Expr) -> str:

@@ -123,6 +123,12 @@ NOT_A_QUERY: list[tuple[str, str]] = [
     ("select * from read_files('/etc/passwd')", "may read files or run code"),
     ("select java_method('a', 'b') from t", "java_method() may run or read"),
     ("select try_reflect('a', 'b') from t", "try_reflect() may run or read"),
+    # With 0, Spark's process ended: it had reserved too little memory and wrote behind it.
+    *(
+        (f"select approx_count_distinct({distinct}a, {value}) from t", "the deviation that is accepted; write a number")
+        for distinct in ("", "distinct ")
+        for value in ("0.0", "1e-9", "0D", "-0.1", "0.1 * 0", "cast(0.1 as int)", "cast('0.1' as double)", "2", "b")
+    ),
     ("select other.f(a) from t", "is a function of a catalog"),
     ("select transform(a) using 'cat' as (b) from t", "runs a program"),
     ("select * from t version as of 3", "read AS OF another time; write read: as_of"),
