@@ -64,7 +64,7 @@ def test_a_large_table_is_compacted_by_spark_while_others_write_and_delete(
         published.append((ref, base))
         return committer(lab.catalog)(table, ref, base, add, snapshot_id)
 
-    made = replace(made, told=meanwhile, publish=publish, governed=True)
+    made = replace(made, told=meanwhile, publish=publish)
     planned = compact.plan(made.table, "main", CompactOptions(), Keep())
     done = compact.execute(made, CompactOptions())
 
