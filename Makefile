@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all test-postgres test-s3 test-rest test-browser test-mcp test-wheel check docs kustomize pictures bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-kafka test-s3 test-rest test-browser test-mcp test-wheel check docs kustomize pictures bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -27,6 +27,10 @@ test-all: test test-slow ## Run both
 test-postgres: $(READY) java ## Start a PostgreSQL server and run the tests that need it
 	@scripts/postgres.sh
 	$(PYTHON) -m pytest -m postgres
+
+test-kafka: $(READY) java ## Start a Kafka broker and run the tests that need it
+	@scripts/kafka.sh
+	$(PYTHON) -m pytest -m kafka
 
 test-s3: $(READY) ## Start an S3 server and run the tests that need it
 	@scripts/postgres.sh

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from drls_dagster.agent_settings import AgentSettings
-from drls_dagster.connections.settings import ConnectionSettings
+from drls_dagster.connections.settings import AnyConnection
 from drls_dagster.errors import UsageError
 from drls_dagster.home import home_folder
 from drls_dagster.maintenance_settings import MaintenanceSettings
@@ -244,7 +244,7 @@ class EnvironmentSettings(_Section):
     roots: tuple[str, ...] | None = Field(
         default=None, description="What file sources may name in this environment, instead of `sources.roots`"
     )
-    connections: dict[str, ConnectionSettings] = Field(
+    connections: dict[str, AnyConnection] = Field(
         default_factory=dict, description="Connections of this environment, instead of those of the same names"
     )
 
@@ -343,7 +343,7 @@ class Settings(BaseSettings):
     maintenance: MaintenanceSettings = MaintenanceSettings()
     oidc: OidcSettings | None = None
     agent: AgentSettings = AgentSettings()
-    connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
+    connections: dict[str, AnyConnection] = Field(default_factory=dict)
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
 
     @classmethod
@@ -367,13 +367,13 @@ class Settings(BaseSettings):
         own = self.environments.get(environment)
         return self.sources.roots if own is None or own.roots is None else own.roots
 
-    def connection_for(self, environment: Environment, name: str) -> ConnectionSettings | None:
+    def connection_for(self, environment: Environment, name: str) -> AnyConnection | None:
         """The connection that a name means in an environment; None where the settings have none of that name."""
         own = self.environments.get(environment)
         return (own.connections.get(name) if own is not None else None) or self.connections.get(name)
 
     @property
-    def all_connections(self) -> tuple[ConnectionSettings, ...]:
+    def all_connections(self) -> tuple[AnyConnection, ...]:
         """Those of all environments."""
         own = (each for one in self.environments.values() for each in one.connections.values())
         return (*self.connections.values(), *own)
@@ -456,7 +456,11 @@ def _load(home: Path) -> Settings:
         ) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        parts = [str(part) for part in first["loc"]]
+        if "connections" in parts:
+            kind = parts.index("connections") + 2
+            del parts[kind : kind + 1]  # pydantic names there which kind of connection it took it for
+        where = ".".join(parts)
         told = f"{where}: {first['msg']}"
         if first["type"] in {"int_parsing", "int_type", "float_parsing", "float_type"}:
             told = f"{where} must be a number, not {error.errors(include_url=False)[0]['input']!r}"

@@ -144,17 +144,22 @@ def preview(
 @table.command("reset-position")
 @click.argument("sink")
 @click.argument("source")
-@click.option("--to", required=True, metavar="start|head|SNAPSHOT", help="Position to treat as already read.")
+@click.option("--to", required=True, metavar="start|head|SNAPSHOT|OFFSETS", help="Position to treat as already read.")
 @environment_option
 def reset_position(sink: str, source: str, to: str, environment: Environment | None) -> None:
     """Set where an incremental SINK continues reading SOURCE.
 
-    "start" reads everything again; "head" reads only what is appended from now on.
+    "start" reads everything again; "head" reads only what is appended from now on. A topic of Kafka is named as the
+    failed run names it, and takes "start", which reads what there is, or offsets such as 0=120,1=87.
     """
     from drls_dagster.lakehouse import position_reset, tables
 
     with _catalog() as catalog:
         reader = tables.find_table(catalog, sink, environment)
+        if "/" in source:
+            position_reset.reset_offsets(catalog, reader, source, to)
+            click.echo(f"{reader.name} continues reading {source} from {'its start' if to == 'start' else to}.")
+            return
         read = tables.find_table(catalog, source, environment)
         position = position_reset.reset_position(catalog, reader, read, to)
     where = "its start" if position is None else f"snapshot {position}"

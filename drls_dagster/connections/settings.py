@@ -1,14 +1,15 @@
-"""What the settings say of a connection to a database. The password is only named there."""
+"""What the settings say of a connection. The password is only named there."""
 
 from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from drls_dagster.connections.databases import DATABASES, Database, address_of, refuse_options
+from drls_dagster.connections.kafka import KafkaConnection
 
 _CLASS = re.compile(r"[A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)+")
 _SECRET_IN_URL = re.compile(r"(?i)pass(?:word|wd)?\s*=|//[^/@;?]*:[^/@;?]*@")
@@ -19,6 +20,7 @@ class ConnectionSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["jdbc"] = Field(default="jdbc", description="`jdbc`; `kafka` is another table, see below")
     driver: str = Field(
         description="`postgresql`, `mysql`, `sqlserver` or `oracle`; for another database the class of its driver"
     )
@@ -83,6 +85,22 @@ class ConnectionSettings(BaseModel):
             "options": options,
         }
 
+    @property
+    def jars(self) -> tuple[str, ...]:
+        """The Maven coordinates of what Spark needs for it."""
+        return () if self.database is None or self.jar is not None else (self.database.jar,)
+
+    @property
+    def given_jar(self) -> str | None:
+        """The jar of this machine that it names."""
+        return self.jar
+
+    @property
+    def read_files(self) -> tuple[str, ...]:
+        """The files that Spark opens for it, such as the certificate of the database's authority."""
+        files = self.database.files if self.database is not None else frozenset[str]()
+        return tuple(value for name, value in self.options.items() if name in files)
+
 
 # Options that say how to connect, and not to what or as whom.
 _HOW = {
@@ -90,3 +108,12 @@ _HOW = {
     *("preferQueryMode", "useCompression", "applicationName", "queryTimeout", "sslrootcert"),
     *("oracle.net.CONNECT_TIMEOUT", "oracle.jdbc.ReadTimeout"),
 }
+
+
+def _kind(value: Any) -> str:
+    return str(value.get("kind", "jdbc") if isinstance(value, dict) else getattr(value, "kind", "jdbc"))
+
+
+AnyConnection = Annotated[
+    Annotated[ConnectionSettings, Tag("jdbc")] | Annotated[KafkaConnection, Tag("kafka")], Discriminator(_kind)
+]

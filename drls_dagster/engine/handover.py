@@ -82,12 +82,8 @@ def credential_files(settings: Settings) -> tuple[str, ...]:
 
 
 def certificates(settings: Settings) -> tuple[str, ...]:
-    """The files that options of connections name, such as the certificate of a database's authority."""
-    found: set[str] = set()
-    for one in settings.all_connections:
-        files = one.database.files if one.database is not None else frozenset[str]()
-        found |= {value for name, value in one.options.items() if name in files}
-    return tuple(sorted(found))
+    """The files that connections name, such as the certificate of a server's authority."""
+    return tuple(sorted({file for one in settings.all_connections for file in one.read_files}))
 
 
 def joins_a_cluster(settings: Settings) -> bool:

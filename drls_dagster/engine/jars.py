@@ -43,14 +43,13 @@ def coordinates(settings: Settings) -> tuple[str, ...]:
     if catalog.type == "glue" or (catalog.warehouse or "").startswith(("s3://", "s3a://")):
         wanted.append(AWS)
     # Not later and per session: errors of executors name classes of the driver, and the engine must know those.
-    known = (one.database for one in settings.all_connections if one.jar is None)
-    wanted += sorted({one.jar for one in known if one is not None} - set(wanted))
+    wanted += sorted({jar for one in settings.all_connections for jar in one.jars} - set(wanted))
     return tuple(wanted)
 
 
 def given_jars(settings: Settings) -> tuple[str, ...]:
     """The drivers' jars that connections name on this machine."""
-    return tuple(sorted({one.jar for one in settings.all_connections if one.jar is not None}))
+    return tuple(sorted({jar for one in settings.all_connections if (jar := one.given_jar) is not None}))
 
 
 def jar_path(settings: Settings, coordinate: str) -> Path:

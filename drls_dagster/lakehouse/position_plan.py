@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.locating import Loads, look_at
-from drls_dagster.lakehouse.positions import POSITIONS, RESET, PositionLost, find_position, plan_changes, plan_read
+from drls_dagster.lakehouse.positions import (
+    POSITIONS,
+    RESET,
+    PositionLost,
+    find_position,
+    plan_changes,
+    plan_read,
+    sources_of,
+)
 from drls_dagster.lakehouse.tables import snapshot_total
 from drls_dagster.ledger import Ledger
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
-from lifecycle.spec import IcebergSource, PipelineSpec, SinkNode
+from lifecycle.spec import IcebergSource, KafkaSource, PipelineSpec, SinkNode
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -43,7 +51,28 @@ def planned_positions(
                 found.append(PositionPlan(table=sink.table, source=name, state="lost"))
                 continue
             found.append(_planned(sink, table, base, upstream, position, end, name, kind))
+        for connection, topic in _topics(spec, sink):
+            state = _state_of_topic(table, base, f"{connection}/{topic}@")
+            found.append(PositionPlan(table=sink.table, source=f"{connection}/{topic}", state=state))
     return tuple(found)
+
+
+def _topics(spec: PipelineSpec, sink: SinkNode) -> list[tuple[str, str]]:
+    sources = (node.source for node in spec.sources_above(sink.id))
+    return list(dict.fromkeys((one.connection, one.topic) for one in sources if isinstance(one, KafkaSource)))
+
+
+def _state_of_topic(table: Table | None, base: int | None, name: str) -> Literal["continues", "new", "reset"]:
+    """As the sink's snapshots say; whether the messages are still there, only the run asks the brokers."""
+    if table is None:
+        return "new"
+    resets = [json.loads(text) for key, text in table.properties.items() if key.startswith(RESET + name)]
+    for snapshot in () if base is None else refs.ancestors(table, base):
+        if any(one["after"] == snapshot.snapshot_id for one in resets):
+            return "reset"
+        if any(source.startswith(name) for source in sources_of(refs.summary(snapshot))):
+            return "continues"
+    return "reset" if base is None and resets else "new"
 
 
 def _planned(
@@ -65,7 +94,7 @@ def _planned(
     except DrlsError:
         # Rolled back or changed in a way that appending cannot follow: the run would stop and say so.
         return PositionPlan(table=sink.table, source=name, state="lost", position=position)
-    rows = _rows(upstream, read.start, end, only_appends=kind != "changes")
+    rows = _rows(upstream, read.snapshots[0], end, only_appends=kind != "changes")
     return PositionPlan(table=sink.table, source=name, state=state, position=position, rows=rows)
 
 

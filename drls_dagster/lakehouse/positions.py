@@ -1,7 +1,8 @@
 """Incremental positions: how far a sink has read each of its sources, and what to read from there (D4, D5).
 
-A position belongs to (sink table, source table uuid). It is in the summary of the snapshot that the sink
-published, and is looked for along that snapshot's ancestry; the ledger's publish records are the second source.
+A position belongs to (sink table, source table uuid), and is a snapshot id. Of a Kafka topic, which has an id as well,
+it is the offsets of its partitions, as text. It is in the summary of the snapshot that the sink published, and is
+looked for along that snapshot's ancestry; the ledger's publish records are the second source.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from drls_dagster.ledger import PublishRecord
     from lifecycle.spec import SinkNode
 
-POSITIONS = "drls.positions"  # source table uuid -> snapshot id, as JSON
+POSITIONS = "drls.positions"  # source table uuid -> snapshot id (id of a topic -> offsets), as JSON
 SOURCES = "drls.sources"  # source table name -> its uuid, as JSON
-RESET = "drls.position."  # table property, by source uuid: {"after": sink snapshot, "position": id or null}
+# Table property, by source uuid, or by the name of a topic: {"after": sink snapshot, "position": id, offsets or null}
+RESET = "drls.position."
 
+At = int | str
 Mode = Literal["append", "overwrite", "overwrite_partitions", "merge"]
 
 
@@ -48,8 +51,13 @@ class Position:
 class Read:
     """Rows of the source up to `end`, from behind `start` where that is not None. Equal: no rows."""
 
-    start: int | None
-    end: int | None
+    start: At | None
+    end: At | None
+
+    @property
+    def snapshots(self) -> tuple[int | None, int | None]:
+        """Start and end of a table."""
+        return cast("int | None", self.start), cast("int | None", self.end)
 
 
 def find_position(
@@ -66,20 +74,30 @@ def find_position(
     Raises PositionLost when it has read something and nothing says how far. `changes`: reading all of a table that was
     made anew would keep the rows that are gone.
     """
-    if sink is None:
-        return None
-    uuid = str(source.metadata.table_uuid)
-    name = ".".join(source.name())
-    reset = sink.properties.get(RESET + uuid)
-    after = json.loads(reset) if reset else None
-    if base is None:
-        return after["position"] if after else None
-    told = [record for record in published if uuid in record.positions]
     again = (
         "the rows that are gone from it would stay"
         if changes
         else ("all its rows would be appended again" if mode == "append" else None)
     )
+    uuid, name = str(source.metadata.table_uuid), ".".join(source.name())
+    found = position_of(sink, base, name, uuid, again, published)
+    return None if found is None else int(found)
+
+
+def position_of(
+    sink: Table | None, base: int | None, name: str, uuid: str, again: str | None, published: Sequence[PublishRecord]
+) -> At | None:
+    """The same for any source with an id.
+
+    `again` is what reading all of a source that was made anew would do; None where that does no harm.
+    """
+    if sink is None:
+        return None
+    reset = sink.properties.get(RESET + uuid) or sink.properties.get(RESET + name)
+    after = json.loads(reset) if reset else None
+    if base is None:
+        return after["position"] if after else None
+    told = [record for record in published if uuid in record.positions]
     found = _in_summaries(refs.ancestors(sink, base), sink, name, uuid, again, after)
     if found.known or (found.written_by_drls and not told):
         return found.position  # recorded, or a source that the sink has not read yet
@@ -89,7 +107,7 @@ def find_position(
         return found.position
     for record in told:
         if record.snapshot_id in lineage.ids:
-            return int(record.positions[uuid])
+            return record.positions[uuid]
     if told or not (lineage.complete or found.written_by_drls):
         raise PositionLost(
             f"{'.'.join(sink.name())} no longer records how far it has read {name} (the snapshots that did "
@@ -101,7 +119,7 @@ def find_position(
 @dataclass(frozen=True)
 class _Found:
     known: bool
-    position: int | None = None
+    position: At | None = None
     written_by_drls: bool = False
 
 
@@ -120,7 +138,7 @@ def _in_summaries(
             return _Found(True, reset["position"])
         positions = _json(refs.summary(snapshot), POSITIONS)
         if uuid in positions:
-            return _Found(True, int(positions[uuid]))
+            return _Found(True, positions[uuid])
         earlier = _json(refs.summary(snapshot), SOURCES).get(name)
         if earlier and earlier != uuid and again:
             raise PositionLost(
@@ -173,7 +191,7 @@ def plan_changes(source: Table, position: int | None, end: int | None, sink: Sin
     return Read(position, end) if end is not None else Read(None, None)
 
 
-def reset_property(source_uuid: str, after: int | None, position: int | None) -> Mapping[str, str]:
+def reset_property(source_uuid: str, after: int | None, position: At | None) -> Mapping[str, str]:
     """The table property that lets a sink resume from `position` (None: from the start) after its snapshot `after`."""
     return {RESET + source_uuid: json.dumps({"after": after, "position": position})}
 
@@ -191,6 +209,11 @@ def _refuse_other_changes(source: Table, start: int | None, end: int, name: str)
                 "read cannot follow; read it in full (read: full), read its changes into a merge sink (read: changes), "
                 "or let its writer append"
             )
+
+
+def sources_of(summary: Mapping[str, str]) -> Mapping[str, str]:
+    """The names of the sources that a snapshot says were read, with their ids."""
+    return _json(summary, SOURCES)
 
 
 def _json(summary: Mapping[str, str], key: str) -> dict[str, str]:

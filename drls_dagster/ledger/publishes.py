@@ -21,7 +21,7 @@ class PublishRecord:
     run_key: str
     step: str
     partitions: str
-    positions: dict[str, int]
+    positions: dict[str, int | str]
 
 
 class Publishes(Topic):

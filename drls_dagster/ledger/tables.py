@@ -57,7 +57,7 @@ PUBLISHES = sa.Table(
     sa.Column("run_key", sa.String, nullable=False),
     sa.Column("step", sa.String, nullable=False),
     sa.Column("partitions", sa.String, nullable=False),
-    sa.Column("positions", sa.JSON, nullable=False),  # source table uuid -> snapshot id
+    sa.Column("positions", sa.JSON, nullable=False),  # source table uuid -> snapshot id; id of a topic -> offsets
     sa.Column("at", sa.Float, nullable=False),
 )
 

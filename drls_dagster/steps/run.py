@@ -10,6 +10,7 @@ from drls_dagster.engine.code_process import CodeProcess
 from drls_dagster.engine.session import EngineSession
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.locating import TableLook
+from drls_dagster.lakehouse.positions import At
 from drls_dagster.ledger import PublishRecord
 from drls_dagster.runs.client import RunClient
 from drls_dagster.runs.memory import RunMemory
@@ -35,8 +36,8 @@ class SourceRead:
     """A source as one sink reads it: its pin, and the positions between which it reads, where the kind has any."""
 
     pin: Pin
-    start: int | None = None
-    end: int | None = None
+    start: At | None = None
+    end: At | None = None
 
 
 Reads = Mapping[str, SourceRead]
@@ -54,7 +55,7 @@ class Publication:
     candidate: int
     reads: Reads
     checks: tuple[CheckResult, ...] = ()
-    positions: Mapping[str, int] = field(default_factory=dict)
+    positions: Mapping[str, At] = field(default_factory=dict)
     rows: int | None = None
     bytes: int | None = None
     seconds: float | None = None

@@ -21,7 +21,7 @@ from drls_dagster.lakehouse.earlier_layout import values_over_earlier_files
 from drls_dagster.lakehouse.evolution import compare
 from drls_dagster.lakehouse.locating import TableLook, look_at
 from drls_dagster.lakehouse.naming import TableLocation
-from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
+from drls_dagster.lakehouse.positions import POSITIONS, SOURCES, At
 from drls_dagster.lakehouse.prepare import OWNER, prepare_table, refuse_foreign, take_over
 from drls_dagster.lakehouse.rebuild import put_back_unless_published
 from drls_dagster.lakehouse.reread import Reread, load_again
@@ -338,7 +338,7 @@ def _bytes(table: Table, snapshot_id: int | None) -> float:
     return float(refs.summary(snapshot).get("total-files-size", "inf")) if snapshot is not None else 0
 
 
-def _positions(reads: Reads) -> dict[str, int]:
+def _positions(reads: Reads) -> dict[str, At]:
     return {origin.id: read.end for origin, read in _followed(reads) if read.end is not None}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 
 class Frozen(BaseModel):
@@ -19,3 +19,5 @@ def _as_int(value: object) -> object:
 
 # Iceberg's ids use 63 bits; JSON numbers are exact to 53, so they travel as text.
 SnapshotId = Annotated[int, BeforeValidator(_as_int), PlainSerializer(str, return_type=str, when_used="json")]
+# How far a topic of Kafka was read: `0=120,1=87`, partition by partition.
+Offsets = Annotated[str, Field(pattern=r"^[0-9]+=[0-9]+(,[0-9]+=[0-9]+)*$")]

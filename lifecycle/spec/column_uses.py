@@ -163,9 +163,9 @@ def _is_closed(spec: PipelineSpec, name: str) -> bool:
     node = spec.node(name)
     if isinstance(node, SourceNode):
         source = node.source
-        return isinstance(source, RateSource) or (
-            isinstance(source, FilesSource | KafkaSource) and source.schema_ is not None
-        )
+        if isinstance(source, KafkaSource):
+            return source.format != "avro" or source.schema_ is not None
+        return isinstance(source, RateSource) or (isinstance(source, FilesSource) and source.schema_ is not None)
     if getattr(node, "output_schema", None) is not None:
         return True
     sql = getattr(node, "sql", None)

@@ -160,8 +160,16 @@ class JdbcSource(Source):
         return NamedConnection(self.connection)
 
 
+Meta = Literal["key", "headers", "partition", "offset", "timestamp"]
+_MetaColumn = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
+
+
 class KafkaSource(Source):
-    """A Kafka topic; json and csv messages are read with `schema`."""
+    """A Kafka topic, from where each sink stopped reading it.
+
+    A json or csv message is a row of `schema`; text and binary have one column, `value`. `metadata` names columns for
+    what Kafka keeps with a message.
+    """
 
     kind: Literal["kafka"] = "kafka"
     connection: Connection
@@ -169,6 +177,23 @@ class KafkaSource(Source):
     format: Literal["json", "csv", "avro", "text", "binary"] = "json"
     schema_: Schema | None = Field(default=None, validation_alias="schema", serialization_alias="schema")
     options: dict[str, ScalarText] = Field(default_factory=dict)
+    metadata: dict[Meta, _MetaColumn] = Field(default_factory=dict[Meta, str])
+
+    @model_validator(mode="after")
+    def _columns_that_fit(self) -> KafkaSource:
+        if self.topic in (".", ".."):
+            raise FieldError(f"'{self.topic}' is no name of a topic", "name the topic")
+        if self.format in ("json", "csv") and self.schema_ is None:
+            raise FieldError(
+                f"format: {self.format} needs the columns of its messages", "set schema: {column: type, …}"
+            )
+        if self.format in ("text", "binary") and self.schema_ is not None:
+            raise FieldError(f"format: {self.format} takes no schema", "remove schema, or write format: json or csv")
+        names = [name.lower() for name in self.columns]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise FieldError(f"there are two columns '{twice}'", "name the columns in metadata otherwise")
+        return self
 
     @property
     def label(self) -> str:
@@ -185,6 +210,12 @@ class KafkaSource(Source):
     @property
     def place(self) -> NamedConnection:
         return NamedConnection(self.connection)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of its rows, in order."""
+        whole = ("value",) if self.format in ("text", "binary") else ()
+        return (*(self.schema_ or whole), *self.metadata.values())
 
 
 class RateSource(Source):

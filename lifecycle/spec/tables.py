@@ -85,8 +85,10 @@ def _columns(spec: PipelineSpec, node: AnyNode, known: Columns) -> tuple[str, ..
 
 def _of_source(node: SourceNode) -> tuple[str, ...]:
     match node.source:
-        case FilesSource() | KafkaSource():
+        case FilesSource():
             return tuple(node.source.schema_ or ())
+        case KafkaSource():
+            return node.source.columns
         case RateSource():
             return ("timestamp", "value")
         case _:

@@ -40,12 +40,19 @@ def default(field: FieldInfo) -> str:
     return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
 
 
-def section_of(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field of Settings holds: itself, optional, or one for each key."""
+def sections_of(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The section that a field of Settings holds: itself, optional, or one for each key; of several kinds by `kind`."""
     for one in (annotation, *typing.get_args(annotation)):
         if inspect.isclass(one) and issubclass(one, BaseModel):
-            return one
-    return None
+            return {"": one}
+        if typing.get_origin(one) is typing.Annotated:
+            kinds = [typing.get_args(kind)[0] for kind in typing.get_args(typing.get_args(one)[0])]
+            tags = [typing.get_args(kind.model_fields["kind"].annotation)[0] for kind in kinds]
+            return {
+                "" if at == 0 else f' with kind = "{tag}"': kind
+                for at, (tag, kind) in enumerate(zip(tags, kinds, strict=True))
+            }
+    return {}
 
 
 def settings() -> str:
@@ -58,15 +65,15 @@ def settings() -> str:
     head = ("key", "variable", "type", "default", "meaning")
     top, sections = [], []
     for name, field in Settings.model_fields.items():
-        section = section_of(field.annotation)
-        if section is not None:
-            sections.append((name, section))
+        found = sections_of(field.annotation)
+        if found:
+            sections += [(name, more, section) for more, section in found.items()]
         elif name != "home":
             top.append((f"`{name}`", f"`DRLS_{name.upper()}`", kind(field.annotation), default(field), meaning(field)))
     text += table(head, top)
-    for name, section in sections:
+    for name, more, section in sections:
         key = f"{name}.{OF_EACH[name]}" if name in OF_EACH else name
-        text += [f"\n## [{key}]\n", f"{inspect.getdoc(section)}\n"]
+        text += [f"\n## [{key}]{more}\n", f"{inspect.getdoc(section)}\n"]
         if name == "oidc":
             text.append("Without this section, people sign in with local accounts only.\n")
         variable = f"DRLS_{name.upper()}" + (f"__{OF_EACH[name]}" if name in OF_EACH else "")
@@ -82,14 +89,18 @@ def rows(head: tuple[str, ...], section: type[BaseModel], variable: str, key: st
     """The table of a section, and the sections in it."""
     plain, inside = [], []
     for name, field in section.model_fields.items():
-        inner = section_of(field.annotation)
+        found = sections_of(field.annotation)
         of_names = typing.get_origin(field.annotation) is dict
-        if inner is not None:
+        for more, inner in found.items():
             below = (f"{key}.{name}.<name>", "") if of_names else (f"{key}.{name}", f"{variable}__{name.upper()}")
-            inside += [f"\n## [{below[0]}]\n", f"{inspect.getdoc(inner)}\n", *rows(head, inner, below[1], below[0])]
-        if inner is None or of_names:
+            inside += [
+                f"\n## [{below[0]}]{more}\n",
+                f"{inspect.getdoc(inner)}\n",
+                *rows(head, inner, below[1], below[0]),
+            ]
+        if not found or of_names:
             where = f"`{variable}__{name.upper()}`" if variable else ""
-            what = "tables, see below" if inner else kind(field.annotation)
+            what = "tables, see below" if found else kind(field.annotation)
             plain.append((f"`{name}`", where, what, default(field), meaning(field)))
     return [*table(head, plain), *inside]
 

@@ -1,10 +1,11 @@
-"""Connections to databases, of which a run gets those that its version names, for its environment."""
+"""Connections, of which a run gets those that its version names, for its environment."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drls_dagster.connections.opened import OpenedConnection
+from drls_dagster.connections.kafka import KafkaConnection
+from drls_dagster.connections.opened import AnyOpened, OpenedConnection, OpenedKafka
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.fingerprints import fingerprint_of
 from drls_dagster.runs.operation import operation
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @operation()
-def connection(run: Run, name: str) -> OpenedConnection:
+def connection(run: Run, name: str) -> AnyOpened:
     """The connection `name` of the run's environment, with its password.
 
     Raises Forbidden for one that the version does not name, and DrlsError where the settings have none, or where its
@@ -35,6 +36,18 @@ def connection(run: Run, name: str) -> OpenedConnection:
             f"[environments.{environment}.connections.{name}] in drls.toml"
         )
     password = None if found.password is None else read_secret(f"connections.{name}.password", found.password)
+    if isinstance(found, KafkaConnection):
+        return OpenedKafka(
+            name=name,
+            servers=",".join(found.bootstrap_servers),
+            protocol=found.security_protocol.upper(),
+            mechanism=found.sasl_mechanism,
+            user=found.user,
+            password=password,
+            ca=found.ca,
+            options=found.options,
+            fingerprint=fingerprint_of({"kind": "kafka", "at": found.place}),
+        )
     fixed = {} if found.database is None else found.database.fixed
     return OpenedConnection(
         name=name,

@@ -13,7 +13,7 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
 from drls_dagster.lakehouse.locating import load_if_exists, look_at
 from drls_dagster.lakehouse.naming import MAIN, table_location
-from drls_dagster.lakehouse.positions import Read, find_position, plan_changes, plan_read
+from drls_dagster.lakehouse.positions import At, Read, find_position, plan_changes, plan_read
 from drls_dagster.steps.sources.iceberg_changes import net_changes
 from drls_dagster.steps.sources.iceberg_rows import tell_rows
 from drls_dagster.steps.sources.kind import Look, Mark, SourceKind, Standing
@@ -94,7 +94,7 @@ class IcebergTables(SourceKind[IcebergSource, IcebergPin]):
 
     def read(self, reader: Reader, node: str, source: IcebergSource, pin: IcebergPin, between: Read) -> DataFrame:
         """The table at the end, or what was appended or changed between the two snapshots."""
-        start, end = between.start, between.end
+        start, end = between.snapshots
         spark, catalog = reader.spark, reader.place.settings.catalog.name
         name = ".".join(f"`{part}`" for part in (catalog, *pin.table.split(".")))
         if source.read == "changes":
@@ -133,10 +133,12 @@ class IcebergTables(SourceKind[IcebergSource, IcebergPin]):
         node: str,
         source: IcebergSource,
         pin: IcebergPin,
-        end: int | None,
+        end: At | None,
         fingerprint: Callable[[], str | None],
     ) -> InputRead:
-        return InputRead(node=node, name=source.table, table_uuid=pin.uuid, ref=pin.ref, snapshot=end)
+        return InputRead(
+            node=node, name=source.table, table_uuid=pin.uuid, ref=pin.ref, snapshot=cast("int | None", end)
+        )
 
     def watched(self, source: IcebergSource) -> str | None:
         return source.table if source.read != "as_of" else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse.positions import Read
+from drls_dagster.lakehouse.positions import At, Read
 from drls_dagster.steps.sources.pins import Pin, Place, Reader
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import InputRead
@@ -82,10 +82,14 @@ class SourceKind(ABC, Generic[SourceT, PinT]):
         return None
 
     def receipt(
-        self, node: str, source: SourceT, pin: PinT, end: int | None, fingerprint: Callable[[], str | None]
+        self, node: str, source: SourceT, pin: PinT, end: At | None, fingerprint: Callable[[], str | None]
     ) -> InputRead:
         """What the receipt says of the source; `fingerprint` is asked of kinds that are no tables."""
         return InputRead(node=node, name=node, fingerprint=fingerprint())
+
+    def refused(self, source: SourceT) -> str | None:
+        """What this release cannot do of what the spec says, and the remedy; None where it can do all."""
+        return None
 
     def ui_kinds(self, source: SourceT) -> set[str]:
         """The kinds of its asset in Dagster."""

@@ -13,6 +13,7 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.steps.sources.files.source import Files
 from drls_dagster.steps.sources.iceberg import IcebergTables
 from drls_dagster.steps.sources.jdbc.source import Databases
+from drls_dagster.steps.sources.kafka.source import Topics
 from drls_dagster.steps.sources.kind import SourceKind
 from drls_dagster.steps.sources.rate import Rate
 from lifecycle.spec import (
@@ -45,7 +46,7 @@ KINDS: tuple[Row, ...] = (
     Row(FilesSource, Files()),
     Row(RateSource, Rate()),
     Row(JdbcSource, Databases()),
-    Row(KafkaSource),
+    Row(KafkaSource, Topics()),
 )
 _READ = {row.name: row.kind for row in KINDS if row.kind is not None}
 
@@ -70,3 +71,5 @@ def unsupported(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
         if node.source.kind not in _READ:
             remedy = f"use {', '.join(names)} or {last}"
             yield node.id, f"this release does not run sources of kind {node.source.kind}; {remedy}"
+        elif (told := kind_of(node).refused(node.source)) is not None:
+            yield node.id, told

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from drls_dagster.connections.opened import OpenedConnection
+from drls_dagster.connections.opened import AnyOpened, OpenedConnection, OpenedKafka
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.sources.tally import Tally
 from lifecycle.domain.environment import Environment
@@ -48,7 +48,7 @@ class Pin(ABC):
         return None
 
 
-def _no_connection(node: str) -> OpenedConnection:
+def _no_connection(node: str) -> AnyOpened:
     raise DrlsError(f"node '{node}': nothing gives connections here")
 
 
@@ -62,11 +62,25 @@ class Place:
     settings: Settings
     environment: Environment
     catalog: Catalog
-    connection: Callable[[str], OpenedConnection] = _no_connection
+    connection: Callable[[str], AnyOpened] = _no_connection
 
     @property
     def landing(self) -> str:
         return self.settings.landing_for(self.environment)
+
+    def database(self, node: str, name: str) -> OpenedConnection:
+        """The connection of that name to a database. Raises DrlsError."""
+        found = self.connection(name)
+        if not isinstance(found, OpenedConnection):
+            raise SourceUnreadable(f"node '{node}': the connection '{name}' leads to Kafka; write kind: kafka")
+        return found
+
+    def kafka(self, node: str, name: str) -> OpenedKafka:
+        """The connection of that name to a Kafka cluster. Raises DrlsError."""
+        found = self.connection(name)
+        if not isinstance(found, OpenedKafka):
+            raise SourceUnreadable(f"node '{node}': the connection '{name}' leads to a database; write kind: jdbc")
+        return found
 
 
 class Kept(Protocol):

@@ -51,7 +51,7 @@ def broken(definitions: dg.Definitions) -> dict[str, str]:
 
 def test_a_pipeline_that_is_wrong_shows_its_error_and_harms_no_other(folder: Path) -> None:
     put(folder, "good")
-    put(folder, "kafka", source="{kind: kafka, connection: bus, topic: clicks}")
+    put(folder, "kafka", source="{kind: kafka, connection: bus, topic: clicks, format: avro}")
     (folder / "typo.yaml").write_text(PIPELINE.format(name="typo", source=FILES, table="t.typo").replace("mode", "mod"))
     (folder / "not_yaml.yaml").write_text("format_version: 1\nname: [")
     (folder / "says_nothing.yaml").write_text("a: [1,\n b: }")
@@ -59,7 +59,7 @@ def test_a_pipeline_that_is_wrong_shows_its_error_and_harms_no_other(folder: Pat
     found = location(folder)
     assert jobs(found) == {"good"}
     assert set(broken(found)) == {"kafka", "typo", "not_yaml", "says_nothing"}
-    assert "does not run sources of kind kafka" in broken(found)["kafka"]
+    assert "does not read kafka messages of format avro" in broken(found)["kafka"]
     assert "did you mean 'mode'?" in broken(found)["typo"]
 
 

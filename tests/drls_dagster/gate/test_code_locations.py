@@ -39,7 +39,7 @@ from lifecycle.usecases.set_policy import set_policy
 from tests.lifecycle.life import DEVELOPMENT, PRODUCTION, QA, SETUP, UAT, Life, make_spec
 
 DAILY = {"schedule": {"cron": "0 6 * * *", "timezone": "UTC"}}
-KAFKA = {"kind": "kafka", "connection": "bus", "topic": "orders"}
+KAFKA = {"kind": "kafka", "connection": "bus", "topic": "orders", "format": "avro"}
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_what_is_broken_is_seen_with_its_error_and_the_others_load(life: Life) -
     assert told.keys() == {"tampered", "unreadable", "kafka", "clash_a", "clash_b"}
     assert "v1 was changed in the database: its digest does not match" in told["tampered"]
     assert "v1 cannot be read by this release of DRLS" in told["unreadable"]
-    assert "does not run sources of kind kafka" in told["kafka"]
+    assert "does not read kafka messages of format avro" in told["kafka"]
     assert "table shared.rows also belongs to 'clash_b'" in told["clash_a"]
     assert "table shared.rows also belongs to 'clash_a'" in told["clash_b"]
 

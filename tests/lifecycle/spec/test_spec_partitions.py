@@ -91,7 +91,7 @@ def test_an_incremental_read_contradicts_windows(problems_of: Find) -> None:
 
 def test_kafka_and_streams_contradict_windows(problems_of: Find) -> None:
     def streaming(data: Data) -> None:
-        data["nodes"][0]["source"] = {"kind": "kafka", "connection": "c", "topic": "t"}
+        data["nodes"][0]["source"] = {"kind": "kafka", "connection": "c", "topic": "t", "format": "text"}
         data["nodes"][1]["step"] = "sparkStream"
 
     found = problems_of(streaming, partitions(kind="daily", start="2013-01-01"))

@@ -33,7 +33,7 @@ FULL: dict[str, Data] = {
 }
 GOES_ON: dict[str, Data] = {
     "incremental": {"kind": "iceberg", "table": "a.b", "read": "incremental"},
-    "kafka": {"kind": "kafka", "connection": "c", "topic": "t"},
+    "kafka": {"kind": "kafka", "connection": "c", "topic": "t", "format": "text"},
     "rate": {"kind": "rate"},
 }
 

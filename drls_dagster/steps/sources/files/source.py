@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse.positions import Read
+from drls_dagster.lakehouse.positions import At, Read
 from drls_dagster.logs import note
 from drls_dagster.steps.sources.files.csv_files import read_csv
 from drls_dagster.steps.sources.files.explaining import explained
@@ -180,7 +180,7 @@ class Files(SourceKind[FilesSource, FilesPin]):
         return explained(error, node, source, [(file.name, file.where) for file in pin.files], folder)
 
     def receipt(
-        self, node: str, source: FilesSource, pin: FilesPin, end: int | None, fingerprint: Callable[[], str | None]
+        self, node: str, source: FilesSource, pin: FilesPin, end: At | None, fingerprint: Callable[[], str | None]
     ) -> InputRead:
         return InputRead(node=node, name=node, fingerprint=fingerprint(), files=len(pin.files), bytes=pin.bytes)
 

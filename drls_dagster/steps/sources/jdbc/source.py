@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.lakehouse.positions import Read
-from drls_dagster.steps.sources.jdbc.reading import Wanted, database_session, schema_of, staged
+from drls_dagster.steps.sources.jdbc.reading import Wanted, staged
 from drls_dagster.steps.sources.jdbc.statements import selected
 from drls_dagster.steps.sources.kind import SourceKind
 from drls_dagster.steps.sources.pins import Pin, Place, Reader, SourceMissing
+from drls_dagster.steps.sources.staged import own_session, read_rows
 from drls_dagster.steps.staging import still_there
 from lifecycle.spec import JdbcSource
 
@@ -38,7 +39,7 @@ class Databases(SourceKind[JdbcSource, JdbcPin]):
     """Tables and queries of databases."""
 
     def pin(self, node: str, source: JdbcSource, place: Place) -> JdbcPin:
-        connection = place.connection(source.connection)
+        connection = place.database(node, source.connection)
         selected(node, source.table, source.query, connection.database)
         return JdbcPin(source.connection, connection.fingerprint, datetime.now(UTC).isoformat(timespec="microseconds"))
 
@@ -46,8 +47,6 @@ class Databases(SourceKind[JdbcSource, JdbcPin]):
         return JdbcPin(stored["connection"], stored["fingerprint"], stored["at"])
 
     def read(self, reader: Reader, node: str, source: JdbcSource, pin: JdbcPin, between: Read) -> DataFrame:
-        from pyspark.sql.types import StructType
-
         files = reader.kept.files()
         if files is None:
             files = _stage(reader, node, source, pin)
@@ -58,22 +57,21 @@ class Databases(SourceKind[JdbcSource, JdbcPin]):
                 "the database may have others now; start a new run"
             )
         reader.tally.known(sum(rows for _, rows, _ in files))
-        schema = StructType.fromJson(dict(schema_of(files[0][0])))
-        return reader.spark.read.schema(schema).parquet(*(path for path, _, _ in files))
+        return read_rows(reader.spark, files)
 
     def ui_kinds(self, source: JdbcSource) -> set[str]:
         return {"jdbc"}
 
 
 def _stage(reader: Reader, node: str, source: JdbcSource, pin: JdbcPin) -> list[list[Any]]:
-    connection = reader.place.connection(source.connection)
+    connection = reader.place.database(node, source.connection)
     if connection.fingerprint != pin.fingerprint:
         raise SourceMissing(
             f"node '{node}': the connection '{pin.connection}' leads elsewhere since the run pinned it; start a new run"
         )
     text = selected(node, source.table, source.query, connection.database, reader.values)
     wanted = Wanted(node, text, source.partition_column, source.partitions)
-    with database_session(reader.place.settings, reader.spark) as spark:
+    with own_session(reader.place.settings, reader.spark) as spark:
         files = staged(spark, wanted, connection, reader.folder)
     rows = sum(rows for _, rows, _ in files)
     reader.log(f"node '{node}': read {rows:,} rows of {source.subject} into {len(files)} file(s)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from drls_dagster.settings import Settings
 from drls_dagster.steps.frames import Frames
 from drls_dagster.steps.kinds import BUILDERS
 from drls_dagster.steps.run import FIRST, PipelineRun, SourceRead
+from drls_dagster.steps.sources import kinds
 from drls_dagster.steps.sources.kinds import KINDS, kind_of
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import AnySource, PipelineSpec, parse_pipeline
@@ -70,11 +72,8 @@ def test_every_source_kind_of_the_file_format_has_a_row() -> None:
     assert len(KINDS) == len({row.spec for row in KINDS})
 
 
-@pytest.mark.parametrize("source", [{"kind": "kafka", "connection": "k", "topic": "t"}])
-def test_a_source_kind_that_this_release_does_not_run_is_refused_by_node_with_those_it_runs(
-    source: dict[str, Any], tmp_path: Path
-) -> None:
-    spec = parse_pipeline(
+def made_of(source: dict[str, Any]) -> PipelineSpec:
+    return parse_pipeline(
         json.dumps(
             {
                 "format_version": 1,
@@ -87,14 +86,42 @@ def test_a_source_kind_that_this_release_does_not_run_is_refused_by_node_with_th
             }
         )
     )
+
+
+def test_a_source_kind_that_a_release_does_not_run_is_refused_by_node_with_those_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(kinds._READ, "rate")
+    spec = made_of({"kind": "rate"})
     refusal = (
-        rf"pipeline 'kinds', node 'made': this release does not run sources of kind {source['kind']}; "
-        "use iceberg, files, rate or jdbc$"
+        "pipeline 'kinds', node 'made': this release does not run sources of kind rate; "
+        "use iceberg, files, jdbc or kafka$"
     )
     with pytest.raises(CannotBuild, match=refusal):
         compile_pipeline(spec, Environment.DEVELOPMENT, Settings(home=tmp_path))
     with pytest.raises(DrlsError, match="node 'made': this release does not read sources of kind"):
         kind_of(spec.sources[0])
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"format": "avro"}, "does not read kafka messages of format avro; use json, csv, text or binary"),
+        ({"format": "text", "options": {"sep": ";"}}, "'sep' is no option of text messages; remove it"),
+        (
+            {"schema": {"a": "int"}, "options": {"kafka.sasl.jaas.config": "evil.Login required;"}},
+            "'kafka.sasl.jaas.config' is no option of json messages; there are dateformat",
+        ),
+        ({"schema": {"a": "int"}, "options": {"mode": "PERMISSIVE"}}, "'mode' is no option of json messages"),
+        ({"schema": {"a": "int"}, "options": {"subscribePattern": ".*"}}, "'subscribePattern' is no option of json"),
+    ],
+)
+def test_what_this_release_does_not_do_of_a_topic_is_refused_before_a_run(
+    more: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    spec = made_of({"kind": "kafka", "connection": "k", "topic": "t", **more})
+    with pytest.raises(CannotBuild, match=re.escape(told)):
+        compile_pipeline(spec, Environment.DEVELOPMENT, Settings(home=tmp_path))
 
 
 def test_d7_a_resumed_run_reads_the_pins_that_an_earlier_release_stored(run: PipelineRun) -> None:

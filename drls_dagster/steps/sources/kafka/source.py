@@ -1,0 +1,121 @@
+"""Kafka sources: offsets are the pin, and how far a sink has read is kept in its snapshots (D4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drls_dagster.lakehouse.positions import Read, position_of
+from drls_dagster.steps.sources.kafka.messages import refused
+from drls_dagster.steps.sources.kafka.offsets import behind, offsets_of, text_of
+from drls_dagster.steps.sources.kafka.pinning import look
+from drls_dagster.steps.sources.kafka.reading import Wanted, staged
+from drls_dagster.steps.sources.kind import SourceKind, Standing
+from drls_dagster.steps.sources.pins import Origin, Pin, Place, Reader, SourceMissing
+from drls_dagster.steps.sources.staged import own_session, read_rows
+from drls_dagster.steps.staging import still_there
+from lifecycle.spec import KafkaSource
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class KafkaPin(Pin):
+    """A topic by its connection and id, and the offsets between which it had messages: `low` is read, `high` is not."""
+
+    connection: str
+    fingerprint: str
+    topic: str
+    id: str
+    low: str
+    high: str
+
+    def stored(self) -> dict[str, Any]:
+        return {"connection": self.connection, "fingerprint": self.fingerprint, "topic": self.topic} | {
+            "topic_id": self.id,
+            "low": self.low,
+            "high": self.high,
+        }
+
+    @property
+    def name(self) -> str:
+        """For people, and for what a sink keeps: a topic of the same name at other brokers is another one."""
+        return name_of(self.connection, self.topic, self.fingerprint)
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.name, self.id)
+
+    def __str__(self) -> str:
+        return f"{self.connection}: {self.topic} up to {self.high}"
+
+
+def name_of(connection: str, topic: str, fingerprint: str) -> str:
+    """How a topic is called where a sink's position in it is kept."""
+    return f"{connection}/{topic}@{fingerprint.removeprefix('sha256:')[:8]}"
+
+
+class Topics(SourceKind[KafkaSource, KafkaPin]):
+    """Topics of Kafka, from where a sink stopped reading up to the end that the run has pinned."""
+
+    def pin(self, node: str, source: KafkaSource, place: Place) -> KafkaPin:
+        connection = place.kafka(node, source.connection)
+        seen = look(node, source.topic, connection)
+        low, high = text_of(seen.low), text_of(seen.high)
+        return KafkaPin(source.connection, connection.fingerprint, source.topic, seen.id, low, high)
+
+    def pinned(self, stored: Mapping[str, Any]) -> KafkaPin:
+        names = ("connection", "fingerprint", "topic", "topic_id", "low", "high")
+        return KafkaPin(*(stored[name] for name in names))
+
+    def position(self, source: KafkaSource, pin: KafkaPin, place: Place, standing: Standing | None) -> Read:
+        if standing is None:
+            return Read(None, pin.high)
+        again = "its messages would be read again, as far as the new one has them"
+        table = standing.table
+        found = position_of(table, standing.base, pin.name, pin.id, again, standing.published())
+        if found is None:
+            return Read(None, pin.high)
+        sink = ".".join(table.name()) if table is not None else standing.sink.table
+        remedy = f"decide with `drls table reset-position {sink} {pin.name} --to start` to read what there is"
+        return Read(text_of(behind(offsets_of(str(found)), pin, remedy)), pin.high)
+
+    def read(self, reader: Reader, node: str, source: KafkaSource, pin: KafkaPin, between: Read) -> DataFrame:
+        start = offsets_of(str(between.start) if between.start is not None else pin.low)
+        end = offsets_of(str(between.end))
+        files = reader.kept.files()
+        if files is None or not still_there([path for path, _, _ in files]):
+            before = None if files is None else sum(rows for _, rows, _ in files)
+            files = _stage(reader, Wanted(node, source, start, end), pin)
+            if before is not None and before != sum(rows for _, rows, _ in files):
+                raise SourceMissing(
+                    f"node '{node}': messages that this run has read from {pin} are gone; start a new run"
+                )
+            reader.kept.keep(files)
+        reader.tally.known(sum(rows for _, rows, _ in files))
+        return read_rows(reader.spark, files)
+
+    def ui_kinds(self, source: KafkaSource) -> set[str]:
+        return {"kafka"}
+
+    def refused(self, source: KafkaSource) -> str | None:
+        return refused(source)
+
+
+def _stage(reader: Reader, wanted: Wanted, pin: KafkaPin) -> list[list[Any]]:
+    connection = reader.place.kafka(wanted.node, wanted.source.connection)
+    if connection.fingerprint != pin.fingerprint:
+        raise SourceMissing(
+            f"node '{wanted.node}': the connection '{pin.connection}' leads elsewhere since the run pinned it; start a "
+            "new run"
+        )
+    with own_session(reader.place.settings, reader.spark) as spark:
+        files = staged(spark, wanted, connection, reader.folder)
+    rows = sum(rows for _, rows, _ in files)
+    offsets = sum(wanted.end[one] - at for one, at in wanted.start.items())
+    without = offsets - rows
+    gaps = f"; {without:,} offset(s) have none: ends of transactions, or taken back or compacted" if without else ""
+    reader.log(f"node '{wanted.node}': read {rows:,} message(s) of {wanted.source.subject}{gaps}")
+    return files

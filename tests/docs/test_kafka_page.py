@@ -1,0 +1,38 @@
+"""docs/how-to/kafka.md: its settings load, and its pipeline is one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from drls_dagster.assets.compile import compile_pipeline
+from drls_dagster.connections.kafka import KafkaConnection
+from drls_dagster.settings import load_settings
+from lifecycle.domain.environment import Environment
+from lifecycle.spec import KafkaSource, parse_pipeline
+
+PAGE = (Path(__file__).parents[2] / "docs/how-to/kafka.md").read_text()
+
+
+def block(language: str) -> str:
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    return found
+
+
+def test_its_connections_and_its_pipeline_fit_each_other(drls_home: Path) -> None:
+    drls_home.mkdir(mode=0o700)
+    (drls_home / "drls.toml").write_text(block("toml"))
+    settings = load_settings(drls_home)
+    spec = parse_pipeline(block("yaml"))
+    for environment in Environment:
+        assert compile_pipeline(spec, environment, settings)
+        for node in spec.sources:
+            assert isinstance(node.source, KafkaSource)
+            assert isinstance(settings.connection_for(environment, node.source.connection), KafkaConnection)
+
+
+def test_it_shows_each_protocol_and_says_what_is_encrypted() -> None:
+    fields = KafkaConnection.model_fields
+    for protocol in fields["security_protocol"].annotation.__args__:  # pyright: ignore[reportOptionalMemberAccess]
+        default = " (default)" if protocol == fields["security_protocol"].default else ""
+        assert f"| `{protocol}`{default} | {'yes' if protocol.endswith('ssl') else 'no'} |" in PAGE
