@@ -2,8 +2,8 @@
 # test.sh "not slow" | slow: runs the tests that need no server, browser, Kubernetes or MCP suite.
 # Four parts at the same time, as each waits for other processes now and then: the tests that need the engine; those of
 # the lifecycle layer and the data plane; those of agents, processes, attacks and tables; all others. The engine's are
-# the longest part by far, so the others give way to them. The output of a part is shown when it is done, and what
-# failed is named again at the end, where one looks first. Exit code 1 when one failed.
+# the longest part by far. The output of a part is shown when it is done, and what failed is named again at the end,
+# where one looks first. Exit code 1 when one failed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,15 +19,15 @@ trap 'rm -rf "$told"' EXIT
 
 "$python" -m pytest "${slowest[@]}" -m "engine and $beside" >"$told/engine" 2>&1 &
 engine=$!
-nice -n 4 "$python" -m pytest "${slowest[@]}" -m "not engine and $beside" "${programs[@]}" >"$told/programs" 2>&1 &
+"$python" -m pytest "${slowest[@]}" -m "not engine and $beside" "${programs[@]}" >"$told/programs" 2>&1 &
 programs_pid=$!
-nice -n 4 "$python" -m pytest "${slowest[@]}" -m "not engine and $beside" --ignore tests/lifecycle --ignore tests/data_plane \
+"$python" -m pytest "${slowest[@]}" -m "not engine and $beside" --ignore tests/lifecycle --ignore tests/data_plane \
   "${programs[@]/#/--ignore=}" >"$told/others" 2>&1 &
 others=$!
 trap 'kill -INT "$engine" "$programs_pid" "$others" 2>/dev/null; wait "$engine" "$programs_pid" "$others"; exit 130' INT TERM
 
 failed=0
-nice -n 4 "$python" -m pytest "${slowest[@]}" -m "not engine and $beside" tests/lifecycle tests/data_plane 2>&1 | tee "$told/lifecycle"
+"$python" -m pytest "${slowest[@]}" -m "not engine and $beside" tests/lifecycle tests/data_plane 2>&1 | tee "$told/lifecycle"
 [ "${PIPESTATUS[0]}" -eq 0 ] || failed=1
 for part in others:"$others" programs:"$programs_pid" engine:"$engine"; do
   wait "${part#*:}" || failed=1

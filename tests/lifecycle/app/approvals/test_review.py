@@ -8,6 +8,7 @@ from html import unescape
 
 import pytest
 
+from lifecycle.app.approvals import review
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import Promotion, State
 from lifecycle.usecases.accounts import disable_person
@@ -20,6 +21,12 @@ from lifecycle.usecases.start_run import finish_run
 from tests.lifecycle.app.approvals.reviewing import Open, asked, asked_for_production, url
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, UAT, Life, make_spec
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a comparison takes longer than a page waits for it; test_review_at_once has what it shows then."""
+    monkeypatch.setattr(review, "_PAGE_WAITS", 60.0)
 
 
 def test_everything_that_a_decision_needs_is_on_the_page(visit: Open, life: Life) -> None:
