@@ -123,6 +123,11 @@ class Life:
         with self.store.read() as view:
             return view.deployments.active(view.pipelines.named(name).id, environment)
 
+    def forget(self) -> None:
+        """The store changes, so that nothing of what was found in it is still known."""
+        with self.store.write(SETUP, "forget") as unit:
+            unit.audit("forget", "installation:1")
+
     def active_number(self, environment: Environment, name: str = "flights") -> int | None:
         deployment = self.active(environment, name)
         with self.store.read() as view:

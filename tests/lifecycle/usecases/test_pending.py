@@ -136,6 +136,7 @@ def test_it_asks_as_little_for_hundreds_as_for_two(life: Life, name: str) -> Non
     said: list[str] = []
 
     def asked() -> tuple[int, int]:
+        life.forget()
         said.clear()
         with life.store.read() as view:
             found = pending_ids(view, life.as_(name))

@@ -158,6 +158,7 @@ def test_a_list_asks_as_little_for_many_as_for_one(visit: Open, life: Life) -> N
         for name in more:
             ask(life, name)
         lea.page("/approvals")
+        life.forget()
         said.clear()
         lea.page("/approvals")
         counts.append(len(said))

@@ -205,9 +205,9 @@ def test_a_page_asks_for_many_rows_with_the_queries_of_few(visit: Open, life: Li
     visitor = visit("vic")
     said: list[str] = []
     event.listen(life.store.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
-    # Both times the store has changed since the last page, so that nothing of it is known any more.
     for number in range(3):
         life.save(make_spec(f"a{number}"))
+    life.forget()
     said.clear()
     visitor.page("/environments/development")
     few = len(said)

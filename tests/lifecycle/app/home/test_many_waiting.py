@@ -210,6 +210,7 @@ def test_no_page_asks_more_or_weighs_more_because_more_waits(visit: Open, life: 
         found: dict[str, tuple[int, int]] = {}
         for path in PAGES:
             visitor.page(path)
+            life.forget()
             said.clear()
             answer = visitor.get(path)
             found[path] = len(said), int(answer.headers["content-length"])
