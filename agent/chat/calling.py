@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel
-
 from agent.chat import wire
 from agent.chat.asking import AskingDagster, AskingWay, Consent
 from agent.chat.budgets import Budgets, OutOfTime
@@ -22,10 +20,9 @@ from agent.chat.links import links_of
 from agent.chat.model import Wanted
 from agent.chat.telling import Telling
 from agent.tools.call import ToolCall
-from agent.tools.dispatch import find_tool, invoke
+from agent.tools.dispatch import Answered, find_tool, invoke
 from agent.tools.errors import ToolError
 from agent.tools.redact import redact
-from agent.tools.schema import as_json, compact
 from agent.tools.tool import Effect, Tool
 from drls_dagster.errors import DrlsError
 from drls_dagster.lifecycle_client.calls import Lifecycle
@@ -105,8 +102,8 @@ class Calling:
         began = time.monotonic()
         work = asyncio.get_running_loop().run_in_executor(self._threads, invoke, tool, asking, arguments)
         try:
-            answer = as_json(await self._in_time(work, card))
-            await card.end(wire.CallState.DONE, output=compact(answer), links=links_of(arguments, answer))
+            answer = await self._in_time(work, card)
+            await card.end(wire.CallState.DONE, output=answer.text, links=links_of(arguments, answer.data))
         except (asyncio.CancelledError, OutOfTime):
             await asyncio.shield(self._let_go(card, work))
             raise
@@ -120,7 +117,7 @@ class Calling:
             seconds = max(0.0, time.monotonic() - began - card.waited)
             await asyncio.shield(self._telling.spend(self._telling.chat.model, seconds=seconds))
 
-    async def _in_time(self, work: asyncio.Future[BaseModel], card: Card) -> BaseModel:
+    async def _in_time(self, work: asyncio.Future[Answered], card: Card) -> Answered:
         """The tool's answer. Raises OutOfTime when no seconds are left; those of waiting for a person do not count."""
         left = await self._telling.kept(self._budgets.seconds_left)
         began = time.monotonic()
@@ -133,7 +130,7 @@ class Calling:
             await asyncio.wait({work}, timeout=rest)
         return work.result()
 
-    async def _let_go(self, card: Card, work: asyncio.Future[BaseModel]) -> None:
+    async def _let_go(self, card: Card, work: asyncio.Future[Answered]) -> None:
         """A tool that nobody waits for may still end in time; if not, nobody knows how it ends."""
         card.abandon()
         await asyncio.wait({work}, timeout=_LET_GO_SECONDS)
@@ -145,7 +142,7 @@ class Calling:
             told = error.message if isinstance(error, DrlsError) else BUG
             await card.end(wire.CallState.STOPPED, error=f"stopped: {told}")
         else:
-            await card.end(wire.CallState.DONE, output=compact(as_json(work.result())))
+            await card.end(wire.CallState.DONE, output=work.result().text)
 
 
 def _read(wanted: Wanted, call: ToolCall, secrets: tuple[str, ...]) -> tuple[Tool | None, dict[str, Any], str]:

@@ -15,7 +15,7 @@ from agent.mcp.pages import page_of
 from agent.tools import schema
 from agent.tools.call import NoClient, ToolCall
 from agent.tools.callers import Agent, Callers
-from agent.tools.dispatch import Answered, answer_of, find_tool
+from agent.tools.dispatch import Answered, find_tool, invoke
 from agent.tools.errors import ToolError
 from agent.tools.registry import all_tools, tools_for
 from agent.tools.tool import Tool, Toolset
@@ -57,7 +57,7 @@ class Office:
         tool = find_tool(name, call, self._toolsets(request))
         self._begin(agent)
         try:
-            return answered(answer_of(tool, call, arguments))
+            return answered(invoke(tool, call, arguments))
         finally:
             self._end(agent)
 

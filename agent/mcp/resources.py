@@ -17,7 +17,6 @@ from agent.tools.call import ToolCall
 from agent.tools.dispatch import find_tool, invoke
 from agent.tools.paging import part
 from agent.tools.registry import tools_for
-from agent.tools.schema import as_json, compact
 
 JSON, TEXT, MARKDOWN = "application/json", "text/plain", "text/markdown"
 NOT_FOUND = -32002  # as MCP has it
@@ -154,7 +153,7 @@ def _of_tool(
     """What a reading tool answers about `{name}`, given as `argument`; only where there is such a tool."""
 
     def ask(call: ToolCall, given: Mapping[str, str]) -> str:
-        return compact(as_json(invoke(find_tool(tool, call), call, {argument: given[name], **(more or {})})))
+        return invoke(find_tool(tool, call), call, {argument: given[name], **(more or {})}).text
 
     def shown(call: ToolCall) -> bool:
         return any(one.name == tool for one in tools_for(call.scopes))

@@ -42,12 +42,7 @@ class Answered:
     text: str
 
 
-def invoke(tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> BaseModel:
-    """The model of what `answer_of` says."""
-    return answer_of(tool, call, arguments).model
-
-
-def answer_of(tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> Answered:
+def invoke(tool: Tool, call: ToolCall, arguments: Mapping[str, Any]) -> Answered:
     """The tool's answer, without secrets. Raises ToolError for arguments that do not fit, and whatever the tool raises.
 
     An answer that is too long is refused: tools page, and this is for what one of them forgot.

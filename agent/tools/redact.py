@@ -108,7 +108,7 @@ def redact_text(text: str, known: tuple[str, ...] = ()) -> str:
         text = text.replace(secret, removed("secret"))
     small = text.casefold()
     for marks, shape, instead in _SHAPES:
-        for mark in marks:
+        for mark in marks:  # `any` takes half as long again, and each text of an answer comes through here
             if mark in small:
                 text = shape.sub(instead, text)
                 small = text.casefold()

@@ -68,7 +68,6 @@ def authenticate(
     `kind` demands one kind of token. Raises Unauthorized for wrong, expired, revoked or outdated ones. What is known of
     a good one is kept until something in the store changes, whatever it is, so that what is revoked ends at once.
     """
-
     key = ("credential", hash_of(credential), kind)
     known = ctx.store.kept.get(key, ctx.clock.now(), lambda: _find(ctx, credential, kind))
     actor = Actor(

@@ -231,7 +231,7 @@ def test_a8_toolsets_and_scopes_narrow_what_is_offered(scopes: tuple[TokenScope,
 def outcome(call: ToolCall, tool: Tool, place: Place) -> DrlsError | str:
     """What it answered, or how it was refused; an error of another kind says that it was let in."""
     try:
-        return words(invoke(find_tool(tool.name, call, [tool.toolset]), call, TABLE[tool.name].given(place)))
+        return words(invoke(find_tool(tool.name, call, [tool.toolset]), call, TABLE[tool.name].given(place)).model)
     except DrlsError as error:
         assert "\n" not in error.message, error.message
         return error

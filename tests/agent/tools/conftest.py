@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from agent.tools.call import Client, NoClient, ToolCall
 from agent.tools.dispatch import LONGEST_ANSWER, find_tool, invoke
-from agent.tools.schema import as_json, output_schema, size
+from agent.tools.schema import output_schema, size
 from drls_dagster.settings import Settings
 from lifecycle.domain.credentials import TokenScope
 from tests.drls_dagster.lifecycle_client.conftest import World, empty_store, world  # noqa: F401
@@ -63,7 +63,7 @@ class Hands:
             client or NoClient(),
         )
         tool = find_tool(name, call)
-        answer = as_json(invoke(tool, call, arguments))
+        answer = invoke(tool, call, arguments).data
         Draft202012Validator(output_schema(tool)).validate(answer)
         assert size(answer) <= LONGEST_ANSWER
         return answer

@@ -11,7 +11,6 @@ import pytest
 from agent.tools.call import NoClient
 from agent.tools.dispatch import find_tool, invoke
 from agent.tools.errors import NeedsConfirmation, ToolError
-from agent.tools.schema import as_json
 from agent.tools.tool import Toolset
 from drls_dagster import settings
 from drls_dagster.lakehouse.catalog import load_catalog
@@ -40,7 +39,7 @@ class Hands:
         **given: Any,
     ) -> dict[str, Any]:
         call = replace(self.world.call(by, "store", *BOTH), client=client or Agrees(), unattended=unattended)
-        return as_json(invoke(find_tool(name, call, list(Toolset)), call, given))
+        return invoke(find_tool(name, call, list(Toolset)), call, given).data
 
 
 @pytest.fixture(scope="module")

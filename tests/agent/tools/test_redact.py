@@ -99,7 +99,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToolCall:
 
 
 def test_every_tools_answer_comes_without_secrets(call: ToolCall) -> None:
-    answer = invoke(look, call, {})
+    answer = invoke(look, call, {}).model
     assert isinstance(answer, Row)
     assert answer.values == {"password": "[secret removed]", "digest": "ab" * 32}
     assert answer.cells == (("note [signed token removed]", 7),)

@@ -15,7 +15,7 @@ from agent.tools.dispatch import LONGEST_ANSWER, find_tool, invoke
 from agent.tools.errors import NeedsConfirmation, ToolError
 from agent.tools.run_launching import PARTITION_TAG, RANGE_TAGS
 from agent.tools.run_queries import ASSET_JOB, USER_TAG
-from agent.tools.schema import as_json, size
+from agent.tools.schema import size
 from drls_dagster import settings
 from drls_dagster.dagster_private import tags
 from drls_dagster.dagster_private.workspace import is_implicit_asset_job_name
@@ -73,7 +73,7 @@ def ask(door: Door, drls_home: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
 
     def call(who: str, tool: str, client: Any = None, **arguments: Any) -> dict[str, Any]:
         own = a_call(door, who, client or Person())
-        return as_json(invoke(find_tool(tool, own), own, arguments))
+        return invoke(find_tool(tool, own), own, arguments).data
 
     return call
 

@@ -14,7 +14,7 @@ import yaml
 from agent.tools.dispatch import LONGEST_ANSWER, find_tool, invoke
 from agent.tools.errors import ToolError
 from agent.tools.registry import tools_for
-from agent.tools.schema import as_json, size
+from agent.tools.schema import size
 from agent.tools.tool import Toolset
 from drls_dagster.settings import load_settings
 from lifecycle.domain.credentials import TokenScope
@@ -34,7 +34,7 @@ class Asking:
 
     def __call__(self, name: str, given: Mapping[str, Any], who: str = "vic") -> dict[str, Any]:
         call = self._world.call(who, "store", TokenScope.READ)
-        found = as_json(invoke(find_tool(name, call, list(Toolset)), call, given))
+        found = invoke(find_tool(name, call, list(Toolset)), call, given).data
         assert size(found) <= LONGEST_ANSWER
         return found
 
