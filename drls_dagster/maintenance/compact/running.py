@@ -41,7 +41,7 @@ _Value = TypeVar("_Value")
 _MEMORY_BYTES = 1 << 30
 _WORKER_BYTES = 448 << 20
 _COMMIT_BYTES = 16 << 30
-ROUNDS = 4
+_ROUNDS = 4
 _ALMOST = 1.07
 
 
@@ -99,21 +99,39 @@ class Uncommitted:
 
 
 def run(work: Work, options: CompactOptions, first: Selection, manifests: Manifests) -> CompactResult:
-    """Rewrite the groups of `first`; what concurrent commits touched is chosen and rewritten again, with a bound."""
-    done = Done()
-    chosen = first
-    for _ in range(ROUNDS):
+    """Rewrite the groups of `first`, a part at a time."""
+
+    def attempt(chosen: Selection, done: Done) -> bool:
         left = False
         for part in _parts(chosen.groups):
             left = _run_part(work, options, chosen, part, manifests, done) or left
-        if not left:
+        return left
+
+    return in_rounds(work, options, first, manifests, attempt)
+
+
+def in_rounds(
+    work: Work,
+    options: CompactOptions,
+    first: Selection,
+    manifests: Manifests,
+    attempt: Callable[[Selection, Done], bool],
+) -> CompactResult:
+    """`attempt` rewrites what is chosen, and says whether others touched some of it meanwhile.
+
+    That is chosen and rewritten again, with a bound: then this raises CommitConflictError.
+    """
+    done = Done()
+    chosen = first
+    for _ in range(_ROUNDS):
+        if not attempt(chosen, done):
             return done.result
         work.table = work.catalog.load_table(work.table.name())
         chosen = select(work.table, work.ref, options, manifests, without=frozenset(done.paths))
         if not chosen.groups:
             return done.result
     raise CommitConflictError(
-        f"{work.name}: others rewrote the same files {ROUNDS} times meanwhile; {done.old} files were compacted. "
+        f"{work.name}: others rewrote the same files {_ROUNDS} times meanwhile; {done.old} files were compacted. "
         "Compact the table again when they have finished."
     )
 

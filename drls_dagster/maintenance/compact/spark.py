@@ -16,15 +16,13 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import adding, refs
 from drls_dagster.lakehouse.catalog_config import warehouse_folder
 from drls_dagster.lakehouse.columns import spark_quoted
-from drls_dagster.lakehouse.commit_retry import CommitConflictError
 from drls_dagster.lakehouse.diff.version import Version
 from drls_dagster.lakehouse.file_removal import Removal, Removed, own_folders
-from drls_dagster.lakehouse.reachable import Paths, needed
 from drls_dagster.lakehouse.rewriting import Manifests, partition_of
 from drls_dagster.maintenance.compact import tidying
 from drls_dagster.maintenance.compact.keys import sort_fields
-from drls_dagster.maintenance.compact.running import ROUNDS, Done, Rewritten, Uncommitted, commit
-from drls_dagster.maintenance.compact.selecting import DELETED_SHARE, Candidate, Group, Partition, Selection, select
+from drls_dagster.maintenance.compact.running import Done, Rewritten, Uncommitted, commit, in_rounds
+from drls_dagster.maintenance.compact.selecting import DELETED_SHARE, Candidate, Group, Partition, Selection
 from drls_dagster.maintenance.work import Work
 from lifecycle.domain.data_diff import Side
 from lifecycle.domain.environment import Environment
@@ -52,20 +50,15 @@ def rewrite(work: Work, options: CompactOptions, first: Selection, manifests: Ma
         raise DrlsError(
             f"{work.name} cannot be compacted: {first.spark}, and Spark cannot publish {work.ref} under a permit"
         )
-    done, chosen = Done(), first
-    for _ in range(ROUNDS):
+    if direct and first.groups and first.base is not None:
+        return _rewrite_in_place(work, options, first)
+
+    def attempt(chosen: Selection, done: Done) -> bool:
         if not chosen.groups or chosen.base is None:
-            return done.result
-        if direct:
-            return _rewrite_in_place(work, options, chosen)
-        if not _rewrite_aside(work, options, chosen, chosen.base, manifests, done):
-            return done.result
-        work.table = work.catalog.load_table(work.table.name())
-        chosen = select(work.table, work.ref, options, manifests, without=frozenset(done.paths))
-    raise CommitConflictError(
-        f"{work.name}: others rewrote the same files {ROUNDS} times meanwhile; {done.old} files were compacted. "
-        "Compact the table again when they have finished."
-    )
+            return False
+        return _rewrite_aside(work, options, chosen, chosen.base, manifests, done)
+
+    return in_rounds(work, options, first, manifests, attempt)
 
 
 def _rewrite_in_place(work: Work, options: CompactOptions, chosen: Selection) -> CompactResult:
@@ -194,10 +187,8 @@ def _drop(work: Work, branch: str, base: int) -> None:
     notes = work.journal.notes(FILES)
     named = [str(path) for note in notes for path in note.facts["paths"]]
     if named:
-        reached = Paths()
-        for portion in needed(work.table.io, work.table.metadata):
-            reached.add(portion)
-        unused = [(path, None) for path, is_used in zip(named, reached.has(named), strict=True) if not is_used]
+        is_used = tidying.reached(work, named)
+        unused = [(path, None) for path, there in zip(named, is_used, strict=True) if not there]
         # Whoever can write to the branch chose these names: only what lies in the table's own folders is removed.
         with Removal(work.table.io, own_folders(work.table, warehouse_folder(work.settings))) as removal:
             removal.remove(unused, Removed())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,14 +58,19 @@ def clean_up(work: Work) -> int:
     folders = list(work.journal.notes(FOLDER))
     if not files and not folders:
         return 0
-    reached = Paths()
-    for portion in needed(work.table.io, work.table.metadata) if files else ():
-        reached.add(portion)
-    is_reached = reached.has([str(note.facts["path"]) for note in files])
+    is_reached = reached(work, [str(note.facts["path"]) for note in files])
     unused = [note for note, there in zip(files, is_reached, strict=True) if not there]
     removed = sum(_remove(work, note) for note in [*unused, *folders])
     work.journal.settle([*files, *folders])
     return removed
+
+
+def reached(work: Work, paths: Sequence[str]) -> Sequence[bool]:
+    """Of each file whether a snapshot of the table reaches it."""
+    found = Paths()
+    for portion in needed(work.table.io, work.table.metadata) if paths else ():
+        found.add(portion)
+    return found.has(paths)
 
 
 def _remove(work: Work, note: Note) -> bool:
