@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from drls_dagster.engine.conf import REDACTED
 from drls_dagster.engine.session import session
+from drls_dagster.steps.sources.pins import SourceMissing
 from drls_dagster.steps.staging import forget, parquet_files
 from drls_dagster.storage import filesystem_of
 
@@ -21,10 +22,20 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.connect.session import SparkSession
 
+    from drls_dagster.connections.opened import AnyOpened
     from drls_dagster.settings import Settings
 
 ROWS_PER_FILE = 5_000_000
 Kept = list[list[Any]]  # of each file its path, rows and bytes
+
+
+def refuse_moved(node: str, connection: AnyOpened, pinned: str) -> None:
+    """Raises SourceMissing for a connection that has another fingerprint than the one the run pinned."""
+    if connection.fingerprint != pinned:
+        raise SourceMissing(
+            f"node '{node}': the connection '{connection.name}' leads elsewhere since the run pinned it; start a "
+            "new run"
+        )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from drls_dagster.steps.sources.jdbc.reading import Wanted, staged
 from drls_dagster.steps.sources.jdbc.statements import selected
 from drls_dagster.steps.sources.kind import SourceKind
 from drls_dagster.steps.sources.pins import Pin, Place, Reader, SourceMissing
-from drls_dagster.steps.sources.staged import own_session, read_rows
+from drls_dagster.steps.sources.staged import own_session, read_rows, refuse_moved
 from drls_dagster.steps.staging import still_there
 from lifecycle.spec import JdbcSource
 
@@ -65,10 +65,7 @@ class Databases(SourceKind[JdbcSource, JdbcPin]):
 
 def _stage(reader: Reader, node: str, source: JdbcSource, pin: JdbcPin) -> list[list[Any]]:
     connection = reader.place.database(node, source.connection)
-    if connection.fingerprint != pin.fingerprint:
-        raise SourceMissing(
-            f"node '{node}': the connection '{pin.connection}' leads elsewhere since the run pinned it; start a new run"
-        )
+    refuse_moved(node, connection, pin.fingerprint)
     text = selected(node, source.table, source.query, connection.database, reader.values)
     wanted = Wanted(node, text, source.partition_column, source.partitions)
     with own_session(reader.place.settings, reader.spark) as spark:

@@ -13,7 +13,7 @@ from drls_dagster.steps.sources.kafka.pinning import look
 from drls_dagster.steps.sources.kafka.reading import Wanted, staged
 from drls_dagster.steps.sources.kind import SourceKind, Standing
 from drls_dagster.steps.sources.pins import Origin, Pin, Place, Reader, SourceMissing
-from drls_dagster.steps.sources.staged import own_session, read_rows
+from drls_dagster.steps.sources.staged import own_session, read_rows, refuse_moved
 from drls_dagster.steps.staging import still_there
 from lifecycle.spec import KafkaSource
 
@@ -106,11 +106,7 @@ class Topics(SourceKind[KafkaSource, KafkaPin]):
 
 def _stage(reader: Reader, wanted: Wanted, pin: KafkaPin) -> list[list[Any]]:
     connection = reader.place.kafka(wanted.node, wanted.source.connection)
-    if connection.fingerprint != pin.fingerprint:
-        raise SourceMissing(
-            f"node '{wanted.node}': the connection '{pin.connection}' leads elsewhere since the run pinned it; start a "
-            "new run"
-        )
+    refuse_moved(wanted.node, connection, pin.fingerprint)
     with own_session(reader.place.settings, reader.spark) as spark:
         files = staged(spark, wanted, connection, reader.folder)
     rows = sum(rows for _, rows, _ in files)
