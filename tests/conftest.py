@@ -17,11 +17,9 @@ from hypothesis import settings as hypothesis_settings
 from sqlalchemy import event
 
 from drls_dagster import settings
-from drls_dagster.engine import client
-from drls_dagster.engine.processes import processes_of
-from drls_dagster.engine.state import read_state
 from drls_dagster.ledger import close_ledgers
 from lifecycle.store import engine as store_engine
+from tests.running_engine import running_engine
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -34,9 +32,6 @@ hypothesis_settings.load_profile("untimed")
 # A shell that starts something with & makes it ignore SIGINT, and Python then has no handler for it: neither Ctrl-C nor a
 # test that interrupts itself would arrive.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# Tests ask Spark for a thousand small things, each once: what the optimizing compiler takes, it never gives back.
-ONCE = "-XX:TieredStopAtLevel=1"
 
 
 @pytest.fixture(autouse=True)
@@ -83,21 +78,6 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[settings.Settings]:
-    """The settings of a home with a running engine: one for all tests that ask, gone at the end.
-
-    DRLS_TEST_HOME names a home whose engine stays warm between test runs: for development.
-    """
-    kept = os.environ.get("DRLS_TEST_HOME")
-    home = Path(kept) if kept else tmp_path_factory.mktemp("drls")
-    found = settings.load_settings(home)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAVA_TOOL_OPTIONS", ONCE)
-        client.ensure_engine(found)
+    """The settings of a home with a running engine: one for all tests that ask, gone at the end."""
+    with running_engine(tmp_path_factory) as found:
         yield found
-    if kept:
-        for process in client._STARTED:
-            process.returncode = 0  # it is meant to outlive this process, which would warn of that
-        return
-    state = read_state(found)
-    client.stop(found, force=True)
-    assert state is None or not processes_of(state.engine_id), "the engine left a process"

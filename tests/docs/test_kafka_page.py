@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from drls_dagster.assets.compile import compile_pipeline
@@ -10,20 +9,16 @@ from drls_dagster.connections.kafka import KafkaConnection
 from drls_dagster.settings import load_settings
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import KafkaSource, parse_pipeline
+from tests.docs.pages import HOW_TO, only_block
 
-PAGE = (Path(__file__).parents[2] / "docs/how-to/kafka.md").read_text()
-
-
-def block(language: str) -> str:
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    return found
+PAGE = (HOW_TO / "kafka.md").read_text()
 
 
 def test_its_connections_and_its_pipeline_fit_each_other(drls_home: Path) -> None:
     drls_home.mkdir(mode=0o700)
-    (drls_home / "drls.toml").write_text(block("toml"))
+    (drls_home / "drls.toml").write_text(only_block(PAGE, "toml"))
     settings = load_settings(drls_home)
-    spec = parse_pipeline(block("yaml"))
+    spec = parse_pipeline(only_block(PAGE, "yaml"))
     for environment in Environment:
         assert compile_pipeline(spec, environment, settings)
         for node in spec.sources:

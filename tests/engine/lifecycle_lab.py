@@ -194,6 +194,14 @@ class LifecycleLab(Lab):
         assert ran.success, ran.failures
         return ran
 
+    def walk(self, number: int, *targets: Environment) -> list[Ran]:
+        """A version is promoted and runs in one environment after the other."""
+        ran: list[Ran] = []
+        for target in targets:
+            self.promote(number, target)
+            ran.append(self.works(target))
+        return ran
+
     def killed_at(self, environment: Environment, stage: str) -> subprocess.Popen[bytes]:
         """A run in a process of its own that gets SIGKILL when it comes to `stage` (see `lifecycle_job`)."""
         words = [str(self.settings.home), self.name, environment.value, stage]

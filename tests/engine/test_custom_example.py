@@ -37,14 +37,10 @@ def test_two_commands_go_through_qa_and_uat_to_production_and_equal_duckdbs_answ
         if life.catalog.table_exists(life.identifier(table)):
             life.catalog.drop_table(life.identifier(table))
     number = life.ada.pipelines.save(spec, search_path=[EXAMPLE]).number
-    life.promote(number, QA)
-    ran = life.works(QA)
+    (ran,) = life.walk(number, QA)
     assert ran.checks["every_airline"] == (True, "ERROR", "airlines: 16")
     assert ran.tables["streaks"]["reported/limit"] == 15
-    life.promote(number, UAT)
-    life.works(UAT)
-    life.promote(number, PRODUCTION)
-    life.works(PRODUCTION)
+    life.walk(number, UAT, PRODUCTION)
     assert life.on("longest_streaks", "main") == database.sql(STREAKS).fetchall()
     assert life.on("departures", "main") == database.sql(TOTALS).fetchall()
     assert life.unanswered("departures", PRODUCTION) == []

@@ -29,12 +29,8 @@ def test_a_dbt_project_goes_through_qa_and_uat_to_production_and_equals_duckdbs_
     if life.catalog.table_exists(life.identifier("carrier_delays")):  # of an earlier run of this test
         life.catalog.drop_table(life.identifier("carrier_delays"))
     number = life.ada.pipelines.save(spec, search_path=[EXAMPLE]).number
-    life.promote(number, QA)
-    ran = life.works(QA)
+    (ran,) = life.walk(number, QA)
     assert ran.checks["unique_carrier_delays_carrier"][0]
-    life.promote(number, UAT)
-    life.works(UAT)
-    life.promote(number, PRODUCTION)
-    life.works(PRODUCTION)
+    life.walk(number, UAT, PRODUCTION)
     assert life.on("carrier_delays", "main") == duckdb.sql(SAYS.format(folder=folder)).fetchall()
     assert life.unanswered("carrier_delays", PRODUCTION) == []

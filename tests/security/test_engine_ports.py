@@ -17,18 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pyspark
 import pytest
 import ray
-from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
+from py4j.java_gateway import JavaGateway
 
 from drls_dagster.engine import client
 from drls_dagster.engine import state as st
 from drls_dagster.engine.credentials import RAY_TOKEN, SPARK_SECRET
-from drls_dagster.engine.java import find_java
 from drls_dagster.engine.places import ray_folder
 from drls_dagster.settings import Settings
 from tests.ending import unless_gone
+from tests.security.spark_jvm import running_java
 
 pytestmark = pytest.mark.engine
 
@@ -94,21 +93,8 @@ def ask(command: list[str], **task: Any) -> Answers:
 
 @pytest.fixture(scope="module")
 def java() -> Iterator[JavaGateway]:
-    """A small JVM with Spark's classes."""
-    jars = Path(pyspark.__file__).parent / "jars"
-    port, token, process = launch_gateway(
-        jarpath=str(next(jars.glob("py4j-*.jar"))),
-        classpath=f"{jars}/*",
-        java_path=f"{find_java().path}/bin/java",
-        die_on_exit=True,
-        enable_auth=True,
-        return_proc=True,
-    )
-    gateway = JavaGateway(gateway_parameters=GatewayParameters(port=port, auth_token=token, auto_convert=True))
-    yield gateway
-    gateway.shutdown()
-    process.stdin.close()
-    process.wait(30)
+    with running_java() as gateway:
+        yield gateway
 
 
 def spark_requests(java: JavaGateway) -> dict[str, str]:

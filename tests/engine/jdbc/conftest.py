@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +9,9 @@ import pytest
 from shop import CANARY, Database
 
 from drls_dagster import settings
-from drls_dagster.engine import client
-from drls_dagster.engine.processes import processes_of
-from drls_dagster.engine.state import read_state
 from drls_dagster.settings import private_home
-from tests.conftest import ONCE
 from tests.postgres_server import running_postgres
+from tests.running_engine import running_engine
 
 HERE = Path(__file__).parent
 
@@ -76,31 +72,20 @@ def database() -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def engine(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[settings.Settings]:
-    """One for all tests here. DRLS_TEST_HOME names a home whose engine stays warm: for development."""
-    kept = os.environ.get("DRLS_TEST_HOME")
-    home = Path(kept) if kept else tmp_path_factory.mktemp("drls")
+    """One for all tests here."""
     secrets = tmp_path_factory.mktemp("secrets")
     (secrets / "password").write_text(CANARY)
     (secrets / "wrong").write_text(f"not-{CANARY}")
-    events = private_home(home, "engine") / "events"
-    events.mkdir(exist_ok=True)
-    named = {"port": database.port, "name": database.name, "events": events, "variable": VARIABLE}
-    text = CONNECTIONS.format(**named, password=secrets / "password", wrong=secrets / "wrong")
-    (home / "drls.toml").write_text(text)
-    settings._load.cache_clear()
-    found = settings.load_settings(home)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAVA_TOOL_OPTIONS", ONCE)
-        patch.setenv(VARIABLE, CANARY)
-        client.ensure_engine(found)
+
+    def prepare(home: Path) -> None:
+        events = private_home(home, "engine") / "events"
+        events.mkdir(exist_ok=True)
+        named = {"port": database.port, "name": database.name, "events": events, "variable": VARIABLE}
+        text = CONNECTIONS.format(**named, password=secrets / "password", wrong=secrets / "wrong")
+        (home / "drls.toml").write_text(text)
+
+    with running_engine(tmp_path_factory, prepare, **{VARIABLE: CANARY}) as found:
         yield found
-    if kept:
-        for process in client._STARTED:
-            process.returncode = 0  # it is meant to outlive this process, which would warn of that
-        return
-    state = read_state(found)
-    client.stop(found, force=True)
-    assert state is None or not processes_of(state.engine_id), "the engine left a process"
 
 
 @pytest.fixture

@@ -39,10 +39,7 @@ def test_l4_a_database_source_goes_to_production_with_the_reviewed_rows_and_equa
     spec = load_pipeline(EXAMPLE)
     life.name, life.ns = spec.name, "databases"
     number = life.ada.pipelines.save(spec, search_path=[EXAMPLE.parent]).number
-    life.promote(number, QA)
-    life.works(QA)
-    life.promote(number, UAT)
-    life.works(UAT)
+    life.walk(number, QA, UAT)
     database.do("DELETE FROM flights")  # what was reviewed in UAT is what production gets
     asked = life.ask(number, PRODUCTION)
     assert life.lea.promotions.show(asked.id).plan.carry is Carry.SNAPSHOT

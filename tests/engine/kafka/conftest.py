@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -12,44 +11,26 @@ import pytest
 from topics import CANARY, VARIABLE
 
 from drls_dagster import settings
-from drls_dagster.engine import client
-from drls_dagster.engine.processes import processes_of
-from drls_dagster.engine.state import read_state
 from drls_dagster.settings import private_home
-from tests.conftest import ONCE
 from tests.kafka_server import READER, Kafka, running_kafka
+from tests.running_engine import running_engine
 
 HERE = Path(__file__).parent
 
-CONNECTIONS = """
+EVENTS = """
 [engine.spark_conf]
 "spark.eventLog.enabled" = "true"
 "spark.eventLog.compress" = "false"
 "spark.eventLog.dir" = "file://{events}"
-
-[connections.bus]
+"""
+CONNECTION = """
+[connections.{name}]
 kind = "kafka"
 bootstrap_servers = ["{servers}"]
 security_protocol = "sasl_plaintext"
 sasl_mechanism = "PLAIN"
 user = "{user}"
-password = "env:{variable}"
-
-[connections.operations]
-kind = "kafka"
-bootstrap_servers = ["{servers}"]
-security_protocol = "sasl_plaintext"
-sasl_mechanism = "PLAIN"
-user = "{user}"
-password = "env:{variable}"
-
-[connections.wrong]
-kind = "kafka"
-bootstrap_servers = ["{servers}"]
-security_protocol = "sasl_plaintext"
-sasl_mechanism = "PLAIN"
-user = "{user}"
-password = "file:{wrong}"
+password = "{password}"
 """
 
 
@@ -73,26 +54,19 @@ def topic(broker: Kafka, request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def engine(broker: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[settings.Settings]:
-    """One for all tests here. DRLS_TEST_HOME names a home whose engine stays warm: for development."""
-    kept = os.environ.get("DRLS_TEST_HOME")
-    home = Path(kept) if kept else tmp_path_factory.mktemp("drls")
+    """One for all tests here."""
     wrong = tmp_path_factory.mktemp("secrets") / "wrong"
     wrong.write_text(f"not-{CANARY}")
-    events = private_home(home, "engine") / "events"
-    events.mkdir(exist_ok=True)
-    named = {"servers": broker.servers, "user": READER, "variable": VARIABLE, "wrong": wrong, "events": events}
-    (home / "drls.toml").write_text(CONNECTIONS.format(**named))
-    settings._load.cache_clear()
-    found = settings.load_settings(home)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAVA_TOOL_OPTIONS", ONCE)
-        patch.setenv(VARIABLE, CANARY)
-        client.ensure_engine(found)
+    passwords = {"bus": f"env:{VARIABLE}", "operations": f"env:{VARIABLE}", "wrong": f"file:{wrong}"}
+
+    def prepare(home: Path) -> None:
+        events = private_home(home, "engine") / "events"
+        events.mkdir(exist_ok=True)
+        connections = [
+            CONNECTION.format(name=name, servers=broker.servers, user=READER, password=password)
+            for name, password in passwords.items()
+        ]
+        (home / "drls.toml").write_text("".join([EVENTS.format(events=events), *connections]))
+
+    with running_engine(tmp_path_factory, prepare, **{VARIABLE: CANARY}) as found:
         yield found
-    if kept:
-        for process in client._STARTED:
-            process.returncode = 0  # it is meant to outlive this process, which would warn of that
-        return
-    state = read_state(found)
-    client.stop(found, force=True)
-    assert state is None or not processes_of(state.engine_id), "the engine left a process"

@@ -31,10 +31,7 @@ def test_d4_l4_a_topic_goes_to_production_with_the_reviewed_rows_and_its_positio
     spec = load_pipeline(EXAMPLE)
     life.name, life.ns = spec.name, "topics"
     number = life.ada.pipelines.save(spec, search_path=[EXAMPLE.parent]).number
-    life.promote(number, QA)
-    life.works(QA)
-    life.promote(number, UAT)
-    life.works(UAT)
+    life.walk(number, QA, UAT)
     asked = life.ask(number, PRODUCTION)
     plan = life.lea.promotions.show(asked.id).plan
     assert plan.carry is Carry.SNAPSHOT

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from pathlib import Path
 
-import pyspark
-from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
-
-from drls_dagster.engine.java import find_java
+from tests.security.spark_jvm import running_java
 
 SOURCE = """
 public class Attack {
@@ -41,24 +37,12 @@ public class Attack {
 
 def made_jar() -> bytes:
     """The content of the jar."""
-    jars = Path(pyspark.__file__).parent / "jars"
-    port, token, process = launch_gateway(
-        jarpath=str(next(jars.glob("py4j-*.jar"))),
-        classpath=f"{jars}/*",
-        java_path=f"{find_java().path}/bin/java",
-        die_on_exit=True,
-        enable_auth=True,
-        return_proc=True,
-    )
-    java = JavaGateway(gateway_parameters=GatewayParameters(port=port, auth_token=token))
-    compiler = java.jvm.org.codehaus.janino.SimpleCompiler()
-    compiler.cook(SOURCE)
-    classes = compiler.getBytecodes()
-    jar = io.BytesIO()
-    with zipfile.ZipFile(jar, "w") as made:
-        for name in classes:
-            made.writestr(f"{name}.class", bytes(classes[name]))
-    java.shutdown()
-    process.stdin.close()
-    process.wait(30)
+    with running_java() as java:
+        compiler = java.jvm.org.codehaus.janino.SimpleCompiler()
+        compiler.cook(SOURCE)
+        classes = compiler.getBytecodes()
+        jar = io.BytesIO()
+        with zipfile.ZipFile(jar, "w") as made:
+            for name in classes:
+                made.writestr(f"{name}.class", bytes(classes[name]))
     return jar.getvalue()
