@@ -287,6 +287,16 @@ class WebSettings(_Section):
         return given
 
 
+class MetricsSettings(_Section):
+    """What Prometheus reads at /metrics of `drls up` and `drls serve`: numbers, without names of people and tables."""
+
+    token: str | None = Field(
+        default=None,
+        repr=False,
+        description="Token that Prometheus shows, `env:NAME` or `file:/path`; without one, there is no /metrics",
+    )
+
+
 class McpSettings(_Section):
     """The MCP server, through which agents act for people. `drls up` has it at /mcp, `drls mcp --http` on a port."""
 
@@ -337,6 +347,7 @@ class Settings(BaseSettings):
     sources: SourcesSettings = SourcesSettings()
     web: WebSettings = WebSettings()
     mcp: McpSettings = McpSettings()
+    metrics: MetricsSettings = MetricsSettings()
     notify: NotifySettings = NotifySettings()
     data_diff: DataDiffSettings = DataDiffSettings()
     tables: TablesSettings = TablesSettings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import nullcontext
 
 import click
 
@@ -28,6 +29,9 @@ def serve(host: str, port: int, workers: int | None) -> None:
     this machine's names, the host of app_url, and the setting web.hosts.
     """
     from drls_dagster.lifecycle_client.opening import open_context
+    from drls_dagster.metrics.door import metrics_token, with_metrics
+    from drls_dagster.metrics.installation import newest_entry
+    from drls_dagster.metrics.shared import counting_folder
     from drls_dagster.runs.door import RunsDoor
     from drls_dagster.serving.collector import spare_the_collector
     from drls_dagster.serving.forwarded import Forwarded, networks
@@ -44,18 +48,22 @@ def serve(host: str, port: int, workers: int | None) -> None:
     hosts = names_of(settings, host)
     proxies = networks(settings.web.trusted_proxies)
     dagster = DagsterAt(DAGSTER_PATH) if settings.web.dagster_beside else None
+    token = metrics_token(settings)
 
     def work(channel: socket.socket) -> None:
         context = open_context(settings, given, lambda started: welcome(settings, started))
         site = create_site(context, (*SECTIONS, DAGSTER), connected=(provider, dagster))
         spare_the_collector()
-        app = Forwarded(KnownHosts(RunsDoor(site, settings), hosts), proxies, settings.web.forwarded)
-        serve_connections(app, channel, proxies)
+        app = with_metrics(KnownHosts(RunsDoor(site, settings), hosts), token, settings, context.store, since, counted)
+        serve_connections(Forwarded(app, proxies, settings.web.forwarded), channel, proxies)
         context.store.close()
 
     # Creates a missing store, and says what is wrong with it; connections do not survive a fork.
-    open_context(settings, given, lambda started: welcome(settings, started)).store.close()
-    with listen(host, port) as listening:
+    first = open_context(settings, given, lambda started: welcome(settings, started)).store
+    since = newest_entry(first)
+    first.close()
+    counting = counting_folder(settings) if token is not None else nullcontext()
+    with listen(host, port) as listening, counting as counted:
         click.echo(f"DRLS is at http://{host}:{port}", err=True)
         count = workers or min(2, os.cpu_count() or 1)
         Supervisor(listening, count, work, lambda line: click.echo(line, err=True)).run()

@@ -48,6 +48,12 @@ class Health(Topic):
         with self._database.read() as connection:
             return {row.table_name: KeptLook(*row) for row in connection.execute(query)}
 
+    def scores(self) -> list[int]:
+        """The score of each table that somebody has looked at, as it was then."""
+        query = sa.select(HEALTH.c.report["score"].as_integer())
+        with self._database.read() as connection:
+            return [score for score in connection.execute(query).scalars() if score is not None]
+
     def keep_looks(self, looks: Iterable[NewLook], days: float) -> None:
         """Keeps them; the history gets those that are news, and one an hour at most of those that are not.
 

@@ -191,6 +191,13 @@ class Operations(Executions):
             where &= OPERATIONS.c.id < before
         return self._rows(where, limit)
 
+    def live_operations(self) -> Mapping[tuple[str, str], int]:
+        """By kind and state, how many are queued or running."""
+        query = sa.select(OPERATIONS.c.kind, OPERATIONS.c.state, sa.func.count()).where(_LIVE)
+        with self._database.read() as connection:
+            found = connection.execute(query.group_by(OPERATIONS.c.kind, OPERATIONS.c.state)).all()
+        return {(kind, state): count for kind, state, count in found}
+
     def bury_operations(self, table: str | None = None) -> None:
         """Marks live ones as failed whose processes are gone."""
         columns = OPERATIONS.c

@@ -18,6 +18,7 @@ from lifecycle.store.governed import digest_of
 from lifecycle.store.repositories.audit_log import AuditLog
 from lifecycle.store.repositories.code import Code
 from lifecycle.store.repositories.deployments import Deployments
+from lifecycle.store.repositories.figures import Figures
 from lifecycle.store.repositories.gate import Gate
 from lifecycle.store.repositories.lists import Lists
 from lifecycle.store.repositories.outbox import Outbox
@@ -56,6 +57,7 @@ class View:
         self.outbox = Outbox(tx)
         self.log = AuditLog(tx)
         self.overview = Overview(tx)
+        self.figures = Figures(tx)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` concludes from this picture alone, and not from the time; nobody changes it."""

@@ -15,6 +15,8 @@ import uvicorn
 from drls_dagster.lifecycle_client.gateway import open_lifecycle
 from drls_dagster.lifecycle_client.signing_in import openid
 from drls_dagster.maintenance.port import TableMaintenance
+from drls_dagster.metrics.door import metrics_token, with_metrics
+from drls_dagster.metrics.installation import newest_entry
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.running_up import OWN_TOKEN
 from drls_dagster.sensors.evidence import ask_evidence
@@ -24,6 +26,7 @@ from drls_dagster.serving.forwarded import Forwarded, networks
 from drls_dagster.settings import load_settings
 from drls_dagster.up.web.app import make_app
 from drls_dagster.up.web.sections import chats_of
+from drls_dagster.up.web.workspace import PREFIX
 
 
 def main() -> None:
@@ -53,6 +56,9 @@ def main() -> None:
         # What was promoted is loaded now: the run that a policy asks for need not wait for a sensor.
         reloaded=lambda environment: ask_evidence(ctx, instance_of(settings), (environment,)),
     )
+    # One process: it counts for itself.
+    groups = ("/push", "/mcp", PREFIX)
+    app = with_metrics(app, metrics_token(settings), settings, ctx.store, newest_entry(ctx.store), None, *groups)
     spare_the_collector()
     proxies = networks(settings.web.trusted_proxies)
     config = uvicorn.Config(

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from lifecycle.app.kit.guard import CrossSite, Visitor, recognise, sign_in_url
 from lifecycle.app.kit.render import render
+from lifecycle.app.kit.request import REFUSED
 from lifecycle.app.kit.words import on_page
 from lifecycle.domain.roles import Role
 from lifecycle.errors import DrlsError, Unauthorized
@@ -38,6 +39,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(DrlsError)
     async def refused(request: Request, error: DrlsError) -> Response:  # pyright: ignore[reportUnusedFunction]
+        request.scope[REFUSED] = error.code
         if isinstance(error, Unauthorized) and request.url.path != "/sign-in":
             return _to_sign_in(request)
         if _lost_all(request):

@@ -10,6 +10,8 @@ from fastapi import Depends, Request
 from lifecycle.usecases.context import Context
 
 COOKIE = "drls_session"
+# Where the scope of a request says with which code it was refused: for whoever counts that.
+REFUSED = "drls.refused"
 
 
 # Async, though they wait for nothing: FastAPI sends everything else to another thread and back.

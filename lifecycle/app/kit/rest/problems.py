@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from lifecycle.app.kit.request import REFUSED
 from lifecycle.errors import DrlsError, TooMany
 
 _LOG = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ def add_handlers(app: FastAPI) -> None:
     """Makes every error of `app` a problem."""
 
     @app.exception_handler(DrlsError)
-    def refused(_: Request, error: DrlsError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+    def refused(request: Request, error: DrlsError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        request.scope[REFUSED] = error.code
         lines = error.message.splitlines() or [error.code]
         wait = error.retry_after if isinstance(error, TooMany) else None
         headers = {} if wait is None else {"Retry-After": str(wait)}

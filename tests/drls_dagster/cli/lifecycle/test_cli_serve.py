@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 WAIT_SECONDS = 60
+SCRAPE = "a-token-of-some-letters-1234"
 
 
 @dataclass
@@ -51,7 +52,8 @@ def served(drls_home: Path, tmp_path: Path) -> Generator[Served]:
     command = [sys.executable, "-m", "drls_dagster.cli.main", "serve", "--port", str(port), "--workers", "2"]
     log = tmp_path / "serve.log"
     with log.open("w") as out:
-        environment = {**os.environ, "DRLS_HOME": str(drls_home)}
+        scraped = {"DRLS_METRICS__TOKEN": "env:SCRAPE", "SCRAPE": SCRAPE}
+        environment = {**os.environ, "DRLS_HOME": str(drls_home), **scraped}
         process = subprocess.Popen(command, env=environment, stderr=out, text=True, start_new_session=True)
     one = Served(process, f"http://127.0.0.1:{port}", "", log)
     try:
@@ -139,6 +141,32 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(served: Served) -> Non
     now = {worker.pid for worker in served.workers()}
     assert other.pid in now
     assert killed.pid not in now
+
+
+def test_metrics_add_up_over_the_workers_also_over_one_that_was_killed(served: Served, drls_home: Path) -> None:
+    served.wait_for(lambda: _spread(served) == [2, 2])
+    before = _counted(served)
+    assert before >= 4
+    killed = served.workers()[0]
+    os.kill(killed.pid, signal.SIGKILL)
+    served.wait_for(lambda: len(served.workers()) == 2 and killed.pid not in {one.pid for one in served.workers()})
+    served.wait_for(lambda: _spread(served) == [2, 2])
+    # Whichever worker is asked says the same.
+    assert len({_counted(served) for _ in range(4)}) == 1
+    assert _counted(served) >= before + 4
+    with served.client() as client:
+        assert client.get("/metrics").status_code == 401
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(WAIT_SECONDS) == 0
+    assert list((drls_home / "metrics").iterdir()) == []
+
+
+def _counted(served: Served) -> float:
+    """How many requests for the health were answered, by all workers."""
+    shown = {"Authorization": f"Bearer {SCRAPE}"}
+    text = httpx.get(f"{served.url}/metrics", headers=shown, timeout=WAIT_SECONDS).text
+    lines = [line for line in text.splitlines() if line.startswith("drls_http_requests_total{")]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if 'route="/api/health"' in line)
 
 
 def test_ctrl_c_ends_everything_also_while_somebody_listens_to_changes(served: Served) -> None:
