@@ -75,7 +75,9 @@ class InstallationFigures(Collector):
 
     def _totals(self) -> Iterator[Metric]:
         entries = CounterMetricFamily("drls_audit_entries", "Entries of the audit log.", labels=["verb"])
-        refusals = CounterMetricFamily("drls_refusals", "What the lifecycle refused, by what was asked.", labels=["of"])
+        refusals = CounterMetricFamily(
+            "drls_refusals", "Refusals of the lifecycle, by what was asked for.", labels=["of"]
+        )
         for verb, count in sorted(self._events.items()):
             entries.add_metric([verb], count)
         for what in sorted({"admission", "permit", "sign_in"} | {_what(one) for one in self._events} - {""}):
@@ -113,7 +115,9 @@ class InstallationFigures(Collector):
         if state is not None:
             runs = state.is_alive and state.phase == "running"
             yield GaugeMetricFamily("drls_engine_up", "Whether this home's engine runs. It stops when idle.", runs)
-            yield GaugeMetricFamily("drls_engine_users", "Who uses the engine.", live_leases(self._settings))
+            yield GaugeMetricFamily(
+                "drls_engine_users", "Runs and queries that use the engine.", live_leases(self._settings)
+            )
 
 
 def _queue(view: View) -> Iterator[Metric]:
