@@ -19,10 +19,28 @@ from sqlalchemy import event
 from drls_dagster import settings
 from drls_dagster.ledger import close_ledgers
 from lifecycle.store import engine as store_engine
+from tests import collecting
 from tests.running_engine import running_engine
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files unread that have no test with a marker that `-m` asks for."""
+    given = [Path(argument.split("::")[0]).resolve() for argument in config.args]
+    if collection_path in given or not (collection_path.is_dir() or collection_path.name.startswith("test_")):
+        return None
+    wanted = collecting.asked_for(config.option.markexpr)
+    return True if any(not collecting.may_hold(collection_path, marker) for marker in wanted) else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if wrong := collecting.missed(
+        (item.path, item.nodeid, {mark.name for mark in item.iter_markers()}) for item in items
+    ):
+        raise pytest.UsageError("\n".join(wrong[:20]))
 
 
 # No test fails because the machine was busy.
