@@ -20,6 +20,7 @@ from drls_dagster import settings
 from drls_dagster.ledger import close_ledgers
 from lifecycle.store import engine as store_engine
 from tests import collecting
+from tests.compiled_sql import compiled_once
 from tests.running_engine import running_engine
 
 if TYPE_CHECKING:
@@ -76,6 +77,12 @@ def no_power_failure() -> Iterator[None]:
     yield
     event.remove(sa.Engine, "connect", _need_not_wait)
     store_engine.SYNCHRONOUS = given
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    with compiled_once():
+        yield
 
 
 def _need_not_wait(connection: object, _: object) -> None:
