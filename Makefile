@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all test-postgres test-kafka test-s3 test-rest test-browser test-mcp test-wheel check docs kustomize pictures bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-jdbc test-kafka test-s3 test-rest test-browser test-mcp test-wheel check docs kustomize pictures bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -24,9 +24,13 @@ test-slow: $(READY) java ## Run the slow ones, which widen the coverage
 
 test-all: test test-slow ## Run both
 
-test-postgres: $(READY) java ## Start a PostgreSQL server and run the tests that need it
+test-postgres: $(READY) java ## Start a PostgreSQL server and run the tests that need it, but not the engine
 	@scripts/postgres.sh
-	$(PYTHON) -m pytest -m postgres
+	$(PYTHON) -m pytest -m "postgres and not engine"
+
+test-jdbc: $(READY) java ## Start a PostgreSQL server and run the tests that need it and the engine
+	@scripts/postgres.sh
+	$(PYTHON) -m pytest -m "postgres and engine"
 
 test-kafka: $(READY) java ## Start a Kafka broker and run the tests that need it
 	@scripts/kafka.sh
