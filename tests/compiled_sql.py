@@ -24,15 +24,15 @@ DIALECTS = (SQLiteDialect_pysqlite, PGDialect_psycopg2)
 def compiled_once() -> Iterator[None]:
     """Let all engines of this process share one cache."""
     shared: LRUCache[Any, Any] = LRUCache(5000)
-    build = Engine.__init__
 
-    def built(engine: Engine, *args: Any, **options: Any) -> None:
-        build(engine, *args, **options)
-        if type(engine.dialect) in DIALECTS:
-            engine._compiled_cache = shared
+    def find(engine: Engine) -> LRUCache[Any, Any] | None:
+        return shared if type(engine.dialect) in DIALECTS else engine.__dict__["cache of its own"]
+
+    def keep(engine: Engine, cache: LRUCache[Any, Any] | None) -> None:
+        engine.__dict__["cache of its own"] = cache
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Engine, "__init__", built)
+        patch.setattr(Engine, "_compiled_cache", property(find, keep), raising=False)
         for dialect in DIALECTS:  # it is a part of the cache's keys
             patch.setattr(dialect, "__eq__", lambda one, other: type(one) is type(other), raising=False)
             patch.setattr(dialect, "__hash__", lambda one: hash(type(one)), raising=False)
