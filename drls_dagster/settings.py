@@ -451,6 +451,12 @@ def load_settings(home: Path | None = None) -> Settings:
     return _load(home or home_folder())
 
 
+def reload_settings(home: Path) -> Settings:
+    """The same, after this process has changed the file."""
+    _load.cache_clear()
+    return _load(home)
+
+
 @lru_cache(maxsize=8)
 def _load(home: Path) -> Settings:
     file = home / "drls.toml"

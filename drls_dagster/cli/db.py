@@ -157,18 +157,9 @@ def _check_code(engine: Engine) -> None:
 
 def _check_rows(engine: Engine, keys: tuple[str, ...]) -> Verdict:
     """Raises DrlsError naming every entry and row that is not as it was written."""
-    from lifecycle.audit import verify
-    from lifecycle.audit.keys import public_key
-    from lifecycle.ports import SystemClock
-    from lifecycle.store.rows import with_rows
-    from lifecycle.store.store import reading
+    from drls_dagster.backups.verifying import verified
 
-    trusted = {public_key(key).keyid: key for key in checked_keys([*keys, *own_public_key()])}
-    with reading(engine, SystemClock()) as view:
-        verdict = with_rows(verify(view.log.entries(), view.log.head(), trusted), view.log.check_rows())
-    if not verdict.whole:
-        raise DrlsError("\n".join(finding.message for finding in verdict.findings))
-    return verdict
+    return verified(engine, checked_keys([*keys, *own_public_key()]))
 
 
 def _check_pages(engine: Engine) -> None:

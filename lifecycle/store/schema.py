@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -72,15 +73,25 @@ def _copy(engine: Engine, file: Path) -> None:
         with closing(sqlite3.connect(source)) as connection, closing(sqlite3.connect(file)) as copy:
             connection.backup(copy)
         return
-    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    done = subprocess.run(
-        ["pg_dump", "--format=custom", f"--file={file}", f"--dbname={url}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run_program(engine, "pg_dump", "--format=custom", f"--file={file}")
+
+
+def run_program(engine: Engine, program: str, *arguments: str) -> None:
+    """One of PostgreSQL's own programs on this database. Raises StoreError with its last line.
+
+    The password is in its environment: everybody can read the arguments of a process.
+    """
+    url = engine.url.set(drivername="postgresql")._replace(password=None).render_as_string()
+    environment = {**os.environ, "PGPASSWORD": engine.url.password} if engine.url.password else os.environ
+    try:
+        done = subprocess.run(
+            [program, *arguments, f"--dbname={url}"], capture_output=True, text=True, check=False, env=environment
+        )
+    except FileNotFoundError:
+        raise StoreError(f"{program} is missing; install the client programs of PostgreSQL") from None
     if done.returncode:
-        raise StoreError(f"pg_dump could not write {file}: {done.stderr.strip().splitlines()[-1:]}")
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise StoreError(f"{program} failed on {describe(engine)}: {said[-1]}")
 
 
 def describe(engine: Engine) -> str:

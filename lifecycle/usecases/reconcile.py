@@ -53,6 +53,14 @@ def reconcile(ctx: Context, actor: Actor, *, files: bool = True) -> Reconciled:
     return Reconciled(runs=runs, drifts=drifts, columns=columns, troubles=(*work.close(), *tables.close()))
 
 
+def find_drift(ctx: Context, actor: Actor) -> Reconciled:
+    """Only what the tables' heads say: it changes no table, ends no run and resumes nothing."""
+    work = Round(ctx, actor, "drift")
+    settle_permits(ctx, actor, work=work)
+    drifts = _find_drift(ctx, actor, work, files=False)
+    return Reconciled(drifts=drifts, troubles=work.close())
+
+
 def _end_runs(ctx: Context, actor: Actor, work: Round) -> tuple[str, ...]:
     with ctx.store.read() as view:
         live = view.runs.live_admissions()
