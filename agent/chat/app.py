@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from agent.chat import wire
 from agent.chat.service import ChatService
-from agent.tools.redact import redact_text
+from drls_dagster.redact import redact_text
 from lifecycle.errors import DrlsError, Invalid, TooMany, Unauthorized
 
 B = TypeVar("B", bound=BaseModel)

@@ -22,10 +22,10 @@ from agent.chat.telling import Telling
 from agent.tools.call import ToolCall
 from agent.tools.dispatch import Answered, find_tool, invoke
 from agent.tools.errors import ToolError
-from agent.tools.redact import redact
 from agent.tools.tool import Effect, Tool
 from drls_dagster.errors import DrlsError
 from drls_dagster.lifecycle_client.calls import Lifecycle
+from drls_dagster.redact import redact
 
 BUG = "this is a bug in DRLS; the log of the chat process has the details"
 # How long a tool may take to end after the person pressed stop.

@@ -17,9 +17,9 @@ from types import ModuleType
 from typing import Any
 
 from agent.chat.wire import ModelInfo, Models
-from agent.tools.redact import redact_text, removed
 from drls_dagster.agent_settings import AgentSettings, ModelSettings
 from drls_dagster.errors import DrlsError
+from drls_dagster.redact import redact_text, removed
 from drls_dagster.secret_source import read_secret
 from lifecycle.errors import Invalid, Unavailable
 

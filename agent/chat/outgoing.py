@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from agent.tools.redact import redact_text
+from drls_dagster.redact import redact_text
 
 _FENCE = re.compile(r"\s{0,3}(?:```|~~~)")
 _CODE = re.compile(r"(`+[^`]*`+)")

@@ -18,8 +18,8 @@ from agent.chat.telling import Telling
 from agent.chat.turn import Means, Turn
 from agent.tools.call import ToolCall
 from agent.tools.callers import Callers
-from agent.tools.redact import known_secrets, redact_text
 from drls_dagster.errors import DrlsError
+from drls_dagster.redact import known_secrets, redact_text
 from drls_dagster.settings import Settings
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Forbidden, NotFound

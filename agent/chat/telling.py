@@ -11,7 +11,7 @@ from agent.chat import wire
 from agent.chat.feed import Feed
 from agent.chat.outgoing import Outgoing
 from agent.chat.store.store import ChatStore
-from agent.tools.redact import redact_text
+from drls_dagster.redact import redact_text
 
 T = TypeVar("T")
 

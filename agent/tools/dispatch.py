@@ -10,11 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from agent.tools.call import ToolCall
 from agent.tools.errors import ToolError
-from agent.tools.redact import known_secrets, redact_model, redact_text
 from agent.tools.registry import all_tools, tools_for
 from agent.tools.schema import as_json, compact
 from agent.tools.tool import Tool, Toolset
 from drls_dagster.errors import DrlsError
+from drls_dagster.redact import known_secrets, redact_model, redact_text
 from lifecycle.domain.credentials import TokenScope
 
 LONGEST_ANSWER = 25_000  # bytes of JSON: what is longer comes in pages

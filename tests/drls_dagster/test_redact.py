@@ -9,8 +9,8 @@ import pytest
 from agent.tools.call import ToolCall
 from agent.tools.dispatch import invoke
 from agent.tools.errors import ToolError
-from agent.tools.redact import redact, redact_text
 from agent.tools.tool import Answer, Input, Toolset, tool
+from drls_dagster.redact import redact, redact_text
 from drls_dagster.settings import Settings
 from lifecycle.domain.credentials import TokenScope
 

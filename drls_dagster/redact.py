@@ -1,4 +1,4 @@
-"""Secrets out of what tools answer: a model and its provider read every answer.
+"""Secrets out of what others read: answers of tools, which a model and its provider read, and logs.
 
 Only unmistakable shapes are removed, and the value of a name such as `password`. Digests, ids and
 snapshots stay as they are.
