@@ -149,7 +149,7 @@ def known_secrets(settings: Settings) -> tuple[str, ...]:
 def _look_up(settings: Settings) -> Iterator[str]:
     sources: list[str | None] = [one.key for one in settings.agent.models.values()]
     sources += settings.catalog.secrets.values()
-    sources += [settings.notify.webhook_secret, settings.notify.smtp_password]
+    sources += [settings.notify.webhook_secret, settings.notify.smtp_password, settings.metrics.token]
     sources += [settings.oidc.client_secret] if settings.oidc else []
     for source in filter(None, sources):
         # What is not there cannot be shown.

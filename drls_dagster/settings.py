@@ -287,6 +287,14 @@ class WebSettings(_Section):
         return given
 
 
+class LogSettings(_Section):
+    """What the processes of `drls up` and `drls serve` write to their logs."""
+
+    format: Literal["text", "json"] = Field(
+        default="text", description="Lines for people, or `json`: one object per line, with the id of the request"
+    )
+
+
 class MetricsSettings(_Section):
     """What Prometheus reads at /metrics of `drls up` and `drls serve`: numbers, without names of people and tables."""
 
@@ -348,6 +356,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     mcp: McpSettings = McpSettings()
     metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()
     notify: NotifySettings = NotifySettings()
     data_diff: DataDiffSettings = DataDiffSettings()
     tables: TablesSettings = TablesSettings()

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from agent.chat.app import chat_routes
 from agent.chat.model import litellm
 from agent.chat.opening import open_service
+from drls_dagster.log_lines import set_up_logging
 from drls_dagster.serving.owners_only import OwnersOnly
 from drls_dagster.settings import load_settings
 
@@ -30,11 +31,10 @@ def main() -> None:
     where.add_argument("--fd", type=int, help="a Unix socket that listens already")
     where.add_argument("--socket", type=Path, help="where to make one")
     given = arguments.parse_args()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    set_up_logging(load_settings())
     # These quote requests, with what is in them.
     for name in ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "httpx", "httpcore", "openai"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     # It takes seconds, which nobody should wait for.
     threading.Thread(target=litellm, name="litellm", daemon=True).start()
     with socket.socket(fileno=given.fd) if given.fd is not None else _listen(given.socket) as listening:
@@ -44,6 +44,7 @@ def main() -> None:
                 http=OwnersOnly,
                 lifespan="on",
                 ws="none",
+                log_config=None,
                 log_level="warning",
                 proxy_headers=False,
                 server_header=False,

@@ -29,6 +29,7 @@ def server_of(
         http=http,
         lifespan="on",
         ws="none",
+        log_config=None,
         log_level="warning",
         proxy_headers=behind_door,
         forwarded_allow_ips="*" if behind_door else None,

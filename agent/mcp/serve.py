@@ -10,6 +10,7 @@ from agent.mcp.http import make_app
 from agent.mcp.running import server_of
 from agent.mcp.stdio import AGENT
 from agent.tools.callers import Callers
+from drls_dagster.log_lines import set_up_logging
 from drls_dagster.serving.owners_only import OwnersOnly
 from drls_dagster.settings import load_settings
 
@@ -18,8 +19,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--fd", type=int, required=True)
     given = arguments.parse_args()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     settings = load_settings()
+    set_up_logging(settings, logging.WARNING)
     app = make_app(Callers(settings, agent=AGENT), hosts=settings.web.hosts)
     with socket.socket(fileno=given.fd) as listening:
         # The door is this user's own, and says who is behind it.

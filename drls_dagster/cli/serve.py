@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from contextlib import nullcontext
@@ -29,6 +30,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
     this machine's names, the host of app_url, and the setting web.hosts.
     """
     from drls_dagster.lifecycle_client.opening import open_context
+    from drls_dagster.log_lines import saying, set_up_logging
     from drls_dagster.metrics.door import metrics_token, with_metrics
     from drls_dagster.metrics.installation import newest_entry
     from drls_dagster.metrics.shared import counting_folder
@@ -36,6 +38,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
     from drls_dagster.serving.collector import spare_the_collector
     from drls_dagster.serving.forwarded import Forwarded, networks
     from drls_dagster.serving.hosts import KnownHosts
+    from drls_dagster.serving.request_ids import Identified
     from drls_dagster.serving.supervisor import Supervisor
     from drls_dagster.serving.worker import serve_connections
     from drls_dagster.web.sections import DAGSTER, DAGSTER_PATH, SECTIONS
@@ -43,6 +46,8 @@ def serve(host: str, port: int, workers: int | None) -> None:
     from lifecycle.app.site import create_site
 
     settings = load_settings()
+    set_up_logging(settings, logging.WARNING)
+    say = saying(settings, lambda line: click.echo(line, err=True))
     provider = openid(settings)
     given = adapters()
     hosts = names_of(settings, host)
@@ -55,7 +60,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
         site = create_site(context, (*SECTIONS, DAGSTER), connected=(provider, dagster))
         spare_the_collector()
         app = with_metrics(KnownHosts(RunsDoor(site, settings), hosts), token, settings, context.store, since, counted)
-        serve_connections(Forwarded(app, proxies, settings.web.forwarded), channel, proxies)
+        serve_connections(Forwarded(Identified(app), proxies, settings.web.forwarded), channel, proxies)
         context.store.close()
 
     # Creates a missing store, and says what is wrong with it; connections do not survive a fork.
@@ -64,9 +69,9 @@ def serve(host: str, port: int, workers: int | None) -> None:
     first.close()
     counting = counting_folder(settings) if token is not None else nullcontext()
     with listen(host, port) as listening, counting as counted:
-        click.echo(f"DRLS is at http://{host}:{port}", err=True)
+        say(f"DRLS is at http://{host}:{port}")
         count = workers or min(2, os.cpu_count() or 1)
-        Supervisor(listening, count, work, lambda line: click.echo(line, err=True)).run()
+        Supervisor(listening, count, work, say).run()
 
 
 def names_of(settings: Settings, host: str) -> tuple[str, ...]:

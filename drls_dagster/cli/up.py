@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
 import uuid
@@ -47,12 +48,15 @@ def up(host: str, port: int | None, seed_demo: bool) -> None:
 def _run(settings: Settings, listening: socket.socket, *, seed_demo: bool) -> None:
     from drls_dagster.lifecycle_client.gateway import connected_adapters
     from drls_dagster.lifecycle_client.opening import open_context
+    from drls_dagster.log_lines import saying, set_up_logging
     from drls_dagster.up.layout import Layout
     from drls_dagster.up.supervisor import Supervisor, own_state
 
     host, port = listening.getsockname()
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
-    click.echo(f"DRLS is starting at {url}; logs are in {settings.home / 'logs'}")
+    set_up_logging(settings, logging.WARNING)
+    say = saying(settings, click.echo)
+    say(f"DRLS is starting at {url}; logs are in {settings.home / 'logs'}")
     ctx = open_context(settings, connected_adapters(settings), lambda started: welcome(settings, started))
     up_id, token = uuid.uuid4().hex, secrets.token_urlsafe(32)
     try:
@@ -66,7 +70,7 @@ def _run(settings: Settings, listening: socket.socket, *, seed_demo: bool) -> No
     else:
         click.echo(f"Sign in with your password: {url}/sign-in")
     layout = Layout(settings, up_id, token, listening.fileno())
-    Supervisor(settings, layout, own_state(up_id, token, url), click.echo).run()
+    Supervisor(settings, layout, own_state(up_id, token, url), say).run()
 
 
 def _seed(ctx: Context, settings: Settings, up_id: str) -> None:

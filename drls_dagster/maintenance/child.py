@@ -22,6 +22,7 @@ from drls_dagster.lakehouse.reader.finding import find
 from drls_dagster.ledger import Ledger, open_ledger
 from drls_dagster.ledger.operations import OperationRow
 from drls_dagster.lifecycle_client.gateway import open_lifecycle
+from drls_dagster.log_lines import set_up_logging
 from drls_dagster.maintenance.keep import keep_of
 from drls_dagster.maintenance.kinds import KINDS, kind_of
 from drls_dagster.maintenance.publishing import Plainly, UnderPermit, complete
@@ -41,9 +42,9 @@ _LOG = logging.getLogger("drls.maintenance")
 
 def main(kinds: Mapping[OperationKind, str] = KINDS) -> None:
     """Ends the process: threads of libraries are not waited for."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    code = perform(load_settings(), int(sys.argv[1]), kinds)
+    settings = load_settings()
+    set_up_logging(settings)
+    code = perform(settings, int(sys.argv[1]), kinds)
     logging.shutdown()
     os._exit(code)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import socket
 
 import uvicorn
 
+from drls_dagster.log_lines import set_up_logging
 from drls_dagster.runs.app import run_routes
 from drls_dagster.runs.service import RunService
 from drls_dagster.serving.collector import spare_the_collector
@@ -19,11 +19,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--fd", type=int, required=True)
     given = arguments.parse_args()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    settings = load_settings()
+    set_up_logging(settings)
     spare_the_collector()
     with socket.socket(fileno=given.fd) as listening:
-        server_of(RunService(load_settings())).run(sockets=[listening])
+        server_of(RunService(settings)).run(sockets=[listening])
 
 
 def server_of(service: RunService) -> uvicorn.Server:
@@ -33,6 +33,7 @@ def server_of(service: RunService) -> uvicorn.Server:
         http=OwnersOnly,
         lifespan="off",
         ws="none",
+        log_config=None,
         log_level="warning",
         proxy_headers=False,
         server_header=False,

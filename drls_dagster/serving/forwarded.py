@@ -18,6 +18,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Kind = Literal["x-forwarded", "forwarded"]
 _PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,"\s]*)\s*')
 _MOST = 20
+# Set in the scope of a request that a trusted proxy has sent.
+PROXIED = "drls.proxied"
 
 
 class Forwarded:
@@ -53,7 +55,7 @@ class Forwarded:
             if found is None:
                 break
             address = found
-        return {**scope, "client": (address, 0), "scheme": scheme}
+        return {**scope, "client": (address, 0), "scheme": scheme, PROXIED: True}
 
 
 def is_trusted(address: str, proxies: Iterable[Network]) -> bool:

@@ -40,7 +40,7 @@ class Supervisor:
         listening: socket.socket,
         count: int,
         work: Callable[[socket.socket], None],
-        log: Callable[[str], None],
+        log: Callable[[str], object],
     ) -> None:
         """`work` is called in each of `count` processes, with its channel; see `worker.serve_connections`."""
         self._listening = listening
@@ -148,7 +148,7 @@ class Supervisor:
         except DrlsError as error:
             self._log(f"Error: {error.message}")
         except BaseException:  # noqa: BLE001 (whatever it is, the parent's code must not run here)
-            traceback.print_exc()
+            self._log(traceback.format_exc().rstrip())
         finally:
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.flush()

@@ -26,6 +26,7 @@ def serve_connections(app: ASGIApp, channel: socket.socket, proxies: Sequence[Ne
     config = uvicorn.Config(
         app,
         http=bounded_protocol(proxies),
+        log_config=None,
         log_level="warning",
         lifespan="off",
         ws="none",

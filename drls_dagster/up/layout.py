@@ -19,6 +19,7 @@ from drls_dagster.gate.warm_host import KEY as WARM_HOST_KEY
 from drls_dagster.gate.warm_host import NAME as WARM_HOST
 from drls_dagster.gate.warm_host import PLACE as WARM_HOST_PLACE
 from drls_dagster.gate.warm_host import VARIABLE as WARM_HOST_VARIABLE
+from drls_dagster.log_lines import is_json
 from drls_dagster.orchestrator.instance import dagster_home, has_storage
 from drls_dagster.orchestrator.running_up import OWN_TOKEN, folder
 from drls_dagster.runs.address import RUN_SERVICE, UNIX, URL_VARIABLE
@@ -105,7 +106,7 @@ class Layout:
             self._child(RUN_SERVICE, ["drls_dagster.runs.server", "--fd", str(runs)], (runs,)),
             *hosts,
             *(self._code_server(one) for one in Environment),
-            self._child("daemon", [DAEMON, "run", "--workspace", str(self.workspace)]),
+            self._child("daemon", [DAEMON, "run", "--workspace", str(self.workspace), *self._log_format]),
             self._child("web", ["drls_dagster.up.web.serve", *web], (self._site,), {OWN_TOKEN: self._token}),
             *agents,
         ]
@@ -143,6 +144,7 @@ class Layout:
             *("-m", "drls_dagster.definitions", "-a", environment.value),
             # Runs get this Python, wherever "dagster" on the path may lead.
             "--use-python-environment-entry-point",
+            *self._log_format,
         ]
         return self._child(environment.value, ["drls_dagster.up.code_server", "code-server", "start", *options])
 
@@ -157,6 +159,11 @@ class Layout:
             log=self.logs / f"{name}.log",
             pass_fds=fds,
         )
+
+    @property
+    def _log_format(self) -> tuple[str, ...]:
+        """For Dagster's own processes."""
+        return ("--log-format", "json") if is_json(self.settings) else ()
 
     def _socket(self, environment: Environment) -> Path:
         return self.sockets / f"{environment.value}.sock"

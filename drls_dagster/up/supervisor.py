@@ -29,7 +29,7 @@ LOOK_SECONDS = 0.5
 ASK_SECONDS = 1.0
 ASK_SECONDS_WHEN_READY = 10.0
 PATIENCE = 10.0
-Say = Callable[[str], None]
+Say = Callable[[str], object]
 
 
 class Terminated(BaseException):

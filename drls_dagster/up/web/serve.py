@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import socket
 import warnings
@@ -14,6 +13,7 @@ import uvicorn
 
 from drls_dagster.lifecycle_client.gateway import open_lifecycle
 from drls_dagster.lifecycle_client.signing_in import openid
+from drls_dagster.log_lines import set_up_logging
 from drls_dagster.maintenance.port import TableMaintenance
 from drls_dagster.metrics.door import metrics_token, with_metrics
 from drls_dagster.metrics.installation import newest_entry
@@ -23,6 +23,7 @@ from drls_dagster.sensors.evidence import ask_evidence
 from drls_dagster.serving.collector import spare_the_collector
 from drls_dagster.serving.connections import bounded_protocol
 from drls_dagster.serving.forwarded import Forwarded, networks
+from drls_dagster.serving.request_ids import Identified
 from drls_dagster.settings import load_settings
 from drls_dagster.up.web.app import make_app
 from drls_dagster.up.web.sections import chats_of
@@ -36,13 +37,12 @@ def main() -> None:
     arguments.add_argument("--mcp", type=Path, help="Socket of the MCP server")
     arguments.add_argument("--agent", type=Path, help="Socket of the chat process")
     given = arguments.parse_args()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     # At the start the code servers are not there yet, and later the UI shows what is wrong with a location.
     warnings.filterwarnings("ignore", message="Error loading repository location", category=UserWarning)
     # What Dagster starts must not inherit it.
     token = os.environ.pop(OWN_TOKEN)
     settings = load_settings()
+    set_up_logging(settings)
     ctx = replace(open_lifecycle(settings), maintenance=TableMaintenance(settings))
     app = make_app(
         ctx,
@@ -62,11 +62,12 @@ def main() -> None:
     spare_the_collector()
     proxies = networks(settings.web.trusted_proxies)
     config = uvicorn.Config(
-        Forwarded(app, proxies, settings.web.forwarded),
+        Forwarded(Identified(app), proxies, settings.web.forwarded),
         http=bounded_protocol(proxies),
         lifespan="on",
         ws="websockets-sansio",
         ws_max_size=1024 * 1024,
+        log_config=None,
         log_level="warning",
         proxy_headers=False,
         server_header=False,
