@@ -107,6 +107,7 @@ def test_the_databases_reach_nobody_but_the_platform() -> None:
         ("settings.catalog.uri=postgresql://drls:secret@db/drls", "/settings/catalog/uri"),
         ("settings.catalog.secrets.password=secret", "/settings/catalog/secrets/password"),
         ("settings.web.port=80", "/settings/web"),
+        ("settings.metrics.token=0123456789abcdef", "/settings/metrics/token"),
         ("secrets.database.value=secret", "/secrets/database"),
         ("secrets.environment[0].value=secret", "/secrets/environment/0"),
         ("image.tag=latest", "/image/tag"),
@@ -118,6 +119,19 @@ def test_the_databases_reach_nobody_but_the_platform() -> None:
 )
 def test_values_that_would_do_harm_are_refused(setting: str, named_in_it: str) -> None:
     assert named_in_it in refusal("--set", setting)
+
+
+def test_the_metrics_of_the_page_have_their_token_from_a_secret_and_prometheus_gets_in(tmp_path: Path) -> None:
+    page = (CHECKOUT / "docs/how-to/kubernetes.md").read_text()
+    (shown,) = (one for one in re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE) if "METRICS" in one)
+    (tmp_path / "values.yaml").write_text(shown)
+    things = chart("--values", tmp_path / "values.yaml")
+    for name in ("drls-app", "drls-dagster"):
+        (pod,) = (pod for where, pod in pods(things) if where.endswith(name))
+        variables = {one["name"]: one for main in pod["containers"] for one in main["env"]}
+        assert variables["METRICS_TOKEN"]["valueFrom"]["secretKeyRef"] == {"name": "drls-metrics", "key": "token"}
+    doors = named(things, "NetworkPolicy", "drls-doors")
+    assert "monitoring" in str(doors["spec"]["ingress"])
 
 
 @pytest.mark.parametrize("form", FORMS)
