@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all test-postgres test-jdbc test-kafka test-s3 test-rest test-browser test-mcp test-wheel check docs kustomize pictures bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-jdbc test-kafka test-s3 test-rest test-browser test-mcp test-wheel test-k8s check docs kustomize pictures bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -55,6 +55,9 @@ test-mcp: $(READY) ## Run the official MCP conformance suite against our server
 
 test-wheel: $(READY) java ## Install the wheel into clean environments outside the checkout, and run the demo there
 	@scripts/wheel.sh
+
+test-k8s: $(READY) ## As root, start a Kubernetes node, install the chart on it, and take a pipeline to production there
+	@scripts/k8s.sh
 
 check: $(READY) ## Lint, format, types, import layers, lock file, English
 	$(PYTHON) -m ruff check .

@@ -17,7 +17,7 @@ class RunsDoor:
         self._runs: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(f"{PATH}/"):
+        if scope["type"] == "http" and _is_operation(scope["path"]):
             await self._service()(scope, receive, send)
         else:
             await self._site(scope, receive, send)
@@ -29,3 +29,8 @@ class RunsDoor:
 
             self._runs = run_routes(RunService(self._settings))
         return self._runs
+
+
+def _is_operation(path: str) -> bool:
+    """Deeper paths are the site's: what people ask about a run."""
+    return path.startswith(f"{PATH}/") and "/" not in path[len(PATH) + 1 :]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +63,7 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
         for line in (IMAGES / "Dockerfile").read_text().splitlines()
         if line.startswith("COPY ") and "--from" not in line
         for place in line.split()[1:-1]
+        if not place.startswith("--chmod=")
     ]
     assert len(copied) > 8
     for place in copied:
@@ -79,3 +82,20 @@ def test_uv_is_that_of_the_scripts() -> None:
     version = re.search(r"(?m)^version=(\S+)$", (CHECKOUT / "scripts" / "uv.sh").read_text())
     assert version
     assert f"ARG UV_VERSION={version.group(1)}\n" in (IMAGES / "Dockerfile").read_text()
+
+
+def test_no_folder_of_a_home_passes_a_volumes_group_on(tmp_path: Path) -> None:
+    """The fence refuses modes with set-group-ID, which volumes with an fsGroup have; Hadoop repeats them."""
+    volume, user = tmp_path / "volume", tmp_path / "user"
+    earlier = volume / "home" / "staging" / "run"
+    earlier.mkdir(parents=True)
+    folders = [volume, *(one for one in volume.rglob("*") if one.is_dir())]
+    for one in folders:
+        one.chmod(0o2770)
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(CHECKOUT)}
+    environment |= {"DRLS_HOME": str(volume / "home"), "HOME": str(user), "DRLS_GIVEN": str(tmp_path / "none")}
+    subprocess.run([IMAGES / "drls-role", "drls", "--version"], env=environment, check=True, timeout=60)
+    assert stat.S_IMODE((volume / "home").stat().st_mode) == 0o700
+    made = [one for one in (volume / "home").rglob("*") if one.is_dir()]
+    assert {"dagster", "jars", "run"} <= {one.name for one in made}
+    assert [one for one in made if one.stat().st_mode & stat.S_ISGID] == []

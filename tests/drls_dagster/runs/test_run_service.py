@@ -268,6 +268,7 @@ def test_a_run_on_another_machine_asks_below_the_web_site(world: World) -> None:
         way = Remote(url, world.token())
         assert RunClient(way, world.name, HERE).admit({}) is not None
         assert httpx.get(f"{url}/anything").text == "the site"
+        assert httpx.get(f"{url}/api/runs/4f8e/explanation").text == "the site"
         way.close()
         server.should_exit = True
         thread.join(30)
