@@ -14,8 +14,8 @@ from typing import Any
 from tests.deploy.rendered import CHECKOUT, tools
 
 NODE = CHECKOUT / "tests" / "k8s" / "node"
-# Both ends of the link between the node and this machine, as node/parts.sh has them.
-NODE_ADDRESS, HOST_ADDRESS = "10.250.0.2", "10.250.0.1"
+# Of the node, as node/parts.sh has it.
+NODE_ADDRESS = "10.250.0.2"
 PODS = "10.244.0.0/24"
 NAMESPACE = "drls"
 
@@ -68,6 +68,16 @@ class Cluster:
         label = f"app.kubernetes.io/component={component}"
         found = self.kubectl("--namespace", NAMESPACE, "get", "pods", "--selector", label, "--output", "json")
         return [one for one in json.loads(found)["items"] if "deletionTimestamp" not in one["metadata"]]
+
+    def run(self, pod: str, *command: str, namespace: str = NAMESPACE) -> subprocess.CompletedProcess[str]:
+        """A command in a pod that runs, or in one of a deployment's."""
+        return self.tried("kubectl", "--namespace", namespace, "exec", pod, "--", *command)
+
+    def reaches(self, pod: str, address: str, port: int, *, namespace: str = NAMESPACE) -> bool:
+        """Whether a pod can open a connection."""
+        asked = self.run(pod, "timeout", "4", "bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}", namespace=namespace)
+        assert "error from server" not in asked.stderr.lower(), asked.stderr
+        return asked.returncode == 0
 
     def psql(self, command: str, database: str = "postgres") -> str:
         """What PostgreSQL answered, asked on its own pod as its owner."""

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from drls_dagster.cli.demo_data import lay_out
+from lifecycle.domain.roles import Role
 from tests.k8s import secrets
 from tests.k8s.cluster import NAMESPACE, NODE, Cluster, cache, running_node
-from tests.k8s.people import Door
+from tests.k8s.people import Door, Person
 from tests.k8s.release import Release, image
 from tests.k8s.secrets import Secrets
+from tests.k8s.story import FLIGHTS
 
 SERVERS = NODE.parent / "servers" / "servers.yaml"
 
@@ -66,3 +69,28 @@ def door(given: Secrets, release: Release) -> Iterator[Door]:
     opened = Door(given.certificate)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def landing(cluster: Cluster, given: Secrets, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The example's files in the bucket."""
+    folder = tmp_path_factory.mktemp("landing")
+    lay_out(folder)
+    pod = cluster.get("pods", namespace="outside", app="s3")["items"][0]["metadata"]["name"]
+    cluster.kubectl("--namespace", "outside", "exec", pod, "--", "mkdir", "-p", "/data/lake/landing")
+    cluster.kubectl("--namespace", "outside", "cp", folder / "flights", f"{pod}:/data/lake/landing/flights")
+
+
+@pytest.fixture(scope="session")
+def admin(door: Door, given: Secrets) -> Person:
+    return door.person("admin", given.first)
+
+
+@pytest.fixture(scope="session")
+def ada(door: Door, admin: Person) -> Person:
+    return door.newcomer(admin, "ada", Role.LEAD, FLIGHTS)
+
+
+@pytest.fixture(scope="session")
+def grace(door: Door, admin: Person) -> Person:
+    return door.newcomer(admin, "grace", Role.LEAD, FLIGHTS)

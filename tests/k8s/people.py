@@ -50,13 +50,14 @@ class Door:
         """Somebody who has an own password: a token of theirs, as `drls login` asks for one."""
         anonymous = Lifecycle(HttpWay(self.browser(), None, "tests"))
         issued = anonymous.sign_in(name, password, timedelta(days=1))
-        return Person(name, issued.secret, self)
+        return Person(name, password, issued.secret, self)
 
-    def newcomer(self, admin: Person, called: str, role: Role, pipeline: str) -> Person:
-        """A new account with a role on one pipeline, whose first password is changed at once (L6)."""
+    def newcomer(self, admin: Person, called: str, role: Role, pipeline: str | None = None) -> Person:
+        """A new account with a role, on one pipeline or all, whose first password is changed at once (L6)."""
         name = f"{called}-{secrets.token_hex(3)}"
+        scope = ScopeKind.PIPELINE if pipeline else ScopeKind.EVERYTHING
         admin.lifecycle.people.add(name)
-        admin.lifecycle.people.grant(role, person=name, scope=ScopeKind.PIPELINE, scope_value=pipeline)
+        admin.lifecycle.people.grant(role, person=name, scope=scope, scope_value=pipeline)
         given, own = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
         admin.lifecycle.people.set_password(name, given)
         Lifecycle(HttpWay(self.browser(), "none", "tests")).way.change_password(name, own, given)
@@ -66,6 +67,7 @@ class Door:
 @dataclass(frozen=True)
 class Person:
     name: str
+    password: str
     token: str
     door: Door
 
@@ -77,27 +79,41 @@ class Person:
     def session(self) -> httpx.Client:
         return self.door.browser(Authorization=f"Bearer {self.token}")
 
-    def dagster(self, query: str, variables: Mapping[str, Any] | None = None) -> httpx.Response:
-        return self.session.post(GRAPHQL, json={"query": query, "variables": dict(variables or {})})
+    def dagster(
+        self, query: str, variables: Mapping[str, Any] | None = None, *, seconds: float = 180
+    ) -> httpx.Response:
+        """What Dagster answers, once it has started: until then its door asks people to try again."""
+        until = time.monotonic() + seconds
+        while True:
+            answer = self.session.post(GRAPHQL, json={"query": query, "variables": dict(variables or {})})
+            if answer.status_code != 503 or time.monotonic() > until:
+                return answer
+            time.sleep(2)
+
+    def tried_to_launch(self, pipeline: str, environment: Environment, partition: str) -> dict[str, Any]:
+        """What Dagster answers, once it has been asked."""
+        selector = {"repositoryLocationName": environment.value, "repositoryName": "__repository__"}
+        tags = [{"key": "dagster/partition", "value": partition}]
+        answer = self.dagster(
+            _LAUNCH,
+            {
+                "p": {
+                    "selector": {**selector, "pipelineName": pipeline},
+                    "mode": "default",
+                    "executionMetadata": {"tags": tags},
+                }
+            },
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]["launchRun"]
 
     def launch(self, pipeline: str, environment: Environment, partition: str, *, seconds: float = 180) -> str:
         """The id of a new run, once the environment's code location has the pipeline."""
         until = time.monotonic() + seconds
-        selector = {"repositoryLocationName": environment.value, "repositoryName": "__repository__"}
-        tags = [{"key": "dagster/partition", "value": partition}]
-        params = {
-            "selector": {**selector, "pipelineName": pipeline},
-            "mode": "default",
-            "executionMetadata": {"tags": tags},
-        }
-        while True:
-            answer = self.dagster(_LAUNCH, {"p": params})
-            assert answer.status_code == 200, answer.text
-            launched = answer.json()["data"]["launchRun"]
-            if launched["__typename"] == "LaunchRunSuccess":
-                return launched["run"]["runId"]
-            assert time.monotonic() < until, answer.text
+        while (launched := self.tried_to_launch(pipeline, environment, partition))["__typename"] != "LaunchRunSuccess":
+            assert time.monotonic() < until, launched
             time.sleep(2)
+        return launched["run"]["runId"]
 
     def status(self, run: str) -> str:
         answer = self.dagster(_STATUS, {"r": run})
