@@ -50,7 +50,8 @@ def test_dagster_is_killed_in_the_middle_of_a_run(cluster: Cluster, landing: Non
     ada.lifecycle.pipelines.save(versions.third(EXAMPLE, FLIGHTS), message="mean wind")
     cluster.kubectl("--namespace", NAMESPACE, "rollout", "status", "statefulset/drls-dagster", "--timeout=300s")
     assert ada.ended(run) == "FAILURE"
-    assert ada.lifecycle.runs.explain(run).cause is Cause.KILLED
+    # Whether the run still noticed its end depends on how its pod was taken away.
+    assert ada.lifecycle.runs.explain(run).cause in {Cause.KILLED, Cause.ERROR}
     run_well(ada, Environment.DEVELOPMENT, JULY)
 
 
