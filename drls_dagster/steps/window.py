@@ -126,7 +126,9 @@ def wall_clock(moment: datetime) -> datetime:
     """The first wall clock value, without a zone, that is not before an instant.
 
     A clock that is put back shows some values twice; they mean the first time, as in Python (fold=0) and Java. A value
-    that the clock skips means the time that far after the change. So every value has one place between windows.
+    that the clock skips means the time that far after the change. Where that would be another date (in Nuuk,
+    30 March 2024 ended at 23:00), it means the change, so that dates begin at midnight. So every value has one place
+    between windows.
     """
     zone, instant = moment.tzinfo, moment.astimezone(UTC)
     local = instant.astimezone(zone)
@@ -134,7 +136,14 @@ def wall_clock(moment: datetime) -> datetime:
     if local.fold:
         return (_change_before(instant, local) + _offset(local.replace(fold=0))).replace(tzinfo=None)
     skipped = offset - _offset((instant - timedelta(microseconds=1)).astimezone(zone))
-    return local.replace(tzinfo=None) - max(skipped, timedelta())
+    wall = local.replace(tzinfo=None)
+    if skipped <= timedelta():
+        return wall
+    midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+    if wall - midnight > skipped:
+        return wall - skipped
+    # Of two midnights, where a day is skipped, the first.
+    return max(midnight - timedelta(days=(skipped - (wall - midnight)).days), wall - skipped)
 
 
 def _change_before(instant: datetime, local: datetime) -> datetime:

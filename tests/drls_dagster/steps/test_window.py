@@ -164,6 +164,10 @@ def test_d6_a_wall_clock_value_that_exists_is_in_the_window_of_its_instant(
         ("America/Havana", "2024-11-03T04:00Z", "2024-11-03T00:00"),  # a day with two
         ("Australia/Lord_Howe", "2024-04-06T15:00Z", "2024-04-07T02:00"),  # back by half an hour
         ("Asia/Kolkata", "2024-01-14T18:30Z", "2024-01-15T00:00"),
+        ("America/Nuuk", "2024-03-31T01:00Z", "2024-03-31T00:00"),  # from 23:00 to midnight
+        ("Asia/Pyongyang", "2018-05-04T15:00Z", "2018-05-05T00:00"),  # the same by half an hour
+        ("Europe/Moscow", "1918-05-31T19:28:41Z", "1918-06-01T00:00"),  # from 22:00 to one minute after midnight
+        ("Pacific/Apia", "2011-12-30T10:00Z", "2011-12-30T00:00"),  # from midnight to midnight
     ],
 )
 def test_wall_clocks_at_changes(zone: str, instant: str, wall: str) -> None:
@@ -178,6 +182,24 @@ def test_a_day_that_a_zone_skipped_has_no_rows_of_the_day_after() -> None:
     assert window(spec, "2011-12-30").is_empty("date")
     assert window(spec, "2011-12-31").bounds("date", "") == ("DATE'2011-12-30'", "DATE'2012-01-01'")
     assert window(spec, "2011-12-29").bounds("date", "") == ("DATE'2011-12-29'", "DATE'2011-12-30'")
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        *(("America/Nuuk", "2024-03-30"), ("Asia/Pyongyang", "2018-05-04"), ("Asia/Singapore", "1981-12-31")),
+        *(("Europe/Moscow", "1917-07-01"), ("Europe/Moscow", "1918-05-31"), ("America/Sao_Paulo", "2018-11-03")),
+    ],
+)
+def test_d6_a_day_whose_last_hour_is_skipped_keeps_its_rows(zone: str, day: str) -> None:
+    """Finding 25: the window of such a day had no date in it, and the day after had the dates of both."""
+    first = date.fromisoformat(day)
+    days = [(first + timedelta(days=number)).isoformat() for number in range(4)]
+    spec = pipeline("daily", zone, (first - timedelta(days=2)).isoformat(), days[3])
+    for key, after in itertools.pairwise(days):
+        assert window(spec, key).bounds("date", "") == (f"DATE'{key}'", f"DATE'{after}'")
+        walls = (f"TIMESTAMP_NTZ'{key} 00:00:00'", f"TIMESTAMP_NTZ'{after} 00:00:00'")
+        assert window(spec, key).bounds("timestamp_ntz", "") == walls
 
 
 def test_half_an_hour_that_a_clock_skipped_leaves_no_hole_between_windows() -> None:
