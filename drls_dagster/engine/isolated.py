@@ -24,6 +24,7 @@ import warnings
 from typing import Any
 
 PREFIX = "drls_code_"
+NAMED = frozenset({"name", "package", "anchor", "mod_name"})  # keywords of functions that name a module first
 MOST = 32  # versions whose modules a process keeps
 _line = threading.RLock()
 
@@ -218,13 +219,21 @@ class _Rewriter(ast.NodeTransformer):
         called = node.func
         name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
         self.generic_visit(node)
-        if name in self.naming and name not in {"import_module", "__import__"} and node.args:
-            first = node.args[0]
-            value = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
-            module = value.partition(":")[0]
-            if module.partition(".")[0] in self.tops and all(map(str.isidentifier, module.split("."))):
-                node.args[0] = ast.copy_location(ast.Constant(f"{self.name}.{value}"), first)
+        if name in self.naming and name not in {"import_module", "__import__"}:
+            if node.args:
+                node.args[0] = self._named(node.args[0])
+            for word in node.keywords:
+                if word.arg in NAMED:
+                    word.value = self._named(word.value)
         return node
+
+    def _named(self, argument):
+        """A text that names a module of the version, by its own name; anything else as it is."""
+        value = argument.value if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else ""
+        module = value.partition(":")[0]
+        if module.partition(".")[0] in self.tops and all(map(str.isidentifier, module.split("."))):
+            return ast.copy_location(ast.Constant(f"{self.name}.{value}"), argument)
+        return argument
 
     def visit_Attribute(self, node):
         if isinstance(node.value, ast.Name) and isinstance(node.ctx, ast.Load):

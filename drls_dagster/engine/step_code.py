@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from drls_dagster.engine.code_folder import materialise
 from drls_dagster.engine.isolated import PREFIX, CodeRefused, Package
+from drls_dagster.engine.outside import FREE, STEP, watch
 from drls_dagster.errors import DrlsError
 from lifecycle.spec import package_digest
 from lifecycle.spec.closure import entry_is_local
@@ -77,6 +78,7 @@ def load_function(
     `code` is the version's local code. Raises CodeChanged when the entry point is installed, in another version than
     the one that was locked.
     """
+    watch(refuse_outside)
     try:
         package = code.package() if code is not None else None
         if python is not None:
@@ -90,7 +92,9 @@ def load_function(
 
 @lru_cache(maxsize=64)
 def _inline(source: str, name: str, package: Package | None) -> Function:
-    namespace: dict[str, Any] = {"__name__": "__drls_step__"}
+    namespace: dict[str, Any] = {"__name__": STEP}
+    if package is not None and package.check is None:
+        namespace[FREE] = True
     code: Any = package.compile(source, "<pipeline>") if package else compile(source, "<pipeline>", "exec")
     exec(code, namespace)  # noqa: S102  running the pipeline's code is the point
     return namespace[name]

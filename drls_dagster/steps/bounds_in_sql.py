@@ -88,14 +88,36 @@ def _others(placeholder: Any) -> list[Any]:
     from lifecycle.spec.sqltree import exp
 
     node, parent = placeholder, placeholder.parent
+    beside: list[Any] = []  # the other arguments of functions that give one of them
     while isinstance(parent, exp.Paren | exp.Add | exp.Sub | exp.Coalesce | exp.Greatest | exp.Least):
+        if isinstance(parent, exp.Coalesce | exp.Greatest | exp.Least):
+            beside += [one for one in _operands(parent) if one is not node]
         node, parent = parent, parent.parent
     if isinstance(parent, exp.Cast | exp.TryCast | exp.Date | exp.Timestamp | exp.TsOrDsToDate):
         return [parent]
     if isinstance(parent, exp.Between | exp.In | exp.Predicate | exp.Binary):
-        children = [one for value in parent.args.values() for one in (value if isinstance(value, list) else [value])]
-        return [one for one in children if isinstance(one, exp.Expr) and one is not node]
-    return []
+        return [one for one in _operands(parent) if one is not node] + beside
+    if isinstance(parent, exp.Tuple):
+        at = parent.expressions.index(node)
+        rows = [one for one in _operands(parent.parent) if isinstance(one, exp.Tuple) and one is not parent]
+        return [one.expressions[at] for one in rows if len(one.expressions) > at]
+    if isinstance(parent, exp.Func) and isinstance(parent.parent, exp.Between | exp.In | exp.Predicate | exp.Binary):
+        # The same function of a column: `unix_timestamp(at) >= unix_timestamp(:partition_start)`.
+        same = [one for one in _operands(parent.parent) if one is not parent and _name(one) == _name(parent)]
+        return [column for one in same for column in one.find_all(exp.Column)]
+    return beside
+
+
+def _operands(expression: Any) -> list[Any]:
+    from lifecycle.spec.sqltree import exp
+
+    children = [one for value in expression.args.values() for one in (value if isinstance(value, list) else [value])]
+    return [one for one in children if isinstance(one, exp.Expr)]
+
+
+def _name(expression: Any) -> tuple[type, str]:
+    """Which function it is; those that the parser does not know have their names as text."""
+    return type(expression), str(expression.this).lower() if isinstance(expression.this, str) else ""
 
 
 def _kind_of(expression: Any, types: Mapping[str, str], usual: str) -> Kind | None:

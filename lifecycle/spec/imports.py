@@ -15,6 +15,8 @@ NAMING = frozenset({
 })  # fmt: skip
 _IMPORTING = frozenset({"import_module", "__import__"})
 _WORKED_OUT = _IMPORTING | {"resolve_name", "run_module"}
+# The names that such functions have for that argument.
+NAMED = frozenset({"name", "package", "anchor", "mod_name"})
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 
 
@@ -89,8 +91,11 @@ def _aliases(tree: ast.Module) -> frozenset[str]:
 
 
 def _named(call: ast.Call) -> Iterator[str]:
-    """The top-level name in a call's first argument: a text, or one that begins with a whole name and a dot."""
-    argument = _first(call)
+    """The top-level name in a call's first argument: a text, or one that begins with a whole name and a dot.
+
+    Where it is relative, that of its package, which is imported before it.
+    """
+    argument = _package(call) if _is_relative(call) else _first(call)
     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
         module = argument.value.partition(":")[0]  # resolve_name("module:thing")
         if _DOTTED.match(module):
@@ -109,11 +114,19 @@ def _named(call: ast.Call) -> Iterator[str]:
 def _first(call: ast.Call) -> ast.expr | None:
     if call.args:
         return call.args[0]
-    return next((word.value for word in call.keywords if word.arg == "name"), None)
+    words = {word.arg: word.value for word in call.keywords}
+    return words.get("name") or next((words[name] for name in sorted(NAMED) if name in words), None)
+
+
+def _package(call: ast.Call) -> ast.expr | None:
+    """The package of `import_module(".x", "package")`."""
+    if len(call.args) > 1:
+        return call.args[1]
+    return next((word.value for word in call.keywords if word.arg == "package"), None)
 
 
 def _is_relative(call: ast.Call) -> bool:
-    """`import_module(".x", package=…)` stays in its own package, which is locked whole."""
+    """`import_module(".x", package=__package__)` stays in its own package, which is locked whole."""
     argument = _first(call)
     if isinstance(argument, ast.JoinedStr) and argument.values:
         argument = argument.values[0]

@@ -284,6 +284,12 @@ INSTANT, WALL, DAY = "TIMESTAMP'2024-01-14 05:00:00Z'", "TIMESTAMP_NTZ'2024-01-1
         ("SELECT * FROM raw -- at >= :partition_start\nWHERE name <> ':partition_start' AND at >= :partition_start", [INSTANT]),
         ("SELECT * FROM raw LATERAL VIEW explode(array(1)) t AS x WHERE at >= :partition_start", [INSTANT]),
         ("SELECT count_if(at < :partition_start) = 0 FROM raw", [INSTANT]),
+        ("SELECT greatest(at, :partition_start), coalesce(wall, :partition_start) FROM raw", [INSTANT, WALL]),
+        ("SELECT * FROM raw WHERE (wall, at) >= (:partition_start, :partition_start)", [WALL, INSTANT]),
+        ("SELECT * FROM raw WHERE (at, day) IN ((:partition_start, :partition_start))", [INSTANT, DAY]),
+        ("SELECT * FROM raw WHERE unix_timestamp(at) >= unix_timestamp(:partition_start)", [INSTANT]),
+        ("SELECT * FROM raw WHERE unix_millis(at) >= unix_millis(:partition_start)", [INSTANT]),
+        ("SELECT * FROM raw WHERE unix_timestamp(day) BETWEEN unix_timestamp(:partition_start) AND unix_timestamp(:partition_start)", [DAY, DAY]),
     ],
 )  # fmt: skip
 def test_d6_sql_sees_the_bound_as_what_it_is_compared_with(sql: str, literals: list[str]) -> None:
