@@ -178,6 +178,16 @@ def test_two_environments_share_no_module(package: Path) -> None:
         "import pkgutil\ndef process(b): return b * pkgutil.resolve_name('drls_test_code.helper:FACTOR')\n",
         "import builtins\ndef process(b): return b * builtins.__import__('drls_test_code.helper').helper.FACTOR\n",
         "def process(b): return b * __import__('drls_test_code.helper').helper.FACTOR\n",
+        "import importlib\ndef process(b): return b * importlib.import_module('.helper', 'drls_test_code').FACTOR\n",
+        (
+            "import importlib\n"
+            "def process(b): return b * importlib.import_module('.helper', package='drls_test_code').FACTOR\n"
+        ),
+        "import runpy\ndef process(b): return b * runpy.run_module(mod_name='drls_test_code.helper')['FACTOR']\n",
+        (
+            "import pkgutil\n"
+            "def process(b): return b * int(pkgutil.get_data(package='drls_test_code', resource='words.txt')[-1:])\n"
+        ),
         "def process(b): return b * __import__('drls_test_code.helper', fromlist=['x']).FACTOR\n",
         (
             "import pkgutil, importlib.resources\n"
@@ -229,6 +239,38 @@ def test_only_what_was_kept_or_installed_can_be_imported(package: Path, tmp_path
     for source in aliases:
         with pytest.raises(ImportError, match=r"drls_test_late, which is in .*"):
             loaded(locked(package, inline(source)), package)("drls_test_late")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "exec('import drls_test_late', {})",
+        "eval(\"__import__('drls_test_late')\")",
+        "getattr(importlib, 'import_module')('drls_test_late')",
+        "il = importlib; il.import_module('drls_test_' + 'late')",
+        "vars(importlib)['import_module']('drls_test_late')",
+        "importlib.util.module_from_spec(importlib.util.find_spec('drls_test_' + 'late'))",
+        "runpy.run_module('drls_test_' + 'late')",
+        "pkgutil.resolve_name('drls_test_' + 'late')",
+        "pickle.loads(b'cdrls_test_late\\nx\\n.')",
+    ],
+)
+@pytest.mark.parametrize("kept", [True, False], ids=["with files", "without files"])
+def test_no_way_to_import_brings_in_a_module_that_is_neither_kept_nor_installed(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, kept: bool
+) -> None:
+    """Finding 7, where no import can be read in the source; before, the module from the later folder ran."""
+    modules = "import importlib.util, pickle, pkgutil, runpy\n" + ("import drls_test_code\n" if kept else "")
+    spec = locked(package, inline(f"{modules}def process(b):\n    {body}\n"))
+    assert bool(spec.lock and spec.lock.files) is kept
+    (tmp_path / "late").mkdir()
+    (tmp_path / "late" / "drls_test_late.py").write_text("raise SystemExit('ran')")
+    monkeypatch.syspath_prepend(tmp_path / "late")
+    code = sent(spec, package) if spec.lock else None
+    function = load_function(spec.transforms[0].python, None, None, code, "process")  # pyright: ignore
+    with pytest.raises(ImportError, match=r"drls_test_late, which is in .* neither stored with the version"):
+        function(1)
+    assert "drls_test_late" not in sys.modules
 
 
 def test_a_file_put_into_the_code_folder_is_not_run_and_one_that_was_edited_is_replaced(package: Path) -> None:

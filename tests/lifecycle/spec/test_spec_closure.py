@@ -112,6 +112,10 @@ def test_l2_inline_python_that_imports_local_code_is_locked(spec_of: Build, tmp_
         "import pkgutil\npkgutil.get_data('pkg', 'words.txt')",
         "from importlib.resources import files\nfiles('pkg')",
         "import runpy\nrunpy.run_module('pkg.sub')",
+        "import runpy\nrunpy.run_module(mod_name='pkg.sub')",
+        "import pkgutil\npkgutil.get_data(package='pkg', resource='words.txt')",
+        "import importlib\nimportlib.import_module('.sub', 'pkg')",
+        "import importlib\nimportlib.import_module('.sub', package='pkg')",
     ],
 )
 def test_l2_every_way_to_import_a_package_counts_it_whole(spec_of: Build, tmp_path: Path, statement: str) -> None:
