@@ -11,7 +11,7 @@ from lifecycle.domain.people import Actor, Person, PersonKind, Target, WayIn, sy
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Conflict, Invalid, Unauthorized
 from lifecycle.store.unit import Unit
-from lifecycle.usecases.accounts import PersonView, require_sign_in, shown
+from lifecycle.usecases.accounts import PersonView, end_sessions, require_sign_in, shown
 from lifecycle.usecases.change_password import require_session
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.access import require
@@ -59,7 +59,10 @@ def sign_in_with_openid(ctx: Context, user: OpenIdUser, rule: AccountRule, host:
 
 
 def link_person(ctx: Context, actor: Actor, name: str, subject: str) -> PersonView:
-    """An Admin's act: whoever the provider knows as `subject` (issuer|subject) signs in as `name` from now on."""
+    """An Admin's act: whoever the provider knows as `subject` (issuer|subject) signs in as `name` from now on.
+
+    Where somebody else did until now, every session and token of the account ends.
+    """
     if not _SUBJECT.fullmatch(subject):
         raise Invalid("write issuer|subject, as shown when the sign-in was refused: https://id.example.org|248289")
     with ctx.store.write(actor, "link_person") as unit:
@@ -75,6 +78,8 @@ def link_person(ctx: Context, actor: Actor, name: str, subject: str) -> PersonVi
             return shown(person)
         if actor.person is not None and actor.person != person.id:
             unit.people.add_hand(person.id, actor.person, Credential.SUBJECT)
+        if person.subject is not None:
+            end_sessions(unit, person)
         return shown(_link(unit, person, subject))
 
 

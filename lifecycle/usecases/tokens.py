@@ -62,7 +62,7 @@ def issue_token(
 ) -> Issued:
     """A personal token, for oneself or (Admin) for a service account; never wider than `within`, what was shown.
 
-    Your own that is issued with a personal token ends when that one does. A signed token issues none.
+    What is issued with a personal token ends when that one does. A signed token issues none.
 
     The same `key` again raises Conflict: a secret is nowhere kept to be shown twice.
     """
@@ -94,8 +94,7 @@ def issue_token(
                 raise Forbidden(f"{person.name} is {whose}")
         if person.kind is PersonKind.SERVICE and TokenScope.APPROVE in scopes:
             raise Forbidden("service accounts and agents never approve; omit the scope")
-        own = person.id == actor.person
-        source = shown if own and shown is not None and shown.kind is TokenKind.PERSONAL else None
+        source = shown if shown is not None and shown.kind is TokenKind.PERSONAL else None
         issued = issue(
             unit, person, TokenKind.PERSONAL, name.strip(), scopes=tuple(scopes), life=life, issued_from=source
         )

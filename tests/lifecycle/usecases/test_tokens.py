@@ -174,6 +174,36 @@ def test_a_token_that_a_token_issued_ends_with_it(secured: Life) -> None:
             authenticate(secured.ctx, secret, WayIn.REST)
 
 
+def test_a_token_for_a_service_account_ends_with_the_token_that_issued_it(secured: Life) -> None:
+    """Finding 12: a stolen token of an Admin left one behind, for a year and with the same scopes."""
+    year: dict[str, Any] = {"scopes": [TokenScope.READ], "life": timedelta(days=366), "within": TokenScope}
+    secured.give_password("adam", PASSWORD)
+    stolen = with_token(secured, "adam", days=2)
+    left = issue_token(secured.ctx, stolen, "x", owner="bot", **year)
+    kept = issue_token(secured.ctx, with_session(secured, "adam"), "ci", owner="bot", **year)
+    assert left.expires_at - kept.expires_at < timedelta(days=-300)
+    revoke_token(secured.ctx, secured.as_("adam"), stolen.token or 0)
+    with pytest.raises(Unauthorized):
+        authenticate(secured.ctx, left.secret, WayIn.REST)
+    assert authenticate(secured.ctx, kept.secret, WayIn.REST).actor.name == "bot"
+
+
+def test_another_person_at_the_provider_ends_what_the_former_one_has(secured: Life) -> None:
+    """Finding 12: a session from before lived on, like the tokens that it had made."""
+    secured.give_password("adam", PASSWORD)
+    adam, ada = with_session(secured, "adam"), with_session(secured)
+    link_person(secured.ctx, adam, "ada", "https://id.example.org|1")
+    issued = issue_token(secured.ctx, ada, "ci", scopes=[TokenScope.READ], life=timedelta(days=1), within=TokenScope)
+    signed = sign_token(secured.ctx, ada, ("read",)).text
+    link_person(secured.ctx, adam, "ada", "https://id.example.org|1")
+    for secret in (issued.secret, signed):
+        assert authenticate(secured.ctx, secret, WayIn.REST).actor.name == "ada"
+    link_person(secured.ctx, adam, "ada", "https://id.example.org|2")
+    for secret in (issued.secret, signed):
+        with pytest.raises(Unauthorized):
+            authenticate(secured.ctx, secret, WayIn.REST)
+
+
 def test_a_token_that_was_revoked_meanwhile_issues_none(secured: Life) -> None:
     stolen = with_token(secured)
     revoke_token(secured.ctx, secured.as_("ada"), stolen.token or 0)
