@@ -1,6 +1,6 @@
 """Refuses modules from outside to a version's code, whatever way it imports them.
 
-The imports that can be read in a source ask by themselves (isolated.py). What is imported by other means, such as
+Imports that a source shows ask on their own (isolated.py). What is imported by other means, such as
 `exec`, `getattr(importlib, …)`, `runpy` or a pickle, is found by nobody before it happens: this finder is asked first.
 """
 
