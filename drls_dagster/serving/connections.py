@@ -81,6 +81,7 @@ class _Bounded(AutoHTTPProtocol):
     _waits: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _got = 0
+    _upgraded = False
     _closing_since: float | None = None
     # Uvicorn declares the protocol as asyncio's own, which has none of these.
     loop: asyncio.AbstractEventLoop
@@ -104,6 +105,8 @@ class _Bounded(AutoHTTPProtocol):
     def data_received(self, data: bytes) -> None:
         before = self.cycle
         super().data_received(data)
+        if self._upgraded:
+            return
         if self.cycle is not before:
             self._got_headers()
         elif self.is_idle and not self.transport.is_closing():
@@ -132,7 +135,8 @@ class _Bounded(AutoHTTPProtocol):
             self.drop()
 
     def handle_websocket_upgrade(self, *given: Any) -> None:
-        # From here on another protocol has the connection.
+        # From here on another protocol has the connection, and no request is waited for.
+        self._upgraded = True
         self._forget()
         super().handle_websocket_upgrade(*given)  # type: ignore[misc]  # pyright: ignore
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from websockets.sync.client import connect
 
 from drls_dagster.serving.connections import bounded_protocol
 from drls_dagster.serving.forwarded import networks
@@ -130,3 +131,31 @@ def test_a_connection_that_ended_makes_room() -> None:
                 assert answer(one)
         counted.go.clear()
         assert all(stack.enter_context(counted.ask()) for _ in range(2))
+
+
+def test_a_websocket_outlives_the_time_for_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drls_dagster.serving.connections.HEADER_SECONDS", 0.2)
+
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+
+    config = uvicorn.Config(
+        echo, interface="asgi3", http=bounded_protocol(), ws="websockets-sansio", lifespan="off", log_level="critical"
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        try:
+            wait_until(lambda: server.started, PATIENCE)
+            with connect(f"ws://127.0.0.1:{listening.getsockname()[1]}", proxy=None, open_timeout=PATIENCE) as opened:
+                with pytest.raises(TimeoutError):
+                    opened.recv(timeout=1)  # five times as long as headers may take
+                opened.send("still here")
+                assert opened.recv(timeout=PATIENCE) == "still here"
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE)
