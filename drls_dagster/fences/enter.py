@@ -9,7 +9,7 @@ a file's mode, or UDP. Seccomp refuses those to the code of pipelines (calls.py)
 view in which there is nothing but what its fence names (view.py). Neither needs root. All of it lasts for the life of
 the process and of everything it starts.
 
-Sources: landlock(7), capabilities(7), mount_namespaces(7) of the Linux man-pages.
+Sources: landlock(7), capabilities(7), mount_namespaces(7), network_namespaces(7), netdevice(7) of the Linux man-pages.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _SYS_LANDLOCK = 444  # create_ruleset; add_rule and restrict_self follow. The sa
 _PATH_BENEATH, _NET_PORT = 1, 2
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
-_NEW_NAMESPACE, _NEW_USER, _NEW_PIDS = 0x00020000, 0x10000000, 0x20000000
+_NEW_NAMESPACE, _NEW_USER, _NEW_PIDS, _NEW_NETWORK = 0x00020000, 0x10000000, 0x20000000, 0x40000000
+_SET_INTERFACE, _UP = 0x8914, 0x1 | 0x40  # SIOCSIFFLAGS; IFF_UP and IFF_RUNNING
 _BIND, _REC, _PRIVATE, _NOSUID, _NODEV, _READ_ONLY, _REMOUNT = 4096, 16384, 1 << 18, 2, 4, 1, 32
 _CAPABILITY_VERSION = 0x20080522
 
@@ -59,6 +60,8 @@ def confine(fence: dict[str, Any]) -> None:
     `fence` has the fields of `drls_dagster.fences.fence.Fence`. Raises CannotConfine.
     """
     calls = beside("calls")  # before the fence closes, which may not have that file inside
+    if fence.get("own_network"):
+        _enter_own_network()
     if fence.get("view"):
         _enter_namespace()
         beside("view").show_only(fence["read"], fence["write"], own_proc=fence.get("own_proc", False))
@@ -154,6 +157,16 @@ def _is_below(place: str, folder: str) -> bool:
 def _enter_namespace() -> None:
     _unshare(_NEW_NAMESPACE)
     _mount("none", "/", None, _REC | _PRIVATE, None)
+
+
+def _enter_own_network() -> None:
+    """A network of this process's own: nothing but its loopback, whose ports nobody else reaches."""
+    import fcntl
+    import socket
+
+    _unshare(_NEW_NETWORK)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        fcntl.ioctl(asking, _SET_INTERFACE, struct.pack("16sH14x", b"lo", _UP))
 
 
 def _unshare(what: int) -> None:

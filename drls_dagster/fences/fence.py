@@ -30,6 +30,7 @@ class Fence:
     `hide`: folders that look empty but for the places above; needs a mount namespace. `view`: nothing but the places
     above is there at all, and only `write` can change; needs one too. `own_proc`: in that view, /proc has only the
     processes inside the fence; where root makes it. `capabilities`: what root keeps.
+    `own_network`: a network in which there is nothing but a loopback of its own; needs a namespace.
     `dies_with_parent`: when the thread ends that started it. `own_pids`: everything it starts ends with it; needs a
     namespace of process ids. `remove`: folders that go with it then, also where whoever started it was killed.
     """
@@ -47,6 +48,7 @@ class Fence:
     capabilities: tuple[int, ...] = ()
     dies_with_parent: bool = False
     own_pids: bool = False
+    own_network: bool = False
     remove: tuple[str, ...] = ()
 
     def widened(self, *, read: tuple[str, ...] = (), write: tuple[str, ...] = (), ports: tuple[int, ...] = ()) -> Fence:

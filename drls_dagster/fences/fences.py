@@ -150,6 +150,11 @@ def can_own_pids() -> bool:
     return _tried(replace(_TRIAL, own_pids=True))
 
 
+def can_own_network() -> bool:
+    """Whether a process can get a network of its own, with a view and process ids of its own as well."""
+    return _tried(replace(_TRIAL, view=True, own_pids=True, own_network=True))
+
+
 _TRIAL = Fence(read=("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/proc", sys.base_prefix, sys.prefix))
 
 
