@@ -25,6 +25,7 @@ from drls_dagster.connections.settings import AnyConnection
 from drls_dagster.errors import UsageError
 from drls_dagster.home import home_folder
 from drls_dagster.maintenance_settings import MaintenanceSettings
+from drls_dagster.notebook_settings import NotebookSettings
 from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
@@ -363,6 +364,7 @@ class Settings(BaseSettings):
     maintenance: MaintenanceSettings = MaintenanceSettings()
     oidc: OidcSettings | None = None
     agent: AgentSettings = AgentSettings()
+    notebook: NotebookSettings = NotebookSettings()
     connections: dict[str, AnyConnection] = Field(default_factory=dict)
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
 

@@ -17,8 +17,9 @@ from lifecycle.domain.environment import Environment
 from lifecycle.domain.evolution import Change, ChangeFacts, SnapshotDiff
 from lifecycle.domain.facts import SnapshotFacts, TableFacts
 from lifecycle.domain.model import Frozen, SnapshotId
+from lifecycle.domain.notebooks import Notebook
 from lifecycle.domain.operations import Operation, OperationAt, OperationKind, OperationPlan, OperationState, Options
-from lifecycle.domain.people import Actor
+from lifecycle.domain.people import Actor, Person
 from lifecycle.domain.plan import PositionPlan
 from lifecycle.domain.run import Outcome
 from lifecycle.domain.run_facts import RunFacts
@@ -383,6 +384,22 @@ class Evolution(ABC):
     @abstractmethod
     def difference(self, table: TableAt, before: str | None, after: str | None) -> SnapshotDiff:
         """What differs between two snapshots (ids, refs), from metadata; by default the newest and the one before."""
+
+
+class Notebooks(ABC):
+    """Notebooks of people on the machine that runs pipelines: at most one for each."""
+
+    @abstractmethod
+    def start(self, person: Person) -> Notebook:
+        """Starts it and waits until it answers; the one that runs, if one does. Raises Refused, TooMany."""
+
+    @abstractmethod
+    def stop(self, person: Person) -> Notebook:
+        """Ends it with all that it started; without effect if none runs."""
+
+    @abstractmethod
+    def find(self, person: Person) -> Notebook:
+        """The person's notebook as it is now."""
 
 
 class RunState(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -50,8 +51,13 @@ def adapters() -> Adapters:
     """What the caller of the command line gave, else this home's catalog and its Dagster."""
     from drls_dagster.lifecycle_client import Adapters
     from drls_dagster.maintenance.port import adapters_with_maintenance
+    from drls_dagster.notebooks.port import KeptNotebooks
 
-    return click.get_current_context().find_object(Adapters) or adapters_with_maintenance(load_settings())
+    given = click.get_current_context().find_object(Adapters)
+    if given is not None:
+        return given
+    settings = load_settings()
+    return replace(adapters_with_maintenance(settings), notebooks=KeptNotebooks(settings))
 
 
 def welcome(settings: Settings, started: FirstStart) -> None:

@@ -39,6 +39,7 @@ COMMANDS = {
     "logout": ("drls_dagster.cli.login", "logout", "Sign out: delete the saved token."),
     "maintain": ("drls_dagster.cli.maintain", "maintain", "Compact tables, expire snapshots, remove orphans."),
     "mcp": ("agent.cli.mcp", "mcp", "Serve MCP, so that an agent can act for you."),
+    "notebook": ("drls_dagster.cli.notebook", "notebook", "Start and stop your notebook."),
     "pipeline": ("drls_dagster.cli.pipeline", "pipeline", "Check, save and compare pipelines."),
     "policy": ("drls_dagster.cli.policy", "policy", "Show and set who must approve."),
     "promote": ("drls_dagster.cli.promote", "promote", "Promote a version, or request its promotion."),

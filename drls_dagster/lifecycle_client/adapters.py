@@ -22,6 +22,7 @@ from lifecycle.ports import (
     Maintenance,
     Move,
     MoveResult,
+    Notebooks,
     Orchestrator,
     ReleaseFacts,
     RunState,
@@ -30,6 +31,7 @@ from lifecycle.ports import (
 )
 from lifecycle.usecases.parts.no_evolution import NoEvolution
 from lifecycle.usecases.parts.no_maintenance import NoMaintenance
+from lifecycle.usecases.parts.no_notebooks import NoNotebooks
 from lifecycle.usecases.parts.no_tables import NoTables
 
 
@@ -138,6 +140,7 @@ class Adapters:
     tables: Tables = field(default_factory=NoTables)
     maintenance: Maintenance = field(default_factory=NoMaintenance)
     evolution: Evolution = field(default_factory=NoEvolution)
+    notebooks: Notebooks = field(default_factory=NoNotebooks)
 
 
 def _refuse(what: str) -> NoReturn:

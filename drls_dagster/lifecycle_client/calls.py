@@ -30,6 +30,7 @@ from lifecycle.verbs import (
     evolution,
     installation,
     maintenance,
+    notebooks,
     people,
     pipelines,
     promotions,
@@ -380,6 +381,14 @@ class Evolution(Calls):
     diff = evolution.diff
 
 
+class Notebooks(Calls):
+    """The caller's own notebook."""
+
+    start = notebooks.start
+    stop = notebooks.stop
+    status = notebooks.status
+
+
 class Installation(Calls):
     """What an Admin sets for all of it."""
 
@@ -406,6 +415,7 @@ class Lifecycle(Calls):
         self.tables = Tables(way)
         self.maintenance = Maintenance(way)
         self.evolution = Evolution(way)
+        self.notebooks = Notebooks(way)
         self.audit = Audit(way)
         self.installation = Installation(way)
         self.runs = Runs(way)

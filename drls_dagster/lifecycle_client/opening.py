@@ -146,4 +146,5 @@ def _context(store: Store, adapters: Adapters, settings: Settings) -> Context:
         tables=adapters.tables,
         maintenance=adapters.maintenance,
         evolution=adapters.evolution,
+        notebooks=adapters.notebooks,
     )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import UsageError
+from drls_dagster.notebooks.inside import refuse_inside
 from lifecycle.domain.environment import Environment
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def asked() -> Iterator[Lifecycle]:
     from drls_dagster.maintenance.port import adapters_with_maintenance
     from drls_dagster.settings import load_settings
 
+    refuse_inside("this function")
     settings = load_settings()
     client: Lifecycle
     if settings.url:

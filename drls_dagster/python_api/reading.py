@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from drls_dagster.errors import UsageError
+from drls_dagster.notebooks import inside
 from drls_dagster.python_api.asking import asked, environment_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def read(
     """The rows of a table as it is now: pinned to a snapshot, so that every form has the same rows.
 
     `name` is exact, or with `env` the name that pipelines use in that environment. `ref` names a branch or tag, `at` a
-    snapshot or a time (with a time zone). Reads as the owner of DRLS_TOKEN, or of the token that `drls login` kept.
+    snapshot or a time (with a time zone). Reads as the owner of DRLS_TOKEN, or of the token that `drls login` kept; in
+    a notebook, as its person, and development's tables only.
     Raises NotFound for a table, ref, snapshot or column that does not exist or that you may not see, UsageError for an
     unknown environment.
     """
@@ -43,6 +45,8 @@ def read(
         raise UsageError(f"the time {at.isoformat(' ')} has no time zone; pass one, such as tzinfo=datetime.UTC")
     if isinstance(columns, str):
         raise UsageError(f"columns takes a list of names; write [{columns!r}]")
+    if inside.is_inside():
+        return _pinned_inside(name, env, ref, at, tuple(columns))
     with asked() as client:
         page = client.tables.preview(
             name,
@@ -134,6 +138,40 @@ class Rows:
             if self.snapshot is None:  # also where it has one by now
                 return Pinned(found.name, found.table, None, schema_at(found.table, None))
             return pin(found, Point(snapshot=self.snapshot))
+
+
+@dataclass(frozen=True)
+class NotebookRows(Rows):
+    """A table at one snapshot, asked for with the notebook's token."""
+
+    def batches(self) -> pa.RecordBatchReader:
+        asked = {"name": self.name, "snapshot": self.snapshot, "columns": self.columns, "empty": self.snapshot is None}
+        return inside.batches(asked)
+
+    def to_spark(self) -> NoReturn:
+        raise _no_engine("to_spark")
+
+    def to_ray(self) -> NoReturn:
+        raise _no_engine("to_ray")
+
+
+def _pinned_inside(
+    name: str, env: str | None, ref: str | None, at: int | datetime | None, columns: tuple[str, ...]
+) -> NotebookRows:
+    """The table as it is now."""
+    asked = {
+        "name": name,
+        "environment": env,
+        "ref": ref,
+        "snapshot": at if isinstance(at, int) else None,
+        "at": at.isoformat() if isinstance(at, datetime) else None,
+        "columns": columns,
+    }
+    return NotebookRows(*inside.pin(asked), columns)
+
+
+def _no_engine(what: str) -> UsageError:
+    return UsageError(f"a notebook has no engine: instead of {what}(), use to_arrow(), to_pandas() or to_duckdb()")
 
 
 def _batches(settings: Settings, pinned: Pinned, columns: Schema, schema: pa.Schema) -> Iterator[Any]:

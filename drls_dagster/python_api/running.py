@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from drls_dagster.errors import DrlsError, UsageError
+from drls_dagster.notebooks.inside import refuse_inside
 from drls_dagster.python_api.asking import environment_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def run(
     from drls_dagster.python_api.finding import find
     from drls_dagster.settings import load_settings
 
+    refuse_inside("drls.run")
     settings, environment = load_settings(), environment_of(env)
     loaded = find(pipeline, settings, environment)
     spec = loaded.spec

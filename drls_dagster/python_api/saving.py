@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drls_dagster.notebooks.inside import refuse_inside
 from drls_dagster.python_api.asking import asked
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def save(
     from drls_dagster.python_api.finding import spec_of
     from lifecycle.spec import load_pipeline
 
+    refuse_inside("drls.save")
     if isinstance(pipeline, str | Path):
         spec, where = load_pipeline(Path(pipeline)), Path(pipeline).parent
     else:

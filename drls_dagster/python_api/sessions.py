@@ -109,6 +109,9 @@ def stop_spark() -> None:
 
 def shared_session(settings: Settings) -> EngineSession:
     """The program's session on the engine of these settings; a new one where the engine of the last is gone."""
+    from drls_dagster.notebooks.inside import refuse_inside
+
+    refuse_inside("drls.spark")
     from drls_dagster.engine.session import open_session
     from drls_dagster.engine.state import lease
 

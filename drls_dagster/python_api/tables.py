@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, cast
 
 from drls_dagster.errors import UsageError
+from drls_dagster.notebooks.inside import is_inside
+from drls_dagster.notebooks.inside import tables as inside_tables
 from drls_dagster.python_api.asking import asked, environment_of
 from drls_dagster.python_api.changes import Changes
 from drls_dagster.python_api.maintaining import finished
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 
 def tables(namespace: str = "", search: str = "") -> tuple[TableInfo, ...]:
-    """The tables that you may see, by name, with rows, files and size of their `main`."""
+    """The tables that you may see, by name, with rows, files and size of their `main`; in a notebook, development's."""
+    if is_inside():
+        return tuple(TableInfo.model_validate(one) for one in inside_tables(namespace, search))
     with asked() as client:
         return client.tables.list(namespace=namespace, search=search)
 

@@ -20,6 +20,9 @@ from drls_dagster.gate.warm_host import NAME as WARM_HOST
 from drls_dagster.gate.warm_host import PLACE as WARM_HOST_PLACE
 from drls_dagster.gate.warm_host import VARIABLE as WARM_HOST_VARIABLE
 from drls_dagster.log_lines import is_json
+from drls_dagster.notebooks.places import NAME as NOTEBOOKS
+from drls_dagster.notebooks.places import PLACE as NOTEBOOKS_PLACE
+from drls_dagster.notebooks.port import is_installed as has_notebooks
 from drls_dagster.orchestrator.instance import dagster_home, has_storage
 from drls_dagster.orchestrator.running_up import OWN_TOKEN, folder
 from drls_dagster.runs.address import RUN_SERVICE, UNIX, URL_VARIABLE
@@ -55,6 +58,8 @@ class Layout:
             self.listening[MCP] = self.sockets / "mcp.sock"
         if settings.agent.models and _is_installed(_CHAT_MODULE):
             self.listening[AGENT] = self.sockets / "agent.sock"
+        if sys.platform == "linux" and settings.notebook.most and has_notebooks():
+            self.listening[NOTEBOOKS] = self.sockets / "notebooks.sock"
         self._open: dict[str, socket.socket] = {}
         self._site = listening
         self._token = token
@@ -102,6 +107,11 @@ class Layout:
                 listening = self._open[name].fileno()
                 agents.append(self._child(name, [module, "--fd", str(listening)], (listening,)))
                 web += [f"--{name}", str(self.listening[name])]
+        if NOTEBOOKS in self._open:
+            listening = self._open[NOTEBOOKS].fileno()
+            keeping = ["drls_dagster.notebooks.serve", "--fd", str(listening), "--sockets", str(self.sockets)]
+            agents.append(self._child(NOTEBOOKS, keeping, (listening,)))
+            web += ["--notebooks", str(self.sockets)]
         return [
             self._child(RUN_SERVICE, ["drls_dagster.runs.server", "--fd", str(runs)], (runs,)),
             *hosts,
@@ -117,6 +127,7 @@ class Layout:
             self._socket(environment).unlink(missing_ok=True)
         for place in (*self.listening.values(), self.folder / WARM_HOST_PLACE, self.folder / WARM_HOST_KEY):
             place.unlink(missing_ok=True)
+        (self.folder / NOTEBOOKS_PLACE).unlink(missing_ok=True)
 
     def _listen(self) -> None:
         """Listens for its children, so that whoever asks waits while one of them is started again."""
@@ -128,6 +139,8 @@ class Layout:
         if WARM_HOST in self.listening:
             write_private(self.folder / WARM_HOST_KEY, secrets.token_hex(32))
             write_private(self.folder / WARM_HOST_PLACE, str(self.listening[WARM_HOST]))
+        if NOTEBOOKS in self.listening:
+            write_private(self.folder / NOTEBOOKS_PLACE, str(self.listening[NOTEBOOKS]))
 
     def remove(self) -> None:
         """Removes the sockets."""

@@ -10,11 +10,12 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 from lifecycle.domain.fence import FenceFinder, unknown_fence
-from lifecycle.ports import Clock, DataPlane, Evolution, Maintenance, Orchestrator, Tables
+from lifecycle.ports import Clock, DataPlane, Evolution, Maintenance, Notebooks, Orchestrator, Tables
 from lifecycle.store.store import Store
 from lifecycle.usecases.parts.comparisons import Comparisons
 from lifecycle.usecases.parts.no_evolution import NoEvolution
 from lifecycle.usecases.parts.no_maintenance import NoMaintenance
+from lifecycle.usecases.parts.no_notebooks import NoNotebooks
 from lifecycle.usecases.parts.no_tables import NoTables
 
 
@@ -40,3 +41,4 @@ class Context:
     tables: Tables = field(default_factory=NoTables)
     maintenance: Maintenance = field(default_factory=NoMaintenance)
     evolution: Evolution = field(default_factory=NoEvolution)
+    notebooks: Notebooks = field(default_factory=NoNotebooks)

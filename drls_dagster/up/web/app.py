@@ -16,6 +16,8 @@ from drls_dagster.serving.hosts import is_known_host
 from drls_dagster.up.web.behind import Behind
 from drls_dagster.up.web.guard import DagsterGuard
 from drls_dagster.up.web.judging import Judge
+from drls_dagster.up.web.notebook_door import PREFIX as NOTEBOOK_PREFIX
+from drls_dagster.up.web.notebook_door import NotebookDoor
 from drls_dagster.up.web.reloads import Reloads
 from drls_dagster.up.web.sections import SECTIONS
 from drls_dagster.up.web.visitor import Visitor, visitor_of
@@ -42,12 +44,13 @@ def make_app(
     reloaded: Callable[[Environment], object] = lambda _: None,
     openid: OpenIdSettings | None = None,
     mcp: Path | None = None,
+    notebooks: Path | None = None,
     chats: object | None = None,
 ) -> ASGIApp:
     """The app of `drls up`; `token` is what this home's own processes show, `reloaded` hears of every reload.
 
     `dagster_for_all`: a role on one pipeline is enough to see all of Dagster. `mcp`: the socket of the MCP server.
-    `chats`: what the section of chats needs.
+    `notebooks`: the folder with the sockets of people's notebooks. `chats`: what the section of chats needs.
     """
 
     def look_up(one: HTTPConnection) -> Visitor:
@@ -60,7 +63,8 @@ def make_app(
     guarded = DagsterGuard(dagster, PREFIX, look_up, Judge(ctx), open_to_all=dagster_for_all)
     site = create_site(ctx, SECTIONS, connected=(DagsterAt(PREFIX), openid, chats))
     behind = Behind("The MCP server", mcp, look_up) if mcp is not None else None
-    return _Door(site, guarded, _pushes(token, dagster, reloads), dagster, reloads, hosts, behind)
+    open_notebooks = NotebookDoor(notebooks, look_up) if notebooks is not None else None
+    return _Door(site, guarded, _pushes(token, dagster, reloads), dagster, reloads, hosts, behind, open_notebooks)
 
 
 class _Door:
@@ -75,10 +79,12 @@ class _Door:
         reloads: Reloads,
         hosts: tuple[str, ...],
         mcp: Behind | None,
+        notebooks: NotebookDoor | None,
     ) -> None:
         self._site, self._dagster, self._pushes, self._mcp = site, dagster, pushes, mcp
         self._workspace, self._reloads = workspace, reloads
         self._hosts = hosts
+        self._notebooks = notebooks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -92,6 +98,8 @@ class _Door:
             await self._dagster(scope, receive, send)
         elif path.startswith("/push/"):
             await self._pushes(scope, receive, send)
+        elif self._notebooks is not None and path.startswith(NOTEBOOK_PREFIX):
+            await self._notebooks(scope, receive, send)
         elif self._mcp is not None and path in _MCP_PATHS:
             await self._mcp(scope, receive, send)
         else:

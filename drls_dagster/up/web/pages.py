@@ -34,3 +34,12 @@ def not_for_you(name: str) -> str:
         f"pipeline. {escape(name)} has grants on some pipelines only. Ask an Admin for the role Viewer on everything."
         '</p><p><a href="/">Back to DRLS</a></p></body></html>'
     )
+
+
+def no_notebook() -> str:
+    """For somebody whose notebook does not run."""
+    return (
+        f"{_HEAD}<title>Your notebook is stopped</title><style>{_STYLE}</style></head>"
+        "<body><h1>Your notebook is stopped</h1><p>Start it with <code>drls notebook start</code>, then reload this "
+        'page.</p><p><a href="/">Back to DRLS</a></p></body></html>'
+    )

@@ -17,6 +17,7 @@ from drls_dagster.log_lines import set_up_logging
 from drls_dagster.maintenance.port import TableMaintenance
 from drls_dagster.metrics.door import metrics_token, with_metrics
 from drls_dagster.metrics.installation import newest_entry
+from drls_dagster.notebooks.port import KeptNotebooks
 from drls_dagster.orchestrator.instance import instance_of
 from drls_dagster.orchestrator.running_up import OWN_TOKEN
 from drls_dagster.sensors.evidence import ask_evidence
@@ -36,6 +37,7 @@ def main() -> None:
     arguments.add_argument("--workspace", type=Path, required=True)
     arguments.add_argument("--mcp", type=Path, help="Socket of the MCP server")
     arguments.add_argument("--agent", type=Path, help="Socket of the chat process")
+    arguments.add_argument("--notebooks", type=Path, help="Folder with the sockets of notebooks")
     given = arguments.parse_args()
     # At the start the code servers are not there yet, and later the UI shows what is wrong with a location.
     warnings.filterwarnings("ignore", message="Error loading repository location", category=UserWarning)
@@ -43,7 +45,7 @@ def main() -> None:
     token = os.environ.pop(OWN_TOKEN)
     settings = load_settings()
     set_up_logging(settings)
-    ctx = replace(open_lifecycle(settings), maintenance=TableMaintenance(settings))
+    ctx = replace(open_lifecycle(settings), maintenance=TableMaintenance(settings), notebooks=KeptNotebooks(settings))
     app = make_app(
         ctx,
         token=token,
@@ -52,12 +54,13 @@ def main() -> None:
         dagster_for_all=settings.web.dagster_for_all,
         openid=openid(settings),
         mcp=given.mcp,
+        notebooks=given.notebooks,
         chats=chats_of(settings, given.agent),
         # What was promoted is loaded now: the run that a policy asks for need not wait for a sensor.
         reloaded=lambda environment: ask_evidence(ctx, instance_of(settings), (environment,)),
     )
     # One process: it counts for itself.
-    groups = ("/push", "/mcp", PREFIX)
+    groups = ("/push", "/mcp", "/notebook", PREFIX)
     app = with_metrics(app, metrics_token(settings), settings, ctx.store, newest_entry(ctx.store), None, *groups)
     spare_the_collector()
     proxies = networks(settings.web.trusted_proxies)

@@ -1,0 +1,1 @@
+"""Notebooks: marimo for each person, in a fence of its own, and what it may ask the platform for."""

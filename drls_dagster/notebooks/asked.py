@@ -1,0 +1,223 @@
+"""What notebooks ask the platform for, over HTTP with their token: which development tables there are, and their rows.
+
+A notebook has neither store nor catalog nor keys. Each question is answered with the living rights of its person, and
+there is no question that changes anything or that is about another environment than development.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import AwareDatetime, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
+from drls_dagster.lakehouse.catalog_config import resolve_catalog
+from drls_dagster.lakehouse.reader.finding import Pinned, find, pin
+from drls_dagster.lakehouse.reader.preview import batches, chosen
+from drls_dagster.lakehouse.refs import schema_at
+from drls_dagster.notebooks.problems import problem
+from drls_dagster.notebooks.token import Bound, read_token
+from drls_dagster.settings import Settings
+from lifecycle.domain.environment import Environment
+from lifecycle.domain.model import Frozen
+from lifecycle.domain.people import Actor, WayIn
+from lifecycle.domain.tables import Point, TableAt
+from lifecycle.errors import DrlsError, Forbidden, Invalid, Unauthorized
+from lifecycle.usecases.context import Context
+from lifecycle.usecases.parts.visible_tables import environment_of, real_name, seen_tables
+from lifecycle.usecases.read_tables import TableInfo, list_tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TABLES, PIN, ROWS = "/tables", "/pin", "/rows"
+_PAGE = 500
+_ARROW = "application/vnd.apache.arrow.stream"
+_MOST_BODY = 64 * 1024
+_LONGEST = 200
+_DEVELOPMENT = Environment.DEVELOPMENT
+
+
+class Asked(Frozen):
+    """Which table, at which point, and which of its columns. `empty`: as it was before its first snapshot."""
+
+    name: str = Field(max_length=500)
+    environment: str | None = Field(default=None, max_length=50)
+    ref: str | None = Field(default=None, max_length=500)
+    snapshot: int | None = None
+    at: AwareDatetime | None = None
+    columns: tuple[str, ...] = Field(default=(), max_length=1_000)
+    empty: bool = False
+
+
+class Questions:
+    """Answers the notebooks of one home. `require` raises for a notebook that does not run, and names its person."""
+
+    def __init__(self, settings: Settings, open_context: Callable[[], Context], require: Callable[[Bound], str]):
+        self._settings, self._context, self._require = settings, open_context, require
+
+    def actor(self, text: str) -> Actor:
+        """Who asks. Raises Unauthorized, and where the notebook or the account has ended."""
+        ctx = self._context()
+        bound = read_token(ctx, text)
+        name = self._require(bound)
+        with ctx.store.read() as view:
+            if view.people.get(bound.person).disabled_at is not None:
+                raise Unauthorized(f"the account of {name} is disabled; ask an Admin")
+        return Actor(person=bound.person, name=name, way_in=WayIn.REST, part="notebook")
+
+    def tables(self, actor: Actor, namespace: str, search: str) -> list[TableInfo]:
+        """The development tables that the person may see, by the names that pipelines use."""
+        found: list[TableInfo] = []
+        after: str | None = ""
+        while after is not None:
+            page, after = list_tables(
+                self._context(),
+                actor,
+                namespace=namespace,
+                search=search,
+                after=after,
+                limit=_PAGE,
+                environment=_DEVELOPMENT,
+            )
+            found += [one for one in page if _is_development(one.table or one.name)]
+        return found
+
+    def pin(self, actor: Actor, asked: Asked) -> Pinned:
+        """The table as it is now. Raises Forbidden for another environment's, NotFound for what they may not see."""
+        at = _development(asked)
+        ctx = self._context()
+        with ctx.store.read() as view:
+            seen_tables(view, actor, uses=False).require(at.name)
+        with catalog_errors(resolve_catalog(self._settings)):
+            found = find(load_catalog(self._settings), at)
+            if not _is_development(found.name):
+                raise Forbidden(_ELSEWHERE)
+            if asked.empty:
+                return Pinned(found.name, found.table, None, schema_at(found.table, None))
+            return pin(found, Point(snapshot=asked.snapshot, ref=asked.ref, at=asked.at))
+
+    def rows(self, pinned: Pinned, columns: tuple[str, ...]) -> Iterator[bytes]:
+        """An Arrow stream of them. The schema is looked at before the first byte."""
+        import pyarrow as pa
+        from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+        wanted = chosen(pinned, columns)
+        schema = pa.schema([(one.name, one.type) for one in schema_to_pyarrow(wanted, include_field_ids=False)])
+        return self._stream(pinned, wanted, schema)
+
+    def _stream(self, pinned: Pinned, wanted: object, schema: pa.Schema) -> Iterator[bytes]:
+        import pyarrow as pa
+
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, schema) as stream, catalog_errors(resolve_catalog(self._settings)):
+            yield _taken(sink)
+            for batch in batches(pinned, wanted):  # type: ignore[arg-type]
+                own = [
+                    column if column.type == field.type else column.cast(field.type)
+                    for column, field in zip(batch.columns, schema, strict=True)
+                ]
+                stream.write_batch(pa.RecordBatch.from_arrays(own, schema=schema))
+                yield _taken(sink)
+        yield _taken(sink)
+
+
+def questions_app(questions: Questions) -> Starlette:
+    """An app of these questions alone."""
+
+    async def tables(request: Request) -> Response:
+        asked = {name: request.query_params.get(name, "")[:_LONGEST] for name in ("namespace", "search")}
+
+        def answer() -> Response:
+            found = questions.tables(questions.actor(_token(request)), **asked)
+            return JSONResponse([one.model_dump(mode="json") for one in found])
+
+        return await _told(answer)
+
+    async def pinned(request: Request) -> Response:
+        body = await _body(request)
+
+        def answer() -> Response:
+            found = questions.pin(questions.actor(_token(request)), _asked(body))
+            chosen(found, _asked(body).columns)
+            return JSONResponse({"name": found.name, "snapshot": found.snapshot})
+
+        return await _told(answer)
+
+    async def rows(request: Request) -> Response:
+        body = await _body(request)
+
+        def answer() -> Response:
+            asked = _asked(body)
+            found = questions.pin(questions.actor(_token(request)), asked)
+            return StreamingResponse(questions.rows(found, asked.columns), media_type=_ARROW)
+
+        return await _told(answer)
+
+    return Starlette(
+        routes=[Route(TABLES, tables), Route(PIN, pinned, methods=["POST"]), Route(ROWS, rows, methods=["POST"])]
+    )
+
+
+_ELSEWHERE = "a notebook reads development's tables only; to look at another environment: drls table preview"
+
+
+def _development(asked: Asked) -> TableAt:
+    """The table that is meant: an exact name of development's own, or the name that pipelines use."""
+    if asked.environment not in (None, _DEVELOPMENT.value):
+        raise Forbidden(_ELSEWHERE)
+    if real_name(asked.name) == asked.name:
+        return TableAt(name=asked.name, environment=_DEVELOPMENT)
+    if environment_of(asked.name) is not _DEVELOPMENT or asked.environment is not None:
+        raise Forbidden(_ELSEWHERE)
+    return TableAt(name=asked.name)
+
+
+def _is_development(name: str) -> bool:
+    return environment_of(name) is _DEVELOPMENT
+
+
+def _asked(body: bytes) -> Asked:
+    try:
+        return Asked.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise Invalid(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
+
+
+def _token(request: Request) -> str:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise Unauthorized("this is for notebooks, which show their token")
+    return token
+
+
+async def _body(request: Request) -> bytes:
+    found = bytearray()
+    async for part in request.stream():
+        found += part
+        if len(found) > _MOST_BODY:
+            return b""
+    return bytes(found)
+
+
+async def _told(answer: Callable[[], Response]) -> Response:
+    try:
+        return await run_in_threadpool(answer)
+    except DrlsError as error:
+        return problem(error)
+
+
+def _taken(sink: io.BytesIO) -> bytes:
+    """What was written since the last look."""
+    found = sink.getvalue()
+    sink.seek(0)
+    sink.truncate()
+    return found
