@@ -94,8 +94,8 @@ def _find(ctx: Context, credential: str, kind: TokenKind | None) -> tuple[_Known
         if is_agent:
             # Whatever was written into its token (A8).
             scopes &= AGENT_SCOPES
-            if behind is None or behind.disabled_at is not None:
-                raise Unauthorized(f"{person.name} acts for an account that is disabled; ask an Admin")
+        if (is_agent and behind is None) or (behind is not None and behind.disabled_at is not None):
+            raise Unauthorized(f"{person.name} acts for an account that is disabled; ask an Admin")
         if kind is TokenKind.SESSION and person.kind is not PersonKind.HUMAN:
             raise Unauthorized("only people have sessions; use a token")
         known = _Known(

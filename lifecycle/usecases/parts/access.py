@@ -118,10 +118,10 @@ def require(view: View, actor: Actor, role: Role, target: Target, doing: str) ->
     asked = [person]
     if person.acts_for is not None:
         behind = view.people.get(person.acts_for)
+        if behind.disabled_at is not None:
+            raise Unauthorized(f"the account {behind.name}, for whom {person.name} acts, is disabled; ask an Admin")
         if person.kind is not PersonKind.AGENT:
             asked.append(behind)
-        elif behind.disabled_at is not None:
-            raise Unauthorized(f"the account {behind.name}, for whom {person.name} acts, is disabled; ask an Admin")
     for one in asked:
         has = view.people.standing(one, target).role
         if has is None or not has.includes(role):

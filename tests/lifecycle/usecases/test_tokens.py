@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from lifecycle.domain.credentials import TokenScope
-from lifecycle.domain.people import WayIn
+from lifecycle.domain.people import Target, WayIn
 from lifecycle.domain.roles import Role
 from lifecycle.errors import Forbidden, Unauthorized
 from lifecycle.store.store import Store
-from lifecycle.usecases.accounts import set_password
+from lifecycle.usecases.accounts import disable_person, set_password
 from lifecycle.usecases.authenticate import authenticate
 from lifecycle.usecases.grants import add_grant, add_team, set_member
 from lifecycle.usecases.openid_accounts import link_person
+from lifecycle.usecases.parts.access import require
 from lifecycle.usecases.parts.signed_tokens import rotate_secret, sign_token
 from lifecycle.usecases.tokens import issue_token, list_tokens, revoke_token
 from tests.lifecycle.life import SETUP, Life
@@ -186,6 +187,23 @@ def test_a_token_for_a_service_account_ends_with_the_token_that_issued_it(secure
     with pytest.raises(Unauthorized):
         authenticate(secured.ctx, left.secret, WayIn.REST)
     assert authenticate(secured.ctx, kept.secret, WayIn.REST).actor.name == "bot"
+
+
+def test_a_service_account_ends_with_the_account_that_it_acts_for(secured: Life) -> None:
+    """Finding 12: whoever had left went on through the service account that acted for them."""
+    issued = issue_token(
+        secured.ctx, secured.as_("adam"), "ci", scopes=[TokenScope.READ, TokenScope.WRITE], life=timedelta(days=9),
+        within=TokenScope, owner="bot",
+    )  # fmt: skip
+    bot = authenticate(secured.ctx, issued.secret, WayIn.REST).actor
+    with secured.store.read() as view:
+        require(view, bot, Role.DATA_ENGINEER, Target(), "a test")
+        owner = view.people.get(view.people.get(bot.person or 0).acts_for or 0)
+    disable_person(secured.ctx, secured.as_("adam"), owner.name)
+    with pytest.raises(Unauthorized, match="acts for an account that is disabled"):
+        authenticate(secured.ctx, issued.secret, WayIn.REST)
+    with secured.store.read() as view, pytest.raises(Unauthorized, match=f"{owner.name}, for whom bot acts, is dis"):
+        require(view, bot, Role.DATA_ENGINEER, Target(), "a test")
 
 
 def test_another_person_at_the_provider_ends_what_the_former_one_has(secured: Life) -> None:
