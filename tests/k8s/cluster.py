@@ -108,4 +108,7 @@ def running_node() -> Iterator[Cluster]:
     finally:
         keeper.stdin.close()
         code = keeper.wait(60)
-    assert code == 0, keeper.stderr.read()
+        said = keeper.stderr.read()
+        keeper.stdout.close()
+        keeper.stderr.close()
+    assert code == 0, said

@@ -82,11 +82,11 @@ class Person:
     def dagster(
         self, query: str, variables: Mapping[str, Any] | None = None, *, seconds: float = 180
     ) -> httpx.Response:
-        """What Dagster answers, once it has started: until then its door asks people to try again."""
+        """What Dagster answers, once it has started. Until then its door says to try again, or the ingress that none answers."""
         until = time.monotonic() + seconds
         while True:
             answer = self.session.post(GRAPHQL, json={"query": query, "variables": dict(variables or {})})
-            if answer.status_code != 503 or time.monotonic() > until:
+            if answer.status_code not in {502, 503, 504} or time.monotonic() > until:
                 return answer
             time.sleep(2)
 
