@@ -14,6 +14,7 @@ from tests.drls_dagster.cli.lifecycle.shell import Shell
 
 # What asks no lifecycle as somebody, and why.
 ELSEWHERE = {
+    "backup": "for whoever owns the database's files",
     "completion": "prints a script",
     "db": "for whoever owns the database's files",
     "demo": "starts an engine; tests/drls_dagster/demo has who may",
@@ -27,6 +28,8 @@ ELSEWHERE = {
     "maintain policy": "needs a table; who sees it is tested with the verb",
     "maintain show": "needs an operation; who sees it is tested with the verb",
     "mcp": "each request brings its own token",
+    "notebook": "needs drls up; who may is tested with the verb",
+    "restore": "for whoever owns the database's files",
     "run": "the gate asks for every run, however it was launched",
     "serve": "each request brings its own token",
     "table": "list, show and preview read Iceberg with the catalog's credentials",
