@@ -11,13 +11,14 @@ import pytest
 
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.evolution import AddColumn
+from lifecycle.domain.notebooks import NotebookState
 from lifecycle.domain.operations import OperationKind, OperationState
 from lifecycle.domain.people import PersonKind, ScopeKind
 from lifecycle.domain.policy import HoldKind, Policy
 from lifecycle.domain.promotion import State, Verdict
 from lifecycle.domain.roles import Role
 from lifecycle.domain.version import Version
-from lifecycle.errors import Conflict
+from lifecycle.errors import Conflict, Refused
 from lifecycle.spec import canonical_json
 from lifecycle.usecases.loaded import record_loaded
 from lifecycle.usecases.reconcile import reconcile
@@ -29,6 +30,7 @@ from lifecycle.verbs import (
     evolution,
     installation,
     maintenance,
+    notebooks,
     people,
     pipelines,
     promotions,
@@ -56,6 +58,7 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     catalog.about: {"name": "flights"},
     catalog.lineage: {"name": "flights.daily", "column": "day"},
     catalog.history: {"limit": 1000},
+    notebooks.status: {},
     promotions.plan: {"name": "planes", "number": 1, "target": UAT},
     promotions.list_requests: {"limit": 1000},
     promotions.pending: {},
@@ -115,6 +118,15 @@ def live(world: World, way: str) -> None:
     _people(world, way)
     _maintenance(world, way)
     _evolution(world, way)
+    _notebooks(world, way)
+
+
+def _notebooks(world: World, way: str) -> None:
+    """Neither way has a keeper of notebooks, as `drls up` has: both say the same."""
+    ada = world.ask(way, "ada").notebooks
+    assert ada.stop().state is NotebookState.STOPPED
+    with pytest.raises(Refused, match="start drls up, and ask it"):
+        ada.start()
 
 
 def _evolution(world: World, way: str) -> None:
