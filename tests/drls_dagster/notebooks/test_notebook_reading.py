@@ -11,7 +11,7 @@ from lifecycle.errors import Forbidden
 from lifecycle.usecases.keep_notebook import start_notebook
 from tests.drls_dagster.notebooks.conftest import World
 
-pytestmark = pytest.mark.tables
+pytestmark = [pytest.mark.tables, pytest.mark.slow]
 
 EVERY_FORM = """
 import drls_dagster as drls
