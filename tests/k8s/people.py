@@ -57,7 +57,7 @@ class Door:
         name = f"{called}-{secrets.token_hex(3)}"
         scope = ScopeKind.PIPELINE if pipeline else ScopeKind.EVERYTHING
         admin.lifecycle.people.add(name)
-        admin.lifecycle.people.grant(role, person=name, scope=scope, scope_value=pipeline)
+        admin.lifecycle.people.grant(role, person=name, scope=scope, scope_value=pipeline or "")
         given, own = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
         admin.lifecycle.people.set_password(name, given)
         Lifecycle(HttpWay(self.browser(), "none", "tests")).way.change_password(name, own, given)
