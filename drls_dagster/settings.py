@@ -80,9 +80,7 @@ class EngineSettings(_Section):
     idle_minutes: float = Field(default=30, gt=0, description="Minutes without use after which the engine stops")
     start_seconds: float = Field(default=300, gt=0, description="Seconds that a cold start may take")
     maven_mirror: str | None = Field(default=None, description="Where to download jars from, instead of Maven Central")
-    staging: str | None = Field(
-        default=None, description="Folder that Spark and Ray share; default: DRLS_HOME/staging"
-    )
+    staging: str | None = Field(default=None, description="Folder that Spark and Ray share; default: DRLS_HOME/staging")
     spark_conf: dict[str, str] = Field(
         default_factory=dict, description="Further Spark settings; they override those of DRLS"
     )
