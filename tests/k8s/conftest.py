@@ -10,11 +10,11 @@ import pytest
 
 from drls_dagster.cli.demo_data import lay_out
 from lifecycle.domain.roles import Role
-from tests.k8s import secrets
+from tests.k8s import given_secrets
 from tests.k8s.cluster import NAMESPACE, NODE, Cluster, cache, running_node
+from tests.k8s.given_secrets import Secrets
 from tests.k8s.people import Door, Person
 from tests.k8s.release import Release, image
-from tests.k8s.secrets import Secrets
 from tests.k8s.story import FLIGHTS
 
 SERVERS = NODE.parent / "servers" / "servers.yaml"
@@ -39,10 +39,10 @@ def given(cluster: Cluster) -> Secrets:
     folder = cluster.config.parents[1] / "secrets"
     if folder.exists():
         return Secrets(folder)
-    made = secrets.make(folder)
+    made = given_secrets.make(folder)
     cluster.kubectl("create", "namespace", "outside")
     cluster.kubectl("create", "namespace", "ingress-nginx")
-    secrets.outside(cluster, made)
+    given_secrets.outside(cluster, made)
     cluster.kubectl("apply", "--filename", SERVERS)
     cluster.kubectl(
         "--namespace", "outside", "rollout", "status", "deployment/postgres", "deployment/s3", "--timeout=180s"
@@ -51,7 +51,7 @@ def given(cluster: Cluster) -> Secrets:
         cluster.psql(f"CREATE DATABASE {name}")
     cluster.kubectl("create", "namespace", NAMESPACE)
     cluster.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
-    secrets.of_release(cluster, made)
+    given_secrets.of_release(cluster, made)
     return made
 
 

@@ -19,8 +19,8 @@ from drls_dagster.lifecycle_client.http import HttpWay
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import ScopeKind
 from lifecycle.domain.roles import Role
+from tests.k8s.given_secrets import HOST
 from tests.k8s.ingress import URL
-from tests.k8s.secrets import HOST
 
 GRAPHQL = "/dagster/graphql"
 _LAUNCH = """mutation($p: ExecutionParams!) { launchRun(executionParams: $p) {

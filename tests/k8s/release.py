@@ -12,7 +12,7 @@ import yaml
 from tests.deploy.rendered import CHART
 from tests.k8s import ingress
 from tests.k8s.cluster import NAMESPACE, PODS, Cluster
-from tests.k8s.secrets import HOST, POSTGRES, S3
+from tests.k8s.given_secrets import HOST, POSTGRES, S3
 
 NAME = "drls"
 _OUTSIDE = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "outside"}}}

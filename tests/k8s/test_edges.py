@@ -8,9 +8,9 @@ import pytest
 
 from lifecycle.domain.roles import Role
 from tests.k8s.cluster import NAMESPACE, Cluster
+from tests.k8s.given_secrets import HOST, POSTGRES, S3, Secrets
 from tests.k8s.people import GRAPHQL, Door, Person
 from tests.k8s.release import Release
-from tests.k8s.secrets import HOST, POSTGRES, S3, Secrets
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.k8s, pytest.mark.timeout(3600)]
