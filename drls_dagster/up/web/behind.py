@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -12,20 +12,10 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from drls_dagster.up.web.guard import MAX_BODY, Stop, read_body
+from drls_dagster.up.web.handing_on import CONNECT_SECONDS, HOP, OURS, send_on, target_of
+from drls_dagster.up.web.stopping import MAX_BODY, Stop, read_body
 from lifecycle.app.kit.bodies import SMALL
 from lifecycle.errors import LifecycleError
-
-# For the next hop only (RFC 9110, 7.6.1).
-_HOP = frozenset(
-    {
-        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
-        *("transfer-encoding", "upgrade"),
-    }
-)
-# What this door says itself, and what stays here.
-_OURS = frozenset({"content-length", "cookie", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"})
-CONNECT_SECONDS = 5.0
 
 
 class Behind:
@@ -86,7 +76,10 @@ class Behind:
 
     async def _answer(self, request: Request, body: bytes, send: Send) -> None:
         sent = self._client.build_request(
-            request.method, _url(request), headers=_headers(request), content=body if body else None
+            request.method,
+            f"http://localhost{target_of(request)}",
+            headers=_headers(request),
+            content=body or None,
         )
         try:
             answer = await self._client.send(sent, stream=True)
@@ -97,22 +90,10 @@ class Behind:
             await told(request.scope, request.receive, send)
             return
         try:
-            headers = [(name.lower(), value) for name, value in answer.headers.raw if name.lower().decode() not in _HOP]
-            await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
-            async for part in _parts(answer):
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            headers = [(name.lower(), value) for name, value in answer.headers.raw if name.lower().decode() not in HOP]
+            await send_on(answer, headers, send)
         finally:
             await answer.aclose()
-
-
-async def _parts(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """As they come. A process that ended in the middle ends the answer."""
-    try:
-        async for part in answer.aiter_raw():
-            yield part
-    except httpx.TransportError:
-        return
 
 
 async def _gone(receive: Receive) -> None:
@@ -120,14 +101,8 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _url(request: Request) -> str:
-    path: str = request.scope.get("raw_path", b"").decode("ascii") or request.url.path
-    query: str = request.scope["query_string"].decode("ascii")
-    return f"http://localhost{path}{'?' if query else ''}{query}"
-
-
 def _headers(request: Request) -> list[tuple[str, str]]:
     """Host stays as it came: that is the address that clients know."""
-    found = [(name, value) for name, value in request.headers.items() if name not in _HOP | _OURS]
+    found = [(name, value) for name, value in request.headers.items() if name not in HOP | OURS]
     client = request.client.host if request.client else ""
     return [*found, ("x-forwarded-for", client), ("x-forwarded-proto", request.url.scheme)]

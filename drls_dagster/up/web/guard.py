@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
 from typing import Protocol
-from urllib.parse import quote
 
 from graphql import GraphQLSchema
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from drls_dagster.up.web.instance import ADMITTED
@@ -30,14 +28,13 @@ from drls_dagster.up.web.operations import (
 )
 from drls_dagster.up.web.pages import not_for_you
 from drls_dagster.up.web.paths import Kind, NotCanonical, canonical_path, kind_of, with_path
+from drls_dagster.up.web.stopping import Stop, no, read_body, recognise
 from drls_dagster.up.web.subscriptions import Subscriptions
 from drls_dagster.up.web.touched import Finder
 from drls_dagster.up.web.visitor import Visitor
 from lifecycle.app.kit.origin import is_own_page
-from lifecycle.errors import Forbidden, LifecycleError, Unauthorized
+from lifecycle.errors import Forbidden, LifecycleError
 
-MAX_BODY = 4 * 1024 * 1024
-BODY_SECONDS = 30.0
 VISITOR = "drls.visitor"
 _CLAIM = "drls.claim"
 _SAFE = frozenset({"GET", "HEAD"})
@@ -58,14 +55,6 @@ class Dagster(Protocol):
     def launched(self, claim: Claim, is_signed: Callable[[str, str], bool]) -> str | None: ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
-
-
-class Stop(Exception):
-    """The request ends here, with this answer."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.status_code)
-        self.response = response
 
 
 class DagsterGuard:
@@ -120,30 +109,30 @@ class DagsterGuard:
                 self._dagster.launched, claim, lambda tag, subject: judge.signed_by(claim.person, tag, subject)
             )
         except LifecycleError as error:
-            return _no(error.status, error.message)
+            return no(error.status, error.message)
         return None if found is None else JSONResponse(claim.answered(found))
 
     async def _admit(self, request: Request) -> tuple[Scope, Receive]:
         try:
             path = canonical_path(request.scope)
         except NotCanonical as error:
-            raise Stop(_no(400, f"this path is ambiguous: {error}")) from None
+            raise Stop(no(400, f"this path is ambiguous: {error}")) from None
         kind = kind_of(path, self._prefix)
-        visitor = await self._visitor(request)
+        visitor = await recognise(request, self._look_up)
         if not visitor.reads:
-            raise Stop(_no(403, f"{visitor.name} has no role here; ask an Admin for a grant"))
+            raise Stop(no(403, f"{visitor.name} has no role here; ask an Admin for a grant"))
         carries = any(name in request.query_params for name in _GRAPHQL_NAMES)
         if request.method in _SAFE and not (kind is Kind.GRAPHQL and carries):
             await self._read(request, visitor, kind, path)
             query = b"" if kind is Kind.GRAPHQL else request.scope["query_string"]
             return _forwarded(request.scope, visitor, path, query), request.receive
         if not is_own_page(request, must_say=visitor.by_cookie):
-            raise Stop(_no(403, "this request comes from another site's page"))
+            raise Stop(no(403, "this request comes from another site's page"))
         if request.method != "POST" or kind not in (Kind.GRAPHQL, Kind.REPORT):
             what = "send GraphQL with POST" if kind is Kind.GRAPHQL else (f"{request.method} is not allowed here")
-            raise Stop(_no(405, what, {"Allow": "POST" if kind is Kind.GRAPHQL else "GET, HEAD"}))
+            raise Stop(no(405, what, {"Allow": "POST" if kind is Kind.GRAPHQL else "GET, HEAD"}))
         if not self._dagster.is_ready:
-            raise Stop(_no(503, "Dagster is starting; try again", {"Retry-After": "2"}))
+            raise Stop(no(503, "Dagster is starting; try again", {"Retry-After": "2"}))
         body = await read_body(request)
         if kind is Kind.REPORT:
             changes = await self._report(request, visitor, path, body)
@@ -166,7 +155,7 @@ class DagsterGuard:
             operation = await run_in_threadpool(read_operation, self._dagster.schema, sent)
             return claim_of(visitor.actor.person, key, operation, sent)
         except Unreadable as error:
-            raise Stop(_no(400, str(error))) from None
+            raise Stop(no(400, str(error))) from None
 
     async def _read(self, request: Request, visitor: Visitor, kind: Kind, path: str) -> None:
         """Stops what somebody may not see who sees some pipelines only."""
@@ -178,7 +167,7 @@ class DagsterGuard:
                 return
         if "text/html" in request.headers.get("accept", ""):
             raise Stop(HTMLResponse(not_for_you(visitor.name), 403))
-        raise Stop(_no(403, f"this {WHY}"))
+        raise Stop(no(403, f"this {WHY}"))
 
     async def _graphql(self, request: Request, visitor: Visitor, body: bytes) -> tuple[Sent, list[Change]]:
         try:
@@ -187,14 +176,14 @@ class DagsterGuard:
                 return sent, []
             operation = await run_in_threadpool(read_operation, self._dagster.schema, sent)
         except Unreadable as error:
-            raise Stop(_no(400, str(error))) from None
+            raise Stop(no(400, str(error))) from None
         return sent, await self._allowed(visitor, operation)
 
     async def _allowed(self, visitor: Visitor, operation: Operation) -> list[Change]:
         try:
             return await run_in_threadpool(self._judged, visitor, operation)
         except LifecycleError as error:
-            raise Stop(_no(error.status, error.message)) from None
+            raise Stop(no(error.status, error.message)) from None
 
     def _judged(self, visitor: Visitor, operation: Operation) -> list[Change]:
         find = self._dagster.finder()
@@ -212,13 +201,13 @@ class DagsterGuard:
         try:
             said = json.loads(body) if body else {}
         except (ValueError, RecursionError):
-            raise Stop(_no(400, "the body is not valid JSON")) from None
+            raise Stop(no(400, "the body is not valid JSON")) from None
         if not key or not isinstance(said, dict) or "asset_key" in said or "asset_key" in request.query_params:
-            raise Stop(_no(400, f"name the asset in the path: {self._prefix}/{route}/…"))
+            raise Stop(no(400, f"name the asset in the path: {self._prefix}/{route}/…"))
         try:
             return [await run_in_threadpool(lambda: self._judge.report(visitor, route, key, self._dagster.finder()))]
         except LifecycleError as error:
-            raise Stop(_no(error.status, error.message)) from None
+            raise Stop(no(error.status, error.message)) from None
 
     async def _carry(self, visitor: Visitor, changes: Sequence[Change], claim: Claim | None = None) -> None:
         """Notes the changes, and lets what they launch carry their visitor's name, and the key of the launch."""
@@ -231,18 +220,6 @@ class DagsterGuard:
 
     def _sees_run(self, visitor: Visitor, run_id: str) -> bool:
         return self._judge.sees(visitor, self._dagster.finder().run(run_id))
-
-    async def _visitor(self, connection: HTTPConnection) -> Visitor:
-        try:
-            return await run_in_threadpool(self._look_up, connection)
-        except Unauthorized as error:
-            page = connection.scope["type"] == "http" and connection.scope["method"] == "GET"
-            if page and "text/html" in connection.headers.get("accept", ""):
-                back = quote(str(connection.url.path), safe="")
-                raise Stop(RedirectResponse(f"/sign-in?back={back}", 303)) from None
-            raise Stop(_no(401, f"{error.message}; open /sign-in")) from None
-        except LifecycleError as error:
-            raise Stop(_no(error.status, error.message)) from None
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Subscriptions only: mutations come as POST, where they are judged."""
@@ -261,9 +238,9 @@ class DagsterGuard:
 
     async def _connected(self, connection: HTTPConnection) -> Visitor:
         """The visitor of a connection, as they are by now. Raises Stop."""
-        visitor = await self._visitor(connection)
+        visitor = await recognise(connection, self._look_up)
         if not visitor.reads or not is_own_page(connection, must_say=visitor.by_cookie):
-            raise Stop(_no(403, "this connection comes from another site's page"))
+            raise Stop(no(403, "this connection comes from another site's page"))
         return visitor
 
     async def _may_subscribe(self, visitor: Visitor, sent: Sent) -> None:
@@ -272,20 +249,6 @@ class DagsterGuard:
             raise Unreadable("only subscriptions")
         if self._is_narrow(visitor):
             await self._allowed(visitor, read_operation(self._dagster.schema, sent))
-
-
-async def read_body(request: Request, most: int = MAX_BODY) -> bytes:
-    """The whole body. Stops with 413 when it is longer than `most`, 408 when it takes too long."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > most:
-                    raise Stop(_no(413, f"more than {most // 1024:,} KB"))
-    except TimeoutError:
-        raise Stop(_no(408, "the request did not arrive in time")) from None
-    return bytes(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -332,8 +295,3 @@ def _unframed(send: Send) -> Send:
         await send(message)
 
     return with_headers
-
-
-def _no(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    # Dagster's UI shows what is under "errors".
-    return JSONResponse({"detail": detail, "errors": [{"message": detail}]}, status, headers)

@@ -9,23 +9,21 @@ import asyncio
 import re
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from drls_dagster.notebooks.places import used_file, web_socket
-from drls_dagster.up.web.guard import Stop, read_body
 from drls_dagster.up.web.notebook_proxy import NotRunning, hand_on, hand_on_socket
 from drls_dagster.up.web.pages import no_notebook
 from drls_dagster.up.web.paths import NotCanonical, canonical_path
+from drls_dagster.up.web.stopping import Stop, read_body, recognise
 from drls_dagster.up.web.visitor import Visitor
 from lifecycle.app.kit.origin import is_own_page
 from lifecycle.domain.notebooks import notebook_path
 from lifecycle.domain.roles import Role
-from lifecycle.errors import LifecycleError, Unauthorized
 
 PREFIX = "/notebook/"
 _LOOK_SECONDS = 3.0
@@ -84,7 +82,7 @@ class NotebookDoor:
         changes = connection.scope["type"] == "websocket" or connection.scope["method"] not in _SAFE
         if not _is_own(connection, changes=changes):
             raise Stop(_no(403, "this request comes from another site's page"))
-        visitor = await self._visitor(connection)
+        visitor = await recognise(connection, self._look_up, _no)
         actor = visitor.actor
         named = _PERSON.match(canonical)
         if actor is None or actor.person is None or visitor.agent or not visitor.by_cookie:
@@ -94,18 +92,6 @@ class NotebookDoor:
         if visitor.highest is None or not visitor.highest.includes(Role.DATA_ENGINEER):
             raise Stop(_no(403, f"a notebook needs the role {Role.DATA_ENGINEER.value}; ask an Admin for a grant"))
         return actor.person, notebook_path(actor.name)
-
-    async def _visitor(self, connection: HTTPConnection) -> Visitor:
-        try:
-            return await run_in_threadpool(self._look_up, connection)
-        except Unauthorized as error:
-            page = connection.scope["type"] == "http" and connection.scope["method"] == "GET"
-            if page and "text/html" in connection.headers.get("accept", ""):
-                back = quote(str(connection.url.path), safe="")
-                raise Stop(RedirectResponse(f"/sign-in?back={back}", 303)) from None
-            raise Stop(_no(401, f"{error.message}; open /sign-in")) from None
-        except LifecycleError as error:
-            raise Stop(_no(error.status, error.message)) from None
 
     async def _while_admitted(self, connection: HTTPConnection, work: Coroutine[None, None, None]) -> None:
         """Does the work, and ends it when its visitor may no longer have it: signed out, expired or disabled."""

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from starlette.requests import HTTPConnection
 
+from drls_dagster.up.web.handing_on import HOP, OURS
+
 # Of the notebook's own headers, only these reach the browser: no cookie, no policy, no wider scope of a worker.
 _PASSED = frozenset(
     {
@@ -19,14 +21,8 @@ _PASSED = frozenset(
         *("accept-ranges", "cache-control", "etag", "last-modified", "vary", "retry-after"),
     }
 )
-# Of the browser's, these stay here: who somebody is, and what counts for one hop only (RFC 9110, 7.6.1).
-_KEPT = frozenset(
-    {
-        *("cookie", "authorization", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"),
-        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
-        *("transfer-encoding", "upgrade", "content-length"),
-    }
-)
+# Of the browser's, these stay here: who somebody is, and what counts for one hop only.
+_KEPT = HOP | OURS | {"authorization"}
 _SANDBOX = "allow-scripts allow-same-origin allow-forms allow-modals allow-downloads"
 
 

@@ -18,9 +18,9 @@ from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
+from drls_dagster.up.web.handing_on import CONNECT_SECONDS, send_on, target_of
 from drls_dagster.up.web.notebook_headers import own_place, to_browser, to_notebook
 
-_CONNECT_SECONDS = 5.0
 _OPEN_SECONDS = 20.0
 _MOST_MESSAGE = 64 * 1024 * 1024
 # What a WebSocket makes anew on each of its two connections.
@@ -39,10 +39,10 @@ class NotRunning(Exception):
 async def hand_on(request: Request, body: bytes, place: Path, base: str, send: Send) -> None:
     """The answer of the notebook as it comes. Raises NotRunning."""
     transport = httpx.AsyncHTTPTransport(uds=str(place))
-    timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
+    timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
     async with httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False) as client:
         sent = client.build_request(
-            request.method, f"http://notebook{_target(request)}", headers=to_notebook(request), content=body or None
+            request.method, f"http://notebook{target_of(request)}", headers=to_notebook(request), content=body or None
         )
         try:
             answer = await client.send(sent, stream=True)
@@ -63,13 +63,7 @@ async def _answer(request: Request, answer: httpx.Response, base: str, send: Sen
             await told(request.scope, request.receive, send)
             return
         headers.append((b"location", aim.encode()))
-    await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
-    try:
-        async for part in answer.aiter_raw():
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-    except httpx.TransportError:
-        pass  # it ended in the middle, and so does the answer
-    await send({"type": "http.response.body", "body": b""})
+    await send_on(answer, headers, send)
 
 
 async def hand_on_socket(
@@ -82,7 +76,7 @@ async def hand_on_socket(
     try:
         behind = await unix_connect(
             str(place),
-            f"ws://{host}{_target(connection)}",
+            f"ws://{host}{target_of(connection)}",
             additional_headers=headers,
             subprotocols=asked or None,
             compression=None,
@@ -133,9 +127,3 @@ async def _to_browser(behind: ClientConnection, send: Send) -> None:
     code = behind.close_code
     # Codes that stand for no message on the wire cannot be sent (RFC 6455, 7.4.1).
     await send({"type": "websocket.close", "code": 1011 if code in (None, 1005, 1006, 1015) else code})
-
-
-def _target(connection: HTTPConnection) -> str:
-    path: str = connection.scope.get("raw_path", b"").decode("ascii") or connection.url.path
-    query: str = connection.scope["query_string"].decode("ascii")
-    return f"{path}{'?' if query else ''}{query}"
