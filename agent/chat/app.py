@@ -15,6 +15,7 @@ from starlette.routing import Route
 from agent.chat import wire
 from agent.chat.service import ChatService
 from drls_dagster.redact import redact_text
+from drls_dagster.serving.asked import body_within, first_fault, shown_token
 from lifecycle.errors import DrlsError, Invalid, TooMany, Unauthorized
 
 B = TypeVar("B", bound=BaseModel)
@@ -128,24 +129,20 @@ def _stream(events: AsyncIterator[tuple[str, BaseModel] | None]) -> Response:
 
 
 def _token(request: Request) -> str:
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        raise Unauthorized("the chat process answers people who show their token")
-    return token
+    if token := shown_token(request):
+        return token
+    raise Unauthorized("the chat process answers people who show their token")
 
 
 async def _body(request: Request, model: type[B]) -> B:
-    found = bytearray()
-    async for part in request.stream():
-        found += part
-        if len(found) > MOST_BYTES:
-            raise TooMany(f"a request has {MOST_BYTES:,} bytes at most")
+    found = await body_within(request, MOST_BYTES)
+    if found is None:
+        raise TooMany(f"a request has {MOST_BYTES:,} bytes at most")
     try:
-        return model.model_validate_json(bytes(found) or b"{}")
+        return model.model_validate_json(found or b"{}")
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Invalid(f"{where}: {first['msg']}" if where else first["msg"]) from None
+        where, what = first_fault(error)
+        raise Invalid(f"{where}: {what}" if where else what) from None
 
 
 def _number(given: str | None, otherwise: int, most: int = wire.MOST_ENTRIES) -> int:

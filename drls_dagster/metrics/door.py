@@ -20,6 +20,7 @@ from drls_dagster.metrics.installation import InstallationFigures
 from drls_dagster.metrics.shared import added_up, count_in
 from drls_dagster.runs.address import PATH as RUNS
 from drls_dagster.secret_source import read_secret
+from drls_dagster.serving.asked import shown_token
 from drls_dagster.settings import Settings
 from lifecycle.store.store import Store
 
@@ -55,8 +56,7 @@ class MetricsDoor:
             await self._app(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        kind, _, shown = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode(), self._token.encode()):
+        if not hmac.compare_digest(shown_token(request).strip().encode(), self._token.encode()):
             headers = {**_NEVER_KEPT, "WWW-Authenticate": "Bearer"}
             return PlainTextResponse("Show the token of the setting metrics.token.\n", 401, headers)
         if request.method != "GET":

@@ -24,6 +24,7 @@ from drls_dagster.lakehouse.reader.preview import batches, chosen
 from drls_dagster.lakehouse.refs import schema_at
 from drls_dagster.notebooks.problems import problem
 from drls_dagster.notebooks.token import Bound, read_token
+from drls_dagster.serving.asked import body_within, first_fault, shown_token
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
@@ -142,17 +143,18 @@ def questions_app(questions: Questions) -> Starlette:
         return await _told(answer)
 
     async def pinned(request: Request) -> Response:
-        body = await _body(request)
+        body = await body_within(request, _MOST_BODY) or b""
 
         def answer() -> Response:
-            found = questions.pin(questions.actor(_token(request)), _asked(body))
-            chosen(found, _asked(body).columns)
+            actor, asked = questions.actor(_token(request)), _asked(body)
+            found = questions.pin(actor, asked)
+            chosen(found, asked.columns)
             return JSONResponse({"name": found.name, "snapshot": found.snapshot})
 
         return await _told(answer)
 
     async def rows(request: Request) -> Response:
-        body = await _body(request)
+        body = await body_within(request, _MOST_BODY) or b""
 
         def answer() -> Response:
             asked = _asked(body)
@@ -188,24 +190,14 @@ def _asked(body: bytes) -> Asked:
     try:
         return Asked.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise Invalid(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
+        where, what = first_fault(error)
+        raise Invalid(f"{where}: {what}") from None
 
 
 def _token(request: Request) -> str:
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        raise Unauthorized("this is for notebooks, which show their token")
-    return token
-
-
-async def _body(request: Request) -> bytes:
-    found = bytearray()
-    async for part in request.stream():
-        found += part
-        if len(found) > _MOST_BODY:
-            return b""
-    return bytes(found)
+    if token := shown_token(request):
+        return token
+    raise Unauthorized("this is for notebooks, which show their token")
 
 
 async def _told(answer: Callable[[], Response]) -> Response:

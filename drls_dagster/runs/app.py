@@ -17,6 +17,7 @@ from drls_dagster.runs.address import PATH
 from drls_dagster.runs.operations.table import OPERATIONS
 from drls_dagster.runs.problems import MEDIA_TYPE, problem_of
 from drls_dagster.runs.service import RunService
+from drls_dagster.serving.asked import body_within, first_fault, shown_token
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import DrlsError, Invalid, NotFound, TooMany, Unauthorized
 
@@ -55,9 +56,8 @@ def _answer(service: RunService, token: str, name: str, text: bytes) -> Response
         envelope = Envelope.model_validate_json(text)
         asked = operation.takes.model_validate(envelope.given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Invalid(f"{name}: {where}: {first['msg']}") from None
+        where, what = first_fault(error)
+        raise Invalid(f"{name}: {where}: {what}") from None
     given = {field: getattr(asked, field) for field in asked.model_fields_set}
     try:
         found = service.answer(token, operation, envelope.pipeline, envelope.environment, given)
@@ -71,16 +71,13 @@ def _answer(service: RunService, token: str, name: str, text: bytes) -> Response
 
 
 def _token(request: Request) -> str:
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        raise Unauthorized("the run service answers runs that show their token")
-    return token
+    if token := shown_token(request):
+        return token
+    raise Unauthorized("the run service answers runs that show their token")
 
 
 async def _body(request: Request) -> bytes:
-    found = bytearray()
-    async for part in request.stream():
-        found += part
-        if len(found) > MOST_BYTES:
-            raise TooMany(f"a run sends {MOST_BYTES} bytes at once at most")
-    return bytes(found)
+    found = await body_within(request, MOST_BYTES)
+    if found is None:
+        raise TooMany(f"a run sends {MOST_BYTES} bytes at once at most")
+    return found
