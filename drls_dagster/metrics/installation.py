@@ -20,14 +20,13 @@ from drls_dagster.ledger import open_ledger
 from drls_dagster.settings import Settings
 from drls_dagster.web.tables.healthy import FAIR, GOOD
 from lifecycle.domain.environment import Environment
-from lifecycle.domain.promotion import State
 from lifecycle.errors import DrlsError
+from lifecycle.store.repositories.figures import UNFINISHED
 from lifecycle.store.store import Store
 from lifecycle.store.unit import View
 
 _TARGETS = [one.value for one in Environment if one is not Environment.DEVELOPMENT]
 _ENVIRONMENTS = [one.value for one in Environment]
-_UNFINISHED = [state.value for state in State if not state.is_terminal]
 _DECISIONS = {"promotion.approved_by": "approve", "promotion.rejected_by": "reject"}
 _REFUSED = ".refused"
 
@@ -130,7 +129,7 @@ def _queue(view: View) -> Iterator[Metric]:
         "drls_execution_due_oldest_seconds", "How long the oldest is due.", labels=["environment"]
     )
     found = {(one.state, one.environment): one for one in view.figures.requests()}
-    for key in sorted({(state, environment) for state in _UNFINISHED for environment in _TARGETS} | set(found)):
+    for key in sorted({(state, environment) for state in UNFINISHED for environment in _TARGETS} | set(found)):
         one = found.get(key)
         count.add_metric(key, one.number if one else 0)
         age.add_metric(key, _age(view.now, one and one.oldest))

@@ -9,7 +9,7 @@ import httpx
 from drls_dagster.notebooks.places import INSTALL, MARIMO, PLACE
 from drls_dagster.notebooks.problems import error_of
 from drls_dagster.settings import Settings
-from lifecycle.domain.notebooks import Notebook, NotebookState, notebook_path
+from lifecycle.domain.notebooks import Notebook, stopped_notebook
 from lifecycle.domain.people import Person
 from lifecycle.errors import Refused
 from lifecycle.ports import Notebooks
@@ -32,10 +32,10 @@ class KeptNotebooks(Notebooks):
         return found
 
     def stop(self, person: Person) -> Notebook:
-        return self._ask("stop", person) or _stopped(person)
+        return self._ask("stop", person) or stopped_notebook(person.name)
 
     def find(self, person: Person) -> Notebook:
-        return self._ask("find", person) or _stopped(person)
+        return self._ask("find", person) or stopped_notebook(person.name)
 
     def _ask(self, verb: str, person: Person) -> Notebook | None:
         """None where nothing keeps notebooks."""
@@ -52,7 +52,3 @@ class KeptNotebooks(Notebooks):
 
 def is_installed() -> bool:
     return find_spec(MARIMO) is not None
-
-
-def _stopped(person: Person) -> Notebook:
-    return Notebook(person=person.name, state=NotebookState.STOPPED, path=notebook_path(person.name))

@@ -32,6 +32,11 @@ class Notebook(Frozen):
     ended: str = ""
 
 
+def stopped_notebook(person: str) -> Notebook:
+    """One that does not run, where nobody keeps notebooks who knows more."""
+    return Notebook(person=person, state=NotebookState.STOPPED, path=notebook_path(person))
+
+
 def notebook_path(person: str) -> str:
     """Where the app has the pages of a person's notebook."""
     return f"/notebook/{person}/"

@@ -31,8 +31,9 @@ def stop_notebook(ctx: Context, actor: Actor) -> Notebook:
     """Stops it; its files stay. Also for who may no longer start one."""
     with ctx.store.read() as view:
         person = _human(view, actor)
-    if ctx.notebooks.find(person).state is NotebookState.STOPPED:
-        return ctx.notebooks.find(person)
+    found = ctx.notebooks.find(person)
+    if found.state is NotebookState.STOPPED:
+        return found
     with ctx.store.write(actor, "stop_notebook") as unit:
         unit.audit("notebook.stopped", f"notebook:{person.name}")
     return ctx.notebooks.stop(person)

@@ -16,7 +16,7 @@ from lifecycle.store.tables import AdmissionRow, DriftRow, HoldRow, PromotionRow
 from lifecycle.store.tables_people import AuditRow, OutboxRow
 from lifecycle.store.tx import Tx
 
-_UNFINISHED = [state.value for state in State if not state.is_terminal]
+UNFINISHED = [state.value for state in State if not state.is_terminal]
 
 
 class Waiting(NamedTuple):
@@ -63,7 +63,7 @@ class Figures:
             func.sum(case((due, 1), else_=0)),
             func.min(case((due, func.coalesce(row.approved_at, row.requested_at)))),
         )
-        found = self._tx.tuples(query.where(row.state.in_(_UNFINISHED)).group_by(row.state, row.target))
+        found = self._tx.tuples(query.where(row.state.in_(UNFINISHED)).group_by(row.state, row.target))
         return [Waiting(*one) for one in found]
 
     def live_runs(self) -> list[LiveRuns]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifecycle.domain.notebooks import Notebook, NotebookState, notebook_path
+from lifecycle.domain.notebooks import Notebook, stopped_notebook
 from lifecycle.domain.people import Person
 from lifecycle.errors import Refused
 from lifecycle.ports import Notebooks
@@ -18,4 +18,4 @@ class NoNotebooks(Notebooks):
         return self.find(person)
 
     def find(self, person: Person) -> Notebook:
-        return Notebook(person=person.name, state=NotebookState.STOPPED, path=notebook_path(person.name))
+        return stopped_notebook(person.name)
