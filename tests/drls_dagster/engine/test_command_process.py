@@ -157,7 +157,7 @@ def test_a_killed_worker_leaves_no_process_and_no_rows(drls_home: Path, fenced: 
     )
     assert worker.stdout is not None
     _, _, place = worker.stdout.readline().strip().partition(" ")
-    assert len(sleeping("776")) == 2
+    wait_until(lambda: len(sleeping("776")) == 2, 60)  # the shell says `up` before its children became `sleep`
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     worker.stdout.close()
