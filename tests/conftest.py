@@ -21,6 +21,7 @@ from drls_dagster.ledger import close_ledgers
 from lifecycle.store import engine as store_engine
 from tests import collecting
 from tests.compiled_sql import compiled_once
+from tests.migrated_databases import migrated_once
 from tests.running_engine import running_engine
 
 if TYPE_CHECKING:
@@ -82,6 +83,12 @@ def no_power_failure() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def statements_compiled_once() -> Iterator[None]:
     with compiled_once():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def databases_migrated_once() -> Iterator[None]:
+    with migrated_once():
         yield
 
 
