@@ -10,6 +10,8 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from drls_dagster.errors import DrlsError
+from drls_dagster.steps.bound_uses import uses_of
 from drls_dagster.steps.window import Bound, Kind
 
 Schemas = Mapping[str, Mapping[str, str]]
@@ -77,47 +79,37 @@ def _kinds(sql: str, schemas: Schemas, usual: Mapping[str, str]) -> dict[str, Ki
     for placeholder in tree.find_all(exp.Placeholder):
         name = str(placeholder.this)
         if name in usual:
-            found[name] = None
-            for other in _others(placeholder):
-                found[name] = found[name] or _kind_of(other, types, usual[name])
+            found[name] = _one_kind(placeholder, types, usual[name])
     return found
 
 
-def _others(placeholder: Any) -> list[Any]:
-    """What a placeholder, or a sum or difference that it is in, is compared with; or the type that it is cast to."""
+def _one_kind(placeholder: Any, types: Mapping[str, str], usual: str) -> Kind | None:
+    """The type that a bound has to have. Raises DrlsError where it cannot be one: the wrong rows would be read."""
+    kinds: dict[Kind, None] = {}
+    for others in uses_of(placeholder, lambda one: _moment(one, types) is not None):
+        kind: Kind | None = next((known for one in others if (known := _kind_of(one, types, usual))), None)
+        if kind is not None:
+            kinds[kind] = None
+    if len(kinds) > 1:
+        raise DrlsError(
+            f"the SQL hands a bound of the partition on to places that compare it with {' and '.join(kinds)}, which "
+            "are different moments in the pipeline's time zone; write :partition_start or :partition_end at each of "
+            "these places instead"
+        )
+    return next(iter(kinds), None)
+
+
+def _moment(expression: Any, types: Mapping[str, str]) -> Kind | None:
+    """The type of an expression that is known to be a date or time."""
     from lifecycle.spec.sqltree import exp
 
-    node, parent = placeholder, placeholder.parent
-    beside: list[Any] = []  # the other arguments of functions that give one of them
-    while isinstance(parent, exp.Paren | exp.Add | exp.Sub | exp.Coalesce | exp.Greatest | exp.Least):
-        if isinstance(parent, exp.Coalesce | exp.Greatest | exp.Least):
-            beside += [one for one in _operands(parent) if one is not node]
-        node, parent = parent, parent.parent
-    if isinstance(parent, exp.Cast | exp.TryCast | exp.Date | exp.Timestamp | exp.TsOrDsToDate):
-        return [parent]
-    if isinstance(parent, exp.Between | exp.In | exp.Predicate | exp.Binary):
-        return [one for one in _operands(parent) if one is not node] + beside
-    if isinstance(parent, exp.Tuple):
-        at = parent.expressions.index(node)
-        rows = [one for one in _operands(parent.parent) if isinstance(one, exp.Tuple) and one is not parent]
-        return [one.expressions[at] for one in rows if len(one.expressions) > at]
-    if isinstance(parent, exp.Func) and isinstance(parent.parent, exp.Between | exp.In | exp.Predicate | exp.Binary):
-        # The same function of a column: `unix_timestamp(at) >= unix_timestamp(:partition_start)`.
-        same = [one for one in _operands(parent.parent) if one is not parent and _name(one) == _name(parent)]
-        return [column for one in same for column in one.find_all(exp.Column)]
-    return beside
-
-
-def _operands(expression: Any) -> list[Any]:
-    from lifecycle.spec.sqltree import exp
-
-    children = [one for value in expression.args.values() for one in (value if isinstance(value, list) else [value])]
-    return [one for one in children if isinstance(one, exp.Expr)]
-
-
-def _name(expression: Any) -> tuple[type, str]:
-    """Which function it is; those that the parser does not know have their names as text."""
-    return type(expression), str(expression.this).lower() if isinstance(expression.this, str) else ""
+    if isinstance(expression, exp.Column):
+        kind = expression.type
+        known = None if kind is None or kind.is_type("unknown") else _known(kind.sql("spark"))
+        return known or _known(types.get(expression.name.lower(), ""))
+    if isinstance(expression, exp.Cast | exp.TryCast | exp.Date | exp.TsOrDsToDate | exp.Paren | exp.Timestamp):
+        return _moment(expression.this, types) if isinstance(expression, exp.Paren) else _kind_of(expression, types, "")
+    return None
 
 
 def _kind_of(expression: Any, types: Mapping[str, str], usual: str) -> Kind | None:

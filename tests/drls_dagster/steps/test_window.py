@@ -18,6 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from drls_dagster.assets.partitions import partitions_definition, window_of
+from drls_dagster.errors import DrlsError
 from drls_dagster.steps.bounds_in_sql import with_bounds
 from drls_dagster.steps.window import Bound, Window, wall_clock
 from lifecycle.spec import PipelineSpec, parse_pipeline
@@ -307,6 +308,47 @@ def test_d6_sql_sees_the_bound_as_what_it_is_compared_with(sql: str, literals: l
         assert bound.count("\n") == sql.count("\n")
     else:
         assert bound == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "literals"),
+    [
+        ("SELECT * FROM raw JOIN (VALUES (:partition_start, 1)) v(t, n) ON raw.at >= v.t", [INSTANT]),
+        ("SELECT * FROM raw, VALUES (:partition_start, :partition_start) AS v(a, b) WHERE wall >= a AND day < b", [WALL, DAY]),
+        ("SELECT * FROM raw WHERE at >= (SELECT a FROM VALUES (:partition_start) v(a))", [INSTANT]),
+        ("SELECT * FROM raw WHERE at IN (SELECT col1 FROM VALUES (:partition_start))", [INSTANT]),
+        ("WITH w AS (SELECT :partition_start AS a) SELECT * FROM raw, w x WHERE at >= x.a", [INSTANT]),
+        ("WITH w(a) AS (SELECT :partition_start), v AS (SELECT a AS b FROM w) SELECT * FROM raw, v WHERE wall >= b", [WALL]),
+        ("WITH w AS (SELECT :partition_start AS a UNION ALL SELECT DATE'2024-01-01') SELECT * FROM raw, w WHERE at >= a", [INSTANT]),
+        ("SELECT * FROM raw JOIN (SELECT :partition_start AS a) w ON raw.day >= w.a", [DAY]),
+        ("SELECT * FROM raw WHERE at >= (SELECT :partition_start)", [INSTANT]),
+        ("SELECT * FROM raw WHERE datediff(at, :partition_start) >= 0", [INSTANT]),
+        ("SELECT * FROM raw WHERE datediff(:partition_start, wall) <= 0 AND datediff(day, :partition_start) >= 0", [WALL, DAY]),
+        ("SELECT * FROM raw WHERE datediff(to_date(at), :partition_start) >= 0", [DAY]),
+        ("SELECT * FROM raw WHERE timestampdiff(HOUR, :partition_start, at) >= 0", [INSTANT]),
+        ("SELECT * FROM raw WHERE at - :partition_start >= INTERVAL '0' SECOND", [INSTANT]),
+        ("SELECT * FROM raw WHERE at >= CASE WHEN name = 'a' THEN :partition_start ELSE at END", [INSTANT]),
+        ("SELECT * FROM raw WHERE wall >= if(name = 'a', :partition_start, NULL)", [WALL]),
+        ("SELECT * FROM raw WHERE array_contains(array(:partition_start), at)", [INSTANT]),
+        ("WITH w AS (SELECT :partition_start AS a) SELECT a AS day FROM w", [DAY]),
+    ],
+)  # fmt: skip
+def test_d6_a_bound_is_followed_to_where_it_is_compared(sql: str, literals: list[str]) -> None:
+    """Finding 25; failed before: through VALUES, WITH, a subquery or a difference it was a date, midnight in UTC."""
+    bounds = {"partition_start": Bound(datetime(2024, 1, 14, tzinfo=NEW_YORK), "at")}
+    wanted = iter(literals)
+    expected = "".join(
+        part if at == 0 else next(wanted) + part for at, part in enumerate(sql.split(":partition_start"))
+    )
+    assert with_bounds(sql, bounds, SCHEMAS) == expected
+
+
+def test_d6_a_bound_that_would_have_to_be_two_values_is_refused() -> None:
+    """Finding 25; failed before: one of the two comparisons meant another moment."""
+    bounds = {"partition_start": Bound(datetime(2024, 1, 14, tzinfo=NEW_YORK), "at")}
+    sql = "WITH w AS (SELECT :partition_start AS a) SELECT * FROM raw, w WHERE at >= a AND day >= a"
+    with pytest.raises(DrlsError, match=r"compare it with date and timestamp, .*write :partition_start or"):
+        with_bounds(sql, bounds, SCHEMAS)
 
 
 def test_hours_are_timestamps_where_nothing_says_otherwise() -> None:
