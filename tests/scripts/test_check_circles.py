@@ -18,11 +18,6 @@ def _tree(folder: Path, **sources: str) -> Path:
     return folder
 
 
-def test_this_repository_has_no_circle(capsys: pytest.CaptureFixture[str]) -> None:
-    assert check_circles.main() == 0
-    assert "0 circles" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     "back",
     [
