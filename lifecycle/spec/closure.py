@@ -229,6 +229,10 @@ def _imports_of(content: bytes) -> Imports:
 
 def _files(top: str, found: Found) -> Iterator[tuple[str, Path]]:
     """Each file with its path below the folder in which Python finds the module; no hidden ones, no caches."""
+    archive = next((folder for folder in found.places[0].parents if folder.is_file()), None)
+    if archive is not None:
+        message = f"'{top}' is in the archive {shorten(archive.name)}, which cannot be stored with the version"
+        raise FieldError(message, "unpack it next to the pipeline, or install it as a distribution")
     if not found.is_package:
         yield found.places[0].name, found.places[0]
         return

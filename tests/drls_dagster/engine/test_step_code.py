@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from pyspark import cloudpickle
@@ -271,6 +273,47 @@ def test_no_way_to_import_brings_in_a_module_that_is_neither_kept_nor_installed(
     with pytest.raises(ImportError, match=r"drls_test_late, which is in .* neither stored with the version"):
         function(1)
     assert "drls_test_late" not in sys.modules
+
+
+@pytest.mark.parametrize("kind", ["zip", "link", "package link", "compiled", "path hook"])
+def test_code_in_an_archive_behind_a_link_or_compiled_is_brought_in_by_no_path(
+    package: Path, tmp_path: Path, kind: str
+) -> None:
+    """Finding 7, where the step's code puts the place on the path itself."""
+    late = tmp_path / "late"
+    late.mkdir()
+    ran = "raise SystemExit('ran')"
+    place = str(late)
+    body = "sys.path.insert(0, b)\n    __import__('drls_test_' + 'late')"
+    if kind in ("zip", "path hook"):
+        place = str(late / "lib.zip")
+        with ZipFile(place, "w") as packed:
+            packed.writestr("drls_test_late.py", ran)
+        if kind == "path hook":
+            body = "sys.meta_path.insert(0, zipimport.zipimporter(b)); __import__('drls_test_' + 'late')"
+    elif kind == "link":
+        (tmp_path / "real.py").write_text(ran)
+        (late / "drls_test_late.py").symlink_to(tmp_path / "real.py")
+    elif kind == "package link":
+        (tmp_path / "real").mkdir()
+        (tmp_path / "real" / "__init__.py").write_text(ran)
+        (late / "drls_test_late").symlink_to(tmp_path / "real")
+    else:
+        py_compile.compile(str(_written(tmp_path / "real.py", ran)), str(late / "drls_test_late.pyc"))
+    source = f"import sys, zipimport\nimport drls_test_code\ndef process(b):\n    {body}\n"
+    function = loaded(locked(package, inline(source)), package)
+    before, finders = list(sys.path), list(sys.meta_path)
+    try:
+        with pytest.raises(ImportError, match=r"drls_test_late, which is in .* neither stored with the version"):
+            function(place)
+    finally:
+        sys.path[:], sys.meta_path[:] = before, finders
+        sys.modules.pop("drls_test_late", None)
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
 
 
 def test_a_file_put_into_the_code_folder_is_not_run_and_one_that_was_edited_is_replaced(package: Path) -> None:

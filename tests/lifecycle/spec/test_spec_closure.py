@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -181,6 +183,55 @@ def test_l2_what_cannot_be_kept_is_refused_by_name(
         lock_with_code(spec_of(entry("mymod:f")), [code])
     assert str(caught.value).startswith("node 'daily', entrypoint: ")
     assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["helper", "pkg"])
+def test_l2_code_in_an_archive_is_refused_by_name(
+    spec_of: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Finding 7; failed before: "check its permissions", or a package without files."""
+    code = files(tmp_path / "code", mymod=f"import {name}\n")
+    archive = tmp_path / "lib.zip"
+    with ZipFile(archive, "w") as packed:
+        packed.writestr("helper.py", RUNS)
+        packed.writestr("pkg/__init__.py", RUNS)
+    monkeypatch.syspath_prepend(archive)
+    with pytest.raises(SpecError) as caught:
+        lock_with_code(spec_of(entry("mymod:f")), [code])
+    assert f"'{name}' is in the archive lib.zip, which cannot be stored with the version; unpack it" in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize("ending", [".so", ".pyc", f".cpython-{sys.version_info.major}{sys.version_info.minor}.so"])
+def test_l2_a_compiled_module_next_to_the_pipeline_is_refused_by_name(
+    spec_of: Build, tmp_path: Path, ending: str
+) -> None:
+    """Finding 7: its bytes would be nobody's source."""
+    code = files(tmp_path, mymod="import helper\n")
+    ending = next((one for one in EXTENSION_SUFFIXES if one.startswith(ending.removesuffix(".so"))), ending)
+    (code / f"helper{ending}").write_bytes(b"x")
+    with pytest.raises(SpecError, match=r"'helper.*' is compiled code; install it as a distribution"):
+        lock_with_code(spec_of(entry("mymod:f")), [code])
+
+
+def test_l2_a_link_to_a_module_counts_by_what_it_leads_to(spec_of: Build, tmp_path: Path) -> None:
+    """Finding 7: the bytes behind a link are in the digest, and they are what is kept."""
+    elsewhere = files(tmp_path / "elsewhere", helper="A = 1\n", pkg="", pkg__sub="B = 1\n")
+    code = files(tmp_path / "code", mymod="import helper, pkg\n")
+    (code / "helper.py").symlink_to(elsewhere / "helper.py")
+    (code / "pkg").symlink_to(elsewhere / "pkg")
+    spec = spec_of(entry("mymod:f"))
+    assert reached(spec, code) == ["helper.py", "mymod.py", "pkg/__init__.py", "pkg/sub.py"]
+    seen = {digest(lock_with_code(spec, [code])[0])}
+    for changed in ("helper.py", "pkg/sub.py"):
+        (elsewhere / changed).write_text("A = 2\n")
+        seen.add(digest(lock_with_code(spec, [code])[0]))
+    assert len(seen) == 3
+    (elsewhere / "helper.py").unlink()
+    locked = lock_with_code(spec, [code])[0]
+    assert locked.lock is not None
+    assert locked.lock.unresolved == ("helper",)
 
 
 def test_l2_all_files_together_have_a_limit(spec_of: Build, tmp_path: Path) -> None:
