@@ -7,10 +7,12 @@ spec asks for something else.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drls_dagster.errors import DrlsError
@@ -25,7 +27,7 @@ from drls_dagster.steps.sources.files.listing import DeltaTable, LeadsOutside, l
 from drls_dagster.steps.sources.files.parquet_files import read_parquet
 from drls_dagster.steps.sources.files.placing import fetched
 from drls_dagster.steps.sources.files.roots import Named, OutsideRoots, Roots
-from drls_dagster.steps.sources.files.storage import Entry, Storage, reachable, storage_of
+from drls_dagster.steps.sources.files.storage import Entry, Storage, reachable, said, storage_of
 from drls_dagster.steps.sources.kind import SourceKind
 from drls_dagster.steps.sources.pins import Pin, Place, Reader, SourceMissing, SourceUnreadable
 from lifecycle.domain.run import InputRead
@@ -168,11 +170,16 @@ class Files(SourceKind[FilesSource, FilesPin]):
                 found = os.lstat(file.place) if file.place else os.stat(file.name)
             except (FileNotFoundError, NotADirectoryError):
                 raise SourceMissing(f"node '{node}': {file.name} was removed while the run needed it") from None
+            except OSError as error:
+                if error.errno != errno.ELOOP:  # a folder that has become a link to itself
+                    raise SourceMissing(f"node '{node}': {file.name} cannot be read: {said(error)}") from None
+                raise SourceMissing(_changed(node, file.name)) from None
             folder = os.path.dirname(file.place)
             if folder not in folders:
                 folders[folder] = not folder or os.path.realpath(folder) == folder
-            if (found.st_size, found.st_mtime_ns) != (file.size, file.modified) or not folders[folder]:
-                raise SourceMissing(f"node '{node}': {file.name} changed since the run pinned it; start a new run")
+            same = S_ISREG(found.st_mode) and (found.st_size, found.st_mtime_ns) == (file.size, file.modified)
+            if not same or not folders[folder]:
+                raise SourceMissing(_changed(node, file.name))
 
     def explain(
         self, error: BaseException, node: str, source: FilesSource, pin: FilesPin, folder: str
@@ -186,6 +193,10 @@ class Files(SourceKind[FilesSource, FilesPin]):
 
     def ui_kinds(self, source: FilesSource) -> set[str]:
         return {source.format}
+
+
+def _changed(node: str, name: str) -> str:
+    return f"node '{node}': {name} changed since the run pinned it; start a new run"
 
 
 def _refuse_options(node: str, options: Mapping[str, str]) -> None:
