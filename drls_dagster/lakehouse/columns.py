@@ -72,6 +72,14 @@ def _fields(fields: list[Mapping[str, Any]], ids: Iterator[int], path: str) -> l
                 f"there are two columns '{path}{name}' (case does not matter); rename or remove one"
             )
         seen.add(name.lower())
+    for field in fields:
+        kind = field["type"]
+        parts = kind["fields"] if isinstance(kind, dict) and kind["type"] == "struct" else ()
+        twin = next((name for part in parts if (name := f"{field['name']}.{part['name']}").lower() in seen), None)
+        if twin is not None:
+            raise UnsupportedColumn(
+                f"the column '{path}{twin}' has the name of a field of '{path}{field['name']}'; rename one of them"
+            )
     made = [(next(ids), field) for field in fields]
     return [
         ib.NestedField(number, field["name"], _type(field["type"], ids, f"{path}{field['name']}"), required=False)
@@ -118,6 +126,23 @@ def has_map(kind: ib.IcebergType) -> bool:
             return any(has_map(field.field_type) for field in kind.fields)
         case _:
             return False
+
+
+def type_words(kind: ib.IcebergType) -> str:
+    """The type in the words of a pipeline file: Iceberg calls the timestamps otherwise."""
+    match kind:
+        case ib.TimestamptzType():
+            return "timestamp"
+        case ib.TimestampType():
+            return "timestamp_ntz"
+        case ib.StructType():
+            return "struct<" + ", ".join(f"{field.name}: {type_words(field.field_type)}" for field in kind.fields) + ">"
+        case ib.ListType():
+            return f"array<{type_words(kind.element_type)}>"
+        case ib.MapType():
+            return f"map<{type_words(kind.key_type)}, {type_words(kind.value_type)}>"
+        case _:
+            return str(kind)
 
 
 def spark_ddl(kind: ib.IcebergType) -> str:

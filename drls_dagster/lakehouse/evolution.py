@@ -8,7 +8,7 @@ from pyiceberg import types as ib
 from pyiceberg.schema import Schema
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse.columns import spark_ddl
+from drls_dagster.lakehouse.columns import spark_ddl, type_words
 
 
 class SchemaConflict(DrlsError):
@@ -50,7 +50,7 @@ def compare(table: Schema, frame: Schema) -> SchemaChange:
         elif not have.field_type.is_primitive and _takes(have.field_type, column.field_type, grows=True, widens=True):
             nested.append(have.name)
         else:
-            clashing.append(f"'{have.name}' is {have.field_type} in the table and {column.field_type} in the result")
+            clashing.append(f"'{have.name}' is {_in_both(have.field_type, column.field_type)}")
     return SchemaChange(tuple(added), tuple(widened), tuple(nested), tuple(clashing))
 
 
@@ -58,11 +58,15 @@ def beyond_additions(table: Schema, frame: Schema) -> tuple[str, ...]:
     """Why new optional columns and fields of structs do not let `table` hold `frame`, in words; empty if they do."""
     known = {column.name.lower(): column for column in table.fields}
     return tuple(
-        f"column '{have.name}' is {have.field_type} in the table and {column.field_type} in the result"
+        f"column '{have.name}' is {_in_both(have.field_type, column.field_type)}"
         for column in frame.fields
         if (have := known.get(column.name.lower())) is not None
         and not _takes(have.field_type, column.field_type, grows=True)
     )
+
+
+def _in_both(table: ib.IcebergType, frame: ib.IcebergType) -> str:
+    return f"{type_words(table)} in the table and {type_words(frame)} in the result"
 
 
 def _takes(table: ib.IcebergType, frame: ib.IcebergType, *, grows: bool = False, widens: bool = False) -> bool:

@@ -20,6 +20,7 @@ from drls_dagster.lakehouse.namespaces import ensure_namespace
 from drls_dagster.lakehouse.naming import TableLocation
 from drls_dagster.lakehouse.rebuild import put_back, replace_columns
 from drls_dagster.lakehouse.refs import RELEASED
+from drls_dagster.lakehouse.refused_layout import refuse_layout
 from drls_dagster.lakehouse.reread import Reread, load_again
 from drls_dagster.lakehouse.separate import go_separate, why_separate
 
@@ -77,6 +78,7 @@ def prepare_table(
     asks the sink to begin again there. Raises SchemaConflict or ForeignTable.
     """
     location, table = look.location, look.table
+    refuse_layout(sink, frame, table.schema() if table is not None else None)
     if table is None:
         return Prepared(_create(catalog, location, sink, frame, pipeline))
     refuse_foreign(table, pipeline)

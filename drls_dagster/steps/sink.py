@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from drls_dagster.engine.session import interrupt
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse import refs
-from drls_dagster.lakehouse.columns import iceberg_schema
+from drls_dagster.lakehouse.columns import UnsupportedColumn, iceberg_schema
 from drls_dagster.lakehouse.earlier_layout import values_over_earlier_files
 from drls_dagster.lakehouse.evolution import compare
 from drls_dagster.lakehouse.locating import TableLook, look_at
@@ -40,6 +40,7 @@ from drls_dagster.steps.write import WritePlan, write
 from lifecycle.spec import AnyCheck, SinkNode
 
 if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
     from pyspark.sql import DataFrame
@@ -121,8 +122,7 @@ def _once(
     above = checks_above(frames, sink, reads)
     frame = frames.frame(upstream, reads)
     with_changes = changes.takes_changes(run.spec, sink)
-    spark_schema = frame.schema.jsonValue()
-    schema = iceberg_schema(changes.stored(spark_schema, sink) if with_changes else spark_schema)
+    schema = _schema_of(sink, frame, with_changes)
     free = may_reshape(run.environment, location)
     look = _unmoved(run, look)
     if not free and run.gate is not None and look.table is not None:
@@ -190,6 +190,14 @@ def _once(
             final = publish(run, location.identifier, publication, branch, rebuilt_as)
             at("published")
     return Published(final, location, made, tuple(results), reads, rows_read=rows_read)
+
+
+def _schema_of(sink: SinkNode, frame: DataFrame, with_changes: bool) -> Schema:
+    found = frame.schema.jsonValue()
+    try:
+        return iceberg_schema(changes.stored(found, sink) if with_changes else found)
+    except UnsupportedColumn as error:
+        raise UnsupportedColumn(f"sink '{sink.id}': {error}") from None
 
 
 def _is_sorted(table: Table) -> bool:
