@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from drls_dagster.runs.part import Part
 from drls_dagster.runs.refusal import GateRefused
 from drls_dagster.runs.token import AUDIENCE, RunToken, bind, read_token
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.policy import HoldKind
 from lifecycle.errors import Unauthorized
+from lifecycle.usecases.holding import set_hold
 from lifecycle.usecases.parts.signed_tokens import seal
 from tests.drls_dagster.runs.conftest import HERE, World
 
@@ -106,3 +109,18 @@ def test_a_token_is_left_for_runs_of_dagster_alone(world: World) -> None:
         with pytest.raises(GateRefused, match="is not a run id"):
             hand_over(world.settings, run_id, world.token(), "unix:/nowhere")
         assert taken(world.settings, run_id) is None
+
+
+def test_l10_a_renewed_token_is_worth_no_more_than_the_admission(world: World) -> None:
+    """Finding 12: two processes of a run renew at once; a stop in between ends what both of them got."""
+    client = world.begun()
+    with ThreadPoolExecutor(4) as pool:
+        renewed = list(pool.map(lambda _: world.client().renew(), range(4)))
+    assert {read_token(world.ctx, text) for text in renewed} == {read_token(world.ctx, world.token().text)}
+    assert world.client(RunToken(renewed[-1])).renew()
+    set_hold(world.ctx, world.person, HoldKind.STOP, HERE, world.name, reason="a leak")
+    for text in (world.token().text, *renewed):
+        with pytest.raises(GateRefused):
+            world.client(RunToken(text)).renew()
+    with pytest.raises(GateRefused):
+        client.renew()

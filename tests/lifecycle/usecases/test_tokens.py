@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -122,6 +123,35 @@ def test_a_signed_token_ends_with_what_it_was_made_with(secured: Life) -> None:
     for signed in texts:
         with pytest.raises(Unauthorized, match="has ended"):
             authenticate(secured.ctx, signed, WayIn.REST)
+
+
+def test_tokens_signed_while_what_they_come_from_is_revoked_end_with_it(secured: Life) -> None:
+    """Finding 12: several processes renew at once, and somebody revokes in between."""
+    shown = with_token(secured)
+    texts: list[str] = []
+    errors: list[Exception] = []
+    some = threading.Event()
+
+    def renew() -> None:
+        try:
+            while True:
+                texts.append(sign_token(secured.ctx, shown, ("read",)).text)
+                some.set()
+        except Exception as error:  # noqa: BLE001  told below, in the test's own thread
+            errors.append(error)
+
+    renewing = [threading.Thread(target=renew) for _ in range(4)]
+    for one in renewing:
+        one.start()
+    assert some.wait(30)
+    revoke_token(secured.ctx, secured.as_("ada"), shown.token or 0)
+    for one in renewing:
+        one.join(30)
+    assert [str(one) for one in errors] == ["this token has ended; sign in again"] * 4
+    assert not any(one.is_alive() for one in renewing), "it was still signed for"
+    for text in {texts[0], *texts[-20:]}:
+        with pytest.raises(Unauthorized, match="has ended"):
+            authenticate(secured.ctx, text, WayIn.REST)
 
 
 def test_a_signed_token_makes_no_other_token(secured: Life) -> None:
