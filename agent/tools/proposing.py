@@ -11,7 +11,9 @@ from agent.tools.pipelines import plan_lines
 from agent.tools.tool import Answer, Effect, Input, Toolset, tool
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.planning import Planning
+from lifecycle.domain.promotion import State
 from lifecycle.domain.roles import Role
+from lifecycle.verbs.answers import Request
 
 KEY = Field(None, min_length=8, max_length=200, pattern=r"^[!-~]+$", description="same key, done once")
 
@@ -110,8 +112,16 @@ def request_promotion(call: ToolCall, given: RequestPromotion) -> Requested:
         plan=told,
         plan_digest=asked.plan_digest,
         link=link(call, "approvals", asked.id),
-        next=f"run {given.pipeline} in qa" if given.to is Environment.QA else "a person approves it at the link",
+        next=_next(given, asked),
     )
+
+
+def _next(given: RequestPromotion, asked: Request) -> str:
+    if given.to is not Environment.QA:
+        return "a person approves it at the link"
+    if asked.state is State.DONE:
+        return f"run {given.pipeline} in qa"
+    return f"wait: {asked.waiting or asked.outcome or 'it executes as soon as it can'}"
 
 
 class Comment(Input):

@@ -7,7 +7,8 @@ import pytest
 from agent.tools.errors import NeedsConfirmation, ToolError
 from agent.tools.registry import all_tools
 from lifecycle.domain.roles import Role
-from lifecycle.errors import Conflict, Forbidden, NotFound
+from lifecycle.errors import Conflict, Forbidden, NotFound, Unavailable
+from lifecycle.usecases import execute_promotion
 from lifecycle.verbs.table import ROWS
 from tests.agent.tools.conftest import READ, Asked, Hands
 from tests.lifecycle.life import QA, make_spec
@@ -94,6 +95,36 @@ def test_qa_takes_no_approval(hands: Hands) -> None:
     made = hands("request_promotion", **{**ASK, "to": "qa"}, dry_run=False, client=client)
     assert client.questions == ["Promote flights v1 to QA (2 tables)?"]
     assert (made["state"], made["next"]) == ("done", "run flights in qa")
+
+
+def test_what_is_recorded_is_answered_as_recorded(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding 19: the request is there, and then it is over, though the catalog answers neither time."""
+
+    def down(*_: object) -> None:
+        raise Unavailable("the catalog is down")
+
+    in_qa(hands)
+    for name in ("pin", "unpin"):
+        monkeypatch.setattr(hands.world.life.plane, name, down)
+    asked = hands("request_promotion", **ASK, dry_run=False, unattended=True)
+    assert (asked["request"], asked["state"]) == (2, "requested")
+    ended = hands("withdraw", request=2, reason="later", dry_run=False, unattended=True)
+    assert ended["state"] == "withdrawn"
+
+
+def test_a_promotion_to_qa_that_waits_does_not_say_that_it_may_run_there(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding 19, the other way round; failed before: "run flights in qa"."""
+
+    def taken(*_: object) -> None:
+        raise Conflict("request 9 being executed by another; wait until it finishes")
+
+    hands.world.life.save()
+    monkeypatch.setattr(execute_promotion, "begin", taken)
+    made = hands("request_promotion", **{**ASK, "to": "qa"}, dry_run=False, unattended=True)
+    assert made["state"] != "done"
+    assert made["next"] == "wait: request 9 being executed by another; wait until it finishes"
 
 
 def test_a_request_is_withdrawn_after_a_look(hands: Hands) -> None:

@@ -116,7 +116,7 @@ def test_l10_a_renewed_token_is_worth_no_more_than_the_admission(world: World) -
     client = world.begun()
     with ThreadPoolExecutor(4) as pool:
         renewed = list(pool.map(lambda _: world.client().renew(), range(4)))
-    assert {read_token(world.ctx, text) for text in renewed} == {read_token(world.ctx, world.token().text)}
+    assert all(read_token(world.ctx, text) == read_token(world.ctx, world.token().text) for text in renewed)
     assert world.client(RunToken(renewed[-1])).renew()
     set_hold(world.ctx, world.person, HoldKind.STOP, HERE, world.name, reason="a leak")
     for text in (world.token().text, *renewed):
