@@ -27,6 +27,7 @@ from drls_dagster.home import home_folder
 from drls_dagster.maintenance_settings import MaintenanceSettings
 from drls_dagster.notebook_settings import NotebookSettings
 from lifecycle.domain.environment import Environment
+from lifecycle.private_files import account_name, is_trusted
 
 if TYPE_CHECKING:
     from lifecycle.domain.data_diff import DiffLimits
@@ -449,7 +450,28 @@ def private_home(home: Path, *below: str) -> Path:
                 raise
             return make_private(home.joinpath(*below)) if below else home
         _LOG.warning("DRLS_HOME: other users could read %s; it is now accessible only to you (chmod 700)", home)
+        _refuse_planted(home)
     return make_private(home.joinpath(*below)) if below else home
+
+
+def _refuse_planted(home: Path) -> None:
+    """Raises UsageError where something in the home, links included, is another account's: it was open to others once.
+
+    What is in a closed home for long was looked at when a process read its settings first.
+    """
+    try:
+        with os.scandir(home) as entries:
+            found = [(entry.path, entry.stat(follow_symlinks=False)) for entry in entries]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return  # whoever needs it says it better
+    device = home.stat().st_dev
+    for path, one in found:
+        # What is mounted there was put there by who may mount.
+        if one.st_dev == device and not is_trusted(one.st_uid, home):
+            raise UsageError(
+                f"DRLS_HOME: {path} belongs to {account_name(one.st_uid)}, who could put it there while others could "
+                f"write to {home}; look what it is, then remove it, or make it yours: chown -hR {os.geteuid()} {path}"
+            )
 
 
 def load_settings(home: Path | None = None) -> Settings:
@@ -469,6 +491,7 @@ def reload_settings(home: Path) -> Settings:
 @lru_cache(maxsize=8)
 def _load(home: Path) -> Settings:
     file = home / "drls.toml"
+    _refuse_planted(home)
     try:
         values: dict[str, Any] = tomllib.loads(file.read_text()) if file.is_file() else {}
         # The variable DRLS_HOME would win over the home that the caller named.

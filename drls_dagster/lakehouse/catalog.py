@@ -146,11 +146,18 @@ def _load_sql(config: CatalogConfig, properties: dict[str, str]) -> Catalog:
     if url.drivername == "sqlite":
         from filelock import FileLock
 
+        from lifecycle.store.engine import keep_to_file
+
         file = _private_file(config)
         url = url.update_query_dict({"timeout": str(BUSY_SECONDS)})
         with FileLock(f"{file}.lock", timeout=BUSY_SECONDS):
             _use_write_ahead_log(file)
-            return SqlCatalog(config.name, **properties, uri=url.render_as_string())
+            # The engine can change this folder: only what was looked at gets tables.
+            catalog = SqlCatalog(config.name, **properties, uri=url.render_as_string(), init_catalog_tables="false")
+            keep_to_file(catalog.engine, file)
+            catalog.engine.dispose()
+            catalog.create_tables()
+            return catalog
     # SQLAlchemy's default PostgreSQL driver is psycopg 3, which is not installed.
     url = url.set(drivername="postgresql+psycopg2", username=config.user, password=config.password)
     if "connect_timeout" not in url.query:
@@ -231,8 +238,11 @@ def _private_file(config: CatalogConfig) -> Path:
 
 
 def _use_write_ahead_log(file: Path) -> None:
+    from lifecycle.store.engine import require_opened
+
     # Readers and one writer then do not block each other; the mode stays with the file.
     with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as connection:
+        require_opened(connection, file)
         connection.execute("PRAGMA journal_mode=WAL")
 
 

@@ -6,6 +6,7 @@ with the driver's own deferred begin, 538 of 800 acknowledged updates of four pr
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import QueuePool
 
+from lifecycle.errors import StoreError
 from lifecycle.private_files import private_database
 
 BUSY_SECONDS = 30
@@ -42,11 +44,9 @@ def _open_sqlite(url: str) -> Engine:
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False},
     )
 
-    @event.listens_for(engine, "do_connect")
-    def before_connect(*_: Any) -> None:  # pyright: ignore[reportUnusedFunction]
-        file = make_url(url).database
-        if file and file != ":memory:" and Path(file).parent.is_dir():
-            private_database(Path(file))
+    file = make_url(url).database
+    if file and file != ":memory:" and not file.startswith("file:"):
+        keep_to_file(engine, Path(file))
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -70,6 +70,34 @@ def _open_sqlite(url: str) -> Engine:
             connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def keep_to_file(engine: Engine, file: Path) -> None:
+    """Before each connect the database is made private, and after it, it is this very file that was opened.
+
+    Such a connect raises StoreError where a link is in its place, put there at whatever moment.
+    """
+
+    @event.listens_for(engine, "do_connect")
+    def before_connect(*_: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        if file.parent.is_dir():
+            private_database(file)
+
+    @event.listens_for(engine, "connect")
+    def after_connect(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        try:
+            require_opened(connection, file)
+        except StoreError:
+            connection.close()
+            raise
+
+
+def require_opened(connection: Any, file: Path) -> None:
+    """Raises StoreError where a link has led SQLite to another file."""
+    # SQLite says where it was led, with links resolved.
+    opened = connection.execute("PRAGMA database_list").fetchone()[2]
+    if opened != os.path.join(os.path.realpath(file.parent), file.name):
+        raise StoreError(f"{file} leads to {opened}; look who put a link there, and remove it")
 
 
 def _wait_for_lock(connection: Connection) -> None:
