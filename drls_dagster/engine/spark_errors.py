@@ -59,10 +59,18 @@ def _read(error: PySparkException, text: str) -> _Found:
     return _Found(
         condition,
         state[1] if state else "",
-        {name: _plain(str(value)) for name, value in parameters.items()},
+        {
+            name: _plain(_path(str(value)) if name == "walkedTypePath" else str(value))
+            for name, value in parameters.items()
+        },
         fragments[0] if fragments else "",
         int(line[1]) if line else 0,
     )
+
+
+def _path(value: str) -> str:
+    """A column, which Spark writes with a name a line."""
+    return ".".join(value.split())
 
 
 def _plain(value: str) -> str:

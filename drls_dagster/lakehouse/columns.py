@@ -99,6 +99,8 @@ def _type(spark: Any, ids: Iterator[int], path: str) -> ib.IcebergType:
         raise UnsupportedColumn(f"column '{path}' {what}, which an Iceberg table cannot hold; cast it")
     kind = spark["type"]
     if kind == "struct":
+        if not spark["fields"]:
+            raise UnsupportedColumn(f"column '{path}' is a struct without fields; leave it out, or name a field in it")
         return ib.StructType(*_fields(spark["fields"], ids, f"{path}."))
     if kind == "array":
         element = next(ids)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyiceberg.transforms import IdentityTransform
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.lakehouse.columns import type_words
+from drls_dagster.lakehouse.columns import has_map, type_words
 from drls_dagster.lakehouse.layout import parsed_field, partition_text
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ def refuse_layout(sink: SinkNode, frame: Schema, table: Schema | None = None) ->
     for column in frame.fields:
         if not column.name.strip():
             raise DrlsError(f"sink '{sink.id}': a column of its input has an empty name; name it with AS")
+    for key in sink.keys or ():
+        kind = _type_of(key, frame, table)
+        if kind is not None and has_map(kind):
+            raise DrlsError(
+                f"sink '{sink.id}' merges by '{key}', which is {type_words(kind)} and cannot be compared; merge by "
+                "another column"
+            )
     names = {name.lower() for name in frame.column_names}
     for part in sink.partition_by:
         column, transform = parsed_field(partition_text(part))

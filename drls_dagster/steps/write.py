@@ -274,5 +274,6 @@ def what_write_refused(error: Exception) -> str | None:
     """The message that a write of ours raised inside Spark, None when the error is Spark's own."""
     from drls_dagster.engine.session import first_line
 
-    _, found, rest = str(error).partition("DRLS: ")
+    # Not where the text is only part of a plan that Spark shows.
+    _, found, rest = str(error).partition("[USER_RAISED_EXCEPTION] DRLS: ")
     return first_line(ValueError(rest)).removesuffix(" SQLSTATE: P0001") if found else None

@@ -274,15 +274,16 @@ class Lab:
         window: Window | None = None,
         run_key: str | None = None,
         catalog: Catalog | None = None,
+        session: engine_session.EngineSession | None = None,
         **params: Any,
     ) -> Step:
         """The sinks of a pipeline without Dagster around them, in a session of their own. `spec`: locked before.
 
-        `catalog`: the platform's, where that is not the home's.
+        `catalog`: the platform's, where that is not the home's. `session`: one that the test opened for several.
         """
         spec = spec or self.spec(text)
         run_id = uuid.uuid4().hex
-        session = self._stack.enter_context(engine_session.session(self.settings))
+        opened = session or self._stack.enter_context(engine_session.session(self.settings))
         service = RunService(self.settings, catalog=lambda: catalog or self.catalog)
         runs = client_of(self.settings, spec, ENVIRONMENT, run_id, run_key, service)
         executing = Executing(runs, self.settings)
@@ -294,7 +295,7 @@ class Lab:
             catalog=RunCatalog(self.settings.catalog.name, runs),
             runs=runs,
             memory=RunMemory(runs, executing),
-            open_session=lambda: session,
+            open_session=lambda: opened,
             run_id=run_id,
             run_key=run_key or run_id,
             parameters=params,

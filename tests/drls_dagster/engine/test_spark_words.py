@@ -63,3 +63,15 @@ def test_rare_errors_are_said_in_our_words(said: str, told: str) -> None:
     known = {"string": "nope", "windowExpr": "x"} if condition else {}
     error = SparkConnectGrpcException(said, errorClass=condition and condition[1], messageParameters=known)
     assert explain(error, "out") == f"node 'out': {told}"
+
+
+@pytest.mark.parametrize(("walked", "column"), [("\nid\n", "id"), ("\ns\na\n", "s.a")])
+def test_a_required_column_is_named_by_its_path(walked: str, column: str) -> None:
+    """Failed before: "( s a )"."""
+    said = "[NOT_NULL_ASSERT_VIOLATION] NULL value appeared in non-nullable field: x. SQLSTATE: 42000"
+    error = SparkConnectGrpcException(
+        said, errorClass="NOT_NULL_ASSERT_VIOLATION", messageParameters={"walkedTypePath": walked}
+    )
+    assert explain(error, "out") == (
+        f"node 'out': a required column contains null ({column}); filter or fill such rows"
+    )

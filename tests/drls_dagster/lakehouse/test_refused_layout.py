@@ -17,6 +17,7 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.columns import UnsupportedColumn, iceberg_schema
 from drls_dagster.lakehouse.locating import look_at
 from drls_dagster.lakehouse.prepare import prepare_table
+from drls_dagster.steps.write import what_write_refused
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import SinkNode, parse_pipeline
 
@@ -101,6 +102,11 @@ def test_a_partition_that_iceberg_cannot_make_is_refused_before_there_is_a_table
             "which Iceberg calls 'at_day' as a column of the input; rename that column",
         ),
         (TYPES, {"sort_by": ["m"]}, "sorts by 'm', which is map<string, long> and has no order; sort by one of its"),
+        (
+            TYPES,
+            {"mode": "merge", "keys": ["m"]},
+            "merges by 'm', which is map<string, long> and cannot be compared; merge by another column",
+        ),
         ({"": "long"}, {}, "a column of its input has an empty name; name it with AS"),
         (
             TYPES,
@@ -167,3 +173,18 @@ def test_a_column_and_a_field_of_the_same_path_are_refused() -> None:
         UnsupportedColumn, match=r"the column 'a\.b' has the name of a field of 'a'; rename one of them"
     ):
         iceberg_schema(spark(**columns))
+
+
+def test_a_struct_without_fields_is_refused() -> None:
+    """What a source of JSON finds in `{"a": {}}`, and no file can hold."""
+    with pytest.raises(UnsupportedColumn, match=r"column 'l\.element' is a struct without fields; leave it out, or"):
+        iceberg_schema(spark(l={"type": "array", "elementType": struct(), "containsNull": True}))
+
+
+def test_a_message_in_a_plan_is_not_what_a_write_refused() -> None:
+    """Failed before: merging by a map said that rows had the same key, with the rest of Spark's plan."""
+    message = "DRLS: the result has several rows with the same id; merge needs one row for each key"
+    plan = f"[UNSUPPORTED_EXPR] cannot window by a map:\n+- CASE WHEN x ELSE cast(raise_error({message}), NullType) END"
+    raised = f"Job aborted.\n[USER_RAISED_EXCEPTION] {message} SQLSTATE: P0001\n\tat org.apache"
+    assert what_write_refused(RuntimeError(plan)) is None
+    assert what_write_refused(RuntimeError(raised)) == message.removeprefix("DRLS: ")
