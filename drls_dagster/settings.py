@@ -422,6 +422,8 @@ def make_private(folder: Path) -> Path:
     Raises UsageError where that cannot be.
     """
     try:
+        if folder.exists():
+            return folder
         # Path.mkdir(parents=True) gives its mode to the last folder only.
         for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
             missing.mkdir(mode=0o700, exist_ok=True)

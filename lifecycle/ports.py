@@ -96,10 +96,11 @@ class DataPlane(ABC):
     A call that cannot reach the catalog raises; the caller leaves its journal for resume.
     """
 
-    def one_look(self) -> DataPlane:
+    def one_look(self, *, thorough: bool = True) -> DataPlane:
         """This plane, whose reads all see a table as the first of them found it. For facts that belong together.
 
-        What it changes starts from the newest state all the same.
+        What it changes starts from the newest state all the same. `thorough`: nothing is known of a table from before,
+        not even what a file says that never changes; otherwise, as for a page, such files are read once.
         """
         return self
 

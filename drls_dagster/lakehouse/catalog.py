@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from traceback import format_exception
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.catalog.sql import SqlCatalog
     from sqlalchemy import Select
+
+    from lifecycle.store.kept import Kept
 
 BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
@@ -197,14 +200,25 @@ def metadata_location(catalog: Catalog, table: tuple[str, ...]) -> str | None:
 
     if not isinstance(catalog, SqlCatalog):
         return None
-    *namespace, name = table
-    query = _metadata_locations(catalog)
-    with catalog.engine.connect() as connection:
-        given = {"namespace": ".".join(namespace), "name": name}
-        found = connection.execute(query, given).scalar_one_or_none()
+    found = _kept_locations(catalog).get(table, datetime.min, lambda: (_location_of(catalog, table), datetime.max))
     if found is None:
         raise NoSuchTableError(f"Table does not exist: {'.'.join(table)}")
     return found
+
+
+@lru_cache(maxsize=8)
+def _kept_locations(catalog: SqlCatalog) -> Kept:
+    """By table, until anybody commits to the catalog's SQLite file; of PostgreSQL nothing is kept."""
+    from lifecycle.store.kept import Kept
+
+    return Kept(catalog.engine)
+
+
+def _location_of(catalog: SqlCatalog, table: tuple[str, ...]) -> str | None:
+    *namespace, name = table
+    with catalog.engine.connect() as connection:
+        given = {"namespace": ".".join(namespace), "name": name}
+        return connection.execute(_metadata_locations(catalog), given).scalar_one_or_none()
 
 
 @lru_cache(maxsize=8)

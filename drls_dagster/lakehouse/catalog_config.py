@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote, quote_plus
 
 from drls_dagster.errors import UsageError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from sqlalchemy import URL
 
-from drls_dagster.settings import CatalogSettings, Settings
+from drls_dagster.settings import Settings
 
 Protocol = Literal["sql", "rest", "hive", "glue"]
 
@@ -72,9 +72,37 @@ def resolve_catalog(settings: Settings) -> CatalogConfig:
     a credential that is not where the settings say.
     """
     catalog = settings.catalog
+    secrets = tuple((name, read_secret(f"catalog.secrets.{name}", source)) for name, source in catalog.secrets.items())
+    here = _Here(settings.home, catalog_file(settings.home), os.environ.get("PGUSER"), os.environ.get("PGPASSWORD"))
+    said = (catalog.type, catalog.name, catalog.uri, catalog.warehouse, tuple(catalog.properties.items()))
+    return _resolved(_Said(*said), secrets, here)
+
+
+class _Said(NamedTuple):
+    """What the settings say of the catalog, besides its secrets."""
+
+    type: str
+    name: str
+    uri: str | None
+    warehouse: str | None
+    properties: tuple[tuple[str, str], ...]
+
+
+class _Here(NamedTuple):
+    """What else it depends on, as it is now."""
+
+    home: Path
+    file: Path
+    user: str | None
+    password: str | None
+
+
+@lru_cache(maxsize=8)
+def _resolved(catalog: _Said, given: tuple[tuple[str, str], ...], here: _Here) -> CatalogConfig:
+    """Everything that it depends on is an argument: each call about a table asks for it, many times."""
     _refuse_credentials_in_the_open(catalog)
-    secrets = {name: read_secret(f"catalog.secrets.{name}", source) for name, source in catalog.secrets.items()}
-    properties = {**catalog.properties, **secrets}
+    secrets = dict(given)
+    properties = {**dict(catalog.properties), **secrets}
     protocol = _PROTOCOLS[catalog.type]
     uri = properties.pop("uri", None) or catalog.uri
     warehouse = catalog.warehouse
@@ -84,14 +112,14 @@ def resolve_catalog(settings: Settings) -> CatalogConfig:
         if not warehouse:
             raise UsageError("catalog.warehouse is missing: set it to the catalog's name in Polaris")
     if protocol == "sql":
-        uri = uri or f"sqlite:///{catalog_file(settings.home)}"
-        warehouse = warehouse or str(settings.home / "warehouse")
+        uri = uri or f"sqlite:///{here.file}"
+        warehouse = warehouse or str(here.home / "warehouse")
         url = parse_sql_uri(uri)
-        if url.drivername == "sqlite" and Path(url.database or "") == earlier_file(settings.home):
-            url = url.set(database=str(catalog_file(settings.home)))
+        if url.drivername == "sqlite" and Path(url.database or "") == earlier_file(here.home):
+            url = url.set(database=str(here.file))
         if url.drivername == "postgresql":
-            user = properties.pop("user", None) or url.username or os.environ.get("PGUSER")
-            password = properties.pop("password", None) or url.password or os.environ.get("PGPASSWORD")
+            user = properties.pop("user", None) or url.username or here.user
+            password = properties.pop("password", None) or url.password or here.password
         uri = url._replace(username=None, password=None).render_as_string()
     elif protocol in {"rest", "hive"} and not uri:
         raise UsageError(f"catalog.uri is missing: set it to the address of the {catalog.type} catalog")
@@ -155,8 +183,8 @@ def parse_sql_uri(uri: str) -> URL:
     return url.set(drivername=backend)
 
 
-def _refuse_credentials_in_the_open(catalog: CatalogSettings) -> None:
-    for name in catalog.properties:
+def _refuse_credentials_in_the_open(catalog: _Said) -> None:
+    for name, _ in catalog.properties:
         if name.rpartition(".")[2] in _CREDENTIAL_NAMES:
             raise UsageError(f"catalog.properties.{name} is a credential; move it to catalog.secrets as env:NAME")
     authority = (catalog.uri or "").partition("://")[2].partition("/")[0]

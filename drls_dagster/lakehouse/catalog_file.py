@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from drls_dagster.settings import make_private
@@ -21,8 +21,14 @@ def earlier_file(home: Path) -> Path:
 
 def catalog_file(home: Path) -> Path:
     """Where the default catalog is."""
-    earlier, now = earlier_file(home), home / "catalog" / "catalog.db"
-    return earlier if earlier.is_file() and not now.exists() else now
+    # Asked for with every look at a table: paths that are put together each time cost more than the two questions.
+    earlier, now = _places(home)
+    return earlier if not now.exists() and earlier.is_file() else now
+
+
+@lru_cache(maxsize=8)
+def _places(home: Path) -> tuple[Path, Path]:
+    return earlier_file(home), home / "catalog" / "catalog.db"
 
 
 def take_over(home: Path) -> bool:

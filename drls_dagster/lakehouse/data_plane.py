@@ -15,6 +15,7 @@ from drls_dagster.lakehouse.catalog_config import resolve_catalog, warehouse_fol
 from drls_dagster.lakehouse.commit_retry import CommitConflictError
 from drls_dagster.lakehouse.fingerprints import fingerprints
 from drls_dagster.lakehouse.history import descends_from, snapshots_between
+from drls_dagster.lakehouse.known_tables import KnownTables
 from drls_dagster.lakehouse.layout import format_change, is_listed, wanted_changes
 from drls_dagster.lakehouse.naming import MAIN, is_environments_own, table_location
 from drls_dagster.lakehouse.position_plan import planned_positions
@@ -57,11 +58,13 @@ class IcebergDataPlane(DataPlane):
         self._sealing = seal.Sealing()
         self._watcher = seal.Watcher()
         self._look: locating.OneLook | None = None
+        self._thorough = True
 
-    def one_look(self) -> IcebergDataPlane:
+    def one_look(self, *, thorough: bool = True) -> IcebergDataPlane:
         """For a promotion, which asks about the same tables in a dozen calls."""
         looking = copy(self)
         looking._look = locating.OneLook()
+        looking._thorough = thorough
         return looking
 
     def table(self, table: str, environment: Environment) -> TableFacts:
@@ -217,7 +220,8 @@ class IcebergDataPlane(DataPlane):
     @contextmanager
     def _reading(self) -> Iterator[locating.Loads]:
         with self._catalog() as catalog:
-            yield catalog if self._look is None else self._look.at(catalog)
+            loads = catalog if self._thorough else KnownTables(catalog)
+            yield loads if self._look is None else self._look.at(loads)
 
     @contextmanager
     def _catalog(self) -> Iterator[Catalog]:

@@ -35,7 +35,7 @@ from lifecycle.store.tables import Base
 
 Model = TypeVar("Model", bound=BaseModel)
 Found = TypeVar("Found")
-_FOLLOWING = 100  # what a conclusion weighs, in rows
+FOLLOWING = 100  # what a conclusion weighs, in rows
 _LETTERS = 500  # of text weigh as much as another row
 
 
@@ -114,9 +114,16 @@ class Tx:
             found = self._known.put(asked, _models(model, self._connection.execute(query, given)))
         return found
 
-    def once(self, key: Hashable, make: Callable[[], Found]) -> Found:
-        """What `make` concludes from this picture alone, and not from the time; nobody changes it."""
-        return self._known.once(key, make)
+    def once(self, key: Hashable, make: Callable[[], Found], *, rows: int = FOLLOWING) -> Found:
+        """What `make` concludes from this picture alone, and not from the time; nobody changes it.
+
+        It is kept as if it were so many `rows`.
+        """
+        return self._known.once(key, make, rows)
+
+    def once_of(self, at: datetime | None, key: tuple[Hashable, ...], make: Callable[[], Found]) -> Found:
+        """The same of the time `at`, which is part of what is kept; of this very moment nobody asks again."""
+        return make() if at == self.now else self.once((*key, at), make)
 
     def values(self, query: Select[*tuple[Any, ...]]) -> list[Any]:
         """The first column of each row."""
@@ -226,11 +233,11 @@ class Findings:
         self.weight += 1 + sum(map(_weight, found))
         return found
 
-    def once(self, key: Hashable, make: Callable[[], Found]) -> Found:
+    def once(self, key: Hashable, make: Callable[[], Found], rows: int = FOLLOWING) -> Found:
         """What `make` concludes from the picture alone, and not from the time."""
         if key not in self._following:
             self._following[key] = make()
-            self.weight += _FOLLOWING
+            self.weight += rows
         return self._following[key]
 
     def forget(self, table: str) -> None:

@@ -53,6 +53,8 @@ class Answer(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _flat(cls, value: Any) -> Any:
+        if not cls.within:
+            return value
         given = _fields(value)
         return {**_fields(given[cls.within]), **given} if cls.within in given else value
 

@@ -75,6 +75,11 @@ class Names:
         return answers.VersionDetail(**dict(head), definition=json.loads(version.spec), origin=version.origin)
 
     def request(self, promotion: Promotion) -> answers.RequestRecord:
+        if type(promotion) is not Promotion:  # one that was decided just now says more
+            return self._request(promotion)
+        return self._view.once(("request", promotion.id), lambda: self._request(promotion))
+
+    def _request(self, promotion: Promotion) -> answers.RequestRecord:
         return answers.RequestRecord(
             **dict(promotion),
             kind=promotion.plan.kind,

@@ -49,8 +49,8 @@ class Apart:
         self._port, self._kind = port, kind
         self._guarded = frozenset(kind.__abstractmethods__)
 
-    def one_look(self) -> Apart:
-        return Apart(self._port.one_look(), self._kind)
+    def one_look(self, *, thorough: bool = True) -> Apart:
+        return Apart(self._port.one_look(thorough=thorough), self._kind)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)

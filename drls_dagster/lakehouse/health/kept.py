@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drls_dagster.lakehouse.health.looking import look, own_ref
@@ -19,6 +22,10 @@ from lifecycle.domain.table_health import COMMANDS, HealthLook, HealthReport, he
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
+_AGAIN = 60.0  # seconds
+_MOST = 500
+_kept: OrderedDict[tuple[Path, str], NewLook] = OrderedDict()
+_line = threading.Lock()
 _MEASURED = 1  # raise it when the same files give other numbers
 
 
@@ -42,7 +49,26 @@ def keep(settings: Settings, found: Sequence[tuple[str, HealthReport, float]]) -
     if found:
         rules = rules_of(settings)
         looks = [_new(state, rules, report, at) for state, report, at in found]
-        open_ledger(settings).keep_looks(looks, settings.maintenance.history_days)
+        news = [one for one in looks if _is_news(settings.home, one)]
+        if news:
+            open_ledger(settings).keep_looks(news, settings.maintenance.history_days)
+            _note(settings.home, news)
+
+
+def _is_news(home: Path, look: NewLook) -> bool:
+    """Whether this process has not kept the same within the last minute: then it would write the time alone."""
+    with _line:
+        known = _kept.get((home, look.table))
+    return known is None or known._replace(at=look.at) != look or not 0 <= look.at - known.at < _AGAIN
+
+
+def _note(home: Path, looks: Sequence[NewLook]) -> None:
+    with _line:
+        for look in looks:
+            _kept[home, look.table] = look
+            _kept.move_to_end((home, look.table))
+        while len(_kept) > _MOST:
+            _kept.popitem(last=False)
 
 
 def health_history(settings: Settings, name: str, before: float | None, limit: int) -> Sequence[HealthLook]:

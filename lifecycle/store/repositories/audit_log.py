@@ -93,6 +93,15 @@ class AuditLog:
         self, verbs: Collection[str], *, subjects: Collection[str] | None, before: int | None, limit: int
     ) -> tuple[Entry, ...]:
         """Entries with one of these verbs, newest first; with `subjects` only about one of them."""
+        if subjects is None:
+            return self._told(tuple(verbs), None, before, limit)
+        # Of one pipeline or a few: short.
+        wanted = tuple(verbs), tuple(subjects), before, limit
+        return self._tx.once(("told", *wanted), lambda: self._told(*wanted), rows=limit)
+
+    def _told(
+        self, verbs: Collection[str], subjects: Collection[str] | None, before: int | None, limit: int
+    ) -> tuple[Entry, ...]:
         columns = [column for column in AuditRow.__table__.columns if column.name != "rows"]
         query = select(*columns).where(AuditRow.verb.in_(list(verbs)))
         if subjects is not None:

@@ -58,6 +58,10 @@ class Deployments:
         self, environment: Environment, at: datetime | None = None, pipeline_id: int | None = None
     ) -> tuple[Deployment, ...]:
         """What is active in `environment` now, or was at `at`; of one pipeline, or of all."""
+        key = ("deployments", environment, pipeline_id)
+        return self._tx.once_of(at, key, lambda: self._of(environment, at, pipeline_id))
+
+    def _of(self, environment: Environment, at: datetime | None, pipeline_id: int | None) -> tuple[Deployment, ...]:
         query = select(*_ALL).where(DeploymentRow.environment == environment.value, _then(at))
         if pipeline_id is not None:
             query = query.where(DeploymentRow.pipeline_id == pipeline_id)

@@ -108,6 +108,12 @@ class Lists:
 
         `text` is in the pipeline's name.
         """
+        wanted = tuple(states), target, None if pipeline_ids is None else tuple(sorted(pipeline_ids)), text
+        return list(self._tx.once(("request ids", *wanted), lambda: tuple(self._ids(*wanted))))
+
+    def _ids(
+        self, states: Iterable[State], target: Environment | None, pipeline_ids: Collection[int] | None, text: str
+    ) -> list[int]:
         query = select(PromotionRow.id)
         if text:
             query = query.join(PipelineRow, PipelineRow.id == PromotionRow.pipeline_id)

@@ -46,6 +46,15 @@ _PARENTS = (
     )
 )
 _SPECS = select(VersionRow.digest, VersionRow.spec).where(VersionRow.digest.in_(bindparam("digests", expanding=True)))
+_TABLES = (
+    select(SinkTableRow.name).where(SinkTableRow.version_id == bindparam("version_id")).order_by(SinkTableRow.name)
+)
+_TABLES_OF = (
+    select(SinkTableRow.version_id, SinkTableRow.name)
+    .where(SinkTableRow.version_id.in_(bindparam("version_ids", expanding=True)))
+    .order_by(SinkTableRow.name)
+)
+_NUMBERS = select(VersionRow.id, VersionRow.number).where(VersionRow.id.in_(bindparam("version_ids", expanding=True)))
 _CONTRIBUTIONS = select(
     SavedRow.version_id, SavedRow.parent_id, SavedRow.person, SavedRow.acted_for, SavedRow.at
 ).where(SavedRow.version_id.in_(bindparam("version_ids", expanding=True)))
@@ -194,6 +203,10 @@ class Pipelines:
 
     def versions(self, pipeline_id: int, below: int | None = None, limit: int = 100) -> tuple[Version, ...]:
         """Versions, newest first, without their specs (`spec` is empty); `below` pages on."""
+        key = ("versions", pipeline_id, below, limit)
+        return self._tx.once(key, lambda: self._versions(pipeline_id, below, limit), rows=limit)
+
+    def _versions(self, pipeline_id: int, below: int | None, limit: int) -> tuple[Version, ...]:
         query = select(*_HEADS).where(VersionRow.pipeline_id == pipeline_id)
         if below is not None:
             query = query.where(VersionRow.number < below)
@@ -236,21 +249,18 @@ class Pipelines:
 
     def tables(self, version_id: int) -> tuple[str, ...]:
         """The sink tables of a version."""
-        query = select(SinkTableRow.name).where(SinkTableRow.version_id == version_id).order_by(SinkTableRow.name)
-        return tuple(self._tx.values(query))
+        return tuple(row[0] for row in self._tx.prepared_tuples(_TABLES, version_id=version_id))
 
     def tables_of(self, version_ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
         """The sink tables of versions, by version."""
-        query = select(SinkTableRow.version_id, SinkTableRow.name).where(SinkTableRow.version_id.in_(list(version_ids)))
         found: dict[int, tuple[str, ...]] = {}
-        for version_id, name in self._tx.tuples(query.order_by(SinkTableRow.name)):
+        for version_id, name in self._tx.prepared_tuples(_TABLES_OF, version_ids=sorted(version_ids)):
             found[version_id] = (*found.get(version_id, ()), name)
         return found
 
     def numbers(self, version_ids: Iterable[int]) -> dict[int, int]:
         """The numbers of versions, by their ids."""
-        query = select(VersionRow.id, VersionRow.number).where(VersionRow.id.in_(list(version_ids)))
-        return {row[0]: row[1] for row in self._tx.tuples(query)}
+        return {row[0]: row[1] for row in self._tx.prepared_tuples(_NUMBERS, version_ids=sorted(version_ids))}
 
     def newest_digests(self) -> dict[int, tuple[str, str]]:
         """By pipeline, deleted ones too: its name and the digest of its newest version."""

@@ -114,6 +114,11 @@ class Policies:
 
     def holds(self, environment: Environment | None = None, at: datetime | None = None) -> tuple[Hold, ...]:
         """Everything that is not lifted, or was in force at `at`."""
+        if at is None:
+            return self._tx.once(("holds", environment), lambda: self._holds(environment, None), rows=10)
+        return self._holds(environment, at)
+
+    def _holds(self, environment: Environment | None, at: datetime | None) -> tuple[Hold, ...]:
         query = select(*HoldRow.__table__.columns)
         if at is None:
             query = query.where(HoldRow.lifted_at.is_(None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -67,6 +67,7 @@ _ADMISSION_OF = by(AdmissionRow, "run_id", "pipeline_id")
 _PERMITS_IN = by(
     PermitRow, "pipeline_id", "environment", where=(PermitRow.state == PermitState.LIVE.value,), order=(PermitRow.id,)
 )
+_RECEIPTS = by(ReceiptRow, where=(ReceiptRow.id.in_(bindparam("ids", expanding=True)),), order=(ReceiptRow.id,))
 _RECEIPTS_IN = by(ReceiptRow, "session_id", order=(ReceiptRow.id,))
 _DRIFTS_OF = by(DriftRow, "pipeline_id", where=(DriftRow.state.in_(UNSETTLED),), order=(DriftRow.id,))
 
@@ -337,6 +338,8 @@ class Runs:
         """Oldest first."""
         if session_id is not None and version_id is None and ids is None:
             return self._tx.prepared_many(Receipt, _RECEIPTS_IN, session_id=session_id)
+        if ids is not None and session_id is None and version_id is None:
+            return self._tx.prepared_many(Receipt, _RECEIPTS, ids=sorted(ids))
         query = select(*_RECEIPT)
         if session_id is not None:
             query = query.where(ReceiptRow.session_id == session_id)
@@ -356,7 +359,11 @@ class Runs:
 
     def published(self, pipeline_ids: Iterable[int], environment: Environment, at: datetime) -> tuple[Receipt, ...]:
         """The newest receipt of each table that one of these pipelines was the last to publish there by `at`."""
-        pipelines = list(pipeline_ids)
+        pipelines = tuple(sorted(pipeline_ids))
+        key = ("published", pipelines, environment)
+        return self._tx.once_of(at, key, lambda: self._published(pipelines, environment, at))
+
+    def _published(self, pipelines: Sequence[int], environment: Environment, at: datetime) -> tuple[Receipt, ...]:
         tables = (
             select(SinkTableRow.name)
             .join(VersionRow, VersionRow.id == SinkTableRow.version_id)
@@ -472,8 +479,13 @@ class Runs:
 
     def adopted_by(self, pipeline_ids: Iterable[int], environment: Environment, at: datetime) -> tuple[Drift, ...]:
         """What was adopted of these pipelines' tables until `at`, oldest first."""
+        pipelines = tuple(sorted(pipeline_ids))
+        key = ("adopted by", pipelines, environment)
+        return self._tx.once_of(at, key, lambda: self._adopted_by(pipelines, environment, at))
+
+    def _adopted_by(self, pipelines: Sequence[int], environment: Environment, at: datetime) -> tuple[Drift, ...]:
         query = select(*DriftRow.__table__.columns).where(
-            DriftRow.pipeline_id.in_(list(pipeline_ids)),
+            DriftRow.pipeline_id.in_(pipelines),
             DriftRow.environment == environment.value,
             DriftRow.state == "adopted",
             DriftRow.file.is_(None),

@@ -100,8 +100,11 @@ def data_facts(
     if not facts.target.needs_evidence:
         return DataFacts()
     # First, since it may take minutes: the rest is as it is after that.
-    altered = _altered(plane.one_look(), facts, approved, thorough=thorough, alive=alive) if facts.seals else ()
-    plane = plane.one_look()
+    altered = ()
+    if facts.seals:
+        look = plane.one_look(thorough=thorough)
+        altered = _altered(look, facts, approved, thorough=thorough, alive=alive)
+    plane = plane.one_look(thorough=thorough)
     tables = facts.asked.tables
     source = {table: plane.table(table, facts.source) for table in tables}
     target = {table: plane.table(table, facts.target) for table in tables}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drls_dagster.lakehouse.catalog import load_catalog
-from drls_dagster.lakehouse.health import files, fleet
+from drls_dagster.lakehouse.health import files, fleet, kept
 from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.ledger import health as kept_health
 from drls_dagster.ledger import open_ledger
@@ -114,6 +114,9 @@ def test_the_history_has_each_look_that_found_something_else(
     before = tables.health(at)
     assert (before.score, len(tables.health_history("lab.a", None, 10))) == (newest.score, 2)
     monkeypatch.setattr(kept_health, "HOUR", 0.0)
+    tables.health(at)
+    assert len(tables.health_history("lab.a", None, 10)) == 2, "the same look was kept a moment ago"
+    monkeypatch.setattr(kept, "_AGAIN", 0.0)
     tables.health(at)
     assert len(tables.health_history("lab.a", None, 10)) == 3
 
