@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.lakehouse.names import split_name
 from drls_dagster.lakehouse.reader.finding import Pinned, find, pin
+from drls_dagster.lakehouse.reader.kept import ROWS, states_of
 from drls_dagster.lakehouse.reader.preview import chosen
 from drls_dagster.lakehouse.reader.sql.execute import TooLong, TooMuch, too_long, too_much
 from drls_dagster.lakehouse.reader.sql.workers import Worker, WorkerGone, workers
 from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
+from lifecycle.domain.model import Frozen
 from lifecycle.domain.tables import (
     ChangesAsked,
     ColumnStatistics,
@@ -60,11 +62,32 @@ def query(
 ) -> QueryRows:
     """Raises Invalid for what is no SELECT, whatever `may` raises, NotFound for a table or ref that is not there."""
     asking = Asking(settings, limits)
+    # Known of a statement that was read before and answers the same for the same tables.
+    names = ROWS.find(("names", sql))
+    if isinstance(names, _Names):
+        known = ROWS.find(_asked(sql, pinned(catalog, names.tables, may, environment, ref), limits))
+        if isinstance(known, QueryRows):
+            return known
     with workers().one(asking.memory) as worker:
-        pins = pinned(catalog, asking.tables(worker, sql), may, environment, ref)
+        read = asking.read(worker, sql)
+        pins = pinned(catalog, read["tables"], may, environment, ref)
         answer = asking.ask(worker, asking.selecting(pins), asking.seconds)
     answer.pop("files")
-    return answered(answer, pins)
+    found = answered(answer, pins)
+    if read["same"]:
+        ROWS.keep(("names", sql), _Names(tables=tuple(read["tables"])))
+        ROWS.keep(_asked(sql, pins, limits), found)
+    return found
+
+
+class _Names(Frozen):
+    """The tables that a statement names."""
+
+    tables: tuple[str, ...]
+
+
+def _asked(sql: str, pins: Mapping[str, Pinned], limits: ReadLimits) -> Hashable:
+    return "query", sql, states_of(pins.values()), limits
 
 
 def answered(answer: Mapping[str, Any], pins: Mapping[str, Pinned]) -> QueryRows:
@@ -169,8 +192,12 @@ class Asking:
 
     def tables(self, worker: Worker, sql: str) -> Sequence[str]:
         """The tables that a statement names; the worker keeps it. Raises Invalid for anything but one SELECT."""
+        return self.read(worker, sql)["tables"]
+
+    def read(self, worker: Worker, sql: str) -> dict[str, Any]:
+        """The same as `tables`, and as `same` whether the statement answers the same for the same tables each time."""
         try:
-            return self.ask(worker, {"do": "read", "sql": sql}, _PARSING_SECONDS)["tables"]
+            return self.ask(worker, {"do": "read", "sql": sql}, _PARSING_SECONDS)
         except TooLong:
             raise Invalid("the SQL takes too long to parse; write a simpler SELECT") from None
 

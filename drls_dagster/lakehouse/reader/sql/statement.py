@@ -34,6 +34,15 @@ _WRITING = (
     exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.Command, exp.Into, exp.Copy,
     exp.Set, exp.Pragma, exp.Attach, exp.Detach, exp.Use,
 )  # fmt: skip
+# What says nothing of the time, of chance or of the process. Whatever else is called, nothing is kept.
+_SAME = (
+    exp.Abs, exp.And, exp.Avg, exp.Case, exp.Cast, exp.Ceil, exp.Coalesce, exp.Concat, exp.Count, exp.Floor,
+    exp.Greatest, exp.If, exp.Least, exp.Length, exp.Lower, exp.Max, exp.Min, exp.Nullif, exp.Or, exp.Round,
+    exp.Substring, exp.Sum, exp.Trim, exp.TryCast, exp.Upper, exp.Xor,
+)  # fmt: skip
+# DuckDB reads some words as functions, and some texts as times, where nothing in the tree says so.
+_BARE = ("current", "local", "user", "session")
+_NOW = frozenset({"now", "today", "tomorrow", "yesterday"})
 _ONE_SELECT = "write one SELECT; nothing can be changed here"
 
 
@@ -58,10 +67,11 @@ class Reference:
 
 @dataclass
 class Statement:
-    """`sql` is what DuckDB runs."""
+    """`sql` is what DuckDB runs. `same`: it answers the same each time for the same rows, as far as is known."""
 
     sql: str
     references: list[Reference]
+    same: bool
 
     @property
     def tables(self) -> list[str]:
@@ -77,7 +87,18 @@ def read_statement(sql: str) -> Statement:
     references = _renamed(tree, finder.found)
     text = tree.sql(dialect="duckdb", comments=False)
     _refuse_calls(text)
-    return Statement(text, references)
+    return Statement(text, references, _answers_the_same(tree))
+
+
+def _answers_the_same(tree: exp.Expr) -> bool:
+    for node in tree.walk():
+        if isinstance(node, exp.TableSample) or (isinstance(node, exp.Func) and not isinstance(node, _SAME)):
+            return False
+        if isinstance(node, exp.Column) and not node.table and node.name.lower().startswith(_BARE):
+            return False
+        if isinstance(node, exp.Literal) and node.is_string and node.name.strip().lower() in _NOW:
+            return False
+    return True
 
 
 def _parsed(sql: str) -> exp.Expr:

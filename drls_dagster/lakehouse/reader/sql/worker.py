@@ -35,7 +35,7 @@ def _read(state: dict[str, Any], sql: str) -> dict[str, Any]:
     from drls_dagster.lakehouse.reader.sql.statement import read_statement
 
     state["statement"] = statement = read_statement(sql)
-    return {"tables": statement.tables}
+    return {"tables": statement.tables, "same": statement.same}
 
 
 def _select(state: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:

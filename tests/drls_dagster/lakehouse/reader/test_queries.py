@@ -339,7 +339,8 @@ def test_a_query_process_is_used_again_and_one_that_died_is_replaced(ask: Ask) -
 
     ask("SELECT 1")
     workers().close()
-    ask("SELECT 1")
+    # Not the same: its answer is kept.
+    ask("SELECT 2")
     first = pid()
     ask("SELECT count(*) FROM flights.daily")
     with pytest.raises(Invalid):
@@ -347,5 +348,5 @@ def test_a_query_process_is_used_again_and_one_that_died_is_replaced(ask: Ask) -
     assert pid() == first
     os.kill(first, 9)
     workers()._idle[0]._process.wait()
-    assert ask("SELECT count(*) FROM flights.daily").rows == ((3,),)
+    assert ask("SELECT count(*) AS again FROM flights.daily").rows == ((3,),)
     assert pid() != first
