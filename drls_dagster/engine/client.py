@@ -115,18 +115,21 @@ def _start(settings: Settings, report: Report, deadline: float, *, again: bool =
     make_places(settings)
     _fetch_jars(settings, report)
     engine_id = uuid.uuid4().hex
+    command, environment = _command(settings), engine_environment(settings, **{MARK: engine_id})
     log_path = folder / "driver.log"
     with open_inside(folder, log_path.name, "a" if again else "w") as log:
+        # The driver says it some seconds later. If this process is killed until then, the next start knows what to end.
+        st.write_state(settings, _starting(settings, engine_id))
         process = subprocess.Popen(
-            _command(settings),
-            env=engine_environment(settings, **{MARK: engine_id}),
+            command,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=folder,
         )
-    said = ""
+    said = "starting"
     while time.monotonic() < deadline:
         state = st.read_state(settings)
         if state and state.engine_id == engine_id:
@@ -140,13 +143,34 @@ def _start(settings: Settings, report: Report, deadline: float, *, again: bool =
             code = process.wait(0.2)
         except subprocess.TimeoutExpired:
             continue
-        end_all(engine_id)
+        _end_started(settings, engine_id)
         failed = _MayStart if code == TRY_AGAIN and not again else EngineError
-        raise failed(f"the engine ended with {code} while {said or 'starting'}: {_last_error(log_path)}")
-    end_all(engine_id)
+        raise failed(f"the engine ended with {code} while {said}: {_last_error(log_path)}")
+    _end_started(settings, engine_id)
     raise EngineError(
         f"the engine did not start in {settings.engine.start_seconds:g} s (last: {said}); see {log_path}, "
         "or allow more with engine.start_seconds"
+    )
+
+
+def _end_started(settings: Settings, engine_id: str) -> None:
+    """End what began to start. The driver's state then says that it is dead; ours would say that it starts."""
+    end_all(engine_id)
+    state = st.read_state(settings)
+    if state and state.engine_id == engine_id and state.pid == os.getpid():
+        (st.folder(settings) / "state.json").unlink(missing_ok=True)
+
+
+def _starting(settings: Settings, engine_id: str) -> st.EngineState:
+    me = psutil.Process()
+    return st.EngineState(
+        engine_id=engine_id,
+        pid=me.pid,
+        created=me.create_time(),
+        phase="starting",
+        detail="starting",
+        settings=fingerprint(settings),
+        since=time.time(),
     )
 
 
@@ -181,6 +205,7 @@ def stop(settings: Settings, *, force: bool = False, patience: float = 20.0) -> 
     with FileLock(st.folder(settings) / "start.lock"):
         state = st.read_state(settings)
         if state is None:
+            remove_places(settings)  # what an engine that ended itself could not remove
             return False
         alive = state.is_alive
         if alive and (users := st.retire(settings, state, force=force)) and not force:

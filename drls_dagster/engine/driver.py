@@ -31,7 +31,7 @@ from drls_dagster.engine.host_folders import clear_host_folders
 from drls_dagster.engine.jars import all_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.engine.lean_ray import start_ray
-from drls_dagster.engine.places import java_places, ray_folder, remove_places, spark_folder, temporary_folder
+from drls_dagster.engine.places import empty_places, java_places, ray_folder, spark_folder, temporary_folder
 from drls_dagster.engine.processes import MARK
 from drls_dagster.engine.python_launcher import spark_python
 from drls_dagster.engine.step_request import RETRIES
@@ -274,8 +274,9 @@ def main() -> None:
         driver.stop()
     finally:
         if driver.owns_state() and driver.state.phase != "starting":
+            # In this order: who finds no state starts an engine, which has its own things in these places.
+            empty_places(settings)
             (st.folder(settings) / "state.json").unlink(missing_ok=True)
-            remove_places(settings)
 
 
 def ray_environment(settings: Settings) -> dict[str, str]:

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from drls_dagster.engine.state import folder
@@ -72,6 +73,24 @@ def remove_places(settings: Settings) -> None:
             if _OUTSIDE.fullmatch(path.readlink().name) and path.readlink().parent in _parents():
                 _remove(path.readlink())
             path.unlink(missing_ok=True)
+        else:
+            _remove(path)
+
+
+def empty_places(settings: Settings) -> None:
+    """Remove what is in them, as an engine does at its end; all that it can.
+
+    It cannot remove a folder that `ray` links to, which is mounted where it is: the link stays, so that the next start
+    or stop finds the folder.
+    """
+    for name in _NAMES:
+        path = settings.home / "engine" / name
+        if path.is_symlink():
+            with suppress(FileNotFoundError):
+                for inside in path.iterdir():
+                    if inside.is_symlink() or not inside.is_dir():
+                        inside.unlink(missing_ok=True)
+                    _remove(inside)
         else:
             _remove(path)
 
