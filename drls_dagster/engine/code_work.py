@@ -81,7 +81,10 @@ class _Host:
         from pyspark.sql.connect.dataframe import DataFrame
 
         if not isinstance(result, DataFrame):
-            what = f"{type(result).__name__}, not a DataFrame"
+            kind = type(result)
+            what = f"{kind.__name__}, not a DataFrame"
+            if kind.__name__ == "DataFrame":
+                what = f"a DataFrame of {kind.__module__.partition('.')[0]}, not one of Spark"
         elif result.sparkSession.session_id != spark.session_id:
             what = "a DataFrame of another Spark session; make it with the session that it is given"
         else:

@@ -21,6 +21,11 @@ _STATE = re.compile(r"SQLSTATE: ([0-9A-Z]{5})")
 # Advice that cannot be followed here: settings of Spark, its documentation, its switches for what ANSI forbids.
 _USELESS = re.compile(r"\s*(?:If necessary|To |Please,? |You (?:can|may) )?[^.]*(?:spark\.\S+|https?://\S+)[^.]*\.?")
 _LONGEST = 120
+_IN_PYTHON = "exception was thrown from the Python worker"
+_TRACE = re.compile(
+    r"Traceback \(most recent call last\):\n(.*?)(?=\n\s*(?:SQLSTATE|JVM stacktrace|at \w+\.)|\Z)", re.DOTALL
+)
+_CORRECT = "correct the function, or the values that it gets"
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ def explain(error: PySparkException, node_id: str, sql: Mapping[str, str] | None
     """One line about an error that a step met. `sql` has the SQL by node, to name the one that is at fault."""
     text = str(error)
     found = _read(error, text)
-    words = _by_condition(found) or _by_pattern(text)
+    words = _by_python(text) or _by_condition(found) or _by_pattern(text)
     if words is None:
         said = first_line(error)
         if "Spark" in said and "; " in said:
@@ -92,6 +97,19 @@ def _by_condition(found: _Found) -> tuple[str, str] | None:
         return what.format_map(found.parameters), remedy.format_map(found.parameters)
     except KeyError:  # the parameters did not come with it
         return None
+
+
+def _by_python(text: str) -> tuple[str, str] | None:
+    """What a function of the pipeline's own raised in a Python worker: the last line of its trace."""
+    found = _TRACE.search(text) if _IN_PYTHON in text else None
+    if found is None:
+        return None
+    lines = [line for line in found[1].splitlines() if line[:1].strip()]
+    raised = _CONDITION.sub("", _WHERE.sub("", lines[-1])) if lines else ""
+    if not raised:
+        return None
+    name, colon, said = raised.partition(":")
+    return f"a Python function of the step raised {name.rpartition('.')[2]}{colon}{said}".strip(), _CORRECT
 
 
 def _by_pattern(text: str) -> tuple[str, str] | None:

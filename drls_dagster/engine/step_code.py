@@ -24,6 +24,7 @@ from lifecycle.spec.modules import find_top
 
 Function = Callable[..., Any]
 TOLD = 2000  # letters of an error; a frame printed in one may have millions
+_CODE = re.compile(r"\[[A-Z][A-Z0-9_]{3,}(?:\.[A-Z0-9_]+)*\] ?")  # of Spark's errors
 _OWN_NAME = re.compile(PREFIX + r"[0-9a-f]{32}\.?")
 _installed: set[str] = set()
 
@@ -103,7 +104,7 @@ def _inline(source: str, name: str, package: Package | None) -> Function:
 def told(error: BaseException) -> str:
     """What the pipeline's own code raised, in one line; the code may have made the error's class too."""
     try:
-        text = " ".join(str(error).split())
+        text = _CODE.sub("", " ".join(str(error).split()))
     except Exception:  # noqa: BLE001
         text = "(it has no text)"
     return f"{type(error).__name__}: {_OWN_NAME.sub('', text)[:TOLD]}".removesuffix(": ")

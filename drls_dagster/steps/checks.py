@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from drls_dagster.steps.check_types import misfit
 from drls_dagster.steps.spark import StepFailed, run_sql
 from lifecycle.domain.run import CheckResult
 from lifecycle.spec import (
@@ -87,6 +88,7 @@ def evaluate(
     from pyspark.sql.connect.functions import builtin as f
 
     columns = {name.lower() for name in frame.columns}
+    kinds = {field.name.lower(): field.dataType.simpleString() for field in frame.schema.fields}
     measures: dict[str, Column] = {}
     for name, check in checks:
         for column in named_columns(check):
@@ -95,6 +97,9 @@ def evaluate(
                     f"check '{name}' names column '{column}', which '{node}' does not have; it has "
                     f"{', '.join(frame.columns)}"
                 )
+        wrong = misfit(check, kinds)
+        if wrong:
+            raise StepFailed(f"check '{name}' on '{node}' {wrong}")
         measure = _measure(check, frame)
         if measure is not None:
             measures[name] = measure
@@ -111,7 +116,6 @@ def evaluate(
             aliased = [measure.alias(f"m{number}") for number, measure in enumerate(measures.values())]
             values = frame.agg(f.count(f.lit(1)).alias("rows"), *aliased).collect()[0]
             row = {name: values[f"m{number}"] for number, name in enumerate(measures)}
-        kinds = {field.name.lower(): field.dataType.simpleString() for field in frame.schema.fields}
         return [
             asked[name].result() if name in asked else _result(name, check, row[name], kinds) for name, check in checks
         ]
@@ -212,7 +216,14 @@ def _sql_result(
     view: str,
     arguments: Callable[[str], Mapping[str, Any]],
 ) -> Finding:
-    rows = run_sql(spark, check.sql, {node: view}, arguments(check.sql)).take(2)
+    from pyspark.errors import AnalysisException, ParseException
+
+    from drls_dagster.engine.spark_errors import explain
+
+    try:
+        rows = run_sql(spark, check.sql, {node: view}, arguments(check.sql)).take(2)
+    except (AnalysisException, ParseException) as error:
+        raise StepFailed(f"check '{name}' of {explain(error, node)}") from None
     if len(rows) != 1 or len(rows[0]) != 1 or not isinstance(rows[0][0], bool | None):
         raise StepFailed(
             f"check '{name}': its SQL must return one row with one boolean, for example SELECT count(*) = 0 …"

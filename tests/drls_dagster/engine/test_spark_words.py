@@ -10,6 +10,7 @@ from typing import Any
 
 import pyspark
 import pytest
+from pyspark.errors import PythonException
 from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
 from drls_dagster.engine.spark_errors import explain
@@ -74,4 +75,39 @@ def test_a_required_column_is_named_by_its_path(walked: str, column: str) -> Non
     )
     assert explain(error, "out") == (
         f"node 'out': a required column contains null ({column}); filter or fill such rows"
+    )
+
+
+PYTHON = """
+  An exception was thrown from the Python worker. Please see the stack trace below.
+Traceback (most recent call last):
+  File "<pipeline>", line 3, in half
+    return 1 // x
+           ~~^^~~
+{raised}
+
+JVM stacktrace:
+org.apache.spark.api.python.PythonException"""
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (
+            "ZeroDivisionError: integer division or modulo by zero",
+            "ZeroDivisionError: integer division or modulo by zero",
+        ),
+        ("my_module.errors.Wrong: no\nSQLSTATE: 38000", "Wrong: no"),
+        ("AssertionError", "AssertionError"),
+        (
+            "pyspark.errors.exceptions.base.PySparkRuntimeError: [RESULT_LENGTH_MISMATCH] expected 2, got 1.",
+            "PySparkRuntimeError: expected 2, got 1.",
+        ),
+    ],
+)
+def test_what_a_python_function_raises_is_said(raised: str, told: str) -> None:
+    """Failed before: "Please see the stack trace below", which is not below."""
+    said = explain(PythonException(PYTHON.format(raised=raised)), "out")
+    assert said == (
+        f"node 'out': a Python function of the step raised {told}; correct the function, or the values that it gets"
     )
