@@ -32,10 +32,10 @@ from drls_dagster.engine.jars import all_jars
 from drls_dagster.engine.java import find_java
 from drls_dagster.engine.lean_ray import start_ray
 from drls_dagster.engine.places import empty_places, java_places, ray_folder, spark_folder, temporary_folder
-from drls_dagster.engine.processes import MARK
+from drls_dagster.engine.processes import MARK, end_all
 from drls_dagster.engine.python_launcher import spark_python
 from drls_dagster.engine.step_request import RETRIES
-from drls_dagster.engine.young_node import young_node
+from drls_dagster.engine.young_node import has_ended, node_processes, young_node
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog import close_to_others
 from drls_dagster.settings import Settings, memory_bytes
@@ -66,6 +66,7 @@ class Driver:
             since=time.time(),
         )
         self.runner: subprocess.Popen[bytes] | None = None
+        self.node: list[psutil.Process] = []  # of Ray, where it is our own
 
     def report(self, detail: str) -> None:
         self.state = replace(self.state, detail=detail)
@@ -125,6 +126,7 @@ class Driver:
                     object_store_memory=memory_bytes(engine.object_store_memory),
                     _temp_dir=str(ray_folder(self.settings)),
                 )
+            self.node = node_processes()
         return str(context.address_info["gcs_address"])
 
     def _owns_ray(self) -> bool:
@@ -139,6 +141,8 @@ class Driver:
                 return "its state file is gone"
             if spark._jsc.sc().isStopped():  # pyright: ignore
                 return "Spark stopped"
+            if has_ended(self.node):
+                return "Ray's node ended"
             # RayDP's own replacement of an executor may not come; jobs would wait for ever.
             if executors(spark):
                 alone_since = None
@@ -189,6 +193,10 @@ class Driver:
             print(f"stopping: {why}", flush=True)
 
     def stop(self) -> None:
+        if has_ended(self.node):
+            # Spark and Ray would ask the node to end, and wait for its answer.
+            end_all(self.state.engine_id)
+            return
         if self.runner is not None and self.runner.poll() is None:
             self.runner.terminate()
         import ray
@@ -277,6 +285,9 @@ def main() -> None:
             # In this order: who finds no state starts an engine, which has its own things in these places.
             empty_places(settings)
             (st.folder(settings) / "state.json").unlink(missing_ok=True)
+    if has_ended(driver.node):
+        sys.stdout.flush()
+        os._exit(0)  # what Spark and Ray do at the end of a process would wait too
 
 
 def ray_environment(settings: Settings) -> dict[str, str]:

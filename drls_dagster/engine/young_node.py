@@ -1,7 +1,9 @@
-"""Notice that Ray's own processes ended while Ray starts, which Ray itself does not look at.
+"""Notice that Ray's own processes ended, which Ray itself does not look at.
 
-Its node ends where one of its agents takes longer than 15 seconds to start, as on a busy machine; no setting of Ray
-changes that. `ray.init` would keep waiting.
+While it starts: its node ends where one of its agents takes longer than 15 seconds to start, as on a busy machine; no
+setting of Ray changes that. `ray.init` would keep waiting.
+
+After that: Spark seems to work without the node, and Ray steps would wait for it for ever.
 """
 
 from __future__ import annotations
@@ -15,6 +17,23 @@ import psutil
 from drls_dagster.processes import process_is
 
 _NAMES = ("gcs_server", "raylet")
+
+
+def node_processes() -> list[psutil.Process]:
+    """Ray's own processes that this one has started."""
+    found: list[psutil.Process] = []
+    for child in psutil.Process().children():
+        try:
+            if child.name() in _NAMES:
+                child.create_time()  # kept from now on
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def has_ended(processes: list[psutil.Process]) -> bool:
+    return any(not process_is(one.pid, one.create_time()) for one in processes)
 
 
 @contextmanager
