@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import dagster as dg
 import pyarrow as pa
@@ -204,9 +204,22 @@ class LifecycleLab(Lab):
 
     def killed_at(self, environment: Environment, stage: str) -> subprocess.Popen[bytes]:
         """A run in a process of its own that gets SIGKILL when it comes to `stage` (see `lifecycle_job`)."""
-        words = [str(self.settings.home), self.name, environment.value, stage]
+        return self._job(environment, stage)
+
+    def held_at(
+        self, environment: Environment, stage: str, folder: Path, name: str, log: IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        """A run of the pipeline `name` in a process of its own that waits at `stage` (see `lifecycle_job`)."""
+        return self._job(environment, stage, str(folder), name=name, log=log)
+
+    def _job(
+        self, environment: Environment, *stage: str, name: str = "", log: IO[bytes] | None = None
+    ) -> subprocess.Popen[bytes]:
+        words = [str(self.settings.home), name or self.name, environment.value, *stage]
         env = {**os.environ, "DAGSTER_HOME": "", "PYTHONPATH": str(HERE.parents[1])}
-        return subprocess.Popen([sys.executable, str(HERE / "lifecycle_job.py"), *words], env=env)
+        return subprocess.Popen(
+            [sys.executable, str(HERE / "lifecycle_job.py"), *words], env=env, stdout=log, stderr=log
+        )
 
     def _nodes(self, loaded: Loaded, environment: Environment) -> Mapping[dg.AssetKey, str]:
         spec = loaded.spec

@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+from engine_processes import in_use, is_over, namespaces
 from lab import Lab, files, python, ray, sink, wait_for
 
 from drls_dagster.engine import client
@@ -85,38 +86,6 @@ def sleeping_in_ray() -> list[psutil.Process]:
                 below = one.children()
                 found += [one, *below] if below else []
         except psutil.NoSuchProcess:
-            continue
-    return found
-
-
-def namespaces(pid: int) -> set[str]:
-    """Those that are not this process's own."""
-    kinds = ("pid", "mnt")
-    return {os.readlink(f"/proc/{pid}/ns/{kind}") for kind in kinds} - {
-        os.readlink(f"/proc/self/ns/{k}") for k in kinds
-    }
-
-
-def is_over(process: psutil.Process) -> bool:
-    return not process.is_running() or unless_gone(process.status, psutil.STATUS_ZOMBIE) == psutil.STATUS_ZOMBIE
-
-
-def in_use(wanted: set[str], by: Collection[psutil.Process] | None = None) -> set[str]:
-    """The namespaces that some process is in; with `by`, one of these.
-
-    The kernel gives the number of a namespace that is gone to a new one, such as that of the next engine.
-    """
-    found: set[str] = set()
-    for one in psutil.process_iter() if by is None else by:
-        try:
-            if one.is_running():  # its number may be another's by now
-                found |= namespaces(one.pid) & wanted
-        except (
-            FileNotFoundError,
-            ProcessLookupError,
-            psutil.NoSuchProcess,
-            PermissionError,
-        ):  # the last: of this machine's own first process
             continue
     return found
 

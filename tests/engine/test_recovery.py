@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
+from engine_processes import executor_of, of_engine
 from lab import Lab, files, ray, sink, wait_for
 
 from drls_dagster.engine import client
@@ -40,18 +41,6 @@ def works(lab: Lab, **more: Any) -> None:
     assert lab.rows("out") == [(1,), (2,)]
 
 
-def of_engine(state: EngineState, *words: str) -> list[psutil.Process]:
-    found: list[psutil.Process] = []
-    for process in processes_of(state.engine_id):
-        try:
-            line = " ".join(process.cmdline())
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        if all(word in line for word in words):
-            found.append(process)
-    return found
-
-
 def test_the_ray_runner_and_the_ray_workers_come_back_in_the_same_engine(lab: Lab) -> None:
     state = running(lab)
     runner = read_runner(lab.settings, state.engine_id)
@@ -72,8 +61,7 @@ def test_the_ray_runner_and_the_ray_workers_come_back_in_the_same_engine(lab: La
 def test_a_run_with_retries_outlives_a_killed_executor(lab: Lab) -> None:
     """RayDP may replace it or not; where it does not, the driver ends its engine and the retry starts another."""
     state = running(lab)
-    executor = max(of_engine(state, "java", "DefaultWorker"), key=lambda one: one.memory_info().rss)
-    executor.kill()
+    executor_of(state).kill()
     works(lab, run={"retries": {"attempts": 3, "delay": "5s"}})
 
 
