@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from drls_dagster.lakehouse.catalog import load_catalog
     from drls_dagster.python_api.building import Pipeline
     from drls_dagster.python_api.changes import Changes
+    from drls_dagster.python_api.exchanging import from_ray, to_ray
     from drls_dagster.python_api.reading import Rows, read
     from drls_dagster.python_api.running import RunResult, run
     from drls_dagster.python_api.saving import save
@@ -39,6 +40,7 @@ __all__ = [
     "Tested",
     "UsageError",
     "dump_yaml",
+    "from_ray",
     "init_spark",
     "json_schema",
     "load_catalog",
@@ -55,6 +57,7 @@ __all__ = [
     "table",
     "tables",
     "test",
+    "to_ray",
 ]
 
 # Where each name is; importing Dagster, PyIceberg or the spec here would slow every command down.
@@ -72,6 +75,7 @@ _MODULES = {
     "Tested": "drls_dagster.python_api.testing.tested",
     "UsageError": "drls_dagster.errors",
     "dump_yaml": "lifecycle.spec",
+    "from_ray": "drls_dagster.python_api.exchanging",
     "init_spark": "drls_dagster.python_api.sessions",
     "json_schema": "lifecycle.spec",
     "load_catalog": "drls_dagster.lakehouse.catalog",
@@ -88,6 +92,7 @@ _MODULES = {
     "table": "drls_dagster.python_api.tables",
     "tables": "drls_dagster.python_api.tables",
     "test": "drls_dagster.python_api.testing.tested",
+    "to_ray": "drls_dagster.python_api.exchanging",
 }
 
 
