@@ -6,6 +6,8 @@ Neither side holds all rows: Spark and Ray read and write the files in parts, an
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.errors import UsageError
@@ -39,7 +41,8 @@ def to_ray(frame: DataFrame) -> Dataset:
                 raise UsageError(f"to_ray: column '{field.name}' {wrong}")
     folder = _new_folder()
     try:
-        frame.write.options(**parquet_options(frame.schema)).parquet(folder)
+        with _microseconds(frame):
+            frame.write.options(**parquet_options(frame.schema)).parquet(folder)
         return ray.data.read_parquet(folder)
     except BaseException:
         forget(folder)
@@ -64,13 +67,14 @@ def from_ray(dataset: Dataset) -> DataFrame:
     session = spark()
     # A block without rows may have no columns.
     blocks = [block for block in dataset.to_arrow_refs() if _block(block).schema.names]
-    schema = _schema_of([_block(block).schema for block in blocks])
+    schema = _schema_of([_block(block).schema for block in blocks] or _told_schema(dataset))
     folder = _new_folder()
     filesystem, path = filesystem_of(folder)
     filesystem.create_dir(path, recursive=True)
     try:
-        for number, block in enumerate(blocks):
-            rows = conform(_block(block), schema)
+        # Without a block, one file says which columns there are.
+        for number, block in enumerate(blocks or [None]):
+            rows = schema.empty_table() if block is None else conform(_block(block), schema)
             with (
                 filesystem.open_output_stream(f"{path}/part-{number:05}.parquet") as out,
                 pq.ParquetWriter(out, schema, coerce_timestamps="us") as writer,
@@ -85,6 +89,18 @@ def from_ray(dataset: Dataset) -> DataFrame:
     return session.read.parquet(folder)
 
 
+@contextmanager
+def _microseconds(frame: DataFrame) -> Iterator[None]:
+    """As Spark's default for timestamps comes out of Arrow in nanoseconds without a zone, and wrong after 2262."""
+    conf, name = frame.sparkSession.conf, "spark.sql.parquet.outputTimestampType"
+    before = conf.get(name)
+    conf.set(name, "TIMESTAMP_MICROS")
+    try:
+        yield
+    finally:
+        conf.set(name, before or "INT96")
+
+
 def _new_folder() -> str:
     from drls_dagster.settings import load_settings
     from drls_dagster.steps.staging import staging_folder
@@ -97,6 +113,14 @@ def _block(reference: Any) -> pa.Table:
     import ray
 
     return ray.get(reference)
+
+
+def _told_schema(dataset: Dataset) -> list[pa.Schema]:
+    """What a dataset without blocks says of its columns."""
+    import pyarrow as pa
+
+    told = dataset.schema()
+    return [told.base_schema] if told is not None and isinstance(told.base_schema, pa.Schema) else []
 
 
 def _schema_of(schemas: list[pa.Schema]) -> pa.Schema:

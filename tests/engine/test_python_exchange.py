@@ -34,11 +34,17 @@ ROWS = pa.table(
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_ray() -> Iterator[None]:
+    """The Ray of the program."""
+    with ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def session(engine: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DRLS_HOME", str(engine.home))
-    with ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False):
-        yield
+    yield
     drls.stop()
 
 
@@ -56,6 +62,7 @@ def test_rows_go_to_spark_and_back_with_every_type() -> None:
     assert told(frame.toArrow()) == told(ROWS)
     back = drls.to_ray(frame)
     assert told(rows_of(back)) == told(ROWS)
+    assert rows_of(back).schema.field("at").type == pa.timestamp("us", "UTC")
     assert frame.where("id > 1").count() == 1
 
 
@@ -65,7 +72,8 @@ def test_a_frame_is_computed_once_and_may_be_empty() -> None:
     once = sorted(row["key"] for row in dataset.take_all())
     assert sorted(row["key"] for row in dataset.take_all()) == once
     empty = drls.to_ray(frame.where("false"))
-    assert (rows_of(empty).num_rows, rows_of(empty).column_names) == (0, ["key"])
+    back = drls.from_ray(empty)
+    assert (empty.count(), back.columns, back.count()) == (0, ["key"], 0)
 
 
 def test_blocks_agree_on_columns_whatever_their_order_and_nulls() -> None:
