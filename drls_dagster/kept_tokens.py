@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings
 from lifecycle.private_files import is_private, write_private
 
 

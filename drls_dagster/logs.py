@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings
 
 _BLOCK = 64 * 1024
 _MOST = 10 * 2**20

@@ -25,7 +25,8 @@ from drls_dagster.backups.verifying import has_entry, verified
 from drls_dagster.errors import DrlsError
 from drls_dagster.kept_tokens import keep_token
 from drls_dagster.lifecycle_client.opening import host, os_user
-from drls_dagster.settings import Settings, make_private, private_home, reload_settings
+from drls_dagster.private_home import make_private, private_home
+from drls_dagster.settings import Settings, reload_settings
 from lifecycle.audit import Verdict, load_signing_key
 from lifecycle.domain.people import WayIn, system_actor
 from lifecycle.errors import StoreError

@@ -125,7 +125,7 @@ def _engine() -> Iterator[Engine]:
     from sqlalchemy.exc import DatabaseError
 
     from drls_dagster.lifecycle_client.opening import store_url
-    from drls_dagster.settings import private_home
+    from drls_dagster.private_home import private_home
     from lifecycle.store.engine import open_engine
     from lifecycle.store.schema import describe
 

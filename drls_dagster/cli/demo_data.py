@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from drls_dagster.errors import DrlsError
-from drls_dagster.settings import make_private
+from drls_dagster.private_home import make_private
 
 FILES = ("airlines.csv", "airports.csv", "flights.csv", "planes.csv", "weather.csv")
 

@@ -23,7 +23,8 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.fences.fence import Fence
 from drls_dagster.fences.fences import confined, is_on
 from drls_dagster.fences.places import device_places, python_places, without
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings
 
 ICEBERG = "1.12.0"
 BASE = (

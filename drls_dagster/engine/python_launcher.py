@@ -15,7 +15,8 @@ from drls_dagster.fences.environment import code_environment
 from drls_dagster.fences.fence import Account
 from drls_dagster.fences.fences import code_fence
 from drls_dagster.fences.reach import let_pass
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings
 
 # What Spark says to its Python in the environment. No token, no secret but the one of this very worker.
 _SPARK = (

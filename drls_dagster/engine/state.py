@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from drls_dagster.engine.inside import open_inside
+from drls_dagster.private_home import private_home
 from drls_dagster.processes import process_is
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.settings import Settings
 from lifecycle.private_files import write_private
 
 Phase = Literal["starting", "running", "stopping"]

@@ -12,7 +12,8 @@ from drls_dagster.fences.fence import Fence
 from drls_dagster.fences.fences import account_of, can_view, check_account, is_on
 from drls_dagster.fences.places import device_places, given_places, python_places, resolved, without
 from drls_dagster.lakehouse.catalog_config import parse_sql_uri, resolve_catalog
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings
 from lifecycle.domain.environment import Environment
 
 # Root's, in the engine: to work on files of other accounts, and to give steps an account of their own.

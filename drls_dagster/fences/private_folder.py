@@ -12,8 +12,9 @@ import psutil
 
 from drls_dagster.fences.fence import Account
 from drls_dagster.fences.reach import hand_over
+from drls_dagster.private_home import private_home
 from drls_dagster.processes import process_is
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.settings import Settings
 
 _NAME = re.compile(r"^(\d+)-(\d+\.\d+)-")
 

@@ -17,7 +17,8 @@ from drls_dagster.lakehouse.catalog_config import CatalogConfig, parse_sql_uri, 
 from drls_dagster.lakehouse.catalog_file import take_over_once
 from drls_dagster.lakehouse.storage_words import in_words, known_words
 from drls_dagster.lakehouse.table_io import opened_by_settings
-from drls_dagster.settings import Settings, load_settings, make_private, private_home
+from drls_dagster.private_home import make_private, private_home
+from drls_dagster.settings import Settings, load_settings
 from lifecycle.errors import LifecycleError, Unavailable
 from lifecycle.outages import is_defect, is_outage
 from lifecycle.private_files import private_database

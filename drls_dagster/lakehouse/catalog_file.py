@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
-from drls_dagster.settings import make_private
+from drls_dagster.private_home import make_private
 
 PATIENCE = 1.0  # seconds, for a process that opens the catalog in the same moment
 

@@ -20,7 +20,8 @@ from drls_dagster.ledger.place import place_of
 from drls_dagster.ledger.publishes import Publishes
 from drls_dagster.ledger.tables import EXECUTIONS, PINS
 from drls_dagster.ledger.told import Told
-from drls_dagster.settings import LedgerSettings, Settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import LedgerSettings, Settings
 from lifecycle.store.migrating import SchemaState
 
 _Key = tuple[int, Path, str, LedgerSettings]

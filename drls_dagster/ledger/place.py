@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
+from drls_dagster.private_home import private_home
 from drls_dagster.processes import process_is
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.settings import Settings
 from lifecycle.private_files import write_private
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")

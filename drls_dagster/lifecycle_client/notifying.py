@@ -9,8 +9,9 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import SecretStr
 
+from drls_dagster.private_home import private_home
 from drls_dagster.secret_source import read_secret
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.settings import Settings
 from lifecycle.app.notifier import Mail, Sender
 from lifecycle.private_files import is_private, write_private
 

@@ -17,7 +17,8 @@ from sqlalchemy.exc import OperationalError
 from drls_dagster.fences.facts import fence_facts
 from drls_dagster.kept_tokens import refuse_to_replace, started
 from drls_dagster.lifecycle_client.adapters import Adapters
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings
 from lifecycle.audit import load_signing_key
 from lifecycle.errors import StoreError
 from lifecycle.store.engine import open_engine

@@ -16,8 +16,9 @@ import sys
 
 from drls_dagster.engine.handover import engine_environment
 from drls_dagster.orchestrator.instance import dagster_home
+from drls_dagster.private_home import private_home
 from drls_dagster.runs.address import TOKEN_VARIABLE, URL_VARIABLE
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.settings import Settings
 from lifecycle.private_files import write_private
 
 FOLDER = "run-python"

@@ -18,7 +18,8 @@ from drls_dagster.lifecycle_client.adapters import Adapters
 from drls_dagster.lifecycle_client.gateway import connected_adapters
 from drls_dagster.maintenance.kinds import KINDS, kind_of
 from drls_dagster.maintenance.rows import operation_of
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings
 from lifecycle.domain.operations import (
     CompactOptions,
     Operation,

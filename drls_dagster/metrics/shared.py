@@ -13,8 +13,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from drls_dagster.metrics.counting import RequestCounts
+from drls_dagster.private_home import private_home
 from drls_dagster.processes import process_is, started_at
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.settings import Settings
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings
 
 NAME = "notebooks"  # among the processes of `drls up`
 # In DRLS_HOME/up: where the keeper listens.

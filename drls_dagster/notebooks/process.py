@@ -18,7 +18,8 @@ from drls_dagster.fences.fences import account_of, can_own_network, code_fence, 
 from drls_dagster.fences.private_folder import make_private_folder
 from drls_dagster.fences.reach import hand_over
 from drls_dagster.notebooks.places import ASK_VARIABLE, TOKEN_VARIABLE, ask_socket, files_of, token_file
-from drls_dagster.settings import Settings, memory_bytes, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings, memory_bytes
 from lifecycle.errors import Refused
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  in the view of the fence, its own

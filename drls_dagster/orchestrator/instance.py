@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from drls_dagster.orchestrator.dagster_yaml import write_dagster_yaml
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg

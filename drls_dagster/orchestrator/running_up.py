@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from drls_dagster.private_home import private_home
 from drls_dagster.processes import process_is
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.settings import Settings
 from lifecycle.private_files import write_private
 
 # The variable that hands the token to the web process.

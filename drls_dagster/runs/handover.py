@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from drls_dagster.private_home import private_home
 from drls_dagster.runs.address import TOKEN_VARIABLE, URL_VARIABLE
 from drls_dagster.runs.refusal import GateRefused
 from drls_dagster.runs.remote import Remote
 from drls_dagster.runs.token import RunToken
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.settings import Settings
 from lifecycle.private_files import write_private
 
 FOLDER = "run-tokens"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from drls_dagster.private_home import private_home
 from drls_dagster.processes import process_is, started_at
-from drls_dagster.settings import private_home
 from lifecycle.private_files import write_private
 
 FOLDER = "run-processes"

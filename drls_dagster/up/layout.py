@@ -25,8 +25,9 @@ from drls_dagster.notebooks.places import PLACE as NOTEBOOKS_PLACE
 from drls_dagster.notebooks.port import is_installed as has_notebooks
 from drls_dagster.orchestrator.instance import dagster_home, has_storage
 from drls_dagster.orchestrator.running_up import OWN_TOKEN, folder
+from drls_dagster.private_home import private_home
 from drls_dagster.runs.address import RUN_SERVICE, UNIX, URL_VARIABLE
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.settings import Settings
 from drls_dagster.up.children import Child
 from lifecycle.domain.environment import Environment
 from lifecycle.private_files import write_private

@@ -25,7 +25,8 @@ from drls_dagster.lifecycle_client.calls import Lifecycle
 from drls_dagster.lifecycle_client.http import HttpWay
 from drls_dagster.lifecycle_client.local import LocalWay
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
-from drls_dagster.settings import Settings, load_settings, make_private
+from drls_dagster.private_home import make_private
+from drls_dagster.settings import Settings, load_settings
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.credentials import TokenKind, TokenScope
 from lifecycle.domain.people import WAY_IN, ScopeKind, WayIn

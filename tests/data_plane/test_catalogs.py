@@ -28,7 +28,8 @@ from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.maintenance import compact, expire, manifests, orphans
 from drls_dagster.maintenance.publishing import Plainly
 from drls_dagster.maintenance.work import Work
-from drls_dagster.settings import load_settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import load_settings
 from lifecycle.domain.evolution import (
     AddColumn,
     AlterPartitions,

@@ -22,7 +22,8 @@ import drls_dagster
 from drls_dagster.dagster_private.tried import EnvRegistryKey
 from drls_dagster.errors import DrlsError
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
-from drls_dagster.settings import load_settings, make_private
+from drls_dagster.private_home import make_private
+from drls_dagster.settings import load_settings
 from drls_dagster.steps.run import PipelineRun
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.environment import Environment

@@ -168,8 +168,8 @@ def test_d10_a_rebuild_whose_schema_is_put_back_meanwhile_is_not_published_over_
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        ("id, n AS ID", "there are two columns 'ID'"),
-        ("id, n AS _file", "column '_file' has a name that Iceberg reserves"),
+        ("id, n AS ID", "sink 'out': there are two columns 'ID'"),
+        ("id, n AS _file", "sink 'out': column '_file' has a name that Iceberg reserves"),
         ("n", "sink 'out' merges by 'id', which its input lacks; it has n"),
     ],
 )

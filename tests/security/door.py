@@ -19,7 +19,8 @@ from starlette.testclient import TestClient
 from drls_dagster import settings
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from drls_dagster.orchestrator.instance import dagster_home
-from drls_dagster.settings import Settings, load_settings, make_private
+from drls_dagster.private_home import make_private
+from drls_dagster.settings import Settings, load_settings
 from drls_dagster.up.web.app import make_app
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.credentials import TokenKind, TokenScope

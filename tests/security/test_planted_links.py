@@ -21,7 +21,8 @@ from drls_dagster.lakehouse import catalog
 from drls_dagster.lakehouse.catalog import close_to_others, load_catalog
 from drls_dagster.ledger import open_ledger
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
-from drls_dagster.settings import Settings, load_settings, private_home, reload_settings
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings, load_settings, reload_settings
 from lifecycle.audit.keys import load_signing_key
 from lifecycle.errors import StoreError
 from lifecycle.private_files import write_private

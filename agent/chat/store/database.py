@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drls_dagster.settings import Settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings
 from lifecycle.errors import StoreError
 from lifecycle.store.companion import Companion, postgresql_of
 from lifecycle.store.down import outages_of

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from drls_dagster.cli.demo_data import FILES, lay_out
-from drls_dagster.settings import load_settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import load_settings
 from lifecycle.domain.environment import Environment
 
 

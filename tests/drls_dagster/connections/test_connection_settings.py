@@ -15,7 +15,8 @@ from drls_dagster.engine.conf import spark_conf
 from drls_dagster.engine.handover import certificates, hand_over
 from drls_dagster.engine.jars import coordinates, ensure_jars, given_jars
 from drls_dagster.errors import DrlsError, UsageError
-from drls_dagster.settings import Settings, load_settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.environment import Environment
 
 URLS = {name: one.example for name, one in DATABASES.items()}

@@ -14,7 +14,8 @@ from drls_dagster.engine.client import fingerprint
 from drls_dagster.engine.conf import spark_conf
 from drls_dagster.engine.handover import certificates, engine_settings, hand_over
 from drls_dagster.engine.jars import coordinates
-from drls_dagster.settings import Settings, load_settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.environment import Environment
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from drls_dagster.engine.handover import credential_files, engine_environment, engine_settings, hand_over
 from drls_dagster.fences.fences import is_on
-from drls_dagster.settings import load_settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import load_settings
 
 
 def write(home: Path, text: str) -> None:

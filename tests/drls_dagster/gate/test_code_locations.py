@@ -24,7 +24,8 @@ from drls_dagster.gate.built_versions import pipelines_of_this_run
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from drls_dagster.locations.deployed import load_environment
 from drls_dagster.locations.versions import load_deployed
-from drls_dagster.settings import load_settings, make_private
+from drls_dagster.private_home import make_private
+from drls_dagster.settings import load_settings
 from drls_dagster.tags import MAINTENANCE
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.environment import Environment

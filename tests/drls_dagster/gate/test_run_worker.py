@@ -13,7 +13,8 @@ import pytest
 from drls_dagster.dagster_private.workspace import PythonFileTarget
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from drls_dagster.orchestrator.instance import dagster_home
-from drls_dagster.settings import load_settings, make_private
+from drls_dagster.private_home import make_private
+from drls_dagster.settings import load_settings
 from lifecycle.audit import load_signing_key
 from lifecycle.ports import SystemClock
 from lifecycle.spec import digest

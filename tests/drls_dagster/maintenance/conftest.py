@@ -15,7 +15,8 @@ from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from drls_dagster.maintenance import port
 from drls_dagster.maintenance.port import TableMaintenance
-from drls_dagster.settings import Settings, load_settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings, load_settings
 from lifecycle.audit import load_signing_key
 from lifecycle.domain.operations import CompactOptions, Operation, OperationKind
 from lifecycle.domain.tables import TableAt

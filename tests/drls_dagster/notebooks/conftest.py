@@ -29,7 +29,8 @@ from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.lifecycle_client.opening import signing_key_file, store_url
 from drls_dagster.notebooks.places import PLACE, files_of
 from drls_dagster.notebooks.port import KeptNotebooks
-from drls_dagster.settings import Settings, load_settings, private_home
+from drls_dagster.private_home import private_home
+from drls_dagster.settings import Settings, load_settings
 from drls_dagster.up.web.notebook_door import PREFIX, NotebookDoor
 from drls_dagster.up.web.visitor import Visitor, visitor_of
 from drls_dagster.web.sections import SECTIONS

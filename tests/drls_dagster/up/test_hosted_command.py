@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -40,6 +40,11 @@ def of(hosted: Home) -> dict[str, str]:
     return {**os.environ, "DRLS_HOME": str(hosted.settings.home), "PYTHONPATH": os.getcwd()}
 
 
+def of_ended_forks(host: psutil.Process) -> int:
+    """Page faults of the forks that the host has seen end: none is so short that it has none."""
+    return int(Path(f"/proc/{host.pid}/stat").read_text().rpartition(")")[2].split()[8])
+
+
 @contextmanager
 def started(hosted: Home, *arguments: str, output: Path, home: Path | None = None) -> Iterator[Command]:
     """A command whose output and errors go into a file."""
@@ -63,13 +68,17 @@ def test_it_says_and_ends_as_it_would_on_its_own(
             [*CLI, *arguments], cwd=tmp_path, env=of(hosted), capture_output=True, text=True, check=False
         )
         place.write_text(str(hosted.place))
-        spent = process.cpu_times().children_user
-        there = subprocess.run(
-            [*CLI, *arguments], cwd=tmp_path, env=of(hosted), capture_output=True, text=True, check=False
-        )
-        assert (there.returncode, there.stdout, there.stderr) == (alone.returncode, alone.stdout, alone.stderr)
-        assert alone.returncode != 0
-        wait_until(lambda before=spent: process.cpu_times().children_user > before)  # the host's fork did it
+        before, tried = of_ended_forks(process), 0
+        while of_ended_forks(process) == before:  # the host's fork did it, unless the host had a busy second
+            there = subprocess.run(
+                [*CLI, *arguments], cwd=tmp_path, env=of(hosted), capture_output=True, text=True, check=False
+            )
+            assert (there.returncode, there.stdout, there.stderr) == (alone.returncode, alone.stdout, alone.stderr)
+            assert alone.returncode != 0
+            tried += 1
+            assert tried < 10
+            with suppress(AssertionError):
+                wait_until(lambda earlier=before: of_ended_forks(process) > earlier, 3)
 
 
 def test_it_is_a_process_of_its_own_that_is_gone_at_the_end(

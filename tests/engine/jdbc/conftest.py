@@ -9,7 +9,7 @@ import pytest
 from shop import CANARY, Database
 
 from drls_dagster import settings
-from drls_dagster.settings import private_home
+from drls_dagster.private_home import private_home
 from tests.postgres_server import running_postgres
 from tests.running_engine import running_engine
 

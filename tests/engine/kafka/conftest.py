@@ -11,7 +11,7 @@ import pytest
 from topics import CANARY, VARIABLE
 
 from drls_dagster import settings
-from drls_dagster.settings import private_home
+from drls_dagster.private_home import private_home
 from tests.kafka_server import READER, Kafka, running_kafka
 from tests.running_engine import running_engine
 

@@ -96,6 +96,8 @@ def test_the_attempts_go_through_without_a_fence(owner: Owner, aims: dict[str, A
         for path in (owner.home / "engine", owner.home / "engine" / "scratch"):
             os.chown(path, owner.uid, owner.gid)
     said = told(owner, sys.executable, *command_of(owner, aims))
+    if os.geteuid() == 0:  # it gave the secret away, and DRLS refuses a home with another account's files
+        os.chown(owner.home / "secret", 0 if owner.uid is None else owner.uid, -1)
     wanted = ("connect to ", "change the mode of", "write into", "move away", "a set-user-ID file", "put a jar", "see ")
     assert [name for name, found in said.items() if name.startswith(wanted) and found is None] == []
     assert said["the command of a program"] is not None
