@@ -220,7 +220,7 @@ def data_files(table: Table, ref: str = "main") -> list[Path]:
 def stored(table: Table) -> set[Path]:
     """Every data file, manifest and manifest list that lies in the table's folder."""
     root = Path(str(local_path(table.location())))
-    return {one for one in root.rglob("*") if one.suffix in (".parquet", ".avro")}
+    return {one for one in root.rglob("*") if one.suffix in (".parquet", ".avro", ".puffin")}
 
 
 def needed(table: Table) -> set[Path]:
