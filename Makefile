@@ -5,10 +5,10 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all test-postgres test-jdbc test-kafka test-s3 test-rest test-browser test-mcp test-wheel test-k8s check docs kustomize pictures bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-jdbc test-kafka test-s3 test-rest test-browser test-first-look test-mcp test-wheel test-k8s check docs kustomize pictures bench java lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-16s %s\n' "$$name" "$$text"; done
 
 demo: $(READY) java ## Take the flights example to production and back, in DRLS_HOME
 	$(PYTHON) -m drls_dagster.cli.main demo
@@ -45,9 +45,13 @@ test-rest: $(READY) java ## Start an Iceberg REST server and run the tests that 
 	@scripts/iceberg_rest.sh >/dev/null
 	$(PYTHON) -m pytest -m rest
 
-test-browser: $(READY) java ## Run the tests that open pages in Chromium
+test-browser: $(READY) java ## Run the tests that open pages in Chromium, but need no engine
 	@scripts/chromium.sh
-	$(PYTHON) -m pytest -m browser
+	$(PYTHON) -m pytest -m "browser and not engine"
+
+test-first-look: $(READY) java ## Run the tests that open pages in Chromium and need the engine
+	@scripts/chromium.sh
+	$(PYTHON) -m pytest -m "browser and engine"
 
 test-mcp: $(READY) ## Run the official MCP conformance suite against our server
 	@scripts/conformance.sh >/dev/null

@@ -15,7 +15,7 @@ from drls_dagster.demo import SEEDED
 from tests.browser.conftest import WIDE, accessible, picture
 from tests.drls_dagster.up.conftest import Up, start_up, until_stopped
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1_200)]
+pytestmark = [pytest.mark.browser, pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 
 @pytest.fixture(scope="module")
