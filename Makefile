@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all test-postgres test-jdbc test-kafka test-s3 test-rest test-browser test-first-look test-mcp test-wheel test-k8s check docs kustomize pictures bench java lock clean
+.PHONY: help demo up test test-slow test-all test-postgres test-jdbc test-kafka test-s3 test-rest test-kills test-browser test-first-look test-mcp test-wheel test-k8s check docs kustomize pictures bench java lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-16s %s\n' "$$name" "$$text"; done
@@ -44,6 +44,9 @@ test-s3: $(READY) ## Start an S3 server and run the tests that need it
 test-rest: $(READY) java ## Start an Iceberg REST server and run the tests that need it
 	@scripts/iceberg_rest.sh >/dev/null
 	$(PYTHON) -m pytest -m rest
+
+test-kills: $(READY) java ## Run the tests that kill parts of the engine while it works
+	$(PYTHON) -m pytest -m kills
 
 test-browser: $(READY) java ## Run the tests that open pages in Chromium, but need no engine
 	@scripts/chromium.sh

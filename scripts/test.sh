@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=.venv/bin/python
 which="${1:?the tests to run: 'not slow' or 'slow'}"
-beside="$which and not postgres and not browser and not k8s and not s3 and not rest and not mcp and not kafka"
+beside="$which and not postgres and not browser and not k8s and not s3 and not rest and not mcp and not kafka and not kills"
 programs=(tests/agent tests/security tests/drls_dagster/up tests/drls_dagster/serving tests/drls_dagster/lakehouse
   tests/drls_dagster/web)
 # The tests to look at first when a part takes too long.

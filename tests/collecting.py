@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-FILTERED = ("engine", "postgres", "kafka", "browser", "mcp", "s3", "rest", "slow")
+FILTERED = ("engine", "postgres", "kafka", "browser", "mcp", "s3", "rest", "kills", "slow")
 
 
 def asked_for(expression: str) -> list[str]:

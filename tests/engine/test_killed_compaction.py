@@ -34,7 +34,7 @@ from lifecycle.usecases.context import Context
 from lifecycle.usecases.operate_table import start_operation
 from tests.drls_dagster.maintenance.compacting import needed, stored
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kills, pytest.mark.timeout(900)]
 TABLES = ("v2", "v3")
 ALL = CompactOptions(all=True)
 ROWS = 100_000  # of a file: Spark is at work for some seconds

@@ -27,7 +27,7 @@ from drls_dagster.engine.state import EngineState
 from drls_dagster.settings import Settings
 from lifecycle.usecases.reconcile import reconcile
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kills, pytest.mark.timeout(900)]
 WRITING, WRITTEN, MOVED = "writing", "written", "behind"  # the last two are stages of lifecycle_job
 STAGES = (WRITING, WRITTEN, MOVED)
 ROWS = [(1,), (2,)]

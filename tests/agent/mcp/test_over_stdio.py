@@ -117,7 +117,7 @@ def test_a_server_that_was_killed_is_started_again_and_answers(world: World, tmp
         _say(server, {"jsonrpc": "2.0", "method": "notifications/initialized"})
         call = {"name": "wait_until_cancelled", "arguments": {"message": str(file)}}
         _say(server, {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call})
-        wait_until(file.exists)
+        wait_until(lambda: file.exists() and file.read_text())
         server.kill()
         rest, _ = server.communicate(timeout=30)
     assert '"id":7' not in rest
