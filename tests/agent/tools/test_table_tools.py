@@ -117,13 +117,13 @@ def test_long_answers_are_cut_and_say_how_to_go_on(ask: Asking) -> None:
 
 
 @pytest.mark.slow
-def test_five_thousand_columns_fit_into_answers(ask: Asking) -> None:
-    make_table("lab.wide", {f"c{number}": [number] for number in range(5_000)})
+def test_five_hundred_columns_fit_into_answers(ask: Asking) -> None:
+    make_table("lab.wide", {f"c{number}": [number] for number in range(500)})
     found = ask("get_table", {"table": "lab.wide", "statistics": True})
-    assert (len(found["columns"]), found["columns_total"]) == (60, 5_000)
+    assert (len(found["columns"]), found["columns_total"]) == (60, 500)
     rows = ask("preview_table", {"table": "lab.wide"})
-    assert (len(rows["columns"]), rows["cut"]) == (60, "the first 60 of 5,000 columns")
-    assert ask("query", {"sql": "SELECT c4999 FROM lab.wide"})["rows"] == [[4999]]
+    assert (len(rows["columns"]), rows["cut"]) == (60, "the first 60 of 500 columns")
+    assert ask("query", {"sql": "SELECT c499 FROM lab.wide"})["rows"] == [[499]]
     first = ask("get_schema", {"table": "lab.wide"})
     assert "after=" in first["next"]
 
