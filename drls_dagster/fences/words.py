@@ -20,7 +20,7 @@ _PATHS = (
 )
 # Spark's for what is not there: the engine sees only what its fence opens.
 _HIDDEN = (
-    re.compile(r"\[PATH_NOT_FOUND\] Path does not exist: (?:file:/*)?(?P<path>/.+?)\.(?=\s|$)"),
+    re.compile(r"Path does not exist: (?:file:/*)?(?P<path>/.+?)\.(?=\s|$)"),
     re.compile(r"FileNotFoundException: (?:File )?(?:file:/*)?(?P<path>/[^\s:'\"]+) (?:does not exist|\(No such file)"),
     re.compile(r"NoSuchFileException: (?:file:/*)?(?P<path>/[^\s:'\"]+)"),
 )

@@ -34,6 +34,7 @@ def test_a_path_that_exists_could_not_be_read(tmp_path: Path, text: str) -> None
     "text",
     [
         "[PATH_NOT_FOUND] Path does not exist: file:{}. SQLSTATE: 42K03",
+        "AnalysisException: Path does not exist: file:{}. SQLSTATE: 42K03",
         "Caused by: java.io.FileNotFoundException: File file:{} does not exist",
         "java.io.FileNotFoundException: {} (No such file or directory)",
         "java.lang.reflect.InvocationTargetException\nCaused by: java.nio.file.NoSuchFileException: {}",
