@@ -119,7 +119,7 @@ def _start(settings: Settings, report: Report, deadline: float, *, again: bool =
     log_path = folder / "driver.log"
     with open_inside(folder, log_path.name, "a" if again else "w") as log:
         # The driver says it some seconds later. If this process is killed until then, the next start knows what to end.
-        st.write_state(settings, _starting(settings, engine_id))
+        st.write_state(settings, st.starting(engine_id, fingerprint(settings)))
         process = subprocess.Popen(
             command,
             env=environment,
@@ -159,19 +159,6 @@ def _end_started(settings: Settings, engine_id: str) -> None:
     state = st.read_state(settings)
     if state and state.engine_id == engine_id and state.pid == os.getpid():
         (st.folder(settings) / "state.json").unlink(missing_ok=True)
-
-
-def _starting(settings: Settings, engine_id: str) -> st.EngineState:
-    me = psutil.Process()
-    return st.EngineState(
-        engine_id=engine_id,
-        pid=me.pid,
-        created=me.create_time(),
-        phase="starting",
-        detail="starting",
-        settings=fingerprint(settings),
-        since=time.time(),
-    )
 
 
 def _fetch_jars(settings: Settings, report: Report) -> None:

@@ -35,7 +35,7 @@ from drls_dagster.engine.places import empty_places, java_places, ray_folder, sp
 from drls_dagster.engine.processes import MARK, end_all
 from drls_dagster.engine.python_launcher import spark_python
 from drls_dagster.engine.step_request import RETRIES
-from drls_dagster.engine.young_node import has_ended, node_processes, young_node
+from drls_dagster.engine.young_node import first_ended, node_processes, young_node
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog import close_to_others
 from drls_dagster.settings import Settings, memory_bytes
@@ -55,18 +55,9 @@ class Driver:
         self.settings = settings
         # A signal's handler may put something here whatever this thread is doing, which an Event does not allow.
         self.asked_to_stop: queue.SimpleQueue[None] = queue.SimpleQueue()
-        me = psutil.Process()
-        self.state = st.EngineState(
-            engine_id=os.environ[MARK],
-            pid=me.pid,
-            created=me.create_time(),
-            phase="starting",
-            detail="starting",
-            settings=fingerprint,
-            since=time.time(),
-        )
+        self.state = st.starting(os.environ[MARK], fingerprint)
         self.runner: subprocess.Popen[bytes] | None = None
-        self.node: list[psutil.Process] = []  # of Ray, where it is our own
+        self.node: dict[psutil.Process, str] = {}  # of Ray, where it is our own
 
     def report(self, detail: str) -> None:
         self.state = replace(self.state, detail=detail)
@@ -141,7 +132,7 @@ class Driver:
                 return "its state file is gone"
             if spark._jsc.sc().isStopped():  # pyright: ignore
                 return "Spark stopped"
-            if has_ended(self.node):
+            if first_ended(self.node):
                 return "Ray's node ended"
             # RayDP's own replacement of an executor may not come; jobs would wait for ever.
             if executors(spark):
@@ -193,7 +184,7 @@ class Driver:
             print(f"stopping: {why}", flush=True)
 
     def stop(self) -> None:
-        if has_ended(self.node):
+        if first_ended(self.node):
             # Spark and Ray would ask the node to end, and wait for its answer.
             end_all(self.state.engine_id)
             return
@@ -285,7 +276,7 @@ def main() -> None:
             # In this order: who finds no state starts an engine, which has its own things in these places.
             empty_places(settings)
             (st.folder(settings) / "state.json").unlink(missing_ok=True)
-    if has_ended(driver.node):
+    if first_ended(driver.node):
         sys.stdout.flush()
         os._exit(0)  # what Spark and Ray do at the end of a process would wait too
 

@@ -6,11 +6,14 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+
+import psutil
 
 from drls_dagster.engine.inside import open_inside
 from drls_dagster.private_home import private_home
@@ -60,6 +63,20 @@ class RunnerState:
 
 def folder(settings: Settings) -> Path:
     return private_home(settings.home, "engine")
+
+
+def starting(engine_id: str, settings: str) -> EngineState:
+    """An engine that this process starts, of settings with that fingerprint."""
+    me = psutil.Process()
+    return EngineState(
+        engine_id=engine_id,
+        pid=me.pid,
+        created=me.create_time(),
+        phase="starting",
+        detail="starting",
+        settings=settings,
+        since=time.time(),
+    )
 
 
 def write_state(settings: Settings, state: EngineState) -> None:

@@ -9,7 +9,7 @@ After that: Spark seems to work without the node, and Ray steps would wait for i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import psutil
@@ -19,21 +19,23 @@ from drls_dagster.processes import process_is
 _NAMES = ("gcs_server", "raylet")
 
 
-def node_processes() -> list[psutil.Process]:
-    """Ray's own processes that this one has started."""
-    found: list[psutil.Process] = []
+def node_processes() -> dict[psutil.Process, str]:
+    """Ray's own processes that this one has started, with their names."""
+    found: dict[psutil.Process, str] = {}
     for child in psutil.Process().children():
         try:
-            if child.name() in _NAMES:
+            name = child.name()
+            if name in _NAMES:
                 child.create_time()  # kept from now on
-                found.append(child)
+                found[child] = name
         except psutil.NoSuchProcess:
             continue
     return found
 
 
-def has_ended(processes: list[psutil.Process]) -> bool:
-    return any(not process_is(one.pid, one.create_time()) for one in processes)
+def first_ended(processes: Mapping[psutil.Process, str]) -> str | None:
+    """The name of one that is no more; None while all are there."""
+    return next((name for one, name in processes.items() if not process_is(one.pid, one.create_time())), None)
 
 
 @contextmanager
@@ -42,20 +44,12 @@ def young_node(ended: Callable[[str], None], every: float = 0.5) -> Iterator[Non
     over = threading.Event()
 
     def look() -> None:
-        me = psutil.Process()
         seen: dict[psutil.Process, str] = {}
         while not over.wait(every):
-            for child in me.children():
-                try:
-                    name = child.name()
-                except psutil.NoSuchProcess:
-                    continue
-                if name in _NAMES:
-                    seen[child] = name
-            for child, name in seen.items():
-                if not process_is(child.pid, child.create_time()):
-                    ended(name)
-                    return
+            seen |= node_processes()
+            if (name := first_ended(seen)) is not None:
+                ended(name)
+                return
 
     thread = threading.Thread(target=look, name="young-node", daemon=True)
     thread.start()

@@ -5,14 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NoSuchTableError
-from sqlalchemy import event
 
 from drls_dagster.lakehouse.catalog import load_catalog
 from drls_dagster.lakehouse.catalog_config import resolve_catalog
@@ -21,6 +19,7 @@ from drls_dagster.lakehouse.known_tables import KnownTables
 from drls_dagster.settings import CatalogSettings, Settings, load_settings
 from lifecycle.domain.environment import Environment
 from tests.iceberg_tables import make_table
+from tests.sql_statements import statements_of
 
 NAME = ("lab", "a")
 APPEND = """
@@ -30,20 +29,11 @@ load_catalog().load_table(("lab", "a")).append(pa.table({"x": [2]}))
 """
 
 
-@contextmanager
-def questions() -> Iterator[list[str]]:
+def questions() -> AbstractContextManager[list[str]]:
     """What is asked of the catalog's database meanwhile."""
-    catalog, asked = load_catalog(), list[str]()
+    catalog = load_catalog()
     assert isinstance(catalog, SqlCatalog)
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(catalog.engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(catalog.engine, "before_cursor_execute", note)
+    return statements_of(catalog.engine)
 
 
 def look() -> int | None:

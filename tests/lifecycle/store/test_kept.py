@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
 
 from lifecycle.audit import SigningKey
 from lifecycle.domain.people import system_actor
@@ -18,6 +15,7 @@ from lifecycle.store.engine import is_sqlite
 from lifecycle.store.store import Store
 from lifecycle.store.unit import View
 from tests.fakes.clock import FakeClock
+from tests.sql_statements import statements_of
 
 ACTOR = system_actor("test")
 LONG = timedelta(hours=1)
@@ -27,21 +25,6 @@ def add_pipeline(store: Store, name: str) -> None:
     with store.write(ACTOR, "add") as unit:
         unit.pipelines.add(name, None)
         unit.audit("pipeline.added", f"pipeline:{name}")
-
-
-@contextmanager
-def statements(store: Store) -> Iterator[list[str]]:
-    """What is asked of the database meanwhile."""
-    asked: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(store.engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(store.engine, "before_cursor_execute", note)
 
 
 def test_what_was_found_is_kept_until_anybody_changes_anything(
@@ -89,7 +72,7 @@ def test_a_second_reader_of_the_same_picture_asks_the_database_for_nothing(store
     with store.read() as view:
         first = view.pipelines.named("p")
         once = view.once("key", object)
-    with statements(store) as asked, store.read() as view:
+    with statements_of(store.engine) as asked, store.read() as view:
         again = view.pipelines.named("p")
         same = view.once("key", object)
     assert again == first

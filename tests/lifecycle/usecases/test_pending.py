@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import event
 
 from lifecycle.domain.credentials import TokenScope
 from lifecycle.domain.four_eyes import accounts_behind, contributor_identities
@@ -24,6 +23,7 @@ from lifecycle.usecases.pending import may_decide, pending_for, pending_ids
 from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.tokens import issue_token
 from tests.lifecycle.life import PRODUCTION, QA, SETUP, UAT, Life, make_spec
+from tests.sql_statements import statements_of
 
 WRITERS = ("ada", "eve", "lea", "leo", "bot", "twin")
 
@@ -133,26 +133,21 @@ def test_it_asks_as_little_for_hundreds_as_for_two(life: Life, name: str) -> Non
         life.to_qa(version, pipeline)
         life.run(version, QA, pipeline)
         life.ask(version, UAT, by=by, name=pipeline)
-    said: list[str] = []
+    with statements_of(life.store.engine) as said:
 
-    def asked() -> tuple[int, int]:
-        life.forget()
-        said.clear()
+        def asked() -> tuple[int, int]:
+            life.forget()
+            said.clear()
+            with life.store.read() as view:
+                found = pending_ids(view, life.as_(name))
+            return len(said), len(found)
+
+        asked()  # The first look at a definition reads its tags.
+        few, before = asked()
         with life.store.read() as view:
-            found = pending_ids(view, life.as_(name))
-        return len(said), len(found)
-
-    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
-        said.append(statement)
-
-    event.listen(life.store.engine, "before_cursor_execute", note)
-    asked()  # The first look at a definition reads its tags.
-    few, before = asked()
-    with life.store.read() as view:
-        first = view.promotions.list(states=[State.REQUESTED])[-1]
-    waiting_copies(life, first, 300)
-    many, after = asked()
-    event.remove(life.store.engine, "before_cursor_execute", note)
+            first = view.promotions.list(states=[State.REQUESTED])[-1]
+        waiting_copies(life, first, 300)
+        many, after = asked()
     assert many == few
     assert few <= 14
     assert after - before in (0, 300)

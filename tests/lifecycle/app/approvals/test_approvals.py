@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from sqlalchemy import event
-
 from lifecycle.domain.promotion import State
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.pending import may_decide, pending_for, pending_ids
@@ -14,6 +12,7 @@ from lifecycle.usecases.reject_promotion import reject_promotion
 from lifecycle.usecases.unreviewed import unreviewed, unreviewed_releases
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import PRODUCTION, QA, UAT, Life, make_spec
+from tests.sql_statements import statements_of
 
 Open = Callable[[str | None], Visit]
 
@@ -148,20 +147,14 @@ def test_a_list_asks_as_little_for_many_as_for_one(visit: Open, life: Life) -> N
     ask(life, "a_flights")
     lea = visit("lea")
     counts: list[int] = []
-    said: list[str] = []
-
-    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
-        said.append(statement)
-
-    event.listen(life.store.engine, "before_cursor_execute", note)
-    for more in ((), ("b_flights", "c_flights", "d_flights")):
-        for name in more:
-            ask(life, name)
-        lea.page("/approvals")
-        life.forget()
-        said.clear()
-        lea.page("/approvals")
-        counts.append(len(said))
-    event.remove(life.store.engine, "before_cursor_execute", note)
+    with statements_of(life.store.engine) as said:
+        for more in ((), ("b_flights", "c_flights", "d_flights")):
+            for name in more:
+                ask(life, name)
+            lea.page("/approvals")
+            life.forget()
+            said.clear()
+            lea.page("/approvals")
+            counts.append(len(said))
     # One request alone is asked for by its pipeline.
     assert counts[1] <= counts[0] + 1

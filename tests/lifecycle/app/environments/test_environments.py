@@ -18,6 +18,7 @@ from lifecycle.usecases.rollback_release import rollback_release
 from lifecycle.usecases.set_policy import set_policy
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, Life, make_spec
+from tests.sql_statements import statements_of
 
 Open = Callable[[str | None], Visit]
 XSS = "<script>alert(1)</script>"
@@ -200,22 +201,19 @@ def test_many_pipelines_come_in_pages_and_can_be_searched(visit: Open, life: Lif
 
 
 def test_a_page_asks_for_many_rows_with_the_queries_of_few(visit: Open, life: Life) -> None:
-    from sqlalchemy import event
-
     visitor = visit("vic")
-    said: list[str] = []
-    event.listen(life.store.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
-    for number in range(3):
-        life.save(make_spec(f"a{number}"))
-    life.forget()
-    said.clear()
-    visitor.page("/environments/development")
-    few = len(said)
-    for number in range(20):
-        life.save(make_spec(f"b{number}"))
-    said.clear()
-    visitor.page("/environments/development")
-    assert len(said) == few
+    with statements_of(life.store.engine) as said:
+        for number in range(3):
+            life.save(make_spec(f"a{number}"))
+        life.forget()
+        said.clear()
+        visitor.page("/environments/development")
+        few = len(said)
+        for number in range(20):
+            life.save(make_spec(f"b{number}"))
+        said.clear()
+        visitor.page("/environments/development")
+        assert len(said) == few
 
 
 def test_the_release_that_a_rollback_brought_back_says_who_approved_it(visit: Open, life: Life) -> None:

@@ -25,6 +25,7 @@ from lifecycle.usecases.set_policy import set_policy
 from lifecycle.usecases.start_run import finish_run
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, Life, make_spec
+from tests.sql_statements import statements_of
 
 Open = Callable[[str | None], Visit]
 SCRIPT = "<script>alert(1)</script>"
@@ -255,17 +256,9 @@ def test_a_search_is_shown_as_text(visit: Open, life: Life) -> None:
 
 
 def test_the_board_asks_as_much_for_many_pipelines_as_for_one(visit: Open, life: Life, monkeypatch: Any) -> None:
-    from sqlalchemy import event
-
     def statements() -> int:
-        asked: list[str] = []
-
-        def note(*args: Any) -> None:
-            asked.append(args[2])
-
-        event.listen(life.store.engine, "before_cursor_execute", note)
-        visitor.page("/board")
-        event.remove(life.store.engine, "before_cursor_execute", note)
+        with statements_of(life.store.engine) as asked:
+            visitor.page("/board")
         return len(asked)
 
     visitor = visit("vic")

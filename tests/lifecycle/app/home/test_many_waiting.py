@@ -7,13 +7,13 @@ from collections.abc import Callable
 from html import unescape
 
 import pytest
-from sqlalchemy import event
 
 from lifecycle.domain.promotion import Promotion, State
 from lifecycle.usecases.break_glass import break_glass
 from lifecycle.usecases.pending import pending_ids
 from tests.lifecycle.app.visit import Visit
 from tests.lifecycle.life import PRODUCTION, QA, SETUP, UAT, Life, make_spec
+from tests.sql_statements import statements_of
 
 Open = Callable[[str | None], Visit]
 REQUEST = re.compile(r'href="/approvals/(\d+)"')
@@ -201,26 +201,21 @@ def test_no_page_asks_more_or_weighs_more_because_more_waits(visit: Open, life: 
     asked = ask(life, "flights")
     more(life, asked, 99)
     visitor = visit(name)
-    said: list[str] = []
+    with statements_of(life.store.engine) as said:
 
-    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
-        said.append(statement)
+        def look() -> dict[str, tuple[int, int]]:
+            found: dict[str, tuple[int, int]] = {}
+            for path in PAGES:
+                visitor.page(path)
+                life.forget()
+                said.clear()
+                answer = visitor.get(path)
+                found[path] = len(said), int(answer.headers["content-length"])
+            return found
 
-    def look() -> dict[str, tuple[int, int]]:
-        found: dict[str, tuple[int, int]] = {}
-        for path in PAGES:
-            visitor.page(path)
-            life.forget()
-            said.clear()
-            answer = visitor.get(path)
-            found[path] = len(said), int(answer.headers["content-length"])
-        return found
-
-    event.listen(life.store.engine, "before_cursor_execute", note)
-    few = look()
-    more(life, asked, 900)
-    many = look()
-    event.remove(life.store.engine, "before_cursor_execute", note)
+        few = look()
+        more(life, asked, 900)
+        many = look()
     for path in PAGES:
         assert many[path][0] == few[path][0], path
         # Numbers are longer, and compress otherwise.
