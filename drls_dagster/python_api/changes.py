@@ -94,27 +94,21 @@ class Changes:
         """A frame of your Spark session, over Parquet files in the staging folder, which go after 7 days."""
         import pyarrow.parquet as pq
 
-        from drls_dagster.settings import load_settings
-        from drls_dagster.steps.staging import forget, staging_folder
+        from drls_dagster.python_api.staged import new_folder
         from drls_dagster.storage import filesystem_of
 
-        folder = staging_folder(load_settings(), f"changes-{uuid.uuid4().hex}", "rows")
-        filesystem, path = filesystem_of(folder)
-        filesystem.create_dir(path, recursive=True)
-        try:
-            with self.batches() as reader:
-                # Always one file, so that a frame without rows has its columns.
-                with filesystem.open_output_stream(f"{path}/part-0.parquet") as out:
-                    pq.write_table(reader.schema.empty_table(), out)
-                for number, batch in enumerate(reader, 1):
-                    with (
-                        filesystem.open_output_stream(f"{path}/part-{number}.parquet") as out,
-                        pq.ParquetWriter(out, batch.schema) as writer,
-                    ):
-                        writer.write_batch(batch)
-        except BaseException:
-            forget(folder)
-            raise
+        with new_folder("changes") as folder, self.batches() as reader:
+            filesystem, path = filesystem_of(folder)
+            filesystem.create_dir(path, recursive=True)
+            # Always one file, so that a frame without rows has its columns.
+            with filesystem.open_output_stream(f"{path}/part-0.parquet") as out:
+                pq.write_table(reader.schema.empty_table(), out)
+            for number, batch in enumerate(reader, 1):
+                with (
+                    filesystem.open_output_stream(f"{path}/part-{number}.parquet") as out,
+                    pq.ParquetWriter(out, batch.schema) as writer,
+                ):
+                    writer.write_batch(batch)
         return spark.read.parquet(folder)
 
     def _feed(self) -> Feed:

@@ -5,7 +5,6 @@ Neither side holds all rows: Spark and Ray read and write the files in parts, an
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -33,20 +32,17 @@ def to_ray(frame: DataFrame) -> Dataset:
     """
     import ray.data
 
-    from drls_dagster.steps.staging import forget, parquet_options
+    from drls_dagster.python_api.staged import new_folder
+    from drls_dagster.steps.staging import parquet_options
 
     for field in frame.schema:
         for name, wrong in _NOT_IN_PARQUET.items():
             if name in field.dataType.simpleString().split(" ") or field.dataType.typeName() == name:
                 raise UsageError(f"to_ray: column '{field.name}' {wrong}")
-    folder = _new_folder()
-    try:
+    with new_folder("frames") as folder:
         with _microseconds(frame):
             frame.write.options(**parquet_options(frame.schema)).parquet(folder)
         return ray.data.read_parquet(folder)
-    except BaseException:
-        forget(folder)
-        raise
 
 
 def from_ray(dataset: Dataset) -> DataFrame:
@@ -61,31 +57,27 @@ def from_ray(dataset: Dataset) -> DataFrame:
 
     from drls_dagster.engine.conform import Misfit, conform
     from drls_dagster.python_api.sessions import spark
-    from drls_dagster.steps.staging import forget
+    from drls_dagster.python_api.staged import new_folder
     from drls_dagster.storage import filesystem_of
 
     session = spark()
     # A block without rows may have no columns.
     blocks = [block for block in dataset.to_arrow_refs() if _block(block).schema.names]
     schema = _schema_of([_block(block).schema for block in blocks] or _told_schema(dataset))
-    folder = _new_folder()
-    filesystem, path = filesystem_of(folder)
-    filesystem.create_dir(path, recursive=True)
     try:
-        # Without a block, one file says which columns there are.
-        for number, block in enumerate(blocks or [None]):
-            rows = schema.empty_table() if block is None else conform(_block(block), schema)
-            with (
-                filesystem.open_output_stream(f"{path}/part-{number:05}.parquet") as out,
-                pq.ParquetWriter(out, schema, coerce_timestamps="us") as writer,
-            ):
-                writer.write_table(rows)
+        with new_folder("frames") as folder:
+            filesystem, path = filesystem_of(folder)
+            filesystem.create_dir(path, recursive=True)
+            # Without a block, one file says which columns there are.
+            for number, block in enumerate(blocks or [None]):
+                rows = schema.empty_table() if block is None else conform(_block(block), schema)
+                with (
+                    filesystem.open_output_stream(f"{path}/part-{number:05}.parquet") as out,
+                    pq.ParquetWriter(out, schema, coerce_timestamps="us") as writer,
+                ):
+                    writer.write_table(rows)
     except (Misfit, pa.ArrowException) as error:
-        forget(folder)
         raise UsageError(f"from_ray: {_what(error)}") from None
-    except BaseException:
-        forget(folder)
-        raise
     return session.read.parquet(folder)
 
 
@@ -99,13 +91,6 @@ def _microseconds(frame: DataFrame) -> Iterator[None]:
         yield
     finally:
         conf.set(name, before or "INT96")
-
-
-def _new_folder() -> str:
-    from drls_dagster.settings import load_settings
-    from drls_dagster.steps.staging import staging_folder
-
-    return staging_folder(load_settings(), f"frames-{uuid.uuid4().hex}", "rows")
 
 
 def _block(reference: Any) -> pa.Table:

@@ -37,7 +37,7 @@ def misfit(check: AnyCheck, kinds: Mapping[str, str]) -> str:
 def _fits(value: object, kind: str) -> bool:
     """Only what Spark cannot make a value of that type is refused."""
     if _NUMBERS.fullmatch(kind):
-        return not isinstance(value, str) or _is(float, value)
+        return not isinstance(value, str) or _is_number(value)
     if kind in _MOMENTS:
         # Any text that Spark may read is left to it.
         return isinstance(value, date | datetime) or (isinstance(value, str) and value[:4].isdigit())
@@ -46,9 +46,9 @@ def _fits(value: object, kind: str) -> bool:
     return True
 
 
-def _is(make: type[float], value: str) -> bool:
+def _is_number(value: str) -> bool:
     try:
-        make(value)
+        float(value)
     except ValueError:
         return False
     return True
