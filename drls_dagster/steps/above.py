@@ -37,7 +37,7 @@ def check_node(frames: Frames, node_id: str, reads: Reads) -> tuple[Finding, ...
     frame = frames.frame(node_id, seen)
     view = frames.view(node_id, seen)
     with frames.reading(node_id, seen):
-        results = evaluate(run.session.spark, frame, node_id, checks, view, lambda sql: arguments_of(run, sql))
+        results = evaluate(run.session.spark, frame, node_id, checks, view, lambda sql: arguments_of(run, node_id, sql))
     tell_bad_rows(run, node_id, frame, checks, results, view)
     run.memory.record_checks(node_id, _key(frames, node_id, seen), [asdict(one) for one in results])
     return tuple(results)
@@ -80,6 +80,6 @@ def _key(frames: Frames, node_id: str, reads: Reads) -> str:
     """Names the recipe, and the checks with their parameters: a resumed draft may have other ones."""
     run = frames.run
     checks = checks_of(run.spec, node_id)
-    values = [sorted(arguments_of(run, one.sql).items()) for _, one in checks if isinstance(one, SqlCheck)]
+    values = [sorted(arguments_of(run, node_id, one.sql).items()) for _, one in checks if isinstance(one, SqlCheck)]
     text = repr([[(name, check.model_dump_json()) for name, check in checks], values])
     return f"{frames.key(node_id, reads)}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"

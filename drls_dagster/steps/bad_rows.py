@@ -93,7 +93,7 @@ def _rows_of_sql(run: PipelineRun, node: str, check: SqlCheck, view: str) -> dic
     query = query_behind(check.sql)
     if query is None:
         return None
-    rows = run_sql(run.session.spark, query, {node: view}, arguments_of(run, query))
+    rows = run_sql(run.session.spark, query, {node: view}, arguments_of(run, node, query))
     names = list(rows.columns)[:COLUMNS]
     rows = rows.toDF(*(f"c{at}" for at in range(len(rows.columns))))
     found = _first(run, rows, [f.col(f"c{at}") for at in range(len(names))])

@@ -336,7 +336,7 @@ def _audit(
         written = written.coalesce(1)
     view = f"drls_audit_{sink.id}_{candidate.snapshot_id}"
     written.createOrReplaceTempView(view)
-    results = evaluate(spark, written, sink.id, checks, view, lambda sql: arguments_of(run, sql))
+    results = evaluate(spark, written, sink.id, checks, view, lambda sql: arguments_of(run, sink.id, sql))
     tell_bad_rows(run, sink.id, written, checks, results, view)
     return results
 

@@ -10,7 +10,7 @@ from drls_dagster.engine.code_process import Call, CodeFailed, known_port
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.bounds_in_sql import with_bounds
 from drls_dagster.steps.version_code import locked_digest, sent_code
-from drls_dagster.steps.window import Bound
+from drls_dagster.steps.window import Bound, no_value
 from lifecycle.spec import SparkTransform, sql_parameters
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def build(frames: Frames, node: SparkTransform, reads: Reads) -> DataFrame:
     upstream = run.spec.upstream(node.id)
     if node.sql is not None:
         views = {name: frames.view(name, reads) for name in upstream}
-        return run_sql(run.session.spark, node.sql, views, arguments_of(run, node.sql))
+        return run_sql(run.session.spark, node.sql, views, arguments_of(run, node.id, node.sql))
     inputs: Any = {name: frames.frame(name, reads) for name in upstream}
     digest = locked_digest(run.spec, node.entrypoint)
     try:
@@ -57,12 +57,12 @@ def prepare(run: PipelineRun) -> None:
     threading.Thread(target=run.code.start, args=(code, port), daemon=True, name=f"Python of {run.spec.name}").start()
 
 
-def arguments_of(run: PipelineRun, sql: str) -> dict[str, Any]:
-    """Values for the `:name`s of a query."""
+def arguments_of(run: PipelineRun, node_id: str, sql: str) -> dict[str, Any]:
+    """Values for the `:name`s in the SQL of a node, or of a check on it."""
     known = {**run.parameters, **(run.window.arguments() if run.window else {})}
     missing = [name for name in sql_parameters(sql) if name not in known]
     if missing:
-        raise DrlsError(f"no value for :{missing[0]}; pass --param {missing[0]}=… or a partition")
+        raise DrlsError(no_value(node_id, missing[0]))
     return {name: known[name] for name in sql_parameters(sql)}
 
 

@@ -16,6 +16,13 @@ Kind = Literal["date", "timestamp", "timestamp_ntz"]
 KINDS: tuple[Kind, ...] = ("date", "timestamp", "timestamp_ntz")
 
 
+def no_value(node_id: str, name: str) -> str:
+    """What to say where a run has no value for the `:name` in the SQL or query of a node."""
+    if name in {"partition_start", "partition_end", "partition_key"}:
+        return f"node '{node_id}': no value for :{name}; run one of the pipeline's partitions"
+    return f"node '{node_id}': no value for :{name}; pass --param {name}=…, or give the parameter a default"
+
+
 @dataclass(frozen=True)
 class Bound:
     """Where a window begins or ends: one instant, in the time zone of the pipeline.

@@ -15,6 +15,13 @@ from lifecycle.spec.errors import FieldError, did_you_mean, shorten
 _CRON_FIELD = re.compile(r"^[0-9A-Za-z*,/#?-]+$")
 # croniter knows them, and Dagster does not, or would pick another time at each look.
 _NEAREST_WEEKDAY = re.compile(r"[0-9]W", re.IGNORECASE)
+_FIELDS = (
+    "a minute from 0 to 59",
+    "an hour from 0 to 23",
+    "a day of the month from 1 to 31",
+    "a month from 1 to 12, or JAN to DEC",
+    "a day of the week from 0 (Sunday) to 6, or SUN to SAT",
+)
 _RANDOM = re.compile(r"(^|,)R($|[,/])", re.IGNORECASE)
 
 
@@ -35,9 +42,6 @@ def _zone_name(name: str) -> str:
 
 
 def _cron(text: str) -> str:
-    from croniter import croniter
-    from croniter.croniter import CroniterError
-
     fields = text.split()
     if len(fields) != 5 or not all(_CRON_FIELD.match(field) for field in fields):
         raise FieldError(
@@ -50,13 +54,28 @@ def _cron(text: str) -> str:
                 f"'{shorten(field)}' in the cron expression is not known to Dagster",
                 "write numbers, names, ranges or steps",
             )
+    for at, field in enumerate(fields):
+        if not _fires(*("*" if number != at else field for number in range(len(fields)))):
+            raise FieldError(
+                f"'{shorten(field)}' is not {_FIELDS[at]}",
+                "write numbers, ranges (1-5), lists (1,3) or steps (*/15)",
+            )
+    if not _fires(*fields):
+        raise FieldError(
+            f"'{shorten(text)}' never fires: there is no such day", "for example '0 6 * * *' is daily at six"
+        )
+    return " ".join(fields)
+
+
+def _fires(*fields: str) -> bool:
+    from croniter import croniter
+    from croniter.croniter import CroniterError
+
     try:
         croniter(" ".join(fields), datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
-    except (CroniterError, ValueError, KeyError) as error:
-        raise FieldError(
-            f"'{shorten(text)}' never fires: {shorten(error)}", "for example '0 6 * * *' is daily at six"
-        ) from None
-    return " ".join(fields)
+    except (CroniterError, ValueError, KeyError):
+        return False
+    return True
 
 
 TimeZone = Annotated[str, AfterValidator(_zone_name), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})]

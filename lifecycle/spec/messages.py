@@ -149,6 +149,8 @@ def _words(detail: ErrorDetails, path: list[str | int], kinds: list[str]) -> tup
             return "there is no such field", did_you_mean(name, known) or f"use {_listed(known)}"
         case "literal_error":
             allowed = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
+            if detail["input"] in allowed:
+                return f"'{detail['input']}' is text here", f"write {detail['input']}, without quotes"
             return _unknown("it", detail["input"], allowed)
         case "union_tag_invalid":
             allowed = re.findall(r"'([^']*)'", context["expected_tags"])

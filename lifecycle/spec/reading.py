@@ -16,10 +16,12 @@ import yaml
 
 from lifecycle.spec.errors import Problem, SpecError, shorten
 from lifecycle.spec.repeated import repeated
+from lifecycle.spec.yaml_words import json_words, line_of, looks_like_json, yaml_words
 
 MAX_BYTES = 5 * 1024 * 1024
 MAX_DEPTH = 50
 MAX_VALUES = 200_000
+_MAX_DIGITS = 4000  # Python reads 4300
 
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -48,17 +50,42 @@ def read_value(text: str | bytes) -> Any:
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise _refused(f"the file is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+            line = text.count(b"\n", 0, error.start) + 1
+            raise _refused("the file is not UTF-8", "save it as UTF-8", line) from None
     text = text.removeprefix("\ufeff")
-    value = _read_json(text) if text.lstrip().startswith("{") else _NOTHING
-    if value is _NOTHING:
-        value = _read_yaml(text)
+    value = _read(text)
     if value is None:
         raise _refused("the file is empty", "start with format_version: 1 and a name")
     return value
 
 
-_NOTHING = object()
+def _read(text: str) -> Any:
+    """JSON is nearly all YAML, which knows the line of each value, but takes ten times as long."""
+    refused: SpecError | json.JSONDecodeError | None = None
+    if text.lstrip().startswith("{"):
+        if text.count(",") + text.count(":") > MAX_VALUES * 2:
+            raise _refused(f"the file has more than {MAX_VALUES} values", "split the pipeline")
+        try:
+            return _read_json(text)
+        except json.JSONDecodeError as error:
+            refused = error
+        except SpecError as error:
+            if error.problems[0].field is not None:
+                raise
+            refused = error
+    try:
+        value = _read_yaml(text)
+    except yaml.YAMLError as error:
+        if isinstance(refused, SpecError):
+            raise refused from None
+        if isinstance(refused, json.JSONDecodeError) and looks_like_json(text):
+            line, what, remedy = json_words(refused)
+            raise _refused(f"this is not JSON: {what}", remedy, line) from None
+        line, what, remedy = yaml_words(text, error)
+        raise _refused(f"this is not YAML: {what}", remedy, line) from None
+    if isinstance(refused, SpecError):
+        raise refused
+    return value
 
 
 def _refused(message: str, remedy: str | None = None, line: int | None = None) -> SpecError:
@@ -66,20 +93,31 @@ def _refused(message: str, remedy: str | None = None, line: int | None = None) -
 
 
 def _read_json(text: str) -> Any:
-    """The JSON value, or _NOTHING where the text is not JSON and may still be YAML."""
-    count = text.count(",") + text.count(":")
-    if count > MAX_VALUES * 2:
-        raise _refused(f"the file has more than {MAX_VALUES} values", "split the pipeline")
+    """The value. Raises JSONDecodeError where the text is not JSON and may still be YAML."""
+
+    def refuse(number: str, message: str, remedy: str) -> SpecError:
+        return _refused(message, remedy, line_of(text, text.find(number)))
+
+    def whole(number: str) -> int:
+        if len(number) > _MAX_DIGITS:
+            raise refuse(number, "a number is too long", "use a smaller number")
+        return int(number)
+
+    def fraction(number: str) -> float:
+        value = float(number)
+        if not math.isfinite(value):
+            raise refuse(number, f"the number {shorten(number)} is too large", "use a smaller number")
+        return value
+
+    def constant(name: str) -> Any:
+        raise refuse(name, f"{name} is not a number that a pipeline can contain", "remove it")
+
     try:
-        value = json.loads(text, object_pairs_hook=_json_object, parse_constant=_json_constant)
+        value = json.loads(
+            text, object_pairs_hook=_json_object, parse_constant=constant, parse_int=whole, parse_float=fraction
+        )
     except RecursionError:
         raise _too_deep() from None
-    except json.JSONDecodeError:
-        return _NOTHING
-    except ValueError as error:
-        if isinstance(error, SpecError):
-            raise
-        raise _refused(f"a number is too long: {shorten(error)}", "use a smaller number") from None
     _check_values(value)
     return value
 
@@ -92,10 +130,6 @@ def _json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _json_constant(name: str) -> Any:
-    raise _refused(f"{name} is not a number that a pipeline can contain", "remove it")
-
-
 def _check_values(value: Any) -> None:
     level = [value]
     for _ in range(MAX_DEPTH + 1):
@@ -103,8 +137,6 @@ def _check_values(value: Any) -> None:
         for item in level:
             if isinstance(item, str):
                 _check_text(item, None)
-            elif isinstance(item, float) and not math.isfinite(item):
-                raise _refused("a number is too large", "use a smaller number")
             elif isinstance(item, dict):
                 following.extend(item.values())  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
                 following.extend(item)  # pyright: ignore[reportUnknownArgumentType]
@@ -127,15 +159,7 @@ def _too_deep(line: int | None = None) -> SpecError:
 
 def _read_yaml(text: str) -> Any:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        return _Builder().build(yaml.parse(text, Loader=loader))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
-        line = mark.line + 1 if mark else None
-        raise _refused(
-            f"this is not YAML: {shorten(what, 120)}", "check indentation, quotes and colons", line
-        ) from None
+    return _Builder().build(yaml.parse(text, Loader=loader))
 
 
 class _Builder:
@@ -183,7 +207,8 @@ class _Builder:
     def _take_key(self, event: Any, line: int) -> None:
         parent = self._stack[-1]
         if not isinstance(event, yaml.ScalarEvent):
-            raise _refused("a key is not text", "write 'key: value'", line)
+            remedy = "write 'key: value', or put a template such as {{ x }} in quotes"
+            raise _refused("a key is not text", remedy, line)
         key = str(event.value)
         _check_text(key, line)
         if key in parent:

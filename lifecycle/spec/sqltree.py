@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from lifecycle.spec.errors import shorten
+from lifecycle.spec.sql_words import sql_words
 
 with warnings.catch_warnings():
     # A companion package of the parser, which other libraries install, warns on import that it is obsolete.
@@ -98,9 +99,8 @@ def parse_query(sql: str) -> exp.Expr:
         _refuse_wrong_tokens(tokens)
         trees = [tree for tree in dialect.parser().parse(tokens, sql) if tree is not None]
     except SqlglotError as error:
-        raise SqlReadError(
-            f"the SQL does not parse: {_reason(error)}", "check it with a SQL editor for Spark"
-        ) from None
+        what, remedy = sql_words(sql, error)
+        raise SqlReadError(f"the SQL does not parse: {what}", remedy) from None
     except RecursionError:
         raise SqlReadError("the SQL is nested too deeply", "split it into several transforms") from None
     except _LOST:
@@ -193,15 +193,6 @@ def _one_query(trees: list[Any]) -> exp.Expr:
     if writing is not None or not isinstance(tree, exp.Query | exp.Values):
         raise SqlReadError(f"the SQL is not a query but {shorten((writing or tree).key.upper(), 20)}", ONE_SELECT)
     return tree
-
-
-def _reason(error: SqlglotError) -> str:
-    found: list[dict[str, Any]] = getattr(error, "errors", [])
-    if not found:
-        return shorten(error, 100)
-    first = found[0]
-    what = re.sub(r" but got <Token .*|<class '[\w.]*\.(\w+)'>", r"\1", str(first.get("description")))
-    return shorten(f"{what} (line {first.get('line')}, near '{shorten(first.get('highlight'), 30)}')", 140)
 
 
 class Walk:

@@ -114,7 +114,7 @@ class Bench:
             frame.createOrReplaceTempView(view)
             self.frames.views.append(view)
             spark = self.run.session.spark
-            found = evaluate(spark, frame, node_id, checks, view, lambda sql: arguments_of(self.run, sql))
+            found = evaluate(spark, frame, node_id, checks, view, lambda sql: arguments_of(self.run, node_id, sql))
             tell_bad_rows(self.run, node_id, frame, checks, found, view)
         assert isinstance(self.run.memory, _Kept)  # noqa: S101
         told = self.run.memory.noted.get(node_id, {})

@@ -36,6 +36,7 @@ def _source(spec: PipelineSpec, node: AnyTransform, text: str) -> Iterator[Probl
             # A doubtful escape in somebody's text is theirs to judge, not a reason to refuse.
             warnings.simplefilter("ignore")
             module = ast.parse(text)
+            compile(module, "python", "exec", dont_inherit=True)  # `return` outside a function parses
     except SyntaxError as error:
         message = f"the Python does not compile: {error.msg} (line {error.lineno})"
         yield Problem(node.id, "python", message, "correct it")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,19 @@ def test_a_file_of_a_folder_that_cannot_be_read_is_a_problem_and_not_passed_over
     for line, name in zip(lines, sorted(UNREADABLE), strict=True):
         assert f"{tmp_path}/{name}: " in line
         assert UNREADABLE[name][1] in line
+
+
+def test_every_line_names_its_file_a_place_and_a_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = EXAMPLE.read_text().replace("SELECT", "SELECT FROM (", 1).replace("0 6 * * *", "61 * * * *")
+    texts = {"broken.yaml": "a: b: c", "orders.yaml": wrong, "cut.json": '{"a": 1'}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    assert run(["pipeline", "validate", *(str(tmp_path / name) for name in texts)]) == 2
+    lines = [line.removeprefix("Error: ") for line in capsys.readouterr().err.splitlines()]
+    assert len(lines) >= len(texts)
+    for name in texts:
+        assert any(re.match(rf"{tmp_path}/{name}: [^:]+: [^;]+; .+", line) for line in lines), lines
+    assert all(line.startswith(f"{tmp_path}/") for line in lines)
 
 
 def test_what_reads_well_and_is_no_pipeline_is_skipped_and_named(

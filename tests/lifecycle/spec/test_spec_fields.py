@@ -54,7 +54,7 @@ WRONG: list[tuple[Callable[[dict[str, Any]], object], str | None, str | None, st
     (top(schedule={"cron": "0 6 * *"}), None, "schedule.cron", "five fields"),
     (top(schedule={"cron": "@daily"}), None, "schedule.cron", "five fields"),
     (top(schedule={"cron": "0 6 * * * *"}), None, "schedule.cron", "five fields"),
-    (top(schedule={"cron": "61 * * * *"}), None, "schedule.cron", "never fires"),
+    (top(schedule={"cron": "61 * * * *"}), None, "schedule.cron", "'61' is not a minute"),
     (top(schedule={"cron": "0 0 30 2 *"}), None, "schedule.cron", "never fires"),
     (
         top(schedule={"cron": "0 6 * * *", "timezone": "Europe/Berlni"}),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from drls_dagster.steps.sources.pins import SourceUnreadable
+from drls_dagster.steps.window import no_value
 from lifecycle.spec.sqltree import exp
 
 
@@ -16,7 +17,7 @@ def with_values(node: str, tree: exp.Expr, values: Mapping[str, Any], dialect: s
     for place in list(tree.find_all(exp.Placeholder)):
         name = place.name
         if name not in values:
-            raise SourceUnreadable(f"node '{node}': no value for :{name}; pass --param {name}=… or a partition")
+            raise SourceUnreadable(no_value(node, name))
         place.replace(_literal(node, name, values[name], dialect))
 
 
