@@ -79,7 +79,7 @@ class StillPlane(DataPlane):
         return MoveResult.MOVED
 
     def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
-        return ()
+        return columns
 
     def undo(self, move: Move, environment: Environment) -> bool:
         return True

@@ -141,7 +141,10 @@ class DataPlane(ABC):
 
     @abstractmethod
     def drop_columns(self, table: str, columns: Sequence[str]) -> Sequence[str]:
-        """Takes optional columns out of the real table, but for those that main has a value in; which went (D10)."""
+        """Takes optional columns out of the real table, but for those that main has a value in (D10).
+
+        Returns those that the table does not have now, whoever removed them: the caller may have been killed after it.
+        """
 
     @abstractmethod
     def open_session(

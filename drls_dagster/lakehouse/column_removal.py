@@ -23,16 +23,17 @@ _COUNTED = 100
 
 
 def drop_columns(catalog: Catalog, name: str, columns: Sequence[str]) -> tuple[str, ...]:
-    """Takes optional columns out of the real table, but for those that main has a value in; which went.
+    """Takes optional columns out of the real table, but for those that main has a value in; which it has no longer.
 
-    Data files stay as they are. A column by which the table is partitioned or sorted stays too.
+    Data files stay as they are. A column by which the table is partitioned or sorted stays too. Whoever was killed
+    after it gets the same answer again.
     """
     location = table_location(Environment.PRODUCTION, name)
 
     def attempt() -> tuple[str, ...]:
         table = load_if_exists(catalog, location.identifier)
         if table is None:
-            return ()
+            return tuple(columns)
         wanted = {column.lower() for column in columns}
         there = [field for field in table.schema().fields if field.name.lower() in wanted]
         gone = [field for field in there if _may_go(table, field)]
@@ -40,7 +41,8 @@ def drop_columns(catalog: Catalog, name: str, columns: Sequence[str]) -> tuple[s
             with table.update_schema() as update:
                 for field in gone:
                     update.delete_column((field.name,))
-        return tuple(field.name.lower() for field in gone)
+        left = {field.name.lower() for field in there if field not in gone}
+        return tuple(column for column in columns if column.lower() not in left)
 
     return commit_with_retry(attempt, what=f"schema of {location.name}")
 

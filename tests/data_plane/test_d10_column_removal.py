@@ -42,11 +42,11 @@ def columns(lake: LakePlane) -> list[str]:
 def test_d10_columns_without_a_value_on_main_go(lake: LakePlane) -> None:
     append(lake, {"id": 3, "note": "z", "b": None, "parts": None})
     heads = {name: ref.snapshot_id for name, ref in lake.lake_table(TABLE).metadata.refs.items()}
-    assert lake.drop_columns(TABLE, ["b", "parts", "unheard"]) == ("b", "parts")
+    assert lake.drop_columns(TABLE, ["b", "parts", "unheard"]) == ("b", "parts", "unheard")
     assert columns(lake) == ["id", "note"]
     assert {name: ref.snapshot_id for name, ref in lake.lake_table(TABLE).metadata.refs.items()} == heads
     assert sorted(row["id"] for row in lake.lake_table(TABLE).scan().to_arrow().to_pylist()) == [1, 3]
-    assert lake.drop_columns(TABLE, ["b", "parts"]) == (), "again is once"
+    assert lake.drop_columns(TABLE, ["b", "parts"]) == ("b", "parts"), "who was killed after it hears the same"
 
 
 @pytest.mark.usefixtures("table")
@@ -69,4 +69,4 @@ def test_d10_a_column_of_the_layout_stays(lake: LakePlane) -> None:
 
 
 def test_d10_a_table_that_is_not_there_has_no_columns(lake: LakePlane) -> None:
-    assert lake.drop_columns(TABLE, ["b"]) == ()
+    assert lake.drop_columns(TABLE, ["b"]) == ("b",)

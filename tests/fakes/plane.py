@@ -177,9 +177,9 @@ class FakePlane(DataPlane):
             assert isinstance(there, list)
             assert isinstance(full, list)
             gone = [column for column in there if column in columns and column not in full]
-            left = json.dumps([column for column in there if column not in gone])
-            sql.execute("REPLACE INTO said VALUES (?, ?)", (f"columns:{table}", left))
-            return gone
+            left = [column for column in there if column not in gone]
+            sql.execute("REPLACE INTO said VALUES (?, ?)", (f"columns:{table}", json.dumps(left)))
+            return [column for column in columns if column not in left]
 
     def open_session(
         self, environment: Environment, tables: Sequence[str], seen: Mapping[str, TableFacts] | None = None

@@ -24,6 +24,7 @@ from lifecycle.usecases.grants import add_grant, add_team, revoke_grant, set_mem
 from lifecycle.usecases.holding import lift_hold, set_hold
 from lifecycle.usecases.import_version import import_version
 from lifecycle.usecases.openid_accounts import link_person
+from lifecycle.usecases.parts.trial_columns import note_trial
 from lifecycle.usecases.reconcile import reconcile
 from lifecycle.usecases.refresh_promotion import refresh_promotion
 from lifecycle.usecases.reject_promotion import reject_promotion
@@ -122,6 +123,20 @@ def frozen(life: Life) -> int:
     return set_hold(life.ctx, life.as_("lea"), HoldKind.FREEZE, QA, None, reason="audit").id
 
 
+def with_a_column_on_trial(life: Life) -> None:
+    """v2 is in UAT and has added a column to the real table; v3 is in QA."""
+    life.to_production(life.save())
+    version = life.save(make_spec(rows=2))
+    life.to_qa(version)
+    run_id = life.begin(version, QA)
+    note_trial(life.ctx, DAGSTER, run_id, "flights", "flights.daily", added=("b",), columns=("id", "b"))
+    life.plane.say("columns:flights.daily", ["b"])
+    finish_run(life.ctx, DAGSTER, run_id, "flights")
+    life.run(version, QA)
+    life.approve(life.ask(version, UAT))
+    life.to_qa(life.save(make_spec(rows=3)))
+
+
 def glass_broken(life: Life) -> Any:
     in_qa(life)
     return break_glass(life.ctx, life.as_("lea"), "flights", 1, PRODUCTION, reason="down")
@@ -193,6 +208,12 @@ def expire(life: Life, _: Any) -> None:
 @verb(two_releases)
 def demote(life: Life, _: Any) -> None:
     demote_version(life.ctx, life.as_("lea"), "flights", 2, reason="wrong", key="k")
+
+
+@verb(with_a_column_on_trial)
+def demote_and_remove_its_columns(life: Life, _: Any) -> None:
+    demote_version(life.ctx, life.as_("lea"), "flights", 2, reason="wrong", key="k")
+    reconcile(life.ctx, SETUP)
 
 
 @verb(two_releases)

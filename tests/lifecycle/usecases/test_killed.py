@@ -63,7 +63,7 @@ def killed_after(world: World, act: Act, given: Any, writes: int) -> bool:
             life = world.enter()
             event.listen(life.store.engine, "after_cursor_execute", statement)
             event.listen(life.store.engine, "commit", wrote)
-            for name in ("move", "undo", "pin", "unpin", "open_session"):
+            for name in ("move", "undo", "pin", "unpin", "open_session", "drop_columns"):
                 _count(life.plane, name, wrote)
             act(life, given)
             # What follows a commit: the connection goes back, nothing is written.
@@ -127,6 +127,8 @@ def picture(life: Life) -> dict[str, Any]:
             "policies": len(view.policies.history(UAT, pipeline.id)),
             "drifts": [d.table_name for d in view.runs.open_drifts()],
             "events": Counter(e.verb for e in view.log.entries() if e.verb not in resumed),
+            # What the log says of columns: which went, and which stayed.
+            "columns": [dict(e.body) for e in view.log.entries() if e.verb == "columns.removed"],
             "refs": {(t, r): life.plane.head(t, r) for t in ("flights.daily", "flights.late") for r in ("main", "qa", "uat")},
             "tags": {t: sorted(life.plane.tags(t)) for t in ("flights.daily", "flights.late")},
         }  # fmt: skip
