@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from drls_dagster.python_api.building import Pipeline
     from drls_dagster.python_api.changes import Changes
     from drls_dagster.python_api.exchanging import from_ray, to_ray
+    from drls_dagster.python_api.notebook_pipeline import notebook_pipeline
     from drls_dagster.python_api.reading import Rows, read
     from drls_dagster.python_api.running import RunResult, run
     from drls_dagster.python_api.saving import save
@@ -46,6 +47,7 @@ __all__ = [
     "load_catalog",
     "load_pipeline",
     "load_settings",
+    "notebook_pipeline",
     "parse_pipeline",
     "read",
     "run",
@@ -81,6 +83,7 @@ _MODULES = {
     "load_catalog": "drls_dagster.lakehouse.catalog",
     "load_pipeline": "lifecycle.spec",
     "load_settings": "drls_dagster.settings",
+    "notebook_pipeline": "drls_dagster.python_api.notebook_pipeline",
     "parse_pipeline": "lifecycle.spec",
     "read": "drls_dagster.python_api.reading",
     "run": "drls_dagster.python_api.running",

@@ -1,14 +1,17 @@
-"""`drls notebook`: your own notebook, in `drls up`."""
+"""`drls notebook`: your own notebook, in `drls up`, and notebooks as pipelines."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from drls_dagster.cli.lifecycle import lifecycle
-from drls_dagster.cli.options import print_model, short_time
+from drls_dagster.cli.options import key_option, print_model, short_time
 from drls_dagster.cli.output import json_option
+from drls_dagster.cli.pipeline_save import print_version
+from drls_dagster.errors import UsageError
 from drls_dagster.settings import load_settings
 
 if TYPE_CHECKING:
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def notebook() -> None:
-    """Start and stop your notebook: code of your own on development tables, in a fence, at the address of drls up."""
+    """Start and stop your notebook: code of your own on development tables, in a fence, at the address of drls up.
+
+    Save the marked cells of a notebook as a pipeline.
+    """
 
 
 @notebook.command()
@@ -42,6 +48,36 @@ def status(as_json: bool) -> None:
     """Show whether your notebook runs, since when, and how much memory it has."""
     with lifecycle() as client:
         _show(client.notebooks.status(), as_json)
+
+
+@notebook.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="The name of the pipeline.")
+@click.option("-m", "--message", default="", help="Describe what changed in this version.")
+@click.option("--dry-run", is_flag=True, help="Print the pipeline file, check it, and save nothing.")
+@key_option
+@json_option
+def save(file: Path, name: str, message: str, dry_run: bool, key: str | None, as_json: bool) -> None:
+    """Save the marked cells of a notebook as a version of a pipeline, active in development.
+
+    A cell that begins with # drls: source, sql or ray is a node. The notebook is read, not run.
+    """
+    from drls_dagster.notebooks.files import read_notebook
+
+    text = read_notebook(file)
+    with lifecycle() as client:
+        if not dry_run:
+            print_version(client.notebooks.save(name, text, message=message, key=key), as_json)
+            return
+        made = client.notebooks.pipeline(name, text)
+    if as_json:
+        print_model(made)
+    else:
+        click.echo(made.definition, nl=False)
+        for hint in made.checked.hints:
+            click.echo(f"{file}: advice: {hint}", err=True)
+    if not made.checked.valid:
+        raise UsageError("\n".join(f"{file}: {flaw}" for flaw in made.checked.problems))
 
 
 def _show(found: Notebook, as_json: bool) -> None:

@@ -387,6 +387,8 @@ class Notebooks(Calls):
     start = notebooks.start
     stop = notebooks.stop
     status = notebooks.status
+    pipeline = notebooks.pipeline
+    save = notebooks.save
 
 
 class Installation(Calls):

@@ -1,4 +1,5 @@
-"""What notebooks ask the platform for, over HTTP with their token: which development tables there are, and their rows.
+"""What notebooks ask the platform for, over HTTP with their token: which development tables there are, their rows, and
+what a notebook's cells would be as a pipeline.
 
 A notebook has neither store nor catalog nor keys. Each question is answered with the living rights of its person, and
 there is no question that changes anything or that is about another environment than development.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import AwareDatetime, Field, ValidationError
 from starlette.applications import Starlette
@@ -31,19 +32,25 @@ from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, WayIn
 from lifecycle.domain.tables import Point, TableAt
 from lifecycle.errors import DrlsError, Forbidden, Invalid, Unauthorized
+from lifecycle.spec.notebook_cells import MAX_NOTEBOOK
 from lifecycle.usecases.context import Context
 from lifecycle.usecases.parts.visible_tables import environment_of, real_name, seen_tables
 from lifecycle.usecases.read_tables import TableInfo, list_tables
+from lifecycle.usecases.save_notebook import NotebookPipeline, show_notebook
+from lifecycle.verbs.inputs import Name
+from lifecycle.verbs.notebooks import NotebookText
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TABLES, PIN, ROWS = "/tables", "/pin", "/rows"
+TABLES, PIN, ROWS, PIPELINE = "/tables", "/pin", "/rows", "/pipeline"
 _PAGE = 500
 _ARROW = "application/vnd.apache.arrow.stream"
 _MOST_BODY = 64 * 1024
+_MOST_NOTEBOOK = 6 * MAX_NOTEBOOK  # as JSON escapes it
 _LONGEST = 200
 _DEVELOPMENT = Environment.DEVELOPMENT
+_Model = TypeVar("_Model", bound=Frozen)
 
 
 class Asked(Frozen):
@@ -56,6 +63,13 @@ class Asked(Frozen):
     at: AwareDatetime | None = None
     columns: tuple[str, ...] = Field(default=(), max_length=1_000)
     empty: bool = False
+
+
+class AskedPipeline(Frozen):
+    """A notebook's text, and the name of the pipeline that it would be."""
+
+    name: Name
+    text: NotebookText
 
 
 class Questions:
@@ -114,6 +128,13 @@ class Questions:
         schema = pa.schema([(one.name, one.type) for one in schema_to_pyarrow(wanted, include_field_ids=False)])
         return self._stream(pinned, wanted, schema)
 
+    def pipeline(self, actor: Actor, asked: AskedPipeline) -> NotebookPipeline:
+        """The cells of a text as a pipeline, and what saving it would refuse; saves nothing.
+
+        Raises Forbidden for who may not save it.
+        """
+        return show_notebook(self._context(), actor, asked.text, asked.name)
+
     def _stream(self, pinned: Pinned, wanted: object, schema: pa.Schema) -> Iterator[bytes]:
         import pyarrow as pa
 
@@ -146,7 +167,7 @@ def questions_app(questions: Questions) -> Starlette:
         body = await body_within(request, _MOST_BODY) or b""
 
         def answer() -> Response:
-            actor, asked = questions.actor(_token(request)), _asked(body)
+            actor, asked = questions.actor(_token(request)), _read(Asked, body)
             found = questions.pin(actor, asked)
             chosen(found, asked.columns)
             return JSONResponse({"name": found.name, "snapshot": found.snapshot})
@@ -157,14 +178,28 @@ def questions_app(questions: Questions) -> Starlette:
         body = await body_within(request, _MOST_BODY) or b""
 
         def answer() -> Response:
-            asked = _asked(body)
+            asked = _read(Asked, body)
             found = questions.pin(questions.actor(_token(request)), asked)
             return StreamingResponse(questions.rows(found, asked.columns), media_type=_ARROW)
 
         return await _told(answer)
 
+    async def pipeline(request: Request) -> Response:
+        body = await body_within(request, _MOST_NOTEBOOK) or b""
+
+        def answer() -> Response:
+            actor = questions.actor(_token(request))
+            return JSONResponse(questions.pipeline(actor, _read(AskedPipeline, body)).model_dump(mode="json"))
+
+        return await _told(answer)
+
     return Starlette(
-        routes=[Route(TABLES, tables), Route(PIN, pinned, methods=["POST"]), Route(ROWS, rows, methods=["POST"])]
+        routes=[
+            Route(TABLES, tables),
+            Route(PIN, pinned, methods=["POST"]),
+            Route(ROWS, rows, methods=["POST"]),
+            Route(PIPELINE, pipeline, methods=["POST"]),
+        ]
     )
 
 
@@ -186,9 +221,9 @@ def _is_development(name: str) -> bool:
     return environment_of(name) is _DEVELOPMENT
 
 
-def _asked(body: bytes) -> Asked:
+def _read(model: type[_Model], body: bytes) -> _Model:
     try:
-        return Asked.model_validate_json(body)
+        return model.model_validate_json(body)
     except ValidationError as error:
         where, what = first_fault(error)
         raise Invalid(f"{where}: {what}") from None

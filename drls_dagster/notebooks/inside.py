@@ -49,6 +49,13 @@ def pin(asked: Mapping[str, Any]) -> tuple[str, int | None]:
         return found["name"], found["snapshot"]
 
 
+def pipeline(name: str, text: str) -> Any:
+    """What `drls.notebook_pipeline` answers: the fields of NotebookPipeline."""
+    with _client() as client:
+        asked = json.dumps({"name": name, "text": text})
+        return _checked(client.post("/pipeline", content=asked, headers=_token())).json()
+
+
 def batches(asked: Mapping[str, Any]) -> pa.RecordBatchReader:
     """The rows as they come."""
     import pyarrow as pa

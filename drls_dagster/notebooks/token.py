@@ -1,7 +1,7 @@
 """The token of a notebook: it reads development tables as its person, while that notebook runs (ADR 28 is its model).
 
 Signed by the installation, bound to the person and to this one process of theirs, good for some minutes and renewed
-while the notebook runs. It opens nothing but the two questions of `asked`.
+while the notebook runs. It opens nothing but the questions of `asked`.
 """
 
 from __future__ import annotations

@@ -5,16 +5,15 @@ Each table becomes a source, the query a spark transform with the text kept as i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lifecycle.spec.errors import Problem, SpecError
+from lifecycle.spec.naming import free_name, slug
 
 MAX_SQL = 100_000
 _QUERY = frozenset({"SELECT", "WITH", "FROM", "VALUES"})
-_WORD = re.compile(r"[^a-z0-9]+")
 _GIVEN = frozenset({"partition_start", "partition_end", "partition_key"})
 
 
@@ -69,17 +68,15 @@ def draft_from_sql(sql: str, *, name: str = "", table: str = "", catalog: str = 
     notes = [*statement.notes, *reader.notes]
     target = table or statement.table
     if not target:
-        target = f"default.{_slug(name) or 'result'}"
+        target = f"default.{slug(name) or 'result'}"
         notes.append(f"the SQL names no target table: {target} is a guess")
     if "." not in target:
         target = f"default.{target}"
         notes.append(f"{target}: name the namespace of the target table")
-    sink = _free(_slug(target.rpartition(".")[2]) or "result", set(reader.nodes.values()))
-    step = _free("query", {*reader.nodes.values(), sink})
+    sink = free_name(slug(target.rpartition(".")[2]) or "result", set(reader.nodes.values()))
+    step = free_name("query", {*reader.nodes.values(), sink})
     return Draft(
-        _definition(
-            name or _slug(target.rpartition(".")[2]) or "pipeline", reader, step, sink, text, target, statement
-        ),
+        _definition(name or slug(target.rpartition(".")[2]) or "pipeline", reader, step, sink, text, target, statement),
         tuple(dict.fromkeys([*notes, *_unnamed(tree), *_of_parameters(reader.parameters)])),
     )
 
@@ -215,7 +212,9 @@ class _Tables:
             named = f"default.{named}"
         node = self.nodes.get(named)
         if node is None:
-            node = _free(_slug(parts[-1].name) or "table", {*self.nodes.values(), *(taken - {parts[-1].name.lower()})})
+            node = free_name(
+                slug(parts[-1].name) or "table", {*self.nodes.values(), *(taken - {parts[-1].name.lower()})}
+            )
             self.nodes[named] = node
         renamed = node != parts[-1].name.lower()
         # Columns may be qualified with the table's own name.
@@ -270,24 +269,6 @@ def _of_parameters(names: Sequence[str]) -> Iterator[str]:
             yield f":{name} needs partitions: declare them"
         else:
             yield f"parameter {name}: set its type and default"
-
-
-def _slug(text: str) -> str:
-    word = _WORD.sub("_", text.lower()).strip("_")
-    return (word if word[:1].isalpha() or not word else f"t_{word}")[:60]
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """A name for a node that nothing has, and that is no word of SQL."""
-    from lifecycle.spec.rules.graph import RESERVED_WORDS
-
-    wanted = f"{name}_data" if name in RESERVED_WORDS else name
-    number = 2
-    free = wanted
-    while free in taken:
-        free = f"{wanted}_{number}"
-        number += 1
-    return free
 
 
 def _no(message: str, remedy: str | None) -> SpecError:

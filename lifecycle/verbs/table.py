@@ -213,6 +213,8 @@ ROWS: tuple[Row, ...] = (
     _act("POST /notebook/start", notebooks.start, WRITE, agents=False),
     _act("POST /notebook/stop", notebooks.stop, OWN_WRITE, agents=False),
     _read("/notebook/status", notebooks.status, OWN),
+    _read("/notebook/pipeline", notebooks.pipeline, BUILD_READ, method="POST"),
+    _act("POST /notebook/save", notebooks.save, WRITE, status=201, etag="digest"),
     _read("/tables", tables.list_tables),
     _read("/tables/query", tables.query, method="POST"),
     _read("/tables/health", tables.fleet),

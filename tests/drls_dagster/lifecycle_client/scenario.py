@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +45,7 @@ from tests.iceberg_tables import make_table
 from tests.lifecycle.life import DAGSTER, PRODUCTION, QA, SETUP, UAT, make_spec
 
 PASSWORD = "correct horse battery"
+NOTEBOOK = Path(__file__).parents[3] / "examples/notebooks/late_days.py"
 
 # For each verb that only looks, its arguments in the world that `live` leaves.
 LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
@@ -59,6 +61,7 @@ LOOKS: dict[Verb[..., Any], Mapping[str, Any]] = {
     catalog.lineage: {"name": "flights.daily", "column": "day"},
     catalog.history: {"limit": 1000},
     notebooks.status: {},
+    notebooks.pipeline: {"name": "late_days", "text": NOTEBOOK.read_text()},
     promotions.plan: {"name": "planes", "number": 1, "target": UAT},
     promotions.list_requests: {"limit": 1000},
     promotions.pending: {},
@@ -127,6 +130,10 @@ def _notebooks(world: World, way: str) -> None:
     assert ada.stop().state is NotebookState.STOPPED
     with pytest.raises(Refused, match="start drls up, and ask it"):
         ada.start()
+    saved = ada.save("late_days", NOTEBOOK.read_text(), message="from a notebook")
+    assert (saved.number, saved.author) == (1, "ada")
+    made = ada.pipeline("late_days", NOTEBOOK.read_text())
+    assert (made.checked.digest, made.checked.version) == (saved.digest, 1)
 
 
 def _evolution(world: World, way: str) -> None:

@@ -179,7 +179,7 @@ class Browser:
     def run(self, code: str) -> str:
         """What a new notebook with one cell prints and shows; marimo's own server and kernel run it."""
         name = f"n{next(_NUMBERS)}.py"
-        (self.world.files(self.name) / name).write_text(HEAD + CELL.format(body=_indented(code)))
+        (self.world.files(self.name) / name).write_text(HEAD + CELL.format(body=indented(code)))
         return self.open(name)
 
     def open(self, name: str) -> str:
@@ -201,7 +201,8 @@ class Browser:
         return "\n".join(shown.values())
 
 
-def _indented(code: str) -> str:
+def indented(code: str) -> str:
+    """Code as the body of a cell."""
     return "\n".join(f"    {line}" for line in code.strip().splitlines())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -9,16 +11,30 @@ from drls_dagster.notebooks import token
 from drls_dagster.notebooks.places import ask_socket, token_file
 from lifecycle.errors import Forbidden
 from lifecycle.usecases.keep_notebook import start_notebook
-from tests.drls_dagster.notebooks.conftest import World
+from tests.drls_dagster.notebooks.conftest import CELL, World, indented
 
 pytestmark = [pytest.mark.tables, pytest.mark.slow]
 
+EXAMPLE = Path(__file__).parents[3] / "examples/notebooks/late_days.py"
 EVERY_FORM = """
 import drls_dagster as drls
 rows = drls.read("flights.daily", columns=["delay"])
 print(drls.read("flights.daily").to_arrow().to_pydict(), rows.to_pandas().columns.tolist())
 print(rows.to_duckdb().aggregate("count(*)").fetchall(), drls.read("flights__development.daily").name)
 print([one.name for one in drls.tables()])
+"""
+PIPELINE = """
+made = drls.notebook_pipeline(__file__, "late_days")
+print(made.definition, made.checked.valid, made.checked.version)
+def tried(what, *asked):
+    try:
+        print(what, "WORKED", drls.notebook_pipeline(*asked))
+    except Exception as error:
+        print(what, type(error).__name__, error)
+tried("hostile", __file__, "../x")
+tried("foreign", {other!r}, "late_days")
+tried("other", "/etc/passwd", "late_days")
+tried("endless", "/dev/zero", "late_days")
 """
 REFUSED = """
 import drls_dagster as drls
@@ -59,6 +75,28 @@ def test_a9_a_notebook_reads_development_tables_in_every_form(world: World) -> N
     assert "{'day': [1, 2, 3], 'delay': [0.5, 1.5, None]} ['delay']" in shown
     assert "[(3,)] flights__development.daily" in shown
     assert "flights.daily" in shown
+
+
+def test_a9_a_notebook_shows_itself_as_a_pipeline_and_saves_nothing(world: World) -> None:
+    world.start()
+    theirs = world.files("eve") / "theirs.py"
+    theirs.write_text(EXAMPLE.read_text())
+    own = world.files() / "late_days.py"
+    before = len(versions(world))
+    cell = CELL.format(body=indented(PIPELINE.format(other=str(theirs))))
+    own.write_text(EXAMPLE.read_text().replace("\n\nif __name__", f"{cell}\n\nif __name__"))
+    shown = world.visit("ada").open("late_days.py")
+    assert "name: late_days" in shown
+    assert "True None" in shown
+    assert "WORKED" not in shown
+    assert f"foreign UsageError {theirs} cannot be read: No such file or directory" in shown
+    assert "endless UsageError /dev/zero is not a file" in shown
+    assert len(versions(world)) == before
+
+
+def versions(world: World) -> list[str]:
+    with world.life.store.read() as view:
+        return [one.name for one in view.pipelines.summaries("", 100)]
 
 
 def test_a9_a_notebook_that_tries_another_environment_or_a_change_is_refused(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -15,17 +16,30 @@ import pytest
 from drls_dagster.cli.main import run
 from drls_dagster.notebook_settings import NotebookSettings
 from lifecycle.domain.credentials import TokenScope
+from lifecycle.spec.from_notebook import pipeline_from_notebook
+from lifecycle.spec.notebook_cells import MARKS
 from lifecycle.usecases.tokens import issue_token
 from tests.docs.pages import HOW_TO, only_block
 from tests.drls_dagster.notebooks.conftest import World
 from tests.iceberg_tables import make_table
 
 PAGE = (HOW_TO / "notebooks.md").read_text()
-EXAMPLE = Path(__file__).parents[3] / "examples/notebooks/delays.py"
+EXAMPLES = Path(__file__).parents[3] / "examples/notebooks"
+EXAMPLE = EXAMPLES / "delays.py"
 DAYS = {
     "day": [date(2013, 7, 1) + timedelta(days=at) for at in range(14)],
     "mean_delay": [float(at % 7) for at in range(14)],
+    "flights": [2] * 14,
 }
+
+
+def test_its_marked_cells_are_a_pipeline() -> None:
+    (cells,) = re.findall(r"^```python\n(@app.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    imports = "@app.cell\ndef _():\n    import marimo as mo\n    import drls_dagster as drls\n"
+    spec = pipeline_from_notebook(f"import marimo\napp = marimo.App()\n{imports}\n{cells}", "busy_days")
+    assert [one.id for one in spec.nodes] == ["delays", "busy_days", "busy_days_table", "busy_days_table_checks"]
+    listed = re.findall(r"^\| `(\w+)", PAGE.partition("| mark |")[2].partition("\n\n")[0], re.MULTILINE)
+    assert set(listed) == set(MARKS)
 
 
 @pytest.mark.tables
@@ -67,6 +81,10 @@ def test_the_example_runs_in_a_notebook_and_as_a_program(world: World, drls_home
     shown = world.visit("ada").open("delays.py")
     assert "Sunday" in shown
     assert "MarimoException" not in shown
+    shutil.copy(EXAMPLES / "late_days.py", world.files())
+    shown = world.visit("ada").open("late_days.py")
+    assert "late" in shown
+    assert "Exception" not in shown, shown
 
     drls_home.mkdir(mode=0o700)
     make_table("flights__development.daily_delays", DAYS)

@@ -12,6 +12,7 @@ from drls_dagster.cli.main import cli
 from lifecycle.domain.environment import Environment
 from tests.drls_dagster.cli.lifecycle.shell import Shell
 
+NOTEBOOK = Path(__file__).parents[4] / "examples/notebooks/late_days.py"
 # What asks no lifecycle as somebody, and why.
 ELSEWHERE = {
     "backup": "for whoever owns the database's files",
@@ -28,7 +29,9 @@ ELSEWHERE = {
     "maintain policy": "needs a table; who sees it is tested with the verb",
     "maintain show": "needs an operation; who sees it is tested with the verb",
     "mcp": "each request brings its own token",
-    "notebook": "needs drls up; who may is tested with the verb",
+    "notebook start": "needs drls up; who may is tested with the verb",
+    "notebook stop": "needs drls up; who may is tested with the verb",
+    "notebook status": "needs drls up; who may is tested with the verb",
     "restore": "for whoever owns the database's files",
     "run": "the gate asks for every run, however it was launched",
     "serve": "each request brings its own token",
@@ -42,6 +45,7 @@ ELSEWHERE = {
 READS, ADMIN_READS = "vic", "admin"
 CHANGES = {
     "pipeline save {file}": "ada",
+    "notebook save {notebook} --name late_days": "ada",
     "pipeline clone flights@1": "ada",
     "pipeline import {bundle}": "ada",
     "pipeline delete trains --yes": "lea",
@@ -134,7 +138,7 @@ def busy(local: Shell, tmp_path: Path) -> Shell:
 def words(shell: Shell, verb: str, tmp_path: Path) -> list[str]:
     values = {
         "file": shell.file(rows=2), "bundle": str(tmp_path / "bundle.json"), "new": str(tmp_path / "new.json"),
-        "plan": shell.digest(2),
+        "plan": shell.digest(2), "notebook": str(NOTEBOOK),
     }  # fmt: skip
     return [word.format(**values) if "{" in word else word for word in verb.split(" ")]
 
