@@ -134,6 +134,7 @@ def _load(config: CatalogConfig, _process: int) -> Catalog:
         properties["warehouse"] = config.warehouse
         if config.protocol == "sql" and config.warehouse.startswith("file://"):
             make_private(Path(config.warehouse.removeprefix("file://")))
+            properties.setdefault("py-io-impl", "drls_dagster.lakehouse.warehouse_io.WarehouseFileIO")
     if config.protocol == "sql":
         return opened_by_settings(_load_sql(config, properties))
     if config.uri:

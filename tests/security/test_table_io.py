@@ -6,6 +6,7 @@ Nor does where it says that its metadata is give a file away: code in the engine
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from traceback import format_exception
@@ -15,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from pyiceberg.catalog.sql import SqlCatalog
 
+from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.catalog import catalog_errors, load_catalog
 from drls_dagster.lakehouse.catalog_config import resolve_catalog
 from drls_dagster.runs.catalog import RunCatalog
@@ -56,7 +58,7 @@ def test_a_table_names_neither_a_class_nor_a_server(drls_home: Path, evil: Path)
     found = catalog.load_table("flights.daily")
     assert found.properties["s3.endpoint"] == "http://evil.example"
     for table in (made, found):
-        assert [name for name in PROPERTIES if name in table.io.properties] == []
+        assert [name for name, value in PROPERTIES.items() if table.io.properties.get(name) == value] == []
     assert found.scan().to_arrow().num_rows == 2
     assert found.io.properties["write.parquet.compression-codec"] == "zstd"
     assert not evil.exists()
@@ -82,6 +84,48 @@ def test_a_commit_deletes_no_file_that_a_table_only_calls_its_metadata(drls_home
     assert key.exists()
     assert not first.exists()
     assert catalog.load_table("flights.daily").scan().to_arrow().num_rows == 2
+
+
+ELSEWHERE = "lies outside of the warehouse .*, where nothing is (written|deleted); look who put it there"
+
+
+@pytest.mark.parametrize("folder", ["metadata", "data", "."])
+def test_a_link_in_place_of_a_tables_folder_leads_no_write_elsewhere(
+    drls_home: Path, tmp_path: Path, folder: str
+) -> None:
+    """Code in the engine can put it there: whoever owns the platform may write more places. Failed on 0.2.0."""
+    catalog = load_catalog()
+    catalog.create_namespace("flights")
+    catalog.create_table("flights.daily", schema=pa.schema([("x", pa.int64())])).append(pa.table({"x": [1]}))
+    place = Path(catalog.load_table("flights.daily").location().removeprefix("file://")) / folder
+    theirs = tmp_path / "theirs"
+    place.rename(theirs)
+    place.parent.joinpath(place.name).symlink_to(theirs)
+    before = sorted(one for one in theirs.rglob("*"))
+    with pytest.raises(DrlsError, match=f"leads to {theirs}.* and {ELSEWHERE}"):
+        catalog.load_table("flights.daily").append(pa.table({"x": [2]}))
+    assert sorted(one for one in theirs.rglob("*")) == before
+    assert catalog.load_table("flights.daily").scan().to_arrow()["x"].to_pylist() == [1]
+
+
+def test_a_table_that_sql_put_elsewhere_gets_no_commit_of_the_platform(drls_home: Path, tmp_path: Path) -> None:
+    """Spark's `LOCATION` and a property can name any place. Failed on 0.2.0."""
+    catalog = load_catalog()
+    catalog.create_namespace("flights")
+    elsewhere = f"file://{tmp_path / 'theirs'}"
+    x = pa.schema([("x", pa.int64())])
+    with pytest.raises(DrlsError, match=ELSEWHERE):
+        catalog.create_table("flights.daily", schema=x, location=elsewhere)
+    table = catalog.create_table("flights.hourly", schema=x, properties={"write.data.path": elsewhere})
+    with pytest.raises(DrlsError, match=ELSEWHERE):
+        table.append(pa.table({"x": [1]}))
+    with pytest.raises(DrlsError, match=f"{drls_home / 'secret'} {ELSEWHERE}"):
+        table.io.delete(f"file://{drls_home / 'secret'}")
+    for odd in ("theirs/x", "file://theirs/x", f"FILE://{drls_home}/x", f"{table.location()}/../../../../x"):
+        with pytest.raises(DrlsError, match=ELSEWHERE):
+            table.io.new_output(odd)
+    assert not (tmp_path / "theirs").exists()
+    assert pickle.loads(pickle.dumps(table.io)).new_output(f"{table.location()}/metadata/x").exists() is False  # noqa: S301
 
 
 TOKEN = "drls_" + "A1b2C3d4" * 5

@@ -1,0 +1,41 @@
+"""Files of a catalog whose warehouse is a folder of this machine: written and deleted below it alone.
+
+The engine writes this folder and, where it is a file, the catalog: it may put a link in place of a folder, or name any
+place as a table's location. Neither leads this process, which may write more than the engine, elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pyiceberg.io import InputFile, OutputFile
+from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+
+from drls_dagster.errors import DrlsError
+
+
+class WarehouseFileIO(PyArrowFileIO):
+    """Arrow's access to files; the warehouse is the catalog's. Raises DrlsError for a local file that lies elsewhere."""
+
+    def new_output(self, location: str) -> PyArrowFile:
+        self._require_below(location, "written")
+        return super().new_output(location)
+
+    def delete(self, location: str | InputFile | OutputFile) -> None:
+        self._require_below(location if isinstance(location, str) else location.location, "deleted")
+        super().delete(location)
+
+    def _require_below(self, location: str, done: str) -> None:
+        # As PyIceberg understands it, which takes a place without a scheme for one of this machine.
+        scheme, _, local = self.parse_location(location, self.properties)
+        if scheme != "file":
+            return
+        root = os.path.realpath(self.parse_location(self.properties["warehouse"])[2])
+        # The file itself is made anew, or removed under its own name.
+        folder = os.path.realpath(os.path.dirname(local))
+        if folder != root and not folder.startswith(f"{root}/"):
+            leads = "" if folder == os.path.dirname(local) else f" leads to {folder} and"
+            raise DrlsError(
+                f"{local}{leads} lies outside of the warehouse {root}, where nothing is {done}; "
+                "look who put it there, and move the table below the warehouse"
+            )
