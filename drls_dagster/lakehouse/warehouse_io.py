@@ -15,7 +15,7 @@ from drls_dagster.errors import DrlsError
 
 
 class WarehouseFileIO(PyArrowFileIO):
-    """Arrow's access to files; the warehouse is the catalog's. Raises DrlsError for a local file that lies elsewhere."""
+    """Arrow's access to files, for a catalog's warehouse. Raises DrlsError for a local file that lies elsewhere."""
 
     def new_output(self, location: str) -> PyArrowFile:
         self._require_below(location, "written")

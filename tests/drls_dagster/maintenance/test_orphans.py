@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import Table
 from pyiceberg.table.update import SetLocationUpdate
 
@@ -95,8 +96,12 @@ def test_a_table_that_calls_another_folder_its_own_deletes_nothing_there(drls_ho
     kept = [leave(drls_home / "signing-key.pem"), leave(tmp_path / "mine" / "thesis.txt")]
     link = folder_of(load_catalog().load_table("n.t")).parent / "link"
     link.symlink_to(tmp_path / "mine")
+    # Another client, which writes wherever a table says that it is.
+    theirs = SqlCatalog(
+        "lake", uri=f"sqlite:///{drls_home}/catalog/catalog.db", warehouse=f"file://{drls_home}/warehouse"
+    )
     for location in (drls_home, tmp_path / "mine", link, Path("/"), drls_home / "warehouse"):
-        with load_catalog().load_table("n.t").transaction() as change:
+        with theirs.load_table("n.t").transaction() as change:
             change._apply((SetLocationUpdate(location=f"file://{location}"),))
         for options in (OrphanOptions(), DELETE):
             with pytest.raises(DrlsError, match="not below the warehouse"):

@@ -178,9 +178,9 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("parts", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_name_is_only_ever_text(parts: tuple[str, str], read: Read, tmp_path: Path) -> None:
+def test_a_hostile_name_is_only_ever_text(parts: tuple[str, str], read: Read, drls_home: Path) -> None:
     # PyIceberg takes what is behind a question mark in a location for a query.
-    make_table(parts, {"<b>col</b>\u202e": [1], "a.b c": ["<i>"]}, location=f"file://{tmp_path}/hostile")
+    make_table(parts, {"<b>col</b>\u202e": [1], "a.b c": ["<i>"]}, location=f"file://{drls_home}/warehouse/hostile")
     vic = read("vic")
     listed = vic.page("/tables")
     main = listed.partition("<main")[2]
