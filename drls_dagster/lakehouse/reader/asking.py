@@ -61,14 +61,22 @@ def query(
     limits: ReadLimits,
 ) -> QueryRows:
     """Raises Invalid for what is no SELECT, whatever `may` raises, NotFound for a table or ref that is not there."""
+
+    def known() -> QueryRows | None:
+        # Of a statement that was read before and answers the same for the same tables.
+        names = ROWS.find(("names", sql))
+        if not isinstance(names, _Names):
+            return None
+        rows = ROWS.find(_asked(sql, pinned(catalog, names.tables, may, environment, ref), limits))
+        return rows if isinstance(rows, QueryRows) else None
+
+    if (rows := known()) is not None:
+        return rows
     asking = Asking(settings, limits)
-    # Known of a statement that was read before and answers the same for the same tables.
-    names = ROWS.find(("names", sql))
-    if isinstance(names, _Names):
-        known = ROWS.find(_asked(sql, pinned(catalog, names.tables, may, environment, ref), limits))
-        if isinstance(known, QueryRows):
-            return known
     with workers().one(asking.memory) as worker:
+        # Whoever asked the same may have been answered while this one waited for its turn.
+        if (rows := known()) is not None:
+            return rows
         read = asking.read(worker, sql)
         pins = pinned(catalog, read["tables"], may, environment, ref)
         answer = asking.ask(worker, asking.selecting(pins), asking.seconds)

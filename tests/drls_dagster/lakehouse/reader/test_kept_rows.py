@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from drls_dagster.lakehouse.reader import IcebergTables
 from drls_dagster.lakehouse.reader.kept import KeptRows
 from drls_dagster.lakehouse.reader.sql.statement import read_statement
+from drls_dagster.lakehouse.reader.sql.workers import Worker, Workers
 from lifecycle.domain.tables import ColumnPage, Point, QueryRows, ReadLimits, TableAt
 from lifecycle.errors import NotFound
 from tests.iceberg_tables import make_table
@@ -101,6 +103,24 @@ def test_rows_are_kept_for_exactly_what_was_asked(tables: IcebergTables, limits:
     assert count(tables, limits, ref="old").rows == ((3, 3),)
     assert count(tables, limits, "SELECT x FROM lab.a").rows != count(tables, one, "SELECT x FROM lab.a").rows
     assert count(tables, limits, texts).rows != count(tables, narrow, texts).rows
+
+
+def test_who_waited_for_a_turn_gets_the_rows_that_were_read_meanwhile(
+    tables: IcebergTables, limits: ReadLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five equal queries at once are one reading, and do not keep others from their turn."""
+    table = make()
+    one = Workers.one
+    first: list[QueryRows] = []
+
+    def after_another(self: Workers, memory: str) -> AbstractContextManager[Worker]:
+        monkeypatch.setattr(Workers, "one", one)
+        first.append(count(tables, limits))
+        lose_the_files(table)
+        return one(self, memory)
+
+    monkeypatch.setattr(Workers, "one", after_another)
+    assert [count(tables, limits)] == first
 
 
 def test_what_says_something_else_each_time_is_not_kept(tables: IcebergTables, limits: ReadLimits) -> None:
