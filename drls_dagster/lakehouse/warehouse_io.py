@@ -36,6 +36,6 @@ class WarehouseFileIO(PyArrowFileIO):
         if folder != root and not folder.startswith(f"{root}/"):
             leads = "" if folder == os.path.dirname(local) else f" leads to {folder} and"
             raise DrlsError(
-                f"{local}{leads} lies outside of the warehouse {root}, where nothing is {done}; "
+                f"{local}{leads} lies outside the warehouse {root}, where nothing is {done}; "
                 "look who put it there, and move the table below the warehouse"
             )

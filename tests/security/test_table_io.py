@@ -86,7 +86,7 @@ def test_a_commit_deletes_no_file_that_a_table_only_calls_its_metadata(drls_home
     assert catalog.load_table("flights.daily").scan().to_arrow().num_rows == 2
 
 
-ELSEWHERE = "lies outside of the warehouse .*, where nothing is (written|deleted); look who put it there"
+ELSEWHERE = "lies outside the warehouse .*, where nothing is (written|deleted); look who put it there"
 
 
 @pytest.mark.parametrize("folder", ["metadata", "data", "."])
