@@ -114,6 +114,8 @@ def inputs_metadata(reads: Reads, rows: Mapping[str, RowsRead] | None = None) ->
         if rows is not None and name in rows:
             one = rows[name]
             found[name]["rows"] = one.rows if one.rows is not None else f"not counted: {one.why}"
+            if one.dead_letters is not None:
+                found[name]["dead_letters"] = one.dead_letters
     return dg.MetadataValue.json(found)
 
 

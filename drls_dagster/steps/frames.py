@@ -156,7 +156,7 @@ class Frames:
             builder = self._builder(self.run.spec.node(name))
             if builder is not None and builder.keeps_output:
                 kept = self.run.memory.rows_read(name, self.key(name, reads))
-                found |= {source: RowsRead(rows, why) for source, rows, why in kept}
+                found |= {source: RowsRead(*said) for source, *said in kept}
         return found
 
     def heard(self, node_id: str, reads: Reads, watch: Watch) -> Mapping[str, RowsRead]:

@@ -53,4 +53,5 @@ def stage(frames: Frames, name: str, reads: Reads, folder: str, options: Mapping
 
 def note_rows_read(run: PipelineRun, node_id: str, key: str, found: Mapping[str, RowsRead]) -> None:
     """Keeps what was read for a step's output next to it: who takes the output again reads nothing (D2)."""
-    run.memory.record_rows_read(node_id, key, [[name, one.rows, one.why] for name, one in found.items()])
+    rows = [[name, one.rows, one.why, one.dead_letters] for name, one in found.items()]
+    run.memory.record_rows_read(node_id, key, rows)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from drls_dagster.steps import custom, dbt, ray_process, spark
+from drls_dagster.steps import custom, dbt, dead_letters, ray_process, spark
 from drls_dagster.steps.frames import Builder
 from lifecycle.spec import (
     AnyTransform,
     CustomTransform,
     DbtTransform,
+    DeadLettersTransform,
     PipelineSpec,
     RayProcessTransform,
     SparkStreamTransform,
@@ -59,6 +60,7 @@ KINDS: tuple[StepKind[Any], ...] = (
         builder=Builder(custom.build, keeps_output=True, report=custom.report),
         refused=custom.refused,
     ),
+    StepKind(DeadLettersTransform, needs="spark", builder=Builder(dead_letters.build)),
 )
 BUILDERS = {kind.name: kind.builder for kind in KINDS if kind.builder is not None}
 _NEEDS = {kind.name: kind.needs for kind in KINDS}

@@ -82,7 +82,8 @@ def _inputs(run: PipelineRun, one: Publication) -> tuple[InputRead, ...]:
         if isinstance(node, SourceNode):
             told = kind_of(node).receipt(name, node.source, read.pin, read.end, partial(fingerprint, name))
             rows = one.rows_read.get(name, RowsRead())
-            found.append(told.model_copy(update={"rows": rows.rows, "rows_unknown": rows.why or None}))
+            amount = {"rows": rows.rows, "rows_unknown": rows.why or None, "dead_letters": rows.dead_letters}
+            found.append(told.model_copy(update=amount))
     return tuple(found)
 
 

@@ -110,6 +110,7 @@ class InputRead(Frozen):
 
     `files` and `bytes` are what was pinned of a file source. `rows` is how many rows were read of the source, exactly;
     where nobody can say, it is None and `rows_unknown` says why. Receipts of an older DRLS have neither.
+    `dead_letters` is how many of them were messages that a Kafka source has set aside; None where it sets none aside.
     """
 
     node: str
@@ -122,6 +123,7 @@ class InputRead(Frozen):
     bytes: int | None = None
     rows: int | None = None
     rows_unknown: str | None = None
+    dead_letters: int | None = None
 
     @property
     def told(self) -> str:
@@ -131,11 +133,12 @@ class InputRead(Frozen):
 
     @property
     def amount(self) -> str:
-        """`3 files, 1,200 rows`; empty where the receipt does not say."""
+        """`3 files, 1,200 rows`, `100 rows, 2 of them dead letters`; empty where the receipt does not say."""
         files = None if self.files is None else f"{self.files:,} file{'' if self.files == 1 else 's'}"
         rows = None if self.rows is None else f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
         unknown = "rows not counted" if self.rows_unknown else None
-        return ", ".join(one for one in (files, rows or unknown) if one)
+        letters = None if self.dead_letters is None else f"{self.dead_letters:,} of them dead letters"
+        return ", ".join(one for one in (files, rows or unknown, letters) if one)
 
 
 class Work(Frozen):

@@ -17,6 +17,7 @@ from lifecycle.spec.checks import (
 )
 from lifecycle.spec.clock import Schedule
 from lifecycle.spec.closure import LocalCode, content_digest, local_code
+from lifecycle.spec.dead_letters import DeadLettersTransform
 from lifecycle.spec.errors import Problem, SpecError
 from lifecycle.spec.lineage import column_lineage
 from lifecycle.spec.loading import check_definition, load_pipeline, parse_pipeline
@@ -51,7 +52,7 @@ from lifecycle.spec.writing import dump_yaml
 
 __all__ = [
     "ENVIRONMENTS", "AcceptedValues", "AnyCheck", "AnyNode", "AnyPartitions", "AnySource",
-    "AnyTransform", "CustomTransform", "DbtTransform", "Edge", "FilesSource", "Freshness",
+    "AnyTransform", "CustomTransform", "DbtTransform", "DeadLettersTransform", "Edge", "FilesSource", "Freshness",
     "IcebergSource", "JdbcSource", "KafkaSource", "LocalCode", "Lock", "MonitorNode", "NotNull", "Parameter",
     "ParameterValue", "PartitionField", "PipelineSpec", "Problem", "Range", "RateSource",
     "RayProcessTransform", "RayResources", "Retries", "RowCount", "RunResources", "Schedule",

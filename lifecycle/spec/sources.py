@@ -163,12 +163,19 @@ class JdbcSource(Source):
 Meta = Literal["key", "headers", "partition", "offset", "timestamp"]
 _MetaColumn = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
 
+# None is `fail`: versions from before there was a choice keep their digests.
+_BadMessages = Annotated[
+    Literal["set_aside"] | None,
+    BeforeValidator(lambda value: None if value == "fail" else value),
+    WithJsonSchema({"enum": ["fail", "set_aside"], "default": "fail"}),
+]
+
 
 class KafkaSource(Source):
     """A Kafka topic, from where each sink stopped reading it.
 
     A json or csv message is a row of `schema`; text and binary have one column, `value`. `metadata` names columns for
-    what Kafka keeps with a message.
+    what Kafka keeps with a message. One that does not fit fails the run, or is set aside for a `deadLetters` step.
     """
 
     kind: Literal["kafka"] = "kafka"
@@ -178,6 +185,7 @@ class KafkaSource(Source):
     schema_: Schema | None = Field(default=None, validation_alias="schema", serialization_alias="schema")
     options: dict[str, ScalarText] = Field(default_factory=dict)
     metadata: dict[Meta, _MetaColumn] = Field(default_factory=dict[Meta, str])
+    bad_messages: _BadMessages = None
 
     @model_validator(mode="after")
     def _columns_that_fit(self) -> KafkaSource:
@@ -189,6 +197,8 @@ class KafkaSource(Source):
             )
         if self.format in ("text", "binary") and self.schema_ is not None:
             raise FieldError(f"format: {self.format} takes no schema", "remove schema, or write format: json or csv")
+        if self.format == "binary" and self.sets_aside:
+            raise FieldError("every message is binary: none is set aside", "remove bad_messages")
         names = [name.lower() for name in self.columns]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -210,6 +220,11 @@ class KafkaSource(Source):
     @property
     def place(self) -> NamedConnection:
         return NamedConnection(self.connection)
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether a message that does not fit is kept apart, and the run continues."""
+        return self.bad_messages == "set_aside"
 
     @property
     def columns(self) -> tuple[str, ...]:

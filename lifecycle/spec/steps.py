@@ -10,6 +10,7 @@ from lifecycle.spec.base import Column, Entrypoint, Frozen, NodeId, Seconds, Tex
 from lifecycle.spec.columns import Schema
 from lifecycle.spec.custom import CustomTransform
 from lifecycle.spec.dbt import DbtTransform
+from lifecycle.spec.dead_letters import DeadLettersTransform
 from lifecycle.spec.errors import FieldError
 from lifecycle.spec.kind import Step
 
@@ -111,6 +112,6 @@ class RayProcessTransform(Step):
 
 
 AnyTransform = Annotated[
-    SparkTransform | SparkStreamTransform | RayProcessTransform | DbtTransform | CustomTransform,
+    SparkTransform | SparkStreamTransform | RayProcessTransform | DbtTransform | CustomTransform | DeadLettersTransform,
     Field(discriminator="step"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 from drls_dagster.assets.compile import compile_pipeline
@@ -9,7 +10,7 @@ from drls_dagster.connections.kafka import KafkaConnection
 from drls_dagster.settings import load_settings
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import KafkaSource, parse_pipeline
-from tests.docs.pages import HOW_TO, only_block
+from tests.docs.pages import HOW_TO, all_blocks, only_block
 
 PAGE = (HOW_TO / "kafka.md").read_text()
 
@@ -18,8 +19,10 @@ def test_its_connections_and_its_pipeline_fit_each_other(drls_home: Path) -> Non
     drls_home.mkdir(mode=0o700)
     (drls_home / "drls.toml").write_text(only_block(PAGE, "toml"))
     settings = load_settings(drls_home)
-    spec = parse_pipeline(only_block(PAGE, "yaml"))
-    for environment in Environment:
+    whole, *parts = all_blocks(PAGE, "yaml")
+    specs = [parse_pipeline(text) for text in (whole, *(f"format_version: 1\nname: clicks\n{part}" for part in parts))]
+    assert len(specs) > 1
+    for spec, environment in product(specs, Environment):
         assert compile_pipeline(spec, environment, settings)
         for node in spec.sources:
             assert isinstance(node.source, KafkaSource)

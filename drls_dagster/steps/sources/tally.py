@@ -17,10 +17,11 @@ LIMITED = "a LIMIT of the query lets Spark stop before it has read all rows"
 
 @dataclass(frozen=True)
 class RowsRead:
-    """`rows`, or None and `why` nobody can say exactly."""
+    """`rows`, or None and `why` nobody can say exactly; how many of them were set aside, where the source does that."""
 
     rows: int | None = None
     why: str = ""
+    dead_letters: int | None = None
 
 
 class Tally:
@@ -30,9 +31,9 @@ class Tally:
         self.read = RowsRead(why=UNSAID)
         self.count: Count | None = None
 
-    def known(self, rows: int) -> None:
+    def known(self, rows: int, dead_letters: int | None = None) -> None:
         """The number is in what was pinned, in footers for example."""
-        self.read = RowsRead(rows)
+        self.read = RowsRead(rows, dead_letters=dead_letters)
 
     def unknown(self, why: str) -> None:
         self.read = RowsRead(why=why)

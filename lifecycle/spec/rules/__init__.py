@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifecycle.spec.errors import Problem
 from lifecycle.spec.pipeline import PipelineSpec
-from lifecycle.spec.rules import checks, commands, graph, limits, python, sinks, sources, sql, windows
+from lifecycle.spec.rules import checks, commands, dead_letters, graph, limits, python, sinks, sources, sql, windows
 
 
 def validate(spec: PipelineSpec) -> tuple[Problem, ...]:
@@ -18,6 +18,7 @@ def validate(spec: PipelineSpec) -> tuple[Problem, ...]:
         limits.rules,
         windows.rules,
         sources.rules,
+        dead_letters.rules,
         sql.rules,
         python.rules,
         commands.rules,

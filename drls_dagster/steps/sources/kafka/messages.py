@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from drls_dagster.lakehouse.columns import spark_ddl_of_spec, spark_quoted
 from drls_dagster.steps.sources.files.parquet_types import ddl, declared
 from drls_dagster.steps.sources.files.strict_values import Strict
+from drls_dagster.steps.sources.kafka.set_aside import column_of, letter
 from drls_dagster.steps.sources.pins import SourceUnreadable
 from lifecycle.spec import KafkaSource
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # Names that no column of a schema has: they begin with a control character.
 _HIDDEN = "\u0001"
 _BROKEN, _TEXT, _ROW = f"{_HIDDEN}broken", f"{_HIDDEN}text", f"{_HIDDEN}row"
+_NO_TEXT = "not UTF-8"
 MISFIT = "DRLS: a message is not "
 _META = {"key": "key", "headers": "headers", "partition": "partition", "offset": "offset", "timestamp": "timestamp"}
 # Options that say how values are written; the names as Spark knows them, in lower case.
@@ -43,20 +45,28 @@ def refused(source: KafkaSource) -> str | None:
 
 
 def rows_of(node: str, source: KafkaSource, messages: DataFrame) -> DataFrame:
-    """The rows of what Spark read of the topic. One that does not fit fails the read when it is written."""
+    """The rows of what Spark read of the topic. One that does not fit fails the read when it is written.
+
+    Where the source sets such messages aside, they are in a column of their own (`set_aside`).
+    """
     from pyspark.sql.connect.functions import builtin as f
 
     meta = [f.col(_META[kind]).alias(f"{_HIDDEN}{kind}") for kind in _META]
     value = f.col("value")
     if source.format == "binary":
         return messages.select(value, *_named(source, ""))
+    if source.sets_aside:
+        meta.append(value.alias(f"{_HIDDEN}value"))
     where = f.concat(f.lit(" partition "), f.col(f"{_HIDDEN}partition"), f.lit(", offset "), f.col(f"{_HIDDEN}offset"))
     broken_text = value.isNotNull() & ~f.coalesce(f.is_valid_utf8(value.cast("string")), f.lit(False))
     texts = messages.select(*meta, value.cast("string").alias(_TEXT), broken_text.alias(_BROKEN))
-    if source.format == "text":
-        text = f.when(f.col(_BROKEN), _refuse(node, "UTF-8", where)).otherwise(f.col(_TEXT))
-        return texts.select(text.alias("value"), *_named(source, _HIDDEN))
-    return _parsed(node, source, texts, where)
+    if source.format != "text":
+        return _parsed(node, source, texts, where)
+    if source.sets_aside:
+        reason = f.when(f.col(_BROKEN), f.lit(_NO_TEXT))
+        return texts.select(f.col(_TEXT).alias("value"), *_named(source, _HIDDEN), _letter(source, reason))
+    text = f.when(f.col(_BROKEN), _refuse(node, "UTF-8", where)).otherwise(f.col(_TEXT))
+    return texts.select(text.alias("value"), *_named(source, _HIDDEN))
 
 
 def _parsed(node: str, source: KafkaSource, texts: DataFrame, where: Column) -> DataFrame:
@@ -77,17 +87,24 @@ def _parsed(node: str, source: KafkaSource, texts: DataFrame, where: Column) -> 
     read = (f.from_json if is_json else f.from_csv)(text, spark_ddl_of_spec(read_as), given)
     rows = texts.select("*", read.alias(_ROW)).select("*", f"{spark_quoted(_ROW)}.*")
     # One record and nothing behind it: Spark's parsers stop after the first.
-    more = (
-        f.coalesce(f.json_array_length(f.concat(f.lit("["), text, f.lit("]"))), f.lit(-1)) != 1
-        if is_json
-        else (text == "") | text.rlike("[\\r\\n][^\\r\\n]")
-    )
+    values = f.coalesce(f.json_array_length(f.concat(f.lit("["), text, f.lit("]"))), f.lit(-1))
+    more = values != 1 if is_json else (text == "") | text.rlike("[\\r\\n][^\\r\\n]")
     doubts = [f.col(_BROKEN), f.col(_ROW).isNull(), f.col(spark_quoted(corrupt)).isNotNull(), more]
     if strict:
         doubts.append(strict.misfits())
     misfit = text.isNotNull() & reduce(lambda one, other: one | f.coalesce(other, f.lit(False)), doubts)
     made = strict.made()
     columns = [made.get(name, f.col(spark_quoted(name))).alias(name) for name in kinds]
+    if source.sets_aside:
+        is_no_json = values == -1 if is_json else f.lit(False)
+        why = (
+            f.when(f.col(_BROKEN), f.lit(_NO_TEXT))
+            .when(is_no_json, f.lit("not JSON"))
+            .when(more, f.lit("not one value of JSON" if is_json else "not one record of CSV"))
+            .otherwise(f.lit(f"{source.format.upper()}, but not of the source's schema"))
+        )
+        reason = f.when(misfit, why)
+        return rows.select(*columns, *_named(source, _HIDDEN), _letter(source, reason))
     first, kind = next(iter(kinds.items()))
     told = _refuse(node, f"{source.format.upper()} of the source's schema", where)
     columns[0] = f.when(misfit, told.cast(ddl(declared(kind)))).otherwise(columns[0]).alias(first)
@@ -98,6 +115,13 @@ def _named(source: KafkaSource, prefix: str) -> list[Column]:
     from pyspark.sql.connect.functions import builtin as f
 
     return [f.col(f"{prefix}{_META[kind]}").alias(name) for kind, name in source.metadata.items()]
+
+
+def _letter(source: KafkaSource, reason: Column) -> Column:
+    from pyspark.sql.connect.functions import builtin as f
+
+    kept = {name: f.col(f"{_HIDDEN}{name}") for name in (*_META, "value")}
+    return letter(reason, {"topic": f.lit(source.topic), **kept}).alias(column_of(source))
 
 
 def _refuse(node: str, what: str, where: Column) -> Column:
@@ -116,7 +140,7 @@ def explained(node: str, source: KafkaSource, text: str) -> SourceUnreadable | N
     other = (
         "write format: binary"
         if found[1] == "UTF-8"
-        else ("correct schema or options, or read it as format: text and take it apart in SQL")
+        else "correct schema or options, or set such messages aside (bad_messages: set_aside)"
     )
     return SourceUnreadable(
         f"node '{node}': the message at offset {found[3]} of partition {found[2]} of '{source.topic}' is not "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.lakehouse.positions import Read, position_of
+from drls_dagster.steps.sources.kafka import set_aside
 from drls_dagster.steps.sources.kafka.messages import refused
 from drls_dagster.steps.sources.kafka.offsets import behind, offsets_of, text_of
 from drls_dagster.steps.sources.kafka.pinning import look
@@ -94,8 +95,10 @@ class Topics(SourceKind[KafkaSource, KafkaPin]):
                     f"node '{node}': messages that this run has read from {pin} are gone; start a new run"
                 )
             reader.kept.keep(files)
-        reader.tally.known(sum(rows for _, rows, _ in files))
-        return read_rows(reader.spark, files)
+        frame = read_rows(reader.spark, files)
+        aside = set_aside.count(files, source) if source.sets_aside else None
+        reader.tally.known(sum(rows for _, rows, _ in files), aside)
+        return set_aside.fitting(frame, source) if source.sets_aside else frame
 
     def ui_kinds(self, source: KafkaSource) -> set[str]:
         return {"kafka"}
@@ -113,5 +116,7 @@ def _stage(reader: Reader, wanted: Wanted, pin: KafkaPin) -> list[list[Any]]:
     offsets = sum(wanted.end[one] - at for one, at in wanted.start.items())
     without = offsets - rows
     gaps = f"; {without:,} offset(s) have none: ends of transactions, or taken back or compacted" if without else ""
-    reader.log(f"node '{wanted.node}': read {rows:,} message(s) of {wanted.source.subject}{gaps}")
+    source = wanted.source
+    aside = f", {set_aside.count(files, source):,} of them set aside" if source.sets_aside else ""
+    reader.log(f"node '{wanted.node}': read {rows:,} message(s) of {source.subject}{aside}{gaps}")
     return files

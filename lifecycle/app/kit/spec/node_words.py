@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from lifecycle.spec import AnyNode, RayProcessTransform, SinkNode, SourceNode, SparkStreamTransform
+from lifecycle.spec import (
+    AnyNode,
+    DeadLettersTransform,
+    RayProcessTransform,
+    SinkNode,
+    SourceNode,
+    SparkStreamTransform,
+)
 from lifecycle.spec.checks import MonitorNode
 from lifecycle.spec.sources import FilesSource, IcebergSource, KafkaSource
 from lifecycle.spec.steps import CustomTransform, SparkTransform
@@ -23,6 +30,8 @@ def icon_of(node: AnyNode) -> str:
             return "spark"
         case RayProcessTransform():
             return "ray"
+        case DeadLettersTransform():
+            return "wave"
         case CustomTransform():
             return "terminal"
         case SinkNode():
