@@ -46,7 +46,8 @@ def test_every_step_kind_of_the_file_format_has_a_row() -> None:
 def test_a_step_kind_that_this_release_does_not_run_is_refused_by_node_with_those_it_runs(
     step: str, tmp_path: Path
 ) -> None:
-    refusal = rf"pipeline 'kinds', node 'work': this release does not run steps of kind {step}; use spark, rayProcess, dbt or custom$"
+    known = "use spark, rayProcess, dbt, custom or deadLetters$"
+    refusal = rf"pipeline 'kinds', node 'work': this release does not run steps of kind {step}; {known}"
     with pytest.raises(CannotBuild, match=refusal):
         compile_pipeline(pipeline(step, **NOT_RUN[step]), Environment.DEVELOPMENT, Settings(home=tmp_path))
 
