@@ -144,20 +144,23 @@ def preview(
 @table.command("reset-position")
 @click.argument("sink")
 @click.argument("source")
-@click.option("--to", required=True, metavar="start|head|SNAPSHOT|OFFSETS", help="Position to treat as already read.")
+@click.option(
+    "--to", required=True, metavar="start|head|SNAPSHOT|OFFSETS|VALUE", help="Position to treat as already read."
+)
 @environment_option
 def reset_position(sink: str, source: str, to: str, environment: Environment | None) -> None:
     """Set where an incremental SINK continues reading SOURCE.
 
-    "start" reads everything again; "head" reads only what is appended from now on. A topic of Kafka is named as the
-    failed run names it, and takes "start", which reads what there is, or offsets such as 0=120,1=87.
+    "start" reads everything again; "head" reads only what is appended from now on. A topic of Kafka and rows of a
+    database are named as the failed run names them. They take "start", which reads what there is, or offsets such as
+    0=120,1=87, or the value of the column up to which rows count as read, such as 1000 or "2024-01-31 12:00:00".
     """
     from drls_dagster.lakehouse import position_reset, tables
 
     with _catalog() as catalog:
         reader = tables.find_table(catalog, sink, environment)
         if "/" in source:
-            position_reset.reset_offsets(catalog, reader, source, to)
+            position_reset.reset_elsewhere(catalog, reader, source, to)
             click.echo(f"{reader.name} continues reading {source} from {'its start' if to == 'start' else to}.")
             return
         read = tables.find_table(catalog, source, environment)

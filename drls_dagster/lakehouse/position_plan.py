@@ -21,7 +21,7 @@ from drls_dagster.lakehouse.tables import snapshot_total
 from drls_dagster.ledger import Ledger
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.plan import PositionPlan
-from lifecycle.spec import IcebergSource, KafkaSource, PipelineSpec, SinkNode
+from lifecycle.spec import IcebergSource, JdbcSource, KafkaSource, PipelineSpec, SinkNode
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -51,19 +51,26 @@ def planned_positions(
                 found.append(PositionPlan(table=sink.table, source=name, state="lost"))
                 continue
             found.append(_planned(sink, table, base, upstream, position, end, name, kind))
-        for connection, topic in _topics(spec, sink):
-            state = _state_of_topic(table, base, f"{connection}/{topic}@")
-            found.append(PositionPlan(table=sink.table, source=f"{connection}/{topic}", state=state))
+        found.extend(
+            PositionPlan(table=sink.table, source=name, state=_state_there(table, base, f"{name}@"))
+            for name in _at_connections(spec, sink)
+        )
     return tuple(found)
 
 
-def _topics(spec: PipelineSpec, sink: SinkNode) -> list[tuple[str, str]]:
-    sources = (node.source for node in spec.sources_above(sink.id))
-    return list(dict.fromkeys((one.connection, one.topic) for one in sources if isinstance(one, KafkaSource)))
+def _at_connections(spec: PipelineSpec, sink: SinkNode) -> list[str]:
+    """Topics and followed rows of databases above a sink, each once, as their positions are called up to the `@`."""
+    found: list[str] = []
+    for node in spec.sources_above(sink.id):
+        if isinstance(node.source, KafkaSource):
+            found.append(f"{node.source.connection}/{node.source.topic}")
+        elif isinstance(node.source, JdbcSource) and node.source.follows:
+            found.append(f"{node.source.connection}/{node.id}")
+    return list(dict.fromkeys(found))
 
 
-def _state_of_topic(table: Table | None, base: int | None, name: str) -> Literal["continues", "new", "reset"]:
-    """As the sink's snapshots say; whether the messages are still there, only the run asks the brokers."""
+def _state_there(table: Table | None, base: int | None, name: str) -> Literal["continues", "new", "reset"]:
+    """As the sink's snapshots say; whether what follows is still there, only the run asks brokers and databases."""
     if table is None:
         return "new"
     resets = [json.loads(text) for key, text in table.properties.items() if key.startswith(RESET + name)]

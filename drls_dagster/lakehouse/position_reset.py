@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.errors import UsageError
 from drls_dagster.lakehouse import refs
+from drls_dagster.lakehouse.column_positions import PREFIX, VALUE, ColumnPosition
 from drls_dagster.lakehouse.commit_retry import commit_with_retry
 from drls_dagster.lakehouse.positions import At, reset_property, sources_of
 
@@ -36,19 +37,33 @@ def reset_position(catalog: Catalog, sink: FoundTable, source: FoundTable, to: s
     return position
 
 
-def reset_offsets(catalog: Catalog, sink: FoundTable, topic: str, to: str) -> None:
-    """The same for a topic of Kafka, by the name that a sink keeps it by: `start`, or offsets.
+def reset_elsewhere(catalog: Catalog, sink: FoundTable, source: str, to: str) -> None:
+    """The same for a topic of Kafka or rows of a database, by the name that a sink keeps them by.
 
-    Raises UsageError for a topic that the sink has not read.
+    `to` is `start`, or a topic's next offsets, or the value of the column that counts as read. Raises UsageError for
+    what the sink has not read, and where `to` is neither.
     """
-    if to != "start" and not OFFSETS.fullmatch(to):
-        raise UsageError(f"{to!r} is no position in a topic; use start, or next offsets: 0=120,1=87")
     head = refs.head(sink.table, sink.ref)
-    read = {name for one in refs.ancestors(sink.table, head) for name in sources_of(refs.summary(one))}
-    if topic not in read:
-        known = ", ".join(sorted(name for name in read if "/" in name)) or "none"
-        raise UsageError(f"{sink.name} has read no topic {topic!r}; it has read: {known}")
-    _note(catalog, sink, topic, None if to == "start" else to)
+    read = {
+        name: key for one in refs.ancestors(sink.table, head) for name, key in sources_of(refs.summary(one)).items()
+    }
+    # Rows of a database that a sink has read elsewhere: the run that meets another database names that one.
+    known = {name.rpartition("@")[0]: key for name, key in read.items() if key.startswith(PREFIX)}
+    key = read.get(source) or known.get(source.rpartition("@")[0])
+    if key is None:
+        names = ", ".join(sorted(name for name in read if "/" in name)) or "none"
+        raise UsageError(
+            f"{sink.name} has read no topic and no rows of a database named {source!r}; it has read: {names}"
+        )
+    is_column = key.startswith(PREFIX)
+    if to != "start" and not (VALUE if is_column else OFFSETS).fullmatch(to):
+        raise UsageError(
+            f"{to!r} is no value of a column; use start, or a number, a date or a timestamp: '2024-01-31 12:00:00'"
+            if is_column
+            else f"{to!r} is no position in a topic; use start, or next offsets: 0=120,1=87"
+        )
+    position = ColumnPosition(to).text if is_column else to
+    _note(catalog, sink, source, None if to == "start" else position)
 
 
 def _note(catalog: Catalog, sink: FoundTable, source: str, position: At | None) -> None:

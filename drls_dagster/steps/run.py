@@ -122,7 +122,14 @@ class PipelineRun:
     @property
     def place(self) -> Place:
         """Where the sources of the run are looked for."""
-        return Place(self.settings, self.environment, self.catalog, self.runs.connection)
+        return Place(
+            self.settings,
+            self.environment,
+            self.catalog,
+            self.runs.connection,
+            lambda: self.session.spark,
+            self.parameters,
+        )
 
     def reads_of(
         self, node_id: str, sink: SinkNode | None = None, look: TableLook | None = None, epoch: str = FIRST

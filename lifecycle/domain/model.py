@@ -21,3 +21,5 @@ def _as_int(value: object) -> object:
 SnapshotId = Annotated[int, BeforeValidator(_as_int), PlainSerializer(str, return_type=str, when_used="json")]
 # How far a topic of Kafka was read: `0=120,1=87`, partition by partition.
 Offsets = Annotated[str, Field(pattern=r"^[0-9]+=[0-9]+(,[0-9]+=[0-9]+)*$")]
+# How far a table of a database was read by a column, as JSON: {"value": "120", "column": "id", …}.
+ColumnValue = Annotated[str, Field(pattern=r"^\{.*\}$", max_length=2000)]

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.fence import FenceKind
-from lifecycle.domain.model import Frozen, Offsets, SnapshotId
+from lifecycle.domain.model import ColumnValue, Frozen, Offsets, SnapshotId
 from lifecycle.domain.seal import Seal
 
 
@@ -152,7 +152,7 @@ class Work(Frozen):
     rows: int | None = None
     bytes: int | None = None
     seconds: float | None = None
-    positions: dict[str, SnapshotId | Offsets] = Field(default_factory=dict)
+    positions: dict[str, SnapshotId | Offsets | ColumnValue] = Field(default_factory=dict)
     tools: dict[str, str] = Field(default_factory=dict)
     table_uuid: str | None = None
     fence: FenceKind | None = None  # what confined the run's code; None for runs from before it was kept

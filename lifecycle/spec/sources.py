@@ -122,7 +122,11 @@ def _table_of_a_database(text: str) -> str:
 
 
 class JdbcSource(Source):
-    """A table or query of a database, read in `partitions` parts along `partition_column`."""
+    """A table or query of a database, read in `partitions` parts along `partition_column`.
+
+    With `incremental_column`, a column whose values only grow, each sink reads the rows behind the value that it has
+    read up to.
+    """
 
     kind: Literal["jdbc"] = "jdbc"
     connection: Connection
@@ -130,6 +134,7 @@ class JdbcSource(Source):
     query: Text | None = None
     partition_column: Column | None = None
     partitions: Annotated[Whole, Field(ge=1, le=1000)] = 1
+    incremental_column: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=255)] | None = None
 
     @model_validator(mode="after")
     def _table_or_query(self) -> JdbcSource:
@@ -153,7 +158,16 @@ class JdbcSource(Source):
 
     @property
     def subject(self) -> str:
-        return f"{self.connection}: {self.table or 'query'}"
+        return f"{self.connection}: {self.table or 'query'}{', incremental' if self.follows else ''}"
+
+    @property
+    def full(self) -> bool:
+        return not self.follows
+
+    @property
+    def follows(self) -> bool:
+        """Whether each sink continues where it stopped reading (D4)."""
+        return self.incremental_column is not None
 
     @property
     def place(self) -> NamedConnection:

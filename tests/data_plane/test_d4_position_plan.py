@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from drls_dagster.lakehouse.position_reset import reset_position
+from drls_dagster.errors import UsageError
+from drls_dagster.lakehouse.position_reset import reset_elsewhere, reset_position
 from drls_dagster.lakehouse.positions import POSITIONS, SOURCES
 from drls_dagster.lakehouse.tables import find_table
 from lifecycle.domain.plan import PositionPlan
@@ -150,3 +151,43 @@ def test_d4_sources_that_are_read_whole_have_no_position(lake: LakePlane) -> Non
 
 def test_d4_a_source_that_is_not_there_yet_is_new(lake: LakePlane) -> None:
     assert standing(lake, spec_text()) == PositionPlan(table=DAILY, source=RAW, state="new")
+
+
+def following(**source: str) -> str:
+    """A pipeline that follows rows of a database."""
+    node = {"id": "raw", "type": "source", "source": {"kind": "jdbc", "connection": "shop", **source}}
+    sink = {"id": "sink", "type": "sink", "table": DAILY, "mode": "append"}
+    data = {"format_version": 1, "name": "flights", "nodes": [node, sink], "edges": [{"from": "raw", "to": "sink"}]}
+    return PipelineSpec.model_validate(data).model_dump_json(by_alias=True)
+
+
+def test_d4_rows_of_a_database_are_new_continue_and_are_reset_by_a_value(lake: LakePlane) -> None:
+    text, name, key = following(table="orders", incremental_column="id"), "shop/raw@0123abcd", "jdbc:0123abcd/raw"
+
+    def state() -> str:
+        (found,) = lake.positions(text, PRODUCTION, PRODUCTION)
+        assert (found.table, found.source) == (DAILY, "shop/raw")
+        return found.state
+
+    def reset(to: str, name: str = name) -> None:
+        reset_elsewhere(lake.catalog, find_table(lake.catalog, DAILY), name, to)
+
+    assert state() == "new"
+    lake.commit(DAILY)
+    assert state() == "new"
+    with pytest.raises(UsageError, match="has read no topic and no rows of a database named"):
+        reset("start")
+    told = {POSITIONS: json.dumps({key: '{"value": "7"}'}), SOURCES: json.dumps({name: key})}
+    lake.commit(DAILY, **told)
+    assert state() == "continues"
+    for wrong in ("0=1", "7; DROP TABLE t", "head", "2024-1-1", ""):
+        with pytest.raises(UsageError, match="is no value of a column; use start, or a number, a date or a timestamp"):
+            reset(wrong)
+    for to in ("-7.5", "2024-01-31", "2024-01-31 12:00:00.5", "start"):
+        reset(to)
+        assert state() == "reset"
+        lake.commit(DAILY, **told)
+        assert state() == "continues"
+    reset("7", "shop/raw@89abcdef")  # as a run says it whose connection leads elsewhere
+    with pytest.raises(UsageError, match="has read no topic and no rows"):
+        reset("7", "shop/other@0123abcd")

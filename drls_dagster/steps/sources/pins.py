@@ -52,17 +52,24 @@ def _no_connection(node: str) -> AnyOpened:
     raise DrlsError(f"node '{node}': nothing gives connections here")
 
 
+def _no_session() -> SparkSession:
+    raise DrlsError("nothing gives Spark here")
+
+
 @dataclass(frozen=True)
 class Place:
     """Where an environment's sources are looked for.
 
-    `connection` opens what a source node names, and raises DrlsError where the run has no such connection.
+    `connection` opens what a source node names, and raises DrlsError where the run has no such connection. `session` is
+    the run's own; `values` are those of its parameters.
     """
 
     settings: Settings
     environment: Environment
     catalog: Catalog
     connection: Callable[[str], AnyOpened] = _no_connection
+    session: Callable[[], SparkSession] = _no_session
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def landing(self) -> str:

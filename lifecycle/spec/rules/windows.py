@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lifecycle.spec.errors import Problem
 from lifecycle.spec.pipeline import PipelineSpec
-from lifecycle.spec.sources import IcebergSource, KafkaSource
+from lifecycle.spec.sources import IcebergSource, JdbcSource, KafkaSource
 
 
 def rules(spec: PipelineSpec) -> Iterator[Problem]:
@@ -23,6 +23,9 @@ def rules(spec: PipelineSpec) -> Iterator[Problem]:
         if isinstance(node.source, IcebergSource) and node.source.follows:
             remedy = "use read: full and select the window in SQL, or remove partitions"
             yield Problem(node.id, "source.read", f"read: {node.source.read} {why}", remedy)
+        elif isinstance(node.source, JdbcSource) and node.source.follows:
+            remedy = "remove incremental_column and select the window in a query, or remove partitions"
+            yield Problem(node.id, "source.incremental_column", f"an incremental read {why}", remedy)
         elif isinstance(node.source, KafkaSource):
             yield Problem(node.id, "source.kind", f"a kafka source {why}", "remove partitions from the pipeline")
     for step in spec.transforms:

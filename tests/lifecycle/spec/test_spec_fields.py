@@ -169,6 +169,7 @@ WRONG: list[tuple[Callable[[dict[str, Any]], object], str | None, str | None, st
     (source(kind="iceberg", table="a.b", raed="full"), S, "source.raed", "did you mean 'read'?"),
     (source(kind="jdbc", connection="c"), S, "source", "set either table or query"),
     (source(kind="jdbc", connection="c", table="t", partitions=8), S, "source", "set partition_column"),
+    (source(kind="jdbc", connection="c", table="t", incremental_column="a\nb"), S, "source.incremental_column", ""),
     (
         source(kind="jdbc", connection="jdbc:pg://x", table="t"),
         S,

@@ -89,6 +89,15 @@ def test_an_incremental_read_contradicts_windows(problems_of: Find) -> None:
     assert "continues from a position, but each run of a partitioned pipeline reads its own window" in str(found[0])
 
 
+def test_following_rows_of_a_database_contradicts_windows(problems_of: Find) -> None:
+    def follows(data: Data) -> None:
+        data["nodes"][0]["source"] = {"kind": "jdbc", "connection": "c", "table": "t", "incremental_column": "id"}
+
+    found = problems_of(follows, partitions(kind="daily", start="2013-01-01"))
+    assert [(p.node, p.field) for p in found] == [("orders", "source.incremental_column")]
+    assert "remove incremental_column and select the window in a query" in str(found[0])
+
+
 def test_kafka_and_streams_contradict_windows(problems_of: Find) -> None:
     def streaming(data: Data) -> None:
         data["nodes"][0]["source"] = {"kind": "kafka", "connection": "c", "topic": "t", "format": "text"}

@@ -34,6 +34,7 @@ FULL: dict[str, Data] = {
 GOES_ON: dict[str, Data] = {
     "incremental": {"kind": "iceberg", "table": "a.b", "read": "incremental"},
     "kafka": {"kind": "kafka", "connection": "c", "topic": "t", "format": "text"},
+    "jdbc": {"kind": "jdbc", "connection": "c", "table": "t", "incremental_column": "Größe in m²"},
     "rate": {"kind": "rate"},
 }
 

@@ -38,9 +38,9 @@ def staged(spark: SparkSession, wanted: Wanted, connection: OpenedConnection, fo
 
 
 def _frame(spark: SparkSession, wanted: Wanted, connection: OpenedConnection) -> DataFrame:
-    options = _options(connection)
+    options = options_of(connection)
     frame = spark.read.format("jdbc").options(**options).option("dbtable", wanted.selected).load()
-    _refuse_lossy(wanted.node, frame, connection)
+    refuse_lossy(wanted.node, frame, connection)
     if wanted.column is None or wanted.partitions == 1:
         return frame
     bounds = bounds_of(spark, wanted.node, frame, wanted.column, wanted.selected, options, connection)
@@ -50,7 +50,8 @@ def _frame(spark: SparkSession, wanted: Wanted, connection: OpenedConnection) ->
     return spark.read.format("jdbc").options(**options, **parts).option("dbtable", wanted.selected).load()
 
 
-def _options(connection: OpenedConnection) -> dict[str, str]:
+def options_of(connection: OpenedConnection) -> dict[str, str]:
+    """The connection as Spark's options call it."""
     database = connection.database
     found = {
         **connection.options,
@@ -70,7 +71,7 @@ def _options(connection: OpenedConnection) -> dict[str, str]:
     return found
 
 
-def _refuse_lossy(node: str, frame: DataFrame, connection: OpenedConnection) -> None:
+def refuse_lossy(node: str, frame: DataFrame, connection: OpenedConnection) -> None:
     """Raises SourceUnreadable for a decimal without precision, whose digits Spark would cut to what it makes of it."""
     from pyspark.sql.types import DecimalType
 

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from drls_dagster.connections.databases import Database
+from drls_dagster.lakehouse.column_positions import Kind, comparable
 from drls_dagster.steps.sources.pins import SourceUnreadable
 from drls_dagster.steps.window import no_value
 from lifecycle.spec.sqltree import exp
@@ -45,3 +47,14 @@ def _moment(text: str, kind: str, form: str, dialect: str) -> exp.Expr:
             this=f"TO_{kind.upper()}", expressions=[exp.Literal.string(text), exp.Literal.string(form)]
         )
     return exp.cast(exp.Literal.string(text), kind)
+
+
+def value_in(database: Database, kind: Kind, value: str) -> str:
+    """The value of a position as SQL. Raises ValueError for text of another kind."""
+    found = comparable(kind, value)
+    if isinstance(found, datetime):
+        text = found.isoformat(sep=" ", timespec="microseconds")
+        return _moment(text, "timestamp", "YYYY-MM-DD HH24:MI:SS.FF6", database.dialect).sql(dialect=database.dialect)
+    if isinstance(found, date):
+        return _moment(found.isoformat(), "date", "YYYY-MM-DD", database.dialect).sql(dialect=database.dialect)
+    return f"{found:f}"
