@@ -7,10 +7,13 @@ import json
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -26,11 +29,12 @@ from drls_dagster.gate.warm_host import KEY, LONGEST_LINE, VARIABLE, WarmHost, W
 from drls_dagster.orchestrator.instance import dagster_home
 from drls_dagster.runs.run_process import FOLDER, find
 from drls_dagster.settings import load_settings
-from tests.drls_dagster.up.hosted import OUT, looking, staying
+from tests.drls_dagster.up.hosted import OUT, looking, meeting, staying
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 SECRET = "HOSTED_SECRET"
+MEETING = 20
 
 
 class Home:
@@ -133,6 +137,54 @@ def test_each_run_has_a_process_that_shares_nothing_with_another(hosted: Home) -
     assert not any({SECRET, "HOSTED_LEFT_BEHIND"} & set(one["environment"]) for one in seen)
     wait_until(lambda: not hosted.workers())
     assert not [pid for pid in pids if psutil.pid_exists(pid or 0)]
+
+
+@pytest.mark.timeout(400)
+def test_twenty_runs_launched_at_once_all_run_at_once_and_each_has_only_what_is_its_own(
+    hosted: Home, tmp_path: Path
+) -> None:
+    runs = [hosted.made(meeting) for _ in range(MEETING)]
+    together = tmp_path / "together"
+    together.mkdir()
+    with answering() as port:
+        for run_id, own in runs:
+            own.mkdir()
+            told = {"OF": run_id, "PORT": port, "TOGETHER": str(together), "RUNS": MEETING}
+            (own / "hosted_own.py").write_text("".join(f"{name} = {value!r}\n" for name, value in told.items()))
+        with ThreadPoolExecutor(MEETING) as threads:
+            pids = list(threads.map(hosted.host.launch, [run_id for run_id, _ in runs]))
+        wait_until(lambda: all(hosted.is_over(run_id)() for run_id, _ in runs), 300)
+    assert [hosted.status(run_id) for run_id, _ in runs] == ["SUCCESS"] * MEETING, hosted.said(runs[0][0])
+    assert len(set(pids)) == MEETING
+    seen = [json.loads((own / "seen").read_text()) for _, own in runs]
+    for (run_id, own), one in zip(runs, seen, strict=True):
+        assert one["module"] == [run_id, str(own / "hosted_own.py")]
+        assert (one["variable"], one["environment"], one["folder"]) == ([run_id], run_id, str(own))
+        assert (one["database"], one["answer"]) == ([[run_id]], f"{run_id} called")
+    sockets = [name for one in seen for name in one["sockets"]]
+    assert len(sockets) >= MEETING
+    assert len(set(sockets)) == len(sockets), "a socket is open in two runs"
+    wait_until(lambda: not hosted.workers())
+    assert not [pid for pid in pids if psutil.pid_exists(pid or 0)]
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[int]:
+    """The port of a server that answers each caller with what it has said, until the block ends."""
+
+    class Answer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            said = self.request.recv(100)
+            self.request.sendall(said + b" called")
+            self.request.recv(1)  # until the caller is gone
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
+        server.daemon_threads = True
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield server.server_address[1]
+        server.shutdown()
+        serving.join()
 
 
 def test_the_host_has_nothing_open_that_a_fork_could_share(hosted: Home, process: psutil.Process) -> None:
