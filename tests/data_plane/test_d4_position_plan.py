@@ -178,7 +178,7 @@ def test_d4_rows_of_a_database_are_new_continue_and_are_reset_by_a_value(lake: L
     with pytest.raises(UsageError, match="has read no topic and no rows of a database named"):
         reset("start")
     told = {POSITIONS: json.dumps({key: '{"value": "7"}'}), SOURCES: json.dumps({name: key})}
-    lake.commit(DAILY, **told)
+    lake.commit(DAILY, "main", **told)
     assert state() == "continues"
     for wrong in ("0=1", "7; DROP TABLE t", "head", "2024-1-1", ""):
         with pytest.raises(UsageError, match="is no value of a column; use start, or a number, a date or a timestamp"):
@@ -186,7 +186,7 @@ def test_d4_rows_of_a_database_are_new_continue_and_are_reset_by_a_value(lake: L
     for to in ("-7.5", "2024-01-31", "2024-01-31 12:00:00.5", "start"):
         reset(to)
         assert state() == "reset"
-        lake.commit(DAILY, **told)
+        lake.commit(DAILY, "main", **told)
         assert state() == "continues"
     reset("7", "shop/raw@89abcdef")  # as a run says it whose connection leads elsewhere
     with pytest.raises(UsageError, match="has read no topic and no rows"):

@@ -10,6 +10,7 @@ from drls_dagster.lakehouse.column_positions import ColumnPosition, Kind, Order,
 from drls_dagster.lakehouse.positions import PositionLost
 from drls_dagster.steps.sources.jdbc.following import Followed, narrowed
 from drls_dagster.steps.sources.jdbc.values import value_in
+from lifecycle.spec.sqltree import exp
 
 HOSTILE = 'id" = 1) q; DROP TABLE t; --` ] \' "'
 BY_ID = Order("id", "number", "t")
@@ -26,8 +27,8 @@ def test_a_column_of_any_name_is_one_name_in_the_query(database: Database) -> No
     text = narrowed("t", Followed("n", "i", order, None), database, (at("1", order), at("9", order)))
     (tree,) = sqlglot.parse(f"SELECT * FROM {text}", read=database.dialect)
     assert tree is not None
-    assert {one.name for one in tree.find_all(sqlglot.exp.Column)} == {HOSTILE}
-    assert [one.sql() for one in tree.find_all(sqlglot.exp.Literal)] == ["1", "9"]
+    assert {one.name for one in tree.find_all(exp.Column)} == {HOSTILE}
+    assert [one.sql() for one in tree.find_all(exp.Literal)] == ["1", "9"]
 
 
 def test_rows_lie_between_the_positions_and_there_are_none_without_an_end() -> None:
