@@ -26,6 +26,7 @@ from drls_dagster.engine import code_host
 from drls_dagster.engine.code_output import CodeOutput
 from drls_dagster.engine.code_wire import Ended, Message, receive, send
 from drls_dagster.engine.isolated import CodeRefused
+from drls_dagster.engine.python_words import CORRECT
 from drls_dagster.engine.session import EngineSession, connect_url
 from drls_dagster.engine.state import read_state
 from drls_dagster.engine.step_code import CodeChanged, SentCode, refuse_outside
@@ -164,7 +165,7 @@ def _error(answer: Mapping[str, Any], code: SentCode | None, *, fenced: bool) ->
             return CodeChanged(str(error))
     path = answer.get("path")
     words = explained(text) if path is None else refused(str(path), writing=bool(answer.get("writing")))
-    return CodeFailed(text if words is None else f"{text}: {words}")
+    return CodeFailed(text if words is None else f"{text.removesuffix(f'; {CORRECT}')}: {words}")
 
 
 def known_port(settings: Settings) -> int | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from drls_dagster.engine.carried import carry_code
 from drls_dagster.engine.code_wire import Ended, Message, receive, send
 from drls_dagster.engine.connection import Session, connect, make_active
+from drls_dagster.engine.python_words import CORRECT
 from drls_dagster.engine.sent_frames import number_from, received, sent
 from drls_dagster.engine.step_code import CodeChanged, SentCode, load_function, told
 from drls_dagster.errors import DrlsError
@@ -74,7 +75,7 @@ class _Host:
         except DrlsError as error:
             return {"kind": "changed" if isinstance(error, CodeChanged) else "refused", "error": str(error)}, []
         except BaseException as error:  # noqa: BLE001  whatever the pipeline's own code raises
-            return _failed(error, f"transform() of node '{node}' failed: {told(error)}")
+            return _failed(error, f"transform() of node '{node}' failed: {_words(error)}")
         return self._frame(node, spark, result)
 
     def _frame(self, node: str, spark: Session, result: Any) -> Message:
@@ -82,9 +83,10 @@ class _Host:
 
         if not isinstance(result, DataFrame):
             kind = type(result)
-            what = f"{kind.__name__}, not a DataFrame"
+            what = f"{kind.__name__}, not a DataFrame; return a DataFrame of Spark"
             if kind.__name__ == "DataFrame":
-                what = f"a DataFrame of {kind.__module__.partition('.')[0]}, not one of Spark"
+                library = kind.__module__.partition(".")[0]
+                what = f"a DataFrame of {library}, not one of Spark; return spark.createDataFrame(…) of it"
         elif result.sparkSession.session_id != spark.session_id:
             what = "a DataFrame of another Spark session; make it with the session that it is given"
         else:
@@ -92,7 +94,7 @@ class _Host:
             try:
                 view, plan = sent(result)
             except BaseException as error:  # noqa: BLE001  the code may have made the plan's classes too
-                return _failed(error, f"the DataFrame of node '{node}' cannot be used: {told(error)}")
+                return _failed(error, f"the DataFrame of node '{node}' cannot be used: {_words(error)}")
             return {"kind": "frame", "view": view}, [plan]
         return {"kind": "failed", "error": f"transform() of node '{node}' returned {what}"}, []
 
@@ -129,6 +131,20 @@ def _failed(error: BaseException, text: str) -> Message:
         path = os.path.abspath(name)
         answer |= {"path": path, "writing": _can_be_read(path) if writing is None else writing}
     return answer, []
+
+
+def _words(error: BaseException) -> str:
+    """What the code raised and what to do; of what Spark says, in our words where there are some."""
+    from pyspark.errors import PySparkException
+
+    if isinstance(error, PySparkException):
+        from drls_dagster.engine.spark_errors import known_words
+
+        with contextlib.suppress(Exception):  # the code may have made its class
+            words = known_words(error)
+            if words is not None:
+                return "; ".join(words)
+    return f"{told(error)}; {CORRECT}"
 
 
 def _refused(error: BaseException | None) -> OSError | None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
+
+_WHYS = (
+    ("not in range|overflow|out of bounds|would not fit|does not fit|out of range", "a value is too large"),
+    ("truncat|lose data|rescal", "a value would lose a part"),
+    ("parse|invalid value|convert", "a text is not written as one"),
+)
 
 
 class Misfit(Exception):
@@ -27,12 +35,20 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     else:
         what = f"has {', '.join(twice)} twice" if twice else ""
     if what:
-        raise Misfit(f"{what}; output_schema says {', '.join(schema.names)}")
+        raise Misfit(f"{what}; output_schema says {', '.join(schema.names)}: give exactly these columns, or correct it")
     columns: list[pa.ChunkedArray] = []
     for field in schema:
         try:
             columns.append(table[field.name].cast(field.type))
         except pa.ArrowException as error:
-            told = f"is {table[field.name].type}, which does not fit output_schema's {field.type}: {error}"
-            raise Misfit(told, field.name) from None
+            raise Misfit(
+                f"is {table[field.name].type}, which does not fit output_schema's {field.type}{_why(str(error))}; "
+                "convert it in the code, or correct output_schema",
+                field.name,
+            ) from None
     return pa.table(columns, schema=schema)
+
+
+def _why(said: str) -> str:
+    """What is wrong with a value, without the value."""
+    return next((f" ({why})" for words, why in _WHYS if re.search(words, said, re.IGNORECASE)), "")

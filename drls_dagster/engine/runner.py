@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import secrets
 import signal
 import threading
@@ -27,6 +26,7 @@ from drls_dagster.engine.door import Door
 from drls_dagster.engine.driver import ray_address
 from drls_dagster.engine.handover import engine_settings
 from drls_dagster.engine.processes import MARK
+from drls_dagster.engine.ray_words import words_of
 from drls_dagster.engine.ray_work import process, refuse_too_much
 from drls_dagster.engine.step_request import ProcessRequest, StepCodeError, StepCrashed
 from drls_dagster.errors import DrlsError
@@ -105,13 +105,6 @@ def work(connection: Connection, request: ProcessRequest) -> dict[str, Any]:
                 raise
     print(f"the run of node '{request.node}' has ended: its work was stopped", flush=True)
     raise EOFError
-
-
-def words_of(error: Exception) -> str:
-    """An error of Ray in one line: of those from a worker, whose text is a stack, the last line that names one."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Exit|Interrupt)\b", line)]
-    return named[-1] if named else ": ".join([type(error).__name__, *lines[:1]])
 
 
 def end_with_parent(parent: int) -> None:

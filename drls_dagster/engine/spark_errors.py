@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from drls_dagster.engine.python_words import python_words
 from drls_dagster.engine.session import first_line
 from drls_dagster.engine.spark_rare_words import RARE
 from drls_dagster.engine.spark_words import CONDITIONS, OTHERWISE, PATTERNS, REMEDIES
@@ -21,11 +22,6 @@ _STATE = re.compile(r"SQLSTATE: ([0-9A-Z]{5})")
 # Advice that cannot be followed here: settings of Spark, its documentation, its switches for what ANSI forbids.
 _USELESS = re.compile(r"\s*(?:If necessary|To |Please,? |You (?:can|may) )?[^.]*(?:spark\.\S+|https?://\S+)[^.]*\.?")
 _LONGEST = 120
-_IN_PYTHON = "exception was thrown from the Python worker"
-_TRACE = re.compile(
-    r"Traceback \(most recent call last\):\n(.*?)(?=\n\s*(?:SQLSTATE|JVM stacktrace|at \w+\.)|\Z)", re.DOTALL
-)
-_CORRECT = "correct the function, or the values that it gets"
 
 
 @dataclass(frozen=True)
@@ -39,17 +35,25 @@ class _Found:
 
 def explain(error: PySparkException, node_id: str, sql: Mapping[str, str] | None = None) -> str:
     """One line about an error that a step met. `sql` has the SQL by node, to name the one that is at fault."""
-    text = str(error)
-    found = _read(error, text)
-    words = _by_python(text) or _by_condition(found) or _by_pattern(text)
+    found = _read(error, str(error))
+    words = known_words(error)
     if words is None:
         said = first_line(error)
         if "Spark" in said and "; " in said:
             return f"node '{node_id}': {said}"  # words of ours about a lost connection or executor
-        said = _USELESS.sub("", _CONDITION.sub("", _WHERE.sub("", said))).strip(" .;") or "Spark failed at this"
+        said = _USELESS.sub("", _CONDITION.sub("", _WHERE.sub("", said))).strip(" .;")
+        if not said or said.startswith("Job aborted"):  # which numbers the tasks of Spark, and quotes Java
+            said = "Spark failed at this"
         words = said, REMEDIES.get(found.state[:2], OTHERWISE)
     what, remedy = (" ".join(part.split()) for part in words)
     return f"{_place(found, node_id, sql or {})}: {what}; {remedy}"
+
+
+def known_words(error: PySparkException) -> tuple[str, str] | None:
+    """What is wrong and what to do; None where we have no words of our own for it."""
+    text = str(error)
+    words = python_words(text) or _by_condition(_read(error, text)) or _by_pattern(text)
+    return None if words is None else (" ".join(words[0].split()), " ".join(words[1].split()))
 
 
 def _read(error: PySparkException, text: str) -> _Found:
@@ -97,19 +101,6 @@ def _by_condition(found: _Found) -> tuple[str, str] | None:
         return what.format_map(found.parameters), remedy.format_map(found.parameters)
     except KeyError:  # the parameters did not come with it
         return None
-
-
-def _by_python(text: str) -> tuple[str, str] | None:
-    """What a function of the pipeline's own raised in a Python worker: the last line of its trace."""
-    found = _TRACE.search(text) if _IN_PYTHON in text else None
-    if found is None:
-        return None
-    lines = [line for line in found[1].splitlines() if line[:1].strip()]
-    raised = _CONDITION.sub("", _WHERE.sub("", lines[-1])) if lines else ""
-    if not raised:
-        return None
-    name, colon, said = raised.partition(":")
-    return f"a Python function of the step raised {name.rpartition('.')[2]}{colon}{said}".strip(), _CORRECT
 
 
 def _by_pattern(text: str) -> tuple[str, str] | None:

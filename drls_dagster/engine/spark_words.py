@@ -146,6 +146,16 @@ CONDITIONS: dict[str, tuple[str, str]] = {
 
 # Of errors without a condition, and of what executors and libraries raise.
 PATTERNS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"Python worker exited unexpectedly",
+        "a Python function of the step ended the process that it ran in: it crashed, was killed, or ended it",
+        "work on smaller batches if memory may have run out, and check native libraries and os._exit",
+    ),
+    (
+        r"Python worker failed to connect|python worker|Python worker",
+        "Spark's Python did not start or did not answer",
+        "run again; `drls logs engine` says why",
+    ),
     (r"Checksum error: (?:file:)?(\S+)", "the file {0} is damaged: its checksum does not match", _RESTORE),
     (r"Failed to open input stream for file: (?:file:)?(\S+)", "the file {0} is missing", _RESTORE),
     (r"(\S+) is not a Parquet file", "the file {0} is damaged, or not Parquet", _RESTORE),
@@ -171,6 +181,11 @@ PATTERNS: tuple[tuple[str, str, str], ...] = (
         "cast the argument, or write %s",
     ),
     (r"Conversion = '(.)'", "%{0} is not a format", "write %s for text, %d for whole numbers, %f for others"),
+    (
+        r"Value at index is null",
+        "a Python function of the step returns null in a column that its schema has as NOT NULL",
+        "fill it, or leave NOT NULL out of the schema",
+    ),
     (r"No space left on device", "the disk is full", "free some space, then run again"),
     (
         r"Requested array size exceeds VM limit|Cannot grow BufferHolder|Cannot reserve additional contiguous bytes",

@@ -58,8 +58,9 @@ class HostEnded(Exception):
         if self.status == -signal.SIGKILL:
             return "it was killed, most likely because memory ran out: lower batch_size or concurrency"
         if self.status < 0:
-            return f"its function crashes the process with signal {-self.status}"
-        return f"its function ends the process with exit code {self.status}"
+            name = signal.Signals(-self.status).name if -self.status in set(signal.Signals) else str(-self.status)
+            return f"its function crashes the process ({name}); look at the native libraries that it uses"
+        return f"its function ends the process with exit code {self.status}; let it return a table or raise an error"
 
 
 @dataclass

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from drls_dagster.engine.conform import Misfit
 from drls_dagster.engine.conform import conform as fitted
+from drls_dagster.engine.python_words import CORRECT
 from drls_dagster.engine.step_code import load_function, told
 from drls_dagster.engine.step_request import ProcessRequest, StepCodeError
 from drls_dagster.errors import DrlsError
@@ -71,8 +72,8 @@ def apply(batch: pa.Table, request: ProcessRequest) -> pa.Table:
         result = function(batch)
     except DrlsError as error:
         raise StepCodeError(str(error)) from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever the pipeline's own code raises
-        message = f"process() of node '{request.node}' failed: {told(error)}"
+    except BaseException as error:  # noqa: BLE001  whatever the pipeline's own code raises
+        message = f"process() of node '{request.node}' failed: {told(error)}; {CORRECT}"
         raise StepCodeError(message, traceback.format_exc()) from None
     return conform(result, request.schema_of_output, request.node)
 
@@ -85,7 +86,8 @@ def conform(result: Any, schema: pa.Schema, node: str) -> pa.Table:
     if isinstance(result, pa.RecordBatch):
         result = pa.Table.from_batches([result])
     if not isinstance(result, pa.Table):
-        raise StepCodeError(f"process() of node '{node}' returned {type(result).__name__}, not a pyarrow.Table")
+        how = "; return one, for example with pa.Table.from_pandas(frame)"
+        raise StepCodeError(f"process() of node '{node}' returned {type(result).__name__}, not a pyarrow.Table{how}")
     try:
         return fitted(result, schema)
     except Misfit as error:

@@ -12,6 +12,7 @@ from multiprocessing.connection import Client, Connection
 from typing import TYPE_CHECKING, Any
 
 from drls_dagster.engine.client import EngineError, ensure_engine, wait_for_runner
+from drls_dagster.engine.python_words import CORRECT
 from drls_dagster.engine.state import EngineState
 from drls_dagster.engine.step_code import check_code
 from drls_dagster.fences.words import explained
@@ -80,13 +81,16 @@ def ask_runner(settings: Settings, engine: EngineState, request: dict[str, Any])
                 reply = json.loads(connection.recv_bytes())
         except (EOFError, OSError, AuthenticationError) as error:
             if last:
-                raise EngineError(f"the Ray runner ended twice during node '{request['node']}': {error!r}") from None
+                raise EngineError(
+                    f"node '{request['node']}': the Ray runner ended twice while it worked on it "
+                    f"({type(error).__name__}); run again, or lower the step's batch_size or concurrency"
+                ) from None
             continue
         if "files" in reply:
             return reply["files"]
         if reply["code"]:
             hint = explained(reply["error"])
-            raise StepFailed(f"{reply['error']}: {hint}" if hint else reply["error"])
+            raise StepFailed(f"{reply['error'].removesuffix(f'; {CORRECT}')}: {hint}" if hint else reply["error"])
         raise EngineError(f"node '{request['node']}' failed on Ray: {reply['error']}")
     raise AssertionError("unreachable")
 

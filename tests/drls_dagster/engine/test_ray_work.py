@@ -45,7 +45,23 @@ def test_the_result_gets_the_order_and_types_of_the_output_schema() -> None:
         (pa.Table.from_arrays([[1], [True], [2]], ["id", "late", "id"]), "has id twice"),
         (pa.table({"id": ["x"], "late": [True]}), "column 'id' of node 'score' is string"),
         (pa.table({"id": [1.5], "late": [True]}), "column 'id' of node 'score' is double"),
-        ({"id": [1]}, "returned dict, not a pyarrow.Table"),
+        (
+            pa.table({"id": ["secret"], "late": [True]}),
+            "fit output_schema's int64 (a text is not written as one); convert it",
+        ),
+        (
+            pa.table({"id": [1.5], "late": [True]}),
+            "fit output_schema's int64 (a value would lose a part); convert it in the",
+        ),
+        (
+            pa.table({"id": pa.array([2**63], pa.uint64()), "late": [True]}),
+            "does not fit output_schema's int64 (a value is too large); conv",
+        ),
+        (
+            pa.table({"id": [[1]], "late": [True]}),
+            "which does not fit output_schema's int64; convert it in the code, or",
+        ),
+        ({"id": [1]}, "returned dict, not a pyarrow.Table; return one, for example with pa.Table.from_pandas(frame)"),
         (None, "returned NoneType, not a pyarrow.Table"),
     ],
 )
@@ -53,6 +69,8 @@ def test_a_result_that_does_not_fit_is_told_by_node_and_column(result: object, t
     with pytest.raises(StepCodeError) as error:
         conform(result, SCHEMA, "score")
     assert told in error.value.message
+    assert "; " in error.value.message
+    assert "secret" not in error.value.message, "a value, which is not for everyone who sees the run"
 
 
 def test_a_function_that_fails_is_told_with_its_own_traceback_and_survives_pickling() -> None:
@@ -67,7 +85,12 @@ def test_a_function_that_fails_is_told_with_its_own_traceback_and_survives_pickl
     ("python", "said"),
     [
         ("import nothing_of_that_name\ndef process(batch): ...", "ModuleNotFoundError: No module named"),
-        ("import sys\ndef process(batch): sys.exit(3)", "SystemExit: 3"),
+        (
+            "import sys\ndef process(batch): sys.exit(3)",
+            "SystemExit: 3; correct the function, or the values that it gets",
+        ),
+        ("def process(batch): raise KeyboardInterrupt", "KeyboardInterrupt; correct the function"),
+        ("class Own(BaseException): ...\ndef process(batch): raise Own('x')", "Own: x; correct the function"),
         ("def process(batch): raise ValueError('one\\ntwo')", "ValueError: one two"),
         (
             "class Odd(Exception):\n  def __str__(self): return 1\ndef process(batch): raise Odd",

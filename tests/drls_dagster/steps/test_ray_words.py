@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from drls_dagster.engine.python_words import CORRECT
 from drls_dagster.engine.state import EngineState
 from drls_dagster.settings import load_settings
 from drls_dagster.steps import ray_process
@@ -20,7 +21,7 @@ def test_a_refused_path_is_said_with_the_setting(
 ) -> None:
     model = tmp_path / "model.bin"
     model.write_text("x")
-    error = f"process() of node 'scored' failed: PermissionError: [Errno 13] Permission denied: '{model}'"
+    error = f"process() of node 'scored' failed: PermissionError: [Errno 13] Permission denied: '{model}'; {CORRECT}"
     with Listener(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
@@ -33,6 +34,6 @@ def test_a_refused_path_is_said_with_the_setting(
 
         monkeypatch.setattr(ray_process, "_connected", lambda *_: Client(listener.address))
         engine = EngineState("e", 1, 0.0, "running", "", "")
-        with pytest.raises(StepFailed, match=r"model\.bin; add its folder to \[fence\] read"):
+        with pytest.raises(StepFailed, match=r"model\.bin': the fence .*model\.bin; add its folder to \[fence\] read"):
             ray_process.ask_runner(load_settings(), engine, {"node": "scored"})
         answering.join()
