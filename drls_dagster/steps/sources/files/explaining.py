@@ -170,7 +170,8 @@ def _what(text: str, source: FilesSource, where: str) -> tuple[str, str]:
     if fld:
         name, value_of = (part.strip("`'\"") for part in fld.groups())
         place = pointing.json_field(where, name, value_of) if here else ""
-        return place, f": its field '{name}' does not have the type in the schema"
+        field = "a field of it" if name == "NULL" else f"its field '{name}'"  # Spark does not name what is in a list
+        return place, f": {field} does not have the type in the schema"
     if value:
         found = (value[1] or value[2]).strip()
         if not here:

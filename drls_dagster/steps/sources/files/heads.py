@@ -46,6 +46,10 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _ENDINGS = {"gz": "gz", "gzip": "gz", "bz2": "bz2", "zst": "zst", "zstd": "zst", "xz": "xz", "lz4": "lz4", "zip": "zip"}
+_UNREAD = {
+    "br": "Brotli", "z": "compress", "zz": "zlib", "zlib": "zlib", "lzo": "LZO", "lzma": "the old LZMA",
+    "sz": "framed Snappy",
+}  # fmt: skip
 # These are left to Spark's readers; the rest is unpacked first.
 _SPARKS = {"": "", "gz": ".gz", "bz2": ".bz2"}
 _PAGES = {"<!doctype html": "an HTML page; fetch the file itself", "<html": "an HTML page; fetch the file itself"}
@@ -156,7 +160,13 @@ def _head(node: str, name: str, path: str, codec: str | None, what: str) -> Head
 
 def _bytes(node: str, storage: Storage, name: str, path: str, what: str) -> tuple[bytes, str, bool]:
     """The first bytes, unpacked; how they were packed; and whether that is all there is."""
-    named = _ENDINGS.get(name.rpartition(".")[2].lower(), "") if "." in name else ""
+    ending = name.rpartition(".")[2].lower() if "." in name else ""
+    named = _ENDINGS.get(ending, "")
+    if ending in _UNREAD:
+        raise SourceUnreadable(
+            f"node '{node}': {name} is named as compressed with {_UNREAD[ending]}, which is not read; decompress it, "
+            "or compress it with gzip or zstd"
+        )
     with storage.open(path) as file:
         start = file.read(HEAD)
         if not start:

@@ -12,7 +12,7 @@ from drls_dagster.steps.sources.files.characters import half_character
 from drls_dagster.steps.sources.files.framing import Contents, ddl, empty, union
 from drls_dagster.steps.sources.files.heads import Head, heads_of, pieces_of, text_of
 from drls_dagster.steps.sources.files.json_moments import Moments
-from drls_dagster.steps.sources.files.parquet_types import Array, Kind, Map, Struct, declared
+from drls_dagster.steps.sources.files.parquet_types import Array, Kind, Leaf, Map, Struct, declared
 from drls_dagster.steps.sources.files.placing import Convert, Item, place
 from drls_dagster.steps.sources.files.strict_values import Strict
 from drls_dagster.steps.sources.files.text_files import (
@@ -26,6 +26,7 @@ from drls_dagster.steps.sources.files.text_files import (
 )
 from drls_dagster.steps.sources.pins import Reader, SourceUnreadable
 from lifecycle.spec import FilesSource
+from lifecycle.spec.repeated import repeated
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -55,6 +56,7 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
     lenient = [head for head in rows if whole and not _is_strict(head)]
     broken = broken_column(options)
     own = {name: kind for name, kind in schema.items() if name.lower() not in contents.folder_names}
+    _refuse_kinds(node, {name: kind for name, kind in own.items() if name.lower() != broken})
     moments = Moments({name: kind for name, kind in own.items() if name.lower() != broken}, options)
     for head in rows:
         path = contents.path_of(head.name)
@@ -95,6 +97,29 @@ def read_json(reader: Reader, node: str, source: FilesSource, contents: Contents
         for paths, layout in groups
     ]  # fmt: skip
     return contents.counted(reader, refuse_replaced(union(frames), node, options, rows, items))
+
+
+def _refuse_kinds(node: str, schema: Mapping[str, str]) -> None:
+    """Types that JSON has no values of. Spark drops records whose text is no base64, and cannot make other keys."""
+    for name, text in schema.items():
+        found = _not_in_json(declared(text))
+        if found:
+            raise SourceUnreadable(f"node '{node}': column '{name}' of the source's schema {found}")
+
+
+def _not_in_json(kind: Kind) -> str:
+    if isinstance(kind, Leaf):
+        how = "declare `string`, and write unbase64() or another function in the SQL"
+        return f"is binary, and JSON has no bytes; {how}" if kind.kind == "binary" else ""
+    if isinstance(kind, Struct):
+        return next((found for of in kind.fields.values() if (found := _not_in_json(of))), "")
+    if isinstance(kind, Array):
+        return _not_in_json(kind.element)
+    if isinstance(kind.key, Leaf) and kind.key.kind == "string":
+        return _not_in_json(kind.value)
+    return (
+        "is a map whose keys are not text, and JSON has no others; declare map<string, …> and convert them in the SQL"
+    )
 
 
 def _refuse_no_moments(node: str, head: Head, path: str, moments: Moments) -> None:
@@ -279,7 +304,14 @@ def _refuse_other_case(node: str, head: Head, schema: Mapping[str, str]) -> None
         for number, record in enumerate(_records(pieces, cut=True)):
             if number >= _LOOKED_AT:
                 break
-            other = _other_case(json.loads(record), wanted, "")
+            value = json.loads(record, object_pairs_hook=_Object)
+            twice = _twice(value, wanted, "")
+            if twice is not None:
+                raise SourceUnreadable(
+                    f"node '{node}': {head.name} has a record with '{twice}' twice; correct it, or set "
+                    "`mode: PERMISSIVE` in the source's options to read the last one"
+                )
+            other = _other_case(value, wanted, "")
             if other is not None:
                 raise SourceUnreadable(
                     f"node '{node}': {head.name} writes '{other[0]}' for what the source's schema calls '{other[1]}'; "
@@ -287,6 +319,31 @@ def _refuse_other_case(node: str, head: Head, schema: Mapping[str, str]) -> None
                 )
     except (json.JSONDecodeError, RecursionError):
         return
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that knows which of its keys it was given twice."""
+
+    def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.twice = frozenset(repeated(key for key, _ in pairs) if len(self) < len(pairs) else ())
+
+
+def _twice(value: Any, kind: Kind, place: str) -> str | None:
+    """A key of the schema that an object has twice, at any depth."""
+    found: Iterator[tuple[Any, Kind, str]] = iter(())
+    if isinstance(kind, Struct) and isinstance(value, _Object):
+        for name in kind.fields:
+            if name in value.twice:
+                return place + name
+        found = ((value[name], of, f"{place}{name}.") for name, of in kind.fields.items() if name in value)
+    elif isinstance(kind, Map) and isinstance(value, _Object):
+        if value.twice:
+            return place + min(value.twice)
+        found = ((one, kind.value, place) for one in value.values())
+    elif isinstance(kind, Array) and isinstance(value, list):
+        found = ((one, kind.element, place) for one in value)
+    return next((twice for one in found if (twice := _twice(*one)) is not None), None)
 
 
 def _other_case(value: Any, kind: Kind, place: str) -> tuple[str, str] | None:

@@ -16,6 +16,17 @@ from drls_dagster.steps.sources.files.hive import folders_of
 from drls_dagster.steps.sources.files.json_files import _is_laid_out, _records
 from drls_dagster.steps.sources.pins import SourceUnreadable
 
+
+@pytest.mark.parametrize("ending", ["br", "Z", "zz", "lzo", "lzma", "sz"])
+def test_a_compression_that_is_not_read_is_refused_by_the_files_name(tmp_path: Path, ending: str) -> None:
+    """Failed before: the file was "not UTF-8; set its encoding", or contained zero bytes."""
+    for data in (b"\x0b\x02\x80id,who\n\x03", b"id,who\n"):
+        with pytest.raises(
+            SourceUnreadable, match=rf"a\.csv\.{ending} is named as compressed with .*; decompress it, or"
+        ):
+            head(tmp_path, f"a.csv.{ending}", data)
+
+
 TEXT = "id,who\n1,größe\n"
 
 
