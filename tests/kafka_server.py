@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,9 @@ _PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+listeners=SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{more}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL
 inter.broker.listener.name=SASL_PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 sasl.mechanism.inter.broker.protocol=PLAIN
@@ -44,6 +44,15 @@ log.retention.check.interval.ms=200
 log.initial.task.delay.ms=200
 log.dirs={folder}/data
 """
+# Two more doors, behind TLS: one that asks for a password by SCRAM, one that asks for nothing.
+_BEHIND_TLS = """
+listener.name.sasl_ssl.sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config={scram} required;
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={scram} required;
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+ssl.client.auth=none
+"""
 
 
 class Kafka:
@@ -54,6 +63,7 @@ class Kafka:
         from confluent_kafka.admin import AdminClient
 
         self.servers = f"127.0.0.1:{port}"
+        self.scram_servers = self.tls_servers = ""
         self._config: dict[str, Any] = {
             "bootstrap.servers": self.servers,
             "security.protocol": "SASL_PLAINTEXT",
@@ -73,6 +83,16 @@ class Kafka:
         given = {key.replace("_", "."): value for key, value in config.items()}
         self.admin.create_topics([NewTopic(name, num_partitions=partitions, config=given)])[name].result(30)
         return name
+
+    def scram_user(self, name: str, password: str) -> None:
+        """Lets somebody in by both mechanisms of SCRAM."""
+        from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+
+        for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
+            info = ScramCredentialInfo(mechanism, 4096)
+            asked = UserScramCredentialUpsertion(name, info, password.encode())
+            for done in self.admin.alter_user_scram_credentials([asked]).values():
+                done.result(30)
 
     def delete(self, name: str) -> None:
         self.admin.delete_topics([name])[name].result(30)
@@ -114,26 +134,32 @@ class Kafka:
 
 
 @contextmanager
-def running_kafka(password: str) -> Iterator[Kafka]:
-    """Runs a broker until the block ends. `password` is the reader's."""
+def running_kafka(password: str, keystore: Path | None = None) -> Iterator[Kafka]:
+    """Runs a broker until the block ends. `password` is the reader's; `keystore` opens two more doors, behind TLS."""
     if not _JARS.is_dir():
         raise RuntimeError(f"{_JARS} is missing; fetch the broker's jars with scripts/kafka.sh")
     folder = Path(tempfile.mkdtemp(prefix="drls-kafka-"))
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        port, controller = one.getsockname()[1], other.getsockname()[1]
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(4)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        port, controller, scram, tls = (one.getsockname()[1] for one in sockets)
     properties = folder / "server.properties"
     named = {"port": port, "controller": controller, "folder": folder, "owner": OWNER, "reader": READER}
     login = "org.apache.kafka.common.security.plain.PlainLoginModule"
-    properties.write_text(_PROPERTIES.format(**named, login=login, password=password))
+    doors = f",SASL_SSL://127.0.0.1:{scram},SSL://127.0.0.1:{tls}" if keystore else ""
+    text = _PROPERTIES.format(**named, login=login, password=password, more=doors)
+    if keystore:
+        module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+        text += _BEHIND_TLS.format(scram=module, keystore=keystore)
+    properties.write_text(text)
     java = [
         find_java().path / "bin" / "java",
         "-Xmx256m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-cp",
-        _classes(),
+        broker_classes(),
     ]
     log = (folder / "log").open("w")
     run: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "cwd": folder}
@@ -143,7 +169,10 @@ def running_kafka(password: str) -> Iterator[Kafka]:
     broker = subprocess.Popen([*java, "kafka.Kafka", properties], **run)
     try:
         _wait(broker, port, folder / "log")
-        yield Kafka(port)
+        kafka = Kafka(port)
+        if keystore:
+            kafka.scram_servers, kafka.tls_servers = f"127.0.0.1:{scram}", f"127.0.0.1:{tls}"
+        yield kafka
     finally:
         broker.kill()
         broker.wait()
@@ -151,7 +180,7 @@ def running_kafka(password: str) -> Iterator[Kafka]:
         shutil.rmtree(folder)
 
 
-def _classes() -> str:
+def broker_classes() -> str:
     """Scala is Spark's: its resolver leaves out what Spark has."""
     spark = Path(str(find_spec("pyspark").origin)).parent / "jars"  # pyright: ignore[reportOptionalMemberAccess]
     return os.pathsep.join([f"{_JARS}/*", *(str(one) for one in spark.glob("scala-*.jar"))])
