@@ -300,6 +300,16 @@ class MetricsSettings(_Section):
     )
 
 
+class TracesSettings(_Section):
+    """Traces for OpenTelemetry: from a request to the published snapshot, with names and numbers, no data."""
+
+    endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/\-]*)?$",
+        description="Who takes them over OTLP/HTTP, such as `http://127.0.0.1:4318`; without it, there are none",
+    )
+
+
 class McpSettings(_Section):
     """The MCP server, through which agents act for people. `drls up` has it at /mcp, `drls mcp --http` on a port."""
 
@@ -351,6 +361,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     mcp: McpSettings = McpSettings()
     metrics: MetricsSettings = MetricsSettings()
+    traces: TracesSettings = TracesSettings()
     log: LogSettings = LogSettings()
     notify: NotifySettings = NotifySettings()
     data_diff: DataDiffSettings = DataDiffSettings()

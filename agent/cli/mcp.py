@@ -52,6 +52,7 @@ def _serve(host: str, port: int | None, certificate: Path | None, key: Path | No
     from drls_dagster.serving.connections import bounded_protocol
     from drls_dagster.serving.forwarded import Forwarded, networks
     from drls_dagster.settings import load_settings
+    from drls_dagster.traces.requests import traced
 
     settings = load_settings()
     check_host(host, protected=certificate is not None or settings.mcp.plain_http)
@@ -60,7 +61,8 @@ def _serve(host: str, port: int | None, certificate: Path | None, key: Path | No
     callers = Callers(settings, agent=AGENT)
     callers.open()
     proxies = networks(settings.web.trusted_proxies)
-    app = Forwarded(make_app(callers, hosts=names_of(settings, host)), proxies, settings.web.forwarded)
+    app = traced(make_app(callers, hosts=names_of(settings, host)), settings, (PATH,))
+    app = Forwarded(app, proxies, settings.web.forwarded)
     with listen(host, port or settings.mcp.port) as listening:
         where = f"{'http' if certificate is None else 'https'}://{host}:{listening.getsockname()[1]}{PATH}"
         click.echo(f"MCP is at {where}", err=True)

@@ -12,6 +12,7 @@ from agent.tools.errors import ToolError
 from drls_dagster.errors import DrlsError
 from drls_dagster.orchestrator.running_up import running_up
 from drls_dagster.settings import Settings
+from drls_dagster.traces.place import headers_here
 
 READ_SECONDS = 30.0
 LAUNCH_SECONDS = 90.0
@@ -66,7 +67,8 @@ class DagsterDoor:
         changes = document.lstrip().startswith("mutation")
         until = time.monotonic() + STARTING_SECONDS
         while True:
-            headers = {"Authorization": f"Bearer {self._token()}", **({"Idempotency-Key": key} if key else {})}
+            headers = {"Authorization": f"Bearer {self._token()}", **headers_here()}
+            headers |= {"Idempotency-Key": key} if key else {}
             try:
                 answer = self._http.post(
                     self._graphql,

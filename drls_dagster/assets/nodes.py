@@ -14,6 +14,8 @@ from drls_dagster.assets.partitions import backfill_policy, partitions_definitio
 from drls_dagster.assets.reports import report_metadata, reported_checks
 from drls_dagster.assets.scope import RESOURCES, Scope, parameters_key, scope_of
 from drls_dagster.lakehouse.locating import look_at
+from drls_dagster.lakehouse.refs import summary_int
+from drls_dagster.runs.step_spans import SpanKind
 from drls_dagster.steps.above import check_node
 from drls_dagster.steps.bad_rows import tell_columns
 from drls_dagster.steps.checks import Finding, checks_of
@@ -124,7 +126,8 @@ def transform_asset(to: Compiling, node: AnyTransform) -> dg.AssetsDefinition:
             recipes = recipes_of(scope, to.spec, node.id)
             tell_columns(scope.frames, node.id, recipes[0])
             try:
-                frames = [scope.frames.frame(node.id, reads) for reads in recipes]
+                with scope.run.spans.span(SpanKind.TRANSFORM, node.id):
+                    frames = [scope.frames.frame(node.id, reads) for reads in recipes]
             except ReportedFailure as failed:
                 yield from reported_checks(node, failed.report, to.key(node.id))
                 raise
@@ -153,7 +156,10 @@ def sink_asset(to: Compiling, node: SinkNode) -> dg.AssetsDefinition:
         try:
             with as_failure(node.id, scope.run.settings, sql_of(to.spec, node.id)):
                 try:
-                    done = run_sink(scope.run, scope.frames, node, checks)
+                    with scope.run.spans.span(SpanKind.SINK, node.id) as facts:
+                        done = run_sink(scope.run, scope.frames, node, checks)
+                        facts.table, facts.snapshot = node.table, done.snapshot.snapshot_id
+                        facts.rows = summary_int(done.snapshot, "total-records")
                 except NotPublished as refused:
                     yield from (check_result(result, key) for result in refused.results)
                     raise

@@ -59,7 +59,7 @@ def scope_of(
         parameters = parameters_of(context, spec)
         key = run_key(context.instance, context.run)
         try:
-            runs, memory, gate = lifecycle.enter(
+            runs, memory, gate, spans = lifecycle.enter(
                 spec,
                 environment,
                 context.run.run_id,
@@ -90,6 +90,7 @@ def scope_of(
             search_path=search_path,
             log=context.log.info,
             gate=gate,
+            spans=spans,
         )
         prepare(run)
         memory.note("", About.TOOLS, tools())

@@ -41,6 +41,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
     from drls_dagster.serving.request_ids import Identified
     from drls_dagster.serving.supervisor import Supervisor
     from drls_dagster.serving.worker import serve_connections
+    from drls_dagster.traces.requests import traced
     from drls_dagster.web.sections import DAGSTER, DAGSTER_PATH, SECTIONS
     from lifecycle.app.kit.parts import DagsterAt
     from lifecycle.app.site import create_site
@@ -60,7 +61,9 @@ def serve(host: str, port: int, workers: int | None) -> None:
         site = create_site(context, (*SECTIONS, DAGSTER), connected=(provider, dagster))
         spare_the_collector()
         app = with_metrics(KnownHosts(RunsDoor(site, settings), hosts), token, settings, context.store, since, counted)
-        serve_connections(Forwarded(Identified(app), proxies, settings.web.forwarded), channel, proxies)
+        serve_connections(
+            Forwarded(Identified(traced(app, settings)), proxies, settings.web.forwarded), channel, proxies
+        )
         context.store.close()
 
     # Creates a missing store, and says what is wrong with it; connections do not survive a fork.

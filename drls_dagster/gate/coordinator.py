@@ -11,9 +11,13 @@ from drls_dagster.dagster_private.workspace import BaseWorkspaceRequestContext
 from drls_dagster.gate.launched_by import launcher_of
 from drls_dagster.gate.parts import parts_of
 from drls_dagster.gate.queue import admit_whole, fail, give_back, own_tags, shown_tags
+from drls_dagster.gate.traced import TRACE_TAG, place_of
+from drls_dagster.runs.part import Part
 from drls_dagster.runs.refusal import GateRefused
 from drls_dagster.settings import load_settings
 from drls_dagster.tags import REFUSED_TAG
+from drls_dagster.traces.sending import Span
+from drls_dagster.traces.spans import span
 
 
 class GatedRunCoordinator(QueuedRunCoordinator):
@@ -26,6 +30,14 @@ class GatedRunCoordinator(QueuedRunCoordinator):
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
         run = context.dagster_run
         parts = parts_of(self._instance, run)
+        names = ",".join(part.pipeline for part in parts)
+        settings = load_settings()
+        with span(settings, "admit run", {"run_id": run.run_id, "pipeline": names}, above=place_of(run)) as made:
+            if made.place is not None and made.above is None:
+                self._instance.add_run_tags(run.run_id, {TRACE_TAG: made.place.text})
+            return self._submit(context, run, parts, made)
+
+    def _submit(self, context: SubmitRunContext, run: DagsterRun, parts: tuple[Part, ...], made: Span) -> DagsterRun:
         tags = own_tags(parts)
         if tags:
             self._instance.add_run_tags(run.run_id, tags)
@@ -40,6 +52,7 @@ class GatedRunCoordinator(QueuedRunCoordinator):
             person = launcher_of(load_settings(), fresh, parts)
             admissions = admit_whole(self._instance, fresh, parts, person)
         except GateRefused as refused:
+            made.failed = "refused"
             fail(self._instance, fresh, str(refused))
             return self._instance.get_run_by_id(run.run_id) or fresh
         shown = shown_tags(fresh, admissions, person)

@@ -10,11 +10,13 @@ from dagster import DefaultRunLauncher
 from drls_dagster.dagster_private.launching import LaunchRunContext, module_of
 from drls_dagster.gate.queue import fail, give_back, refuse_revoked
 from drls_dagster.gate.tokens import Given, token_for
+from drls_dagster.gate.traced import place_of
 from drls_dagster.gate.warm_host import host_here
 from drls_dagster.runs.handover import hand_over, take_back
 from drls_dagster.runs.refusal import GateRefused
 from drls_dagster.runs.run_process import find
 from drls_dagster.settings import Settings, load_settings
+from drls_dagster.traces.spans import span
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
@@ -62,6 +64,10 @@ class GatedRunLauncher(DefaultRunLauncher):
 
     def launch_run(self, context: LaunchRunContext) -> None:
         run = context.dagster_run
+        with span(load_settings(), "launch run", {"run_id": run.run_id}, above=place_of(run)):
+            self._launch(context, run)
+
+    def _launch(self, context: LaunchRunContext, run: DagsterRun) -> None:
         if not may_launch(self._instance, context):
             return
         settings = load_settings()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from drls_dagster.gate.launched_by import launcher_of
 from drls_dagster.gate.parts import all_parts_of, run_key, upkeep_of
+from drls_dagster.gate.traced import place_of
 from drls_dagster.runs.address import URL_VARIABLE
 from drls_dagster.runs.admission import lifecycle_of
 from drls_dagster.runs.token import RunToken, bind, issue
@@ -40,11 +41,11 @@ def token_for(instance: DagsterInstance, run: DagsterRun, settings: Settings) ->
         return None
     if upkeep is not None:
         launched_by = launcher_of(settings, run, ())
-        return Given(url, issue(ctx, bind(run.run_id, run.run_id, [upkeep], launched_by)))
+        return Given(url, issue(ctx, bind(run.run_id, run.run_id, [upkeep], launched_by, place_of(run))))
     with ctx.store.read() as view:
         person = _admitted_by(view, run.run_id, parts)
     launched_by = person or launcher_of(settings, run, parts)
-    return Given(url, issue(ctx, bind(run.run_id, run_key(instance, run), parts, launched_by)))
+    return Given(url, issue(ctx, bind(run.run_id, run_key(instance, run), parts, launched_by, place_of(run))))
 
 
 def _admitted_by(view: View, run_id: str, parts: tuple[Part, ...]) -> Actor | None:

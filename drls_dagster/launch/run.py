@@ -48,6 +48,7 @@ def launch(
     from drls_dagster.launch.run_output import showing_output
     from drls_dagster.lifecycle_client.opening import os_user
     from drls_dagster.orchestrator.instance import dagster_home, make_storage
+    from drls_dagster.traces.spans import span
 
     spec = loaded.spec
     assert spec is not None, "find_pipeline gives only pipelines that load"  # noqa: S101
@@ -77,7 +78,7 @@ def launch(
         follower = Follower(outcome, {key.to_python_identifier(): name for name, key in keys.items()}, changed)
         instance.add_event_listener(outcome.run_id, follower)
         try:
-            with _quiet():
+            with _quiet(), span(settings, "launch run", {"run_id": outcome.run_id, "pipeline": spec.name}):
                 result = definitions.resolve_job_def(spec.name).execute_in_process(
                     instance=instance,
                     run_id=outcome.run_id,

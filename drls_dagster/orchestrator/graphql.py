@@ -6,6 +6,7 @@ from typing import Any
 
 from drls_dagster.orchestrator.running_up import UpState
 from drls_dagster.tags import REASON_TAG
+from drls_dagster.traces.place import headers_here
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import Refused, Unavailable
 
@@ -95,7 +96,7 @@ def _ask(up: UpState, where: str, query: str, variables: dict[str, Any]) -> dict
         answer = httpx.post(
             f"{up.url}/dagster/graphql",
             json={"query": query, "variables": variables},
-            headers=_token(up),
+            headers=_token(up) | headers_here(),
             timeout=LAUNCH_SECONDS,
             trust_env=False,
         )

@@ -15,6 +15,7 @@ from drls_dagster.runs.client import RunClient
 from drls_dagster.runs.memory import Executing, RunMemory
 from drls_dagster.runs.opening import way_of
 from drls_dagster.runs.part import Part
+from drls_dagster.runs.step_spans import StepSpans
 from drls_dagster.settings import Settings, load_settings
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import PipelineSpec, digest
@@ -26,6 +27,7 @@ class Entered(NamedTuple):
     runs: RunClient
     memory: RunMemory
     gate: Permitted | None
+    spans: StepSpans
 
 
 class Lifecycle(dg.ConfigurableResource):
@@ -37,6 +39,7 @@ class Lifecycle(dg.ConfigurableResource):
     home: str | None = Field(default=None, description="The DRLS_HOME to read; default: that of the process")
 
     _gates: list[Permitted] = PrivateAttr(default_factory=list)
+    _spans: list[StepSpans] = PrivateAttr(default_factory=list)
     _executing: dict[str, Executing] = PrivateAttr(default_factory=dict)
 
     @property
@@ -63,14 +66,18 @@ class Lifecycle(dg.ConfigurableResource):
         if run_id not in self._executing:
             self._executing[run_id] = Executing(runs, settings)
         memory = RunMemory(runs, self._executing[run_id])
+        spans = StepSpans(runs, is_on=settings.traces.endpoint is not None)
+        self._spans.append(spans)
         admission = runs.admit(dict(parameters))
         if admission is None:
-            return Entered(runs, memory, None)
+            return Entered(runs, memory, None, spans)
         gate = Permitted(settings, spec, begin(runs, log), runs, log)
         self._gates.append(gate)
-        return Entered(runs, memory, gate)
+        return Entered(runs, memory, gate, spans)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        while self._spans:
+            self._spans.pop().close()
         while self._gates:
             self._gates.pop().finish()
         while self._executing:

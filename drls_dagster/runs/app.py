@@ -18,6 +18,7 @@ from drls_dagster.runs.operations.table import OPERATIONS
 from drls_dagster.runs.problems import MEDIA_TYPE, problem_of
 from drls_dagster.runs.service import RunService
 from drls_dagster.serving.asked import body_within, first_fault, shown_token
+from drls_dagster.traces.place import HEADER, Place, read_place
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import DrlsError, Invalid, NotFound, TooMany, Unauthorized
 
@@ -41,14 +42,21 @@ def run_routes(service: RunService) -> Starlette:
     async def answer(request: Request) -> Response:
         try:
             text = await _body(request)
-            return await run_in_threadpool(_answer, service, _token(request), request.path_params["operation"], text)
+            return await run_in_threadpool(
+                _answer,
+                service,
+                _token(request),
+                request.path_params["operation"],
+                text,
+                read_place(request.headers.get(HEADER)),
+            )
         except DrlsError as error:
             return Response(json.dumps(problem_of(error)), error.status, media_type=MEDIA_TYPE)
 
     return Starlette(routes=[Route(f"{PATH}/{{operation}}", answer, methods=["POST"])])
 
 
-def _answer(service: RunService, token: str, name: str, text: bytes) -> Response:
+def _answer(service: RunService, token: str, name: str, text: bytes, at: Place | None) -> Response:
     operation = OPERATIONS.get(name)
     if operation is None:
         raise NotFound(f"the run service has no operation {name!r}; are both sides of the same DRLS?")
@@ -60,7 +68,7 @@ def _answer(service: RunService, token: str, name: str, text: bytes) -> Response
         raise Invalid(f"{name}: {where}: {what}") from None
     given = {field: getattr(asked, field) for field in asked.model_fields_set}
     try:
-        found = service.answer(token, operation, envelope.pipeline, envelope.environment, given)
+        found = service.answer(token, operation, envelope.pipeline, envelope.environment, given, at=at)
     except DrlsError:
         raise
     except Exception:  # noqa: BLE001 (a run is told something, whatever it is)

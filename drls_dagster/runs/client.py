@@ -7,18 +7,22 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from drls_dagster.runs.operation import Operation
-from drls_dagster.runs.operations import admission, connections, memory, publishing, tables, upkeep, version
+from drls_dagster.runs.operations import admission, connections, memory, publishing, tables, tracing, upkeep, version
 from drls_dagster.runs.service import RunService
 from drls_dagster.runs.token import RunToken
+from drls_dagster.traces.place import Place
 from lifecycle.domain.environment import Environment
 
 A = TypeVar("A")
 
 
 class Way(ABC):
-    """Brings a run's questions to the run service, with its token. `renews`: it has one that expires."""
+    """Brings a run's questions to the run service, with its token. `renews`: it has one that expires. `at`: the span of
+    the run that asks.
+    """
 
     renews = True
+    at: Place | None = None
 
     @abstractmethod
     def carry(
@@ -43,7 +47,7 @@ class Direct(Way):
     def carry(
         self, operation: Operation[..., A], pipeline: str, environment: Environment, given: Mapping[str, Any]
     ) -> A:
-        return self._service.answer(self._token.text, operation, pipeline, environment, given)
+        return self._service.answer(self._token.text, operation, pipeline, environment, given, at=self.at)
 
 
 class RunClient:
@@ -93,6 +97,9 @@ class RunClient:
     record_checks = memory.record_checks
     publishes = memory.publishes
     note = memory.note
+
+    trace = tracing.trace
+    tell_spans = tracing.tell_spans
 
     look_at_tables = upkeep.look_at_tables
     look_at_table = upkeep.look_at_table

@@ -10,6 +10,7 @@ from drls_dagster.runs.part import Part
 from drls_dagster.runs.service import RunService
 from drls_dagster.runs.token import bind
 from drls_dagster.settings import Settings
+from drls_dagster.traces.place import HERE
 
 
 def way_of(settings: Settings, run_id: str, run_key: str, part: Part) -> Way:
@@ -26,4 +27,4 @@ def direct(
 ) -> Direct:
     """The service in this process, for a run that the owner of the home executes here."""
     own = service or RunService(settings)
-    return Direct(own, own.own_token(bind(run_id, run_key, parts)))
+    return Direct(own, own.own_token(bind(run_id, run_key, parts, trace=HERE.get())))

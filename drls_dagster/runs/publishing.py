@@ -18,6 +18,7 @@ from drls_dagster.ledger import PublishRecord
 from drls_dagster.runs.refusal import GateRefused, refusal
 from drls_dagster.runs.run_tables import state_of
 from drls_dagster.runs.table_words import Candidate, TableState
+from drls_dagster.traces.spans import span
 from lifecycle.domain.run import Permit
 from lifecycle.errors import Conflict, Forbidden, LifecycleError
 from lifecycle.usecases.grant_permit import Publish, grant_permit, record_receipt, release_permit
@@ -35,15 +36,21 @@ def publish_candidate(run: Run, candidate: Candidate) -> TableState:
     A draft in development needs no permit. Raises RefMoved, Conflict, GateRefused or Forbidden: nothing is published
     then.
     """
-    permit = None if run.admission is None else _permit(run, candidate)
+    about = {"table": candidate.table, "snapshot": str(candidate.snapshot), "node": candidate.step}
+    permit = None
+    if run.admission is not None:
+        with span(run.settings, "permit", about):
+            permit = _permit(run, candidate)
     try:
-        look, table = _move(run, candidate)
+        with span(run.settings, "compare and set", {**about, "rows": candidate.work.rows or 0}):
+            look, table = _move(run, candidate)
     except (refs.RefMoved, CommitConflictError, Forbidden):
         if permit is not None:
             release_permit(run.lifecycle, run.actor("step"), permit.id)
         raise
     if permit is not None:
-        record_receipt(run.lifecycle, run.actor("step"), permit.id)
+        with span(run.settings, "receipt", about):
+            record_receipt(run.lifecycle, run.actor("step"), permit.id)
     run.ledger.close_branch(look.location.name, candidate.branch)
     run.ledger.record_publish(
         PublishRecord(

@@ -18,6 +18,7 @@ from drls_dagster.runs.client import Way
 from drls_dagster.runs.operation import Operation
 from drls_dagster.runs.problems import MEDIA_TYPE, raised
 from drls_dagster.runs.token import RunToken
+from drls_dagster.traces.place import HEADER
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import Unavailable
 
@@ -68,6 +69,8 @@ class Remote(Way):
     def _send(self, name: str, body: str) -> tuple[int, str, bytes]:
         connection = self._connection()
         headers = {"Authorization": f"Bearer {self._token.text}", "Content-Type": "application/json"}
+        if self.at is not None:
+            headers[HEADER] = self.at.text
         connection.request("POST", f"{self._prefix}{PATH}/{name}", body, headers)
         answer = connection.getresponse()
         return answer.status, answer.headers.get("Content-Type", ""), answer.read()

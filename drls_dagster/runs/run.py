@@ -14,6 +14,7 @@ from drls_dagster.runs.part import Part
 from drls_dagster.runs.refusal import GateRefused
 from drls_dagster.runs.token import Bound
 from drls_dagster.settings import Settings
+from drls_dagster.traces.place import Place, read_place
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.people import Actor
 from lifecycle.domain.run import Admission
@@ -80,6 +81,21 @@ class Run:
         with self.lifecycle.store.read() as view:
             writes = view.pipelines.owners([table], but=self.admission.pipeline_id).get(table)
             return writes != owner and view.pipelines.find(owner) is not None
+
+    def trace_at(self, at: Place | None = None) -> Place | None:
+        """Where in the run's own trace something happens: `at`, if that is a span of it."""
+        own = read_place(self.bound.trace)
+        return at if own is not None and at is not None and at.trace == own.trace else own
+
+    @property
+    def traced(self) -> dict[str, str]:
+        """What each span of the run says of it."""
+        return {
+            "run_id": self.run_id,
+            "pipeline": self.name,
+            "version": self.part.digest,
+            "environment": self.environment.value,
+        }
 
     def actor(self, part: str = "run") -> Actor:
         return self.bound.actor(part)

@@ -18,6 +18,8 @@ from drls_dagster.runs.run import Run
 from drls_dagster.runs.token import Bound, RunToken, read_token
 from drls_dagster.settings import Settings
 from drls_dagster.tags import MAINTENANCE
+from drls_dagster.traces.place import Place
+from drls_dagster.traces.spans import span
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.run import Admission
 from lifecycle.errors import Unauthorized
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 _SECONDS = 60.0
+# What becomes of a run is in its trace; what it remembers and how it lives is not.
+_TRACED = frozenset({"admit", "publish", "confirm", "finish"})
 _MOST = 1_000
 
 
@@ -61,8 +65,9 @@ class RunService:
         pipeline: str,
         environment: Environment,
         given: Mapping[str, Any],
+        at: Place | None = None,
     ) -> A:
-        """What the operation answers for one pipeline of the token's run.
+        """What the operation answers for one pipeline of the token's run. `at`: the span of the run that asks.
 
         Raises Unauthorized for a token that is not good, GateRefused where the run may not do this any more, and what
         the operation raises.
@@ -78,7 +83,10 @@ class RunService:
             raise Unauthorized(f"{operation.name} is not for runs of {pipeline}")
         run = Run(self._settings, bound, part, self._ledger(), ctx, _admission(ctx, bound, part), self._catalog)
         _require_standing(run, operation)
-        return operation.run(run, **given)
+        if operation.name not in _TRACED:
+            return operation.run(run, **given)
+        with span(self._settings, f"run {operation.name}", run.traced, above=run.trace_at(at)):
+            return operation.run(run, **given)
 
     def _bound(self, ctx: Context, token: str) -> Bound:
         """What a token is bound to. Its signature is looked at again after a minute; whether it stands, every time."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.lifecycle_client.gateway import gateway_actor
 from drls_dagster.runs.part import Part
+from drls_dagster.traces.place import Place
 from lifecycle.domain.environment import Environment
 from lifecycle.domain.model import Frozen
 from lifecycle.domain.people import Actor, WayIn
@@ -28,7 +29,10 @@ LIFE = timedelta(days=1)
 
 
 class Bound(Frozen):
-    """What a run token is bound to. `person` is None where nobody launched the run: a schedule, a sensor, the owner."""
+    """What a run token is bound to. `person` is None where nobody launched the run: a schedule, a sensor, the owner.
+
+    `trace` is where the run belongs in a trace, as its launch said it; nothing is allowed because of it.
+    """
 
     run_id: str
     run_key: str
@@ -37,6 +41,7 @@ class Bound(Frozen):
     name: str = ""
     host: str = ""
     acts_for: str | None = None
+    trace: str = ""
 
     def part(self, pipeline: str, environment: Environment) -> Part:
         """A pipeline of the run. Raises Unauthorized for one that it does not have."""
@@ -71,10 +76,13 @@ class RunToken:
         return "RunToken(…)"
 
 
-def bind(run_id: str, run_key: str, parts: Iterable[Part], launched_by: Actor | None = None) -> Bound:
+def bind(
+    run_id: str, run_key: str, parts: Iterable[Part], launched_by: Actor | None = None, trace: Place | None = None
+) -> Bound:
     """What a token for these pipelines of a run is bound to."""
+    place = trace.text if trace is not None else ""
     if launched_by is None:
-        return Bound(run_id=run_id, run_key=run_key, parts=tuple(parts))
+        return Bound(run_id=run_id, run_key=run_key, parts=tuple(parts), trace=place)
     by = launched_by
     return Bound(
         run_id=run_id,
@@ -84,6 +92,7 @@ def bind(run_id: str, run_key: str, parts: Iterable[Part], launched_by: Actor | 
         name=by.name,
         host=by.host,
         acts_for=by.acts_for,
+        trace=place,
     )
 
 

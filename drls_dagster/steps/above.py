@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from drls_dagster.errors import DrlsError
+from drls_dagster.runs.step_spans import SpanKind
 from drls_dagster.steps.bad_rows import tell_bad_rows
 from drls_dagster.steps.checks import Finding, checks_of, evaluate, evidence_of
 from drls_dagster.steps.spark import arguments_of
@@ -36,8 +37,9 @@ def check_node(frames: Frames, node_id: str, reads: Reads) -> tuple[Finding, ...
     seen = _seen(run, node_id, reads)
     frame = frames.frame(node_id, seen)
     view = frames.view(node_id, seen)
-    with frames.reading(node_id, seen):
+    with frames.reading(node_id, seen), run.spans.span(SpanKind.CHECK, node_id) as facts:
         results = evaluate(run.session.spark, frame, node_id, checks, view, lambda sql: arguments_of(run, node_id, sql))
+        facts.checks, facts.failed_checks = len(results), sum(not one.passed for one in results)
     tell_bad_rows(run, node_id, frame, checks, results, view)
     run.memory.record_checks(node_id, _key(frames, node_id, seen), [asdict(one) for one in results])
     return tuple(results)

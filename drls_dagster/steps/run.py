@@ -14,6 +14,7 @@ from drls_dagster.lakehouse.positions import At
 from drls_dagster.ledger import PublishRecord
 from drls_dagster.runs.client import RunClient
 from drls_dagster.runs.memory import RunMemory
+from drls_dagster.runs.step_spans import SpanKind, StepSpans
 from drls_dagster.settings import Settings
 from drls_dagster.steps.sources.kind import Standing
 from drls_dagster.steps.sources.kinds import kind_of
@@ -104,6 +105,7 @@ class PipelineRun:
     search_path: tuple[str, ...] = ()
     log: Callable[[str], None] = lambda _: None
     gate: Gate | None = None
+    spans: StepSpans = field(default_factory=StepSpans)
     version: str = field(init=False)
     code: CodeProcess = field(init=False)
 
@@ -147,7 +149,12 @@ class PipelineRun:
 
     def _read(self, node: SourceNode, sink: SinkNode | None, look: TableLook | None, epoch: str) -> SourceRead:
         kind, place = kind_of(node), self.place
-        stored = self.memory.pin(epoch, node.id, lambda: kind.pin(node.id, node.source, place).stored())
+
+        def pin_now() -> Any:
+            with self.spans.span(SpanKind.SOURCE, node.id):
+                return kind.pin(node.id, node.source, place).stored()
+
+        stored = self.memory.pin(epoch, node.id, pin_now)
         try:
             pin = kind.pinned(stored)
         except (KeyError, TypeError, ValueError):

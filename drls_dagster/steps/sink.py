@@ -26,6 +26,7 @@ from drls_dagster.lakehouse.prepare import OWNER, prepare_table, refuse_foreign,
 from drls_dagster.lakehouse.rebuild import put_back_unless_published
 from drls_dagster.lakehouse.reread import Reread, load_again
 from drls_dagster.lakehouse.separate import may_reshape
+from drls_dagster.runs.step_spans import SpanKind
 from drls_dagster.steps import changes
 from drls_dagster.steps.above import checks_above
 from drls_dagster.steps.bad_rows import tell_bad_rows
@@ -336,7 +337,9 @@ def _audit(
         written = written.coalesce(1)
     view = f"drls_audit_{sink.id}_{candidate.snapshot_id}"
     written.createOrReplaceTempView(view)
-    results = evaluate(spark, written, sink.id, checks, view, lambda sql: arguments_of(run, sink.id, sql))
+    with run.spans.span(SpanKind.CHECK, sink.id) as facts:
+        results = evaluate(spark, written, sink.id, checks, view, lambda sql: arguments_of(run, sink.id, sql))
+        facts.checks, facts.failed_checks = len(results), sum(not one.passed for one in results)
     tell_bad_rows(run, sink.id, written, checks, results, view)
     return results
 

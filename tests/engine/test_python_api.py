@@ -17,10 +17,13 @@ from lab import Lab
 from lifecycle_lab import LifecycleLab
 
 import drls_dagster as drls
+from drls_dagster import settings as settings_module
 from drls_dagster.engine.state import live_leases
-from drls_dagster.settings import Settings
+from drls_dagster.settings import Settings, load_settings
+from drls_dagster.traces.sending import sender_of
 from lifecycle.domain.environment import Environment
 from lifecycle.errors import NotFound
+from tests.trace_collector import attributes, collecting
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -104,7 +107,23 @@ def test_a_run_above_development_goes_through_the_gate(life: LifecycleLab, monke
     with pytest.raises(NotFound, match="promote one"):
         drls.run(life.name, env="qa")
     life.promote(saved.number, Environment.QA)
-    done = drls.run(life.name, env="qa").raise_if_failed()
+    with collecting() as collector:
+        monkeypatch.setenv("DRLS_TRACES__ENDPOINT", collector.url)
+        settings_module._load.cache_clear()
+        done = drls.run(life.name, env="qa").raise_if_failed()
+        sender = sender_of(load_settings())
+        assert sender is not None
+        sender.flush()
+        monkeypatch.delenv("DRLS_TRACES__ENDPOINT")
+        settings_module._load.cache_clear()
+    names = {one.span_id: one.name for one in collector.spans}
+    assert {one.name: names.get(one.parent_span_id) for one in collector.spans} == {
+        "launch run": None, "run admit": "run", "run": "launch run", "transform some": "run", "sink out": "run",
+        "source raw": "run", "check out": "sink out", "run publish": "sink out", "permit": "run publish",
+        "compare and set": "run publish", "receipt": "run publish", "run finish": "launch run",
+    }  # fmt: skip
+    assert len({one.trace_id for one in collector.spans}) == 1
+    assert attributes(collector.named("sink out"))["drls.rows"] == 1
     with life.ctx.store.read() as view:
         found = view.pipelines.find(life.name)
         assert found is not None

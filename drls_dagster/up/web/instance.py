@@ -19,6 +19,7 @@ from drls_dagster.dagster_private.workspace import (
 )
 from drls_dagster.gate.launched_by import LAUNCHED_BY_TAG, backfill_subject, run_subject
 from drls_dagster.gate.parts import parts_of
+from drls_dagster.gate.traced import tags_here
 from drls_dagster.up.web.once import CLAIM_TAG, Claim, same_launch
 from lifecycle.errors import Conflict
 
@@ -82,7 +83,7 @@ def _tags(admitted: Admitted, subject: str, pairs: Pairs) -> dict[str, str]:
     if admitted.sign is None:
         return {}
     claimed = {} if admitted.claim is None else admitted.claim.tags
-    return {LAUNCHED_BY_TAG: admitted.sign(subject, pairs), USER_TAG: admitted.name, **claimed}
+    return {LAUNCHED_BY_TAG: admitted.sign(subject, pairs), USER_TAG: admitted.name, **claimed, **tags_here()}
 
 
 def launched_under(instance: dg.DagsterInstance, claim: Claim, is_signed: Callable[[str, str], bool]) -> str | None:

@@ -26,6 +26,7 @@ from drls_dagster.serving.connections import bounded_protocol
 from drls_dagster.serving.forwarded import Forwarded, networks
 from drls_dagster.serving.request_ids import Identified
 from drls_dagster.settings import load_settings
+from drls_dagster.traces.requests import traced
 from drls_dagster.up.web.app import make_app
 from drls_dagster.up.web.sections import chats_of
 from drls_dagster.up.web.workspace import PREFIX
@@ -65,7 +66,7 @@ def main() -> None:
     spare_the_collector()
     proxies = networks(settings.web.trusted_proxies)
     config = uvicorn.Config(
-        Forwarded(Identified(app), proxies, settings.web.forwarded),
+        Forwarded(Identified(traced(app, settings, groups)), proxies, settings.web.forwarded),
         http=bounded_protocol(proxies),
         lifespan="on",
         ws="websockets-sansio",
