@@ -35,6 +35,8 @@ NAMES = (
     "approval",
     "flights",
     "expire",
+    "jdbc",
+    "kafka",
     "ray_step",
     "fences",
     "exchange",

@@ -97,6 +97,21 @@ class Lab:
             self._read_settings()
 
     @contextlib.contextmanager
+    def connected(self, text: str) -> Iterator[None]:
+        """Engines and runs with these connections, as drls.toml has them; what runs is ended at both ends."""
+        self.stop_engine()
+        file = self.settings.home / "drls.toml"
+        file.write_text(text)
+        file.chmod(0o600)
+        self._read_settings()
+        try:
+            yield
+        finally:
+            self.stop_engine()
+            file.unlink()
+            self._read_settings()
+
+    @contextlib.contextmanager
     def fenced(self, mode: Literal["auto", "off"]) -> Iterator[None]:
         """Engines and runs with this `fence.mode`, workers know it too; what runs is ended at both ends."""
         self.stop_engine()
