@@ -15,15 +15,15 @@ from drls_dagster.engine.step_code import told
 @pytest.mark.parametrize(
     ("result", "said"),
     [
-        (pd.DataFrame(), "transform() of node 'made' returned a DataFrame of pandas, not one of Spark"),
-        (None, "transform() of node 'made' returned NoneType, not a DataFrame"),
+        (pd.DataFrame(), "a DataFrame of pandas, not one of Spark; return spark.createDataFrame(…) of it"),
+        (None, "NoneType, not a DataFrame; return a DataFrame of Spark"),
     ],
 )
 def test_another_result_than_a_frame_of_spark_is_named(result: Any, said: str) -> None:
     """Failed before for pandas: "returned DataFrame, not a DataFrame"."""
     spark: Any = None
     message, plans = _Host()._frame("made", spark, result)
-    assert (message, plans) == ({"kind": "failed", "error": said}, [])
+    assert (message, plans) == ({"kind": "failed", "error": f"transform() of node 'made' returned {said}"}, [])
 
 
 def test_an_error_of_spark_in_a_function_has_no_code_of_sparks() -> None:
