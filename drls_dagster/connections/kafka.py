@@ -15,6 +15,8 @@ JARS = (
     "org.apache.kafka:kafka-clients:3.9.1",
     "org.apache.commons:commons-pool2:2.12.1",
 )
+# Reads messages in Avro. Of Spark's own version some registries do not have it; what it calls has not changed since.
+AVRO = "org.apache.spark:spark-avro_2.13:4.1.1"
 # Settings of clients name classes, files and commands (`sasl.jaas.config`, `ssl.engine.factory.class`,
 # `metric.reporters`, …), and there are new ones with each release. So DRLS takes those on a list and no others.
 OPTIONS = frozenset(
@@ -94,7 +96,7 @@ class KafkaConnection(BaseModel):
     @property
     def jars(self) -> tuple[str, ...]:
         """The Maven coordinates of what Spark needs for it."""
-        return JARS
+        return (*JARS, AVRO)
 
     @property
     def given_jar(self) -> None:

@@ -17,7 +17,7 @@ class _Opened(BaseModel):
     name: str
     user: str | None
     password: str | None = Field(repr=False)
-    options: dict[str, str] = Field(repr=False)
+    options: dict[str, str] = Field(default_factory=dict, repr=False)
     fingerprint: str
 
     def without_password(self, text: str) -> str:
@@ -49,4 +49,12 @@ class OpenedKafka(_Opened):
     ca: str | None
 
 
-AnyOpened = Annotated[OpenedConnection | OpenedKafka, Field(discriminator="kind")]
+class OpenedRegistry(_Opened):
+    """A registry of schemas as a run gets it."""
+
+    kind: Literal["registry"] = "registry"
+    url: str = Field(repr=False)
+    ca: str | None
+
+
+AnyOpened = Annotated[OpenedConnection | OpenedKafka | OpenedRegistry, Field(discriminator="kind")]

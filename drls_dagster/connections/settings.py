@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 
 from drls_dagster.connections.databases import DATABASES, Database, address_of, refuse_options
 from drls_dagster.connections.kafka import KafkaConnection
+from drls_dagster.connections.registry import RegistryConnection
 
 _CLASS = re.compile(r"[A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)+")
 _SECRET_IN_URL = re.compile(r"(?i)pass(?:word|wd)?\s*=|//[^/@;?]*:[^/@;?]*@")
@@ -20,7 +21,7 @@ class ConnectionSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["jdbc"] = Field(default="jdbc", description="`jdbc`; `kafka` is another table, see below")
+    kind: Literal["jdbc"] = Field(default="jdbc", description="`jdbc`; `kafka` and `registry` are described below")
     driver: str = Field(
         description="`postgresql`, `mysql`, `sqlserver` or `oracle`; for another database the class of its driver"
     )
@@ -115,5 +116,8 @@ def _kind(value: Any) -> str:
 
 
 AnyConnection = Annotated[
-    Annotated[ConnectionSettings, Tag("jdbc")] | Annotated[KafkaConnection, Tag("kafka")], Discriminator(_kind)
+    Annotated[ConnectionSettings, Tag("jdbc")]
+    | Annotated[KafkaConnection, Tag("kafka")]
+    | Annotated[RegistryConnection, Tag("registry")],
+    Discriminator(_kind),
 ]

@@ -48,13 +48,19 @@ def _place(node: SourceNode, settings: Settings, environment: Environment) -> di
         case LandingPath(path):
             return {"kind": kind, "at": _resolved(path, settings.landing_for(environment))}
         case NamedConnection(name):
-            connection = settings.connection_for(environment, name)
-            if connection is not None:
-                return {"kind": kind, "at": connection.place}
-            # Nothing shows that two environments mean the same server.
-            return {"kind": kind, "connection": name, "environment": str(environment)}
+            at = _connected(name, settings, environment)
+            others = [_connected(one, settings, environment) for one in node.source.connections if one != name]
+            return {"kind": kind, **at, **({"with": others} if others else {})}
         case None:
             return {"kind": kind}
+
+
+def _connected(name: str, settings: Settings, environment: Environment) -> dict[str, Any]:
+    connection = settings.connection_for(environment, name)
+    if connection is not None:
+        return {"at": connection.place}
+    # Nothing shows that two environments mean the same server.
+    return {"connection": name, "environment": str(environment)}
 
 
 def _resolved(path: str, landing: str) -> str:

@@ -33,7 +33,7 @@ from drls_dagster.steps.kept_output import File, kept_files, note_rows_read, rea
 from drls_dagster.steps.reported import Report, ReportedFailure
 from drls_dagster.steps.spark import StepFailed
 from drls_dagster.steps.staging import forget, parquet_files, staging_folder
-from drls_dagster.steps.version_code import command_code
+from drls_dagster.steps.version_code import code_of
 from lifecycle.spec import AnyTransform, CustomTransform
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _reports(key: str) -> str:
 def _materialise(frames: Frames, node: CustomTransform, reads: Reads, key: str, more: Mapping[str, Any]) -> list[File]:
     run = frames.run
     settings = run.settings
-    files = command_code(run, node)
+    files = code_of(run, node.id)
     check_account(settings)
     account = account_of(settings)
     folder = staging_folder(settings, run.run_key, key)

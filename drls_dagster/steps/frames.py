@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from drls_dagster.errors import DrlsError
@@ -21,6 +22,7 @@ from drls_dagster.steps.sources.kinds import kind_of
 from drls_dagster.steps.sources.pins import Reader
 from drls_dagster.steps.sources.tally import LIMITED, SORTED, UNSAID, RowsRead, Tally
 from drls_dagster.steps.staging import staging_folder
+from drls_dagster.steps.version_code import code_of
 from lifecycle.spec import AnyNode, AnyTransform, SourceNode, subtree_digest
 
 if TYPE_CHECKING:
@@ -217,7 +219,8 @@ class Frames:
             folder = self._folder(node_id, reads)
             run, window = self.run, self.run.window
             values = {**run.parameters, **(window.arguments() if window else {})}
-            reader = Reader(run.session.spark, run.place, folder, run.log, tally, kept, values)
+            files = partial(code_of, run, node_id)
+            reader = Reader(run.session.spark, run.place, folder, run.log, tally, files, kept, values)
             return kind_of(node).read(reader, node_id, node.source, read.pin, Read(read.start, read.end))
         builder = self._builder(node)
         if builder is None:

@@ -46,10 +46,13 @@ def locked_digest(spec: PipelineSpec, entrypoint: str | None) -> str | None:
     return spec.lock.code[entrypoint]
 
 
-def command_code(run: PipelineRun, node: CustomTransform | DbtTransform) -> dict[str, bytes]:
-    """The files that the version keeps of a command or a dbt project. Raises CodeChanged where one was changed."""
+def code_of(run: PipelineRun, node_id: str) -> dict[str, bytes]:
+    """The files that the version keeps of a command, a dbt project or a source.
+
+    Raises CodeChanged where one was changed.
+    """
     lock = run.spec.lock
-    return {} if lock is None else _contents(lock.files_of([node.id]), run.runs, tuple(run.search_path))
+    return {} if lock is None else _contents(lock.files_of([node_id]), run.runs, tuple(run.search_path))
 
 
 def _read(run: PipelineRun, search_path: tuple[str, ...]) -> SentCode | None:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from lifecycle.spec.base import refuse_code_path
-from lifecycle.spec.command_files import command_files, project_files
+from lifecycle.spec.command_files import command_files, project_files, schema_file
 from lifecycle.spec.custom import CustomTransform
 from lifecycle.spec.dbt import DbtTransform
 from lifecycle.spec.errors import FieldError, Problem, SpecError, shorten
 from lifecycle.spec.imports import Imports, imports_of
 from lifecycle.spec.modules import CACHES, Found, find_spec, find_top
 from lifecycle.spec.pipeline import PipelineSpec
+from lifecycle.spec.sources import KafkaSource, SourceNode
 from lifecycle.spec.steps import AnyTransform
 
 MAX_CODE_FILES = 2_000
@@ -64,10 +65,12 @@ def local_code(
     closure = _Closure(tuple(search_path), here_only, only_python)
     modules: dict[str, tuple[str, ...]] = {}
     problems: list[Problem] = []
-    for node in spec.transforms:
+    for node in (*spec.sources, *spec.transforms):
         found, where = _imports(node)
         try:
-            if isinstance(node, CustomTransform):
+            if isinstance(node, SourceNode):
+                tops = closure.schema(node)
+            elif isinstance(node, CustomTransform):
                 tops = closure.command(node)
             elif isinstance(node, DbtTransform):
                 tops = closure.project(node)
@@ -86,7 +89,9 @@ def local_code(
     return LocalCode(dict(sorted(closure.files.items())), modules, tuple(sorted(closure.unresolved)), closure.folders)
 
 
-def _imports(node: AnyTransform) -> tuple[Imports, str]:
+def _imports(node: AnyTransform | SourceNode) -> tuple[Imports, str]:
+    if isinstance(node, SourceNode):
+        return Imports(), "source.schema_file"
     if isinstance(node, CustomTransform):
         return Imports(), "command"
     if isinstance(node, DbtTransform):
@@ -143,6 +148,14 @@ class _Closure:
         for path, file in project_files(node.project, self.search_path).items():
             self.files[path] = _content(path, file)
         return {node.project.partition("/")[0]}
+
+    def schema(self, node: SourceNode) -> set[str]:
+        """The same for a source: the file with the schema of its messages."""
+        name = node.source.schema_file if isinstance(node.source, KafkaSource) else None
+        if name is None or self.only_python:
+            return set()
+        self.files[name] = _content(name, schema_file(name, self.search_path))
+        return {name.partition("/")[0].removesuffix(".py")}
 
     def check_total(self) -> None:
         if self.only_python:

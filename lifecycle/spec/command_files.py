@@ -66,6 +66,17 @@ def project_files(project: str, search_path: Sequence[Path]) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def schema_file(name: str, search_path: Sequence[Path]) -> Path:
+    """The schema of a source's messages. Raises FieldError where there is no such file, or a link leads to it."""
+    base = next((base for base in search_path if (base / name).is_file() or (base / name).is_symlink()), None)
+    if base is None:
+        raise FieldError(f"there is no file '{shorten(name)}'", "put it next to the pipeline file, or below there")
+    parts = name.split("/")
+    for length in range(1, len(parts) + 1):
+        _own(base.joinpath(*parts[:length]), "/".join(parts[:length]))
+    return base / name
+
+
 def _must_be_there(node: CustomTransform, script: str) -> bool:
     """An interpreter's first argument may also be something else, such as a folder of its own."""
     return "/" in node.command[0] or bool(os.path.splitext(script)[1])

@@ -57,3 +57,8 @@ class Source(Frozen):
     def place(self) -> LandingPath | NamedConnection | None:
         """What each environment resolves to a place of its own (L4); None where all read the same."""
         return None
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """The names of all connections that reading it takes; the first leads to the place."""
+        return (self.place.name,) if isinstance(self.place, NamedConnection) else ()

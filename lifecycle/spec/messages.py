@@ -52,6 +52,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "resources": steps.RayResources,
     "trigger": steps.Trigger,
     "watermark": steps.Watermark,
+    "registry": sources.RegisteredSchema,
     "lock": pipeline.Lock,
     "edges": pipeline.Edge,
     "parameters": Parameter,

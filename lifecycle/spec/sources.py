@@ -8,7 +8,19 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from lifecycle.spec.base import Column, Columns, Connection, Frozen, NodeId, Path, ScalarText, TableName, Text, Whole
+from lifecycle.spec.base import (
+    CodePath,
+    Column,
+    Columns,
+    Connection,
+    Frozen,
+    NodeId,
+    Path,
+    ScalarText,
+    TableName,
+    Text,
+    Whole,
+)
 from lifecycle.spec.columns import Schema
 from lifecycle.spec.errors import FieldError, shorten
 from lifecycle.spec.kind import LandingPath, NamedConnection, Source
@@ -185,11 +197,20 @@ _BadMessages = Annotated[
 ]
 
 
+class RegisteredSchema(Frozen):
+    """A schema of a registry: a `version` of a `subject`, which never changes."""
+
+    connection: Connection
+    subject: Annotated[str, Field(pattern=r"^[A-Za-z0-9_:][A-Za-z0-9._:-]*$", max_length=249)]
+    version: Annotated[Whole, Field(ge=1, le=2**31 - 1)]
+
+
 class KafkaSource(Source):
     """A Kafka topic, from where each sink stopped reading it.
 
     A json or csv message is a row of `schema`; text and binary have one column, `value`. `metadata` names columns for
     what Kafka keeps with a message. One that does not fit fails the run, or is set aside for a `deadLetters` step.
+    avro messages are rows of the record in `schema_file`, or of a schema in a registry.
     """
 
     kind: Literal["kafka"] = "kafka"
@@ -200,6 +221,8 @@ class KafkaSource(Source):
     options: dict[str, ScalarText] = Field(default_factory=dict)
     metadata: dict[Meta, _MetaColumn] = Field(default_factory=dict[Meta, str])
     bad_messages: _BadMessages = None
+    registry: RegisteredSchema | None = None
+    schema_file: CodePath | None = None
 
     @model_validator(mode="after")
     def _columns_that_fit(self) -> KafkaSource:
@@ -211,6 +234,10 @@ class KafkaSource(Source):
             )
         if self.format in ("text", "binary") and self.schema_ is not None:
             raise FieldError(f"format: {self.format} takes no schema", "remove schema, or write format: json or csv")
+        if self.format != "avro" and (self.registry or self.schema_file):
+            raise FieldError(f"format: {self.format} takes no Avro schema", "remove registry and schema_file")
+        if self.registry and self.schema_file:
+            raise FieldError("a schema is in a file or in a registry", "set schema_file or registry")
         if self.format == "binary" and self.sets_aside:
             raise FieldError("every message is binary: none is set aside", "remove bad_messages")
         names = [name.lower() for name in self.columns]
@@ -234,6 +261,10 @@ class KafkaSource(Source):
     @property
     def place(self) -> NamedConnection:
         return NamedConnection(self.connection)
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        return (self.connection, *((self.registry.connection,) if self.registry else ()))
 
     @property
     def sets_aside(self) -> bool:

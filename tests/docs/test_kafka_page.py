@@ -7,17 +7,18 @@ from pathlib import Path
 
 from drls_dagster.assets.compile import compile_pipeline
 from drls_dagster.connections.kafka import KafkaConnection
+from drls_dagster.connections.registry import RegistryConnection
 from drls_dagster.settings import load_settings
 from lifecycle.domain.environment import Environment
 from lifecycle.spec import KafkaSource, parse_pipeline
-from tests.docs.pages import HOW_TO, all_blocks, only_block
+from tests.docs.pages import HOW_TO, all_blocks
 
 PAGE = (HOW_TO / "kafka.md").read_text()
 
 
 def test_its_connections_and_its_pipeline_fit_each_other(drls_home: Path) -> None:
     drls_home.mkdir(mode=0o700)
-    (drls_home / "drls.toml").write_text(only_block(PAGE, "toml"))
+    (drls_home / "drls.toml").write_text("".join(all_blocks(PAGE, "toml")))
     settings = load_settings(drls_home)
     whole, *parts = all_blocks(PAGE, "yaml")
     specs = [parse_pipeline(text) for text in (whole, *(f"format_version: 1\nname: clicks\n{part}" for part in parts))]
@@ -26,7 +27,8 @@ def test_its_connections_and_its_pipeline_fit_each_other(drls_home: Path) -> Non
         assert compile_pipeline(spec, environment, settings)
         for node in spec.sources:
             assert isinstance(node.source, KafkaSource)
-            assert isinstance(settings.connection_for(environment, node.source.connection), KafkaConnection)
+            kinds = [type(settings.connection_for(environment, name)) for name in node.source.connections]
+            assert kinds == [KafkaConnection, RegistryConnection][: len(kinds)]
 
 
 def test_it_shows_each_protocol_and_says_what_is_encrypted() -> None:

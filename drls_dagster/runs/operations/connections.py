@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drls_dagster.connections.kafka import KafkaConnection
-from drls_dagster.connections.opened import AnyOpened, OpenedConnection, OpenedKafka
+from drls_dagster.connections.opened import AnyOpened, OpenedConnection, OpenedKafka, OpenedRegistry
+from drls_dagster.connections.registry import RegistryConnection
 from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.fingerprints import fingerprint_of
 from drls_dagster.runs.operation import operation
 from drls_dagster.secret_source import read_secret
 from lifecycle.errors import Forbidden
-from lifecycle.spec.kind import NamedConnection
 
 if TYPE_CHECKING:
     from drls_dagster.runs.run import Run
@@ -25,8 +25,8 @@ def connection(run: Run, name: str) -> AnyOpened:
     password is not where they say. A draft names what it likes; it runs in development alone.
     """
     spec = run.spec
-    places = [node.source.place for node in spec.sources] if spec is not None else []
-    if spec is not None and NamedConnection(name) not in places:
+    named = {one for node in spec.sources for one in node.source.connections} if spec is not None else set[str]()
+    if spec is not None and name not in named:
         raise Forbidden(f"run {run.run_id} of {run.name} does not read from a connection '{name[:63]}'")
     environment = run.environment
     found = run.settings.connection_for(environment, name)
@@ -47,6 +47,15 @@ def connection(run: Run, name: str) -> AnyOpened:
             ca=found.ca,
             options=found.options,
             fingerprint=fingerprint_of({"kind": "kafka", "at": found.place}),
+        )
+    if isinstance(found, RegistryConnection):
+        return OpenedRegistry(
+            name=name,
+            url=found.url,
+            user=found.user,
+            password=password,
+            ca=found.ca,
+            fingerprint=fingerprint_of({"kind": "registry", "at": found.place}),
         )
     fixed = {} if found.database is None else found.database.fixed
     return OpenedConnection(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from drls_dagster.connections.opened import AnyOpened, OpenedConnection, OpenedKafka
+from drls_dagster.connections.opened import AnyOpened, OpenedConnection, OpenedKafka, OpenedRegistry
 from drls_dagster.errors import DrlsError
 from drls_dagster.steps.sources.tally import Tally
 from lifecycle.domain.environment import Environment
@@ -79,15 +79,32 @@ class Place:
         """The connection of that name to a database. Raises DrlsError."""
         found = self.connection(name)
         if not isinstance(found, OpenedConnection):
-            raise SourceUnreadable(f"node '{node}': the connection '{name}' leads to Kafka; write kind: kafka")
+            raise SourceUnreadable(f"node '{node}': the connection '{name}' leads to {_leads(found)}")
         return found
 
     def kafka(self, node: str, name: str) -> OpenedKafka:
         """The connection of that name to a Kafka cluster. Raises DrlsError."""
         found = self.connection(name)
         if not isinstance(found, OpenedKafka):
-            raise SourceUnreadable(f"node '{node}': the connection '{name}' leads to a database; write kind: jdbc")
+            raise SourceUnreadable(f"node '{node}': the connection '{name}' leads to {_leads(found)}")
         return found
+
+    def registry(self, node: str, name: str) -> OpenedRegistry:
+        """The connection of that name to a registry of schemas. Raises DrlsError."""
+        found = self.connection(name)
+        if not isinstance(found, OpenedRegistry):
+            raise SourceUnreadable(f"node '{node}': the connection '{name}' leads to {_leads(found)}")
+        return found
+
+
+def _leads(found: AnyOpened) -> str:
+    match found:
+        case OpenedKafka():
+            return "Kafka; write kind: kafka"
+        case OpenedRegistry():
+            return "a registry of schemas; name it as the registry of a kafka source"
+        case OpenedConnection():
+            return "a database; write kind: jdbc"
 
 
 class Kept(Protocol):
@@ -113,7 +130,8 @@ class _Nothing:
 class Reader:
     """What reading a source needs: Spark, the place, a folder for copies, and where to say what people should know.
 
-    `tally` takes how many rows are read; `kept` is what the run remembers of them. `values` are those of its parameters
+    `tally` takes how many rows are read; `kept` is what the run remembers of them. `files` reads those that the version
+    keeps of the source. `values` are those of its parameters
     and its partition.
     """
 
@@ -122,5 +140,6 @@ class Reader:
     folder: str
     log: Callable[[str], None] = lambda _: None
     tally: Tally = field(default_factory=Tally)
+    files: Callable[[], Mapping[str, bytes]] = dict
     kept: Kept = field(default_factory=_Nothing)
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])

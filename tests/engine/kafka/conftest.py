@@ -14,6 +14,7 @@ from drls_dagster import settings
 from drls_dagster.private_home import private_home
 from tests.kafka_server import READER, Kafka, running_kafka
 from tests.running_engine import running_engine
+from tests.schema_registry import SchemaRegistry, running_registry
 
 HERE = Path(__file__).parent
 
@@ -32,6 +33,13 @@ sasl_mechanism = "PLAIN"
 user = "{user}"
 password = "{password}"
 """
+REGISTRY = """
+[connections.schemas]
+kind = "registry"
+url = "{url}"
+user = "{user}"
+password = "{password}"
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +54,12 @@ def broker() -> Iterator[Kafka]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def registry() -> Iterator[SchemaRegistry]:
+    with running_registry(READER, CANARY) as found:
+        yield found
+
+
 @pytest.fixture
 def topic(broker: Kafka, request: pytest.FixtureRequest) -> str:
     """A new topic of two partitions, named after the test."""
@@ -53,7 +67,9 @@ def topic(broker: Kafka, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def engine(broker: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[settings.Settings]:
+def engine(
+    broker: Kafka, registry: SchemaRegistry, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[settings.Settings]:
     """One for all tests here."""
     wrong = tmp_path_factory.mktemp("secrets") / "wrong"
     wrong.write_text(f"not-{CANARY}")
@@ -66,6 +82,7 @@ def engine(broker: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             CONNECTION.format(name=name, servers=broker.servers, user=READER, password=password)
             for name, password in passwords.items()
         ]
+        connections.append(REGISTRY.format(url=registry.url, user=READER, password=passwords["bus"]))
         (home / "drls.toml").write_text("".join([EVENTS.format(events=events), *connections]))
 
     with running_engine(tmp_path_factory, prepare, **{VARIABLE: CANARY}) as found:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from drls_dagster.lakehouse.columns import spark_ddl_of_spec, spark_quoted
 from drls_dagster.steps.sources.files.parquet_types import ddl, declared
 from drls_dagster.steps.sources.files.strict_values import Strict
+from drls_dagster.steps.sources.kafka.avro_messages import Avro
 from drls_dagster.steps.sources.kafka.set_aside import column_of, letter
 from drls_dagster.steps.sources.pins import SourceUnreadable
 from lifecycle.spec import KafkaSource
@@ -34,8 +35,10 @@ _OPTIONS = {
 
 def refused(source: KafkaSource) -> str | None:
     """What of a source this release does not read, and the remedy; None where it reads all."""
-    if source.format not in ("json", "csv", "text", "binary"):
-        return f"this release does not read kafka messages of format {source.format}; use json, csv, text or binary"
+    if source.format == "avro" and source.schema_file is None and source.registry is None:
+        return "avro messages need a schema; set schema_file, or registry: {connection, subject, version}"
+    if source.format == "avro" and source.schema_ is not None:
+        return "avro messages have the columns of their Avro schema; remove schema"
     known = _OPTIONS.get(source.format, ())
     other = next((name for name in source.options if name.lower() not in known), None)
     if other is not None:
@@ -44,10 +47,11 @@ def refused(source: KafkaSource) -> str | None:
     return None
 
 
-def rows_of(node: str, source: KafkaSource, messages: DataFrame) -> DataFrame:
+def rows_of(node: str, source: KafkaSource, messages: DataFrame, avro: Avro | None = None) -> DataFrame:
     """The rows of what Spark read of the topic. One that does not fit fails the read when it is written.
 
-    Where the source sets such messages aside, they are in a column of their own (`set_aside`).
+    Where the source sets such messages aside, they are in a column of their own (`set_aside`). `avro` says how messages
+    in Avro are read. Raises Unusable where they name too many schemas.
     """
     from pyspark.sql.connect.functions import builtin as f
 
@@ -55,9 +59,11 @@ def rows_of(node: str, source: KafkaSource, messages: DataFrame) -> DataFrame:
     value = f.col("value")
     if source.format == "binary":
         return messages.select(value, *_named(source, ""))
-    if source.sets_aside:
+    if source.sets_aside or avro is not None:
         meta.append(value.alias(f"{_HIDDEN}value"))
     where = f.concat(f.lit(" partition "), f.col(f"{_HIDDEN}partition"), f.lit(", offset "), f.col(f"{_HIDDEN}offset"))
+    if avro is not None:
+        return _of_avro(node, source, messages.select(*meta), where, avro)
     broken_text = value.isNotNull() & ~f.coalesce(f.is_valid_utf8(value.cast("string")), f.lit(False))
     texts = messages.select(*meta, value.cast("string").alias(_TEXT), broken_text.alias(_BROKEN))
     if source.format != "text":
@@ -67,6 +73,23 @@ def rows_of(node: str, source: KafkaSource, messages: DataFrame) -> DataFrame:
         return texts.select(f.col(_TEXT).alias("value"), *_named(source, _HIDDEN), _letter(source, reason))
     text = f.when(f.col(_BROKEN), _refuse(node, "UTF-8", where)).otherwise(f.col(_TEXT))
     return texts.select(text.alias("value"), *_named(source, _HIDDEN))
+
+
+def _of_avro(node: str, source: KafkaSource, messages: DataFrame, where: Column, avro: Avro) -> DataFrame:
+    from pyspark.sql.connect.functions import builtin as f
+
+    value = f.col(f"{_HIDDEN}value")
+    row, why = avro.read(value, avro.schemas(messages.select(value.alias("value"))))
+    rows = messages.select("*", row.alias(_ROW), why.alias(_BROKEN))
+    columns = [f.col(spark_quoted(_ROW))[name].alias(name) for name in avro.columns]
+    if source.sets_aside:
+        return rows.select(*columns, *_named(source, _HIDDEN), _letter(source, f.col(_BROKEN)))
+    what = f.concat(f.lit("Avro of the source's schema ("), f.col(_BROKEN), f.lit(")"))
+    first = avro.columns[0]
+    kind = rows.select(columns[0]).schema.fields[0].dataType
+    told = _refuse(node, what, where).cast(kind)
+    columns[0] = f.when(f.col(_BROKEN).isNotNull(), told).otherwise(columns[0]).alias(first)
+    return rows.select(*columns, *_named(source, _HIDDEN))
 
 
 def _parsed(node: str, source: KafkaSource, texts: DataFrame, where: Column) -> DataFrame:
@@ -124,10 +147,11 @@ def _letter(source: KafkaSource, reason: Column) -> Column:
     return letter(reason, {"topic": f.lit(source.topic), **kept}).alias(column_of(source))
 
 
-def _refuse(node: str, what: str, where: Column) -> Column:
+def _refuse(node: str, what: str | Column, where: Column) -> Column:
     from pyspark.sql.connect.functions import builtin as f
 
-    return f.raise_error(f.concat(f.lit(f"{MISFIT}{what}:"), where))
+    said = f.lit(what) if isinstance(what, str) else what
+    return f.raise_error(f.concat(f.lit(MISFIT), said, f.lit(":"), where))
 
 
 def explained(node: str, source: KafkaSource, text: str) -> SourceUnreadable | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from drls_dagster.connections.opened import OpenedKafka
 from drls_dagster.engine.session import first_line
+from drls_dagster.steps.sources.kafka.avro_messages import Avro
 from drls_dagster.steps.sources.kafka.messages import explained, rows_of
 from drls_dagster.steps.sources.kafka.offsets import Offsets
 from drls_dagster.steps.sources.pins import SourceMissing, SourceUnreadable
@@ -33,6 +34,7 @@ class Wanted:
     source: KafkaSource
     start: Offsets
     end: Offsets
+    avro: Avro | None = None
 
 
 def staged(spark: SparkSession, wanted: Wanted, connection: OpenedKafka, folder: str) -> Kept:
@@ -54,7 +56,9 @@ def staged(spark: SparkSession, wanted: Wanted, connection: OpenedKafka, folder:
 
     options = {**spark_settings(connection), **_between(wanted)}
     return write_rows(
-        lambda: rows_of(node, source, spark.read.format("kafka").options(**options).load()), folder, unreadable
+        lambda: rows_of(node, source, spark.read.format("kafka").options(**options).load(), wanted.avro),
+        folder,
+        unreadable,
     )
 
 

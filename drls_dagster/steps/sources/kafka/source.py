@@ -6,25 +6,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from drls_dagster.errors import DrlsError
 from drls_dagster.lakehouse.positions import Read, position_of
-from drls_dagster.steps.sources.kafka import set_aside
+from drls_dagster.steps.sources.kafka import avro_schemas, set_aside
+from drls_dagster.steps.sources.kafka.avro_messages import Avro
 from drls_dagster.steps.sources.kafka.messages import refused
 from drls_dagster.steps.sources.kafka.offsets import behind, offsets_of, text_of
 from drls_dagster.steps.sources.kafka.pinning import look
 from drls_dagster.steps.sources.kafka.reading import Wanted, staged
+from drls_dagster.steps.sources.kafka.registry import Asked
 from drls_dagster.steps.sources.kind import SourceKind, Standing
-from drls_dagster.steps.sources.pins import Origin, Pin, Place, Reader, SourceMissing
+from drls_dagster.steps.sources.pins import Origin, Pin, Place, Reader, SourceMissing, SourceUnreadable
 from drls_dagster.steps.sources.staged import own_session, read_rows, refuse_moved
 from drls_dagster.steps.staging import still_there
 from lifecycle.spec import KafkaSource
+from lifecycle.spec.sources import RegisteredSchema
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
+_STORED = ("connection", "fingerprint", "topic", "topic_id", "low", "high")
+
+
 @dataclass(frozen=True)
 class KafkaPin(Pin):
-    """A topic by its connection and id, and the offsets between which it had messages: `low` is read, `high` is not."""
+    """A topic by its connection and id, and the offsets between which it had messages: `low` is read, `high` is not.
+
+    `schema` is the digest of the schema that a registry gave for its rows.
+    """
 
     connection: str
     fingerprint: str
@@ -32,12 +42,14 @@ class KafkaPin(Pin):
     id: str
     low: str
     high: str
+    schema: str | None = None
 
     def stored(self) -> dict[str, Any]:
         return {"connection": self.connection, "fingerprint": self.fingerprint, "topic": self.topic} | {
             "topic_id": self.id,
             "low": self.low,
             "high": self.high,
+            **({"schema": self.schema} if self.schema else {}),
         }
 
     @property
@@ -65,11 +77,12 @@ class Topics(SourceKind[KafkaSource, KafkaPin]):
         connection = place.kafka(node, source.connection)
         seen = look(node, source.topic, connection)
         low, high = text_of(seen.low), text_of(seen.high)
-        return KafkaPin(source.connection, connection.fingerprint, source.topic, seen.id, low, high)
+        schema = avro_schemas.digest(_reader(node, source.registry, place)) if source.registry else None
+        return KafkaPin(source.connection, connection.fingerprint, source.topic, seen.id, low, high, schema)
 
     def pinned(self, stored: Mapping[str, Any]) -> KafkaPin:
-        names = ("connection", "fingerprint", "topic", "topic_id", "low", "high")
-        return KafkaPin(*(stored[name] for name in names))
+        first, second, topic, number, low, high = (stored[name] for name in _STORED)
+        return KafkaPin(first, second, topic, number, low, high, stored.get("schema"))
 
     def position(self, source: KafkaSource, pin: KafkaPin, place: Place, standing: Standing | None) -> Read:
         if standing is None:
@@ -89,7 +102,7 @@ class Topics(SourceKind[KafkaSource, KafkaPin]):
         files = reader.kept.files()
         if files is None or not still_there([path for path, _, _ in files]):
             before = None if files is None else sum(rows for _, rows, _ in files)
-            files = _stage(reader, Wanted(node, source, start, end), pin)
+            files = _stage(reader, Wanted(node, source, start, end, _avro(reader, node, source, pin)), pin)
             if before is not None and before != sum(rows for _, rows, _ in files):
                 raise SourceMissing(
                     f"node '{node}': messages that this run has read from {pin} are gone; start a new run"
@@ -105,6 +118,51 @@ class Topics(SourceKind[KafkaSource, KafkaPin]):
 
     def refused(self, source: KafkaSource) -> str | None:
         return refused(source)
+
+
+def _avro(reader: Reader, node: str, source: KafkaSource, pin: KafkaPin) -> Avro | None:
+    """How messages in Avro are read. Raises SourceMissing where the registry's schema is no longer what was pinned."""
+    if source.format != "avro":
+        return None
+    if source.schema_file is not None:
+        content = reader.files().get(source.schema_file)
+        if content is None:
+            raise SourceMissing(f"node '{node}': the version has no file {source.schema_file}; save the pipeline again")
+        return _fitting(node, source, Avro(_of_file(node, source.schema_file, content)))
+    registered = source.registry
+    if registered is None:
+        raise DrlsError(f"node '{node}': {refused(source)}")
+    text = _reader(node, registered, reader.place)
+    if avro_schemas.digest(text) != pin.schema:
+        raise SourceMissing(
+            f"node '{node}': version {registered.version} of the subject '{registered.subject}' is another schema than "
+            "the one that the run has pinned; start a new run"
+        )
+    asked = Asked(node, reader.place.registry(node, registered.connection))
+    return _fitting(node, source, Avro(text, asked.writer))
+
+
+def _reader(node: str, registered: RegisteredSchema, place: Place) -> str:
+    asked = Asked(node, place.registry(node, registered.connection))
+    return asked.reader(registered.subject, registered.version)
+
+
+def _of_file(node: str, name: str, content: bytes) -> str:
+    try:
+        return avro_schemas.checked(content.decode())
+    except UnicodeDecodeError:
+        raise SourceUnreadable(f"node '{node}': {name} is not UTF-8") from None
+    except avro_schemas.Unusable as error:
+        raise SourceUnreadable(f"node '{node}': the schema in {name} {error}") from None
+
+
+def _fitting(node: str, source: KafkaSource, avro: Avro) -> Avro:
+    """Raises SourceUnreadable for columns of metadata that the schema has as well."""
+    own = {name.lower() for name in avro.columns}
+    twice = next((name for name in (*source.columns, set_aside.column_of(source)) if name.lower() in own), None)
+    if twice is not None:
+        raise SourceUnreadable(f"node '{node}': its Avro schema has a field '{twice}'; name that column otherwise")
+    return avro
 
 
 def _stage(reader: Reader, wanted: Wanted, pin: KafkaPin) -> list[list[Any]]:
