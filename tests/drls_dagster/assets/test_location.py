@@ -59,7 +59,7 @@ def test_a_pipeline_that_is_wrong_shows_its_error_and_harms_no_other(folder: Pat
     found = location(folder)
     assert jobs(found) == {"good"}
     assert set(broken(found)) == {"kafka", "typo", "not_yaml", "says_nothing"}
-    assert "does not read kafka messages of format avro" in broken(found)["kafka"]
+    assert "avro messages need a schema; set schema_file" in broken(found)["kafka"]
     assert "did you mean 'mode'?" in broken(found)["typo"]
 
 

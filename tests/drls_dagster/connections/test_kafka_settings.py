@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from drls_dagster.connections.kafka import JARS, KafkaConnection
+from drls_dagster.connections.kafka import AVRO, JARS, KafkaConnection
 from drls_dagster.engine.client import fingerprint
 from drls_dagster.engine.conf import spark_conf
 from drls_dagster.engine.handover import certificates, engine_settings, hand_over
@@ -64,7 +64,7 @@ def test_the_engine_gets_the_connectors_jars_the_certificate_and_no_password(
     monkeypatch.setenv("BUS_PASSWORD", "kanarienvogel")
     plain = Settings(home=drls_home)
     own = Settings.model_validate({"home": drls_home, "connections": {"bus": made(**SASL, ca="/etc/ca.pem")}})
-    assert set(coordinates(own)) - set(coordinates(plain)) == set(JARS)
+    assert set(coordinates(own)) - set(coordinates(plain)) == {*JARS, AVRO}
     assert fingerprint(plain) != fingerprint(own)
     assert certificates(own) == ("/etc/ca.pem",)
     private_home(drls_home, "engine")

@@ -165,7 +165,7 @@ def test_what_is_broken_is_seen_with_its_error_and_the_others_load(life: Life) -
     assert told.keys() == {"tampered", "unreadable", "kafka", "clash_a", "clash_b"}
     assert "v1 was changed in the database: its digest does not match" in told["tampered"]
     assert "v1 cannot be read by this release of DRLS" in told["unreadable"]
-    assert "does not read kafka messages of format avro" in told["kafka"]
+    assert "avro messages need a schema; set schema_file" in told["kafka"]
     assert "table shared.rows also belongs to 'clash_b'" in told["clash_a"]
     assert "table shared.rows also belongs to 'clash_a'" in told["clash_b"]
 

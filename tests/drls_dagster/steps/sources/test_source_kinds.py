@@ -106,7 +106,14 @@ def test_a_source_kind_that_a_release_does_not_run_is_refused_by_node_with_those
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ({"format": "avro"}, "does not read kafka messages of format avro; use json, csv, text or binary"),
+        (
+            {"format": "avro"},
+            "avro messages need a schema; set schema_file, or registry: {connection, subject, version}",
+        ),
+        (
+            {"format": "avro", "schema_file": "a.avsc", "schema": {"a": "int"}},
+            "avro messages have the columns of their Avro schema; remove schema",
+        ),
         ({"format": "text", "options": {"sep": ";"}}, "'sep' is no option of text messages; remove it"),
         (
             {"schema": {"a": "int"}, "options": {"kafka.sasl.jaas.config": "evil.Login required;"}},

@@ -35,6 +35,9 @@ def test_a_pin_is_stored_and_found_again() -> None:
     one = pin("0=0", "0=5")
     assert Topics().pinned(one.stored()) == one
     assert one.name == "bus/clicks@01234567"
+    assert "schema" not in one.stored(), "a pin from before schemas of registries is the same"
+    of_schema = KafkaPin("bus", "sha256:0123456789", "clicks", "an-id", "0=0", "0=5", "sha256:1")
+    assert Topics().pinned(of_schema.stored()) == of_schema
 
 
 def test_d4_a_sink_continues_behind_its_position_and_reads_all_of_a_new_partition() -> None:
