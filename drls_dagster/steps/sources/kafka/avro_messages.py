@@ -43,7 +43,7 @@ class Avro:
         return found
 
     def read(self, value: Column, ids: dict[int, str | Unusable]) -> tuple[Column, Column]:
-        """The record of a message, null where there is none, and why there is none.
+        """The record of a message, null where it has no such record, and then the reason.
 
         `ids` are the schemas that messages name. Of a message without a value both are null.
         """

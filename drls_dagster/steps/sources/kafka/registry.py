@@ -38,7 +38,7 @@ class Asked:
             ) from None
 
     def writer(self, number: int) -> str:
-        """The schema of an id, as messages name it. Raises Unusable where there is none that can be read."""
+        """The schema of an id, as messages name it. Raises Unusable where it has no schema that can be read."""
         said = self._ask(f"schemas/ids/{number}")
         if said is None:
             raise Unusable("is not in the registry")
