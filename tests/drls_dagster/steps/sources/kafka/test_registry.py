@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,12 @@ from pydantic import ValidationError
 from drls_dagster.connections.opened import OpenedRegistry
 from drls_dagster.connections.registry import RegistryConnection
 from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.fingerprints import fingerprint
+from drls_dagster.settings import load_settings
 from drls_dagster.steps.sources.kafka.avro_schemas import Unusable, checked, columns, digest, marked
 from drls_dagster.steps.sources.kafka.registry import MOST_BYTES, Asked
+from lifecycle.domain.environment import Environment
+from lifecycle.spec import SourceNode
 from tests.schema_registry import SchemaRegistry, running_registry
 
 PASSWORD = "kanarienvogel-4c1d"
@@ -161,3 +166,22 @@ def test_l4_its_place_has_no_password_and_tells_it_from_others() -> None:
     assert place() == {"registry": "https://a.example:443/x", "user": "a"}
     assert place(password="env:B") == place()
     assert place(url="https://b.example") != place() != place(user="b")
+
+
+def test_l4_a_source_has_the_fingerprint_of_its_brokers_and_its_registry(drls_home: Path) -> None:
+    drls_home.mkdir(mode=0o700)
+    bus = '[connections.bus]\nkind = "kafka"\nbootstrap_servers = ["a:1"]\nsecurity_protocol = "plaintext"\n'
+    schemas = '[{}connections.schemas]\nkind = "registry"\nurl = "https://{}.example"\n'
+    text = bus + schemas.format("", "one") + schemas.format("environments.production.", "other")
+    (drls_home / "drls.toml").write_text(text)
+    settings = load_settings(drls_home)
+    source = {"kind": "kafka", "connection": "bus", "topic": "t", "format": "avro"}
+    registry = {"connection": "schemas", "subject": "s", "version": 1}
+
+    def found(environment: Environment, **more: Any) -> str:
+        return fingerprint(SourceNode.model_validate({"id": "t", "source": {**source, **more}}), settings, environment)
+
+    assert found(Environment.UAT) == found(Environment.PRODUCTION)
+    assert found(Environment.UAT, registry=registry) == found(Environment.QA, registry=registry)
+    assert found(Environment.UAT, registry=registry) != found(Environment.PRODUCTION, registry=registry)
+    assert found(Environment.UAT, registry=registry) != found(Environment.UAT)
