@@ -37,6 +37,7 @@ NAMES = (
     "expire",
     "jdbc",
     "kafka",
+    "dbt",
     "ray_step",
     "fences",
     "exchange",
