@@ -215,7 +215,7 @@ HOSTILE = {
     "nothing chosen": (b"", "", 422, "choose a file first"),
     "empty": (b"", "empty.yaml", 422, "empty.yaml: the file is empty"),
     "no mapping": (b"- 1", "list.yaml", 422, "list.yaml: the file is not a mapping"),
-    "binary": (b"\x89PNG\r\n\x1a\n\xff\xfe", "picture.png", 422, "picture.png: the file is not UTF-8"),
+    "binary": (b"\x89PNG\r\n\x1a\n\xff\xfe", "picture.png", 422, "picture.png: line 1: the file is not UTF-8"),
     "deep": (DEEP, "deep.json", 422, "deep.json"),
     "deep bundle": (b'{"payloadType":' + b"[" * 100_000, "deep.json", 422, "at most 60 are read"),
     "large": (b"a: " + b"x" * (5 * 1024 * 1024), "large.yaml", 422, "larger than 5 MB"),
