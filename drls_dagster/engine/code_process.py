@@ -26,7 +26,6 @@ from drls_dagster.engine import code_host
 from drls_dagster.engine.code_output import CodeOutput
 from drls_dagster.engine.code_wire import Ended, Message, receive, send
 from drls_dagster.engine.isolated import CodeRefused
-from drls_dagster.engine.python_words import CORRECT
 from drls_dagster.engine.session import EngineSession, connect_url
 from drls_dagster.engine.state import read_state
 from drls_dagster.engine.step_code import CodeChanged, SentCode, refuse_outside
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
 END_SECONDS = 3.0  # a little longer than the guard gives the code
 _PACKAGES = {"drls_dagster": str(Path(code_host.__file__).parents[1]), "lifecycle": str(Path(spec.__file__).parents[1])}
 _blocks = itertools.count(1)
+_LONGEST = 500  # characters of a remedy
 _MISSING = re.compile(r"ModuleNotFoundError: No module named '(?P<top>\w+)")
 
 
@@ -155,8 +155,9 @@ def _error(answer: Mapping[str, Any], code: SentCode | None, *, fenced: bool) ->
         return CodeChanged(text)
     if answer.get("kind") != "failed":
         return DrlsError(text)
+    remedy = f"; {str(answer['remedy'])[:_LONGEST]}" if answer.get("remedy") else ""
     if not fenced:
-        return CodeFailed(text)
+        return CodeFailed(text + remedy)
     missing = _MISSING.search(text)
     if missing is not None and code is not None and code.guarded:
         try:
@@ -164,8 +165,10 @@ def _error(answer: Mapping[str, Any], code: SentCode | None, *, fenced: bool) ->
         except CodeRefused as error:
             return CodeChanged(str(error))
     path = answer.get("path")
-    words = explained(text) if path is None else refused(str(path), writing=bool(answer.get("writing")))
-    return CodeFailed(text if words is None else f"{text.removesuffix(f'; {CORRECT}')}: {words}")
+    # What our words make of Spark's no longer tells a path that is hidden from one that is not there.
+    said = str(answer.get("spark") or text)
+    words = explained(said) if path is None else refused(str(path), writing=bool(answer.get("writing")))
+    return CodeFailed(text + remedy if words is None else f"{text}: {words}")
 
 
 def known_port(settings: Settings) -> int | None:

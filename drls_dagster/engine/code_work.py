@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from drls_dagster.engine.carried import carry_code
 from drls_dagster.engine.code_wire import Ended, Message, receive, send
@@ -21,9 +21,11 @@ from drls_dagster.engine.step_code import CodeChanged, SentCode, load_function, 
 from drls_dagster.errors import DrlsError
 
 if TYPE_CHECKING:
+    from pyspark.errors import PySparkException
     from pyspark.sql.connect.dataframe import DataFrame
 
 _REMOTE = "SPARK_CONNECT_MODE_ENABLED"
+_LONGEST = 4_000
 
 
 def work(line: socket.socket, block: int) -> NoReturn:
@@ -75,7 +77,7 @@ class _Host:
         except DrlsError as error:
             return {"kind": "changed" if isinstance(error, CodeChanged) else "refused", "error": str(error)}, []
         except BaseException as error:  # noqa: BLE001  whatever the pipeline's own code raises
-            return _failed(error, f"transform() of node '{node}' failed: {_words(error)}")
+            return _failed(error, f"transform() of node '{node}' failed")
         return self._frame(node, spark, result)
 
     def _frame(self, node: str, spark: Session, result: Any) -> Message:
@@ -94,7 +96,7 @@ class _Host:
             try:
                 view, plan = sent(result)
             except BaseException as error:  # noqa: BLE001  the code may have made the plan's classes too
-                return _failed(error, f"the DataFrame of node '{node}' cannot be used: {_words(error)}")
+                return _failed(error, f"the DataFrame of node '{node}' cannot be used")
             return {"kind": "frame", "view": view}, [plan]
         return {"kind": "failed", "error": f"transform() of node '{node}' returned {what}"}, []
 
@@ -121,9 +123,13 @@ def _note(event: str, given: tuple[Any, ...]) -> None:
         _opened[str(path)] = bool(flags & (os.O_WRONLY | os.O_RDWR))
 
 
-def _failed(error: BaseException, text: str) -> Message:
-    """What the code raised. Where a file could not be opened, whether it was to be written."""
-    answer: dict[str, Any] = {"kind": "failed", "error": text}
+def _failed(error: BaseException, what: str) -> Message:
+    """What the code raised. Where a file could not be opened, whether it was to be written; of Spark, what it said."""
+    said, remedy = _words(error)
+    answer: dict[str, Any] = {"kind": "failed", "error": f"{what}: {said}", "remedy": remedy}
+    if _is_sparks(error):
+        with contextlib.suppress(Exception):  # the code may have made its class
+            answer["spark"] = str(error)[:_LONGEST]
     refused = _refused(error)
     if refused is not None:
         name = os.fsdecode(refused.filename)
@@ -133,18 +139,22 @@ def _failed(error: BaseException, text: str) -> Message:
     return answer, []
 
 
-def _words(error: BaseException) -> str:
+def _words(error: BaseException) -> tuple[str, str]:
     """What the code raised and what to do; of what Spark says, in our words where there are some."""
-    from pyspark.errors import PySparkException
-
-    if isinstance(error, PySparkException):
+    if _is_sparks(error):
         from drls_dagster.engine.spark_errors import known_words
 
         with contextlib.suppress(Exception):  # the code may have made its class
             words = known_words(error)
             if words is not None:
-                return "; ".join(words)
-    return f"{told(error)}; {CORRECT}"
+                return words
+    return told(error), CORRECT
+
+
+def _is_sparks(error: BaseException) -> TypeGuard[PySparkException]:
+    from pyspark.errors import PySparkException
+
+    return isinstance(error, PySparkException)
 
 
 def _refused(error: BaseException | None) -> OSError | None:

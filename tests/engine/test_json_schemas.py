@@ -105,7 +105,7 @@ def test_a_value_is_duckdbs_or_its_record_is_unreadable(lab: Lab, spark: EngineS
     for value, got in kept.items():
         (lab.landing / "one.ndjson").write_text(f'{{"v":{value}}}\n')
         query = f"SELECT v FROM read_json('{lab.landing}/one.ndjson', columns = {{v: '{name}'}})"
-        assert repr(got) == repr(duckdb.execute(query).fetchone()[0]), value  # pyright: ignore[reportOptionalSubscript]
+        assert repr(got) == repr(duckdb.sql(query).fetchall()[0][0]), value
 
 
 def test_moments_are_instants_or_wall_clocks_and_text_is_what_was_written(lab: Lab, spark: EngineSession) -> None:
