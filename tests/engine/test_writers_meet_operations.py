@@ -51,7 +51,14 @@ PROPERTIES = {
 }
 TIMES, TRIES, SIZE = 3, 60, 10
 # What others committed first: nothing of this one is in the table then.
-SAYS_CONFLICT = ("conflict", "CommitFailedException", "Cannot commit", "missing data files", "Missing required files")
+SAYS_CONFLICT = (
+    "conflict",
+    "CommitFailedException",
+    "Cannot commit",
+    "missing data files",
+    "Missing required files",
+    "older than last sequence number",
+)
 
 
 @dataclass
@@ -80,7 +87,7 @@ class World:
                 act()
             except (CommitFailedException, ValidationException, CommitConflictError):
                 continue
-            except PySparkException as error:
+            except (PySparkException, ValueError) as error:
                 if not any(words in str(error) for words in SAYS_CONFLICT):
                     raise
                 continue
