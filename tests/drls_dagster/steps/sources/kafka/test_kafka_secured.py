@@ -122,7 +122,8 @@ def test_both_clients_read_behind_tls_with_and_without_a_login(
     one = connection(servers, files[1], mechanism)
     seen = look("clicks", "clicks", one)
     assert seen.high == {0: 0}
-    assert by_java(one, tmp_path) == seen.id
+    # Java writes the same bytes with the letters of URLs.
+    assert by_java(one, tmp_path) == seen.id.translate(str.maketrans("+/", "-_"))
 
 
 def test_another_password_and_another_authority_are_refused_in_words(
