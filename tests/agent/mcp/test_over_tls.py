@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from mcp import Client
 
 from drls_dagster.cli.main import run
 from tests.agent.mcp.world import CLI, HttpServer, World, ask, free_port, http_server, names, over_http, world_at
+from tests.certificates import self_signed
 
 LOOPBACK = "127.0.0.1"
 
 
 def made(folder: Path) -> tuple[Path, Path]:
     """A certificate for this machine that nobody else has signed, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "drls")])
-    now = datetime.now(UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(LOOPBACK))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
     folder.mkdir()
     files = folder / "certificate.pem", folder / "key.pem"
-    files[0].write_bytes(built.public_bytes(Encoding.PEM))
-    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    for file, content in zip(files, self_signed("drls", ec.generate_private_key(ec.SECP256R1())), strict=True):
+        file.write_bytes(content)
     return files
 
 

@@ -5,18 +5,12 @@ librdkafka asks for offsets; Spark reads with the Java client, which a few lines
 
 from __future__ import annotations
 
-import ipaddress
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from drls_dagster.connections.opened import OpenedKafka
 from drls_dagster.engine.java import find_java
@@ -24,6 +18,7 @@ from drls_dagster.errors import DrlsError
 from drls_dagster.steps.sources.kafka import pinning
 from drls_dagster.steps.sources.kafka.pinning import look
 from drls_dagster.steps.sources.kafka.reading import spark_settings
+from tests.certificates import self_signed
 from tests.kafka_server import Kafka, broker_classes, running_kafka
 
 pytestmark = pytest.mark.kafka
@@ -51,24 +46,10 @@ public class Look {
 
 def certificate(folder: Path) -> tuple[Path, Path]:
     """A keystore for a broker on this machine, and the certificate that clients trust."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kafka")])
-    now = datetime.now(UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    public = built.public_bytes(Encoding.PEM)
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public, key = self_signed("kafka", made, is_authority=True)
     folder.mkdir()
-    (folder / "keystore.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + public)
+    (folder / "keystore.pem").write_bytes(key + public)
     (folder / "ca.pem").write_bytes(public)
     return folder / "keystore.pem", folder / "ca.pem"
 
