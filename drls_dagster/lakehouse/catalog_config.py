@@ -139,15 +139,16 @@ def _resolved(catalog: _Said, given: tuple[tuple[str, str], ...], here: _Here) -
 
 def warehouse_folder(settings: Settings) -> Path | None:
     """The folder that the tables lie in, without links; None where that is no folder of this machine."""
-    return _folder(resolve_catalog(settings).warehouse)
+    return local_folder(resolve_catalog(settings).warehouse)
 
 
 def warehouse_of(catalog: Catalog) -> Path | None:
     """The same of a catalog that was loaded."""
-    return _folder(catalog.properties.get("warehouse"))
+    return local_folder(catalog.properties.get("warehouse"))
 
 
-def _folder(where: str | None) -> Path | None:
+def local_folder(where: str | None) -> Path | None:
+    """A warehouse's place as a folder of this machine, without links; None for other storage."""
     return Path(where.removeprefix("file://")).resolve() if where and where.startswith("file://") else None
 
 

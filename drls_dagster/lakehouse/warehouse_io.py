@@ -7,11 +7,13 @@ place as a table's location. Neither leads this process, which may write more th
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from pyiceberg.io import InputFile, OutputFile
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
 from drls_dagster.errors import DrlsError
+from drls_dagster.lakehouse.catalog_config import local_folder
 
 
 class WarehouseFileIO(PyArrowFileIO):
@@ -30,11 +32,11 @@ class WarehouseFileIO(PyArrowFileIO):
         scheme, _, local = self.parse_location(location, self.properties)
         if scheme != "file":
             return
-        root = os.path.realpath(self.parse_location(self.properties["warehouse"])[2])
+        root = local_folder(self.properties.get("warehouse"))
         # The file itself is made anew, or removed under its own name.
-        folder = os.path.realpath(os.path.dirname(local))
-        if folder != root and not folder.startswith(f"{root}/"):
-            leads = "" if folder == os.path.dirname(local) else f" leads to {folder} and"
+        folder = Path(os.path.realpath(os.path.dirname(local)))
+        if root is None or not folder.is_relative_to(root):
+            leads = "" if str(folder) == os.path.dirname(local) else f" leads to {folder} and"
             raise DrlsError(
                 f"{local}{leads} lies outside the warehouse {root}, where nothing is {done}; "
                 "look who put it there, and move the table below the warehouse"

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from drls_dagster.connections.databases import Database, address_of
 from drls_dagster.connections.opened import OpenedConnection
@@ -136,7 +136,7 @@ def _kind(node: str, field: StructField) -> Kind:
         ((types.TimestampNTZType,), "timestamp_ntz"),
     ):
         if isinstance(field.dataType, kinds):
-            return cast("Literal['number', 'date', 'timestamp', 'timestamp_ntz']", name)
+            return cast("Kind", name)
     raise SourceUnreadable(
         f"node '{node}': the column '{field.name}' is {field.dataType.simpleString()}, and rows are followed by whole "
         "numbers, decimals, dates or timestamps, which have one order and no rounding; name such a column as "

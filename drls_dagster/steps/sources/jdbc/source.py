@@ -142,16 +142,22 @@ def _stage(reader: Reader, node: str, source: JdbcSource, pin: JdbcPin, between:
                 spark, Wanted(node, text, source.partition_column, source.partitions), connection, reader.folder
             )
         else:
-            files = _stage_behind(spark, reader, node, source, text, at, between)
+            files = _stage_behind(spark, reader, node, source, connection, text, at, between)
     rows = sum(rows for _, rows, _ in files)
     reader.log(f"node '{node}': read {rows:,} rows of {source.subject} into {len(files)} file(s)")
     return files
 
 
 def _stage_behind(
-    spark: SparkSession, reader: Reader, node: str, source: JdbcSource, text: str, at: Followed, between: Read
+    spark: SparkSession,
+    reader: Reader,
+    node: str,
+    source: JdbcSource,
+    connection: OpenedConnection,
+    text: str,
+    at: Followed,
+    between: Read,
 ) -> list[list[Any]]:
-    connection = reader.place.database(node, source.connection)
     database = known_database(node, connection)
     start, end = (None if one is None else position_from(str(one)) for one in (between.start, between.end))
     rows = narrowed(text, at, database, (start, end))
